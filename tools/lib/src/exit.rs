@@ -1,0 +1,311 @@
+//! Exit statuses, the error type, and the `main` that all five tools share.
+//!
+//! The numbers are those of `sysexits.h` where it has one; 0, 1 and 2 are the verdicts. The same table
+//! stands in every manual page, and a test holds the two together.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::talk;
+
+/// How a tool ended, when it did not die of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Status {
+    /// Done, or the history is valid.
+    Done = 0,
+    /// The history is invalid, or the condition that was asked for does not hold.
+    Invalid = 1,
+    /// A budget ran out, or nothing was checked.
+    Unknown = 2,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The input is wrong.
+    Data = 65,
+    /// A file, node or fleet that was named is not there.
+    NoInput = 66,
+    /// A program or kernel feature that is needed is missing.
+    Missing = 69,
+    /// The system refused.
+    System = 71,
+    /// Waited too long for a node or a database.
+    Waited = 75,
+    /// Not permitted.
+    NotPermitted = 77,
+}
+
+impl Status {
+    /// Every status with the sentence that manual pages give for it.
+    pub const TABLE: [(Status, &'static str); 10] = [
+        (Status::Done, "done, or the history is valid"),
+        (Status::Invalid, "the history is invalid, or the asked condition does not hold"),
+        (Status::Unknown, "unknown: a budget ran out, or nothing was checked"),
+        (Status::Usage, "wrong usage"),
+        (Status::Data, "bad input; file, line and column are named"),
+        (Status::NoInput, "a named file, node or fleet is not there"),
+        (Status::Missing, "a needed program or kernel feature is missing"),
+        (Status::System, "the system refused"),
+        (Status::Waited, "waited too long for a node or a database"),
+        (Status::NotPermitted, "not permitted"),
+    ];
+
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The status of several pieces of work taken together: invalid, then errors, then unknown, then done.
+    pub fn worst(self, other: Status) -> Status {
+        fn rank(status: Status) -> u8 {
+            match status {
+                Status::Done => 0,
+                Status::Unknown => 1,
+                Status::Invalid => u8::MAX,
+                error => error.code(),
+            }
+        }
+        if rank(other) > rank(self) { other } else { self }
+    }
+}
+
+/// Why a tool could not do its work: one sentence with the thing, the place and the remedy, and a status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// An error for people.
+    Sentence {
+        /// What the shell sees.
+        status: Status,
+        /// The sentence, without the tool's name and without a full stop of its own.
+        message: String,
+    },
+    /// Whoever read our output is gone: not an error, the end of the work.
+    ReaderGone,
+    /// A signal ended the work, after everything was put in order.
+    Signal(i32),
+    /// Several errors, none hidden behind another: what a clean-up gathers.
+    Many(Vec<Error>),
+}
+
+/// What a tool's `run` and nearly everything below it returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+macro_rules! constructors {
+    ($($(#[$doc:meta])* $name:ident => $status:ident;)*) => {
+        $($(#[$doc])*
+        pub fn $name(message: impl Into<String>) -> Error {
+            Error::Sentence { status: Status::$status, message: message.into() }
+        })*
+    };
+}
+
+impl Error {
+    constructors! {
+        /// 64: the command line is wrong.
+        usage => Usage;
+        /// 65: the input is wrong; the message names file, line and column.
+        data => Data;
+        /// 66: something that was named is not there.
+        no_input => NoInput;
+        /// 69: a program or kernel feature is missing; the message names the package.
+        missing => Missing;
+        /// 71: the system refused.
+        system => System;
+        /// 75: waited too long.
+        waited => Waited;
+        /// 77: not permitted.
+        not_permitted => NotPermitted;
+    }
+
+    /// An I/O error in its place: "cannot PLACE: REASON", as 77, 66 or 71 by its kind.
+    ///
+    /// `place` continues "cannot": `"open /run/breakit/default/nodes.jsonl"`.
+    pub fn io(place: impl fmt::Display, error: &io::Error) -> Error {
+        let message = format!("cannot {place}: {}", reason(error));
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Error::not_permitted(message),
+            io::ErrorKind::NotFound => Error::no_input(message),
+            _ => Error::system(message),
+        }
+    }
+
+    /// An error from writing our own output: a broken pipe is the end of the work, not an error.
+    pub fn output(error: &io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::ReaderGone,
+            _ => Error::system(format!("cannot write to stdout: {}", reason(error))),
+        }
+    }
+
+    /// All of `errors` as one, or `Ok` where there are none.
+    ///
+    /// # Errors
+    /// [`Error::Many`], or the only one there is.
+    pub fn all(mut errors: Vec<Error>) -> Result<()> {
+        match errors.len() {
+            0 => Ok(()),
+            1 => Err(errors.remove(0)),
+            _ => Err(Error::Many(errors)),
+        }
+    }
+
+    /// The status that the shell sees (128+n for a signal is the shell's own doing).
+    pub fn status(&self) -> Status {
+        match self {
+            Error::Sentence { status, .. } => *status,
+            Error::ReaderGone | Error::Signal(_) => Status::Done,
+            Error::Many(errors) => {
+                errors.iter().map(Error::status).fold(Status::Done, Status::worst)
+            }
+        }
+    }
+
+    /// The same error with `context` before its sentence: "context: sentence".
+    #[must_use]
+    pub fn at(self, context: impl fmt::Display) -> Error {
+        self.behind(&context.to_string())
+    }
+
+    fn behind(self, context: &str) -> Error {
+        match self {
+            Error::Sentence { status, message } => {
+                Error::Sentence { status, message: format!("{context}: {message}") }
+            }
+            Error::Many(errors) => {
+                Error::Many(errors.into_iter().map(|e| e.behind(context)).collect())
+            }
+            other => other,
+        }
+    }
+
+    fn say(&self) {
+        match self {
+            Error::Sentence { message, .. } => talk::error(message),
+            Error::Many(errors) => errors.iter().for_each(Error::say),
+            Error::ReaderGone | Error::Signal(_) => {}
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Sentence { message, .. } => f.write_str(message),
+            Error::ReaderGone => f.write_str("the reader of our output is gone"),
+            Error::Signal(n) => write!(f, "ended by signal {n}"),
+            Error::Many(errors) => {
+                for (i, error) in errors.iter().enumerate() {
+                    write!(f, "{}{error}", if i == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The system's words for an I/O error, without Rust's "(os error 13)".
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+/// The whole `main` of a tool: reads the command line, runs it, says what went wrong, ends in order.
+///
+/// `tool` is the name in front of every line on stderr.
+pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Status>) -> ExitCode {
+    talk::name(tool);
+    let outcome = match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) => usage(tool, &error),
+    };
+    finish(outcome)
+}
+
+/// Turns an outcome into the exit code, once stdout is flushed. Does not return for a signal.
+fn finish(outcome: Result<Status>) -> ExitCode {
+    let flushed = io::stdout().flush().map_err(|e| Error::output(&e));
+    let status = match outcome.and_then(|status| flushed.map(|()| status)) {
+        Ok(status) => status,
+        Err(error) => {
+            error.say();
+            if let Error::Signal(number) = error {
+                die_of(number);
+            }
+            error.status()
+        }
+    };
+    ExitCode::from(status.code())
+}
+
+/// Dies of the signal itself, so that the shell and make see what ended us.
+fn die_of(number: i32) {
+    // Restores the default action and raises; it returns only for signals whose default is to be ignored.
+    let _ = signal_hook::low_level::emulate_default_handler(number);
+}
+
+/// Clap's answer to a command line: help and version are data, all else is one sentence and status 64.
+fn usage(tool: &str, error: &clap::Error) -> Result<Status> {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            write!(io::stdout(), "{}", error.render()).map_err(|e| Error::output(&e))?;
+            Ok(Status::Done)
+        }
+        _ => Err(Error::usage(format!(
+            "{} (see {tool} --help)",
+            sentence(&error.render().to_string())
+        ))),
+    }
+}
+
+/// Clap's many-line message as one sentence: everything before the usage, joined.
+fn sentence(rendered: &str) -> String {
+    let body = rendered.split("\nUsage:").next().unwrap_or(rendered);
+    let body = body.split("\nFor more information").next().unwrap_or(body);
+    let words: Vec<&str> = body.split_whitespace().collect();
+    let joined = words.join(" ");
+    joined.strip_prefix("error: ").unwrap_or(&joined).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_outranks_errors_which_outrank_unknown() {
+        assert_eq!(Status::Unknown.worst(Status::Invalid), Status::Invalid);
+        assert_eq!(Status::Data.worst(Status::Unknown), Status::Data);
+        assert_eq!(Status::Invalid.worst(Status::NotPermitted), Status::Invalid);
+        assert_eq!(Status::Done.worst(Status::Unknown), Status::Unknown);
+    }
+
+    #[test]
+    fn an_error_names_its_place_without_the_number_of_the_system_call() {
+        let error = Error::io("open /nowhere", &io::Error::from_raw_os_error(2));
+        assert_eq!(error.to_string(), "cannot open /nowhere: no such file or directory");
+        assert_eq!(error.status(), Status::NoInput);
+    }
+
+    #[test]
+    fn claps_message_becomes_one_sentence() {
+        let text = "error: unexpected argument '--fo' found\n\n  tip: a similar argument exists: '--for'\n\nUsage: x\n";
+        assert_eq!(
+            sentence(text),
+            "unexpected argument '--fo' found tip: a similar argument exists: '--for'"
+        );
+    }
+
+    #[test]
+    fn a_gathered_error_keeps_every_sentence_and_the_worst_status() {
+        let error = Error::all(vec![Error::system("a"), Error::not_permitted("b")]).unwrap_err();
+        assert_eq!(error.to_string(), "a; b");
+        assert_eq!(error.status(), Status::NotPermitted);
+    }
+}

@@ -1,0 +1,140 @@
+//! Lines out, each built whole and handed to write(2) once; lines in, each with its place.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use crate::exit::{Error, Result};
+use crate::op::Op;
+
+/// What a pipe carries whole when several write to it (PIPE_BUF on Linux).
+pub const SHARED_PIPE_LINE: usize = 4096;
+
+/// Writes `line` and a newline to `out` in one write(2), so that writers of one pipe never cut into one another.
+///
+/// # Errors
+/// Whatever write(2) says; after a short write (a full disk, a signal) the rest follows.
+pub fn write_line(out: impl AsFd, line: &str) -> io::Result<()> {
+    let mut whole = Vec::with_capacity(line.len() + 1);
+    whole.extend_from_slice(line.as_bytes());
+    whole.push(b'\n');
+    let mut rest = whole.as_slice();
+    while !rest.is_empty() {
+        match nix::unistd::write(out.as_fd(), rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Prints a line of data on stdout.
+///
+/// # Errors
+/// [`Error::ReaderGone`] where the reader left, 71 otherwise.
+pub fn print(line: &str) -> Result<()> {
+    write_line(io::stdout(), line).map_err(|e| Error::output(&e))
+}
+
+/// Prints text of several lines on stdout, as it is.
+///
+/// # Errors
+/// [`Error::ReaderGone`] where the reader left, 71 otherwise.
+pub fn print_text(text: &str) -> Result<()> {
+    io::stdout().write_all(text.as_bytes()).map_err(|e| Error::output(&e))
+}
+
+/// A source of lines: a file, or stdin for `-`.
+pub struct Lines {
+    name: String,
+    number: u64,
+    reader: Box<dyn BufRead>,
+}
+
+impl Lines {
+    /// Opens `path`, or stdin for `-`.
+    ///
+    /// # Errors
+    /// 66, 77 or 71, naming the file.
+    pub fn open(path: &Path) -> Result<Lines> {
+        if path == Path::new("-") {
+            return Ok(Lines::new("stdin", io::stdin()));
+        }
+        let file =
+            File::open(path).map_err(|e| Error::io(format!("open {}", path.display()), &e))?;
+        Ok(Lines::new(path.display().to_string(), file))
+    }
+
+    /// Lines of any reader; `name` is what errors call it.
+    pub fn new(name: impl Into<String>, reader: impl Read + 'static) -> Lines {
+        Lines {
+            name: name.into(),
+            number: 0,
+            reader: Box::new(BufReader::with_capacity(1 << 16, reader)),
+        }
+    }
+
+    /// The next line that is not blank, with its number, without its ending; `None` at the end.
+    ///
+    /// # Errors
+    /// 65 for a line that is no UTF-8, 71 where reading fails.
+    pub fn next_line(&mut self) -> Result<Option<(u64, String)>> {
+        loop {
+            let mut bytes = Vec::new();
+            let read = self
+                .reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(|e| Error::io(format!("read {}", self.name), &e))?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.number += 1;
+            let text = String::from_utf8(bytes).map_err(|e| {
+                let column = e.utf8_error().valid_up_to() + 1;
+                self.error(format!("column {column}: the line is not UTF-8"))
+            })?;
+            let text = text.trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}');
+            if !text.trim().is_empty() {
+                return Ok(Some((self.number, text.to_string())));
+            }
+        }
+    }
+
+    /// The next operation; `None` at the end.
+    ///
+    /// # Errors
+    /// 65 with file and line for what is no line of a history, and as [`Lines::next_line`].
+    pub fn next_op(&mut self) -> Result<Option<(u64, Op)>> {
+        match self.next_line()? {
+            None => Ok(None),
+            Some((number, line)) => match Op::parse(&line) {
+                Ok(op) => Ok(Some((number, op))),
+                Err(clause) => Err(self.error(clause)),
+            },
+        }
+    }
+
+    /// An error 65 at the present line.
+    pub fn error(&self, clause: impl AsRef<str>) -> Error {
+        Error::data(format!("{}, line {}: {}", self.name, self.number, clause.as_ref()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_line_is_named_with_file_line_and_column() {
+        let mut lines = Lines::new(
+            "h.jsonl",
+            &b"\n{\"process\":0,\"type\":\"ok\",\"f\":\"read\"}\r\nnope\n"[..],
+        );
+        assert_eq!(lines.next_op().unwrap().unwrap().0, 2);
+        let said = lines.next_op().unwrap_err().to_string();
+        assert!(said.starts_with("h.jsonl, line 3: column 2: not JSON"), "{said}");
+    }
+}

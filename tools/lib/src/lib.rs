@@ -1,0 +1,31 @@
+//! What breakit's five tools share, and nothing that only one of them needs.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`op`] | one line of a history: an invocation, its completion, or a fault |
+//! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
+//! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
+//! | [`reach`] | running a program or opening a socket in a node's network |
+//! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
+//! | [`lease`] | how long a fault outlives its holder |
+//! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
+//! | [`signal`] | waiting for time, signals, the end of input, a reader that left |
+//! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
+//! | [`program`] | finding and running external programs |
+//! | [`rng`] | seeded random numbers |
+//! | [`clock`] | monotonic nanoseconds, wall time, durations |
+//! | [`talk`] | what is said on stderr |
+
+pub mod clock;
+pub mod exit;
+pub mod hold;
+pub mod jsonl;
+pub mod lease;
+pub mod node;
+pub mod op;
+pub mod program;
+pub mod reach;
+pub mod rng;
+pub mod schedule;
+pub mod signal;
+pub mod talk;

@@ -1,0 +1,251 @@
+//! One line of a history: an invocation, its completion, or a fault (`history(5)`).
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// Who did it: a client, by number, or something else, by word (`nemesis`, `workload`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Process {
+    /// A client; it has at most one operation open.
+    Client(u64),
+    /// Not a client: its lines say what happened around the operations.
+    Other(String),
+}
+
+impl Process {
+    /// The process of fault lines.
+    pub fn nemesis() -> Process {
+        Process::Other("nemesis".into())
+    }
+
+    /// The process of a run's first and last line.
+    pub fn workload() -> Process {
+        Process::Other("workload".into())
+    }
+
+    fn value(&self) -> Value {
+        match self {
+            Process::Client(n) => Value::from(*n),
+            Process::Other(word) => Value::from(word.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Process::Client(n) => n.fmt(f),
+            Process::Other(word) => word.fmt(f),
+        }
+    }
+}
+
+/// What a line says of its operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Type {
+    /// It was sent; it may take effect from now on.
+    Invoke,
+    /// It happened.
+    Ok,
+    /// It did not happen and never will.
+    Fail,
+    /// It may or may not have happened, or may yet, at any later time.
+    Info,
+}
+
+impl Type {
+    /// The word on the line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Type::Invoke => "invoke",
+            Type::Ok => "ok",
+            Type::Fail => "fail",
+            Type::Info => "info",
+        }
+    }
+
+    /// The type of a word.
+    pub fn of(word: &str) -> Option<Type> {
+        match word {
+            "invoke" => Some(Type::Invoke),
+            "ok" => Some(Type::Ok),
+            "fail" => Some(Type::Fail),
+            "info" => Some(Type::Info),
+            _ => None,
+        }
+    }
+}
+
+/// A line of a history. Fields that it does not name are kept in `extra` and passed on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Op {
+    /// Nanoseconds of CLOCK_MONOTONIC. The order of operations is that of the lines, never of this.
+    pub time: Option<u64>,
+    /// Who.
+    pub process: Process,
+    /// What the line says of the operation.
+    pub kind: Type,
+    /// The operation's name: `read`, `write`, `add`, `start-partition`.
+    pub f: String,
+    /// Which of many independent objects.
+    pub key: Option<Value>,
+    /// The argument, and on completion the result.
+    pub value: Option<Value>,
+    /// The node that the client talked to.
+    pub node: Option<String>,
+    /// Why it failed, or why nobody knows.
+    pub error: Option<Value>,
+    /// Everything else, in its order.
+    pub extra: Map<String, Value>,
+}
+
+impl Op {
+    /// A line with the fields that every line has, at the present time.
+    pub fn now(process: Process, kind: Type, f: impl Into<String>) -> Op {
+        Op {
+            time: Some(crate::clock::now()),
+            process,
+            kind,
+            f: f.into(),
+            key: None,
+            value: None,
+            node: None,
+            error: None,
+            extra: Map::new(),
+        }
+    }
+
+    /// A fault's line, at the present time: `f` is `start-partition`, `stop-partition`, `kill`, ...
+    pub fn fault(f: impl Into<String>, value: Value) -> Op {
+        let mut op = Op::now(Process::nemesis(), Type::Info, f);
+        op.value = Some(value);
+        op
+    }
+
+    /// The line without its newline.
+    pub fn line(&self) -> String {
+        let mut fields = Map::new();
+        let mut put = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                fields.insert(name.into(), value);
+            }
+        };
+        put("time", self.time.map(Value::from));
+        put("process", Some(self.process.value()));
+        put("type", Some(self.kind.word().into()));
+        put("f", Some(self.f.as_str().into()));
+        put("key", self.key.clone());
+        put("value", self.value.clone());
+        put("node", self.node.as_deref().map(Value::from));
+        put("error", self.error.clone());
+        for (name, value) in &self.extra {
+            put(name, Some(value.clone()));
+        }
+        Value::Object(fields).to_string()
+    }
+
+    /// Reads a JSON object as a line.
+    ///
+    /// # Errors
+    /// A clause that says what is wrong with it; the reader puts file and line before it.
+    pub fn of(value: Value) -> Result<Op, String> {
+        let Value::Object(mut fields) = value else {
+            return Err("a line must be one JSON object".into());
+        };
+        let mut take = |name: &str| fields.shift_remove(name);
+        let time = match take("time") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(
+                value
+                    .as_u64()
+                    .ok_or_else(|| format!("\"time\" must be whole nanoseconds, not {value}"))?,
+            ),
+        };
+        let process = process(take("process"))?;
+        let kind = match take("type") {
+            Some(Value::String(word)) => Type::of(&word).ok_or_else(|| {
+                format!("\"type\" must be invoke, ok, fail or info, not {word:?}")
+            })?,
+            Some(other) => {
+                return Err(format!("\"type\" must be invoke, ok, fail or info, not {other}"));
+            }
+            None => return Err("\"type\" is missing".into()),
+        };
+        let f = match take("f") {
+            Some(Value::String(word)) => word,
+            Some(other) => return Err(format!("\"f\" must be a word, not {other}")),
+            None => return Err("\"f\" is missing".into()),
+        };
+        let (key, value, error) = (take("key"), take("value"), take("error"));
+        let node = match take("node") {
+            Some(Value::String(name)) => Some(name),
+            Some(Value::Null) | None => None,
+            Some(other) => return Err(format!("\"node\" must be a name, not {other}")),
+        };
+        Ok(Op { time, process, kind, f, key, value, node, error, extra: fields })
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// As [`Op::of`]; text that is no JSON says at which column.
+    pub fn parse(line: &str) -> Result<Op, String> {
+        let value: Value = serde_json::from_str(line).map_err(|error| json_clause(&error))?;
+        Op::of(value)
+    }
+}
+
+fn process(value: Option<Value>) -> Result<Process, String> {
+    match value {
+        Some(Value::String(word)) => Ok(Process::Other(word)),
+        Some(Value::Number(number)) => number.as_u64().map(Process::Client).ok_or_else(|| {
+            format!("\"process\" must be a whole number below 2^64 or a word, not {number}")
+        }),
+        Some(other) => Err(format!("\"process\" must be a number or a word, not {other}")),
+        None => Err("\"process\" is missing".into()),
+    }
+}
+
+/// serde_json's message with its column in our form: "column 7: expected value".
+pub fn json_clause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    format!("column {}: not JSON: {what}", error.column())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_read_as_it_was_written_and_unknown_fields_pass_on() {
+        let line = r#"{"time":8,"process":3,"type":"ok","f":"write","key":7,"value":12345678901234567890123,"node":"n2","x":{"b":1,"a":2}}"#;
+        assert_eq!(Op::parse(line).unwrap().line(), line);
+    }
+
+    #[test]
+    fn a_null_value_is_not_a_missing_one() {
+        let line = r#"{"process":0,"type":"invoke","f":"read","value":null}"#;
+        let op = Op::parse(line).unwrap();
+        assert_eq!(op.value, Some(Value::Null));
+        assert_eq!(op.line(), line);
+        assert_eq!(Op::parse(r#"{"process":0,"type":"invoke","f":"read"}"#).unwrap().value, None);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_line_is_said() {
+        for (line, clause) in [
+            ("{", "column 1: not JSON"),
+            ("[]", "one JSON object"),
+            (r#"{"type":"ok","f":"r"}"#, "\"process\" is missing"),
+            (r#"{"process":-1,"type":"ok","f":"r"}"#, "whole number"),
+            (r#"{"process":1.5,"type":"ok","f":"r"}"#, "whole number"),
+            (r#"{"process":1,"type":"done","f":"r"}"#, "invoke, ok, fail or info"),
+            (r#"{"process":1,"type":"ok"}"#, "\"f\" is missing"),
+        ] {
+            let said = Op::parse(line).unwrap_err();
+            assert!(said.contains(clause), "{line}: {said}");
+        }
+    }
+}

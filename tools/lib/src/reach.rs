@@ -1,0 +1,214 @@
+//! Acting in a node's network: a program run there, a socket opened there, its addresses.
+//!
+//! On this host that is setns(2) into the namespace; elsewhere the system's OpenSSH, with each word quoted.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use nix::sched::{CloneFlags, setns};
+
+use crate::exit::{Error, Result};
+use crate::node::{LXCPATH, Node, Via};
+use crate::program;
+
+/// The network of a node, held open: it stays that network even where the node is restarted with a new one.
+#[derive(Debug)]
+pub enum Network {
+    /// The namespace that we are in.
+    Here,
+    /// Another namespace on this host.
+    Namespace(OwnedFd),
+    /// Another host.
+    Ssh(String),
+}
+
+impl Network {
+    /// The network of `node`, as it is now.
+    ///
+    /// # Errors
+    /// 66 where the node does not run, 64 where only its address is known, 77 and 71 from the system.
+    pub fn of(node: &Node) -> Result<Network> {
+        match &node.via {
+            Via::Local => Ok(Network::Here),
+            Via::Ssh(destination) => Ok(Network::Ssh(destination.clone())),
+            Via::Netns(name) => open(&PathBuf::from("/run/netns").join(name), &node.via),
+            Via::Pid(pid) => open(&of_process(*pid), &node.via),
+            Via::Lxc(container) => open(&of_process(init_of(container)?), &node.via),
+            Via::Address(address) => Err(Error::usage(format!(
+                "only the address {address} of node {} is known, nobody can act there; say how to reach it: {}=ssh:DEST",
+                node.name, node.name
+            ))),
+        }
+    }
+
+    /// A command that runs `program` with `args` in this network.
+    ///
+    /// # Errors
+    /// 71 where the namespace cannot be handed on; 69 where ssh is missing.
+    pub fn command<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Command> {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        match self {
+            Network::Here => {
+                let mut command = Command::new(program);
+                command.args(args);
+                Ok(command)
+            }
+            Network::Namespace(namespace) => {
+                let namespace =
+                    namespace.try_clone().map_err(|e| Error::io("keep a namespace open", &e))?;
+                let mut command = Command::new(program);
+                command.args(args);
+                let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
+                // SAFETY: between fork and exec the closure makes one system call on a descriptor that it
+                // owns, and allocates nothing.
+                unsafe { command.pre_exec(enter) };
+                Ok(command)
+            }
+            Network::Ssh(destination) => ssh(destination, program, &args),
+        }
+    }
+
+    /// Runs `program` in this network to its end, `limit` at the most.
+    ///
+    /// # Errors
+    /// As [`Network::command`] and [`program::run`].
+    pub fn run<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+        input: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Output> {
+        program::run(&mut self.command(program, args)?, input, limit)
+    }
+
+    /// Does `work` in a thread that is inside this network, so that the sockets it opens belong there.
+    ///
+    /// # Errors
+    /// 71 where the namespace cannot be entered, 64 for another host, and what `work` says.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = match self {
+            Network::Here => return work(),
+            Network::Namespace(namespace) => namespace.as_fd(),
+            Network::Ssh(host) => {
+                return Err(Error::usage(format!(
+                    "{host} is another host: no socket of ours can be opened there"
+                )));
+            }
+        };
+        // A network namespace belongs to a thread: this one alone goes there, and ends there.
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                setns(namespace, CloneFlags::CLONE_NEWNET)
+                    .map_err(|e| Error::io("enter a node's network", &e.into()))?;
+                work()
+            });
+            thread
+                .join()
+                .unwrap_or_else(|_| Err(Error::system("the thread in a node's network died")))
+        })
+    }
+}
+
+/// The addresses of a node: those that were said, else those that its network has (not loopback, not link-local).
+///
+/// # Errors
+/// As [`Network::of`]; 66 where it has none.
+pub fn addresses(node: &Node) -> Result<Vec<IpAddr>> {
+    if !node.addrs.is_empty() {
+        return Ok(node.addrs.clone());
+    }
+    let found = match Network::of(node)? {
+        Network::Ssh(destination) => addresses_over_ssh(&destination)?,
+        network => network.inside(addresses_here)?,
+    };
+    if found.is_empty() {
+        return Err(Error::no_input(format!(
+            "node {} ({}) has no address of its own",
+            node.name, node.via
+        )));
+    }
+    Ok(found)
+}
+
+fn addresses_here() -> Result<Vec<IpAddr>> {
+    let interfaces =
+        nix::ifaddrs::getifaddrs().map_err(|e| Error::io("list addresses", &e.into()))?;
+    let mut found: Vec<IpAddr> = interfaces
+        .filter_map(|interface| {
+            let address = interface.address?;
+            let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+            v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
+        })
+        .filter(|address| is_own(*address))
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+fn addresses_over_ssh(destination: &str) -> Result<Vec<IpAddr>> {
+    let mut command = ssh(destination, Path::new("hostname"), &["-I".into()])?;
+    let said = program::succeed(&mut command, None, Duration::from_secs(15))?;
+    Ok(said
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .filter(|a| is_own(*a))
+        .collect())
+}
+
+fn is_own(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+    }
+}
+
+fn of_process(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
+}
+
+fn open(path: &Path, via: &Via) -> Result<Network> {
+    match File::open(path) {
+        Ok(file) => Ok(Network::Namespace(file.into())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::no_input(format!("{via} is not running: {} is not there", path.display())))
+        }
+        Err(e) => Err(Error::io(format!("open the network of {via}"), &e)),
+    }
+}
+
+/// The first process of a container of ours.
+///
+/// # Errors
+/// 69 where LXC is missing, 66 where the container does not run.
+pub fn init_of(container: &str) -> Result<u32> {
+    let lxc_info = program::find("lxc-info", "lxc")?;
+    let mut command = Command::new(lxc_info);
+    command.args(["-P", LXCPATH, "-n", container, "-p", "-H"]);
+    let output = program::run(&mut command, None, Duration::from_secs(10))?;
+    String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| {
+        Error::no_input(format!(
+            "the container {container} does not run; start it with lxc-fleet start"
+        ))
+    })
+}
+
+/// ssh joins its words with spaces for the shell of the other side: so each is quoted.
+fn ssh(destination: &str, program: &Path, args: &[OsString]) -> Result<Command> {
+    let mut command = Command::new(program::find("ssh", "openssh-client")?);
+    command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "--", destination]);
+    command.arg(program::quote(program));
+    command.args(args.iter().map(program::quote));
+    Ok(command)
+}
