@@ -1,0 +1,82 @@
+//! What a database client must do for `workload`, and how its answers map to the history.
+//!
+//! The mapping is the heart of every client: only an answer that *proves* that the operation did not happen,
+//! and never will, is [`Outcome::Fail`]. A timeout, a broken connection after the request left, an error whose
+//! meaning is not known: [`Outcome::Info`]. An idempotent read changes nothing, so whatever goes wrong with
+//! one may be a fail; `workload` itself turns the info of a read into a fail.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use breakit::exit::Result;
+use breakit::node::Node;
+use serde_json::Value;
+
+/// A future that a client or a database hands out.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One operation, as the generator drew it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// `read`, `write`, `cas`, `add`.
+    pub f: &'static str,
+    /// Which of many independent objects; `None` where the workload has only one.
+    pub key: Option<Value>,
+    /// `write`, `add`: the value; `cas`: `[expected, new]`; `read`: null.
+    pub value: Value,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It happened; the value goes onto the `ok` line (a read's result, else the request's value).
+    Ok(Value),
+    /// It did not happen and never will, for this reason.
+    Fail(String),
+    /// Nobody knows, for this reason. The client is thrown away and its process number with it.
+    Info(String),
+}
+
+/// A connection to one node, used by one process at a time.
+pub trait Client: Send {
+    /// Sends the request and waits for the answer. `workload` drops the future, and the client with it, when
+    /// the operation's timeout is over: then nobody knows what became of it.
+    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome>;
+}
+
+/// Whom a new client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The run's operations: asks the database as an application would (through a sentinel, a proxy).
+    Load,
+    /// A final read: asks this very node what it holds.
+    FinalRead,
+}
+
+/// A database as a whole: it makes clients.
+pub trait Database: Send + Sync {
+    /// Its name on the first line: `redis-sentinel`.
+    fn name(&self) -> &'static str;
+
+    /// The workloads that it can carry: `register`, `cas-register`, `set`.
+    fn carries(&self) -> &'static [&'static str];
+
+    /// Makes the place that `prefix` names ready on the database, once a run, and proves it empty.
+    ///
+    /// Waits for a database that is still starting, up to its own time to be ready.
+    ///
+    /// # Errors
+    /// 75 where the database is never ready, 71 where it refuses; the sentence names node and remedy.
+    fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>>;
+
+    /// Connects to `node`.
+    ///
+    /// # Errors
+    /// Why not: the operation that wanted the connection fails, as it was never sent.
+    fn open<'a>(
+        &'a self,
+        node: &'a Node,
+        prefix: &'a str,
+        purpose: Purpose,
+    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>>;
+}
