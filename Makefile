@@ -1,0 +1,48 @@
+# breakit: five small tools. The work is done by cargo and by the scripts that the recipes call.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+STRICT  ?=
+TOOLS   := lxc-fleet partition slownet workload histcheck
+BUILT   := $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: all demo quick check bench deps deps-test completions install uninstall dist clean help
+
+all: ## build the five tools
+	cargo build --release $(if $(CI),--locked,)
+
+demo: deps all ## the whole run: a fleet, two databases, a partition, two verdicts
+	scripts/demo $(BUILT)
+
+quick: ## format, lints, unit tests and fast tests of the binaries: under a minute
+	tests/check quick
+
+check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a failure
+	STRICT=$(STRICT) tests/check all
+
+bench: all ## the benchmarks, side by side with what they are measured against
+	benches/run $(BUILT)
+
+deps: ## install what the tools call (lxc, nftables, ...)
+	scripts/deps tools
+
+deps-test: ## install what only the tests call
+	scripts/deps tests
+
+completions: ## write completions/ anew from the parsers
+	BLESS=1 cargo test -q -p breakit-tests --test interfaces completions
+
+install: all ## install into PREFIX (/usr/local), below DESTDIR
+	scripts/install $(BUILT) "$(DESTDIR)$(PREFIX)"
+
+uninstall: ## remove what install installed
+	scripts/uninstall "$(DESTDIR)$(PREFIX)"
+
+dist: ## a source archive of what is committed
+	git archive --format=tar.gz --prefix=breakit/ -o breakit.tar.gz HEAD
+
+clean: ## remove what was built
+	cargo clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
