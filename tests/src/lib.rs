@@ -5,6 +5,7 @@
 
 pub mod namespaces;
 pub mod process;
+pub mod pty;
 
 pub use namespaces::Namespaces;
 pub use process::{Run, Running};
