@@ -24,6 +24,8 @@ pub enum Renewal {
     /// A part of it had gone (a node came back with a new network) and was put in force again;
     /// the value goes onto a `renew-` line.
     Again(Value),
+    /// Somebody else healed it (`partition heal`): the holder's work is over, and nothing is cut again.
+    Healed,
 }
 
 /// A fault of one kind, with whom it strikes.
@@ -57,6 +59,8 @@ enum End {
     Window,
     /// The lease ran out unseen (we were stopped or suspended) at this time of CLOCK_MONOTONIC.
     Lapsed(u64),
+    /// Somebody else healed it: nothing follows.
+    Healed,
     /// From outside: nothing follows.
     Outside(Wake),
 }
@@ -89,8 +93,10 @@ pub fn hold(
         start(fault, lease)?;
         let end = stay(fault, lease, origin, window, watch);
         stop(fault, end.as_ref().ok())?;
-        if let End::Outside(wake) = end? {
-            return ended_by(wake);
+        match end? {
+            End::Outside(wake) => return ended_by(wake),
+            End::Healed => return Ok(Status::Done),
+            End::Window | End::Lapsed(_) => {}
         }
     }
     Ok(Status::Done)
@@ -133,6 +139,7 @@ fn stay(
         }
         let asked = clock::now();
         match fault.renew(lease) {
+            Ok(Renewal::Healed) => return Ok(End::Healed),
             Ok(renewal) => {
                 renewed = asked;
                 due = Instant::now() + lease.renew_every();
@@ -158,6 +165,10 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
     if let Some(End::Lapsed(at)) = end {
         talk::error("the lease ran out while we were stopped: the fault ended by itself");
         set(&mut value, "lapsed", (*at).into());
+    }
+    if let Some(End::Healed) = end {
+        talk::say("somebody else healed the fault");
+        set(&mut value, "healed", "by another".into());
     }
     let mut op = Op::fault(format!("stop-{}", fault.kind()), value);
     if let Some(End::Lapsed(at)) = end {
