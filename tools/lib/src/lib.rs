@@ -18,6 +18,7 @@
 
 pub mod clock;
 pub mod exit;
+pub mod guardian;
 pub mod hold;
 pub mod jsonl;
 pub mod lease;
