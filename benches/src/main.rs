@@ -1,0 +1,60 @@
+//! `generate`: a history of a simulated object, linearizable by construction, for benchmarks.
+//!
+//! Each process thinks for an exponential time (mean 1) and then waits for an answer for another (mean 10),
+//! so about nine in ten processes are busy at any moment: harder than most real runs. An operation takes
+//! effect at a moment drawn inside its interval. `--info` makes a share of them indeterminate: they never
+//! return, and half of them took effect. `--bad` plants one false read at 99 % of the history.
+//! The same arguments give the same bytes for ever.
+
+mod simulation;
+
+use std::io::Write;
+
+use breakit::exit::{Error, Result, Status};
+use clap::{Parser, ValueEnum};
+
+/// Generates a history for benchmarks on stdout.
+#[derive(Parser, Debug)]
+#[command(name = "generate")]
+pub struct Cli {
+    /// Of which object
+    model: Model,
+    /// How many operations
+    #[arg(long, default_value_t = 1_000_000)]
+    ops: u64,
+    /// How many processes
+    #[arg(long, default_value_t = 20)]
+    processes: u64,
+    /// Over how many keys; 0: no key field at all
+    #[arg(long, default_value_t = 0)]
+    keys: u64,
+    /// Share of indeterminate operations, in per mille
+    #[arg(long, default_value_t = 0)]
+    info: u32,
+    /// Plant one false read near the end
+    #[arg(long)]
+    bad: bool,
+    /// Seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The objects.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// Reads and writes of unique values, half and half
+    Register,
+    /// Reads, writes and cas over five values, a third each
+    Cas,
+}
+
+fn run(cli: Cli) -> Result<Status> {
+    let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    simulation::Simulation::new(&cli).write(&mut out).map_err(|e| Error::output(&e))?;
+    out.flush().map_err(|e| Error::output(&e))?;
+    Ok(Status::Done)
+}
+
+fn main() -> std::process::ExitCode {
+    breakit::exit::main("generate", run)
+}
