@@ -1,13 +1,133 @@
 //! The command line of `workload`: arguments and their help, nothing else.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use breakit::clock::parse_duration;
+use breakit::node::NodesArg;
 use breakit::talk::Loudness;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 /// Drives clients against a database and records every operation
 #[derive(Parser, Debug)]
 #[command(name = "workload", version)]
 pub struct Cli {
+    /// Which promise is put to the test
+    #[command(subcommand)]
+    pub workload: Workload,
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+}
+
+/// The workloads.
+#[derive(Subcommand, Debug)]
+pub enum Workload {
+    /// Reads and writes of registers; each value is written once. The promise: linearizability
+    Register(RegisterArgs),
+    /// Reads, writes and compare-and-sets of registers. The promise: linearizability
+    CasRegister(RegisterArgs),
+    /// Adds elements to one set and reads it at the end. The promise: no acknowledged element is lost
+    Set(SetArgs),
+}
+
+/// What `register` and `cas-register` take.
+#[derive(Args, Debug)]
+pub struct RegisterArgs {
+    /// What every workload takes
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// So many registers are in use at a time
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub keys: u32,
+    /// A register is replaced by a new one after N operations
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ops_per_key: u32,
+}
+
+/// What `set` takes.
+#[derive(Args, Debug)]
+pub struct SetArgs {
+    /// What every workload takes
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// What every workload takes.
+#[derive(Args, Debug)]
+pub struct CommonArgs {
+    /// The database's client: mem, redis, redis-sentinel, etcd, or exec:CMD
+    #[arg(short, long, value_name = "CLIENT")]
+    pub client: String,
+    /// Where the database runs
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// Operations a second that fall due, whether or not earlier ones were answered
+    #[arg(long, value_name = "PER-SECOND", default_value_t = 200.0, value_parser = rate)]
+    pub rate: f64,
+    /// Operations open at a time, at the most
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub concurrency: u32,
+    /// End the load after TIME [default: 30s, with mem 2s, with --ops none]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub time_limit: Option<Duration>,
+    /// End the load after N operations
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub ops: Option<u64>,
+    /// Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Give up waiting for the answer to an operation after TIME
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// Wait for a database that is still starting for TIME, at the most
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
+    pub ready: Duration,
+    /// Wait for the nodes to agree again after the last fault for TIME, at the most
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
+    pub recovery: Duration,
+    /// Read everything from every node at the end [default]
+    #[arg(long = "final", overrides_with = "no_final")]
+    pub final_reads: bool,
+    /// Leave out recovery and final reads
+    #[arg(long)]
+    pub no_final: bool,
+    /// Run CMD during the load, and put the fault lines that it prints into the history (repeatable)
+    #[arg(long, value_name = "CMD")]
+    pub nemesis: Vec<String>,
+    /// Write the history to FILE too, whatever becomes of the reader of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Number the processes from N on
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub process_base: u64,
+    /// Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]
+    #[arg(long, value_name = "P")]
+    pub prefix: Option<String>,
+}
+
+impl Workload {
+    /// Its name on the command line and on the first line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Workload::Register(_) => "register",
+            Workload::CasRegister(_) => "cas-register",
+            Workload::Set(_) => "set",
+        }
+    }
+
+    /// What all workloads have in common.
+    pub fn common(&self) -> &CommonArgs {
+        match self {
+            Workload::Register(args) | Workload::CasRegister(args) => &args.common,
+            Workload::Set(args) => &args.common,
+        }
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e6 => Ok(rate),
+        _ => Err("a rate is a number above 0 and up to 1000000, in operations a second".into()),
+    }
 }

@@ -7,10 +7,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
-use breakit::exit::Result;
+use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use serde_json::Value;
+
+pub mod exec;
+pub mod mem;
 
 /// A future that a client or a database hands out.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -53,6 +58,36 @@ pub enum Purpose {
     FinalRead,
 }
 
+/// What the command line says about the run that a database may want to know.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How long a database that is still starting is waited for, in [`Database::set_up`].
+    pub ready: Duration,
+    /// The run's seed, for a database that makes random choices of its own.
+    pub seed: u64,
+    /// The workload: `register`, `cas-register`, `set`.
+    pub workload: &'static str,
+}
+
+/// The clients as `--client` takes them, for messages.
+const KNOWN: &str = "mem, mem:FAULT, exec:CMD";
+
+/// The database that `--client SPEC` names: a name, and after a colon whatever the client takes.
+///
+/// # Errors
+/// 64 for a name that is not known or an option that the client does not have, 69 where a program is missing.
+pub fn database(spec: &str, asked: &Asked) -> Result<Arc<dyn Database>> {
+    let (name, option) = match spec.split_once(':') {
+        Some((name, option)) => (name, Some(option)),
+        None => (spec, None),
+    };
+    match name {
+        "mem" => mem::database(option, asked),
+        "exec" => exec::database(option, asked),
+        _ => Err(Error::usage(format!("no client {name:?}; there are {KNOWN}"))),
+    }
+}
+
 /// A database as a whole: it makes clients.
 pub trait Database: Send + Sync {
     /// Its name on the first line: `redis-sentinel`.
@@ -60,6 +95,16 @@ pub trait Database: Send + Sync {
 
     /// The workloads that it can carry: `register`, `cas-register`, `set`.
     fn carries(&self) -> &'static [&'static str];
+
+    /// The nodes of a database that brings its own; empty where `-n` must name them.
+    fn own_nodes(&self) -> Vec<Node> {
+        Vec::new()
+    }
+
+    /// How long the load lasts where the command line does not say.
+    fn time_limit(&self) -> Duration {
+        Duration::from_secs(30)
+    }
 
     /// Makes the place that `prefix` names ready on the database, once a run, and proves it empty.
     ///

@@ -1,0 +1,83 @@
+//! Programs that we start: split into words, found, put into a process group that does not outlive us.
+
+use std::io;
+use std::path::PathBuf;
+
+use breakit::exit::{Error, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, getppid};
+use tokio::process::Command;
+
+/// A command as the user wrote it, with its program found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// As it was written, for messages.
+    pub text: String,
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Words {
+    /// Splits `text` by the shell's quoting rules, without any expansion, and looks for its program.
+    ///
+    /// `flag` is what errors call the place: `--nemesis`.
+    ///
+    /// # Errors
+    /// 64 where it is empty or a quote stands open, 69 where the program is missing.
+    pub fn of(text: &str, flag: &str) -> Result<Words> {
+        let words = shlex::split(text).ok_or_else(|| {
+            Error::usage(format!("{flag} {text:?}: a quote or a backslash stands open; close it"))
+        })?;
+        let Some((name, arguments)) = words.split_first() else {
+            return Err(Error::usage(format!("{flag} names no program; write a command")));
+        };
+        let program = which::which(name).map_err(|_| {
+            Error::missing(format!(
+                "{flag} {text:?}: there is no program {name}; install it or write its whole path"
+            ))
+        })?;
+        Ok(Words { text: text.to_string(), program, arguments: arguments.to_vec() })
+    }
+
+    /// The command: in a process group of its own, and sent `at_our_death` should we die.
+    ///
+    /// The kernel watches the *thread* that starts it: start it from one that lives as long as the run.
+    pub fn command(&self, at_our_death: Signal) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).process_group(0).kill_on_drop(true);
+        let us = nix::unistd::getpid();
+        let bind = move || bind_to_parent(us, at_our_death);
+        // SAFETY: between fork and exec the closure makes two system calls and touches no lock or heap.
+        unsafe { command.pre_exec(bind) };
+        command
+    }
+}
+
+fn bind_to_parent(parent: Pid, at_its_death: Signal) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(at_its_death)?;
+    // It may have died before we asked.
+    if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+}
+
+/// The process group of a child that we started. Dropped, what is left of the group is killed.
+#[derive(Debug)]
+pub struct Group(Pid);
+
+impl Group {
+    /// The group of a child that was made by [`Words::command`]; `None` where it has ended already.
+    pub fn of(child: &tokio::process::Child) -> Option<Group> {
+        child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)))
+    }
+
+    /// Sends a signal to all of it.
+    pub fn signal(&self, signal: Signal) {
+        // A group that is gone already is what we want.
+        let _ = killpg(self.0, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
