@@ -3,10 +3,12 @@
 //! A test that cannot run here says so with [`skip!`] and returns; `tests/check` counts the skips apart from
 //! what passed, and with `STRICT=1` a skip is a failure.
 
+pub mod fleet;
 pub mod namespaces;
 pub mod process;
 pub mod pty;
 
+pub use fleet::Fleet;
 pub use namespaces::Namespaces;
 pub use process::{Run, Running};
 

@@ -215,3 +215,13 @@ impl Drop for Running {
         }
     }
 }
+
+/// The JSON lines of a file.
+///
+/// # Panics
+/// Where it is not there or a line is no JSON.
+#[track_caller]
+pub fn json_lines(path: &std::path::Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.lines().map(json).collect()
+}

@@ -1,5 +1,7 @@
 //! Help, manual pages, completions and README say the same of every tool.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -1,0 +1,83 @@
+//! A fleet of real containers for a test, and what must be gone after it.
+
+use std::time::{Duration, Instant};
+
+use crate::process::{Run, run, shell};
+
+/// A fleet under a name of its own. Dropped, it is taken down, whatever happened to the test.
+#[derive(Debug)]
+pub struct Fleet {
+    /// What `$BREAKIT_FLEET` must be for the tools to find it.
+    pub name: String,
+}
+
+impl Fleet {
+    /// Says why there can be no fleet here, if so.
+    pub fn impossible() -> Option<&'static str> {
+        if !crate::is_root() {
+            Some("not root: LXC containers need it")
+        } else if !crate::has("lxc-start") {
+            Some("no LXC; install the package lxc")
+        } else if std::fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| !map.contains("4294967295"))
+        {
+            Some("root of a user namespace only: LXC containers need the system's")
+        } else {
+            None
+        }
+    }
+
+    /// Builds the image and brings `n1..nN` up.
+    ///
+    /// # Panics
+    /// Where `lxc-fleet` fails.
+    #[track_caller]
+    pub fn up(name: &str, nodes: usize, image: &str, packages: &str) -> Fleet {
+        let fleet = Fleet { name: name.to_string() };
+        fleet.sh(&format!("lxc-fleet -q image {image} --packages {packages}")).expect(0);
+        fleet.sh(&format!("lxc-fleet -q up n1..n{nodes} --image {image}")).expect(0);
+        fleet
+    }
+
+    /// Prepares a shell line so that its tools find this fleet.
+    pub fn shell(&self, line: &str) -> std::process::Command {
+        let mut command = shell(line);
+        command.env("BREAKIT_FLEET", &self.name);
+        command
+    }
+
+    /// Runs a shell line to its end.
+    ///
+    /// # Panics
+    /// Where it takes longer than a minute.
+    #[track_caller]
+    pub fn sh(&self, line: &str) -> Run {
+        run(&mut self.shell(line))
+    }
+
+    /// Waits until `partition list` and `slownet list` are empty and none of our tables is left.
+    ///
+    /// # Panics
+    /// Where something is left after `limit`.
+    #[track_caller]
+    pub fn wait_until_healed(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        loop {
+            let cuts = self.sh("partition list").expect(0).stdout;
+            let tables = self.sh("nft list tables").expect(0).stdout;
+            let left = cuts.lines().count()
+                + tables.lines().filter(|line| line.contains("breakit")).count();
+            if left == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "left after {limit:?}:\n{cuts}{tables}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.shell("lxc-fleet -q down; partition -q heal").output();
+    }
+}

@@ -1,0 +1,182 @@
+//! The whole run: five containers, Redis with Sentinel, a real cut, a verdict; and what is left of it where
+//! somebody presses ^C or a tool is killed in the middle.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use breakit_tests::process::{Running, json_lines};
+use breakit_tests::pty::Terminal;
+use breakit_tests::{Fleet, has, skip};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const PACKAGES: &str = "redis-server,redis-sentinel";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn recipe(name: &str) -> String {
+    format!("make -s -C {}/../recipes/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Redis with Sentinel on five nodes of a fleet of this test's own.
+fn redis(fleet: &str) -> Fleet {
+    let fleet = Fleet::up(fleet, 5, "redis", PACKAGES);
+    fleet.sh(&format!("{} up", recipe("redis-sentinel"))).expect(0);
+    fleet
+}
+
+/// The pipeline of the README, shorter, with a lease that a test can wait for.
+fn pipeline(history: &str, judge: &str) -> String {
+    format!(
+        "workload set --client redis-sentinel -n n1..n5 --time-limit 20s --recovery 8s -o {history} \
+         --nemesis 'partition cut isolate n1,n2 -n n1..n5 --first 1s --for 15s --lease 3s' | {judge}"
+    )
+}
+
+/// A file for a history, in a place of its own.
+fn history(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("breakit-{name}-{}.jsonl", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+/// The process called `name` below `ancestor`, where there is one.
+fn below(ancestor: Pid, name: &str) -> Option<Pid> {
+    let children = format!("/proc/{ancestor}/task/{ancestor}/children");
+    let children = std::fs::read_to_string(children).ok()?;
+    children.split_whitespace().find_map(|pid| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        let pid = Pid::from_raw(pid.parse().ok()?);
+        if comm.trim() == name { Some(pid) } else { below(pid, name) }
+    })
+}
+
+#[track_caller]
+fn wait_for_cut(fleet: &Fleet) {
+    let deadline = Instant::now() + MINUTE;
+    while fleet.sh("partition list").expect(0).stdout.is_empty() {
+        assert!(Instant::now() < deadline, "no cut came into force");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_interrupt_key_in_the_middle_heals_reads_and_still_brings_a_verdict() {
+    if let Some(why) = Fleet::impossible() {
+        skip!("{why}");
+    }
+    let fleet = redis("ctrlc");
+    let file = history("ctrlc");
+    let line = pipeline(&file.display().to_string(), "histcheck");
+    let mut terminal = Terminal::start(&format!("export BREAKIT_FLEET={}; {line}", fleet.name));
+    wait_for_cut(&fleet);
+    std::thread::sleep(Duration::from_secs(2));
+    terminal.press("\x03");
+    let (_, screen) = terminal.end(MINUTE);
+    assert!(screen.contains("valid") || screen.contains("unknown"), "no verdict:\n{screen}");
+    let lines = json_lines(&file);
+    let last = lines.last().unwrap();
+    assert_eq!(
+        (last["process"].as_str(), last["f"].as_str()),
+        (Some("workload"), Some("end")),
+        "{last}"
+    );
+    assert!(
+        lines.iter().any(|line| line["f"] == "stop-partition"),
+        "the cut's stop line is missing"
+    );
+    assert!(
+        lines.iter().any(|line| line["final"] == true && line["type"] == "ok"),
+        "no final read"
+    );
+    fleet.wait_until_healed(Duration::ZERO);
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_works() {
+    if let Some(why) = Fleet::impossible() {
+        skip!("{why}");
+    }
+    let fleet = redis("kill9");
+    for victim in ["workload", "partition", "histcheck"] {
+        let file = history(victim);
+        let mut run =
+            Running::start(&mut fleet.shell(&pipeline(&file.display().to_string(), "histcheck")));
+        wait_for_cut(&fleet);
+        let pid = below(run.pid(), victim).unwrap_or_else(|| panic!("{victim} is not at work"));
+        kill(pid, Signal::SIGKILL).unwrap();
+        // The lease is 3 s; a busy machine is granted two more.
+        fleet.wait_until_healed(Duration::from_secs(5));
+        drop(run.stdin.take());
+        let done = run.end(MINUTE);
+        assert!(!done.stderr.contains("panicked"), "{victim}: {done:?}");
+        let cut_lines = json_lines_but_one(&file);
+        assert!(!cut_lines.is_empty(), "{victim}: no history");
+        std::fs::remove_file(file).unwrap();
+    }
+    // And the next run is as if nothing had happened.
+    let file = history("next");
+    let line = "workload set --client redis-sentinel -n n1..n5 --time-limit 3s --recovery 5s";
+    fleet.sh(&format!("{line} >{}", file.display())).expect(0);
+    assert_eq!(json_lines(&file).last().unwrap()["f"], "end");
+    std::fs::remove_file(file).unwrap();
+}
+
+/// The history's lines; the last one may have been cut.
+#[track_caller]
+fn json_lines_but_one(file: &std::path::Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(file).unwrap();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_slow_link_ends_with_its_lease_where_slownet_is_killed() {
+    if let Some(why) = Fleet::impossible() {
+        skip!("{why}");
+    }
+    if !has("tc") {
+        skip!("no tc; install the package iproute2");
+    }
+    let fleet = Fleet { name: "slow9".into() };
+    fleet.sh("lxc-fleet -q up n1..n2").expect(0);
+    let mut slow = Running::start(
+        fleet
+            .shell("exec slownet set -n n1 --rate 1mbit --lease 2s")
+            .env("BREAKIT_FLEET", &fleet.name),
+    );
+    assert_eq!(slow.line(MINUTE)["f"], "start-slow");
+    assert!(!fleet.sh("slownet list -n n1").expect(0).stdout.is_empty());
+    slow.signal(Signal::SIGKILL);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !fleet.sh("slownet list -n n1").expect(0).stdout.is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", fleet.sh("slownet list -n n1"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn lxc_fleet_killed_at_any_moment_of_up_is_repaired_by_the_next_and_down_leaves_nothing() {
+    if let Some(why) = Fleet::impossible() {
+        skip!("{why}");
+    }
+    let fleet = Fleet { name: "upkill".into() };
+    for after in [5, 40, 90, 160, 300] {
+        let up = Running::start(&mut fleet.shell("exec lxc-fleet -q up n1..n5"));
+        std::thread::sleep(Duration::from_millis(after));
+        up.signal(Signal::SIGKILL);
+        drop(up.end(MINUTE));
+        fleet.sh("lxc-fleet -q up n1..n5").expect(0);
+        let said = fleet.sh("lxc-fleet exec n1..n5 -- true").expect(0);
+        assert!(said.stderr.is_empty(), "{said:?}");
+        let down = Running::start(&mut fleet.shell("exec lxc-fleet -q down"));
+        std::thread::sleep(Duration::from_millis(after));
+        down.signal(Signal::SIGKILL);
+        drop(down.end(MINUTE));
+        fleet.sh("lxc-fleet -q down").expect(0);
+        let left = fleet.sh("ls /var/lib/breakit/lxc; ip -o link; mount; ls /run/breakit").stdout;
+        assert!(!left.contains("upkill"), "left behind:\n{left}");
+    }
+}
