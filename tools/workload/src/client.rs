@@ -14,8 +14,14 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use serde_json::Value;
 
+pub mod endpoint;
+pub mod etcd;
 pub mod exec;
 pub mod mem;
+pub mod option;
+pub mod redis;
+pub mod sentinel;
+pub mod trouble;
 
 /// A future that a client or a database hands out.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -70,7 +76,7 @@ pub struct Asked {
 }
 
 /// The clients as `--client` takes them, for messages.
-const KNOWN: &str = "mem, mem:FAULT, exec:CMD";
+const KNOWN: &str = "mem, mem:FAULT, redis, redis-sentinel, etcd, exec:CMD";
 
 /// The database that `--client SPEC` names: a name, and after a colon whatever the client takes.
 ///
@@ -84,6 +90,9 @@ pub fn database(spec: &str, asked: &Asked) -> Result<Arc<dyn Database>> {
     match name {
         "mem" => mem::database(option, asked),
         "exec" => exec::database(option, asked),
+        "redis" => redis::database(option, asked),
+        "redis-sentinel" => sentinel::database(option, asked),
+        "etcd" => etcd::database(option, asked),
         _ => Err(Error::usage(format!("no client {name:?}; there are {KNOWN}"))),
     }
 }

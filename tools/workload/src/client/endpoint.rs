@@ -145,10 +145,7 @@ mod tests {
         let here = Some("192.0.2.1".parse().unwrap());
         assert_eq!(endpoints.as_seen_here("10.0.0.1"), here);
         assert_eq!(endpoints.as_seen_here("n1"), here);
-        assert_eq!(
-            endpoints.as_seen_here("198.51.100.7"),
-            Some("198.51.100.7".parse().unwrap())
-        );
+        assert_eq!(endpoints.as_seen_here("198.51.100.7"), Some("198.51.100.7".parse().unwrap()));
         assert_eq!(endpoints.as_seen_here("n2"), None);
     }
 

@@ -9,22 +9,36 @@
 pub mod connection;
 pub mod operation;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use redis::cmd;
-use serde_json::Value;
 
-use self::connection::{Connection, Login, Trouble};
+use self::connection::{Connection, Login};
 use super::endpoint::{Endpoints, Patience};
-use super::{Answer, Client, Database, Outcome, Purpose, Request};
+use super::option::Options;
+use super::trouble::{Trouble, outcome};
+use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+
+/// The port on which Redis answers.
+pub const PORT: u16 = 6379;
 
 /// The environment variable with the password.
 pub const PASSWORD: &str = "REDISCLI_AUTH";
 
 /// How long one look at a node that may not be ready takes at the most.
 const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+/// The database that `--client redis[:port=N]` names.
+///
+/// # Errors
+/// 64 for an option that is not there.
+pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
+    let options = Options::read("redis", option, &["port="])?;
+    Ok(Arc::new(Redis::new(options.port("port", PORT)?, asked.ready)))
+}
 
 /// The Redis processes of the nodes.
 #[derive(Debug)]
@@ -132,7 +146,9 @@ async fn anything_under(
 
 /// `text` as a glob pattern that matches nothing else.
 fn literally(text: &str) -> String {
-    text.chars().flat_map(|c| "*?[]\\^".contains(c).then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| "*?[]\\^".contains(c).then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 impl Database for Redis {
@@ -188,9 +204,7 @@ impl Direct {
     async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, Trouble> {
         let connection = match self.connection.take().filter(Connection::is_open) {
             Some(open) => open,
-            None => {
-                Connection::open(self.address, &self.login).await.map_err(Trouble::NotDone)?
-            }
+            None => Connection::open(self.address, &self.login).await.map_err(Trouble::NotDone)?,
         };
         operation::perform(self.connection.insert(connection), &self.prefix, request).await
     }
@@ -199,15 +213,6 @@ impl Direct {
 impl Client for Direct {
     fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
         Box::pin(async move { outcome(self.perform(request).await) })
-    }
-}
-
-/// How a command's trouble stands in the history.
-pub fn outcome(result: std::result::Result<Outcome, Trouble>) -> Outcome {
-    match result {
-        Ok(outcome) => outcome,
-        Err(Trouble::NotDone(why)) => Outcome::Fail(why),
-        Err(Trouble::Unknown(why)) => Outcome::Info(why),
     }
 }
 
@@ -224,13 +229,6 @@ mod tests {
     fn a_prefix_is_looked_for_literally() {
         assert_eq!(literally("a*b[c]?"), "a\\*b\\[c\\]\\?");
         assert_eq!(literally("run-1_x"), "run-1_x");
-    }
-
-    #[test]
-    fn what_is_proved_decides_between_fail_and_info() {
-        assert_eq!(outcome(Err(Trouble::NotDone("x".into()))), Outcome::Fail("x".into()));
-        assert_eq!(outcome(Err(Trouble::Unknown("x".into()))), Outcome::Info("x".into()));
-        assert_eq!(outcome(Ok(Outcome::Ok(Value::Null))), Outcome::Ok(Value::Null));
     }
 
     #[test]

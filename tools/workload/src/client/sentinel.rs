@@ -33,9 +33,17 @@ use breakit::node::Node;
 use redis::cmd;
 
 use super::endpoint::{Endpoints, Patience};
-use super::redis::connection::{Connection, Login, Trouble};
-use super::redis::{Redis, info_line, operation, outcome, within_a_look};
-use super::{Answer, Client, Database, Outcome, Purpose, Request};
+use super::option::Options;
+use super::redis::connection::{Connection, Login};
+use super::redis::{self as direct, Redis, info_line, operation, within_a_look};
+use super::trouble::{Trouble, outcome};
+use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+
+/// The port on which a sentinel answers.
+const PORT: u16 = 26379;
+
+/// The name of the primary in Redis's own example configuration.
+const SERVICE: &str = "mymaster";
 
 /// The environment variable with the sentinels' password.
 pub const PASSWORD: &str = "SENTINEL_AUTH";
@@ -43,16 +51,27 @@ pub const PASSWORD: &str = "SENTINEL_AUTH";
 /// How long a sentinel, or a process asked for its role, may take. The guidelines say a few hundred ms.
 const ASK_LIMIT: Duration = Duration::from_millis(500);
 
+/// The database that `--client redis-sentinel[:master=NAME][,port=N][,redis-port=N]` names.
+///
+/// # Errors
+/// 64 for an option that is not there, or a name that no sentinel would take.
+pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
+    let options = Options::read("redis-sentinel", option, &["master=", "port=", "redis-port="])?;
+    let redis = Redis::new(options.port("redis-port", direct::PORT)?, asked.ready);
+    let service = service(options.value("master").unwrap_or(SERVICE))?;
+    Ok(Arc::new(Sentinel::new(service, options.port("port", PORT)?, redis)))
+}
+
 /// The nodes' sentinels and the Redis processes they watch.
 #[derive(Debug)]
 pub struct Sentinel {
-    asked: Arc<Asked>,
+    inquiry: Arc<Inquiry>,
     redis: Redis,
 }
 
-/// What a client needs for asking.
+/// Whom a client asks, for what, and as whom.
 #[derive(Debug)]
-struct Asked {
+struct Inquiry {
     endpoints: Endpoints,
     login: Login,
     redis_login: Login,
@@ -72,13 +91,13 @@ impl Sentinel {
     /// Sentinels on `port` of every node, watching the primary they call `service`; `redis` are the
     /// processes for which final reads ask.
     pub fn new(service: &str, port: u16, redis: Redis) -> Sentinel {
-        let asked = Asked {
+        let inquiry = Inquiry {
             endpoints: Endpoints::new(port),
             login: Login::from_environment(PASSWORD),
             redis_login: redis.login().clone(),
             service: service.to_string(),
         };
-        Sentinel { asked: Arc::new(asked), redis }
+        Sentinel { inquiry: Arc::new(inquiry), redis }
     }
 
     /// One look at everything: all sentinels agree on the primary, and all replicas follow it.
@@ -86,7 +105,7 @@ impl Sentinel {
         let mut agreed: Option<(&Node, Belief)> = None;
         for node in nodes {
             let at = |said: String| format!("{}: {said}", node.name);
-            let belief = within_a_look(self.asked.belief(node, nodes.len())).await.map_err(at)?;
+            let belief = within_a_look(self.inquiry.belief(node, nodes.len())).await.map_err(at)?;
             if let Some(lack) = belief.lacks {
                 return Err(at(lack));
             }
@@ -132,7 +151,7 @@ impl Sentinel {
     }
 }
 
-impl Asked {
+impl Inquiry {
     async fn connect(&self, node: &Node) -> std::result::Result<Connection, String> {
         let address = self.endpoints.of(node).await.map_err(|error| error.to_string())?;
         Connection::open(address, &self.login).await
@@ -182,10 +201,7 @@ impl Asked {
     }
 }
 
-fn believed(
-    told: &HashMap<String, String>,
-    nodes: usize,
-) -> std::result::Result<Belief, String> {
+fn believed(told: &HashMap<String, String>, nodes: usize) -> std::result::Result<Belief, String> {
     let text = |name: &str| told.get(name).map(String::as_str).unwrap_or_default();
     let count = |name: &str| text(name).parse::<usize>().unwrap_or(0);
     let others = nodes.saturating_sub(1);
@@ -245,7 +261,7 @@ impl Database for Sentinel {
         }
         Box::pin(async move {
             let mut client = Application {
-                asked: Arc::clone(&self.asked),
+                inquiry: Arc::clone(&self.inquiry),
                 node: node.clone(),
                 prefix: prefix.to_string(),
                 sentinel: None,
@@ -260,7 +276,7 @@ impl Database for Sentinel {
 
 /// An application beside one node.
 struct Application {
-    asked: Arc<Asked>,
+    inquiry: Arc<Inquiry>,
     node: Node,
     prefix: String,
     sentinel: Option<Connection>,
@@ -272,14 +288,14 @@ impl Application {
     async fn find_primary(&mut self) -> std::result::Result<&mut Connection, String> {
         let mut sentinel = match self.sentinel.take().filter(Connection::is_open) {
             Some(open) => open,
-            None => self.asked.connect(&self.node).await?,
+            None => self.inquiry.connect(&self.node).await?,
         };
-        let address = self.asked.primary(&mut sentinel).await?;
+        let address = self.inquiry.primary(&mut sentinel).await?;
         self.sentinel = Some(sentinel);
         let held = self.primary.take().filter(|(at, held)| *at == address && held.is_open());
         let primary = match held {
             Some((_, held)) => held,
-            None => self.asked.confirmed(address).await?,
+            None => self.inquiry.confirmed(address).await?,
         };
         Ok(&mut self.primary.insert((address, primary)).1)
     }
@@ -306,7 +322,7 @@ impl Client for Application {
 ///
 /// # Errors
 /// 64 where it is none: Sentinel itself takes letters, digits, '.', '-' and '_'.
-pub fn service(name: &str) -> Result<&str> {
+fn service(name: &str) -> Result<&str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     if name.is_empty() || !name.chars().all(fits) {
         return Err(Error::usage(format!(
@@ -336,10 +352,7 @@ mod tests {
     fn a_sentinel_is_ready_once_it_knows_every_replica_and_every_other_sentinel() {
         let lacks = |told| believed(&told, 5).unwrap().lacks;
         assert_eq!(lacks(told("master", "4", "4")), None);
-        assert_eq!(
-            lacks(told("master", "3", "4")).unwrap(),
-            "its sentinel knows 3 of 4 replicas"
-        );
+        assert_eq!(lacks(told("master", "3", "4")).unwrap(), "its sentinel knows 3 of 4 replicas");
         assert_eq!(
             lacks(told("master", "4", "0")).unwrap(),
             "its sentinel knows 0 of 4 other sentinels"

@@ -41,6 +41,7 @@ use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, Red
 use tokio::task::JoinHandle;
 
 use crate::client::endpoint;
+use crate::client::trouble::Trouble;
 
 /// How long a fresh connection may take to be let in (the password's check).
 const GREETING_LIMIT: Duration = Duration::from_secs(1);
@@ -68,24 +69,6 @@ impl Login {
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Login(hidden)" } else { "Login(none)" })
-    }
-}
-
-/// Why a command has no answer to work with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// It was not executed and never will be.
-    NotDone(String),
-    /// Nobody knows whether it was executed.
-    Unknown(String),
-}
-
-impl Trouble {
-    /// What happened, in words.
-    pub fn words(self) -> String {
-        match self {
-            Trouble::NotDone(words) | Trouble::Unknown(words) => words,
-        }
     }
 }
 
@@ -161,7 +144,9 @@ fn refused(code: &str, detail: &str) -> bool {
 fn refused_in_words(detail: &str) -> bool {
     let detail = detail.to_ascii_lowercase();
     let by_redis_6_script = detail.starts_with("error running script")
-        && ["-readonly", "-oom", "-noreplicas", "-misconf"].iter().any(|code| detail.contains(code));
+        && ["-readonly", "-oom", "-noreplicas", "-misconf"]
+            .iter()
+            .any(|code| detail.contains(code));
     by_redis_6_script
         || ["unknown command", "wrong number of arguments", "max number of clients reached"]
             .iter()

@@ -14,7 +14,8 @@
 use redis::{Cmd, cmd};
 use serde_json::Value;
 
-use super::connection::{Connection, Trouble};
+use super::connection::Connection;
+use crate::client::trouble::Trouble;
 use crate::client::{Outcome, Request};
 
 /// An absent key is JSON's null, as a read says it.

@@ -1,0 +1,357 @@
+//! `etcd`: every node's own member, over etcd's JSON gateway.
+//!
+//! | workload | operation | request | answer |
+//! |---|---|---|---|
+//! | `set` | `add` | put `prefix/value` | ok |
+//! | `set` | `read` | range over `prefix/` | ok with the elements in their order |
+//! | `register`, `cas-register` | `write` | put `prefix/key` | ok |
+//! | | `read` | range `prefix/key` | ok with the value, null where there is none |
+//! | `cas-register` | `cas` | txn: compare the value (or that there is no key), put | succeeded: ok, else fail |
+//!
+//! Reads are linearizable, as etcd's own default is: the member asks the leader how far the log has come
+//! before it answers. With `etcd:serializable` it answers at once from what it has, which may be long
+//! outdated: that is what the option is for.
+//!
+//! The JSON gateway, and not gRPC: the gRPC crates compile etcd's protocol with `protoc`, which a machine
+//! with a Rust toolchain does not have.
+//!
+//! The user is taken from `$ETCDCTL_USER` and `$ETCDCTL_PASSWORD`, as etcdctl does.
+
+pub mod gateway;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result};
+use breakit::node::Node;
+use serde_json::{Map, Value, json};
+
+use self::gateway::{Gateway, Login, decoded, encoded};
+use super::endpoint::{Endpoints, Patience};
+use super::option::Options;
+use super::trouble::{Trouble, outcome};
+use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+
+/// The port on which etcd answers clients.
+const PORT: u16 = 2379;
+
+/// How long one look at a member that may not be ready takes at the most.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
+/// The database that `--client etcd[:serializable][,port=N]` names.
+///
+/// # Errors
+/// 64 for an option that is not there.
+pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
+    let options = Options::read("etcd", option, &["serializable", "port="])?;
+    Ok(Arc::new(Etcd {
+        endpoints: Endpoints::new(options.port("port", PORT)?),
+        access: Access {
+            login: Login::from_environment(),
+            serializable: options.has("serializable"),
+        },
+        ready: asked.ready,
+    }))
+}
+
+/// The members on the nodes.
+#[derive(Debug)]
+pub struct Etcd {
+    endpoints: Endpoints,
+    access: Access,
+    ready: Duration,
+}
+
+/// As whom, and how, a client asks.
+#[derive(Clone, Debug)]
+struct Access {
+    login: Option<Login>,
+    serializable: bool,
+}
+
+impl Etcd {
+    async fn connect(&self, node: &Node) -> std::result::Result<Gateway, String> {
+        let address = self.endpoints.of(node).await.map_err(|error| error.to_string())?;
+        Gateway::open(address, self.access.login.as_ref()).await
+    }
+
+    /// How many keys there are under `prefix`, by a linearizable read through `node`: it proves at once that
+    /// the member is up, is in touch with a leader, and holds nothing of ours.
+    async fn count(&self, node: &Node, prefix: &str) -> std::result::Result<u64, String> {
+        let look = async {
+            let mut request = under(prefix);
+            request.insert("count_only".into(), true.into());
+            let mut gateway = self.connect(node).await?;
+            let answer =
+                gateway.post("/v3/kv/range", &request.into()).await.map_err(Trouble::words)?;
+            counted(&answer)
+        };
+        tokio::time::timeout(LOOK_LIMIT, look)
+            .await
+            .unwrap_or_else(|_| Err("it is silent".into()))
+            .map_err(|said| format!("{}: {said}", node.name))
+    }
+}
+
+/// The gateway leaves out a count of nought, and writes any other as a string.
+fn counted(answer: &Value) -> std::result::Result<u64, String> {
+    match &answer["count"] {
+        Value::Null if answer["header"].is_object() => Ok(0),
+        Value::String(count) => count.parse().map_err(|_| format!("its count is {count:?}")),
+        _ => Err(format!("it gave no count: {answer}")),
+    }
+}
+
+/// The request for all keys under `prefix`: up to where `/` becomes the byte after it.
+fn under(prefix: &str) -> Map<String, Value> {
+    Map::from_iter([
+        ("key".into(), encoded(&format!("{prefix}/")).into()),
+        ("range_end".into(), encoded(&format!("{prefix}0")).into()),
+    ])
+}
+
+impl Database for Etcd {
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
+    fn carries(&self) -> &'static [&'static str] {
+        &["register", "cas-register", "set"]
+    }
+
+    fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
+        Box::pin(async move {
+            let patience = Patience::new(self.ready);
+            for node in nodes {
+                let count = loop {
+                    match self.count(node, prefix).await {
+                        Ok(count) => break count,
+                        Err(said) => patience.after(&said).await?,
+                    }
+                };
+                if count > 0 {
+                    return Err(Error::system(format!(
+                        "{} already holds {count} keys under {prefix}/; take another --prefix, what a run before left is not this run's finding",
+                        node.name
+                    )));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn open<'a>(
+        &'a self,
+        node: &'a Node,
+        prefix: &'a str,
+        _purpose: Purpose,
+    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+        Box::pin(async move {
+            let address = self.endpoints.of(node).await.map_err(|error| error.to_string())?;
+            let gateway = Gateway::open(address, self.access.login.as_ref()).await?;
+            let client: Box<dyn Client> = Box::new(Member {
+                address,
+                access: self.access.clone(),
+                prefix: prefix.to_string(),
+                gateway: Some(gateway),
+            });
+            Ok(client)
+        })
+    }
+}
+
+/// A client of one member.
+struct Member {
+    address: SocketAddr,
+    access: Access,
+    prefix: String,
+    gateway: Option<Gateway>,
+}
+
+impl Member {
+    async fn post(&mut self, path: &str, request: Value) -> std::result::Result<Value, Trouble> {
+        let gateway = match self.gateway.take().filter(Gateway::is_open) {
+            Some(open) => open,
+            None => Gateway::open(self.address, self.access.login.as_ref())
+                .await
+                .map_err(Trouble::NotDone)?,
+        };
+        self.gateway.insert(gateway).post(path, &request).await
+    }
+
+    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, Trouble> {
+        match (request.f, &request.key) {
+            ("add", _) => {
+                let place = self.place(&request.value);
+                self.put(&place, &request.value).await
+            }
+            ("read", None) => {
+                let request = self.read(under(&self.prefix));
+                let answer = self.post("/v3/kv/range", request).await?;
+                elements(&self.prefix, &answer).map(Outcome::Ok)
+            }
+            ("read", Some(key)) => {
+                let key = Map::from_iter([("key".into(), encoded(&self.place(key)).into())]);
+                let request = self.read(key);
+                let answer = self.post("/v3/kv/range", request).await?;
+                held(&answer).map(Outcome::Ok)
+            }
+            ("write", Some(key)) => {
+                let place = self.place(key);
+                self.put(&place, &request.value).await
+            }
+            ("cas", Some(key)) => {
+                let place = self.place(key);
+                self.compare_and_set(&place, request).await
+            }
+            (f, key) => Err(Trouble::NotDone(format!(
+                "etcd knows no {f} {} a key; nothing was sent",
+                if key.is_some() { "with" } else { "without" }
+            ))),
+        }
+    }
+
+    async fn put(&mut self, place: &str, value: &Value) -> std::result::Result<Outcome, Trouble> {
+        let answer = self.post("/v3/kv/put", put(place, value)).await?;
+        acknowledged(&answer)?;
+        Ok(Outcome::Ok(value.clone()))
+    }
+
+    async fn compare_and_set(
+        &mut self,
+        place: &str,
+        request: &Request,
+    ) -> std::result::Result<Outcome, Trouble> {
+        let Some([expected, new]) = request.value.as_array().map(Vec::as_slice) else {
+            return Err(Trouble::NotDone(format!(
+                "{} is no [expected, new]; nothing was sent",
+                request.value
+            )));
+        };
+        let txn = json!({
+            "compare": [holds(place, expected)],
+            "success": [{ "request_put": put(place, new) }],
+        });
+        let answer = self.post("/v3/kv/txn", txn).await?;
+        acknowledged(&answer)?;
+        // What did not succeed is left out of the answer.
+        Ok(match answer["succeeded"].as_bool() {
+            Some(true) => Outcome::Ok(request.value.clone()),
+            _ => Outcome::Fail("precondition".into()),
+        })
+    }
+
+    fn read(&self, mut request: Map<String, Value>) -> Value {
+        if self.access.serializable {
+            request.insert("serializable".into(), true.into());
+        }
+        request.into()
+    }
+
+    fn place(&self, key: &Value) -> String {
+        format!("{}/{key}", self.prefix)
+    }
+}
+
+fn put(place: &str, value: &Value) -> Value {
+    json!({ "key": encoded(place), "value": encoded(&value.to_string()) })
+}
+
+/// The comparison that `place` holds `expected`; null is that there is no such key.
+fn holds(place: &str, expected: &Value) -> Value {
+    match expected {
+        Value::Null => {
+            json!({ "key": encoded(place), "result": "EQUAL", "target": "CREATE", "create_revision": "0" })
+        }
+        expected => {
+            json!({ "key": encoded(place), "result": "EQUAL", "target": "VALUE", "value": encoded(&expected.to_string()) })
+        }
+    }
+}
+
+/// Whether it is etcd that answered: each of its answers has a header.
+fn acknowledged(answer: &Value) -> std::result::Result<(), Trouble> {
+    if answer["header"].is_object() {
+        return Ok(());
+    }
+    Err(Trouble::Unknown(format!("an answer that is not etcd's: {answer}")))
+}
+
+/// The one value in a range's answer; null where there is none.
+fn held(answer: &Value) -> std::result::Result<Value, Trouble> {
+    acknowledged(answer)?;
+    let Some(found) = answer["kvs"].as_array().and_then(|kvs| kvs.first()) else {
+        return Ok(Value::Null);
+    };
+    let text = decoded(&found["value"]);
+    text.map(|text| value(&text))
+        .ok_or_else(|| Trouble::Unknown(format!("a value that is no text: {found}")))
+}
+
+/// The elements that are the keys of a range's answer, numbers in their order.
+fn elements(prefix: &str, answer: &Value) -> std::result::Result<Value, Trouble> {
+    acknowledged(answer)?;
+    let mut elements = Vec::new();
+    for found in answer["kvs"].as_array().into_iter().flatten() {
+        let key = decoded(&found["key"]);
+        let element = key.as_deref().and_then(|key| key.strip_prefix(prefix)?.strip_prefix('/'));
+        let element =
+            element.ok_or_else(|| Trouble::Unknown(format!("a key that is not ours: {found}")))?;
+        elements.push(value(element));
+    }
+    elements.sort_by_cached_key(|element| (element.as_i64(), element.to_string()));
+    Ok(Value::Array(elements))
+}
+
+/// What was stored by us is JSON; anything else is kept as the string that it is, for the checker to see.
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
+}
+
+impl Client for Member {
+    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
+        Box::pin(async move { outcome(self.perform(request).await) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(pairs: &[(&str, &str)]) -> Value {
+        let kvs: Vec<Value> = pairs
+            .iter()
+            .map(|(key, value)| json!({ "key": encoded(key), "value": encoded(value) }))
+            .collect();
+        json!({ "header": {}, "kvs": kvs })
+    }
+
+    #[test]
+    fn a_register_holds_its_one_value_or_null() {
+        assert_eq!(held(&range(&[("run/1", "42")])), Ok(json!(42)));
+        assert_eq!(held(&json!({ "header": {} })), Ok(Value::Null));
+        assert!(held(&json!({})).is_err());
+    }
+
+    #[test]
+    fn a_sets_elements_are_its_keys_in_their_order() {
+        let answer = range(&[("run/10", "10"), ("run/9", "9")]);
+        assert_eq!(elements("run", &answer), Ok(json!([9, 10])));
+        assert_eq!(elements("run", &json!({ "header": {} })), Ok(json!([])));
+        assert!(elements("run", &range(&[("running/1", "1")])).is_err());
+    }
+
+    #[test]
+    fn a_count_of_nought_is_left_out_by_the_gateway() {
+        assert_eq!(counted(&json!({ "header": {} })), Ok(0));
+        assert_eq!(counted(&json!({ "header": {}, "count": "7" })), Ok(7));
+        assert!(counted(&json!({})).is_err());
+    }
+
+    #[test]
+    fn an_absent_key_is_compared_by_its_revision() {
+        assert_eq!(holds("run/1", &Value::Null)["target"], "CREATE");
+        assert_eq!(holds("run/1", &json!(1))["value"], encoded("1"));
+    }
+}
