@@ -86,6 +86,9 @@ pub enum Error {
     ReaderGone,
     /// A signal ended the work, after everything was put in order.
     Signal(i32),
+    /// A program that we ran for the user ended with this status: we end with the same. It has said itself
+    /// what there was to say.
+    Passed(u8),
     /// Several errors, none hidden behind another: what a clean-up gathers.
     Many(Vec<Error>),
 }
@@ -156,7 +159,8 @@ impl Error {
     pub fn status(&self) -> Status {
         match self {
             Error::Sentence { status, .. } => *status,
-            Error::ReaderGone | Error::Signal(_) => Status::Done,
+            Error::ReaderGone | Error::Signal(_) | Error::Passed(0) => Status::Done,
+            Error::Passed(_) => Status::Invalid,
             Error::Many(errors) => {
                 errors.iter().map(Error::status).fold(Status::Done, Status::worst)
             }
@@ -185,7 +189,7 @@ impl Error {
         match self {
             Error::Sentence { message, .. } => talk::error(message),
             Error::Many(errors) => errors.iter().for_each(Error::say),
-            Error::ReaderGone | Error::Signal(_) => {}
+            Error::ReaderGone | Error::Signal(_) | Error::Passed(_) => {}
         }
     }
 }
@@ -196,6 +200,7 @@ impl fmt::Display for Error {
             Error::Sentence { message, .. } => f.write_str(message),
             Error::ReaderGone => f.write_str("the reader of our output is gone"),
             Error::Signal(n) => write!(f, "ended by signal {n}"),
+            Error::Passed(code) => write!(f, "the program ended with status {code}"),
             Error::Many(errors) => {
                 for (i, error) in errors.iter().enumerate() {
                     write!(f, "{}{error}", if i == 0 { "" } else { "; " })?;
@@ -236,8 +241,10 @@ fn finish(outcome: Result<Status>) -> ExitCode {
         Ok(status) => status,
         Err(error) => {
             error.say();
-            if let Error::Signal(number) = error {
-                die_of(number);
+            match error {
+                Error::Signal(number) => die_of(number),
+                Error::Passed(code) => return ExitCode::from(code),
+                _ => {}
             }
             error.status()
         }
