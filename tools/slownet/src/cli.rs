@@ -1,13 +1,167 @@
 //! The command line of `slownet`: arguments and their help, nothing else.
 
+use std::time::Duration;
+
+use breakit::lease::LeaseArgs;
+use breakit::node::NodesArg;
+use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::backend::Wanted;
+use crate::fault_id::FaultId;
+use crate::parts::Distribution;
+use crate::preset::Preset;
+use crate::quantity::{Chance, Percent, Rate, parse_hold};
+use crate::traffic::{Ports, Protocol};
 
 /// Makes the network between nodes bad without cutting it, with a lease
 #[derive(Parser, Debug)]
 #[command(name = "slownet", version)]
 pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+}
+
+/// The subcommands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop
+    Set(Box<SetArgs>),
+    /// Take faults off, whoever put them there and whether or not that one still lives
+    Clear(ClearArgs),
+    /// Show the faults in force, as the kernels of the nodes have them
+    List(ListArgs),
+    /// Say what works here, and why not what does not
+    Probe(ProbeArgs),
+}
+
+/// `slownet set`.
+#[derive(Args, Debug)]
+pub struct SetArgs {
+    /// Whose packets
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// What happens to them
+    #[command(flatten)]
+    pub parts: PartsArgs,
+    /// Which of them
+    #[command(flatten)]
+    pub traffic: TrafficArgs,
+    /// When
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// How long it outlives its holder
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// Leave the fault in force and end at once; it ends with its lease (--for, else --lease)
+    #[arg(long, conflicts_with_all = ["every", "first", "time_limit"])]
+    pub keep: bool,
+    /// By what means
+    #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
+    pub backend: Wanted,
+    /// Make even what an sshd of a node sends slow
+    #[arg(long)]
+    pub force: bool,
+    /// Print what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// What happens to packets. Single flags replace the parts of a preset.
+#[derive(Args, Debug)]
+pub struct PartsArgs {
+    /// Begin with the parts of a network that has a name
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub preset: Option<Preset>,
+    /// Hold each packet for TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
+    pub delay: Option<Duration>,
+    /// Let the delay stray by TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
+    pub jitter: Option<Duration>,
+    /// How the delay strays [default: uniform]
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub distribution: Option<Distribution>,
+    /// How much a packet's delay resembles the one before
+    #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
+    pub correlation: Option<Percent>,
+    /// Lose packets at random: 20%, or 20%,75% with correlation
+    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true,
+          conflicts_with_all = ["loss_state", "loss_gemodel"])]
+    pub loss: Option<Chance>,
+    /// Lose packets by a Markov chain of four states: P13[,P31[,P32[,P23[,P14]]]]
+    #[arg(long, value_name = "PERCENTS", value_parser = Percent::parse, value_delimiter = ',',
+          num_args = 1, action = clap::ArgAction::Append, allow_hyphen_values = true, conflicts_with = "loss_gemodel")]
+    pub loss_state: Vec<Percent>,
+    /// Lose packets by the Gilbert-Elliott model: P[,R[,1-H[,1-K]]]
+    #[arg(long, value_name = "PERCENTS", value_parser = Percent::parse, value_delimiter = ',',
+          num_args = 1, action = clap::ArgAction::Append, allow_hyphen_values = true)]
+    pub loss_gemodel: Vec<Percent>,
+    /// Send packets twice: 1%, or 1%,25% with correlation
+    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
+    pub duplicate: Option<Chance>,
+    /// Let packets overtake those that are held: 25%, or 25%,50% with correlation
+    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
+    pub reorder: Option<Chance>,
+    /// Let only each Nth packet overtake
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "reorder")]
+    pub gap: Option<u32>,
+    /// Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation
+    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
+    pub corrupt: Option<Chance>,
+    /// Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
+    #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
+    pub rate: Option<Rate>,
+    /// Hold at most N packets at once [default: computed from delay and rate]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+}
+
+/// Which packets.
+#[derive(Args, Debug)]
+pub struct TrafficArgs {
+    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
+    #[arg(long, value_name = "NODES|CIDR")]
+    pub to: Vec<String>,
+    /// Only packets of this protocol
+    #[arg(long, value_name = "PROTOCOL", value_enum)]
+    pub protocol: Option<Protocol>,
+    /// Only packets from or to these ports: 5432, 7000-7003, a list
+    #[arg(long, value_name = "PORTS", value_parser = Ports::parse, value_delimiter = ',')]
+    pub port: Vec<Ports>,
+}
+
+/// `slownet clear`.
+#[derive(Args, Debug)]
+pub struct ClearArgs {
+    /// Where
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// Only the fault of this number [default: all of slownet's]
+    #[arg(long, value_name = "ID", value_parser = FaultId::parse)]
+    pub id: Option<FaultId>,
+    /// Print what would be cleared, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `slownet list`.
+#[derive(Args, Debug)]
+pub struct ListArgs {
+    /// Where
+    #[command(flatten)]
+    pub nodes: NodesArg,
+}
+
+/// `slownet probe`.
+#[derive(Args, Debug)]
+pub struct ProbeArgs {
+    /// Whose kernels [default: this host's]
+    #[command(flatten)]
+    pub nodes: NodesArg,
 }

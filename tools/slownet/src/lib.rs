@@ -1,4 +1,34 @@
 //! Makes the network between nodes bad without cutting it, with a lease.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`parts`] | what is done to packets: delay, loss, rate, ... |
+//! | [`preset`] | networks that have a name |
+//! | [`quantity`] | percents, rates and times, as they are written |
+//! | [`traffic`] | which packets are struck |
+//! | [`interface`] | by which interfaces they leave |
+//! | [`backend`] | the ways to do it, and which a node can go |
+//! | [`qdisc`], [`netem`] | the tree of queues, and the words for netem |
+//! | [`feed`] | timed sets that send packets into a queue: the lease |
+//! | [`seat`] | what an sshd sends stays quick |
+//! | [`slow`] | the fault: started, renewed, taken back |
+//! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
+pub mod backend;
 pub mod cli;
+pub mod fault_id;
+pub mod feed;
+pub mod interface;
+pub mod list;
+pub mod netem;
+pub mod parts;
+pub mod preset;
+pub mod probe;
+pub mod qdisc;
+pub mod quantity;
 pub mod run;
+pub mod seat;
+pub mod slow;
+pub mod step;
+pub mod sweep;
+pub mod traffic;

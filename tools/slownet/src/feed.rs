@@ -1,0 +1,114 @@
+//! What sends packets into a fault: sets of addresses whose elements the kernel itself lets expire.
+//!
+//! Here lies the lease. When the holder dies, the elements go, and packets pass our classes by.
+
+pub mod ipset;
+pub mod nft;
+
+use breakit::exit::Result;
+use breakit::lease::Lease;
+use breakit::reach::Network;
+use serde_json::{Value, json};
+
+use crate::fault_id::FaultId;
+use crate::interface::Interface;
+use crate::step::Step;
+use crate::traffic::Traffic;
+
+/// What a set on a node must know.
+#[derive(Clone, Copy, Debug)]
+pub struct Order<'a> {
+    /// Whose it is.
+    pub id: FaultId,
+    /// Which packets.
+    pub traffic: &'a Traffic,
+    /// By which interfaces.
+    pub interfaces: &'a [Interface],
+    /// Whose sshd stays quick.
+    pub seat: &'a [u16],
+    /// For how long.
+    pub lease: Lease,
+}
+
+/// A way to send packets into a class.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Feeder {
+    /// nftables: `meta priority set`.
+    Nft,
+    /// ipset and the target CLASSIFY of iptables.
+    Ipset(ipset::Tables),
+}
+
+impl Feeder {
+    /// The word on lines.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Feeder::Nft => "nft",
+            Feeder::Ipset(_) => "ipset",
+        }
+    }
+
+    /// What starts to feed the class of the fault.
+    ///
+    /// # Errors
+    /// 69 where a family is needed that this way cannot feed.
+    pub fn start(&self, order: Order<'_>) -> Result<Vec<Step>> {
+        match self {
+            Feeder::Nft => Ok(vec![nft::start(order, nft::Verdict::Class)]),
+            Feeder::Ipset(tables) => tables.start(order),
+        }
+    }
+
+    /// What gives the elements another lease. It fails where they are not there any more.
+    pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Vec<Step> {
+        match self {
+            Feeder::Nft => vec![nft::renew(id, traffic, lease, nft::Verdict::Class)],
+            Feeder::Ipset(tables) => vec![tables.renew(id, traffic, lease)],
+        }
+    }
+}
+
+/// One of our sets with what is in it, as the kernel has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fed {
+    /// Whose it is.
+    pub id: FaultId,
+    /// How: `nft`, `ipset`, or `nft-loss` where the packets are lost right there.
+    pub how: &'static str,
+    /// To whom packets are struck.
+    pub to: Vec<String>,
+    /// Seconds until the last element expires; 0 where all have.
+    pub left: u64,
+    /// How many in a hundred are lost right there.
+    pub loss: Option<f64>,
+}
+
+impl Fed {
+    /// The fields of a line.
+    pub fn json(&self) -> Value {
+        json!({ "feeder": self.how, "to": self.to, "left": format!("{}s", self.left) })
+    }
+}
+
+/// All that feeds faults of ours in a network, by whatever means.
+///
+/// # Errors
+/// 77 and 71 as the system says. A program that is missing has made nothing.
+pub fn all(network: &Network) -> Result<Vec<Fed>> {
+    let mut fed = nft::list(network)?;
+    fed.extend(ipset::list(network)?);
+    Ok(fed)
+}
+
+/// Stops feeding the faults `ours`: from here on they strike nobody. Gives whose it stopped.
+///
+/// # Errors
+/// All that stood in the way.
+pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>, Result<()>) {
+    let (mut stopped, mut errors) = (Vec::new(), Vec::new());
+    for (ids, result) in [nft::stop(network, &ours), ipset::stop(network, &ours)] {
+        stopped.extend(ids);
+        errors.extend(result.err());
+    }
+    (stopped, breakit::exit::Error::all(errors))
+}

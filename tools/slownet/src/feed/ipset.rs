@@ -1,0 +1,250 @@
+//! Feeding by ipset and iptables, where nftables has no `inet` family: one timed set for each family, and a
+//! chain of its own that CLASSIFYs.
+
+use breakit::exit::{Error, Result};
+use breakit::lease::Lease;
+use breakit::reach::Network;
+
+use super::{Fed, Order};
+use crate::fault_id::FaultId;
+use crate::step::{self, Step};
+use crate::traffic::{Ports, Traffic};
+
+/// The flavours of iptables, in the order in which they are tried: the system's own choice first.
+pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
+
+/// Which programs of iptables work here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// The flavour, as the ending of the programs' names.
+    pub flavour: &'static str,
+    /// Whether ip6tables of that flavour works, too.
+    pub v6: bool,
+}
+
+impl Tables {
+    /// What makes the sets, then the chains, then the jumps to them.
+    ///
+    /// # Errors
+    /// 69 where IPv6 packets would pass unharmed because ip6tables does not work.
+    pub fn start(&self, order: Order<'_>) -> Result<Vec<Step>> {
+        let needs_v6 = order.interfaces.iter().any(|interface| interface.v6)
+            && !order.traffic.elements(false).is_empty();
+        if needs_v6 && !self.v6 {
+            return Err(Error::missing(
+                "IPv6 packets would not be made slow: ip6tables has no table mangle here; load it (modprobe ip6table_mangle) or name IPv4 addresses with --to",
+            ));
+        }
+        let mut steps = vec![sets(order.id, order.traffic, order.lease, true)];
+        for v4 in families(order.traffic, self.v6) {
+            let program =
+                format!("{}{}-restore", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
+            steps.push(Step::new(format!("{program} --noflush -w")).fed(chain(order, v4)));
+        }
+        Ok(steps)
+    }
+
+    /// What renews the elements; fails where the sets are gone.
+    pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Step {
+        sets(id, traffic, lease, false)
+    }
+}
+
+fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
+    let needed = |v4: bool| !traffic.elements(v4).is_empty();
+    [(true, needed(true)), (false, v6 && needed(false))]
+        .into_iter()
+        .filter_map(|(v4, wanted)| wanted.then_some(v4))
+        .collect()
+}
+
+fn set(id: FaultId, v4: bool) -> String {
+    format!("{}-{}", chain_name(id), if v4 { 4 } else { 6 })
+}
+
+fn chain_name(id: FaultId) -> String {
+    format!("breakit-slow-{id}")
+}
+
+/// `-exist` makes adding renew the timeout, and creating twice no error.
+fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: bool) -> Step {
+    // The sets count whole seconds: rounded up, a renewal each third still comes in time.
+    let timeout = lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0);
+    let mut script = String::new();
+    for (v4, family) in [(true, "inet"), (false, "inet6")] {
+        let (set, elements) = (set(id, v4), traffic.elements(v4));
+        if create && !elements.is_empty() {
+            script += &format!("create {set} hash:net family {family} timeout {timeout}\n");
+        }
+        for prefix in elements {
+            script += &format!("add {set} {prefix} timeout {timeout}\n");
+        }
+    }
+    Step::new("ipset restore -exist").fed(script)
+}
+
+fn chain(order: Order<'_>, v4: bool) -> String {
+    let (chain, set) = (chain_name(order.id), set(order.id, v4));
+    let mut script = format!("*mangle\n:{chain} - [0:0]\n");
+    if !v4 {
+        for kind in [
+            "router-solicitation",
+            "router-advertisement",
+            "neighbour-solicitation",
+            "neighbour-advertisement",
+        ] {
+            script += &format!("-A {chain} -p icmpv6 --icmpv6-type {kind} -j RETURN\n");
+        }
+    }
+    for port in order.seat {
+        script += &format!("-A {chain} -p tcp --sport {port} -j RETURN\n");
+    }
+    for interface in order.interfaces {
+        for which in which(order.traffic) {
+            script += &format!(
+                "-A {chain} -o {} {which}-m set --match-set {set} dst -j CLASSIFY --set-class 77:{}\n",
+                interface.name, order.id
+            );
+        }
+    }
+    script + &format!("-A POSTROUTING -j {chain}\nCOMMIT\n")
+}
+
+fn which(traffic: &Traffic) -> Vec<String> {
+    let protocols = match (traffic.protocol, traffic.ports.is_empty()) {
+        (Some(protocol), _) => vec![protocol.word()],
+        (None, false) => vec!["tcp", "udp"],
+        (None, true) => return vec![String::new()],
+    };
+    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show(":")).collect();
+    let ports = match ports.is_empty() {
+        true => String::new(),
+        false => format!("-m multiport --ports {} ", ports.join(",")),
+    };
+    protocols.iter().map(|protocol| format!("-p {protocol} {ports}")).collect()
+}
+
+/// Our sets and what is in them.
+///
+/// # Errors
+/// 77 and 71 as ipset says; without ipset there are none.
+pub fn list(network: &Network) -> Result<Vec<Fed>> {
+    let mut fed: Vec<Fed> = Vec::new();
+    for name in names(network)? {
+        let Some(id) = FaultId::of_object(&name) else { continue };
+        let output = Step::new(format!("ipset list {name}")).output(network)?;
+        let (to, left) = members(&String::from_utf8_lossy(&output.stdout));
+        match fed.iter_mut().find(|fed| fed.id == id) {
+            Some(fed) => {
+                fed.to.extend(to);
+                fed.left = fed.left.max(left);
+            }
+            None => fed.push(Fed { id, how: "ipset", to, left, loss: None }),
+        }
+    }
+    Ok(fed)
+}
+
+/// The elements after "Members:", each "BLOCK timeout SECONDS".
+fn members(listing: &str) -> (Vec<String>, u64) {
+    let lines = listing.lines().skip_while(|line| *line != "Members:").skip(1);
+    let (mut to, mut left) = (Vec::new(), 0);
+    for line in lines {
+        let mut words = line.split_whitespace();
+        to.extend(words.next().map(str::to_string));
+        left = left.max(words.nth(1).and_then(|word| word.parse().ok()).unwrap_or(0));
+    }
+    (to, left)
+}
+
+fn names(network: &Network) -> Result<Vec<String>> {
+    if !step::has(network, "ipset") {
+        return Ok(Vec::new());
+    }
+    let step = Step::new("ipset list -n");
+    let output = step.output(network)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    // A kernel without ip_set has none of our sets.
+    if said.contains("support in kernel")
+        || said.contains("Invalid argument")
+        || said.contains("protocol")
+    {
+        return Ok(Vec::new());
+    }
+    if !output.status.success() {
+        return step.run(network).map(|_| Vec::new());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter(|name| FaultId::of_object(name).is_some()).map(str::to_string).collect())
+}
+
+/// Takes away chains and sets of the faults `ours`, and gives whose they were.
+///
+/// Chains are only looked for where there is a set: asking iptables loads tables that nobody had before.
+pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>, Result<()>) {
+    let mut sets = match names(network) {
+        Ok(names) => names,
+        Err(error) => return (Vec::new(), Err(error)),
+    };
+    sets.retain(|name| FaultId::of_object(name).is_some_and(&ours));
+    let mut ids: Vec<FaultId> = sets.iter().filter_map(|name| FaultId::of_object(name)).collect();
+    ids.dedup();
+    let mut errors = Vec::new();
+    for id in &ids {
+        errors.extend(stop_chains(network, *id).err());
+    }
+    for name in sets {
+        errors.extend(Step::new(format!("ipset destroy {name}")).run(network).err());
+    }
+    (ids, Error::all(errors))
+}
+
+fn stop_chains(network: &Network, id: FaultId) -> Result<()> {
+    let chain = chain_name(id);
+    let mut errors = Vec::new();
+    for flavour in FLAVOURS {
+        for program in ["iptables", "ip6tables"] {
+            let program = format!("{program}{flavour}");
+            if !step::has(network, &program) {
+                continue;
+            }
+            let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
+            if listing.output(network)?.status.success() {
+                let script =
+                    format!("*mangle\n-D POSTROUTING -j {chain}\n-F {chain}\n-X {chain}\nCOMMIT\n");
+                let delete = Step::new(format!("{program}-restore --noflush -w")).fed(script);
+                errors.extend(delete.run(network).err());
+            }
+        }
+    }
+    Error::all(errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::Interface;
+    use std::time::Duration;
+
+    #[test]
+    fn v6_packets_are_never_let_through_silently() {
+        let interfaces = [Interface { name: "eth0".into(), v6: true }];
+        let order = Order {
+            id: FaultId::draw(),
+            traffic: &Traffic::default(),
+            interfaces: &interfaces,
+            seat: &[],
+            lease: Lease { length: Duration::from_secs(30) },
+        };
+        let without = Tables { flavour: "-legacy", v6: false };
+        assert!(without.start(order).unwrap_err().to_string().contains("ip6table_mangle"));
+        let with = Tables { flavour: "-legacy", v6: true };
+        assert_eq!(with.start(order).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn members_are_read_with_the_longest_time_left() {
+        let listing = "Name: x\nMembers:\n0.0.0.0/1 timeout 12\n128.0.0.0/1 timeout 13\n";
+        assert_eq!(members(listing), (vec!["0.0.0.0/1".into(), "128.0.0.0/1".into()], 13));
+    }
+}

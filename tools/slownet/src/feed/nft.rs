@@ -1,0 +1,254 @@
+//! Feeding by nftables: a table of its own for each fault, with one timed set for each family.
+
+use breakit::clock;
+use breakit::exit::{Error, Result};
+use breakit::lease::Lease;
+use breakit::reach::Network;
+use serde_json::Value;
+
+use super::{Fed, Order};
+use crate::fault_id::FaultId;
+use crate::interface::parse;
+use crate::quantity::Percent;
+use crate::step::{self, Step};
+use crate::traffic::{Ports, Traffic};
+
+/// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
+const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
+
+/// What is done to a struck packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// It goes into the fault's class.
+    Class,
+    /// It is lost with a probability, as it leaves: in `output` the application would see the error.
+    Lose(Percent),
+}
+
+impl Verdict {
+    fn family(self) -> &'static str {
+        match self {
+            Verdict::Class => "inet",
+            Verdict::Lose(_) => "netdev",
+        }
+    }
+
+    fn words(self, id: FaultId) -> String {
+        match self {
+            Verdict::Class => format!("meta priority set {}", id.priority()),
+            Verdict::Lose(percent) => {
+                let of_a_million = (percent.fraction() * 1e6).round();
+                format!("numgen random mod 1000000 < {of_a_million} drop")
+            }
+        }
+    }
+}
+
+/// One transaction that makes the whole table, in place of an older one of that name.
+pub fn start(order: Order<'_>, verdict: Verdict) -> Step {
+    let (family, table) = (verdict.family(), table(order.id));
+    let mut script = format!("add table {family} {table}\ndelete table {family} {table}\n");
+    script += &format!("table {family} {table} {{\n");
+    script += "  set to4 { type ipv4_addr; flags interval, timeout; }\n";
+    script += "  set to6 { type ipv6_addr; flags interval, timeout; }\n";
+    script += &chains(order, verdict);
+    script += "}\n";
+    script += &elements(order.id, order.traffic, order.lease, verdict);
+    Step::new("nft -f -").fed(script)
+}
+
+/// One transaction that fills the sets anew: adding an element that is there does not renew its timeout.
+pub fn renew(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> Step {
+    let (family, table) = (verdict.family(), table(id));
+    let flush = format!("flush set {family} {table} to4\nflush set {family} {table} to6\n");
+    Step::new("nft -f -").fed(flush + &elements(id, traffic, lease, verdict))
+}
+
+fn table(id: FaultId) -> String {
+    format!("breakit_slow_{id}")
+}
+
+fn chains(order: Order<'_>, verdict: Verdict) -> String {
+    let rules = rules(order, verdict);
+    let names: Vec<String> =
+        order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
+    match verdict {
+        Verdict::Class => format!(
+            "  chain feed {{\n    type filter hook postrouting priority -150; policy accept;\n    oifname != {{ {} }} return\n{rules}  }}\n",
+            names.join(", ")
+        ),
+        Verdict::Lose(_) => names
+            .iter()
+            .enumerate()
+            .map(|(n, name)| format!(
+                "  chain lose{n} {{\n    type filter hook egress device {name} priority 0; policy accept;\n{rules}  }}\n"
+            ))
+            .collect(),
+    }
+}
+
+fn rules(order: Order<'_>, verdict: Verdict) -> String {
+    let mut rules = format!("    {NEIGHBOURS}\n");
+    for port in order.seat {
+        rules += &format!("    tcp sport {port} return\n");
+    }
+    let verdict = verdict.words(order.id);
+    for whom in ["ip daddr @to4", "ip6 daddr @to6"] {
+        for which in which(order.traffic) {
+            rules += &format!("    {whom} {which}{verdict}\n");
+        }
+    }
+    rules
+}
+
+/// The match on protocol and ports; one for each end where there are ports.
+fn which(traffic: &Traffic) -> Vec<String> {
+    let protocol = match (traffic.protocol, traffic.ports.is_empty()) {
+        (Some(protocol), _) => format!("meta l4proto {} ", protocol.word()),
+        (None, true) => String::new(),
+        (None, false) => "meta l4proto { tcp, udp } ".into(),
+    };
+    if traffic.ports.is_empty() {
+        return vec![protocol];
+    }
+    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show("-")).collect();
+    ["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {} }} ", ports.join(", "))).to_vec()
+}
+
+fn elements(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> String {
+    let (family, table) = (verdict.family(), table(id));
+    let timeout = clock::nanos(lease.length) / 1_000_000;
+    let mut script = String::new();
+    for (set, v4) in [("to4", true), ("to6", false)] {
+        let elements: Vec<String> = traffic
+            .elements(v4)
+            .iter()
+            .map(|prefix| format!("{prefix} timeout {timeout}ms"))
+            .collect();
+        if !elements.is_empty() {
+            script +=
+                &format!("add element {family} {table} {set} {{ {} }}\n", elements.join(", "));
+        }
+    }
+    script
+}
+
+/// Our tables and what is in them.
+///
+/// # Errors
+/// 77 and 71 as nft says; without nft there are none.
+pub fn list(network: &Network) -> Result<Vec<Fed>> {
+    let mut fed = Vec::new();
+    for (family, id) in tables(network)? {
+        let listing = Step::new(format!("nft -j list table {family} {}", table(id)));
+        let output = listing.output(network)?;
+        // A table that went away between the two listings is simply not there any more.
+        if output.status.success() {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            fed.push(read(id, &parse(&text, "nft")?));
+        }
+    }
+    Ok(fed)
+}
+
+fn read(id: FaultId, listing: &Value) -> Fed {
+    let objects = || listing["nftables"].as_array().into_iter().flatten();
+    let (mut to, mut left) = (Vec::new(), 0);
+    for element in objects().filter_map(|object| object["set"]["elem"].as_array()).flatten() {
+        let element = &element["elem"];
+        to.push(block(&element["val"]));
+        left = left.max(element["expires"].as_u64().unwrap_or(0));
+    }
+    let loss = objects().find_map(|object| lost(&object["rule"]["expr"]));
+    Fed { id, how: if loss.is_some() { "nft-loss" } else { "nft" }, to, left, loss }
+}
+
+fn block(value: &Value) -> String {
+    let prefix = &value["prefix"];
+    match (value.as_str(), prefix["addr"].as_str(), prefix["len"].as_u64()) {
+        (Some(address), _, _) => address.to_string(),
+        (None, Some(address), Some(length)) => format!("{address}/{length}"),
+        _ => value.to_string(),
+    }
+}
+
+/// The percentage in a rule that loses packets.
+fn lost(expressions: &Value) -> Option<f64> {
+    expressions.as_array()?.iter().find_map(|expression| {
+        let test = &expression["match"];
+        test["left"]["numgen"].as_object()?;
+        Some(test["right"].as_f64()? / 10_000.0)
+    })
+}
+
+/// Deletes the tables of the faults `ours`, and gives whose they were.
+pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>, Result<()>) {
+    let tables = match tables(network) {
+        Ok(tables) => tables,
+        Err(error) => return (Vec::new(), Err(error)),
+    };
+    let (mut stopped, mut errors) = (Vec::new(), Vec::new());
+    for (family, id) in tables.into_iter().filter(|(_, id)| ours(*id)) {
+        let table = table(id);
+        // "add" first: deleting what another holder has just deleted is no error then.
+        let script = format!("add table {family} {table}\ndelete table {family} {table}\n");
+        match Step::new("nft -f -").fed(script).run(network) {
+            Ok(_) => stopped.push(id),
+            Err(error) => errors.push(error),
+        }
+    }
+    (stopped, Error::all(errors))
+}
+
+fn tables(network: &Network) -> Result<Vec<(String, FaultId)>> {
+    if !step::has(network, "nft") {
+        return Ok(Vec::new());
+    }
+    let text = Step::new("nft list tables").run(network)?;
+    let table = |line: &str| {
+        let mut words = line.split_whitespace().skip(1);
+        let family = words.next()?.to_string();
+        Some((family, FaultId::of_object(words.next()?)?))
+    };
+    Ok(text.lines().filter_map(table).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::interface::Interface;
+    use crate::traffic::{Prefix, Protocol};
+    use std::time::Duration;
+
+    fn script(verdict: Verdict, traffic: &Traffic) -> String {
+        let interfaces = [Interface { name: "eth0".into(), v6: true }];
+        let id = FaultId::parse("3f2a").unwrap();
+        let lease = Lease { length: Duration::from_secs(30) };
+        start(Order { id, traffic, interfaces: &interfaces, seat: &[22], lease }, verdict).show()
+    }
+
+    #[test]
+    fn the_table_sends_only_what_is_asked_for_into_the_class() {
+        let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
+        let ports = vec![Ports::parse("5432").unwrap(), Ports::parse("7000-7003").unwrap()];
+        let traffic = Traffic::new(to, Some(Protocol::Tcp), ports);
+        let script = script(Verdict::Class, &traffic);
+        for line in [
+            "    oifname != { \"eth0\" } return",
+            "    tcp sport 22 return",
+            "    ip daddr @to4 meta l4proto tcp th dport { 5432, 7000-7003 } meta priority set 0x00773f2a",
+            "add element inet breakit_slow_3f2a to4 { 10.0.0.0/8 timeout 30000ms }",
+        ] {
+            assert!(script.lines().any(|found| found == line), "{line}\n{script}");
+        }
+        assert!(!script.contains("add element inet breakit_slow_3f2a to6"));
+    }
+
+    #[test]
+    fn loss_happens_where_the_packet_leaves() {
+        let percent = Percent::parse("20%").unwrap();
+        let script = script(Verdict::Lose(percent), &Traffic::default());
+        assert!(script.contains("hook egress device \"eth0\""), "{script}");
+        assert!(script.contains("numgen random mod 1000000 < 200000 drop"), "{script}");
+    }
+}

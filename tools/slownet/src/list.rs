@@ -1,0 +1,58 @@
+//! What is in force on a node, read from its kernel.
+
+use breakit::exit::Result;
+use breakit::node::Node;
+use breakit::reach::Network;
+use serde_json::{Value, json};
+
+use crate::feed::{self, Fed};
+use crate::qdisc::{self, Leaf, Tree};
+
+/// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
+///
+/// # Errors
+/// As [`Network::of`], and what the system says.
+pub fn lines(node: &Node) -> Result<Vec<Value>> {
+    let network = Network::of(node)?;
+    let fed = feed::all(&network)?;
+    let trees = qdisc::trees(&network)?;
+    let name = node.name.as_str();
+    let mut lines = Vec::new();
+    for tree in &trees {
+        lines.extend(tree.leaves.iter().map(|leaf| queue(name, tree, leaf, &fed)));
+    }
+    let has_queue = |fed: &Fed| trees.iter().flat_map(|tree| &tree.leaves).any(|l| l.id == fed.id);
+    lines.extend(fed.iter().filter(|fed| !has_queue(fed)).map(|fed| set(name, fed)));
+    Ok(lines)
+}
+
+fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
+    let fed = fed.iter().find(|fed| fed.id == leaf.id);
+    let in_force = fed.is_some_and(|fed| fed.left > 0);
+    let mut line = json!({
+        "node": node, "id": leaf.id.to_string(), "in_force": in_force,
+        "backend": if leaf.kind == "netem" { "netem" } else { "htb" },
+        "interface": tree.interface,
+    });
+    extend(&mut line, fed.map(Fed::json));
+    line["queue"] = leaf.options.clone();
+    line
+}
+
+/// A set without a queue: what loses packets by itself.
+fn set(node: &str, fed: &Fed) -> Value {
+    let mut line = json!({
+        "node": node, "id": fed.id.to_string(), "in_force": fed.left > 0, "backend": fed.how,
+    });
+    extend(&mut line, Some(fed.json()));
+    if let Some(loss) = fed.loss {
+        line["loss"] = format!("{loss}%").into();
+    }
+    line
+}
+
+fn extend(line: &mut Value, more: Option<Value>) {
+    if let (Value::Object(fields), Some(Value::Object(more))) = (line, more) {
+        fields.extend(more);
+    }
+}

@@ -1,0 +1,118 @@
+//! The words that tc(8) takes for netem, and the queue that it needs.
+
+use std::time::Duration;
+
+use crate::parts::{Delay, Distribution, Loss, Parts};
+use crate::quantity::{Chance, Percent, Rate};
+
+/// How long a full queue behind a rate holds a packet: what home routers do, far from the seconds that
+/// netem's own 1000 packets make of 1 Mbit/s.
+const BUFFER: Duration = Duration::from_millis(400);
+
+/// Packets a second that no link of ours exceeds.
+const FASTEST: f64 = 2_000_000.0;
+
+/// The largest packet on an ordinary link, in bytes.
+const PACKET: u64 = 1500;
+
+/// How many packets must fit into the queue so that none is lost that the parts do not lose.
+///
+/// netem's default of 1000 silently drops all beyond 20,000 packets a second at 50 ms.
+pub fn limit(parts: &Parts) -> u32 {
+    if let Some(limit) = parts.limit {
+        return limit;
+    }
+    let packets = match parts.rate {
+        Some(rate) => (rate.bytes_in(parts.longest() + BUFFER) / PACKET).max(50),
+        None => ((FASTEST * parts.longest().as_secs_f64()) as u64).max(10_000),
+    };
+    packets.min(1_000_000) as u32
+}
+
+/// Everything after `netem` on tc's command line.
+pub fn words(parts: &Parts) -> Vec<String> {
+    let mut words = vec!["limit".to_string(), limit(parts).to_string()];
+    if let Some(delay) = parts.delay {
+        words.extend(delay_words(delay));
+    }
+    if let Some(loss) = &parts.loss {
+        words.extend(loss_words(loss));
+    }
+    words.extend(parts.corrupt.into_iter().flat_map(|chance| chance_words("corrupt", chance)));
+    words.extend(parts.duplicate.into_iter().flat_map(|chance| chance_words("duplicate", chance)));
+    if let Some(reorder) = parts.reorder {
+        words.extend(chance_words("reorder", reorder.chance));
+        words.extend(reorder.gap.into_iter().flat_map(|gap| ["gap".into(), gap.to_string()]));
+    }
+    words.extend(parts.rate.into_iter().flat_map(rate_words));
+    words
+}
+
+fn delay_words(delay: Delay) -> Vec<String> {
+    let mut words = vec!["delay".into(), time(delay.time)];
+    if let Some(jitter) = delay.jitter {
+        words.push(time(jitter.time));
+        words.extend(jitter.correlation.map(|c| c.to_string()));
+        // Uniform is what netem does without a table; it has none of that name on older systems.
+        if jitter.distribution != Distribution::Uniform {
+            words.extend(["distribution".into(), jitter.distribution.word().into()]);
+        }
+    }
+    words
+}
+
+fn loss_words(loss: &Loss) -> Vec<String> {
+    let model = |name: &str, percents: &[Percent]| {
+        let mut words = vec!["loss".to_string(), name.to_string()];
+        words.extend(percents.iter().map(Percent::to_string));
+        words
+    };
+    match loss {
+        Loss::Random(chance) => {
+            let mut words = vec!["loss".into(), "random".into(), chance.percent.to_string()];
+            words.extend(chance.correlation.map(|c| c.to_string()));
+            words
+        }
+        Loss::State(percents) => model("state", percents),
+        Loss::Gemodel(percents) => model("gemodel", percents),
+    }
+}
+
+fn chance_words(name: &str, chance: Chance) -> Vec<String> {
+    let mut words = vec![name.to_string(), chance.percent.to_string()];
+    words.extend(chance.correlation.map(|c| c.to_string()));
+    words
+}
+
+fn rate_words(rate: Rate) -> [String; 2] {
+    ["rate".into(), format!("{}bit", rate.bits())]
+}
+
+fn time(time: Duration) -> String {
+    format!("{}us", time.as_nanos() as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Preset;
+
+    #[test]
+    fn the_words_are_those_of_tc() {
+        assert_eq!(
+            words(&Preset::ThreeG.parts()).join(" "),
+            "limit 82 delay 100000us 30000us 25% distribution normal loss random 1% rate 1600000bit"
+        );
+        assert_eq!(words(&Preset::Flaky.parts()).join(" "), "limit 10000 loss random 20% 75%");
+    }
+
+    #[test]
+    fn the_queue_is_as_long_as_delay_and_rate_make_it() {
+        let delay = |ms| Some(Delay { time: Duration::from_millis(ms), jitter: None });
+        assert_eq!(limit(&Parts { delay: delay(50), ..Parts::default() }), 100_000);
+        assert_eq!(limit(&Parts { delay: delay(60_000), ..Parts::default() }), 1_000_000);
+        let rate = Rate::parse("1mbit").ok();
+        assert_eq!(limit(&Parts { rate, ..Parts::default() }), 50);
+        assert_eq!(limit(&Parts { limit: Some(7), rate, ..Parts::default() }), 7);
+    }
+}

@@ -1,0 +1,197 @@
+//! What works on a node's kernel: tried in a throw-away network namespace, never judged by version.
+
+use breakit::exit::{Error, Result, Status};
+use breakit::program;
+use breakit::reach::Network;
+use serde_json::{Map, Value, json};
+
+use crate::feed::{Feeder, ipset};
+use crate::step::Step;
+
+/// Something that a backend needs, and how it is tried in a fresh namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Delay, loss and all else.
+    Netem,
+    /// Classes, and rates.
+    Htb,
+    /// Timed sets that send packets into classes.
+    Nft,
+    /// Loss where packets leave.
+    NftEgress,
+}
+
+impl Need {
+    /// All of them.
+    pub const ALL: [Need; 4] = [Need::Netem, Need::Htb, Need::Nft, Need::NftEgress];
+
+    /// The word in what `probe` prints.
+    pub fn word(self) -> &'static str {
+        match self {
+            Need::Netem => "netem",
+            Need::Htb => "htb",
+            Need::Nft => "nft",
+            Need::NftEgress => "nft-egress",
+        }
+    }
+
+    /// What a node needs it for, and how it may come by it.
+    fn remedy(self) -> &'static str {
+        match self {
+            Need::Netem => {
+                "try modprobe sch_netem; it comes with linux-modules-extra (Ubuntu), kernel-modules-extra (Fedora, RHEL), or a kernel built with CONFIG_NET_SCH_NETEM"
+            }
+            Need::Htb => "try modprobe sch_htb, or a kernel built with CONFIG_NET_SCH_HTB",
+            Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
+            Need::NftEgress => "a kernel from 5.16 with CONFIG_NETFILTER_EGRESS has it",
+        }
+    }
+
+    fn script(self) -> &'static str {
+        match self {
+            Need::Netem => "tc qdisc add dev lo root netem delay 1ms loss 1%",
+            Need::Htb => {
+                "tc qdisc add dev lo root handle 77: htb default 0 && tc class add dev lo parent 77: classid 77:1000 htb rate 1mbit quantum 60000"
+            }
+            Need::Nft => {
+                "nft 'table inet t { set s { type ipv4_addr; flags interval, timeout; }
+                 chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; } }
+                 add element inet t s { 10.0.0.0/8 timeout 1000ms }'"
+            }
+            Need::NftEgress => {
+                "nft 'table netdev t { set s { type ipv4_addr; flags interval, timeout; }
+                 chain c { type filter hook egress device \"lo\" priority 0; ip daddr @s numgen random mod 100 < 1 drop; } }
+                 add element netdev t s { 10.0.0.0/8 timeout 1000ms }'"
+            }
+        }
+    }
+}
+
+/// A kernel: ours, or another host's.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel<'a>(&'a Network);
+
+impl<'a> Kernel<'a> {
+    /// The kernel under `network`. All namespaces of this host share one.
+    pub fn of(network: &'a Network) -> Kernel<'a> {
+        match network {
+            Network::Namespace(_) => Kernel(&Network::Here),
+            other => Kernel(other),
+        }
+    }
+
+    /// Whether `need` is met; the inner error is the reason why not.
+    ///
+    /// # Errors
+    /// 77 where we may not make a namespace, and as [`Step::output`].
+    pub fn meets(self, need: Need) -> Result<std::result::Result<(), String>> {
+        let met = self.tries(need.script())?;
+        Ok(met.map_err(|why| format!("{why}; {}", need.remedy())))
+    }
+
+    /// The flavour of iptables that works with ipset here.
+    ///
+    /// # Errors
+    /// As [`Kernel::meets`].
+    pub fn ipset(self) -> Result<std::result::Result<ipset::Tables, String>> {
+        let mut reasons = Vec::new();
+        for flavour in ipset::FLAVOURS {
+            match self.tries(&ipset_script("iptables", "inet", flavour))? {
+                Ok(()) => {
+                    let v6 = self.tries(&ipset_script("ip6tables", "inet6", flavour))?.is_ok();
+                    return Ok(Ok(ipset::Tables { flavour, v6 }));
+                }
+                Err(why) => reasons.push(format!("iptables{flavour}: {why}")),
+            }
+        }
+        Ok(Err(reasons.join("; ")))
+    }
+
+    /// The way to feed classes that works here.
+    ///
+    /// # Errors
+    /// As [`Kernel::meets`].
+    pub fn feeder(self) -> Result<std::result::Result<Feeder, String>> {
+        let nft = match self.meets(Need::Nft)? {
+            Ok(()) => return Ok(Ok(Feeder::Nft)),
+            Err(why) => why,
+        };
+        Ok(self.ipset()?.map(Feeder::Ipset).map_err(|ipset| {
+            format!("no timed set can send packets into a class (nft: {nft}; ipset: {ipset})")
+        }))
+    }
+
+    fn tries(self, script: &str) -> Result<std::result::Result<(), String>> {
+        let output = Step::new("unshare -n sh -s").fed(format!("{script}\n")).output(self.0)?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if said.contains("unshare failed") || said.contains("Operation not permitted") {
+            return Err(Error::not_permitted(
+                "no network namespace can be made to try things in; run as root, or under unshare -Urnm",
+            ));
+        }
+        let telling = said.lines().find(|line| line.contains("rror"));
+        let why = telling.map_or_else(|| program::last_words(&output), |line| line.trim().into());
+        Ok(Err(plain(&why)))
+    }
+}
+
+fn ipset_script(iptables: &str, family: &str, flavour: &str) -> String {
+    format!(
+        "ipset create t hash:net family {family} timeout 1 && {iptables}{flavour} -w -t mangle -A POSTROUTING -m set --match-set t dst -j CLASSIFY --set-class 77:1000"
+    )
+}
+
+/// The words of tc and nft in ours, where theirs say little.
+fn plain(said: &str) -> String {
+    if said.contains("qdisc kind is unknown") {
+        return "the kernel has no such queueing discipline".into();
+    }
+    said.trim_start_matches("Error: ").to_string()
+}
+
+/// What `probe` prints of one kernel: what works, why not what does not, and what would be chosen.
+///
+/// # Errors
+/// As [`Kernel::meets`].
+pub fn report(kernel: Kernel<'_>) -> Result<Value> {
+    let mut works = Map::new();
+    for need in Need::ALL {
+        let met = match kernel.meets(need) {
+            Err(error) if error.status() == Status::Missing => Err(error.to_string()),
+            other => other?,
+        };
+        works.insert(need.word().into(), verdict(met));
+    }
+    let ipset = kernel.ipset()?;
+    let mut ipset_verdict = verdict(ipset.clone().map(drop));
+    if let Ok(tables) = &ipset {
+        ipset_verdict["iptables"] = format!("iptables{}", tables.flavour).into();
+        ipset_verdict["ipv6"] = tables.v6.into();
+    }
+    works.insert("ipset".into(), ipset_verdict);
+    Ok(Value::Object(works))
+}
+
+fn verdict(met: std::result::Result<(), String>) -> Value {
+    match met {
+        Ok(()) => json!({ "works": true }),
+        Err(why) => json!({ "works": false, "why": why }),
+    }
+}
+
+/// Which backend each kind of fault would get, by what works.
+pub fn chosen(works: &Value) -> Value {
+    let met = |need: &str| works[need]["works"] == true;
+    let feeder = met("nft") || met("ipset");
+    let netem = met("netem") && met("htb") && feeder;
+    let pick = |other: Option<&str>| if netem { Some("netem") } else { other }.map(Value::from);
+    json!({
+        "rate": pick((met("htb") && feeder).then_some("htb")),
+        "loss": pick(met("nft-egress").then_some("nft-loss")),
+        "all": pick(None),
+        "feeder": if met("nft") { "nft" } else if met("ipset") { "ipset" } else { "none" },
+    })
+}

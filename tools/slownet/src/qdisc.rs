@@ -1,0 +1,240 @@
+//! The tree of queues on an interface: our root, and below it one class for each fault.
+//!
+//! Our root is an htb that passes everything on at once, except what a timed set sends into a class. So it
+//! may stay when its holder is dead: without the set's elements it harms nobody. A root that somebody else
+//! put there is never touched.
+
+use std::time::{Duration, Instant};
+
+use breakit::exit::{Error, Result};
+use breakit::reach::Network;
+use serde_json::Value;
+
+use crate::fault_id::FaultId;
+use crate::interface::parse;
+use crate::netem;
+use crate::parts::Parts;
+use crate::step::Step;
+
+/// What a class must not slow down by itself: tc's largest round rate.
+const UNLIMITED: &str = "rate 100gbit ceil 100gbit burst 1m cburst 1m";
+
+/// What one class may send before it is another's turn; htb's own guess is a warning at high rates.
+const QUANTUM: &str = "quantum 60000";
+
+/// What stands at the root of an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// What the kernel puts there by itself.
+    Default,
+    /// Ours.
+    Ours,
+    /// Somebody else's, as tc shows it.
+    Foreign(String),
+}
+
+/// The queue of one fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Leaf {
+    /// Whose it is.
+    pub id: FaultId,
+    /// `netem`, or `pfifo` where only the rate is limited.
+    pub kind: String,
+    /// Its settings, as tc prints them.
+    pub options: Value,
+    /// How many packets it holds now.
+    pub held: u64,
+}
+
+/// The tree of one interface.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tree {
+    /// The interface.
+    pub interface: String,
+    /// What stands at its root.
+    pub root: Root,
+    /// Our faults there.
+    pub leaves: Vec<Leaf>,
+}
+
+/// The trees of all interfaces of a network.
+///
+/// # Errors
+/// 69 without tc, 77 and 71 as the system says.
+pub fn trees(network: &Network) -> Result<Vec<Tree>> {
+    let text = Step::new("tc -s -j qdisc show").run(network)?;
+    Ok(read(&parse::<Vec<Value>>(&text, "tc qdisc")?))
+}
+
+fn read(qdiscs: &[Value]) -> Vec<Tree> {
+    let mut trees: Vec<Tree> = Vec::new();
+    for qdisc in qdiscs.iter().filter(|qdisc| qdisc["root"] == true) {
+        let interface = qdisc["dev"].as_str().unwrap_or_default().to_string();
+        let root = judge(qdisc);
+        let of_here = qdiscs.iter().filter(|leaf| leaf["dev"] == qdisc["dev"]);
+        let leaves = match root {
+            Root::Ours => of_here.filter_map(leaf).collect(),
+            _ => Vec::new(),
+        };
+        trees.push(Tree { interface, root, leaves });
+    }
+    trees
+}
+
+fn judge(qdisc: &Value) -> Root {
+    match (qdisc["kind"].as_str(), qdisc["handle"].as_str()) {
+        (Some("htb"), Some("77:")) => Root::Ours,
+        // The kernel gives its own no handle.
+        (_, Some("0:")) => Root::Default,
+        (kind, handle) => {
+            Root::Foreign(format!("{} {}", kind.unwrap_or("qdisc"), handle.unwrap_or("?")))
+        }
+    }
+}
+
+fn leaf(qdisc: &Value) -> Option<Leaf> {
+    let minor = qdisc["parent"].as_str()?.strip_prefix("77:")?;
+    Some(Leaf {
+        id: FaultId::parse(minor).ok()?,
+        kind: qdisc["kind"].as_str()?.to_string(),
+        options: qdisc["options"].clone(),
+        held: qdisc["qlen"].as_u64().unwrap_or(0),
+    })
+}
+
+/// What makes the class of a fault on an interface that has `tree`; where it is there already, it is changed
+/// in place, so that nobody's packets are lost.
+///
+/// # Errors
+/// 71 where somebody else's root stands there.
+pub fn add(tree: &Tree, id: FaultId, parts: &Parts, with_netem: bool) -> Result<Vec<Step>> {
+    let dev = &tree.interface;
+    let mut steps = Vec::new();
+    match &tree.root {
+        Root::Ours => {}
+        Root::Default => {
+            steps.push(Step::new(format!("tc qdisc add dev {dev} root handle 77: htb default 0")));
+        }
+        Root::Foreign(what) => {
+            return Err(Error::system(format!(
+                "the interface {dev} has a queueing discipline that is not ours ({what}); remove it first if nobody needs it: tc qdisc del dev {dev} root"
+            )));
+        }
+    }
+    let there = tree.leaves.iter().any(|leaf| leaf.id == id);
+    let verb = if there { "change" } else { "add" };
+    let class = if with_netem { UNLIMITED.to_string() } else { limited(parts) };
+    steps.push(Step::new(format!(
+        "tc class {verb} dev {dev} parent 77: classid 77:{id} htb {class} {QUANTUM}"
+    )));
+    let leaf = if with_netem {
+        format!("netem {}", netem::words(parts).join(" "))
+    } else {
+        format!("pfifo limit {}", netem::limit(parts))
+    };
+    steps.push(Step::new(format!("tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
+    Ok(steps)
+}
+
+fn limited(parts: &Parts) -> String {
+    match parts.rate {
+        // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
+        Some(rate) => {
+            let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
+            let bits = rate.bits();
+            format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
+        }
+        None => UNLIMITED.to_string(),
+    }
+}
+
+/// Waits until the queues of the faults `ours` are empty, `limit` at the most: what they hold was sent while
+/// the fault was in force, and dropping it would be a fault of its own.
+///
+/// # Errors
+/// As [`trees`].
+pub fn drain(network: &Network, ours: impl Fn(FaultId) -> bool, limit: Duration) -> Result<()> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let held: u64 = trees(network)?
+            .iter()
+            .flat_map(|tree| &tree.leaves)
+            .filter(|leaf| ours(leaf.id))
+            .map(|leaf| leaf.held)
+            .sum();
+        if held == 0 || Instant::now() >= deadline {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What takes the faults `ours` off an interface that has `tree`, and our root where nothing is left below.
+pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool) -> Vec<Step> {
+    let dev = &tree.interface;
+    if tree.root != Root::Ours {
+        return Vec::new();
+    }
+    if tree.leaves.iter().all(|leaf| ours(leaf.id)) {
+        return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:"))];
+    }
+    tree.leaves
+        .iter()
+        .filter(|leaf| ours(leaf.id))
+        .map(|leaf| Step::new(format!("tc class del dev {dev} classid 77:{}", leaf.id)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ours() -> Vec<Value> {
+        vec![
+            json!({"kind":"noqueue","handle":"0:","dev":"lo","root":true,"options":{}}),
+            json!({"kind":"htb","handle":"77:","dev":"eth0","root":true,"options":{}}),
+            json!({"kind":"netem","handle":"8001:","dev":"eth0","parent":"77:3f2a","options":{"limit":9},"qlen":4}),
+            json!({"kind":"pfifo","handle":"8002:","dev":"eth0","parent":"77:4000","options":{}}),
+            json!({"kind":"netem","handle":"9:","dev":"eth1","root":true,"options":{}}),
+        ]
+    }
+
+    fn shown(steps: &[Step]) -> Vec<String> {
+        steps.iter().map(Step::show).collect()
+    }
+
+    #[test]
+    fn roots_are_told_apart() {
+        let trees = read(&ours());
+        let roots: Vec<&Root> = trees.iter().map(|tree| &tree.root).collect();
+        assert_eq!(roots, [&Root::Default, &Root::Ours, &Root::Foreign("netem 9:".into())]);
+        assert_eq!(trees[1].leaves.iter().map(|l| l.held).collect::<Vec<_>>(), [4, 0]);
+    }
+
+    #[test]
+    fn a_foreign_root_is_refused_with_the_remedy() {
+        let parts = crate::preset::Preset::Slow.parts();
+        let error = add(&read(&ours())[2], FaultId::draw(), &parts, true).unwrap_err();
+        assert!(error.to_string().contains("tc qdisc del dev eth1 root"), "{error}");
+    }
+
+    #[test]
+    fn a_fault_that_is_there_is_changed_in_place() {
+        let parts = crate::preset::Preset::Flaky.parts();
+        let id = FaultId::parse("3f2a").unwrap();
+        let steps = add(&read(&ours())[1], id, &parts, true).unwrap();
+        assert!(shown(&steps).iter().all(|line| line.contains(" change ")), "{steps:?}");
+        let steps = add(&read(&ours())[0], id, &parts, true).unwrap();
+        assert!(shown(&steps).iter().all(|line| line.contains(" add ")), "{steps:?}");
+    }
+
+    #[test]
+    fn the_root_stays_while_another_fault_needs_it() {
+        let tree = &read(&ours())[1];
+        let id = FaultId::parse("3f2a").unwrap();
+        assert_eq!(shown(&remove(tree, |i| i == id)), ["tc class del dev eth0 classid 77:3f2a"]);
+        assert_eq!(shown(&remove(tree, |_| true)), ["tc qdisc del dev eth0 root handle 77:"]);
+        assert!(remove(&read(&ours())[2], |_| true).is_empty());
+    }
+}

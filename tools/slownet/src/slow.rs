@@ -1,0 +1,305 @@
+//! The fault itself: parts put in force on nodes, renewed, and taken back.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+use std::sync::Mutex;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::guardian::Guardian;
+use breakit::hold::{Fault, Renewal};
+use breakit::lease::Lease;
+use breakit::node::{self, Node};
+use breakit::reach::Network;
+use breakit::talk;
+use serde_json::{Value, json};
+
+use crate::backend::{Backend, Wanted};
+use crate::fault_id::FaultId;
+use crate::feed::{self, Order};
+use crate::interface::{self, Interface};
+use crate::parts::Parts;
+use crate::qdisc;
+use crate::seat;
+use crate::step::Step;
+use crate::sweep;
+use crate::traffic::Traffic;
+
+/// Which network namespace a node had; another number is another network.
+type Inode = Option<u64>;
+
+/// A bad network on some nodes.
+pub struct Slow {
+    id: FaultId,
+    nodes: Vec<Node>,
+    parts: Parts,
+    traffic: Traffic,
+    force: bool,
+    backends: BTreeMap<String, Backend>,
+    struck: Mutex<BTreeMap<String, Inode>>,
+    guardian: Option<Guardian>,
+}
+
+/// What a renewal found on one node.
+enum Found {
+    InForce,
+    Again,
+    Cleared,
+    Down,
+}
+
+impl Slow {
+    /// The fault, with a backend found for every node. Nothing is in force yet.
+    ///
+    /// # Errors
+    /// As [`Backend::choose`] and [`Network::of`].
+    pub fn plan(
+        nodes: Vec<Node>,
+        parts: Parts,
+        traffic: Traffic,
+        wanted: Wanted,
+        force: bool,
+    ) -> Result<Slow> {
+        let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
+        let mut ours: Option<Backend> = None;
+        for node in &nodes {
+            let at = |error: Error| error.at(format!("node {}", node.name));
+            let network = Network::of(node).map_err(at)?;
+            let backend = match (&network, &ours) {
+                (Network::Here | Network::Namespace(_), Some(backend)) => backend.clone(),
+                _ => Backend::choose(wanted, &parts, &network).map_err(at)?,
+            };
+            if !matches!(network, Network::Ssh(_)) {
+                ours = Some(backend.clone());
+            }
+            backends.insert(node.name.to_string(), backend);
+        }
+        let (struck, guardian) = (Mutex::default(), None);
+        Ok(Slow { id: FaultId::draw(), nodes, parts, traffic, force, backends, struck, guardian })
+    }
+
+    /// What would be done, a line for each node.
+    ///
+    /// # Errors
+    /// As [`Fault::start`].
+    pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
+        let plans = node::at_once(&self.nodes, |node| {
+            let network = Network::of(node)?;
+            let steps = self.steps(node, &network, lease)?.1;
+            let run: Vec<String> = steps.iter().map(Step::show).collect();
+            Ok(
+                json!({ "node": node.name.as_str(), "backend": self.backend(node)?.word(), "run": run }),
+            )
+        });
+        plans.into_iter().collect()
+    }
+
+    /// Sends the guardian home: the fault is over, or is to outlive us.
+    pub fn dismiss_guardian(&mut self) {
+        if let Some(guardian) = self.guardian.take() {
+            guardian.dismiss();
+        }
+    }
+
+    fn backend(&self, node: &Node) -> Result<&Backend> {
+        self.backends
+            .get(node.name.as_str())
+            .ok_or_else(|| Error::system(format!("no backend was chosen for node {}", node.name)))
+    }
+
+    fn steps(
+        &self,
+        node: &Node,
+        network: &Network,
+        lease: Lease,
+    ) -> Result<(Vec<Interface>, Vec<Step>)> {
+        let interfaces = interface::find(network, &self.traffic)?;
+        let seat = self.seat(network);
+        let order = self.order(&interfaces, &seat, lease);
+        let steps = self.backend(node)?.start(order, &self.parts, &qdisc::trees(network)?)?;
+        Ok((interfaces, steps))
+    }
+
+    fn seat(&self, network: &Network) -> Vec<u16> {
+        if self.force { Vec::new() } else { seat::ports(network) }
+    }
+
+    fn order<'a>(
+        &'a self,
+        interfaces: &'a [Interface],
+        seat: &'a [u16],
+        lease: Lease,
+    ) -> Order<'a> {
+        Order { id: self.id, traffic: &self.traffic, interfaces, seat, lease }
+    }
+
+    fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
+        let network = Network::of(node)?;
+        let (interfaces, steps) = self.steps(node, &network, lease)?;
+        for step in &steps {
+            talk::detail(format!("{}: {}", node.name, step.show()));
+            step.run(&network)?;
+        }
+        self.verify(node, &network, &interfaces)?;
+        if let Ok(mut struck) = self.struck.lock() {
+            struck.insert(node.name.to_string(), inode(&network));
+        }
+        Ok(())
+    }
+
+    /// Reads back from the kernel that every queue and set is there.
+    fn verify(&self, node: &Node, network: &Network, interfaces: &[Interface]) -> Result<()> {
+        if let Some(kind) = self.backend(node)?.queue() {
+            let trees = qdisc::trees(network)?;
+            for interface in interfaces {
+                let here = trees.iter().filter(|tree| tree.interface == interface.name);
+                let mut leaves = here.flat_map(|tree| &tree.leaves);
+                if !leaves.any(|leaf| leaf.id == self.id && leaf.kind == kind) {
+                    return Err(Error::system(format!(
+                        "the kernel took the commands, but {} has no queue {kind}; another program changes queues there",
+                        interface.name
+                    )));
+                }
+            }
+        }
+        match self.is_fed(network)? {
+            true => Ok(()),
+            false => Err(Error::system(
+                "the kernel took the commands, but the set that sends packets into the fault is not there; another program changes the firewall there",
+            )),
+        }
+    }
+
+    fn is_fed(&self, network: &Network) -> Result<bool> {
+        Ok(feed::all(network)?.iter().any(|fed| fed.id == self.id))
+    }
+
+    fn renew_at(&self, node: &Node, lease: Lease) -> Result<Found> {
+        let network = match Network::of(node) {
+            Ok(network) => network,
+            // A node that does not run has no network to make slow.
+            Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
+            Err(error) => return Err(error),
+        };
+        let before =
+            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
+        if before != Some(inode(&network)) {
+            return self.strike(node, lease).map(|()| Found::Again);
+        }
+        let order = self.order(&[], &[], lease);
+        let renewed = self
+            .backend(node)?
+            .renew(order, &self.parts)?
+            .iter()
+            .try_for_each(|step| step.run(&network).map(drop));
+        match renewed {
+            Ok(()) => Ok(Found::InForce),
+            Err(_) if !self.is_fed(&network)? => Ok(Found::Cleared),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn clear_everywhere(&self) -> Result<()> {
+        let swept = node::at_once(&self.nodes, |node| match Network::of(node) {
+            Ok(network) => sweep::sweep(&network, |id| id == self.id).map(drop),
+            Err(error) if error.status() == Status::NoInput => Ok(()),
+            Err(error) => Err(error),
+        });
+        Error::all(swept.into_iter().filter_map(Result::err).collect())
+    }
+
+    /// Whoever finds the holder dead clears this fault, on the nodes as they were named to us.
+    fn post_guardian(&mut self) -> Result<()> {
+        if self.guardian.is_some() {
+            return Ok(());
+        }
+        let program = std::env::current_exe().map_err(|e| Error::io("find our own program", &e))?;
+        let nodes: Vec<String> =
+            self.nodes.iter().map(|node| format!("{}={}", node.name, node.via)).collect();
+        let mut clear = Command::new(program);
+        clear.args(["clear", "--quiet", "--id", &self.id.to_string(), "-n", &nodes.join(",")]);
+        self.guardian = Some(Guardian::post(&clear)?);
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        let mut value = json!({ "id": self.id.to_string(), "nodes": names });
+        let mut kinds: Vec<&Backend> = self.backends.values().collect();
+        kinds.dedup();
+        match kinds[..] {
+            [backend] => join(&mut value, backend.json()),
+            _ => {
+                let each = self.backends.iter().map(|(n, b)| (n.clone(), b.word().into()));
+                value["backend"] = Value::Object(each.collect());
+            }
+        }
+        join(&mut value, self.traffic.json());
+        value["parts"] = self.parts.json();
+        value
+    }
+}
+
+impl Fault for Slow {
+    fn kind(&self) -> &'static str {
+        "slow"
+    }
+
+    fn start(&mut self, lease: Lease) -> Result<Value> {
+        self.post_guardian()?;
+        let struck = node::at_once(&self.nodes, |node| self.strike(node, lease));
+        let errors: Vec<Error> = struck.into_iter().filter_map(Result::err).collect();
+        if errors.is_empty() {
+            return Ok(self.value());
+        }
+        // All nodes or none: what was struck is taken back.
+        let undone = self.clear_everywhere();
+        self.dismiss_guardian();
+        Error::all(errors.into_iter().chain(undone.err()).collect()).map(|()| Value::Null)
+    }
+
+    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        let renewed = node::at_once(&self.nodes, |node| self.renew_at(node, lease));
+        let (mut again, mut cleared, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for (node, found) in self.nodes.iter().zip(renewed) {
+            match found {
+                Ok(Found::InForce) => {}
+                Ok(Found::Down) => talk::detail(format!("node {} is down", node.name)),
+                Ok(Found::Again) => again.push(node.name.as_str()),
+                Ok(Found::Cleared) => cleared.push(node.name.as_str()),
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::all(errors)?;
+        if !cleared.is_empty() && cleared.len() == self.nodes.len() {
+            return Ok(Renewal::Healed);
+        }
+        if again.is_empty() {
+            return Ok(Renewal::InForce);
+        }
+        Ok(Renewal::Again(json!({ "id": self.id.to_string(), "nodes": again })))
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        self.clear_everywhere()?;
+        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        Ok(json!({ "id": self.id.to_string(), "nodes": names }))
+    }
+}
+
+fn inode(network: &Network) -> Inode {
+    match network {
+        Network::Namespace(fd) => {
+            let file = File::from(fd.try_clone().ok()?);
+            file.metadata().ok().map(|metadata| metadata.ino())
+        }
+        Network::Here | Network::Ssh(_) => None,
+    }
+}
+
+fn join(value: &mut Value, more: Value) {
+    if let (Value::Object(fields), Value::Object(more)) = (value, more) {
+        fields.extend(more);
+    }
+}

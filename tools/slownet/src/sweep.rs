@@ -1,0 +1,47 @@
+//! Taking faults off a network, whoever put them there and whether or not that one still lives.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result};
+use breakit::reach::Network;
+
+use crate::fault_id::FaultId;
+use crate::feed;
+use crate::qdisc;
+use crate::step;
+
+/// How long packets that a fault still holds may take to leave.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Takes the faults `ours` off: first what feeds them, so that the network is whole at once; then, when
+/// their queues are empty, those. Gives the numbers of what was there. Nothing there is no error.
+///
+/// # Errors
+/// All that stood in the way, after everything was tried.
+pub fn sweep(network: &Network, ours: impl Fn(FaultId) -> bool) -> Result<BTreeSet<FaultId>> {
+    let (stopped, result) = feed::stop(network, &ours);
+    let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
+    let mut errors: Vec<Error> = result.err().into_iter().collect();
+    match sweep_queues(network, &ours) {
+        Ok(ids) => swept.extend(ids),
+        Err(error) => errors.push(error),
+    }
+    Error::all(errors).map(|()| swept)
+}
+
+fn sweep_queues(network: &Network, ours: impl Fn(FaultId) -> bool) -> Result<Vec<FaultId>> {
+    if !step::has(network, "tc") {
+        return Ok(Vec::new());
+    }
+    qdisc::drain(network, &ours, DRAIN)?;
+    let (mut swept, mut errors) = (Vec::new(), Vec::new());
+    for tree in qdisc::trees(network)? {
+        let leaves = tree.leaves.iter().map(|leaf| leaf.id).filter(|id| ours(*id));
+        swept.extend(leaves);
+        for step in qdisc::remove(&tree, &ours) {
+            errors.extend(step.run(network).err());
+        }
+    }
+    Error::all(errors).map(|()| swept)
+}

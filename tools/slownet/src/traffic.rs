@@ -1,0 +1,254 @@
+//! Which packets a fault strikes: to whom, of which protocol, from or to which ports.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use breakit::exit::Result;
+use breakit::{node, reach};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+/// A block of addresses, host bits cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prefix {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Prefix {
+    /// The block of `length` bits that `address` lies in; `None` where it is longer than the address.
+    pub fn new(address: IpAddr, length: u8) -> Option<Prefix> {
+        let address = match address {
+            IpAddr::V4(v4) if length <= 32 => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & mask))
+            }
+            IpAddr::V6(v6) if length <= 128 => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+                IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & mask))
+            }
+            _ => return None,
+        };
+        Some(Prefix { address, length })
+    }
+
+    /// The block that is one address.
+    pub fn host(address: IpAddr) -> Prefix {
+        Prefix { address, length: if address.is_ipv4() { 32 } else { 128 } }
+    }
+
+    /// Reads `10.0.0.0/8`, `fd00::/8` or a single address; `None` where it is neither.
+    pub fn parse(text: &str) -> Option<Prefix> {
+        match text.split_once('/') {
+            Some((address, length)) => Prefix::new(address.parse().ok()?, length.parse().ok()?),
+            None => text.parse().ok().map(Prefix::host),
+        }
+    }
+
+    /// Its first address.
+    pub fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// Whether it is of IPv4.
+    pub fn is_v4(self) -> bool {
+        self.address.is_ipv4()
+    }
+
+    /// Whether `other` lies in it.
+    fn covers(self, other: Prefix) -> bool {
+        self.is_v4() == other.is_v4()
+            && self.length <= other.length
+            && Prefix::new(other.address, self.length) == Some(self)
+    }
+
+    /// Itself, or its two halves where it is all of a family: a set of ipset(8) takes no `/0`.
+    fn halves(self) -> Vec<Prefix> {
+        if self.length > 0 {
+            return vec![self];
+        }
+        let upper = match self.address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::new(128, 0, 0, 0)),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::new(0x8000, 0, 0, 0, 0, 0, 0, 0)),
+        };
+        vec![Prefix { length: 1, ..self }, Prefix { address: upper, length: 1 }]
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Prefix::host(self.address) {
+            return self.address.fmt(f);
+        }
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// The word, as nft and iptables have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+}
+
+/// A port, or a range of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    low: u16,
+    high: u16,
+}
+
+impl Ports {
+    /// Reads `5432` or `7000-7003`.
+    ///
+    /// # Errors
+    /// A sentence with the text and the form.
+    pub fn parse(text: &str) -> std::result::Result<Ports, String> {
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        let (low, high) = port(low)
+            .zip(port(high))
+            .ok_or_else(|| format!("{text:?} is no port; write 5432 or 7000-7003 (1 to 65535)"))?;
+        if low > high {
+            return Err(format!("the range of ports {text} runs backwards; write {high}-{low}"));
+        }
+        Ok(Ports { low, high })
+    }
+
+    /// As written, with `between` in a range.
+    pub fn show(self, between: &str) -> String {
+        if self.low == self.high {
+            self.low.to_string()
+        } else {
+            format!("{}{between}{}", self.low, self.high)
+        }
+    }
+}
+
+/// The packets that are struck.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// To whom; empty for everybody.
+    to: Vec<Prefix>,
+    /// Only of this protocol.
+    pub protocol: Option<Protocol>,
+    /// Only from or to these ports, of either protocol where none is said.
+    pub ports: Vec<Ports>,
+}
+
+impl Traffic {
+    /// Packets to `to` (everybody where it is empty), and what lies within another block left out:
+    /// a set of nft(8) takes no overlap.
+    pub fn new(mut to: Vec<Prefix>, protocol: Option<Protocol>, ports: Vec<Ports>) -> Traffic {
+        to.sort_unstable_by_key(|prefix| (prefix.length, *prefix));
+        let mut kept: Vec<Prefix> = Vec::new();
+        for prefix in to {
+            if !kept.iter().any(|wider| wider.covers(prefix)) {
+                kept.push(prefix);
+            }
+        }
+        kept.sort_unstable();
+        Traffic { to: kept, protocol, ports }
+    }
+
+    /// The blocks to whom, as sets take them.
+    pub fn elements(&self, v4: bool) -> Vec<Prefix> {
+        let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+        let everybody = all.map(|address| Prefix { address, length: 0 });
+        let to = if self.to.is_empty() { &everybody[..] } else { &self.to };
+        to.iter().filter(|prefix| prefix.is_v4() == v4).flat_map(|p| p.halves()).collect()
+    }
+
+    /// To whom, where that was said.
+    pub fn named(&self) -> &[Prefix] {
+        &self.to
+    }
+
+    /// The traffic as fields of a line: `to`, `protocol`, `ports`.
+    pub fn json(&self) -> Value {
+        let words: Vec<String> = self.to.iter().map(Prefix::to_string).collect();
+        let mut value = json!({ "to": words });
+        if self.to.is_empty() {
+            value["to"] = "everybody".into();
+        }
+        if let Some(protocol) = self.protocol {
+            value["protocol"] = protocol.word().into();
+        }
+        if !self.ports.is_empty() {
+            let ports: Vec<String> = self.ports.iter().map(|ports| ports.show("-")).collect();
+            value["ports"] = ports.into();
+        }
+        value
+    }
+}
+
+/// The blocks that `--to` names: addresses and blocks as they are, anything else as nodes with all their addresses.
+///
+/// # Errors
+/// As [`node::resolve`] and [`reach::addresses`].
+pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
+    let mut blocks = Vec::new();
+    for part in specs.iter().flat_map(|spec| spec.split(',')) {
+        match Prefix::parse(part) {
+            Some(prefix) => blocks.push(prefix),
+            None if part.contains('/') && !part.contains('=') && !part.starts_with('@') => {
+                return Err(breakit::exit::Error::usage(format!(
+                    "{part:?} is no block of addresses; write 10.0.0.0/8 or fd00::/8"
+                )));
+            }
+            None => {
+                for node in node::resolve(&[part.to_string()])? {
+                    blocks.extend(reach::addresses(&node)?.into_iter().map(Prefix::host));
+                }
+            }
+        }
+    }
+    Ok(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocks(texts: &[&str]) -> Vec<String> {
+        let to = texts.iter().map(|text| Prefix::parse(text).unwrap()).collect();
+        Traffic::new(to, None, vec![]).named().iter().map(Prefix::to_string).collect()
+    }
+
+    #[test]
+    fn a_block_within_another_is_left_out() {
+        assert_eq!(blocks(&["10.1.2.3", "10.0.0.0/8", "10.9.0.0/16"]), ["10.0.0.0/8"]);
+        assert_eq!(blocks(&["fd00::1", "10.0.0.1", "10.0.0.1"]), ["10.0.0.1", "fd00::1"]);
+        assert_eq!(blocks(&["10.1.2.3/8"]), ["10.0.0.0/8"]);
+    }
+
+    #[test]
+    fn everybody_is_two_halves_of_each_family() {
+        let everybody = Traffic::default();
+        let shown = |v4| everybody.elements(v4).iter().map(Prefix::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(true), ["0.0.0.0/1", "128.0.0.0/1"]);
+        assert_eq!(shown(false), ["::/1", "8000::/1"]);
+    }
+
+    #[test]
+    fn what_is_no_port_or_block_is_refused() {
+        for bad in ["0", "65536", "7003-7000", "x", "-1", ""] {
+            assert!(Ports::parse(bad).is_err(), "{bad}");
+        }
+        for bad in ["10.0.0.0/33", "fd00::/129", "10.0.0/8", "x/8", ""] {
+            assert_eq!(Prefix::parse(bad), None, "{bad}");
+        }
+    }
+}
