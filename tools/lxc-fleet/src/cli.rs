@@ -1,13 +1,236 @@
 //! The command line of `lxc-fleet`: arguments and their help, nothing else.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use breakit::clock::parse_duration;
+use breakit::lease::LeaseArgs;
+use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
+///
+/// The fleet is that of $BREAKIT_FLEET (default: default). Where NODES are left out, all nodes of the fleet are meant.
 #[derive(Parser, Debug)]
 #[command(name = "lxc-fleet", version)]
 pub struct Cli {
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make, list or remove images: layers of packages over this host's own root
+    Image(ImageArgs),
+    /// Make the nodes and start them; what is there already stays, what died is started again
+    Up(UpArgs),
+    /// Stop the nodes and remove all that was made for them
+    Down(DownArgs),
+    /// List the nodes with their state
+    Ls(LsArgs),
+    /// Print the nodes as lines for the other tools
+    Nodes(Which),
+    /// Run a program in nodes
+    Exec(ExecArgs),
+    /// Copy a file or folder into nodes
+    Push(PushArgs),
+    /// Copy a file or folder out of nodes
+    Pull(PullArgs),
+    /// Start nodes that do not run
+    Start(Which),
+    /// Stop nodes: their programs get TERM, and KILL after --limit
+    Stop(StopArgs),
+    /// Kill nodes: all their programs get KILL at once; with --for they are started again
+    Kill(HarmArgs),
+    /// Pause nodes: their programs stand still; with --for they go on again
+    Pause(HarmArgs),
+    /// Let paused nodes go on
+    Resume(Which),
+    /// Print what LXC and the nodes' first processes said
+    Logs(Which),
+    /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
+    #[command(hide = true)]
+    Watchdog(WatchdogArgs),
+}
+
+/// Which nodes of the fleet.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Which {
+    /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
+    #[arg(value_name = "NODES")]
+    pub nodes: Vec<String>,
+    /// The same, as the other tools take it; also @FILE or - with node lines
+    #[arg(short = 'n', long = "nodes", value_name = "NODES")]
+    pub named: Vec<String>,
+}
+
+/// `image`.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct ImageArgs {
+    /// List or remove instead
+    #[command(subcommand)]
+    pub other: Option<ImageOther>,
+    /// The image's name
+    #[arg(value_name = "NAME", required = true)]
+    pub name: Option<String>,
+    /// The packages in it, by the names that this host's package manager knows
+    #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
+    pub packages: Vec<String>,
+}
+
+/// `image ls` and `image rm`.
+#[derive(Subcommand, Debug)]
+pub enum ImageOther {
+    /// List the images
+    Ls {
+        /// As JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove images that no node uses
+    Rm {
+        /// The images' names
+        #[arg(value_name = "NAME", required_unless_present = "all")]
+        names: Vec<String>,
+        /// Remove every image, and the store's file with them
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+    },
+}
+
+/// `up`.
+#[derive(Args, Debug)]
+pub struct UpArgs {
+    /// The nodes to make: n1..n5 or n1,n2
+    #[arg(value_name = "NODES", required_unless_present = "named")]
+    pub nodes: Vec<String>,
+    /// The same, as the other tools take it
+    #[arg(short = 'n', long = "nodes", value_name = "NODES")]
+    pub named: Vec<String>,
+    /// What new nodes are made of: host, busybox, or a name given to image [default: host]
+    #[arg(long, value_name = "NAME")]
+    pub image: Option<String>,
+    /// Let new nodes see this path of the host although it would be hidden (repeatable)
+    #[arg(long, value_name = "PATH")]
+    pub show: Vec<PathBuf>,
+}
+
+/// `down`.
+#[derive(Args, Debug)]
+pub struct DownArgs {
+    /// Which nodes
+    #[command(flatten)]
+    pub which: Which,
+    /// All nodes of all fleets on this host
+    #[arg(long, conflicts_with_all = ["nodes", "named"])]
+    pub all: bool,
+}
+
+/// `ls`.
+#[derive(Args, Debug)]
+pub struct LsArgs {
+    /// Which nodes
+    #[command(flatten)]
+    pub which: Which,
+    /// As JSON lines
+    #[arg(long)]
+    pub json: bool,
+    /// The nodes of all fleets on this host
+    #[arg(long, conflicts_with_all = ["nodes", "named"])]
+    pub all: bool,
+}
+
+/// `exec`.
+#[derive(Args, Debug)]
+pub struct ExecArgs {
+    /// Which nodes
+    #[command(flatten)]
+    pub which: Which,
+    /// Hand our stdin to the program (one node only); without it the program reads nothing
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Put the node's name before each line even for one node
+    #[arg(long)]
+    pub prefix: bool,
+    /// Kill the program where it has not ended after TIME
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub limit: Option<Duration>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// `push`.
+#[derive(Args, Debug)]
+pub struct PushArgs {
+    /// A file or folder here
+    #[arg(value_name = "LOCAL")]
+    pub local: PathBuf,
+    /// Where it goes: n1:/etc/app.conf, n1..n5:/opt/app, or :/path for all nodes
+    #[arg(value_name = "NODES:PATH")]
+    pub remote: String,
+}
+
+/// `pull`.
+#[derive(Args, Debug)]
+pub struct PullArgs {
+    /// What is fetched: n1:/var/log/app.log, n1..n5:/var/lib/app, or :/path for all nodes
+    #[arg(value_name = "NODES:PATH")]
+    pub remote: String,
+    /// Where it goes; with several nodes a folder that gets LOCAL/NODE/NAME
+    #[arg(value_name = "LOCAL")]
+    pub local: PathBuf,
+}
+
+/// `stop`.
+#[derive(Args, Debug)]
+pub struct StopArgs {
+    /// Which nodes
+    #[command(flatten)]
+    pub which: Which,
+    /// How long their programs have to end after TERM
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub limit: Duration,
+}
+
+/// `kill` and `pause`.
+#[derive(Args, Debug)]
+pub struct HarmArgs {
+    /// Which nodes
+    #[command(flatten)]
+    pub which: Which,
+    /// When, and for how long
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// What a fault that is held lasts after its holder died
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// Hold the fault until a signal or the end of input
+    #[arg(long, conflicts_with = "length")]
+    pub hold: bool,
+    /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
+    #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit"])]
+    pub keep: bool,
+}
+
+/// `watchdog`.
+#[derive(Args, Debug)]
+pub struct WatchdogArgs {
+    /// What is undone: kill or pause
+    #[arg(long)]
+    pub kind: String,
+    /// The lease, in milliseconds
+    #[arg(long)]
+    pub lease: u64,
+    /// The nodes
+    #[arg(value_name = "NODES")]
+    pub nodes: Vec<String>,
 }

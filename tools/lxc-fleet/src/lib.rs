@@ -1,4 +1,35 @@
 //! Makes, lists, copies, runs and harms fleets of machines (LXC containers).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`state`] | what a fleet has, on disk: written before anything is made, removed after all is gone |
+//! | [`lock`] | one invocation at a time for a fleet, and for what all fleets share |
+//! | [`store`] | the filesystem of layers and nodes |
+//! | [`image`] | layers: made once from packages, listed, removed |
+//! | [`mask`] | what of the host a node does not see |
+//! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
+//! | [`container`] | one node: its files, its mount, its life |
+//! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
+//! | [`listing`] | `ls`, `nodes` and `logs` |
+//! | [`exec`], [`copy`] | programs and files in nodes |
+//! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
+//! | [`attend`] | waiting for a program without missing a signal |
 
+pub mod attend;
 pub mod cli;
+pub mod container;
+pub mod copy;
+pub mod down;
+pub mod exec;
+pub mod harm;
+pub mod image;
+pub mod listing;
+pub mod lock;
+pub mod mask;
+pub mod network;
 pub mod run;
+pub mod state;
+pub mod store;
+pub mod up;
+pub mod watchdog;
+pub mod which;

@@ -1,0 +1,482 @@
+//! One node: its files, its mount, its configuration, its life.
+
+use std::fmt::Write as _;
+use std::fs::{self, Permissions};
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use breakit::exit::{Error, Result};
+use breakit::node::{LXCPATH, Name};
+use breakit::program;
+use nix::mount::{MsFlags, mount};
+
+use crate::image::Image;
+use crate::mask::Mask;
+use crate::network;
+use crate::state::{self, Member};
+use crate::store;
+
+/// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
+/// and on the signal of a clean stop ends all others before itself.
+const INIT: &str = include_str!("init.sh");
+
+/// Where the init lies in every node.
+const INIT_PATH: &str = "/usr/sbin/breakit-init";
+
+/// How long LXC may take for one step.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a container that is just starting or ending has to become one thing or the other.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// What a node may not do. With `sys_admin` gone nothing can be mounted or unmounted inside; `dac_read_search`
+/// would open files of the host by their handles; `syslog` would show the host's kernel log.
+const DROPPED: &str = "audit_control audit_read block_suspend dac_read_search linux_immutable mac_admin \
+     mac_override mknod sys_admin sys_boot sys_module sys_pacct sys_rawio sys_time syslog wake_alarm";
+
+/// The devices that a node may use, as cgroups say it.
+const DEVICES: [&str; 9] = [
+    "c 1:3 rwm",
+    "c 1:5 rwm",
+    "c 1:7 rwm",
+    "c 1:8 rwm",
+    "c 1:9 rwm",
+    "c 5:0 rwm",
+    "c 5:1 rwm",
+    "c 5:2 rwm",
+    "c 136:* rwm",
+];
+
+/// LXC's list of system calls that no container needs, where the package brings it.
+const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
+
+/// The state of a container, in LXC's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Its first process runs.
+    Running,
+    /// Its processes stand still.
+    Frozen,
+    /// Nothing runs, or it is just starting or ending.
+    Stopped,
+}
+
+impl Condition {
+    /// The word for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Condition::Running => "running",
+            Condition::Frozen => "paused",
+            Condition::Stopped => "stopped",
+        }
+    }
+}
+
+/// A node of a fleet on this host.
+#[derive(Clone, Debug)]
+pub struct Container {
+    fleet: Name,
+    /// What the fleet remembers of it.
+    pub member: Member,
+    subnet: [u8; 3],
+}
+
+impl Container {
+    /// The container of a member.
+    pub fn new(fleet: &Name, subnet: [u8; 3], member: &Member) -> Container {
+        Container { fleet: fleet.clone(), member: member.clone(), subnet }
+    }
+
+    /// What LXC calls it.
+    pub fn id(&self) -> String {
+        state::container(&self.fleet, &self.member.name)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
+        state::address(self.subnet, self.member.number)
+    }
+
+    fn config_dir(&self) -> PathBuf {
+        PathBuf::from(LXCPATH).join(self.id())
+    }
+
+    fn files(&self) -> PathBuf {
+        store::node(&self.fleet, &self.member.name)
+    }
+
+    fn rootfs(&self) -> PathBuf {
+        self.files().join("rootfs")
+    }
+
+    /// LXC's own log of this node.
+    pub fn log(&self) -> PathBuf {
+        self.config_dir().join("log")
+    }
+
+    /// What the node's first process and its boot program said.
+    pub fn console(&self) -> PathBuf {
+        self.config_dir().join("console.log")
+    }
+
+    /// Makes what is missing of the node's files, mounts its root, and writes its configuration.
+    ///
+    /// # Errors
+    /// 71 where the system refuses.
+    pub fn prepare(&self, image: &Image, mask: Option<&Mask>) -> Result<()> {
+        if !store::is_mounted(&self.rootfs())? {
+            self.lay(mask)?;
+            mount_stack(&image.lowers(&self.files()), &self.files(), &self.rootfs())?;
+        }
+        let folder = self.config_dir();
+        fs::create_dir_all(&folder)
+            .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
+        state::write_whole(&folder.join("config"), &self.config())
+    }
+
+    /// The lower layers that are this node's own, and the folders of its overlay.
+    fn lay(&self, mask: Option<&Mask>) -> Result<()> {
+        let files = self.files();
+        let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
+        store::remove_tree(&files.join("hide"))?;
+        store::remove_tree(&files.join("bare"))?;
+        for folder in ["upper", "work", "rootfs", "hide", "bare/usr/sbin", "bare/etc"] {
+            fs::create_dir_all(files.join(folder)).map_err(place)?;
+        }
+        if let Some(mask) = mask {
+            mask.lay(&files)?;
+        }
+        let bare = files.join("bare");
+        let init = bare.join(INIT_PATH.trim_start_matches('/'));
+        fs::write(&init, INIT).map_err(place)?;
+        fs::set_permissions(&init, Permissions::from_mode(0o755)).map_err(place)?;
+        fs::write(bare.join("etc/hostname"), format!("{}\n", self.member.name)).map_err(place)?;
+        fs::write(bare.join("etc/hosts"), "").map_err(place)?;
+        // No name server: a look-up of an unknown name fails at once instead of after a timeout.
+        fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
+            .map_err(place)
+    }
+
+    fn config(&self) -> String {
+        let mut text = String::from("# Written by lxc-fleet at every up.\n");
+        let mut line = |name: &str, value: &str| {
+            // Writing into a String does not fail.
+            let _ = writeln!(text, "{name} = {value}");
+        };
+        line("lxc.rootfs.path", &format!("dir:{}", self.rootfs().display()));
+        line("lxc.uts.name", &self.member.name);
+        line("lxc.init.cmd", INIT_PATH);
+        line("lxc.autodev", "1");
+        line("lxc.pty.max", "1024");
+        line("lxc.tty.max", "0");
+        line("lxc.console.path", "none");
+        line("lxc.console.logfile", &self.console().display().to_string());
+        line("lxc.net.0.type", "veth");
+        line("lxc.net.0.link", &network::bridge(&self.fleet));
+        line("lxc.net.0.flags", "up");
+        line("lxc.net.0.name", "eth0");
+        line("lxc.net.0.veth.pair", &network::port(&self.fleet, self.member.number));
+        line("lxc.net.0.hwaddr", &network::mac(self.subnet, self.member.number));
+        line("lxc.net.0.ipv4.address", &format!("{}/24", self.address()));
+        line("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
+        line("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
+        line("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
+        let hosts = hosts_file(&self.fleet);
+        line(
+            "lxc.mount.entry",
+            &format!("{} etc/hosts none bind,ro,create=file 0 0", hosts.display()),
+        );
+        line("lxc.cap.drop", DROPPED);
+        for version in ["cgroup", "cgroup2"] {
+            line(&format!("lxc.{version}.devices.deny"), "a");
+            DEVICES.iter().for_each(|d| line(&format!("lxc.{version}.devices.allow"), d));
+        }
+        if Path::new(SECCOMP).exists() {
+            line("lxc.seccomp.profile", SECCOMP);
+        }
+        text
+    }
+
+    /// Starts it and looks that it runs; nothing happens where it runs or is paused.
+    ///
+    /// # Errors
+    /// 71 with the last line of LXC's log.
+    pub fn start(&self) -> Result<()> {
+        if self.condition()? != Condition::Stopped {
+            return Ok(());
+        }
+        if !store::is_mounted(&self.rootfs())? {
+            return Err(Error::system(
+                "its root is not mounted; run lxc-fleet up, which repairs it",
+            ));
+        }
+        let log = self.log();
+        // A log of earlier starts would be taken for that of this one.
+        let _ = fs::remove_file(&log);
+        let mut command = self.lxc("lxc-start")?;
+        command.arg("-d").arg("-o").arg(&log).args(["-l", "WARN"]);
+        let output = program::run(&mut command, None, LIMIT)?;
+        // A start that LXC calls a success may have died at once, and one that it calls a failure may have
+        // found the node started by another: so the node itself is asked.
+        if self.condition()? == Condition::Running && self.init().is_some() {
+            return Ok(());
+        }
+        Err(Error::system(format!(
+            "did not start: {}",
+            self.last_complaint(&program::last_words(&output))
+        )))
+    }
+
+    /// The last error in LXC's log, else in the console, else `otherwise`.
+    fn last_complaint(&self, otherwise: &str) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let error = log.lines().rev().find(|line| line.contains(" ERROR "));
+        let console = fs::read(self.console()).unwrap_or_default();
+        let console = String::from_utf8_lossy(&console).into_owned();
+        error
+            .or_else(|| console.lines().rev().find(|line| !line.trim().is_empty()))
+            .map_or_else(|| otherwise.to_string(), |line| line.trim().to_string())
+    }
+
+    /// The process id of its first process, where it has one.
+    pub fn init(&self) -> Option<u32> {
+        breakit::reach::init_of(&self.id()).ok()
+    }
+
+    /// Whether it runs.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing, 75 where it does not answer.
+    pub fn condition(&self) -> Result<Condition> {
+        let patience = Instant::now() + SETTLING;
+        loop {
+            let mut command = self.lxc("lxc-info")?;
+            command.args(["-s", "-H"]);
+            let output = program::run(&mut command, None, LIMIT)?;
+            match String::from_utf8_lossy(&output.stdout).trim() {
+                "RUNNING" => return Ok(Condition::Running),
+                "FROZEN" => return Ok(Condition::Frozen),
+                "STARTING" | "STOPPING" | "ABORTING" | "FREEZING" | "THAWED"
+                    if Instant::now() < patience =>
+                {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                "FREEZING" | "THAWED" => return Ok(Condition::Frozen),
+                _ => return Ok(Condition::Stopped),
+            }
+        }
+    }
+
+    /// Whether LXC knows it (it is made, and not taken down).
+    pub fn exists(&self) -> bool {
+        self.config_dir().join("config").exists()
+    }
+
+    /// Requires it to run, so that nobody waits for ever at a node that stands still.
+    ///
+    /// # Errors
+    /// 71 with what to do.
+    pub fn must_run(&self) -> Result<()> {
+        match self.condition()? {
+            Condition::Running => Ok(()),
+            Condition::Frozen => {
+                Err(Error::system("is paused; let it go on with lxc-fleet resume"))
+            }
+            Condition::Stopped => Err(Error::system("does not run; start it with lxc-fleet start")),
+        }
+    }
+
+    /// Kills all its processes at once.
+    ///
+    /// # Errors
+    /// 71 where it still runs afterwards.
+    pub fn kill(&self) -> Result<()> {
+        let mut command = self.lxc("lxc-stop")?;
+        command.arg("-k");
+        self.until_stopped(&mut command, LIMIT)
+    }
+
+    /// Ends its processes with TERM, and with KILL what is left after `patience`.
+    ///
+    /// # Errors
+    /// 71 where it still runs afterwards.
+    pub fn stop(&self, patience: Duration) -> Result<()> {
+        if self.condition()? == Condition::Frozen {
+            // What stands still hears no signal.
+            return self.kill();
+        }
+        let mut command = self.lxc("lxc-stop")?;
+        command.args(["-t", &patience.as_secs().max(1).to_string()]);
+        self.until_stopped(&mut command, LIMIT + patience)
+    }
+
+    fn until_stopped(&self, command: &mut Command, limit: Duration) -> Result<()> {
+        if self.condition()? == Condition::Stopped {
+            return Ok(());
+        }
+        let output = program::run(command, None, limit)?;
+        if self.condition()? == Condition::Stopped {
+            return Ok(());
+        }
+        Err(Error::system(format!("did not stop: {}", program::last_words(&output))))
+    }
+
+    /// Lets its processes stand still.
+    ///
+    /// # Errors
+    /// 71 where they do not.
+    pub fn pause(&self) -> Result<()> {
+        match self.condition()? {
+            Condition::Frozen => return Ok(()),
+            Condition::Stopped => return self.must_run(),
+            Condition::Running => {}
+        }
+        self.change("lxc-freeze", Condition::Frozen)
+    }
+
+    /// Lets its processes go on; nothing happens where they do.
+    ///
+    /// # Errors
+    /// 71 where they do not.
+    pub fn resume(&self) -> Result<()> {
+        match self.condition()? {
+            Condition::Frozen => self.change("lxc-unfreeze", Condition::Running),
+            Condition::Running => Ok(()),
+            Condition::Stopped => self.must_run(),
+        }
+    }
+
+    fn change(&self, program: &str, to: Condition) -> Result<()> {
+        let output = program::run(&mut self.lxc(program)?, None, LIMIT)?;
+        if self.condition()? == to {
+            return Ok(());
+        }
+        Err(Error::system(format!("is not {}: {}", to.word(), program::last_words(&output))))
+    }
+
+    /// A command that runs a program inside, with a clean environment.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing.
+    pub fn attach(&self) -> Result<Command> {
+        let mut command = self.lxc("lxc-attach")?;
+        command.args(["--clear-env", "-v", "HOME=/root", "-v", "LANG=C.UTF-8", "-v"]);
+        command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        if let Ok(term) = std::env::var("TERM") {
+            command.args(["-v", &format!("TERM={term}")]);
+        }
+        command.arg("--");
+        Ok(command)
+    }
+
+    fn lxc(&self, program: &str) -> Result<Command> {
+        let mut command = Command::new(program::find(program, "lxc")?);
+        command.args(["-P", LXCPATH, "-n", &self.id()]);
+        Ok(command)
+    }
+
+    /// Removes all that was made for it; it must not run any more.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn remove(&self) -> Result<()> {
+        let mut errors = Vec::new();
+        errors.extend(store::unmount(&self.rootfs()).err());
+        if store::is_mounted(&self.rootfs()).unwrap_or(true) {
+            errors.push(Error::system(format!("{} is still mounted", self.rootfs().display())));
+        } else {
+            errors.extend(store::remove_tree(&self.files()).err());
+        }
+        errors.extend(store::remove_tree(&self.config_dir()).err());
+        Error::all(errors)
+    }
+}
+
+/// Does `work` for all containers at once, a thread each; errors name their node. The results are in order.
+pub fn at_once<T: Send>(
+    containers: &[Container],
+    work: impl Fn(&Container) -> Result<T> + Sync,
+) -> Vec<Result<T>> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = containers.iter().map(|c| scope.spawn(|| work(c))).collect();
+        let join =
+            |(thread, container): (std::thread::ScopedJoinHandle<'_, Result<T>>, &Container)| {
+                let name = &container.member.name;
+                match thread.join() {
+                    Ok(result) => result.map_err(|error| match error {
+                        // "node n1 is paused", but "node n1: cannot open ..."
+                        Error::Sentence { status, message } if is_predicate(&message) => {
+                            Error::Sentence { status, message: format!("node {name} {message}") }
+                        }
+                        other => other.at(format!("node {name}")),
+                    }),
+                    Err(_) => {
+                        Err(Error::system(format!("node {name}: the thread at work there died")))
+                    }
+                }
+            };
+        threads.into_iter().zip(containers).map(join).collect()
+    })
+}
+
+fn is_predicate(message: &str) -> bool {
+    ["is ", "does ", "did "].iter().any(|verb| message.starts_with(verb))
+}
+
+/// All errors among `results` as one.
+///
+/// # Errors
+/// Those.
+pub fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
+    let (mut done, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => done.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    Error::all(errors).map(|()| done)
+}
+
+/// Mounts an overlay of `lowers` (the uppermost first) with the upper and work folders of `files`.
+///
+/// # Errors
+/// 71 with what the kernel says, 69 where it has no overlayfs.
+fn mount_stack(lowers: &[PathBuf], files: &Path, target: &Path) -> Result<()> {
+    let options = overlay_options(lowers, files);
+    mount(Some("overlay"), target, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str())).map_err(|errno| {
+        match errno {
+            nix::errno::Errno::ENODEV => {
+                Error::missing("this kernel has no overlay filesystem; load the module overlay")
+            }
+            nix::errno::Errno::EINVAL if root_is_overlay() => Error::missing(
+                "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
+            ),
+            other => Error::io(format!("mount the root {}", target.display()), &other.into()),
+        }
+    })
+}
+
+/// The options of such a mount, for mount(2) and mount(8) alike.
+pub fn overlay_options(lowers: &[PathBuf], files: &Path) -> String {
+    let lowers: Vec<String> = lowers.iter().map(|path| path.display().to_string()).collect();
+    format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lowers.join(":"),
+        files.join("upper").display(),
+        files.join("work").display()
+    )
+}
+
+fn root_is_overlay() -> bool {
+    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    text.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - overlay "))
+}
+
+/// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree.
+pub fn hosts_file(fleet: &Name) -> PathBuf {
+    PathBuf::from(LXCPATH).join(format!("{fleet}.hosts"))
+}

@@ -1,0 +1,165 @@
+//! `push` and `pull`: files and folders into nodes and out of them.
+//!
+//! They go through tar(1) on both sides, and never through the node's root as the host sees it: a node is not
+//! trusted, and a link in it that points to / would lead us onto the host's own files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use breakit::exit::{Error, Result, Status};
+use breakit::program;
+
+use crate::cli::{PullArgs, PushArgs};
+use crate::container::{self, Container, at_once};
+use crate::which::of_specs;
+
+/// Unpacks into a folder of its own beside the target, so that the target is the old or the new, never half.
+const RECEIVE: &str = r#"
+set -e
+case $1 in */) folder=${1%/} base=$2 ;; *)
+    if [ -d "$1" ] && [ ! -L "$1" ]; then folder=$1 base=$2
+    else folder=${1%/*} base=${1##*/}; fi ;;
+esac
+[ -n "$folder" ] || folder=/
+mkdir -p "$folder"
+site=$(mktemp -d "$folder/.push-XXXXXX")
+trap 'rm -rf "$site"' EXIT
+tar -x -p -f - -C "$site"
+if [ -d "$folder/$base" ] && [ ! -L "$folder/$base" ] && [ ! -d "$site/$2" ]; then
+    echo "$folder/$base is a folder" >&2; exit 1
+fi
+rm -rf "$folder/$base"
+mv -T "$site/$2" "$folder/$base"
+"#;
+
+/// Copies into nodes.
+///
+/// # Errors
+/// 64 for what is no NODES:PATH, 66 for what is not there, 71 where a node refuses.
+pub fn push(args: &PushArgs) -> Result<Status> {
+    let (containers, target) = remote(&args.remote)?;
+    fs::symlink_metadata(&args.local)
+        .map_err(|e| Error::io(format!("push {}", args.local.display()), &e))?;
+    let local = fs::canonicalize(&args.local)
+        .map_err(|e| Error::io(format!("push {}", args.local.display()), &e))?;
+    let (Some(folder), Some(name)) = (local.parent(), local.file_name()) else {
+        return Err(Error::usage("the whole root cannot be pushed; name a file or folder"));
+    };
+    container::all(at_once(&containers, |container| {
+        container.must_run()?;
+        let mut pack = Command::new(program::find("tar", "tar")?);
+        pack.args(["-c", "-f", "-", "--owner=0", "--group=0", "--numeric-owner", "-C"]);
+        pack.arg(folder).arg("--").arg(name);
+        let mut unpack = container.attach()?;
+        unpack.args(["/bin/sh", "-c", RECEIVE, "sh"]).arg(&target).arg(name);
+        through(pack, unpack)
+    }))
+    .map(|_| Status::Done)
+}
+
+/// Copies out of nodes.
+///
+/// # Errors
+/// As [`push`].
+pub fn pull(args: &PullArgs) -> Result<Status> {
+    let (containers, source) = remote(&args.remote)?;
+    let several = containers.len() > 1;
+    let source = PathBuf::from(source);
+    let (Some(folder), Some(name)) = (source.parent(), source.file_name().and_then(|n| n.to_str()))
+    else {
+        return Err(Error::usage(format!(
+            "{} names no file or folder in a node",
+            source.display()
+        )));
+    };
+    container::all(at_once(&containers, |container| {
+        container.must_run()?;
+        let target = match (several, args.local.is_dir()) {
+            (true, _) => args.local.join(&container.member.name).join(name),
+            (false, true) => args.local.join(name),
+            (false, false) => args.local.clone(),
+        };
+        fetch(container, folder, name, &target)
+    }))
+    .map(|_| Status::Done)
+}
+
+/// Fetches one thing: into a folder of its own first, from which only what was asked for is taken.
+fn fetch(container: &Container, folder: &Path, name: &str, target: &Path) -> Result<()> {
+    let place = |e: std::io::Error| Error::io(format!("write {}", target.display()), &e);
+    let parent = match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(place)?;
+    let site = parent.join(format!(".pull-{}-{}", std::process::id(), container.member.name));
+    fs::create_dir(&site).map_err(place)?;
+    let mut pack = container.attach()?;
+    pack.args(["tar", "-c", "-f", "-", "-C"]).arg(folder).arg("--").arg(name);
+    let mut unpack = Command::new(program::find("tar", "tar")?);
+    unpack.args(["-x", "-f", "-", "--no-same-owner", "-C"]).arg(&site);
+    let fetched = through(pack, unpack).and_then(|()| {
+        if target.is_dir() {
+            return Err(Error::usage(format!(
+                "{} is there already and is a folder; remove it or name another place",
+                target.display()
+            )));
+        }
+        fs::rename(site.join(name), target).map_err(place)
+    });
+    let removed = fs::remove_dir_all(&site).map_err(place);
+    fetched.and(removed)
+}
+
+/// Runs two programs with a pipe between them; both must succeed.
+fn through(mut from: Command, mut to: Command) -> Result<()> {
+    let mut source =
+        spawn(from.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let pipe = source.stdout.take().map_or_else(Stdio::null, Stdio::from);
+    let sink = spawn(to.stdin(pipe).stdout(Stdio::null()).stderr(Stdio::piped()));
+    let sink = match sink {
+        Ok(sink) => sink,
+        Err(error) => {
+            let _ = source.kill();
+            let _ = source.wait();
+            return Err(error);
+        }
+    };
+    // What they say is short: neither fills its pipe before the other is waited for.
+    let (sink, source) = (output(sink)?, output(source)?);
+    for side in [&source, &sink] {
+        if !side.status.success() {
+            return Err(complaint(&program::last_words(side)));
+        }
+    }
+    Ok(())
+}
+
+fn complaint(words: &str) -> Error {
+    let words = words.strip_prefix("tar: ").unwrap_or(words);
+    Error::system(format!("cannot copy: {words}"))
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command.spawn().map_err(|e| Error::io(format!("run {}", program::show(command)), &e))
+}
+
+fn output(child: Child) -> Result<std::process::Output> {
+    child.wait_with_output().map_err(|e| Error::io("wait for tar", &e))
+}
+
+/// `n1..n5:/path` as its containers and the path; `:/path` means all nodes.
+fn remote(text: &str) -> Result<(Vec<Container>, String)> {
+    let wrong = |why: &str| {
+        Error::usage(format!(
+            "{text:?} names no place in a node: {why}; write n1:/path, n1..n5:/path or :/path"
+        ))
+    };
+    let (nodes, path) = text.split_once(':').ok_or_else(|| wrong("there is no colon"))?;
+    if !path.starts_with('/') {
+        return Err(wrong("the path must begin with /"));
+    }
+    let specs: Vec<String> = if nodes.is_empty() { Vec::new() } else { vec![nodes.to_string()] };
+    Ok((of_specs(&specs)?, path.to_string()))
+}

@@ -1,0 +1,97 @@
+//! `down`: stops nodes and removes all that was made for them.
+
+use std::fs;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::node::{LXCPATH, Name};
+use breakit::talk;
+
+use crate::cli::DownArgs;
+use crate::container::{Container, at_once, hosts_file};
+use crate::network;
+use crate::state;
+use crate::store;
+use crate::up::write_hosts;
+use crate::which::{self, of_specs};
+
+/// Takes nodes down; a fleet that is not there is down already.
+///
+/// # Errors
+/// All that stood in the way; the rest is taken down none the less.
+pub fn down(args: &DownArgs) -> Result<Status> {
+    if args.all {
+        let errors = state::fleets()?.iter().filter_map(|fleet| whole(fleet).err()).collect();
+        return Error::all(errors).map(|()| Status::Done);
+    }
+    let specs = args.which.specs();
+    let fleet = which::fleet()?;
+    if specs.is_empty() {
+        whole(&fleet)?;
+    } else {
+        let _lock = state::lock(&fleet)?;
+        let taken = of_specs(&specs).and_then(|containers| take_down(&fleet, &containers));
+        if state::load(&fleet).is_ok_and(|state| state.is_none()) {
+            state::forget_run_dir(&fleet);
+        }
+        taken?;
+    }
+    Ok(Status::Done)
+}
+
+fn whole(fleet: &Name) -> Result<()> {
+    let _lock = state::lock(fleet)?;
+    match state::load(fleet)? {
+        Some(_) => take_down(fleet, &which::all(fleet)?),
+        None => {
+            talk::say(format!("fleet {fleet} is not up"));
+            state::forget(fleet)?;
+            state::forget_run_dir(fleet);
+            Ok(())
+        }
+    }
+}
+
+/// Takes containers of a fleet down, and what the fleet shares with the last of them. The caller has its lock.
+///
+/// # Errors
+/// All that stood in the way. What could not be removed stays in the fleet's memory.
+pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
+    let Some(mut state) = state::load(fleet)? else { return Ok(()) };
+    let removed = at_once(containers, |container| {
+        if container.exists() {
+            container.kill()?;
+        }
+        container.remove()?;
+        Ok(container.member.name.clone())
+    });
+    let (gone, mut errors): (Vec<_>, Vec<_>) = removed.into_iter().partition(Result::is_ok);
+    let gone: Vec<String> = gone.into_iter().flatten().collect();
+    let mut errors: Vec<Error> = errors.drain(..).filter_map(Result::err).collect();
+    state.members.retain(|member| !gone.contains(&member.name));
+    if state.members.is_empty() {
+        errors.extend(last(fleet, state.subnet).err());
+    } else {
+        let kept = state::save(fleet, &state)
+            .and_then(|()| write_hosts(fleet, &state))
+            .and_then(|()| state::tell(fleet, &state));
+        errors.extend(kept.err());
+    }
+    Error::all(errors)
+}
+
+/// Removes what the nodes of a fleet shared; its memory goes last.
+fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
+    let mut errors = Vec::new();
+    errors.extend(network::remove(fleet, subnet).err());
+    if store::is_mounted(&store::root())? {
+        errors.extend(store::remove_tree(&store::fleet_dir(fleet)).err());
+    }
+    // Neither may be there, and the second only goes when it is empty.
+    let _ = fs::remove_file(hosts_file(fleet));
+    let _ = fs::remove_dir(LXCPATH);
+    Error::all(errors)?;
+    let _all = state::lock_all()?;
+    state::forget(fleet)?;
+    state::forget_run_dir(fleet);
+    store::release()
+}

@@ -1,0 +1,141 @@
+//! `exec`: a program in nodes, with its output as it comes and its exit status kept.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use breakit::clock;
+use breakit::exit::{Error, Result, Status};
+use breakit::jsonl;
+use breakit::signal::{Wake, Watch};
+
+use crate::attend::{End, attend};
+use crate::cli::ExecArgs;
+use crate::container::{self, Container, at_once};
+
+/// How long output is still read after the program itself has ended: a daemon that it left may hold the pipe.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// Runs the program in all nodes at once.
+///
+/// # Errors
+/// As [`crate::cli::Which::containers`]; 71 for a node that does not run or is paused; 75 at the limit;
+/// [`Error::Passed`] with the status of the program, of several the highest.
+pub fn exec(args: &ExecArgs) -> Result<Status> {
+    let containers = args.which.containers()?;
+    if args.interactive && containers.len() > 1 {
+        return Err(Error::usage(format!(
+            "--interactive hands stdin to one node, and {} are meant; name one",
+            containers.len()
+        )));
+    }
+    container::all(at_once(&containers, Container::must_run))?;
+    let mut watch = Watch::start("ending the program goes on")?;
+    watch.ignore_input();
+    let prefix = args.prefix || containers.len() > 1;
+    let (done, finished) = channel();
+    let mut children = Vec::new();
+    for container in &containers {
+        let stdin = if args.interactive { Stdio::inherit() } else { Stdio::null() };
+        match start(container, &args.command, stdin, prefix, &done) {
+            Ok(child) => children.push(child),
+            Err(error) => {
+                give_up(&mut children);
+                return Err(error.at(format!("node {}", container.member.name)));
+            }
+        }
+    }
+    drop(done);
+    let ends = attend(&mut children, args.limit, &watch)?;
+    drain(&finished);
+    judge(&containers, &ends, args.limit)
+}
+
+fn start(
+    container: &Container,
+    program: &[OsString],
+    stdin: Stdio,
+    prefix: bool,
+    done: &Sender<()>,
+) -> Result<Child> {
+    let mut command = container.attach()?;
+    command.args(program).stdin(stdin);
+    if prefix {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    }
+    let mut child = command.spawn().map_err(|e| Error::io("run lxc-attach", &e))?;
+    let name = &container.member.name;
+    if let Some(stdout) = child.stdout.take() {
+        pass_on(stdout, std::io::stdout(), name, done);
+    }
+    if let Some(stderr) = child.stderr.take() {
+        pass_on(stderr, std::io::stderr(), name, done);
+    }
+    Ok(child)
+}
+
+fn give_up(children: &mut [Child]) {
+    for child in children {
+        // Another node's program could not be started: this one is of no use any more.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// Passes lines on, the node's name in front of each, each in one write.
+fn pass_on(
+    from: impl Read + Send + 'static,
+    to: impl AsFd + Send + 'static,
+    name: &str,
+    done: &Sender<()>,
+) {
+    let (name, done) = (name.to_string(), done.clone());
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(std::result::Result::ok) {
+            let line = format!("{name}: {}", String::from_utf8_lossy(&line));
+            if jsonl::write_line(&to, &line).is_err() {
+                // The watch sees a reader that left; there is nobody to pass lines to.
+                break;
+            }
+        }
+        let _ = done.send(());
+    });
+}
+
+/// Waits until all output is passed on, or nothing more comes of it for a while.
+fn drain(finished: &Receiver<()>) {
+    // Each stream that ends says so; when all have, the channel is closed.
+    while finished.recv_timeout(LAST_WORDS).is_ok() {}
+}
+
+fn judge(containers: &[Container], ends: &[End], limit: Option<Duration>) -> Result<Status> {
+    let mut worst = 0;
+    let mut errors = Vec::new();
+    for (container, end) in containers.iter().zip(ends) {
+        match end {
+            End::Itself(status) => worst = worst.max(code(*status)),
+            End::Limit => errors.push(Error::waited(format!(
+                "node {}: the program did not end within {} and was killed",
+                container.member.name,
+                limit.map(clock::show).unwrap_or_default()
+            ))),
+            End::Outside(Wake::Signal(number)) => return Err(Error::Signal(*number)),
+            End::Outside(_) => return Err(Error::ReaderGone),
+        }
+    }
+    Error::all(errors)?;
+    match worst {
+        0 => Ok(Status::Done),
+        code => Err(Error::Passed(code)),
+    }
+}
+
+/// The status as a shell gives it.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(code).unwrap_or(u8::MAX)
+}

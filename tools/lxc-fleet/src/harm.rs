@@ -1,0 +1,158 @@
+//! `kill` and `pause`: at once, or held as a fault with its lines.
+
+use breakit::exit::{Error, Result, Status};
+use breakit::hold::{Fault, Renewal, hold};
+use breakit::lease::Lease;
+use breakit::signal::Watch;
+use breakit::talk;
+use serde_json::{Value, json};
+
+use crate::cli::HarmArgs;
+use crate::container::{self, Condition, Container, at_once};
+use crate::watchdog::Watchdog;
+use crate::which::called;
+
+/// What is done to nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All their processes get KILL; undone, the nodes are started again.
+    Kill,
+    /// Their processes stand still; undone, they go on.
+    Pause,
+}
+
+impl Kind {
+    /// The word on the command line and on fault lines.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Kill => "kill",
+            Kind::Pause => "pause",
+        }
+    }
+
+    /// The kind of this word.
+    pub fn parse(word: &str) -> Option<Kind> {
+        [Kind::Kill, Kind::Pause].into_iter().find(|kind| kind.word() == word)
+    }
+
+    fn apply(self, container: &Container) -> Result<()> {
+        match self {
+            Kind::Kill => container.kill(),
+            Kind::Pause => container.pause(),
+        }
+    }
+
+    /// Undoes it; a node that was taken down meanwhile needs nothing, one that was killed meanwhile goes on
+    /// being killed where only a pause is undone.
+    ///
+    /// # Errors
+    /// 71 where the node does not come back.
+    pub fn undo(self, container: &Container) -> Result<()> {
+        match (self, container.exists()) {
+            (_, false) => Ok(()),
+            (Kind::Kill, true) => container.start(),
+            (Kind::Pause, true) if container.condition()? == Condition::Stopped => Ok(()),
+            (Kind::Pause, true) => container.resume(),
+        }
+    }
+
+    fn holds(self, container: &Container) -> Result<bool> {
+        let condition = container.condition()?;
+        Ok(match self {
+            Kind::Kill => condition == Condition::Stopped,
+            Kind::Pause => condition == Condition::Frozen,
+        })
+    }
+}
+
+/// Harms nodes: at once and for good, or for as long as the flags say.
+///
+/// # Errors
+/// As [`crate::cli::Which::containers`], and 71 where the system refuses.
+pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
+    let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
+    let times = &args.schedule;
+    let timed =
+        [times.length, times.every, times.first, times.time_limit].iter().any(Option::is_some);
+    let containers = args.which.containers()?;
+    if !timed && !args.hold && !args.keep {
+        return container::all(at_once(&containers, |c| kind.apply(c))).map(|_| Status::Done);
+    }
+    let mut watch = Watch::start("putting the nodes right goes on")?;
+    if args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-") {
+        watch.ignore_input();
+    }
+    let mut held = Held { kind, containers, watchdog: None, keep: args.keep };
+    hold(&mut held, &schedule, lease, args.keep, &watch)
+}
+
+/// Harm that is held.
+struct Held {
+    kind: Kind,
+    containers: Vec<Container>,
+    watchdog: Option<Watchdog>,
+    keep: bool,
+}
+
+impl Held {
+    fn undo_all(&self) -> Result<()> {
+        container::all(at_once(&self.containers, |c| self.kind.undo(c))).map(drop)
+    }
+
+    fn value(&self) -> Value {
+        json!({ "nodes": called(&self.containers), "by": "lxc" })
+    }
+
+    fn apply_all(&self) -> Result<()> {
+        container::all(at_once(&self.containers, |container| {
+            // A fault that was there before us would be healed by us at the end, and is not ours.
+            if self.kind == Kind::Kill || self.kind.holds(container)? {
+                container.must_run()?;
+            }
+            self.kind.apply(container)
+        }))
+        .map(drop)
+    }
+}
+
+impl Fault for Held {
+    fn kind(&self) -> &'static str {
+        self.kind.word()
+    }
+
+    fn start(&mut self, lease: Lease) -> Result<Value> {
+        // Before the first harm: from then on somebody undoes it whatever becomes of us.
+        let watchdog = Watchdog::post(self.kind, lease, &self.containers)?;
+        if let Err(error) = self.apply_all() {
+            let undone = self.undo_all();
+            watchdog.dismiss();
+            return Err(undone.err().map_or(error.clone(), |more| Error::Many(vec![error, more])));
+        }
+        if self.keep {
+            watchdog.keep();
+        } else {
+            self.watchdog = Some(watchdog);
+        }
+        Ok(self.value())
+    }
+
+    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        let held = container::all(at_once(&self.containers, |c| self.kind.holds(c)))?;
+        if held.iter().all(|held| !held) {
+            return Ok(Renewal::Healed);
+        }
+        if !self.watchdog.as_mut().is_some_and(Watchdog::renew) {
+            talk::error("the watchdog of this fault is gone; another takes its place");
+            self.watchdog = Some(Watchdog::post(self.kind, lease, &self.containers)?);
+        }
+        Ok(Renewal::InForce)
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        let healed = self.undo_all();
+        if let Some(watchdog) = self.watchdog.take() {
+            watchdog.dismiss();
+        }
+        healed.map(|()| self.value())
+    }
+}

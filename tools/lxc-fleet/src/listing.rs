@@ -1,0 +1,100 @@
+//! `ls`, `nodes` and `logs`: what there is.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use breakit::exit::{Error, Result, Status};
+use breakit::jsonl;
+use breakit::node::{Name, Node, Via};
+use serde_json::json;
+
+use crate::cli::{LsArgs, Which};
+use crate::container::{self, Container, at_once};
+use crate::state;
+use crate::which;
+
+/// Lists nodes with their state: a table of tabs, or JSON lines.
+///
+/// # Errors
+/// As [`Which::containers`]; a fleet that is not there has no nodes.
+pub fn ls(args: &LsArgs) -> Result<Status> {
+    let fleets = if args.all { state::fleets()? } else { vec![which::fleet()?] };
+    for fleet in fleets {
+        let containers = match args.which.specs().is_empty() {
+            true if state::load(&fleet)?.is_none() => continue,
+            true => which::all(&fleet)?,
+            false => args.which.containers()?,
+        };
+        let found = container::all(at_once(&containers, |c| Ok((c.condition()?, c.init()))))?;
+        for (container, (condition, init)) in containers.iter().zip(found) {
+            let line = match args.json {
+                true => as_json(&fleet, container, condition.word(), init),
+                false => as_row(args.all.then_some(&fleet), container, condition.word()),
+            };
+            jsonl::print(&line)?;
+        }
+    }
+    Ok(Status::Done)
+}
+
+fn as_json(fleet: &Name, container: &Container, state: &str, init: Option<u32>) -> String {
+    json!({
+        "fleet": fleet.as_str(),
+        "node": container.member.name,
+        "state": state,
+        "pid": init,
+        "addrs": [container.address()],
+        "image": container.member.image,
+        "show": container.member.show,
+    })
+    .to_string()
+}
+
+fn as_row(fleet: Option<&Name>, container: &Container, state: &str) -> String {
+    let first = fleet.map_or(String::new(), |fleet| format!("{fleet}\t"));
+    let member = &container.member;
+    format!("{first}{}\t{state}\t{}\t{}", member.name, container.address(), member.image)
+}
+
+/// Prints node lines for the other tools.
+///
+/// # Errors
+/// As [`Which::containers`].
+pub fn nodes(which: &Which) -> Result<Status> {
+    for container in which.containers()? {
+        let node = Node {
+            name: Name::new(&container.member.name)?,
+            addrs: vec![container.address().into()],
+            via: Via::Lxc(container.id()),
+        };
+        jsonl::print(&node.line())?;
+    }
+    Ok(Status::Done)
+}
+
+/// Prints the console and LXC's log of nodes, with the node's name in front where there are several.
+///
+/// # Errors
+/// As [`Which::containers`], and 71 where a log cannot be read.
+pub fn logs(which: &Which) -> Result<Status> {
+    let containers = which.containers()?;
+    let several = containers.len() > 1;
+    for container in &containers {
+        let name = &container.member.name;
+        for path in [container.console(), container.log()] {
+            let file = match File::open(&path) {
+                Ok(file) => file,
+                // A node that said nothing has no such file.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io(format!("open {}", path.display()), &e)),
+            };
+            for line in BufReader::new(file).split(b'\n') {
+                let line = line.map_err(|e| Error::io(format!("read {}", path.display()), &e))?;
+                let line = String::from_utf8_lossy(&line);
+                let line = line.trim_end_matches('\r');
+                jsonl::print(&if several { format!("{name}: {line}") } else { line.to_string() })?;
+            }
+        }
+    }
+    Ok(Status::Done)
+}

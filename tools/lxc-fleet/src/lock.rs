@@ -1,0 +1,77 @@
+//! One invocation at a time: flock(2) on a folder, so that no lock file is left behind.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use breakit::exit::{Error, Result};
+use breakit::talk;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+/// A lock, held as long as this value. The kernel takes it back from a process that is killed.
+#[derive(Debug)]
+pub struct Lock {
+    _held: Flock<File>,
+}
+
+impl Lock {
+    /// Takes the lock on `folder`, which is made where it is missing; waits for whoever holds it.
+    ///
+    /// # Errors
+    /// 71 or 77 where the folder cannot be made or opened.
+    pub fn take(folder: &Path) -> Result<Lock> {
+        loop {
+            fs::create_dir_all(folder)
+                .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
+            let file = match File::open(folder) {
+                Ok(file) => file,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io(format!("open {}", folder.display()), &e)),
+            };
+            let held = wait(file, folder)?;
+            // Whoever held it before us may have removed the folder: then we hold a lock on nothing.
+            if is_still(&held, folder) {
+                return Ok(Lock { _held: held });
+            }
+        }
+    }
+
+    /// Takes the lock on an existing `folder` only where nobody holds it.
+    pub fn try_take(folder: &Path) -> Option<Lock> {
+        let held = Flock::lock(File::open(folder).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
+        is_still(&held, folder).then_some(Lock { _held: held })
+    }
+}
+
+fn wait(file: File, folder: &Path) -> Result<Flock<File>> {
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => Ok(held),
+        Err((file, Errno::EWOULDBLOCK)) => {
+            talk::detail(format!("waiting for another lxc-fleet ({})", folder.display()));
+            blocking(file, folder)
+        }
+        Err((_, errno)) => Err(refused(folder, errno)),
+    }
+}
+
+fn blocking(mut file: File, folder: &Path) -> Result<Flock<File>> {
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusive) {
+            Ok(held) => return Ok(held),
+            Err((same, Errno::EINTR)) => file = same,
+            Err((_, errno)) => return Err(refused(folder, errno)),
+        }
+    }
+}
+
+fn refused(folder: &Path, errno: Errno) -> Error {
+    Error::io(format!("lock {}", folder.display()), &errno.into())
+}
+
+fn is_still(file: &File, folder: &Path) -> bool {
+    match (file.metadata(), fs::metadata(folder)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}

@@ -1,0 +1,218 @@
+//! A fleet's bridge and subnet, and the route that catches what would stray.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result};
+use breakit::node::Name;
+use breakit::program;
+use serde_json::Value;
+
+use crate::state;
+
+/// How long a single `ip` may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The metric of the route beneath the bridge's own: chosen only when that is gone.
+const LAST_RESORT: &str = "4278198272";
+
+/// The name of the fleet's bridge; the kernel allows 15 characters.
+pub fn bridge(fleet: &Name) -> String {
+    let plain = format!("bk-{fleet}");
+    if plain.len() <= 15 { plain } else { format!("bk-{:012x}", hash(fleet.as_str()) >> 16) }
+}
+
+/// The name, on the host, of the interface of node `number`.
+pub fn port(fleet: &Name, number: u8) -> String {
+    format!("bk{:08x}.{number}", hash(fleet.as_str()) >> 32)
+}
+
+/// The address of node `number` on the wire. It is fixed: after a random one, the host's memory of the old one
+/// (ARP) blacks a new node out for up to a minute.
+pub fn mac(subnet: [u8; 3], number: u8) -> String {
+    let [a, b, c] = subnet;
+    format!("02:{a:02x}:{b:02x}:{c:02x}:00:{number:02x}")
+}
+
+/// FNV-1a.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// A subnet that nothing on this host uses. The caller holds [`state::lock_all`] until it is remembered.
+///
+/// # Errors
+/// 71 where all that we know of are in use, 69 where `ip` is missing.
+pub fn free_subnet() -> Result<[u8; 3]> {
+    let mut used = used_by_host()?;
+    for fleet in state::fleets()? {
+        used.extend(state::load(&fleet)?.map(|state| Range::of(state.subnet)));
+    }
+    candidates().find(|subnet| !used.iter().any(|range| range.overlaps(Range::of(*subnet)))).ok_or_else(|| {
+        Error::system(
+            "every subnet that a fleet could have is in use on this host (10.213.0.0/16, 172.29.0.0/16, 198.18.0.0/15); take a fleet down, or remove the route that covers them",
+        )
+    })
+}
+
+fn candidates() -> impl Iterator<Item = [u8; 3]> {
+    let nets = [[10, 213], [172, 29], [198, 18], [198, 19]];
+    nets.into_iter().flat_map(|[a, b]| (0..=255).map(move |c| [a, b, c]))
+}
+
+/// Addresses from a first to a last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Range(u32, u32);
+
+impl Range {
+    fn of([a, b, c]: [u8; 3]) -> Range {
+        let first = u32::from(Ipv4Addr::new(a, b, c, 0));
+        Range(first, first | 0xff)
+    }
+
+    /// `10.0.0.0/8`, `10.1.2.3`; `None` for the default route, which uses no subnet in particular.
+    fn parse(text: &str) -> Option<Range> {
+        let (address, bits) = text.split_once('/').unwrap_or((text, "32"));
+        let (address, bits) =
+            (u32::from(address.parse::<Ipv4Addr>().ok()?), bits.parse::<u32>().ok()?);
+        let rest = u32::MAX.checked_shr(bits).unwrap_or(0);
+        (bits > 0).then_some(Range(address & !rest, address | rest))
+    }
+
+    fn overlaps(self, other: Range) -> bool {
+        self.0 <= other.1 && other.0 <= self.1
+    }
+}
+
+/// What addresses and routes of this host cover.
+fn used_by_host() -> Result<Vec<Range>> {
+    let mut used = Vec::new();
+    for route in json(&["-4", "route", "show", "table", "all"])? {
+        used.extend(route["dst"].as_str().and_then(Range::parse));
+    }
+    for link in json(&["-4", "addr", "show"])? {
+        for info in link["addr_info"].as_array().into_iter().flatten() {
+            let of = |field: &str| info[field].as_str();
+            let text = of("local").zip(info["prefixlen"].as_u64()).map(|(a, n)| format!("{a}/{n}"));
+            used.extend(text.as_deref().and_then(Range::parse));
+            used.extend(of("address").and_then(Range::parse));
+        }
+    }
+    Ok(used)
+}
+
+fn json(args: &[&str]) -> Result<Vec<Value>> {
+    let said = ip(&[&["-j"], args].concat())?;
+    // Old versions print nothing at all for an empty list.
+    if said.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_str(&said)
+        .map_err(|e| Error::system(format!("ip {} said no JSON: {e}", args.join(" "))))
+}
+
+fn ip(args: &[&str]) -> Result<String> {
+    let mut command = Command::new(program::find("ip", "iproute2")?);
+    command.args(args);
+    program::succeed(&mut command, None, LIMIT)
+}
+
+/// Makes the bridge and its routes, or what of them is missing.
+///
+/// # Errors
+/// 71 where the system refuses, 69 where `ip` is missing.
+pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
+    let bridge = bridge(fleet);
+    let [a, b, c] = subnet;
+    if !exists(&bridge) {
+        not_taken(fleet, subnet)?;
+        ip(&["link", "add", &bridge, "type", "bridge"])?;
+    }
+    ip(&["addr", "replace", &format!("{a}.{b}.{c}.1/24"), "dev", &bridge])?;
+    ip(&["link", "set", &bridge, "up"])?;
+    let net = format!("{a}.{b}.{c}.0/24");
+    ip(&["route", "replace", "unreachable", &net, "metric", LAST_RESORT])?;
+    not_through_iptables(&bridge);
+    Ok(())
+}
+
+/// After a reboot somebody else may have come to use the subnet that the fleet had.
+fn not_taken(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
+    let own = Range::of(subnet);
+    if used_by_host()?.iter().any(|range| *range != own && range.overlaps(own)) {
+        let [a, b, c] = subnet;
+        return Err(Error::system(format!(
+            "the subnet {a}.{b}.{c}.0/24 of fleet {fleet} is in use on this host now; run lxc-fleet down and then up, which finds another"
+        )));
+    }
+    Ok(())
+}
+
+/// Keeps bridged frames out of iptables as far as this bridge decides that. The switch of all bridges
+/// (`net.bridge.bridge-nf-call-iptables`) is not ours: [`crate::up`] looks whether frames pass.
+fn not_through_iptables(bridge: &str) {
+    for switch in ["nf_call_iptables", "nf_call_ip6tables", "nf_call_arptables"] {
+        // It is not there where the kernel has no br_netfilter, and then nothing is to be switched.
+        let _ = fs::write(format!("/sys/class/net/{bridge}/bridge/{switch}"), "0");
+    }
+}
+
+/// Whether frames on bridges go through iptables on this host.
+pub fn bridged_frames_are_filtered() -> bool {
+    fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
+        .is_ok_and(|text| text.trim() == "1")
+}
+
+/// Removes the bridge and its routes, or what is left of them.
+///
+/// # Errors
+/// 71 where the system refuses.
+pub fn remove(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
+    let bridge = bridge(fleet);
+    let [a, b, c] = subnet;
+    let net = format!("{a}.{b}.{c}.0/24");
+    let mut errors = Vec::new();
+    let ours = json(&["-4", "route", "show", "type", "unreachable"]).unwrap_or_default();
+    if ours.iter().any(|route| route["dst"] == net.as_str()) {
+        errors.extend(ip(&["route", "del", "unreachable", &net, "metric", LAST_RESORT]).err());
+    }
+    if exists(&bridge) {
+        errors.extend(ip(&["link", "del", &bridge]).err());
+    }
+    Error::all(errors)
+}
+
+fn exists(interface: &str) -> bool {
+    Path::new("/sys/class/net").join(interface).exists()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interface_names_fit_the_kernel_and_differ_by_fleet() {
+        for fleet in ["a", "default", "a-fleet-with-a-long-name", &"x".repeat(63)] {
+            let fleet = Name::new(fleet).unwrap();
+            assert!(bridge(&fleet).len() <= 15);
+            assert!(port(&fleet, 240).len() <= 15);
+        }
+        let long = |end: &str| Name::new(&format!("a-fleet-with-a-long-name-{end}")).unwrap();
+        assert_ne!(bridge(&long("1")), bridge(&long("2")));
+    }
+
+    #[test]
+    fn a_wider_route_covers_a_subnet_and_the_default_route_does_not() {
+        let net = Range::of([10, 213, 7]);
+        assert!(Range::parse("10.0.0.0/8").unwrap().overlaps(net));
+        assert!(Range::parse("10.213.7.99").unwrap().overlaps(net));
+        assert!(!Range::parse("10.213.8.0/24").unwrap().overlaps(net));
+        assert_eq!(Range::parse("default"), None);
+        assert_eq!(Range::parse("0.0.0.0/0"), None);
+    }
+}

@@ -1,0 +1,266 @@
+//! What a fleet has, on disk: written before anything is made, removed after everything is gone.
+//!
+//! So whatever a killed `up` left half made is known to the next `up` or `down`. The file survives a reboot,
+//! after which `up` mounts and starts the same nodes again with the files that they had.
+
+use std::fs;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use breakit::exit::{Error, Result};
+use breakit::node::{Fleet, Name, Node, RUN, Via};
+use serde::{Deserialize, Serialize};
+
+use crate::lock::Lock;
+
+/// Where everything of ours lies that is to survive a reboot.
+pub const BASE: &str = "/var/lib/breakit";
+
+/// One node, as the fleet remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its number in the subnet, from 1: the address is that of [`address`].
+    pub number: u8,
+    /// What it was made of.
+    pub image: String,
+    /// Paths of the host that it sees although they would be hidden.
+    #[serde(default)]
+    pub show: Vec<PathBuf>,
+}
+
+/// A fleet's memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The first three bytes of its addresses.
+    pub subnet: [u8; 3],
+    /// Its nodes, in the order in which they were made.
+    pub members: Vec<Member>,
+}
+
+/// The last byte of the first node's address is one more than this; the bridge itself has 1.
+const OFFSET: u8 = 10;
+
+/// How many nodes a subnet has room for.
+pub const MOST: u8 = 240;
+
+/// The address of node `number` in `subnet`.
+pub fn address(subnet: [u8; 3], number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(subnet[0], subnet[1], subnet[2], OFFSET + number)
+}
+
+impl State {
+    /// The member of this name.
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members.iter().find(|member| member.name == name)
+    }
+
+    /// Adds a node: its number is that in its name where that is free, else the lowest free one.
+    ///
+    /// # Errors
+    /// 64 where the subnet is full.
+    pub fn add(&mut self, name: &Name, image: &str, show: &[PathBuf]) -> Result<()> {
+        let free = |n: &u8| self.members.iter().all(|member| member.number != *n);
+        let own = number_in(name.as_str()).filter(free);
+        let number = own.or_else(|| (1..=MOST).find(free)).ok_or_else(|| {
+            Error::usage(format!(
+                "a fleet has room for {MOST} nodes; make a second one with BREAKIT_FLEET"
+            ))
+        })?;
+        self.members.push(Member {
+            name: name.to_string(),
+            number,
+            image: image.to_string(),
+            show: show.to_vec(),
+        });
+        Ok(())
+    }
+
+    /// The nodes as the other tools see them.
+    pub fn nodes(&self, fleet: &Name) -> Vec<Node> {
+        let node = |member: &Member| {
+            Some(Node {
+                name: Name::new(&member.name).ok()?,
+                addrs: vec![IpAddr::V4(address(self.subnet, member.number))],
+                via: Via::Lxc(container(fleet, &member.name)),
+            })
+        };
+        self.members.iter().filter_map(node).collect()
+    }
+}
+
+/// `n12` has the number 12.
+fn number_in(name: &str) -> Option<u8> {
+    let start = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    name[start..].parse().ok().filter(|n| (1..=MOST).contains(n))
+}
+
+/// What LXC calls a node.
+pub fn container(fleet: &Name, node: &str) -> String {
+    format!("breakit-{fleet}-{node}")
+}
+
+/// The folder under /run that a fleet's lock is on and its node lines are in.
+pub fn run_dir(fleet: &Name) -> PathBuf {
+    PathBuf::from(RUN).join(fleet.as_str())
+}
+
+/// Locks a fleet: one `up`, `down`, `start`, `stop` or `kill` at a time.
+///
+/// # Errors
+/// 71 or 77.
+pub fn lock(fleet: &Name) -> Result<Lock> {
+    Lock::take(&run_dir(fleet))
+}
+
+/// Locks what all fleets share: the store, and the choice of subnets.
+///
+/// # Errors
+/// 71 or 77.
+pub fn lock_all() -> Result<Lock> {
+    Lock::take(Path::new(BASE))
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(BASE).join("fleets")
+}
+
+fn file(fleet: &Name) -> PathBuf {
+    folder().join(format!("{fleet}.json"))
+}
+
+/// The fleet's memory; `None` where there is no such fleet.
+///
+/// # Errors
+/// 65 where the file is damaged, 71 or 77 where it cannot be read.
+pub fn load(fleet: &Name) -> Result<Option<State>> {
+    let path = file(fleet);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+            Error::data(format!(
+                "{}: {}; remove it and run lxc-fleet down --all",
+                path.display(),
+                breakit::op::json_clause(&e)
+            ))
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(Error::io(format!("read {}", path.display()), &e)),
+    }
+}
+
+/// Every fleet on this host that has a memory.
+///
+/// # Errors
+/// 71 or 77.
+pub fn fleets() -> Result<Vec<Name>> {
+    let mut names: Vec<Name> = entries(&folder())?
+        .iter()
+        .filter_map(|entry| Name::new(entry.strip_suffix(".json")?).ok())
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// The names in a folder; none where it is not there.
+///
+/// # Errors
+/// 71 or 77.
+pub fn entries(folder: &Path) -> Result<Vec<String>> {
+    match fs::read_dir(folder) {
+        Ok(list) => {
+            Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(Error::io(format!("list {}", folder.display()), &e)),
+    }
+}
+
+/// Remembers a fleet; the file is whole at every moment.
+///
+/// # Errors
+/// 71 or 77.
+pub fn save(fleet: &Name, state: &State) -> Result<()> {
+    let text = serde_json::to_string_pretty(state)
+        .map_err(|e| Error::system(format!("cannot write the memory of fleet {fleet}: {e}")))?;
+    write_whole(&file(fleet), &text)
+}
+
+/// Forgets a fleet, and tells the other tools that it is gone.
+///
+/// # Errors
+/// 71 or 77.
+pub fn forget(fleet: &Name) -> Result<()> {
+    remove(&file(fleet))?;
+    remove(&Fleet { name: fleet.clone() }.node_file())?;
+    // Fails where something of another kind is still in there, and it is of no harm.
+    let _ = fs::remove_dir(folder());
+    Ok(())
+}
+
+/// Removes the fleet's folder under /run; the caller holds its lock, and whoever waits for it finds it gone.
+pub fn forget_run_dir(fleet: &Name) {
+    let _ = fs::remove_dir(run_dir(fleet));
+    let _ = fs::remove_dir(RUN);
+}
+
+/// Tells the other tools which nodes there are.
+///
+/// # Errors
+/// 71 or 77.
+pub fn tell(fleet: &Name, state: &State) -> Result<()> {
+    let lines: String = state.nodes(fleet).iter().map(|node| node.line() + "\n").collect();
+    write_whole(&Fleet { name: fleet.clone() }.node_file(), &lines)
+}
+
+/// Writes a file so that a reader sees the old one or the new one, never half of one.
+///
+/// # Errors
+/// 71 or 77.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(place)?;
+    }
+    let new = path.with_extension(format!("new{}", std::process::id()));
+    let mut file = fs::File::create(&new).map_err(place)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(place)?;
+    fs::rename(&new, path).map_err(place)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("remove {}", path.display()), &e))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_gets_the_number_in_its_name_or_the_lowest_free_one() {
+        let mut state = State { subnet: [10, 213, 0], members: Vec::new() };
+        for name in ["n2", "db", "n1", "n900"] {
+            state.add(&Name::new(name).unwrap(), "host", &[]).unwrap();
+        }
+        let numbers: Vec<u8> = state.members.iter().map(|m| m.number).collect();
+        assert_eq!(numbers, [2, 1, 3, 4]);
+        assert_eq!(address(state.subnet, 2).to_string(), "10.213.0.12");
+    }
+
+    #[test]
+    fn a_full_subnet_is_said_to_be_full() {
+        let mut state = State { subnet: [10, 213, 0], members: Vec::new() };
+        for n in 1..=MOST {
+            state.add(&Name::new(&format!("n{n}")).unwrap(), "host", &[]).unwrap();
+        }
+        let error = state.add(&Name::new("x").unwrap(), "host", &[]).unwrap_err();
+        assert!(error.to_string().contains("room for 240 nodes"), "{error}");
+        assert_eq!(address(state.subnet, MOST).octets()[3], 250);
+    }
+}

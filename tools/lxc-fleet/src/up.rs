@@ -1,0 +1,209 @@
+//! `up`: makes nodes and starts them. What is there stays, what died is started, what is missing is made.
+
+use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use breakit::clock;
+use breakit::exit::{Error, Result, Status};
+use breakit::node::{LXCPATH, Name, names};
+use breakit::program;
+use breakit::talk;
+
+use crate::cli::UpArgs;
+use crate::container::{self, Condition, Container, at_once, hosts_file};
+use crate::down;
+use crate::image::Image;
+use crate::mask::{For, Mask};
+use crate::network;
+use crate::state::{self, Member, State};
+use crate::store;
+use crate::which;
+
+/// Makes and starts the nodes.
+///
+/// # Errors
+/// One sentence for each node that could not be made; what was new and failed is removed again.
+pub fn up(args: &UpArgs) -> Result<Status> {
+    let begun = Instant::now();
+    let fleet = which::fleet()?;
+    let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
+    let wanted = names(&specs)?;
+    wanted.iter().try_for_each(is_host_name)?;
+    program::find("lxc-start", "lxc")?;
+
+    let _lock = state::lock(&fleet)?;
+    let plan = remember(&fleet, &wanted, args)?;
+    let made = make(&fleet, &plan);
+    if let Err(error) = made {
+        return Err(undo(&fleet, &plan, error));
+    }
+    let count = wanted.len();
+    talk::say(format!(
+        "{count} {} up in fleet {fleet} after {}",
+        if count == 1 { "node is" } else { "nodes are" },
+        clock::show(Duration::from_millis(begun.elapsed().as_millis() as u64))
+    ));
+    Ok(Status::Done)
+}
+
+/// What is to be done.
+struct Plan {
+    state: State,
+    /// The nodes that were asked for.
+    containers: Vec<Container>,
+    /// Those of them that were not there before.
+    new: Vec<String>,
+}
+
+/// A node's name becomes its host's: no underscore, no dot.
+fn is_host_name(name: &Name) -> Result<()> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if name.as_str().chars().all(plain) && !name.as_str().ends_with('-') {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{name} is no host name; a node of a fleet has letters, digits and '-' only"
+    )))
+}
+
+/// Opens the store and writes down what the fleet is about to have.
+fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
+    let _all = state::lock_all()?;
+    let before = state::load(fleet)?;
+    let planned = store::open().and_then(|()| plan(fleet, before, wanted, args));
+    match planned.and_then(|plan| state::save(fleet, &plan.state).map(|()| plan)) {
+        Ok(plan) => Ok(plan),
+        Err(error) => {
+            let released = store::release();
+            if state::load(fleet).is_ok_and(|state| state.is_none()) {
+                state::forget_run_dir(fleet);
+            }
+            Err(released.err().map_or(error.clone(), |more| Error::Many(vec![error, more])))
+        }
+    }
+}
+
+fn plan(fleet: &Name, before: Option<State>, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
+    let mut state = match before {
+        Some(state) => state,
+        None => State { subnet: network::free_subnet()?, members: Vec::new() },
+    };
+    let new: Vec<Name> =
+        wanted.iter().filter(|name| state.member(name.as_str()).is_none()).cloned().collect();
+    let image = args.image.as_deref();
+    for member in state.members.iter().filter(|m| wanted.iter().any(|name| name.as_str() == m.name))
+    {
+        stays(member, image, &args.show)?;
+        Image::parse(&member.image)?.ready()?;
+    }
+    which::no_clash(fleet, &new)?;
+    if !new.is_empty() {
+        let image = image.unwrap_or("host");
+        Image::parse(image)?.ready()?;
+        for name in &new {
+            state.add(name, image, &args.show)?;
+        }
+    }
+    let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
+    let containers = members.map(|member| Container::new(fleet, state.subnet, member)).collect();
+    let new = new.iter().map(Name::to_string).collect();
+    Ok(Plan { containers, new, state })
+}
+
+/// A node that is there keeps its image and what it sees.
+fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
+    let name = &member.name;
+    if let Some(image) = image.filter(|image| *image != member.image) {
+        return Err(Error::usage(format!(
+            "node {name} is there with image {}, not {image}; take it down first: lxc-fleet down {name}",
+            member.image
+        )));
+    }
+    if let Some(path) = show.iter().find(|path| !member.show.contains(path)) {
+        return Err(Error::usage(format!(
+            "node {name} is there and does not see {}; take it down first: lxc-fleet down {name}",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn make(fleet: &Name, plan: &Plan) -> Result<()> {
+    network::make(fleet, plan.state.subnet)?;
+    write_hosts(fleet, &plan.state)?;
+    let masks = masks(&plan.containers)?;
+    container::all(at_once(&plan.containers, |container| {
+        let image = Image::parse(&container.member.image)?;
+        container.prepare(&image, masks.get(&container.member.show))?;
+        container.start()
+    }))?;
+    frames_pass(fleet, &plan.containers)?;
+    state::tell(fleet, &plan.state)
+}
+
+/// The masks that are needed: the host is looked over once for all nodes that see the same.
+fn masks(containers: &[Container]) -> Result<HashMap<Vec<PathBuf>, Mask>> {
+    let mut masks = HashMap::new();
+    for container in containers {
+        let show = &container.member.show;
+        if Image::parse(&container.member.image)?.shows_host() && !masks.contains_key(show) {
+            masks.insert(show.clone(), Mask::of_host(show, For::Node)?);
+        }
+    }
+    Ok(masks)
+}
+
+/// Writes the file that is /etc/hosts in all nodes. It is bound into them, so it is changed in place.
+pub fn write_hosts(fleet: &Name, state: &State) -> Result<()> {
+    let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
+    for node in state.nodes(fleet) {
+        text += &node
+            .addrs
+            .iter()
+            .map(|address| format!("{address} {}\n", node.name))
+            .collect::<String>();
+    }
+    let path = hosts_file(fleet);
+    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
+    fs::create_dir_all(LXCPATH).map_err(place)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(place)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.set_len(text.len() as u64)).map_err(place)
+}
+
+/// Where bridged frames go through iptables, a policy of DROP there would cut every node from every other.
+fn frames_pass(fleet: &Name, containers: &[Container]) -> Result<()> {
+    let [a, b, ..] = containers else { return Ok(()) };
+    if !network::bridged_frames_are_filtered() || a.condition()? != Condition::Running {
+        return Ok(());
+    }
+    let address = b.address().to_string();
+    let mut ping = a.attach()?;
+    ping.args(["ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", &address]);
+    match program::run(&mut ping, None, Duration::from_secs(10)) {
+        Ok(output) if !output.status.success() && has_ping(&output) => {
+            let bridge = network::bridge(fleet);
+            Err(Error::system(format!(
+                "frames between nodes are dropped: this host sends them through iptables (br_netfilter), whose FORWARD refuses them; allow them with iptables -I FORWARD -i {bridge} -o {bridge} -j ACCEPT, or set net.bridge.bridge-nf-call-iptables to 0"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn has_ping(output: &std::process::Output) -> bool {
+    String::from_utf8_lossy(&output.stdout).contains("packets transmitted")
+}
+
+/// Removes what was new, so that a failed `up` leaves what was there before.
+fn undo(fleet: &Name, plan: &Plan, error: Error) -> Error {
+    let fresh: Vec<Container> =
+        plan.containers.iter().filter(|c| plan.new.contains(&c.member.name)).cloned().collect();
+    match down::take_down(fleet, &fresh) {
+        Ok(()) => error,
+        Err(more) => Error::Many(vec![error, more]),
+    }
+}
