@@ -1,13 +1,139 @@
 //! The command line of `partition`: arguments and their help, nothing else.
 
+use std::time::Duration;
+
+use breakit::clock::parse_duration;
+use breakit::lease::LeaseArgs;
+use breakit::node::NodesArg;
+use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+
+use crate::backend::Backend;
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
 #[command(name = "partition", version)]
 pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Print the grudge that a shape makes, as JSON; touches nothing
+    Plan(Plan),
+    /// Cut nodes off from one another until a time, a signal or the end of input
+    Cut(Cut),
+    /// End every cut, whoever made it
+    Heal(Where),
+    /// Print the cuts that stand, one JSON line each, as the kernel has them
+    List(Where),
+    /// Measure who can reach whom; exit status 1 where not everybody reaches everybody
+    Check(Check),
+    /// Print which backends work here, and why the others do not, as JSON
+    Probe(Probe),
+    /// Heal when the holder of a cut is gone (run by cut itself)
+    #[command(hide = true)]
+    Guard(Guard),
+}
+
+/// Whom to cut off from whom.
+#[derive(Args, Debug)]
+pub struct Drawn {
+    /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
+    /// one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
+    #[arg(required = true, value_name = "SHAPE")]
+    pub shape: Vec<String>,
+    /// Among whom
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// The seed of every random choice [default: $BREAKIT_SEED, else random]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+}
+
+/// `partition plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// Whom to cut off from whom
+    #[command(flatten)]
+    pub drawn: Drawn,
+}
+
+/// `partition cut`.
+#[derive(Args, Debug)]
+pub struct Cut {
+    /// Whom to cut off from whom
+    #[command(flatten)]
+    pub drawn: Drawn,
+    /// When
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+    /// How long it outlives us
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// Leave the cut in place, to end with its lease (--for, else --lease)
+    #[arg(long, conflicts_with_all = ["every", "time_limit"])]
+    pub keep: bool,
+    /// Print the nft script of the first cut, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// How to cut [default: the first that works]
+    #[arg(long, value_enum)]
+    pub backend: Option<Backend>,
+    /// Measure after each cut that exactly the chosen packets are dropped
+    #[arg(long)]
+    pub verify: bool,
+    /// Cut ssh logins too, even the one that we sit on
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Where `heal` and `list` look.
+#[derive(Args, Debug)]
+pub struct Where {
+    /// In whose networks, besides our own [default: the fleet's]
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// In every network of this host
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// `partition check`.
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Among whom
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// How long to wait for what does not arrive
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub timeout: Duration,
+    /// Print a table instead of JSON
+    #[arg(long)]
+    pub table: bool,
+}
+
+/// `partition probe`.
+#[derive(Args, Debug)]
+pub struct Probe {
+    /// The nodes that are to be cut [default: the fleet's, if it is up]
+    #[command(flatten)]
+    pub nodes: NodesArg,
+}
+
+/// `partition guard`.
+#[derive(Args, Debug)]
+pub struct Guard {
+    /// The holder's table
+    pub table: String,
+    /// Sweep after this time instead of healing at the holder's end
+    #[arg(long, value_parser = parse_duration)]
+    pub after: Option<Duration>,
 }

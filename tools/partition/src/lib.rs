@@ -1,4 +1,19 @@
 //! Cuts and heals the network between nodes, with a lease that ends every cut.
+//!
+//! A [`shape`] chooses a [`grudge`]; a [`backend`] turns that into [`rules`]; [`nft`] hands them to the kernel,
+//! where [`cut`] renews them and [`standing`] finds them again.
 
+pub mod backend;
+pub mod check;
 pub mod cli;
+pub mod cut;
+pub mod exempt;
+pub mod grudge;
+pub mod guard;
+pub mod links;
+pub mod nft;
+pub mod probe;
+pub mod rules;
 pub mod run;
+pub mod shape;
+pub mod standing;

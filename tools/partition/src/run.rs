@@ -1,8 +1,24 @@
 //! Runs `partition` as its command line says.
 
-use breakit::exit::{Result, Status};
+use breakit::exit::{Error, Result, Status};
+use breakit::hold::hold;
+use breakit::node::{self, Fleet, Name, Node, NodesArg};
+use breakit::op::Op;
+use breakit::signal::Watch;
+use breakit::{jsonl, rng, talk};
 
-use crate::cli::Cli;
+use crate::backend;
+use crate::check;
+use crate::cli::{self, Cli, Command};
+use crate::cut::{Cut, Wanted};
+use crate::guard::{self, Guard};
+use crate::nft::Nft;
+use crate::probe;
+use crate::shape::Shape;
+use crate::standing::{self, Place};
+
+/// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
+const PURPOSE: &str = "partition";
 
 /// Runs the tool.
 ///
@@ -10,5 +26,134 @@ use crate::cli::Cli;
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    match cli.command {
+        Command::Plan(plan) => self::plan(&plan),
+        Command::Cut(cut) => self::cut(&cut),
+        Command::Heal(place) => heal(&place),
+        Command::List(place) => list(&place),
+        Command::Check(check) => self::check(&check),
+        Command::Probe(probe) => probe::run(&nodes_or_fleet_if_up(&probe.nodes)?),
+        Command::Guard(guard) => guard::stand(&guard.table, guard.after),
+    }
+}
+
+fn plan(plan: &cli::Plan) -> Result<Status> {
+    let (nodes, shape, seed) =
+        (names(&plan.drawn.nodes)?, shape(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
+    let grudge = shape.draw(&nodes, &mut rng::generator(seed, PURPOSE))?;
+    talk::say(format!("{}, seed {seed}: {}", shape.words(), grudge.words()));
+    jsonl::print(&grudge.json().to_string())?;
     Ok(Status::Done)
+}
+
+fn cut(args: &cli::Cut) -> Result<Status> {
+    let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
+    let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
+    let seed = rng::seed(args.drawn.seed)?;
+    let wanted = Wanted {
+        shape: shape(&args.drawn)?,
+        nodes: nodes_or_fleet(&args.drawn.nodes)?,
+        rng: rng::generator(seed, PURPOSE),
+        seed,
+        backend: args.backend,
+        force: args.force,
+        verify: args.verify,
+    };
+    let nft = Nft::find()?;
+    let table = standing::table_name(std::process::id())
+        .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))?;
+    let nodes = wanted.nodes.clone();
+    let mut cut = Cut::prepare(wanted, nft.clone(), table.clone())?;
+    if args.dry_run {
+        jsonl::print_text(&cut.script(lease)?)?;
+        return Ok(Status::Done);
+    }
+    let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
+    if reads_stdin {
+        watch.ignore_input();
+    }
+    standing::sweep(&nft, &standing::networks(&[]))?;
+    let kept = args
+        .keep
+        .then(|| schedule.length().map_or(lease, |length| breakit::lease::Lease { length }));
+    let guard = Guard::start(&table, &nodes, kept)?;
+    let outcome = hold(&mut cut, &schedule, lease, args.keep, &watch);
+    match kept {
+        // Left alone with the end of its input, it sweeps when the lease has ended.
+        Some(_) if outcome.is_ok() => drop(guard),
+        _ => guard.dismiss(),
+    }
+    outcome
+}
+
+fn heal(args: &cli::Where) -> Result<Status> {
+    let (healed, errors) = standing::heal(&Nft::find()?, &places(args)?, |_| true);
+    for cut in &healed {
+        jsonl::print(&Op::fault("stop-partition", cut.value()).line())?;
+    }
+    if healed.is_empty() && errors.is_empty() {
+        talk::say("nothing was cut");
+    }
+    Error::all(errors).map(|()| Status::Done)
+}
+
+fn list(args: &cli::Where) -> Result<Status> {
+    let (cuts, errors) = standing::find(&Nft::find()?, &places(args)?);
+    for cut in &cuts {
+        jsonl::print(&cut.line())?;
+    }
+    Error::all(errors).map(|()| Status::Done)
+}
+
+fn check(args: &cli::Check) -> Result<Status> {
+    let nodes = nodes_or_fleet(&args.nodes)?;
+    if nodes.len() < 2 {
+        return Err(Error::usage("a check needs two nodes at least; name more with -n"));
+    }
+    let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
+    if args.table {
+        jsonl::print_text(&matrix.table())?;
+    } else {
+        jsonl::print(&matrix.json().to_string())?;
+    }
+    Ok(match (matrix.unreached().next(), matrix.unknown().next()) {
+        (Some(_), _) => Status::Invalid,
+        (None, Some(_)) => Status::Unknown,
+        (None, None) => Status::Done,
+    })
+}
+
+fn shape(drawn: &cli::Drawn) -> Result<Shape> {
+    if drawn.nodes.reads_stdin() && Shape::reads_stdin(&drawn.shape) {
+        return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
+    }
+    Shape::parse(&drawn.shape)
+}
+
+/// The names of nodes that need not be there: a plan touches nothing.
+fn names(arg: &NodesArg) -> Result<Vec<Name>> {
+    let bare = |part: &str| !part.contains('=') && !part.starts_with('@') && part != "-";
+    if !arg.nodes.is_empty() && arg.nodes.iter().flat_map(|spec| spec.split(',')).all(bare) {
+        return node::names(&arg.nodes);
+    }
+    Ok(nodes_or_fleet(arg)?.into_iter().map(|node| node.name).collect())
+}
+
+fn nodes_or_fleet(arg: &NodesArg) -> Result<Vec<Node>> {
+    if arg.nodes.is_empty() { Fleet::of_environment()?.nodes() } else { arg.resolve() }
+}
+
+/// As [`nodes_or_fleet`]; a fleet that is not up has no nodes.
+fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
+    match nodes_or_fleet(arg) {
+        Err(error) if arg.nodes.is_empty() && error.status() == Status::NoInput => Ok(Vec::new()),
+        other => other,
+    }
+}
+
+fn places(args: &cli::Where) -> Result<Vec<Place>> {
+    let nodes = nodes_or_fleet_if_up(&args.nodes)?;
+    let mut places = if args.all { standing::all_networks() } else { Vec::new() };
+    places.extend(standing::networks(&nodes));
+    Ok(places)
 }

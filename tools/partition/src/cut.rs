@@ -1,0 +1,396 @@
+//! A cut held in the foreground: the [`Fault`] that `partition cut` is.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::hold::{Fault, Renewal};
+use breakit::lease::Lease;
+use breakit::node::{self, Name, Node};
+use breakit::reach::{self, Network};
+use breakit::rng::Pcg64;
+use breakit::talk;
+use nix::sys::stat::fstat;
+use serde_json::{Value, json};
+
+use crate::backend::{self, Backend};
+use crate::check;
+use crate::exempt;
+use crate::grudge::Grudge;
+use crate::nft::{Nft, Refusal};
+use crate::rules::{Exempt, Table};
+use crate::shape::Shape;
+
+/// How long a reachability check waits for datagrams that a cut may have dropped.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// A line of more than this does not go through a shared pipe whole; a grudge so long is told in words only.
+const GRUDGE_ON_LINE: usize = 2500;
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Whom to cut off from whom.
+    pub shape: Shape,
+    /// Among whom.
+    pub nodes: Vec<Node>,
+    /// What chooses.
+    pub rng: Pcg64,
+    /// What `rng` was made of.
+    pub seed: u64,
+    /// The backend that must be used.
+    pub backend: Option<Backend>,
+    /// Whether the connection that one sits on may be cut.
+    pub force: bool,
+    /// Whether the cut is measured before it is told.
+    pub verify: bool,
+}
+
+/// A cut, in force or not.
+#[derive(Debug)]
+pub struct Cut {
+    wanted: Wanted,
+    nft: Nft,
+    table: String,
+    backend: Backend,
+    addresses: Vec<Vec<IpAddr>>,
+    grudge: Grudge,
+    places: Vec<Place>,
+}
+
+/// Where a table stands.
+#[derive(Debug)]
+struct Place {
+    /// The node whose network it is; `None` for ours.
+    node: Option<usize>,
+    network: Network,
+    /// Tells a network from a later one of the same node.
+    identity: Option<(u64, u64)>,
+    table: Table,
+}
+
+/// What renewing found at one place.
+enum Found {
+    /// The cut, and it is in force for another lease.
+    Renewed,
+    /// No table of ours, although the network is the same.
+    Gone,
+    /// A new network or new addresses: the cut was put in force anew.
+    New,
+    /// A node that does not run: nothing can reach it, and its table went with its network.
+    Down,
+}
+
+impl Cut {
+    /// Prepares a cut under the table's name `table`: everything that can be known before it is in force.
+    ///
+    /// # Errors
+    /// What is wrong with shape or nodes; 66 where a node does not run, 69 where no backend can cut it.
+    pub fn prepare(wanted: Wanted, nft: Nft, table: String) -> Result<Cut> {
+        let names: Vec<Name> = wanted.nodes.iter().map(|node| node.name.clone()).collect();
+        // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
+        wanted.shape.draw(&names, &mut wanted.rng.clone())?;
+        let addresses = backend::addresses(&wanted.nodes)?;
+        let backend = backend::choose(wanted.backend, &wanted.nodes, &addresses)?;
+        let grudge = Grudge::none(&names);
+        Ok(Cut { wanted, nft, table, backend, addresses, grudge, places: Vec::new() })
+    }
+
+    /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
+    ///
+    /// # Errors
+    /// As [`Fault::start`], before anything is put in force.
+    pub fn script(&mut self, lease: Lease) -> Result<String> {
+        self.draw()?;
+        let tables = self.tables()?;
+        let heading = |node: Option<usize>| match node.map(|i| &self.wanted.nodes[i]) {
+            None => "# in this network\n".to_string(),
+            Some(node) => format!("# in the network of {} ({})\n", node.name, node.via),
+        };
+        Ok(tables.iter().map(|(node, table)| heading(*node) + &table.install(lease)).collect())
+    }
+
+    fn draw(&mut self) -> Result<()> {
+        let names = self.grudge.nodes().to_vec();
+        self.grudge = self.wanted.shape.draw(&names, &mut self.wanted.rng)?;
+        Ok(())
+    }
+
+    /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
+    fn look_up(&mut self) {
+        let found = node::at_once(&self.wanted.nodes, reach::addresses);
+        for (known, found) in self.addresses.iter_mut().zip(found) {
+            match found {
+                Ok(addresses) => *known = addresses,
+                Err(error) => talk::detail(format!("its last known addresses are used: {error}")),
+            }
+        }
+    }
+
+    fn tables(&self) -> Result<Vec<(Option<usize>, Table)>> {
+        let nodes = &self.wanted.nodes;
+        let exempt: Vec<BTreeSet<Exempt>> = match self.backend {
+            Backend::Nft if !self.wanted.force => exempt::of(nodes, &self.addresses)?,
+            _ => vec![BTreeSet::new(); nodes.len()],
+        };
+        Ok(self.backend.tables(&self.grudge, &self.addresses, &exempt, &self.table))
+    }
+
+    /// Puts all tables in force, each network in a thread of its own; all or, on any error, none.
+    fn install(&mut self, lease: Lease) -> Result<()> {
+        let tables = self.tables()?;
+        let (nft, nodes) = (&self.nft, &self.wanted.nodes);
+        let done = all(tables, |(node, table)| {
+            let Some(network) = network_of(node.map(|i| &nodes[i]))? else {
+                talk::say(format!(
+                    "{} does not run; it is cut off when it comes back",
+                    name(nodes, node)
+                ));
+                return Ok(None);
+            };
+            nft.apply(&network, &table.install(lease))
+                .map_err(|refusal| at(nodes, node, refusal.into()))?;
+            let place = Place { node, identity: identity(&network), network, table };
+            stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
+        });
+        let mut errors = Vec::new();
+        for result in done {
+            match result {
+                Ok(place) => self.places.extend(place),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        errors.extend(self.remove().err());
+        Error::all(errors)
+    }
+
+    /// Removes all tables, wherever they stand; collects errors.
+    fn remove(&mut self) -> Result<()> {
+        let (nft, nodes) = (&self.nft, &self.wanted.nodes);
+        let done = all(std::mem::take(&mut self.places), |place| {
+            nft.apply(&place.network, &place.table.remove())
+                .map_err(|refusal| at(nodes, place.node, refusal.into()))
+        });
+        Error::all(done.into_iter().filter_map(Result::err).collect())
+    }
+
+    /// Measures who reaches whom and compares it with the grudge.
+    fn measure(&self) -> Result<()> {
+        let matrix = check::measure(&self.wanted.nodes, &self.addresses, SILENCE)?;
+        let name = |i: usize| self.wanted.nodes[i].name.as_str();
+        let through: Vec<String> = self
+            .grudge
+            .pairs()
+            .filter(|&(src, dst)| matrix.any(src, dst) == Some(true))
+            .map(|(src, dst)| format!("{} to {}", name(src), name(dst)))
+            .collect();
+        if !through.is_empty() {
+            return Err(Error::system(format!(
+                "the cut is not in force: packets still pass from {}; another way than the known addresses leads there",
+                through.join(", ")
+            )));
+        }
+        let also: Vec<String> = matrix
+            .unreached()
+            .filter(|&(src, dst)| !self.grudge.drops(src, dst))
+            .map(|(src, dst)| format!("{} to {}", name(src), name(dst)))
+            .collect();
+        if !also.is_empty() {
+            talk::error(format!("more is cut than this cut says: {}", also.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn value(&self) -> Value {
+        let grudge = self.grudge.json();
+        let short = grudge.to_string().len() <= GRUDGE_ON_LINE;
+        let mut value = json!({
+            "shape": self.wanted.shape.words(),
+            "cut": shorten(self.grudge.words()),
+            "pairs": self.grudge.pairs().count(),
+            "backend": self.backend.to_string(),
+            "seed": self.wanted.seed,
+            "table": self.table,
+        });
+        if short {
+            value["grudge"] = grudge;
+        }
+        value
+    }
+
+    /// Renews `table` where it stands, or puts it in force where it does not yet; gives the place back.
+    fn renew_place(
+        &self,
+        place: Option<Place>,
+        node: Option<usize>,
+        table: Table,
+        lease: Lease,
+    ) -> (Option<Place>, Result<Found>) {
+        let nodes = &self.wanted.nodes;
+        let network = match network_of(node.map(|i| &nodes[i])) {
+            Ok(Some(network)) => network,
+            Ok(None) => return (None, Ok(Found::Down)),
+            Err(error) => return (place, Err(error)),
+        };
+        let identity = identity(&network);
+        let old = place.filter(|place| place.identity == identity);
+        let script = if old.is_some() { table.renew(lease) } else { table.install(lease) };
+        let applied = self.nft.apply(&network, &script);
+        let known = old.as_ref().is_some_and(|place| place.table.drops == table.drops);
+        match applied {
+            Ok(()) => {
+                let found = if known { Found::Renewed } else { Found::New };
+                (Some(Place { node, network, identity, table }), Ok(found))
+            }
+            Err(Refusal::Gone) if old.is_some() => (old, Ok(Found::Gone)),
+            Err(refusal) => (old, Err(at(nodes, node, refusal.into()))),
+        }
+    }
+}
+
+impl Fault for Cut {
+    fn kind(&self) -> &'static str {
+        "partition"
+    }
+
+    fn start(&mut self, lease: Lease) -> Result<Value> {
+        self.draw()?;
+        self.look_up();
+        let first = self.install(lease);
+        let lacks = |error: &Error| error.status() == Status::Missing;
+        match first {
+            Err(error)
+                if lacks(&error)
+                    && self.wanted.backend.is_none()
+                    && self.backend == Backend::NftBridge =>
+            {
+                talk::say(format!("{error}; trying the backend {} instead", Backend::Nft));
+                self.backend = Backend::Nft;
+                self.install(lease)?;
+            }
+            other => other?,
+        }
+        if self.wanted.verify
+            && let Err(error) = self.measure()
+        {
+            return Err(self
+                .remove()
+                .err()
+                .map_or(error.clone(), |heal| Error::Many(vec![error, heal])));
+        }
+        Ok(self.value())
+    }
+
+    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        self.look_up();
+        let tables = self.tables()?;
+        let mut old = std::mem::take(&mut self.places);
+        let work: Vec<_> = tables
+            .into_iter()
+            .map(|(node, table)| {
+                let at = old.iter().position(|place| place.node == node);
+                (at.map(|at| old.swap_remove(at)), node, table)
+            })
+            .collect();
+        let this = &*self;
+        let found = all(work, |(place, node, table)| {
+            let (place, found) = this.renew_place(place, node, table, lease);
+            (node, place, found)
+        });
+        let (mut errors, mut again, mut gone) = (Vec::new(), Vec::new(), false);
+        for (node, place, found) in found {
+            self.places.extend(place);
+            match found {
+                Ok(Found::Renewed | Found::Down) => {}
+                Ok(Found::New) => again.push(name(&self.wanted.nodes, node)),
+                Ok(Found::Gone) => gone = true,
+                Err(error) => errors.push(error),
+            }
+        }
+        Error::all(errors)?;
+        if gone {
+            return Ok(Renewal::Healed);
+        }
+        Ok(if again.is_empty() {
+            Renewal::InForce
+        } else {
+            Renewal::Again(json!({ "nodes": again }))
+        })
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        let value = json!({ "cut": shorten(self.grudge.words()), "table": self.table });
+        self.remove().map(|()| value)
+    }
+}
+
+/// The network of a node, or ours; `None` where the node does not run.
+fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
+    match node.map(Network::of) {
+        None => Ok(Some(Network::Here)),
+        Some(Ok(network)) => Ok(Some(network)),
+        Some(Err(error)) if error.status() == Status::NoInput => Ok(None),
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// Reads the table back from the kernel: what was said is not always what was done.
+fn stands(nft: &Nft, place: &Place) -> Result<()> {
+    let table = &place.table;
+    let standing = nft.table(&place.network, table.family, &table.name)?;
+    let found = standing.map_or(0, |standing| standing.elements.len());
+    let keys: BTreeSet<_> = table.drops.iter().map(|drop| (drop.from, drop.to)).collect();
+    if found == keys.len() {
+        return Ok(());
+    }
+    Err(Error::system(format!(
+        "the kernel holds {found} of {} elements of the table {}; does another program flush tables?",
+        keys.len(),
+        table.name
+    )))
+}
+
+fn identity(network: &Network) -> Option<(u64, u64)> {
+    let of = |namespace: &OwnedFd| fstat(namespace).ok().map(|stat| (stat.st_dev, stat.st_ino));
+    match network {
+        Network::Namespace(namespace) => of(namespace),
+        Network::Here | Network::Ssh(_) => Some((0, 0)),
+    }
+}
+
+fn name(nodes: &[Node], node: Option<usize>) -> String {
+    node.map_or("the bridge".into(), |i| nodes[i].name.to_string())
+}
+
+fn at(nodes: &[Node], node: Option<usize>, error: Error) -> Error {
+    match node {
+        Some(i) => error.at(format!("node {}", nodes[i].name)),
+        None => error,
+    }
+}
+
+/// Does `work` for each at once, a thread each; one alone needs none.
+fn all<T: Send, R: Send>(each: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    if each.len() <= 1 {
+        return each.into_iter().map(work).collect();
+    }
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = each.into_iter().map(|one| scope.spawn(|| work(one))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn shorten(words: String) -> String {
+    match words.char_indices().nth(600) {
+        Some((end, _)) => format!("{}...", &words[..end]),
+        None => words,
+    }
+}

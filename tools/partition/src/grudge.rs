@@ -1,0 +1,199 @@
+//! A grudge: for each node, whose packets it drops. One-way cuts are therefore as natural as two-way ones.
+//!
+//! In JSON it is a map `{DST: [SRC, ...]}`, as Jepsen has it; who drops nothing may be left out.
+
+use std::collections::BTreeSet;
+
+use breakit::exit::{Error, Result};
+use breakit::node::Name;
+use serde_json::{Map, Value};
+
+/// Whose packets each of some nodes drops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grudge {
+    nodes: Vec<Name>,
+    /// `drops[dst]` are the sources, as positions in `nodes`; never `dst` itself.
+    drops: Vec<BTreeSet<usize>>,
+}
+
+impl Grudge {
+    /// Nobody drops anything.
+    pub fn none(nodes: &[Name]) -> Grudge {
+        Grudge { nodes: nodes.to_vec(), drops: vec![BTreeSet::new(); nodes.len()] }
+    }
+
+    /// Each component talks within itself only; `component[i]` is the number of node `i`'s.
+    pub fn between(nodes: &[Name], component: &[usize]) -> Grudge {
+        Grudge::where_dropped(nodes, |src, dst| component[src] != component[dst])
+    }
+
+    /// Every pair for which `dropped(src, dst)` holds.
+    pub fn where_dropped(nodes: &[Name], dropped: impl Fn(usize, usize) -> bool) -> Grudge {
+        let mut grudge = Grudge::none(nodes);
+        for (dst, drops) in grudge.drops.iter_mut().enumerate() {
+            drops.extend((0..nodes.len()).filter(|&src| src != dst && dropped(src, dst)));
+        }
+        grudge
+    }
+
+    /// Makes `dst` drop what comes from `src`.
+    pub fn drop_from(&mut self, src: usize, dst: usize) {
+        if src != dst {
+            self.drops[dst].insert(src);
+        }
+    }
+
+    /// Reads the JSON form; `place` is what errors call its source.
+    ///
+    /// # Errors
+    /// 65 for what is no such map, a node that drops itself, or a name that is not among `nodes`.
+    pub fn read(nodes: &[Name], text: &str, place: &str) -> Result<Grudge> {
+        let wrong = |clause: String| Error::data(format!("{place}: {clause}"));
+        let value: Value = serde_json::from_str(text)
+            .map_err(|e| wrong(format!("line {}: {}", e.line(), breakit::op::json_clause(&e))))?;
+        let Value::Object(map) = value else {
+            return Err(wrong(
+                r#"a grudge is a map like {"n1":["n2"]}: n1 drops what n2 sends"#.into(),
+            ));
+        };
+        let mut grudge = Grudge::none(nodes);
+        for (dst, sources) in &map {
+            let to = position(nodes, dst).map_err(wrong)?;
+            let Value::Array(sources) = sources else {
+                return Err(wrong(format!(
+                    "what {dst} drops must be a list of nodes, not {sources}"
+                )));
+            };
+            for src in sources {
+                let src = src.as_str().ok_or_else(|| wrong(format!("{src} is no node's name")))?;
+                let from = position(nodes, src).map_err(wrong)?;
+                if from == to {
+                    return Err(wrong(format!(
+                        "{dst} cannot drop its own packets; remove it from its list"
+                    )));
+                }
+                grudge.drop_from(from, to);
+            }
+        }
+        Ok(grudge)
+    }
+
+    /// The nodes, in the order in which they were given.
+    pub fn nodes(&self) -> &[Name] {
+        &self.nodes
+    }
+
+    /// Whether `dst` drops what comes from `src`.
+    pub fn drops(&self, src: usize, dst: usize) -> bool {
+        self.drops[dst].contains(&src)
+    }
+
+    /// All pairs `(src, dst)` in which `dst` drops what comes from `src`, as positions.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.drops
+            .iter()
+            .enumerate()
+            .flat_map(|(dst, from)| from.iter().map(move |&src| (src, dst)))
+    }
+
+    /// Whether nobody drops anything.
+    pub fn is_empty(&self) -> bool {
+        self.drops.iter().all(BTreeSet::is_empty)
+    }
+
+    /// The JSON form.
+    pub fn json(&self) -> Value {
+        let name = |i: &usize| Value::from(self.nodes[*i].as_str());
+        let rows = self.drops.iter().enumerate().filter(|(_, from)| !from.is_empty());
+        let map: Map<String, Value> = rows
+            .map(|(dst, from)| (self.nodes[dst].to_string(), from.iter().map(name).collect()))
+            .collect();
+        Value::Object(map)
+    }
+
+    /// For people: `n1,n2 | n3,n4,n5` where it is a split, else `n1 drops n2,n3; n4 drops n1`.
+    pub fn words(&self) -> String {
+        match self.components() {
+            Some(components) => {
+                components.iter().map(|part| self.list(part)).collect::<Vec<_>>().join(" | ")
+            }
+            None => {
+                let rows = self.drops.iter().enumerate().filter(|(_, from)| !from.is_empty());
+                let drops = |(dst, from): (usize, &BTreeSet<usize>)| {
+                    format!("{} drops {}", self.nodes[dst], self.list(from))
+                };
+                rows.map(drops).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
+
+    /// The components, where the grudge is exactly "nobody talks to another component".
+    fn components(&self) -> Option<Vec<Vec<usize>>> {
+        let mut component = vec![usize::MAX; self.nodes.len()];
+        let mut parts: Vec<Vec<usize>> = Vec::new();
+        for first in 0..self.nodes.len() {
+            if component[first] == usize::MAX {
+                let part: Vec<usize> = (0..self.nodes.len())
+                    .filter(|&i| component[i] == usize::MAX && !self.drops(first, i))
+                    .collect();
+                part.iter().for_each(|&i| component[i] = parts.len());
+                parts.push(part);
+            }
+        }
+        let split = Grudge::between(&self.nodes, &component);
+        (parts.len() > 1 && split.drops == self.drops).then_some(parts)
+    }
+
+    fn list<'a>(&self, of: impl IntoIterator<Item = &'a usize>) -> String {
+        of.into_iter().map(|&i| self.nodes[i].as_str()).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn position(nodes: &[Name], name: &str) -> std::result::Result<usize, String> {
+    nodes.iter().position(|node| node.as_str() == name).ok_or_else(|| {
+        let known: Vec<&str> = nodes.iter().map(Name::as_str).collect();
+        format!("{name:?} is none of the nodes {}; name it with -n or take it out", known.join(","))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nodes(n: usize) -> Vec<Name> {
+        (1..=n).map(|i| Name::new(&format!("n{i}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_split_is_told_by_its_sides_and_anything_else_by_who_drops_whom() {
+        assert_eq!(Grudge::between(&nodes(4), &[0, 0, 1, 1]).words(), "n1,n2 | n3,n4");
+        let one_way = Grudge::read(&nodes(3), r#"{"n2":["n1","n3"]}"#, "g").unwrap();
+        assert_eq!(one_way.words(), "n2 drops n1,n3");
+        // n1 and n3 both talk to n2 but not to one another: no split.
+        let bridge = Grudge::where_dropped(&nodes(3), |a, b| a != 1 && b != 1);
+        assert_eq!(bridge.words(), "n1 drops n3; n3 drops n1");
+    }
+
+    #[test]
+    fn a_grudge_is_read_as_it_was_written() {
+        let grudge = Grudge::between(&nodes(5), &[0, 1, 0, 1, 2]);
+        assert_eq!(Grudge::read(&nodes(5), &grudge.json().to_string(), "g").unwrap(), grudge);
+    }
+
+    #[test]
+    fn what_is_no_grudge_is_refused_and_named() {
+        for (text, clause) in [
+            ("{", "g: line 1: column 1: not JSON"),
+            ("[]", "a grudge is a map"),
+            (r#"{"n9":["n1"]}"#, "\"n9\" is none of the nodes n1,n2"),
+            (r#"{"n1":["n9"]}"#, "\"n9\" is none of the nodes"),
+            (r#"{"n1":"n2"}"#, "must be a list"),
+            (r#"{"n1":[2]}"#, "2 is no node's name"),
+            (r#"{"n1":["n1"]}"#, "cannot drop its own"),
+        ] {
+            let error = Grudge::read(&nodes(2), text, "g").unwrap_err();
+            assert!(error.to_string().contains(clause), "{text}: {error}");
+            assert_eq!(error.status(), breakit::exit::Status::Data);
+        }
+    }
+}

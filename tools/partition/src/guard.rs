@@ -1,0 +1,97 @@
+//! The guard: a small process beside a cut's holder that heals as soon as the holder is gone.
+//!
+//! The kernel's timeouts alone end every cut with its lease. The guard makes that sooner after `kill -9`,
+//! and removes the table, which the kernel would leave behind empty. It knows of its holder's death by
+//! the end of a pipe that the holder alone holds open; it needs no signal, no file and no polling.
+
+use std::io::{BufRead, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::lease::Lease;
+use breakit::node::Node;
+use breakit::talk;
+
+use crate::nft::Nft;
+use crate::standing;
+
+/// What the holder says last, when it has healed by itself.
+const DONE: &str = "done";
+
+/// After the kernel's timeout, before the sweep: an element must have expired for certain.
+const MARGIN: Duration = Duration::from_millis(500);
+
+/// A guard at work. Dropped without [`Guard::dismiss`] it heals.
+#[derive(Debug)]
+pub struct Guard {
+    child: Child,
+}
+
+impl Guard {
+    /// Starts a guard for the table `table` in our network and in those of `nodes`.
+    ///
+    /// With `kept` it does not watch a holder but sweeps the table after that lease has ended.
+    ///
+    /// # Errors
+    /// 71 where it cannot be started.
+    pub fn start(table: &str, nodes: &[Node], kept: Option<Lease>) -> Result<Guard> {
+        let place = |e: std::io::Error| Error::io("start the guard of the cut", &e);
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("partition").arg("guard").arg(table);
+        // A session of its own: no ^C, no hang-up and no signal to our process group reaches it.
+        // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+        unsafe { command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into)) };
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null());
+        if let Some(lease) = kept {
+            // It outlives us, and whoever reads our stderr must not wait for it.
+            let wait = lease.length + MARGIN;
+            command.arg(format!("--after={}ms", wait.as_millis())).stderr(Stdio::null());
+        }
+        let mut child = command.spawn().map_err(place)?;
+        if let Some(stdin) = &mut child.stdin {
+            let lines: String = nodes.iter().map(|node| node.line() + "\n").collect();
+            stdin.write_all(lines.as_bytes()).map_err(place)?;
+        }
+        Ok(Guard { child })
+    }
+
+    /// The cut is healed: the guard goes home.
+    pub fn dismiss(mut self) {
+        if let Some(mut stdin) = self.child.stdin.take() {
+            // A guard that is gone already needs no word.
+            let _ = writeln!(stdin, "{DONE}");
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// What the guard does: waits for its holder's end (or for the lease's), then heals.
+///
+/// # Errors
+/// All that stood in the way of healing.
+pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
+    let mut nodes = Vec::new();
+    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
+        if line == DONE {
+            return Ok(Status::Done);
+        }
+        nodes.push(Node::parse(&line).map_err(Error::data)?);
+    }
+    let nft = Nft::find()?;
+    let (healed, errors) = match after {
+        None => standing::heal(&nft, &standing::networks(&nodes), |found| found.name == table),
+        Some(after) => {
+            std::thread::sleep(after);
+            let lapsed =
+                |found: &crate::nft::Standing| found.name == table && found.elements.is_empty();
+            standing::heal(&nft, &standing::networks(&nodes), lapsed)
+        }
+    };
+    for cut in healed.iter().filter(|_| after.is_none()) {
+        talk::error(format!("the holder of the cut {} is gone: healed", cut.words()));
+    }
+    Error::all(errors)?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,211 @@
+//! Which nodes hang on a bridge of this host: asked of the kernel over rtnetlink(7).
+//!
+//! A node's interface does when its peer is a bridge port in our network. The kernel knows peers by index,
+//! and indices repeat from one namespace to another; so the peer's namespace is compared too, by the
+//! number that our own namespace has given the node's.
+
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use breakit::exit::{Error, Result};
+use breakit::node::Node;
+use breakit::reach::Network;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+};
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
+const RTM_GETNSID: u16 = 90;
+const NLM_F_REQUEST: u16 = 1;
+const NLM_F_DUMP: u16 = 0x300;
+const IFLA_LINK: u16 = 5;
+const IFLA_LINKINFO: u16 = 18;
+const IFLA_LINK_NETNSID: u16 = 37;
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
+const NETNSA_NSID: u16 = 1;
+const NETNSA_FD: u16 = 3;
+/// The size of struct nlmsghdr.
+const HEADER: usize = 16;
+/// The size of struct ifinfomsg.
+const IFINFO: usize = 16;
+/// The size of struct rtgenmsg, padded.
+const RTGEN: usize = 4;
+
+/// A bridge port of our network whose other end lies in another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Port {
+    /// The other end's index in its own network.
+    peer: u32,
+    /// The number that our network has given the other one.
+    network: i32,
+}
+
+/// Bridge ports of our network, as they were when it was asked.
+pub struct Bridges {
+    rtnetlink: OwnedFd,
+    ports: Vec<Port>,
+}
+
+impl Bridges {
+    /// Asks the kernel.
+    ///
+    /// # Errors
+    /// 71 where it does not answer.
+    pub fn here() -> Result<Bridges> {
+        let place = |e: nix::errno::Errno| Error::io("ask the kernel for its links", &e.into());
+        let rtnetlink = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkRoute,
+        )
+        .map_err(place)?;
+        let mut ports = Vec::new();
+        ask(rtnetlink.as_fd(), RTM_GETLINK, NLM_F_DUMP, &[0; IFINFO], |kind, body| {
+            if kind == RTM_NEWLINK {
+                ports.extend(body.get(IFINFO..).and_then(port));
+            }
+        })
+        .map_err(place)?;
+        Ok(Bridges { rtnetlink, ports })
+    }
+
+    /// Why not every packet from and to `node` passes a bridge of this host; `None` where it does.
+    ///
+    /// # Errors
+    /// 66 where the node does not run, 77 and 71 from the system.
+    pub fn why_not(&self, node: &Node, addresses: &[IpAddr]) -> Result<Option<String>> {
+        let network = match Network::of(node)? {
+            Network::Ssh(host) => {
+                return Ok(Some(format!("{} is another host, {host}", node.name)));
+            }
+            Network::Here => return Ok(Some(format!("{} is this host itself", node.name))),
+            Network::Namespace(network) => network,
+        };
+        let Some(number) = self.number_of(network.as_fd())? else {
+            return Ok(Some(format!("{} hangs on no bridge of this host", node.name)));
+        };
+        let interfaces = Network::Namespace(network).inside(interfaces)?;
+        for address in addresses {
+            let on_bridge = interfaces.iter().any(|(index, has)| {
+                has == address && self.ports.contains(&Port { peer: *index, network: number })
+            });
+            if !on_bridge {
+                return Ok(Some(format!(
+                    "{}'s address {address} is on no interface that hangs on a bridge of this host",
+                    node.name
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number that our network has given another, if it has.
+    fn number_of(&self, network: BorrowedFd<'_>) -> Result<Option<i32>> {
+        let mut body = vec![0; RTGEN];
+        body.extend(8_u16.to_ne_bytes());
+        body.extend(NETNSA_FD.to_ne_bytes());
+        body.extend(network.as_raw_fd().to_ne_bytes());
+        let mut number = None;
+        ask(self.rtnetlink.as_fd(), RTM_GETNSID, 0, &body, |_, answer| {
+            let attributes = attributes(answer.get(RTGEN..).unwrap_or_default());
+            number = find(attributes, NETNSA_NSID).and_then(as_number).filter(|n| *n >= 0);
+        })
+        .map_err(|e| Error::io("ask the kernel for a network's number", &e.into()))?;
+        Ok(number)
+    }
+}
+
+/// The interfaces of the network that we are in, by index, with their addresses.
+fn interfaces() -> Result<Vec<(u32, IpAddr)>> {
+    let all = nix::ifaddrs::getifaddrs().map_err(|e| Error::io("list addresses", &e.into()))?;
+    let of = |interface: nix::ifaddrs::InterfaceAddress| {
+        let address = interface.address?;
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        let address = v4.or_else(|| address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))?;
+        let index = nix::net::if_::if_nametoindex(interface.interface_name.as_str()).ok()?;
+        Some((index, address))
+    };
+    Ok(all.filter_map(of).collect())
+}
+
+/// Sends a request and gives every answer's type and body to `each`.
+///
+/// A dump ends with NLMSG_DONE; a single answer ends by itself.
+fn ask(
+    socket: BorrowedFd<'_>,
+    kind: u16,
+    flags: u16,
+    body: &[u8],
+    mut each: impl FnMut(u16, &[u8]),
+) -> nix::Result<()> {
+    let mut request = Vec::with_capacity(HEADER + body.len());
+    request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
+    request.extend([0; 8]);
+    request.extend(body);
+    sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        let mut rest = &buffer[..length];
+        while let Some((kind, body, after)) = message(rest) {
+            match kind {
+                NLMSG_DONE => return Ok(()),
+                NLMSG_ERROR => {
+                    let errno = body.get(..4).and_then(as_number).unwrap_or_default();
+                    return Err(nix::errno::Errno::from_raw(-errno));
+                }
+                _ => each(kind, body),
+            }
+            rest = after;
+        }
+        if flags & NLM_F_DUMP == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// The first message of a buffer: its type, its body, and what follows.
+fn message(buffer: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(buffer.get(..4)?.try_into().ok()?) as usize;
+    let kind = u16::from_ne_bytes(buffer.get(4..6)?.try_into().ok()?);
+    let body = buffer.get(HEADER..length)?;
+    let after = buffer.get(length.next_multiple_of(4)..).unwrap_or_default();
+    Some((kind, body, after))
+}
+
+/// The attributes that a buffer holds, by type.
+fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?) & 0x3fff;
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+fn find<'a>(mut of: impl Iterator<Item = (u16, &'a [u8])>, wanted: u16) -> Option<&'a [u8]> {
+    of.find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
+}
+
+fn as_number(value: &[u8]) -> Option<i32> {
+    Some(i32::from_ne_bytes(value.get(..4)?.try_into().ok()?))
+}
+
+/// A link's attributes as a bridge port with its other end elsewhere, where it is one.
+fn port(link: &[u8]) -> Option<Port> {
+    let info = find(attributes(link), IFLA_LINKINFO)?;
+    let master = find(attributes(info), IFLA_INFO_SLAVE_KIND)?;
+    if master.strip_suffix(b"\0").unwrap_or(master) != b"bridge" {
+        return None;
+    }
+    let peer = find(attributes(link), IFLA_LINK).and_then(as_number)?;
+    let network = find(attributes(link), IFLA_LINK_NETNSID).and_then(as_number)?;
+    Some(Port { peer: u32::try_from(peer).ok()?, network })
+}

@@ -1,0 +1,237 @@
+//! Running nft(8) in a network, and understanding what it says.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result};
+use breakit::program;
+use breakit::reach::Network;
+use serde_json::Value;
+
+use crate::rules::{Family, PREFIX};
+
+/// What an unprivileged user is told.
+pub const NEEDS_ROOT: &str =
+    "cutting needs root; to try it out without, make a network of your own: unshare -Urnm";
+
+/// Longer than any transaction takes; a node over ssh may be slow to answer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The program, found.
+#[derive(Clone, Debug)]
+pub struct Nft {
+    program: PathBuf,
+}
+
+/// Why nft did not do what it was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The table that the script speaks of is not there.
+    Gone,
+    /// Anything else.
+    Error(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Error(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        match refusal {
+            Refusal::Error(error) => error,
+            Refusal::Gone => Error::missing(
+                "the kernel has no nf_tables for this: load the module nf_tables, or take another --backend",
+            ),
+        }
+    }
+}
+
+/// A table of ours as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Which packets it sees.
+    pub family: Family,
+    /// Its name.
+    pub name: String,
+    /// What it drops at this moment.
+    pub elements: Vec<Element>,
+}
+
+/// An element of a set of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Element {
+    /// Whose packets to whom: `n1 n2`.
+    pub who: String,
+    /// What the kernel matches, as it says it.
+    pub key: String,
+    /// Seconds until it expires.
+    pub expires: u64,
+}
+
+impl Nft {
+    /// Finds the program.
+    ///
+    /// # Errors
+    /// 69 naming the package.
+    pub fn find() -> Result<Nft> {
+        Ok(Nft { program: program::find("nft", "nftables")? })
+    }
+
+    /// Runs a script as one transaction.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing of the script was done then.
+    pub fn apply(&self, network: &Network, script: &str) -> std::result::Result<(), Refusal> {
+        let output = self.run(network, &["-f", "-"], Some(script))?;
+        if output.status.success() { Ok(()) } else { Err(refusal(&output)) }
+    }
+
+    /// The tables of ours in a network, with the elements that have not expired.
+    ///
+    /// # Errors
+    /// 77 and 71, as nft says.
+    pub fn standing(&self, network: &Network) -> Result<Vec<Standing>> {
+        let tables = self.json(network, &["-j", "list", "tables"])?.unwrap_or_default();
+        let mut found = Vec::new();
+        for (family, name) in tables.iter().filter_map(our_table) {
+            found.extend(self.table(network, family, &name)?);
+        }
+        Ok(found)
+    }
+
+    /// One table of ours; `None` where it is not there.
+    ///
+    /// # Errors
+    /// 77 and 71, as nft says.
+    pub fn table(&self, network: &Network, family: Family, name: &str) -> Result<Option<Standing>> {
+        let objects = self.json(network, &["-j", "list", "table", family.word(), name])?;
+        Ok(objects.map(|objects| Standing {
+            family,
+            name: name.into(),
+            elements: objects.iter().flat_map(elements).collect(),
+        }))
+    }
+
+    /// The objects that a listing names; `None` where what was asked for is not there.
+    fn json(&self, network: &Network, args: &[&str]) -> Result<Option<Vec<Value>>> {
+        let output = self.run(network, args, None)?;
+        if !output.status.success() {
+            return match refusal(&output) {
+                Refusal::Gone => Ok(None),
+                Refusal::Error(error) => Err(error),
+            };
+        }
+        let mut value: Value = serde_json::from_slice(&output.stdout)
+            .map_err(|e| Error::system(format!("nft {} says no JSON: {e}", args.join(" "))))?;
+        match value["nftables"].take() {
+            Value::Array(objects) => Ok(Some(objects)),
+            other => Err(Error::system(format!("nft {} says {other}", args.join(" ")))),
+        }
+    }
+
+    /// In a process group of its own: ^C is for us, who must finish the transaction first.
+    fn run(&self, network: &Network, args: &[&str], script: Option<&str>) -> Result<Output> {
+        let program = match network {
+            // Wherever that host keeps it.
+            Network::Ssh(_) => PathBuf::from("nft"),
+            _ => self.program.clone(),
+        };
+        let mut command = network.command(&program, args)?;
+        command.process_group(0).env("LC_ALL", "C");
+        let output = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
+        match (network, output.status.code()) {
+            (Network::Ssh(host), Some(127)) => Err(Error::missing(format!(
+                "the program nft is missing on {host}; install the package nftables there"
+            ))),
+            (Network::Ssh(host), Some(255)) => Err(Error::system(format!(
+                "ssh does not reach {host}: {}",
+                program::last_words(&output)
+            ))),
+            _ => Ok(output),
+        }
+    }
+}
+
+fn refusal(output: &Output) -> Refusal {
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("Operation not permitted") {
+        return Error::not_permitted(NEEDS_ROOT).into();
+    }
+    if said.contains("No such file or directory") {
+        return Refusal::Gone;
+    }
+    let first = said.lines().find(|line| line.contains("Error")).unwrap_or("it did not say why");
+    if said.contains("not supported") {
+        return Error::missing(format!("the kernel's nf_tables cannot do this: {first}")).into();
+    }
+    Error::system(format!("nft refused: {first}")).into()
+}
+
+fn our_table(object: &Value) -> Option<(Family, String)> {
+    let table = object.get("table")?;
+    let name = table.get("name")?.as_str().filter(|name| name.starts_with(PREFIX))?;
+    let family = match table.get("family")?.as_str()? {
+        "bridge" => Family::Bridge,
+        "inet" => Family::Inet,
+        _ => return None,
+    };
+    Some((family, name.to_string()))
+}
+
+fn elements(object: &Value) -> Vec<Element> {
+    let list = object.get("set").and_then(|set| set.get("elem")).and_then(Value::as_array);
+    list.into_iter().flatten().filter_map(element).collect()
+}
+
+fn element(object: &Value) -> Option<Element> {
+    let element = object.get("elem")?;
+    let key = match element.get("val")? {
+        Value::String(address) => address.clone(),
+        pair => {
+            let parts = pair.get("concat")?.as_array()?;
+            parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+    };
+    Some(Element {
+        who: element.get("comment").and_then(Value::as_str).unwrap_or_default().into(),
+        key,
+        expires: element.get("expires").and_then(Value::as_u64).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_tables_are_told_from_those_of_others() {
+        let ours = r#"{"table":{"family":"bridge","name":"breakit_partition_1_2","handle":2}}"#;
+        let ours = our_table(&serde_json::from_str(ours).unwrap());
+        assert_eq!(ours, Some((Family::Bridge, "breakit_partition_1_2".into())));
+        for other in [
+            r#"{"table":{"family":"inet","name":"filter"}}"#,
+            r#"{"table":{"family":"ip","name":"breakit_partition_1_2"}}"#,
+            r#"{"metainfo":{"version":"1.0.6"}}"#,
+        ] {
+            assert_eq!(our_table(&serde_json::from_str(other).unwrap()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_sets_elements_are_read_with_their_nodes_and_their_time() {
+        let set = r#"{"set":{"name":"cut4","elem":[
+            {"elem":{"val":{"concat":["10.0.0.1","10.0.0.2"]},"timeout":2,"expires":1,"comment":"n1 n2"}},
+            {"elem":{"val":"10.0.0.1","timeout":2,"expires":2,"comment":"n1 n2"}}]}}"#;
+        let read = elements(&serde_json::from_str(set).unwrap());
+        assert_eq!(read[0].key, "10.0.0.1 10.0.0.2");
+        assert_eq!(
+            (read[1].key.as_str(), read[1].expires, read[1].who.as_str()),
+            ("10.0.0.1", 2, "n1 n2")
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! What works here, and what would be chosen, with the reason for each no.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::jsonl;
+use breakit::lease::Lease;
+use breakit::node::{Name, Node};
+use breakit::reach::Network;
+use nix::sched::{CloneFlags, unshare};
+use serde_json::{Value, json};
+
+use crate::backend::{self, Backend};
+use crate::grudge::Grudge;
+use crate::nft::Nft;
+
+/// Prints it as one JSON line. Exit status 69 where nothing works, 0 else.
+///
+/// # Errors
+/// 66 where a node does not run.
+pub fn run(nodes: &[Node]) -> Result<Status> {
+    let addresses = backend::addresses(nodes)?;
+    let mut chosen = Value::Null;
+    let mut rows = Vec::new();
+    for backend in Backend::ALL {
+        let why = match trial(backend) {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if nodes.is_empty() => None,
+            Ok(()) => backend.why_not(nodes, &addresses)?,
+        };
+        if why.is_none() && chosen.is_null() {
+            chosen = backend.to_string().into();
+        }
+        rows.push(match why {
+            None => json!({ "backend": backend.to_string(), "works": true }),
+            Some(why) => json!({ "backend": backend.to_string(), "works": false, "why": why }),
+        });
+    }
+    let works = !chosen.is_null();
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    jsonl::print(&json!({ "chosen": chosen, "backends": rows, "nodes": names }).to_string())?;
+    Ok(if works { Status::Done } else { Status::Missing })
+}
+
+/// Makes a cut between two nodes that do not exist, in a network that ends with the trial.
+fn trial(backend: Backend) -> Result<()> {
+    let nft = Nft::find()?;
+    let nodes = [Name::new("a")?, Name::new("b")?];
+    let grudge = Grudge::between(&nodes, &[0, 1]);
+    let address = |last| vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))];
+    let exempt = vec![Default::default(); nodes.len()];
+    let tables =
+        backend.tables(&grudge, &[address(1), address(2)], &exempt, "breakit_partition_trial");
+    let network = throw_away()?;
+    for (_, table) in tables {
+        nft.apply(&network, &table.install(Lease { length: Duration::from_secs(1) }))
+            .map_err(Error::from)?;
+    }
+    Ok(())
+}
+
+/// A network of its own that nobody else sees; it ends when nothing holds it open any more.
+fn throw_away() -> Result<Network> {
+    let made = std::thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET)?;
+        File::open("/proc/thread-self/ns/net")
+    });
+    match made.join() {
+        Ok(Ok(file)) => Ok(Network::Namespace(file.into())),
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Error::not_permitted(crate::nft::NEEDS_ROOT))
+        }
+        Ok(Err(error)) => Err(Error::io("make a network for a trial", &error)),
+        Err(_) => Err(Error::system("the thread that makes a network for a trial died")),
+    }
+}

@@ -1,0 +1,248 @@
+//! The cuts that stand, as the kernel has them; and their healing. Needs nothing from the run that cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::node::{Name, Node, Via};
+use breakit::reach::Network;
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::grudge::Grudge;
+use crate::nft::{Nft, Standing};
+use crate::rules::{Family, PREFIX, remove};
+
+/// A network in which tables of ours may stand, and what it is called.
+pub struct Place {
+    name: String,
+    network: Result<Network>,
+}
+
+/// A cut that stands: all tables of one holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The name that its tables share.
+    pub table: String,
+    family: Family,
+    /// Source and destination by name.
+    pairs: BTreeSet<(String, String)>,
+    /// Seconds until the first of its elements expires.
+    expires: u64,
+}
+
+/// Our own network and those of `nodes`. Nodes of which only an address is known have no tables of ours.
+pub fn networks(nodes: &[Node]) -> Vec<Place> {
+    let own = Place { name: "this network".into(), network: Ok(Network::Here) };
+    let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
+    let of =
+        |node: &Node| Place { name: format!("node {}", node.name), network: Network::of(node) };
+    std::iter::once(own).chain(reached.map(of)).collect()
+}
+
+/// Every network of this host that some process lives in or that `ip netns` knows, ours among them.
+pub fn all_networks() -> Vec<Place> {
+    let numbers =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().parse::<u32>().is_ok();
+    let list = |dir: &str| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let processes = list("/proc").filter(numbers).map(|entry| entry.path().join("ns/net"));
+    let named = list("/run/netns").map(|entry| entry.path());
+    let own = std::iter::once(PathBuf::from("/proc/self/ns/net"));
+    let mut seen = BTreeSet::new();
+    own.chain(processes)
+        .chain(named)
+        .filter_map(|path| {
+            let file = std::fs::File::open(&path).ok()?;
+            let stat = nix::sys::stat::fstat(&file).ok()?;
+            seen.insert((stat.st_dev, stat.st_ino)).then(|| Place {
+                name: path.display().to_string(),
+                network: Ok(Network::Namespace(file.into())),
+            })
+        })
+        .collect()
+}
+
+/// The cuts that stand in these networks, and what stood in the way of finding more.
+pub fn find(nft: &Nft, places: &[Place]) -> (Vec<Cut>, Vec<Error>) {
+    let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
+    for place in places {
+        match tables(nft, place) {
+            Ok(tables) => {
+                tables.iter().filter(|t| !t.elements.is_empty()).for_each(|t| gather(&mut cuts, t))
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    (cuts.into_values().collect(), errors)
+}
+
+/// Removes the tables of ours that `which` holds for, and gives the cuts that this ended; tables whose
+/// elements have all expired go without a word. Collects errors and stops at none.
+pub fn heal(
+    nft: &Nft,
+    places: &[Place],
+    which: impl Fn(&Standing) -> bool,
+) -> (Vec<Cut>, Vec<Error>) {
+    let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
+    for place in places {
+        let found = match tables(nft, place) {
+            Ok(found) => found,
+            Err(error) => {
+                errors.push(error);
+                continue;
+            }
+        };
+        let found: Vec<Standing> = found.into_iter().filter(&which).collect();
+        let script: String = found.iter().map(|table| remove(table.family, &table.name)).collect();
+        let Ok(network) = &place.network else { continue };
+        if script.is_empty() {
+            continue;
+        }
+        match nft.apply(network, &script) {
+            Ok(()) => {
+                found.iter().filter(|t| !t.elements.is_empty()).for_each(|t| gather(&mut cuts, t))
+            }
+            Err(refusal) => errors.push(Error::from(refusal).at(&place.name)),
+        }
+    }
+    (cuts.into_values().collect(), errors)
+}
+
+/// Removes tables whose elements have all expired: what a holder leaves that died together with its guard.
+pub fn sweep(nft: &Nft, places: &[Place]) -> Result<()> {
+    let (_, errors) = heal(nft, places, |table| table.elements.is_empty());
+    Error::all(errors)
+}
+
+/// The tables of ours in a network. Where a node does not run there are none.
+fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
+    match &place.network {
+        Ok(network) => nft.standing(network).map_err(|error| error.at(&place.name)),
+        Err(error) if error.status() == Status::NoInput => Ok(Vec::new()),
+        Err(error) => Err(error.clone().at(&place.name)),
+    }
+}
+
+fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
+    let cut = cuts.entry(table.name.clone()).or_insert_with(|| Cut {
+        table: table.name.clone(),
+        family: table.family,
+        pairs: BTreeSet::new(),
+        expires: u64::MAX,
+    });
+    for element in &table.elements {
+        cut.expires = cut.expires.min(element.expires);
+        let who = element.who.split_once(' ').unwrap_or((&element.who, ""));
+        cut.pairs.insert((who.0.to_string(), who.1.to_string()));
+    }
+}
+
+impl Cut {
+    /// Its line, for `list`.
+    pub fn line(&self) -> String {
+        let grudge = self.grudge();
+        json!({
+            "cut": grudge.words(),
+            "pairs": self.pairs.len(),
+            "backend": self.backend().to_string(),
+            "expires": format!("{}s", self.expires),
+            "holder": self.holder(),
+            "held": self.is_held(),
+            "table": self.table,
+            "grudge": grudge.json(),
+        })
+        .to_string()
+    }
+
+    /// What a `stop-partition` line says of it.
+    pub fn value(&self) -> Value {
+        json!({ "cut": self.words(), "table": self.table, "healed": "by partition heal" })
+    }
+
+    /// Who is cut off from whom.
+    pub fn words(&self) -> String {
+        self.grudge().words()
+    }
+
+    fn backend(&self) -> Backend {
+        match self.family {
+            Family::Bridge => Backend::NftBridge,
+            Family::Inet => Backend::Nft,
+        }
+    }
+
+    /// The grudge among the nodes that the cut names: nodes that it leaves alone are not known to the kernel.
+    fn grudge(&self) -> Grudge {
+        let names = self.pairs.iter().flat_map(|(src, dst)| [src, dst]);
+        let mut names: Vec<Name> = names.filter_map(|name| Name::new(name).ok()).collect();
+        names.sort_by_cached_key(|name| natural(name.as_str()));
+        names.dedup();
+        let mut grudge = Grudge::none(&names);
+        let at = |name: &str| names.iter().position(|n| n.as_str() == name);
+        for (src, dst) in &self.pairs {
+            if let (Some(src), Some(dst)) = (at(src), at(dst)) {
+                grudge.drop_from(src, dst);
+            }
+        }
+        grudge
+    }
+
+    fn holder(&self) -> Option<u32> {
+        self.table.strip_prefix(PREFIX)?.split('_').next()?.parse().ok()
+    }
+
+    /// Whether the holder lives: the process of that number, if it began when the table's name says.
+    fn is_held(&self) -> bool {
+        self.holder().is_some_and(|pid| table_name(pid).as_ref() == Some(&self.table))
+    }
+}
+
+/// The name of a holder's tables: no other holder has it, not even a later one of the same number.
+/// `None` where no such process runs.
+pub fn table_name(holder: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{holder}/stat")).ok()?;
+    // Field 22 is when it began; field 2 before it may hold blanks, and its last bracket closes it.
+    let (state, began) = {
+        let mut words = stat.rsplit_once(") ")?.1.split_whitespace();
+        (words.next()?, words.nth(18)?)
+    };
+    (state != "Z").then(|| format!("{PREFIX}{holder}_{began}"))
+}
+
+/// `n2` before `n10`.
+fn natural(name: &str) -> (String, u64, String) {
+    let digits = name.chars().rev().take_while(char::is_ascii_digit).count();
+    let (word, number) = name.split_at(name.len() - digits);
+    (word.to_string(), number.parse().unwrap_or(u64::MAX), name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::Element;
+
+    #[test]
+    fn the_tables_of_one_holder_are_one_cut_that_lasts_as_long_as_its_first_element() {
+        let table = |who: &str, expires| Standing {
+            family: Family::Inet,
+            name: format!("{PREFIX}1_2"),
+            elements: vec![Element { who: who.into(), key: String::new(), expires }],
+        };
+        let mut cuts = BTreeMap::new();
+        gather(&mut cuts, &table("n10 n2", 9));
+        gather(&mut cuts, &table("n2 n10", 7));
+        let cut = cuts.into_values().next().unwrap();
+        assert_eq!((cut.words().as_str(), cut.expires, cut.holder()), ("n2 | n10", 7, Some(1)));
+    }
+
+    #[test]
+    fn a_holder_is_known_by_its_number_and_when_it_began() {
+        let own = table_name(std::process::id()).unwrap();
+        assert!(own.starts_with(&format!("{PREFIX}{}_", std::process::id())));
+        let held = |table: String| {
+            Cut { table, family: Family::Inet, pairs: BTreeSet::new(), expires: 1 }.is_held()
+        };
+        assert!(held(own));
+        assert!(!held(format!("{PREFIX}{}_1", std::process::id())));
+    }
+}
