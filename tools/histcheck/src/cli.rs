@@ -1,13 +1,82 @@
 //! The command line of `histcheck`: arguments and their help, nothing else.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use breakit::talk::Loudness;
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+use crate::linear::Model;
 
 /// Decides from a history whether a database kept its promise, and shows why not
+///
+/// Without a check, does those that the history's first line names. Reads stdin where no file is named.
+/// Exits 0 for valid, 1 for invalid, 2 for unknown.
 #[derive(Parser, Debug)]
 #[command(name = "histcheck", version)]
 pub struct Cli {
+    /// Which check; without one, those that the first line names
+    #[command(subcommand)]
+    pub check: Option<CheckArgs>,
+    /// Histories; - is stdin
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// How verdicts are told and what may be spent on them
+    #[command(flatten)]
+    pub common: Common,
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+}
+
+/// Flags that every check has.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct Common {
+    /// One JSON object a verdict, on one line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Drop a last line that was cut short, as a killed writer leaves it, and say so
+    #[arg(long, global = true)]
+    pub lenient: bool,
+    /// How long one check of one history may take before it is unknown
+    #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = breakit::clock::parse_duration)]
+    pub timeout: Duration,
+    /// How much memory a search may take before it is unknown [default: half of what is free]
+    #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
+    pub memory: Option<usize>,
+}
+
+/// The checks.
+#[derive(Subcommand, Clone, Debug)]
+pub enum CheckArgs {
+    /// Count operations by name and outcome, with latencies and faults; judges nothing
+    Stats(Files),
+    /// No acknowledged element is lost, and nothing is read that was not added
+    Set(Files),
+    /// Some order of the operations is one that a single copy could have followed
+    Linear {
+        /// The object
+        #[arg(long, value_enum)]
+        model: Model,
+        /// What it holds before the first operation, as JSON [default: null]
+        #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
+        initial: Option<Value>,
+        /// Which histories
+        #[command(flatten)]
+        files: Files,
+    },
+}
+
+/// The histories of a check.
+#[derive(Args, Clone, Debug)]
+pub struct Files {
+    /// Histories; - is stdin
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+fn value(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text)
+        .map_err(|_| format!("{text:?} is no JSON; write 0, null or '\"a word\"'"))
 }

@@ -1,4 +1,27 @@
 //! Decides from a history whether a database kept its promise, and shows why not.
+//!
+//! Data flows one way:
+//!
+//! | step | modules |
+//! |---|---|
+//! | read lines into operations, values into small numbers | [`read`], [`values`], [`history`], [`faults`] |
+//! | choose the checks | [`check`] |
+//! | decide | [`stats`], [`set`], [`linear`] |
+//! | tell | [`verdict`], [`report`] |
+//!
+//! The engines are a library with the binary beside it, so that benchmarks and other programs call them.
 
+pub mod budget;
+pub mod check;
 pub mod cli;
+pub mod faults;
+pub mod history;
+pub mod linear;
+pub mod ranges;
+pub mod read;
+pub mod report;
 pub mod run;
+pub mod set;
+pub mod stats;
+pub mod values;
+pub mod verdict;

@@ -1,14 +1,151 @@
-//! Runs `histcheck` as its command line says.
+//! Runs `histcheck` as its command line says: each history read, decided, told; one after the other.
 
-use breakit::exit::{Result, Status};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use crate::cli::Cli;
+use breakit::exit::{Error, Result, Status};
+use breakit::talk;
+use signal_hook::consts::SIGINT;
+
+use crate::budget::{self, Budget};
+use crate::check::{self, Check};
+use crate::cli::{CheckArgs, Cli, Common};
+use crate::history::History;
+use crate::read::{self, Tolerance};
+use crate::report::Form;
 
 /// Runs the tool.
 ///
 /// # Errors
-/// One sentence for whatever stood in the way.
+/// 64 for a wrong command line; where stdout takes nothing more. What is wrong with one history is told and
+/// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
-    Ok(Status::Done)
+    let (check, files) = choose(cli.check, cli.files)?;
+    if files.iter().any(|file| file == Path::new("-")) {
+        read_on_at_first_interrupt()?;
+    }
+    let job = Job::new(check, cli.common);
+    let mut status = Status::Done;
+    for file in &files {
+        status = status.worst(job.history(file)?);
+    }
+    Ok(status)
+}
+
+/// The check, if one is named, and the files, stdin where none is.
+fn choose(check: Option<CheckArgs>, before: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
+    let (check, mut files) = match check {
+        None => (None, before.clone()),
+        Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
+        Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
+        Some(CheckArgs::Linear { model, initial, files }) => {
+            (Some(Check::Linear { model, initial: initial.unwrap_or_default() }), files.files)
+        }
+    };
+    if let (Some(check), Some(file)) = (&check, before.first()) {
+        return Err(Error::usage(format!(
+            "{} stands before the check {}; name files after it",
+            file.display(),
+            check.name()
+        )));
+    }
+    let stdin = Path::new("-");
+    if files.iter().filter(|file| *file == stdin).count() > 1 {
+        return Err(Error::usage("stdin (-) is named twice; it can be read only once"));
+    }
+    if files.is_empty() {
+        if std::io::stdin().is_terminal() {
+            return Err(Error::usage(
+                "no file is named and stdin is a terminal; name a history, or pipe one in",
+            ));
+        }
+        files.push(stdin.into());
+    }
+    Ok((check, files))
+}
+
+/// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the
+/// first INT is passed over, and the second ends us.
+fn read_on_at_first_interrupt() -> Result<()> {
+    if std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let place = |e: std::io::Error| Error::io("watch for signals", &e);
+    let armed = Arc::new(AtomicBool::new(false));
+    // In this order: the first INT finds it unarmed and arms it.
+    signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&armed)).map_err(place)?;
+    signal_hook::flag::register(SIGINT, armed).map_err(place)?;
+    Ok(())
+}
+
+/// What is to be done with each history.
+struct Job {
+    check: Option<Check>,
+    form: Form,
+    tolerance: Tolerance,
+    common: Common,
+}
+
+impl Job {
+    fn new(check: Option<Check>, common: Common) -> Job {
+        let form = if common.json { Form::Json } else { Form::Text };
+        let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
+        Job { check, form, tolerance, common }
+    }
+
+    /// Reads one history, decides and tells; there is a verdict line whatever happens.
+    fn history(&self, path: &Path) -> Result<Status> {
+        let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
+        let named = self.check.as_ref().map(Check::name);
+        let mut history = match read::read_path(path, self.tolerance) {
+            Ok(history) => history,
+            Err(error) => return self.failed(&name, named, &self.hint(path, error)),
+        };
+        let checks = match &self.check {
+            Some(check) => Ok(vec![check.clone()]),
+            None => check::promised(&history),
+        };
+        let checks = match checks {
+            Ok(checks) => checks,
+            Err(error) => return self.failed(&name, named, &error),
+        };
+        let mut status = Status::Done;
+        for check in &checks {
+            status = status.worst(self.decide(&mut history, check)?);
+        }
+        Ok(status)
+    }
+
+    fn decide(&self, history: &mut History, check: &Check) -> Result<Status> {
+        let memory = self.common.memory.unwrap_or_else(budget::half_of_free);
+        let budget = Budget::start(self.common.timeout, memory);
+        match check.decide(history, &budget) {
+            Ok(verdict) => {
+                self.form.verdict(history, check.name(), &verdict)?;
+                Ok(verdict.answer.status())
+            }
+            Err(error) => self.failed(&history.name, Some(check.name()), &error),
+        }
+    }
+
+    fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {
+        talk::error(error.to_string());
+        self.form.no_verdict(name, check, error)?;
+        Ok(error.status())
+    }
+
+    /// A check's name with a typing error is taken for a file: say so where the file is not there.
+    fn hint(&self, path: &Path, error: Error) -> Error {
+        let bare = path.components().count() == 1 && path.extension().is_none();
+        match error {
+            Error::Sentence { status: Status::NoInput, message } if bare && self.check.is_none() => {
+                let names = check::NAMES;
+                Error::no_input(format!("{message}; nor is that a check ({names})"))
+            }
+            other => other,
+        }
+    }
 }

@@ -1,0 +1,120 @@
+//! The checks there are, and which of them a history asks for.
+
+use breakit::exit::{Error, Result};
+use serde_json::Value;
+
+use crate::budget::Budget;
+use crate::history::History;
+use crate::linear::Model;
+use crate::verdict::Verdict;
+use crate::{linear, set, stats};
+
+/// The names of all checks, as error messages list them.
+pub const NAMES: &str = "stats, set, linear";
+
+/// A check with its options.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Check {
+    /// Counts and faults; it judges nothing.
+    Stats,
+    /// No acknowledged element is lost.
+    Set,
+    /// Linearizable as the model says.
+    Linear {
+        /// The object.
+        model: Model,
+        /// What it holds before the first operation.
+        initial: Value,
+    },
+}
+
+impl Check {
+    /// The name in reports and on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Check::Stats => "stats",
+            Check::Set => "set",
+            Check::Linear { .. } => "linear",
+        }
+    }
+
+    /// Decides.
+    ///
+    /// # Errors
+    /// 65 for operations that the check does not understand.
+    pub fn decide(&self, history: &mut History, budget: &Budget) -> Result<Verdict> {
+        let doubt = history.proves_nothing();
+        match self {
+            Check::Stats => Ok(stats::report(history)),
+            Check::Set => set::check(history).map(|verdict| verdict.doubted(doubt)),
+            Check::Linear { model, initial } => {
+                linear::check(history, *model, initial, budget).map(|v| v.doubted(doubt))
+            }
+        }
+    }
+}
+
+/// The checks that the history's first line names.
+///
+/// # Errors
+/// 64 where there is no first line or it names none, 65 where it names what there is not.
+pub fn promised(history: &History) -> Result<Vec<Check>> {
+    let name = &history.name;
+    let Some(start) = &history.start else {
+        return Err(Error::usage(format!(
+            "{name} has no first line of a workload that says what to check; name a check: {NAMES}"
+        )));
+    };
+    if start.checks.is_empty() {
+        return Err(Error::usage(format!(
+            "the first line of {name} names no check; name one: {NAMES}"
+        )));
+    }
+    start.checks.iter().map(|check| of(check).map_err(|clause| wrong(name, &clause))).collect()
+}
+
+fn wrong(name: &str, clause: &str) -> Error {
+    Error::data(format!("{name}, first line: {clause}"))
+}
+
+fn of(check: &Value) -> std::result::Result<Check, String> {
+    let name = check.get("name").and_then(Value::as_str);
+    let none = Value::Null;
+    let options = check.get("options").unwrap_or(&none);
+    match name {
+        Some("stats") => known(options, &[]).map(|()| Check::Stats),
+        Some("set") => known(options, &[]).map(|()| Check::Set),
+        Some("linear") => {
+            known(options, &["model", "initial"])?;
+            Ok(Check::Linear {
+                model: model(options.get("model"))?,
+                initial: options.get("initial").cloned().unwrap_or_default(),
+            })
+        }
+        Some(other) => Err(format!(
+            "it asks for the check {other:?}, which this histcheck does not have ({NAMES})"
+        )),
+        None => Err(format!("a check must be {{\"name\":...}}, not {check}")),
+    }
+}
+
+/// An option that we do not know would change the promise: it is never passed over.
+fn known(options: &Value, names: &[&str]) -> std::result::Result<(), String> {
+    let Value::Object(fields) = options else {
+        return match options {
+            Value::Null => Ok(()),
+            other => Err(format!("\"options\" must be an object, not {other}")),
+        };
+    };
+    match fields.keys().find(|name| !names.contains(&name.as_str())) {
+        Some(name) => Err(format!("this histcheck does not know the option {name:?} of its check")),
+        None => Ok(()),
+    }
+}
+
+fn model(value: Option<&Value>) -> std::result::Result<Model, String> {
+    let word = value.and_then(Value::as_str);
+    word.and_then(Model::of).ok_or_else(|| {
+        format!("the check linear needs a model of {}", Model::NAMES)
+    })
+}

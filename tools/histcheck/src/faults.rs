@@ -1,0 +1,155 @@
+//! The faults of a history, as intervals: what `start-X` began, `stop-X` or its lease ended.
+
+use breakit::op::Op;
+use serde_json::Value;
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// The word after `start-`: `partition`, `slow`; a word of its own for what only happens, as `kill`.
+    pub kind: String,
+    /// Nanoseconds at which it began, where the line says.
+    pub from: Option<u64>,
+    /// Nanoseconds at which it ended, where a line says.
+    pub until: Option<u64>,
+    /// How it ended.
+    pub end: FaultEnd,
+    /// Whom it struck and how: the start line's value.
+    pub value: Value,
+    /// The number of its line.
+    pub line: u32,
+}
+
+/// How a fault ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultEnd {
+    /// By a stop line, of this number.
+    Stopped(u32),
+    /// No line ends it: it went with its lease, after its holder's last renewal.
+    Lease,
+    /// It has no length: it only happened.
+    Instant,
+    /// Nothing in the history ends it.
+    Never,
+}
+
+/// All faults, in the order of their lines.
+#[derive(Debug, Default)]
+pub struct Faults {
+    list: Vec<Fault>,
+    /// Stop lines without a start: their kind and line.
+    strays: Vec<(String, u32)>,
+}
+
+impl Faults {
+    /// Takes a line of `nemesis`.
+    pub fn take(&mut self, op: &Op, line: u32) {
+        let f = op.f.as_str();
+        if let Some(kind) = f.strip_prefix("start-").or((f == "start").then_some("fault")) {
+            self.begin(kind, op, line);
+        } else if let Some(kind) = f.strip_prefix("stop-").or((f == "stop").then_some("fault")) {
+            self.stop(kind, op, line);
+        } else if !f.starts_with("renew-") {
+            self.happen(op, line);
+        }
+    }
+
+    fn begin(&mut self, kind: &str, op: &Op, line: u32) {
+        let value = op.value.clone().unwrap_or_default();
+        let from = number(&value, "began").or(op.time);
+        // Its holder may have renewed the lease up to its own end, which no line tells: no time is given.
+        let end = if value.get("lease").is_some() { FaultEnd::Lease } else { FaultEnd::Never };
+        self.list.push(Fault { kind: kind.into(), from, until: None, end, value, line });
+    }
+
+    /// Of several open faults of one kind the stop ends the one that names the same `id`, else the oldest.
+    fn stop(&mut self, kind: &str, op: &Op, line: u32) {
+        let id = op.value.as_ref().and_then(|value| value.get("id"));
+        let open = |fault: &&mut Fault| {
+            fault.kind == kind && matches!(fault.end, FaultEnd::Lease | FaultEnd::Never)
+        };
+        let same = |fault: &Fault| id.is_some() && fault.value.get("id") == id;
+        let at = self.list.iter_mut().filter(open).position(|fault| same(fault)).unwrap_or(0);
+        match self.list.iter_mut().filter(open).nth(at) {
+            Some(fault) => {
+                fault.until = op.time;
+                fault.end = FaultEnd::Stopped(line);
+            }
+            None => self.strays.push((kind.into(), line)),
+        }
+    }
+
+    fn happen(&mut self, op: &Op, line: u32) {
+        let value = op.value.clone().unwrap_or_default();
+        let (from, until) = (op.time, op.time);
+        self.list.push(Fault {
+            kind: op.f.clone(),
+            from,
+            until,
+            end: FaultEnd::Instant,
+            value,
+            line,
+        });
+    }
+
+    /// Whether none came into force.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// All of them, in the order of their lines.
+    pub fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    /// Stop lines that stop nothing: kind and line.
+    pub fn strays(&self) -> &[(String, u32)] {
+        &self.strays
+    }
+
+    /// The first fault in force at any moment of `[from, until]` nanoseconds.
+    pub fn during(&self, from: u64, until: u64) -> Option<usize> {
+        self.list.iter().position(|fault| {
+            fault.from.is_some_and(|f| f <= until) && fault.until.unwrap_or(u64::MAX) >= from
+        })
+    }
+}
+
+fn number(value: &Value, name: &str) -> Option<u64> {
+    value.get(name).and_then(Value::as_u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(faults: &mut Faults, number: u32, time: u64, f: &str, value: Value) {
+        let mut op = Op::fault(f, value);
+        op.time = Some(time);
+        faults.take(&op, number);
+    }
+
+    #[test]
+    fn a_start_and_its_stop_are_an_interval_and_a_start_alone_goes_with_its_lease() {
+        let mut faults = Faults::default();
+        let value = serde_json::json!({"began": 5, "lease": "30s"});
+        line(&mut faults, 1, 10, "start-partition", value.clone());
+        line(&mut faults, 2, 50, "stop-partition", Value::Null);
+        line(&mut faults, 3, 60, "start-partition", value);
+        line(&mut faults, 4, 70, "kill", Value::Null);
+        let list = faults.list();
+        assert_eq!((list[0].from, list[0].until), (Some(5), Some(50)));
+        assert_eq!(list[0].end, FaultEnd::Stopped(2));
+        assert_eq!((list[1].until, list[1].end), (None, FaultEnd::Lease));
+        assert_eq!(list[2].end, FaultEnd::Instant);
+        assert_eq!(faults.during(51, 55), Some(1), "the second says that it began at 5");
+    }
+
+    #[test]
+    fn a_stop_of_nothing_is_kept_as_a_stray() {
+        let mut faults = Faults::default();
+        line(&mut faults, 7, 1, "stop-slow", Value::Null);
+        assert!(faults.is_empty());
+        assert_eq!(faults.strays(), &[("slow".to_string(), 7)]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The few operations that show why a history is invalid: small, complete on their own, and checked once more.
+//!
+//! Every step from the history to them keeps this true: whatever legal order the whole history had, the
+//! evidence would have one too. So evidence without a legal order convicts the whole. The steps are
+//! - to leave out an ok read;
+//! - to leave out a write or cas together with all that observe its value;
+//! - to forget that an operation returned;
+//! - to take a cas for a write, as if it had compared nothing;
+//! - to begin at a moment at which nothing is open, with every value that the register may hold then.
+//!
+//! Evidence is *minimal* when no single such step is left that keeps it invalid.
+
+use std::time::Duration;
+
+use super::general::{self, Quiet, Search};
+use super::op::{Act, Fate, Op};
+use super::zones::{self, Conflict, Reason, Zones};
+use crate::budget::Budget;
+use crate::history::Pos;
+use crate::values::Id;
+
+/// How long the search for less evidence may take; what is found by then is shown.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why no legal order exists.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The operations, in the order of their invocations.
+    pub ops: Vec<Op>,
+    /// What the register may hold before them.
+    pub initial: Vec<Id>,
+    /// The place after which they begin, where that is not the history's beginning.
+    pub after: Option<Pos>,
+    /// The reason, where the zones give one; indices into `ops`.
+    pub reason: Option<Reason>,
+    /// Whether each step towards less would make it valid.
+    pub minimal: bool,
+}
+
+/// Evidence from what the zones found. `None` where the other engine does not agree.
+pub fn of_conflict(ops: &[Op], conflict: &Conflict, initial: Id, budget: &Budget) -> Option<Evidence> {
+    let mut members: Vec<usize> = conflict.ops.clone();
+    members.sort_unstable();
+    members.dedup();
+    let take = |&index: &usize| {
+        if conflict.relaxed.contains(&index) { ops[index].relaxed() } else { ops[index] }
+    };
+    let few = members.iter().map(take).collect();
+    prove(few, vec![initial], None, budget)
+}
+
+/// Evidence from a search that found operation `at` impossible. `None` where a second search does not agree.
+pub fn of_search(ops: &[Op], at: usize, initial: Id, budget: &Budget) -> Option<Evidence> {
+    let end = ops[at].res;
+    let budget = &budget.at_most(PATIENCE);
+    let prefix = until(ops, end);
+    let mut quiets: Vec<Quiet> = Vec::new();
+    general::decide_in_breadth(&prefix, &[initial], budget, &mut |quiet| quiets.push(quiet));
+    quiets.retain(|quiet| quiet.pos < end);
+    let mut back = 1;
+    while back <= quiets.len() {
+        let quiet = &quiets[quiets.len() - back];
+        let window = after(&prefix, quiet.pos);
+        if is_invalid(&window, &quiet.states, budget) {
+            return prove(window, quiet.states.clone(), Some(quiet.pos), budget);
+        }
+        back *= 2;
+    }
+    prove(prefix, vec![initial], None, budget)
+}
+
+/// What had been invoked before `end`, with what had not returned by then as if it never did.
+fn until(ops: &[Op], end: Pos) -> Vec<Op> {
+    let begun = ops.iter().filter(|op| op.inv < end);
+    let known = begun.map(|op| if op.res > end { op.weakened() } else { *op });
+    known.filter(|op| op.fate != Fate::Info || op.act.puts().is_some()).collect()
+}
+
+/// What was invoked after the quiet place `pos`, and what may take effect at any time.
+fn after(ops: &[Op], pos: Pos) -> Vec<Op> {
+    ops.iter().filter(|op| op.inv > pos || op.fate != Fate::Ok).copied().collect()
+}
+
+fn is_invalid(ops: &[Op], initial: &[Id], budget: &Budget) -> bool {
+    match general::decide(ops, initial, budget) {
+        Search::Invalid(_) => true,
+        Search::Valid => false,
+        // Too many open at once for the search: the zones may still tell.
+        Search::TooMany(_) | Search::Unknown(..) => {
+            matches!((initial, zones_of(ops, initial)), ([_], Some(Zones::Invalid(_))))
+        }
+    }
+}
+
+fn zones_of(ops: &[Op], initial: &[Id]) -> Option<Zones> {
+    match initial {
+        &[only] => Some(zones::decide(ops, only)),
+        _ => None,
+    }
+}
+
+/// Checks once more, makes it as small as it gets, and finds the reason of what is left.
+fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
+    let budget = &budget.at_most(PATIENCE);
+    if !is_invalid(&ops, &initial, &budget.at_most(PATIENCE)) {
+        return None;
+    }
+    let (ops, minimal) = shrink(ops, &initial, budget);
+    let mut ops = explained(ops);
+    ops.sort_by_key(|op| op.inv);
+    let reason = match zones_of(&ops, &initial) {
+        Some(Zones::Invalid(conflict)) => Some(conflict.reason),
+        _ => None,
+    };
+    Some(Evidence { ops, initial, after, reason, minimal })
+}
+
+/// Takes steps towards less while it stays invalid. Also says whether no step was left.
+fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) {
+    loop {
+        let mut changed = false;
+        for step in [Op::is_left_out as Step, Op::is_relaxed, Op::is_weakened] {
+            let mut at = 0;
+            while at < ops.len() {
+                if budget.spend(0).is_err() {
+                    return (ops, false);
+                }
+                match step(&ops, at) {
+                    Some(fewer) if is_invalid(&fewer, initial, budget) => {
+                        // Where operations went, the next one now stands here.
+                        at += usize::from(fewer.len() == ops.len());
+                        ops = fewer;
+                        changed = true;
+                    }
+                    _ => at += 1,
+                }
+            }
+        }
+        if !changed {
+            return (ops, true);
+        }
+    }
+}
+
+type Step = fn(&[Op], usize) -> Option<Vec<Op>>;
+
+impl Op {
+    /// Without the operation at `at` and all that rest on it.
+    fn is_left_out(ops: &[Op], at: usize) -> Option<Vec<Op>> {
+        if ops[at].fate == Fate::Fail {
+            return None;
+        }
+        let mut out = vec![false; ops.len()];
+        let mut work = vec![at];
+        while let Some(index) = work.pop() {
+            if std::mem::replace(&mut out[index], true) {
+                continue;
+            }
+            let Some(value) = ops[index].act.puts() else { continue };
+            work.extend((0..ops.len()).filter(|&i| ops[i].act.observes() == Some(value)));
+        }
+        Some(ops.iter().zip(out).filter(|(_, out)| !out).map(|(op, _)| *op).collect())
+    }
+
+    /// With the cas at `at` taken for a write.
+    fn is_relaxed(ops: &[Op], at: usize) -> Option<Vec<Op>> {
+        let cas = matches!(ops[at].act, Act::Cas(..)) && ops[at].fate != Fate::Fail;
+        cas.then(|| with(ops, at, ops[at].relaxed()))
+    }
+
+    /// With the return of the write or cas at `at` forgotten.
+    fn is_weakened(ops: &[Op], at: usize) -> Option<Vec<Op>> {
+        let known = ops[at].fate == Fate::Ok && ops[at].act.puts().is_some();
+        known.then(|| with(ops, at, ops[at].weakened()))
+    }
+}
+
+fn with(ops: &[Op], at: usize, op: Op) -> Vec<Op> {
+    let mut ops = ops.to_vec();
+    ops[at] = op;
+    ops
+}
+
+/// Without failed operations whose value nothing observes: those that are left explain something.
+fn explained(ops: Vec<Op>) -> Vec<Op> {
+    let observed: Vec<Id> =
+        ops.iter().filter(|op| op.fate == Fate::Ok).filter_map(|op| op.act.observes()).collect();
+    let says = |op: &Op| op.act.puts().is_some_and(|value| observed.contains(&value));
+    ops.into_iter().filter(|op| op.fate != Fate::Fail || says(op)).collect()
+}

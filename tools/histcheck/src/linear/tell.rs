@@ -1,0 +1,290 @@
+//! The verdict on all keys in words, with the evidence of each invalid one.
+
+use serde_json::{Value, json};
+
+use super::diagram::{self, Row};
+use super::evidence::Evidence;
+use super::op::{Act, Fate, Op};
+use super::zones::{INITIAL, Reason};
+use super::{Decision, KeyVerdict, Model};
+use crate::history::{Ending, History, OPEN, Outcome};
+use crate::read::many;
+use crate::verdict::{Answer, Verdict};
+
+/// How many invalid keys are shown with their evidence in text; JSON has them all.
+const SHOWN_KEYS: usize = 5;
+/// How many operations of one piece of evidence are shown in text.
+const SHOWN_OPS: usize = 24;
+
+pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> Verdict {
+    let (answer, because) = judge(history, model, keys);
+    let mut verdict = Verdict::new(answer, because);
+    verdict.fact("model", model.name());
+    verdict.fact("keys", keys.iter().map(|key| json_of(history, key)).collect::<Value>());
+    let bad = |key: &&KeyVerdict| matches!(key.decision, Decision::Invalid(_));
+    for key in keys.iter().filter(bad).take(SHOWN_KEYS) {
+        tell_invalid(history, key, &mut verdict.details);
+    }
+    let hidden = keys.iter().filter(bad).count().saturating_sub(SHOWN_KEYS);
+    if hidden > 0 {
+        verdict.details.push(format!("and {hidden} more invalid keys (--json shows all)"));
+    }
+    for key in keys {
+        if let Decision::Unknown(why) = &key.decision {
+            verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
+        }
+    }
+    let searched = keys.iter().filter(|key| key.engine == super::Engine::General).count();
+    if searched > 0 {
+        verdict.details.push(format!(
+            "{} decided by search, as values were written more than once",
+            many(searched as u64, "key")
+        ));
+    }
+    if history.ending() == Ending::CutOff {
+        verdict.details.push("the history is cut off: this is of the part that is there".into());
+    }
+    verdict
+}
+
+fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, String) {
+    let invalid: Vec<&KeyVerdict> =
+        keys.iter().filter(|key| matches!(key.decision, Decision::Invalid(_))).collect();
+    let unknown: Vec<&KeyVerdict> =
+        keys.iter().filter(|key| matches!(key.decision, Decision::Unknown(_))).collect();
+    match (invalid.as_slice(), unknown.as_slice()) {
+        (&[only], _) if keys.len() == 1 => {
+            (Answer::Invalid, format!("not linearizable: {}", explanation(history, only)))
+        }
+        (&[first, ..], _) => (
+            Answer::Invalid,
+            format!(
+                "{} of {} keys are not linearizable; the first is key {}: {}",
+                invalid.len(),
+                keys.len(),
+                key_name(history, first),
+                explanation(history, first)
+            ),
+        ),
+        ([], &[first, ..]) => (Answer::Unknown, undecided(history, keys.len(), unknown.len(), first)),
+        ([], []) => {
+            let observations: usize = keys.iter().map(|key| key.observations).sum();
+            let operations: usize = keys.iter().map(|key| key.operations).sum();
+            if observations == 0 {
+                return (
+                    Answer::Unknown,
+                    "nothing was checked: no ok operation says what the register held".into(),
+                );
+            }
+            let on = match keys {
+                [only] if only.key.is_none() => String::new(),
+                _ => format!(" on {}", many(keys.len() as u64, "key")),
+            };
+            let what = many(operations as u64, "operation");
+            (Answer::Valid, format!("{what}{on} are linearizable as a {}", model.name()))
+        }
+    }
+}
+
+fn undecided(history: &History, keys: usize, unknown: usize, first: &KeyVerdict) -> String {
+    let Decision::Unknown(why) = &first.decision else { return String::new() };
+    match (keys, first.key) {
+        (1, None) => why.clone(),
+        _ => format!(
+            "{unknown} of {keys} keys are undecided; the first is key {}: {why}",
+            key_name(history, first)
+        ),
+    }
+}
+
+fn key_name(history: &History, key: &KeyVerdict) -> String {
+    key.key.map_or("none".into(), |key| history.values.show(key))
+}
+
+fn prefix(history: &History, key: &KeyVerdict) -> String {
+    key.key.map_or(String::new(), |_| format!("key {}: ", key_name(history, key)))
+}
+
+fn explanation(history: &History, key: &KeyVerdict) -> String {
+    match &key.decision {
+        Decision::Invalid(evidence) => explain(history, evidence),
+        _ => String::new(),
+    }
+}
+
+/// Why, in one sentence.
+fn explain(history: &History, evidence: &Evidence) -> String {
+    let name = |index: usize| match evidence.ops.get(index) {
+        Some(op) => words(history, op),
+        None => {
+            let values: Vec<String> =
+                evidence.initial.iter().map(|&id| history.values.show(id)).collect();
+            format!("the initial value {}", values.join(" or "))
+        }
+    };
+    let began = |index: usize| history.line(evidence.ops[index].inv);
+    let ended = |index: usize| match evidence.ops[index].res {
+        OPEN => began(index),
+        res => history.line(res),
+    };
+    let seen = |index: usize| {
+        evidence.ops[index].act.observes().map_or(String::new(), |id| history.values.show(id))
+    };
+    match evidence.reason {
+        Some(Reason::NeverWritten(at)) => {
+            format!("{} (line {}) saw {}, which nobody wrote", name(at), ended(at), seen(at))
+        }
+        Some(Reason::Aborted(at, writer)) => format!(
+            "{} (line {}) saw {}, which only {} of line {} wrote, and that failed",
+            name(at),
+            ended(at),
+            seen(at),
+            name(writer),
+            began(writer)
+        ),
+        Some(Reason::ReplacedTwice(a, b)) => format!(
+            "{} (line {}) and {} (line {}) both replaced {}, which was written only once",
+            name(a),
+            began(a),
+            name(b),
+            began(b),
+            seen(a)
+        ),
+        Some(Reason::Circle(_)) => {
+            "cas operations rest on one another in a circle: each found what only another one put".into()
+        }
+        Some(Reason::Backwards(later, earlier)) => format!(
+            "{} had ended (line {}) before {}, on which it rests, began (line {})",
+            name(later),
+            ended(later),
+            name(earlier),
+            began(earlier)
+        ),
+        Some(Reason::Torn([a, b, c, d])) => {
+            let before = |x: usize, y: usize| match x {
+                INITIAL => format!("{} comes before {} (line {})", name(x), name(y), began(y)),
+                _ => format!(
+                    "{} ended (line {}) before {} began (line {})",
+                    name(x),
+                    ended(x),
+                    name(y),
+                    began(y)
+                ),
+            };
+            format!("{}, and {}: no order of them is legal", before(a, b), before(c, d))
+        }
+        None => {
+            let last = evidence.ops.iter().filter(|op| op.res != OPEN).max_by_key(|op| op.res);
+            let what = last.map_or("them".into(), |op| {
+                format!("{} (line {})", words(history, op), history.line(op.res))
+            });
+            format!("no order of the operations explains {what}")
+        }
+    }
+}
+
+fn tell_invalid(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
+    let Decision::Invalid(evidence) = &key.decision else { return };
+    if key.key.is_some() {
+        details.push(format!("{}invalid: {}", prefix(history, key), explain(history, evidence)));
+    }
+    let few = if evidence.minimal { "the fewest operations that show it" } else { "operations that show it" };
+    let initial: Vec<String> = evidence.initial.iter().map(|&id| history.values.show(id)).collect();
+    let from = match evidence.after {
+        Some(pos) => format!("from line {} on, when nothing was open and it held", history.line(pos)),
+        None => "beginning with".into(),
+    };
+    details.push(format!("{few}, {from} {}:", initial.join(" or ")));
+    let shown = &evidence.ops[..evidence.ops.len().min(SHOWN_OPS)];
+    let rows: Vec<Row> = shown.iter().map(|op| row(history, op)).collect();
+    details.extend(diagram::draw(shown, &rows).into_iter().map(|line| format!("  {line}")));
+    if evidence.ops.len() > SHOWN_OPS {
+        details.push(format!("  and {} more (--json shows all)", evidence.ops.len() - SHOWN_OPS));
+    }
+}
+
+/// `read 3`, `cas 1 2`, as the history has it.
+fn words(history: &History, op: &Op) -> String {
+    let source = history.ops.get(op.source);
+    let show = |id| history.values.show(id);
+    let values = match source.value.and_then(|value| history.values.list(value)) {
+        Some(&[from, to]) if history.word(source.f) == "cas" => format!("{} -> {}", show(from), show(to)),
+        _ => source.value.map_or(String::new(), show),
+    };
+    format!("{} {values}", history.word(source.f))
+}
+
+fn row(history: &History, op: &Op) -> Row {
+    let source = history.ops.get(op.source);
+    let label = format!("process {}: {}", source.process, words(history, op));
+    let lines = match source.res {
+        OPEN => format!("line {}", history.line(source.inv)),
+        res => format!("lines {} and {}", history.line(source.inv), history.line(res)),
+    };
+    let mut remark = format!("{} {lines}", outcome(source.outcome));
+    if op.fate == Fate::Info && source.outcome == Outcome::Ok {
+        remark += ", whenever it ended";
+    }
+    if matches!(op.act, Act::Write(_)) && history.word(source.f) == "cas" {
+        remark += ", whatever it found";
+    }
+    Row { label, remark }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok => "ok",
+        Outcome::Fail => "fail",
+        Outcome::Info => "info",
+    }
+}
+
+fn json_of(history: &History, key: &KeyVerdict) -> Value {
+    let (answer, more) = match &key.decision {
+        Decision::Valid if key.observations == 0 => {
+            (Answer::Unknown, json!({"because": "nothing was checked"}))
+        }
+        Decision::Valid => (Answer::Valid, json!({})),
+        Decision::Unknown(why) => (Answer::Unknown, json!({"because": why})),
+        Decision::Invalid(evidence) => (Answer::Invalid, json_evidence(history, evidence)),
+    };
+    let mut object = json!({
+        "key": key.key.map(|id| history.values.json(id)),
+        "valid": answer.json(),
+        "engine": key.engine.name(),
+        "operations": key.operations,
+    });
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    object
+}
+
+fn json_evidence(history: &History, evidence: &Evidence) -> Value {
+    let ops: Vec<Value> = evidence.ops.iter().map(|op| json_op(history, op)).collect();
+    let initial: Vec<Value> = evidence.initial.iter().map(|&id| history.values.json(id)).collect();
+    json!({
+        "because": explain(history, evidence),
+        "witness": {
+            "initial": initial,
+            "after_line": evidence.after.map(|pos| history.line(pos)),
+            "minimal": evidence.minimal,
+            "operations": ops,
+        },
+    })
+}
+
+fn json_op(history: &History, op: &Op) -> Value {
+    let source = history.ops.get(op.source);
+    json!({
+        "line": history.line(source.inv),
+        "return_line": (source.res != OPEN).then(|| history.line(source.res)),
+        "process": source.process,
+        "node": source.node.map(|id| history.node(id)),
+        "type": outcome(source.outcome),
+        "f": history.word(source.f),
+        "value": source.value.map(|id| history.values.json(id)),
+        "end_matters": op.fate == Fate::Ok,
+        "comparison_matters": matches!(op.act, Act::Cas(..)),
+    })
+}

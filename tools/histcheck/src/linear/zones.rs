@@ -1,0 +1,363 @@
+//! Registers whose observed values were each written once: decided by zones, without search.
+//!
+//! Gibbons and Korach (1997), extended to compare-and-set by *chains*. Because each observed value has one
+//! writer, all operations on one chain of values (a write, the reads of its value, the cas that replaced it,
+//! the reads of the new value, ...) stand together in every legal order, as one block. Let `f` be the first
+//! return in a block and `s` its last invocation. Block A must stand before block B iff `f(A) < s(B)`, and
+//! this relation has a cycle iff it has one of length two:
+//!
+//! - a block with `f < s` is a *forward* zone: no two of these may overlap;
+//! - the others are *backward* zones: none may lie strictly inside a forward one.
+//!
+//! Proof of the claim: on a cycle take A with the least `f`, C before it (C must precede A) and X before C;
+//! then `f(A) <= f(X) < s(C)`, so A must precede C as well. n operations take O(n log n).
+
+use std::collections::HashMap;
+
+use super::op::{Act, Fate, Op};
+use crate::history::Pos;
+use crate::values::Id;
+
+/// What the zones say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zones {
+    /// A legal order exists.
+    Valid,
+    /// None does, and these operations alone show it.
+    Invalid(Conflict),
+    /// An observed value has several writers: another engine must decide.
+    Ambiguous(Id),
+}
+
+/// Why no legal order exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The reason.
+    pub reason: Reason,
+    /// The operations that show it, by their index, with all that they need to stand on their own.
+    pub ops: Vec<usize>,
+    /// Those of `ops` that are cas operations taken as writes: what they compared with does not matter here.
+    pub relaxed: Vec<usize>,
+}
+
+/// A reason, naming operations by their index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A value was observed that nobody wrote.
+    NeverWritten(usize),
+    /// A value was observed whose only writers failed; one of them.
+    Aborted(usize, usize),
+    /// Two cas operations replaced the same value, which was written once.
+    ReplacedTwice(usize, usize),
+    /// Cas operations justify each other in a circle.
+    Circle(usize),
+    /// The first must stand after the second, but returned before that was invoked.
+    Backwards(usize, usize),
+    /// The first returned before the second was invoked, so its block stands first; and the third before the
+    /// fourth, so the blocks stand the other way round. The first or third may be [`INITIAL`].
+    Torn([usize; 4]),
+}
+
+/// The index of the pseudo-write of the initial value, before all else.
+pub const INITIAL: usize = usize::MAX;
+
+/// Decides.
+pub fn decide(ops: &[Op], initial: Id) -> Zones {
+    let writers = match Writers::find(ops, initial) {
+        Ok(writers) => writers,
+        Err(answer) => return answer,
+    };
+    let links = match Links::find(ops, &writers) {
+        Ok(links) => links,
+        Err(conflict) => return Zones::Invalid(conflict),
+    };
+    let mut blocks = Vec::new();
+    let mut reached = vec![false; ops.len()];
+    for root in links.roots(ops, &writers, initial) {
+        match links.walk(ops, root, &mut reached) {
+            Ok(block) => blocks.extend(block),
+            Err(conflict) => return Zones::Invalid(conflict),
+        }
+    }
+    if let Some(lost) = (0..ops.len()).find(|&i| writers.happened[i] && !reached[i]) {
+        return Zones::Invalid(circle(ops, &writers, lost));
+    }
+    match torn(&blocks) {
+        Some((a, b)) => Zones::Invalid(links.tear(ops, &blocks[a], &blocks[b])),
+        None => Zones::Valid,
+    }
+}
+
+/// Who wrote each observed value, and which operations must have happened.
+struct Writers {
+    of: HashMap<Id, usize>,
+    happened: Vec<bool>,
+}
+
+impl Writers {
+    fn find(ops: &[Op], initial: Id) -> Result<Writers, Zones> {
+        let mut candidates: HashMap<Id, (usize, usize)> = HashMap::new();
+        let mut failed: HashMap<Id, usize> = HashMap::new();
+        for (index, op) in ops.iter().enumerate() {
+            let Some(value) = op.act.puts() else { continue };
+            if op.fate == Fate::Fail {
+                failed.entry(value).or_insert(index);
+            } else {
+                candidates.entry(value).and_modify(|(_, n)| *n += 1).or_insert((index, 1));
+            }
+        }
+        let mut happened: Vec<bool> = ops.iter().map(|op| op.fate == Fate::Ok).collect();
+        let mut work: Vec<usize> = (0..ops.len()).rev().filter(|&i| happened[i]).collect();
+        let (mut of, mut ambiguous) = (HashMap::new(), None);
+        while let Some(observer) = work.pop() {
+            let Some(value) = ops[observer].act.observes() else { continue };
+            match (candidates.get(&value), value == initial) {
+                (None, true) => {}
+                (None, false) => {
+                    return Err(Zones::Invalid(unwritten(observer, failed.get(&value).copied())));
+                }
+                (Some(&(writer, 1)), false) => {
+                    of.insert(value, writer);
+                    if !happened[writer] {
+                        happened[writer] = true;
+                        work.push(writer);
+                    }
+                }
+                (Some(_), _) => ambiguous = Some(value),
+            }
+        }
+        match ambiguous {
+            Some(value) => Err(Zones::Ambiguous(value)),
+            None => Ok(Writers { of, happened }),
+        }
+    }
+}
+
+fn unwritten(observer: usize, failed: Option<usize>) -> Conflict {
+    let mut ops = vec![observer];
+    ops.extend(failed);
+    let reason = match failed {
+        Some(writer) => Reason::Aborted(observer, writer),
+        None => Reason::NeverWritten(observer),
+    };
+    Conflict { reason, ops, relaxed: Vec::new() }
+}
+
+/// Which operations read each value, and which cas replaced it.
+#[derive(Default)]
+struct Links {
+    reads: HashMap<Id, Vec<usize>>,
+    next: HashMap<Id, usize>,
+}
+
+impl Links {
+    fn find(ops: &[Op], writers: &Writers) -> Result<Links, Conflict> {
+        let mut links = Links::default();
+        for (index, op) in ops.iter().enumerate().filter(|(index, _)| writers.happened[*index]) {
+            match op.act {
+                Act::Read(value) => links.reads.entry(value).or_default().push(index),
+                Act::Cas(from, _) => {
+                    if let Some(other) = links.next.insert(from, index) {
+                        return Err(twice(ops, writers, other, index));
+                    }
+                }
+                Act::Write(_) => {}
+            }
+        }
+        Ok(links)
+    }
+
+    /// Where chains begin: the initial value, and each write that happened.
+    fn roots(&self, ops: &[Op], writers: &Writers, initial: Id) -> Vec<(usize, Id)> {
+        let writes = ops.iter().enumerate().filter_map(|(index, op)| match op.act {
+            Act::Write(value) if writers.happened[index] => Some((index, value)),
+            _ => None,
+        });
+        // An unobserved value may have been written several times: each is a chain of its own.
+        let observed = |value: Id| self.reads.contains_key(&value) || self.next.contains_key(&value);
+        let start = observed(initial).then_some((INITIAL, initial));
+        start.into_iter().chain(writes).collect()
+    }
+
+    /// The block that begins with `root`, in layers: a writer, the reads of its value, the cas that replaced it.
+    fn walk(
+        &self,
+        ops: &[Op],
+        (root, value): (usize, Id),
+        reached: &mut [bool],
+    ) -> Result<Option<Block>, Conflict> {
+        let mut block = Block::begin(root);
+        let (mut writer, mut value) = (root, value);
+        let mut layer = 0;
+        loop {
+            block.layer(ops, &[writer], layer, reached).map_err(|pair| self.backwards(ops, pair))?;
+            let reads = self.reads.get(&value).map_or(&[][..], Vec::as_slice);
+            block.layer(ops, reads, layer + 1, reached).map_err(|pair| self.backwards(ops, pair))?;
+            match self.next.get(&value) {
+                Some(&cas) if !reached[cas] => {
+                    writer = cas;
+                    value = ops[cas].act.puts().unwrap_or(value);
+                    layer += 2;
+                }
+                _ => return Ok(Some(block)),
+            }
+        }
+    }
+
+    fn backwards(&self, ops: &[Op], (later, earlier): (Member, Member)) -> Conflict {
+        let (ops, relaxed) = self.with_links(ops, &[earlier, later]);
+        Conflict { reason: Reason::Backwards(later.op, earlier.op), ops, relaxed }
+    }
+
+    fn tear(&self, ops: &[Op], a: &Block, b: &Block) -> Conflict {
+        let reason = Reason::Torn([a.first.op, b.last.op, b.first.op, a.last.op]);
+        let (mut members, mut relaxed) = self.with_links(ops, &[a.first, a.last]);
+        let (more, more_relaxed) = self.with_links(ops, &[b.first, b.last]);
+        members.extend(more);
+        relaxed.extend(more_relaxed);
+        Conflict { reason, ops: members, relaxed }
+    }
+
+    /// The members of one block with the writers that hold them together, the first of which, where it is a
+    /// cas, stands for a write: what came before it does not matter.
+    fn with_links(&self, ops: &[Op], members: &[Member]) -> (Vec<usize>, Vec<usize>) {
+        let mut all: Vec<usize> = members.iter().map(|member| member.op).collect();
+        let layers = || members.iter().map(|member| member.layer / 2);
+        let (low, high) = (layers().min().unwrap_or(0), layers().max().unwrap_or(0));
+        let chain = members.iter().find(|member| member.layer / 2 == high).map(|m| m.chain(ops));
+        let mut value = chain.flatten();
+        // Walks the writers down from the highest layer; each observes the value of the one below.
+        let mut relaxed = Vec::new();
+        for layer in (low..=high).rev() {
+            let Some(writer) = value.and_then(|value| self.writer_of(ops, value)) else { break };
+            all.push(writer);
+            if layer == low && matches!(ops[writer].act, Act::Cas(..)) {
+                relaxed.push(writer);
+            }
+            value = ops[writer].act.observes();
+        }
+        all.sort_unstable();
+        all.dedup();
+        all.retain(|&op| op != INITIAL);
+        (all, relaxed)
+    }
+
+    fn writer_of(&self, ops: &[Op], value: Id) -> Option<usize> {
+        // Looked for only once, for the conflict that ends the decision.
+        ops.iter().position(|op| {
+            op.fate != Fate::Fail && op.act.puts() == Some(value)
+        })
+    }
+}
+
+fn twice(ops: &[Op], writers: &Writers, first: usize, second: usize) -> Conflict {
+    let writer = ops[first].act.observes().and_then(|value| writers.of.get(&value));
+    let mut members = vec![first, second];
+    let relaxed = writer.filter(|&&w| matches!(ops[w].act, Act::Cas(..))).copied();
+    members.extend(writer);
+    Conflict {
+        reason: Reason::ReplacedTwice(first, second),
+        ops: members,
+        relaxed: relaxed.into_iter().collect(),
+    }
+}
+
+/// The circle of cas operations that `lost`, unreachable from any write, hangs on.
+fn circle(ops: &[Op], writers: &Writers, lost: usize) -> Conflict {
+    let mut at = lost;
+    let mut path: Vec<usize> = Vec::new();
+    loop {
+        if let Some(begin) = path.iter().position(|&op| op == at) {
+            let ops = path.split_off(begin);
+            return Conflict { reason: Reason::Circle(at), ops, relaxed: Vec::new() };
+        }
+        path.push(at);
+        match ops[at].act.observes().and_then(|value| writers.of.get(&value)) {
+            Some(&writer) => at = writer,
+            // Whatever observes the initial value is reached; so is a write. This cannot be.
+            None => return Conflict { reason: Reason::Circle(at), ops: path, relaxed: Vec::new() },
+        }
+    }
+}
+
+/// An operation of a block, with its layer; [`INITIAL`] is the initial value's pseudo-write at place 0.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    op: usize,
+    layer: usize,
+}
+
+impl Member {
+    /// The value that ties it to its block: what it reads, or else what it puts.
+    fn chain(&self, ops: &[Op]) -> Option<Id> {
+        let act = ops.get(self.op)?.act;
+        if self.layer % 2 == 1 { act.observes() } else { act.puts() }
+    }
+}
+
+/// The operations of one chain, which stand together.
+#[derive(Debug)]
+struct Block {
+    f: Pos,
+    first: Member,
+    s: Pos,
+    last: Member,
+}
+
+impl Block {
+    fn begin(root: usize) -> Block {
+        let member = Member { op: root, layer: 0 };
+        Block { f: Pos::MAX, first: member, s: 0, last: member }
+    }
+
+    /// Adds a layer; gives the operation that returned before one of an earlier layer was invoked, and that one.
+    fn layer(
+        &mut self,
+        ops: &[Op],
+        members: &[usize],
+        layer: usize,
+        reached: &mut [bool],
+    ) -> Result<(), (Member, Member)> {
+        let before = (self.s, self.last);
+        for &index in members {
+            let member = Member { op: index, layer };
+            let (inv, res) = match ops.get(index) {
+                Some(op) => {
+                    reached[index] = true;
+                    (op.inv, op.res)
+                }
+                None => (0, 0),
+            };
+            if index != INITIAL && res < before.0 {
+                return Err((member, before.1));
+            }
+            if res < self.f {
+                (self.f, self.first) = (res, member);
+            }
+            if inv > self.s {
+                (self.s, self.last) = (inv, member);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_forward(&self) -> bool {
+        self.f < self.s
+    }
+}
+
+/// Two blocks each of which must precede the other, by their index.
+fn torn(blocks: &[Block]) -> Option<(usize, usize)> {
+    let mut forward: Vec<usize> = (0..blocks.len()).filter(|&i| blocks[i].is_forward()).collect();
+    forward.sort_unstable_by_key(|&i| blocks[i].f);
+    for pair in forward.windows(2) {
+        if blocks[pair[1]].f < blocks[pair[0]].s {
+            return Some((pair[0], pair[1]));
+        }
+    }
+    (0..blocks.len()).filter(|&i| !blocks[i].is_forward()).find_map(|inner| {
+        let after = forward.partition_point(|&i| blocks[i].f < blocks[inner].s);
+        let outer = forward[after.checked_sub(1)?];
+        (blocks[inner].f < blocks[outer].s).then_some((outer, inner))
+    })
+}

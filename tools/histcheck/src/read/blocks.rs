@@ -1,0 +1,141 @@
+//! Bytes to lines, read in large blocks: what memory is used is ours, and a file cut under us is no signal.
+
+use std::io::{self, ErrorKind, Read};
+
+const BLOCK: usize = 1 << 20;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// A line without its ending.
+#[derive(Debug, Clone, Copy)]
+pub struct RawLine<'a> {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its bytes, without newline, carriage return and, on the first line, byte order mark.
+    pub text: &'a [u8],
+    /// Whether a newline ended it.
+    pub whole: bool,
+}
+
+/// Lines of a reader.
+#[derive(Debug)]
+pub struct Blocks<R> {
+    source: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    number: u64,
+    ended: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    /// Lines of `source`.
+    pub fn new(source: R) -> Blocks<R> {
+        Blocks { source, buffer: vec![0; BLOCK], start: 0, end: 0, number: 0, ended: false }
+    }
+
+    /// The next line; `None` at the end.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
+        let mut searched = self.start;
+        loop {
+            let found = self.buffer[searched..self.end].iter().position(|&byte| byte == b'\n');
+            if let Some(at) = found {
+                let end = searched + at;
+                return Ok(Some(self.cut(end, end + 1, true)));
+            }
+            if self.ended {
+                let end = self.end;
+                return Ok((self.start < end).then(|| self.cut(end, end, false)));
+            }
+            let unsearched = self.end - self.start;
+            self.fill()?;
+            searched = self.start + unsearched;
+        }
+    }
+
+    /// Makes room and reads once.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.end == self.buffer.len() {
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+        loop {
+            match self.source.read(&mut self.buffer[self.end..]) {
+                Ok(0) => {
+                    self.ended = true;
+                    return Ok(());
+                }
+                Ok(read) => {
+                    self.end += read;
+                    return Ok(());
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn cut(&mut self, end: usize, next: usize, whole: bool) -> RawLine<'_> {
+        let mut text = &self.buffer[self.start..end];
+        self.start = next;
+        self.number += 1;
+        if self.number == 1 {
+            text = text.strip_prefix(BOM).unwrap_or(text);
+        }
+        if whole {
+            text = text.strip_suffix(b"\r").unwrap_or(text);
+        }
+        RawLine { number: self.number, text, whole }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives `step` bytes at a time, as a slow pipe does.
+    struct Slow<'a>(&'a [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = self.1.min(self.0.len()).min(buffer.len());
+            buffer[..length].copy_from_slice(&self.0[..length]);
+            self.0 = &self.0[length..];
+            Ok(length)
+        }
+    }
+
+    fn lines(bytes: &[u8], step: usize) -> Vec<(Vec<u8>, bool)> {
+        let mut blocks = Blocks::new(Slow(bytes, step));
+        let mut lines = Vec::new();
+        while let Some(line) = blocks.next_line().unwrap() {
+            lines.push((line.text.to_vec(), line.whole));
+        }
+        lines
+    }
+
+    #[test]
+    fn lines_do_not_depend_on_how_the_bytes_arrive() {
+        let bytes = b"\xef\xbb\xbfone\r\n\ntwo\nthree";
+        let expected = [
+            (b"one".to_vec(), true),
+            (b"".to_vec(), true),
+            (b"two".to_vec(), true),
+            (b"three".to_vec(), false),
+        ];
+        for step in 1..=bytes.len() {
+            assert_eq!(lines(bytes, step), expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn a_line_longer_than_a_block_is_one_line() {
+        let mut bytes = vec![b'x'; 3 * BLOCK + 5];
+        bytes.push(b'\n');
+        assert_eq!(lines(&bytes, BLOCK), [(vec![b'x'; 3 * BLOCK + 5], true)]);
+    }
+}

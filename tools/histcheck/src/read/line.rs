@@ -1,0 +1,113 @@
+//! A line to an event, by `serde_json` and the shared library: right for every line that there can be.
+
+use breakit::op::{Op, Process, Type};
+use serde_json::Value;
+
+use crate::history::History;
+use crate::values::Id;
+
+/// One line of a client.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Event {
+    /// The client.
+    pub process: u64,
+    /// What the line says of the operation.
+    pub kind: Type,
+    /// The operation's name, by its place in [`History::words`].
+    pub f: u16,
+    /// Which of many independent objects.
+    pub key: Option<Id>,
+    /// The argument or the result.
+    pub value: Option<Id>,
+    /// The node that the client talked to.
+    pub node: Option<Id>,
+    /// Whether it belongs to one of the reads that end a run.
+    pub is_final: bool,
+    /// Nanoseconds.
+    pub time: Option<u64>,
+    /// Its place in the order, where lines carry one.
+    pub index: Option<u64>,
+}
+
+/// What a line is.
+#[derive(Debug)]
+pub enum Parsed {
+    /// A client's.
+    Client(Event),
+    /// Of a process that is a word.
+    Other(Box<Op>),
+}
+
+/// What is wrong with a line.
+#[derive(Debug)]
+pub struct Clause {
+    /// In words, after file and line.
+    pub text: String,
+    /// Whether the line is no JSON at all, as one that was cut short.
+    pub no_json: bool,
+}
+
+impl From<String> for Clause {
+    fn from(text: String) -> Clause {
+        Clause { text, no_json: false }
+    }
+}
+
+/// Reads a line; its values and words are interned in `history`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
+    let value: Value = serde_json::from_slice(text).map_err(|error| Clause {
+        text: breakit::op::json_clause(&error),
+        no_json: true,
+    })?;
+    let op = Op::of(value)?;
+    match op.process {
+        Process::Other(_) => Ok(Parsed::Other(Box::new(op))),
+        Process::Client(process) => client(process, &op, history).map(Parsed::Client),
+    }
+}
+
+fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause> {
+    let index = match op.extra.get("index") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(
+            value
+                .as_u64()
+                .ok_or_else(|| format!("\"index\" must be a whole number, not {value}"))?,
+        ),
+    };
+    let is_final = match op.extra.get("final") {
+        None | Some(Value::Null) => false,
+        Some(value) => value
+            .as_bool()
+            .ok_or_else(|| format!("\"final\" must be true or false, not {value}"))?,
+    };
+    let f = word(&op.f, &mut history.words)?;
+    let values = &mut history.values;
+    Ok(Event {
+        process,
+        kind: op.kind,
+        f,
+        key: op.key.as_ref().map(|key| values.intern(key)),
+        value: op.value.as_ref().map(|value| values.intern(value)),
+        node: op.node.as_ref().map(|node| values.intern(&Value::from(node.as_str()))),
+        is_final,
+        time: op.time,
+        index,
+    })
+}
+
+/// The place of a word; a history has a handful of them.
+fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
+    let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
+        words.push(word.to_string());
+        words.len() - 1
+    });
+    // Looking a word up takes as long as there are words: an "f" that is different on every line is an error.
+    if at > 1000 {
+        return Err("\"f\" has more than 1,000 different words; it names operations".to_string().into());
+    }
+    Ok(at as u16)
+}

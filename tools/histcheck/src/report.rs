@@ -1,0 +1,104 @@
+//! Tells verdicts: as text for people, as JSON lines for programs.
+
+use breakit::exit::{Error, Result, Status};
+use breakit::jsonl;
+use serde_json::{Map, Value, json};
+
+use crate::history::{Counts, History};
+use crate::read::count_sentence;
+use crate::stats::ending;
+use crate::verdict::Verdict;
+
+/// How verdicts are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A sentence and indented details.
+    Text,
+    /// One JSON object a verdict, on one line.
+    Json,
+}
+
+impl Form {
+    /// Tells what `check` found in `history`.
+    ///
+    /// # Errors
+    /// Where stdout takes nothing more.
+    pub fn verdict(self, history: &History, check: &str, verdict: &Verdict) -> Result<()> {
+        match self {
+            Form::Json => jsonl::print(&json_verdict(history, check, verdict)),
+            Form::Text => jsonl::print_text(&text_verdict(history, check, verdict)),
+        }
+    }
+
+    /// Tells that there is no verdict on `file`, as an error stood in the way. `check` is its name, where one
+    /// was chosen.
+    ///
+    /// # Errors
+    /// Where stdout takes nothing more.
+    pub fn no_verdict(self, file: &str, check: Option<&str>, error: &Error) -> Result<()> {
+        match self {
+            Form::Json => jsonl::print(
+                &json!({
+                    "file": file,
+                    "check": check,
+                    "valid": "unknown",
+                    "status": error.status().code(),
+                    "error": error.to_string(),
+                })
+                .to_string(),
+            ),
+            Form::Text => {
+                let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
+                jsonl::print_text(&format!("{file}:{check} no verdict: {}\n", word(error.status())))
+            }
+        }
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Usage => "no check was named",
+        Status::Data => "bad input",
+        Status::NoInput => "not there",
+        Status::NotPermitted => "not permitted",
+        _ => "the system refused",
+    }
+}
+
+fn text_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
+    let mut text =
+        format!("{}: {check}: {}: {}\n", history.name, verdict.answer.word(), verdict.because);
+    for line in &verdict.details {
+        text += &format!("    {line}\n");
+    }
+    let counted = count_sentence(&history.counts, history.ops.len());
+    text += &format!("    {counted}\n    {}\n", ending(history));
+    text
+}
+
+fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
+    let mut fields = Map::new();
+    fields.insert("file".into(), history.name.as_str().into());
+    fields.insert("check".into(), check.into());
+    fields.insert("valid".into(), verdict.answer.json());
+    fields.insert("because".into(), verdict.because.as_str().into());
+    fields.extend(verdict.facts.clone());
+    fields.insert("ending".into(), ending(history).into());
+    fields.insert("counts".into(), counts(&history.counts, history.ops.len()));
+    Value::Object(fields).to_string()
+}
+
+fn counts(counts: &Counts, operations: usize) -> Value {
+    json!({
+        "lines": counts.lines,
+        "operations": operations,
+        "ok": counts.ok,
+        "fail": counts.fail,
+        "info": operations as u64 - counts.ok - counts.fail,
+        "fault_lines": counts.faults,
+        "workload_lines": counts.workload,
+        "other_lines": counts.others,
+        "blank_lines": counts.blank,
+        "dropped_lines": counts.dropped,
+    })
+}

@@ -1,0 +1,147 @@
+//! The set check: every acknowledged element is in the final reads, and nothing else is.
+//!
+//! Which reads are final: those that `workload` marked, of each node the last; where none is marked, the last
+//! ok read, as Jepsen has it.
+//!
+//! An element is *known* from the moment at which its add was acknowledged or an ok read had returned it. A
+//! final read that began later and lacks it is a violation:
+//!
+//! - *lost*: acknowledged, and no final read has it;
+//! - *vanished*: never acknowledged, but read once, and no final read has it;
+//! - *missing*: some node's final read has it, and another's, begun when it was known, lacks it.
+//!
+//! Besides, in any ok read: *unexpected* is what nobody tried to add, *aborted* what was tried only by adds
+//! that failed, *early* what was read before its add began. An element whose add nobody knows the outcome of
+//! and that was read is *recovered*, which is well. An element that stands twice in one read is told, and is
+//! no violation: many a set is kept in a list.
+
+mod findings;
+
+use breakit::exit::{Error, Result};
+
+use crate::history::{Ending, History, Operation, Outcome};
+use crate::values::Id;
+use crate::verdict::{Answer, Verdict};
+use findings::Findings;
+
+/// Checks the set of each key.
+///
+/// # Errors
+/// 65 for an operation that a set does not have, or a read that is no list.
+pub fn check(history: &History) -> Result<Verdict> {
+    let cut_off = history.ending() == Ending::CutOff;
+    let mut all = Vec::new();
+    for (key, indices) in history.by_key() {
+        let ops = operations(history, &indices)?;
+        let found = findings::find(history, &ops);
+        all.push((key, if cut_off { found.without_the_end() } else { found }));
+    }
+    Ok(verdict(history, &all))
+}
+
+/// The adds and reads of one set.
+#[derive(Debug, Default)]
+struct Ops {
+    adds: Vec<(Id, Operation)>,
+    /// The ok reads, in the order of their returns.
+    reads: Vec<Operation>,
+}
+
+fn operations(history: &History, indices: &[usize]) -> Result<Ops> {
+    let mut ops = Ops::default();
+    for &index in indices {
+        let op = history.ops.get(index);
+        let wrong = |clause: String| {
+            Error::data(format!("{}, line {}: {clause}", history.name, history.line(op.inv)))
+        };
+        match (history.word(op.f), op.outcome) {
+            ("add", _) => {
+                let element = op.value.ok_or_else(|| wrong("an add has no value".into()))?;
+                ops.adds.push((element, op));
+            }
+            ("read", Outcome::Ok) => match op.value.map(|value| history.values.list(value)) {
+                Some(Some(_)) => ops.reads.push(op),
+                _ => {
+                    return Err(wrong(format!(
+                        "the result of an ok read of a set must be a list, not {}",
+                        op.value.map_or("missing".into(), |value| history.values.show(value))
+                    )));
+                }
+            },
+            ("read", Outcome::Fail | Outcome::Info) => {}
+            (other, _) => {
+                return Err(wrong(format!("a set has add and read, and no operation {other:?}")));
+            }
+        }
+    }
+    ops.reads.sort_by_key(|op| op.res);
+    Ok(ops)
+}
+
+fn verdict(history: &History, all: &[(Option<Id>, Findings)]) -> Verdict {
+    let mut total = Findings::default();
+    for (_, findings) in all {
+        total.absorb(findings);
+    }
+    let (answer, because) = judge(history, all, &total);
+    let mut verdict = Verdict::new(answer, because);
+    total.facts(history, &mut verdict);
+    if let [(None, findings)] = all {
+        findings.tell(history, "", &mut verdict.details);
+    } else {
+        keyed(history, all, &mut verdict);
+    }
+    verdict
+}
+
+/// One sentence for the whole history.
+fn judge(
+    history: &History,
+    all: &[(Option<Id>, Findings)],
+    total: &Findings,
+) -> (Answer, String) {
+    let cut_off = history.ending() == Ending::CutOff;
+    if total.is_wrong_at_any_time() || total.is_wrong_at_the_end() {
+        return (Answer::Invalid, total.sentence());
+    }
+    if cut_off {
+        return (
+            Answer::Unknown,
+            "the history is cut off before its last line: what the final reads hold is not known"
+                .into(),
+        );
+    }
+    if total.acknowledged == 0 {
+        return (Answer::Unknown, "nothing was checked: no add was acknowledged".into());
+    }
+    let unread = all.iter().filter(|(_, findings)| findings.judged == 0).count();
+    if unread == all.len() {
+        let why = if total.finals.is_empty() { "no ok read" } else { "no read after an acknowledged add" };
+        return (Answer::Unknown, format!("nothing was checked: there is {why}"));
+    }
+    if unread > 0 {
+        return (Answer::Unknown, format!("{unread} of {} sets were not checked: no read ends them", all.len()));
+    }
+    (Answer::Valid, total.kept(history))
+}
+
+/// One verdict a key; the good ones are counted, the others told.
+fn keyed(history: &History, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
+    let cut_off = history.ending() == Ending::CutOff;
+    let mut keys = Vec::new();
+    for (key, findings) in all {
+        let one = [(*key, findings.clone())];
+        let (answer, because) = judge(history, &one, findings);
+        let name = key.map_or("no key".into(), |key| format!("key {}", history.values.show(key)));
+        if answer != Answer::Valid && !(cut_off && answer == Answer::Unknown) {
+            verdict.details.push(format!("{name}: {}: {because}", answer.word()));
+            findings.tell(history, "  ", &mut verdict.details);
+        }
+        keys.push(serde_json::json!({
+            "key": key.map(|key| history.values.json(key)),
+            "valid": answer.json(),
+            "because": because,
+        }));
+    }
+    verdict.fact("keys", keys);
+}

@@ -1,0 +1,447 @@
+//! What was found about one set, or about several taken together.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use super::Ops;
+use crate::history::{History, OPEN, Operation, Outcome, Pos};
+use crate::ranges;
+use crate::read::many;
+use crate::values::Id;
+use crate::verdict::Verdict;
+
+/// How many runs of elements a line of text shows; JSON has them all.
+const SHOWN: usize = 24;
+
+/// What a node's last final read lacks although another's has it.
+#[derive(Debug, Clone)]
+pub struct Missing {
+    /// Whose read.
+    node: Option<Id>,
+    /// The line of its result.
+    line: u32,
+    elements: Vec<Id>,
+}
+
+/// A final read that counts: the last of its node.
+#[derive(Debug, Clone)]
+pub struct Final {
+    node: Option<Id>,
+    line: u32,
+    size: usize,
+}
+
+/// All that was found. Counts are of elements.
+#[derive(Debug, Default, Clone)]
+pub struct Findings {
+    /// Elements that some add tried.
+    pub attempted: usize,
+    /// Elements that some add was told to have succeeded with.
+    pub acknowledged: usize,
+    /// Acknowledged elements that some final read should have.
+    pub judged: usize,
+    /// The final reads that count.
+    pub finals: Vec<Final>,
+    lost: Vec<Id>,
+    vanished: Vec<Id>,
+    missing: Vec<Missing>,
+    unexpected: Vec<Id>,
+    aborted: Vec<Id>,
+    early: Vec<Id>,
+    recovered: usize,
+    duplicated: Vec<Id>,
+    /// For each fault, by its index, how many lost elements were acknowledged during it; and how many during none.
+    lost_during: Vec<usize>,
+    lost_outside: usize,
+}
+
+/// What is known of one element.
+#[derive(Debug, Clone, Copy)]
+struct Element {
+    attempted_at: Pos,
+    fate: Option<Outcome>,
+    /// The first return of an ok add, with the nanoseconds between which that add ran.
+    acknowledged_at: Pos,
+    span: (Option<u64>, Option<u64>),
+    /// The first return of an ok read that has it.
+    seen_at: Pos,
+}
+
+impl Element {
+    const UNHEARD: Element = Element {
+        attempted_at: OPEN,
+        fate: None,
+        acknowledged_at: OPEN,
+        span: (None, None),
+        seen_at: OPEN,
+    };
+
+    fn add(&mut self, op: &Operation) {
+        self.attempted_at = self.attempted_at.min(op.inv);
+        if op.outcome == Outcome::Ok && op.res < self.acknowledged_at {
+            self.acknowledged_at = op.res;
+            self.span = (op.invoked_at, op.completed_at);
+        }
+        self.fate = Some(match (self.fate, op.outcome) {
+            (Some(Outcome::Ok), _) | (_, Outcome::Ok) => Outcome::Ok,
+            (Some(Outcome::Info), _) | (_, Outcome::Info) => Outcome::Info,
+            _ => Outcome::Fail,
+        });
+    }
+
+    fn known_at(&self) -> Pos {
+        self.acknowledged_at.min(self.seen_at)
+    }
+}
+
+/// Looks at the adds and reads of one set.
+pub(super) fn find(history: &History, ops: &Ops) -> Findings {
+    let mut found = Findings::default();
+    let mut elements = attempted(ops);
+    let order = seen(history, ops, &mut elements, &mut found);
+    let finals = finals(ops);
+    for read in &finals {
+        found.finals.push(Final {
+            node: read.node,
+            line: history.line(read.res),
+            size: list(history, read).len(),
+        });
+    }
+    for &id in &order {
+        judge_seen(id, &elements[&id], &mut found);
+    }
+    found.attempted = elements.values().filter(|element| element.fate.is_some()).count();
+    let tried = ops.adds.iter().map(|(id, _)| *id);
+    judge_finals(history, tried.chain(order.iter().copied()), &elements, &finals, &mut found);
+    found
+}
+
+fn attempted(ops: &Ops) -> HashMap<Id, Element> {
+    let mut elements = HashMap::new();
+    for (id, op) in &ops.adds {
+        elements.entry(*id).or_insert(Element::UNHEARD).add(op);
+    }
+    elements
+}
+
+/// Marks what the ok reads have; returns each element once, in the order in which it was first read.
+fn seen(
+    history: &History,
+    ops: &Ops,
+    elements: &mut HashMap<Id, Element>,
+    found: &mut Findings,
+) -> Vec<Id> {
+    let mut order = Vec::new();
+    let mut twice = std::collections::HashSet::new();
+    for read in &ops.reads {
+        let items = list(history, read);
+        for &id in items {
+            let element = elements.entry(id).or_insert(Element::UNHEARD);
+            if element.seen_at == OPEN {
+                element.seen_at = read.res;
+                order.push(id);
+            }
+        }
+        let mut sorted = items.to_vec();
+        sorted.sort_unstable();
+        for pair in sorted.windows(2).filter(|pair| pair[0] == pair[1]) {
+            if twice.insert(pair[0]) {
+                found.duplicated.push(pair[0]);
+            }
+        }
+    }
+    order
+}
+
+fn list<'a>(history: &'a History, read: &Operation) -> &'a [Id] {
+    read.value.and_then(|value| history.values.list(value)).unwrap_or_default()
+}
+
+/// The last marked read of each node; where none is marked, the last read.
+fn finals(ops: &Ops) -> Vec<Operation> {
+    let mut last: Vec<Operation> = Vec::new();
+    for read in ops.reads.iter().filter(|read| read.is_final) {
+        match last.iter_mut().find(|known| known.node == read.node) {
+            Some(known) => *known = *read,
+            None => last.push(*read),
+        }
+    }
+    if last.is_empty() {
+        last.extend(ops.reads.last().copied());
+    }
+    last
+}
+
+/// What is wrong with an element's having been read at all.
+fn judge_seen(id: Id, element: &Element, found: &mut Findings) {
+    match element.fate {
+        None => found.unexpected.push(id),
+        Some(_) if element.seen_at < element.attempted_at => found.early.push(id),
+        Some(Outcome::Fail) => found.aborted.push(id),
+        Some(Outcome::Info) => found.recovered += 1,
+        Some(Outcome::Ok) => {}
+    }
+}
+
+fn judge_finals(
+    history: &History,
+    candidates: impl Iterator<Item = Id>,
+    elements: &HashMap<Id, Element>,
+    finals: &[Operation],
+    found: &mut Findings,
+) {
+    let held: Vec<std::collections::HashSet<Id>> =
+        finals.iter().map(|read| list(history, read).iter().copied().collect()).collect();
+    let mut missing: Vec<Vec<Id>> = vec![Vec::new(); finals.len()];
+    found.lost_during = vec![0; history.faults.list().len()];
+    let mut done = std::collections::HashSet::new();
+    for id in candidates.filter(|&id| done.insert(id)) {
+        let element = &elements[&id];
+        let acknowledged = element.fate == Some(Outcome::Ok);
+        found.acknowledged += usize::from(acknowledged);
+        let due = |read: &Operation| element.known_at() < read.inv;
+        if !finals.iter().any(due) {
+            continue;
+        }
+        found.judged += usize::from(acknowledged);
+        let lacking: Vec<usize> =
+            (0..finals.len()).filter(|&i| due(&finals[i]) && !held[i].contains(&id)).collect();
+        let anywhere = held.iter().any(|set| set.contains(&id));
+        match (anywhere, acknowledged) {
+            (true, _) => lacking.iter().for_each(|&i| missing[i].push(id)),
+            (false, true) => {
+                found.lost.push(id);
+                found.blame(history, element);
+            }
+            // What nobody added, or only adds that failed, is wrong already by having been read.
+            (false, false) if element.fate == Some(Outcome::Info) => found.vanished.push(id),
+            (false, false) => {}
+        }
+    }
+    for (read, elements) in finals.iter().zip(missing) {
+        if !elements.is_empty() {
+            let line = history.line(read.res);
+            found.missing.push(Missing { node: read.node, line, elements });
+        }
+    }
+}
+
+impl Findings {
+    fn blame(&mut self, history: &History, element: &Element) {
+        let (Some(from), Some(until)) = element.span else { return };
+        match history.faults.during(from, until) {
+            Some(index) => self.lost_during[index] += 1,
+            None => self.lost_outside += 1,
+        }
+    }
+
+    /// Adds the findings of another set.
+    pub fn absorb(&mut self, other: &Findings) {
+        self.attempted += other.attempted;
+        self.acknowledged += other.acknowledged;
+        self.judged += other.judged;
+        self.recovered += other.recovered;
+        self.lost_outside += other.lost_outside;
+        self.finals.extend(other.finals.iter().cloned());
+        self.missing.extend(other.missing.iter().cloned());
+        for (mine, theirs) in [
+            (&mut self.lost, &other.lost),
+            (&mut self.vanished, &other.vanished),
+            (&mut self.unexpected, &other.unexpected),
+            (&mut self.aborted, &other.aborted),
+            (&mut self.early, &other.early),
+            (&mut self.duplicated, &other.duplicated),
+        ] {
+            mine.extend(theirs);
+        }
+        self.lost_during.resize(other.lost_during.len().max(self.lost_during.len()), 0);
+        for (mine, theirs) in self.lost_during.iter_mut().zip(&other.lost_during) {
+            *mine += theirs;
+        }
+    }
+
+    /// Whether some read has what it must not have: no later read can excuse it.
+    pub fn is_wrong_at_any_time(&self) -> bool {
+        [&self.unexpected, &self.aborted, &self.early].iter().any(|list| !list.is_empty())
+    }
+
+    /// Whether the final reads lack what they should have.
+    pub fn is_wrong_at_the_end(&self) -> bool {
+        !(self.lost.is_empty() && self.vanished.is_empty() && self.missing.is_empty())
+    }
+
+    /// Without what only the end of a run can tell: for a history that was cut off before it.
+    #[must_use]
+    pub fn without_the_end(self) -> Findings {
+        Findings {
+            lost: Vec::new(),
+            vanished: Vec::new(),
+            missing: Vec::new(),
+            lost_during: Vec::new(),
+            lost_outside: 0,
+            judged: 0,
+            finals: Vec::new(),
+            ..self
+        }
+    }
+
+    /// What is wrong, the worst first.
+    pub fn sentence(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.lost.is_empty() {
+            let (lost, of) = (self.lost.len(), self.judged);
+            parts.push(format!("{lost} of {of} acknowledged writes were lost"));
+        }
+        if !self.vanished.is_empty() {
+            let number = elements(self.vanished.len());
+            parts.push(format!("{number} had been read and are gone"));
+        }
+        if !self.missing.is_empty() {
+            parts.push("nodes differ in their final reads".into());
+        }
+        for (list, what) in [
+            (&self.unexpected, "never added and yet read"),
+            (&self.aborted, "read although every add of them failed"),
+            (&self.early, "read before their add began"),
+        ] {
+            if !list.is_empty() {
+                parts.push(format!("{} {what}", elements(list.len())));
+            }
+        }
+        parts.join("; ")
+    }
+
+    /// The sentence for a set that kept everything.
+    pub fn kept(&self, history: &History) -> String {
+        let unread = self.unread_nodes(history);
+        let mut text = format!(
+            "all {} acknowledged writes that a final read had to have are in {}",
+            self.judged,
+            many(self.finals.len() as u64, "final read")
+        );
+        if !unread.is_empty() {
+            text += &format!("; {} had none", unread.join(", "));
+        }
+        text
+    }
+
+    /// Nodes of the run that no final read came from. Where none names its node there is nothing to tell.
+    fn unread_nodes(&self, history: &History) -> Vec<String> {
+        let read: Vec<String> =
+            self.finals.iter().filter_map(|read| read.node.map(|id| history.node(id))).collect();
+        let nodes = history.start.as_ref().map_or(&[][..], |start| &start.nodes);
+        if read.is_empty() {
+            return Vec::new();
+        }
+        nodes.iter().filter(|node| !read.contains(node)).cloned().collect()
+    }
+
+    /// The details for people, each line after `indent`.
+    pub fn tell(&self, history: &History, indent: &str, lines: &mut Vec<String>) {
+        let mut say = |text: String| lines.push(format!("{indent}{text}"));
+        for (list, what) in [
+            (&self.lost, "lost"),
+            (&self.vanished, "read once and gone"),
+            (&self.unexpected, "never added and yet read"),
+            (&self.aborted, "read although every add failed"),
+            (&self.early, "read before their add began"),
+            (&self.duplicated, "twice in one read"),
+        ] {
+            if !list.is_empty() {
+                let shown = ranges::show(list, &history.values, SHOWN);
+                say(format!("{what} ({}): {shown}", list.len()));
+            }
+        }
+        for (index, count) in self.lost_during.iter().enumerate().filter(|(_, n)| **n > 0) {
+            let fault = &history.faults.list()[index];
+            say(format!(
+                "{count} of the lost were added during {} of line {}",
+                fault.kind, fault.line
+            ));
+        }
+        if self.lost_outside > 0 {
+            say(format!("{} of the lost were added while no fault was in force", self.lost_outside));
+        }
+        for missing in &self.missing {
+            let who = missing.node.map_or("a node".into(), |id| history.node(id));
+            let shown = ranges::show(&missing.elements, &history.values, SHOWN);
+            say(format!(
+                "{who} lacks {} that other nodes have (line {}): {shown}",
+                elements(missing.elements.len()),
+                missing.line
+            ));
+        }
+        say(format!(
+            "{} tried: {} acknowledged, {} recovered of those that nobody knew about",
+            elements(self.attempted),
+            self.acknowledged,
+            self.recovered
+        ));
+        if self.judged < self.acknowledged && !self.finals.is_empty() {
+            let late = self.acknowledged - self.judged;
+            say(format!("{late} acknowledged only after the final reads had begun: not judged"));
+        }
+        let reads: Vec<String> = self
+            .finals
+            .iter()
+            .map(|read| {
+                let who = read.node.map(|id| format!("{}: ", history.node(id))).unwrap_or_default();
+                format!("{who}{} on line {}", elements(read.size), read.line)
+            })
+            .collect();
+        if !reads.is_empty() {
+            say(format!("final reads: {}", reads.join(", ")));
+        }
+        let unread = self.unread_nodes(history);
+        if !unread.is_empty() && !self.finals.is_empty() {
+            say(format!("no final read of {}", unread.join(", ")));
+        }
+    }
+
+    /// The same for programs.
+    pub fn facts(&self, history: &History, verdict: &mut Verdict) {
+        let json = |list: &[Id]| -> Value { list.iter().map(|&id| history.values.json(id)).collect() };
+        let node = |id: Option<Id>| id.map(|id| history.node(id));
+        for (name, count) in [
+            ("attempt_count", self.attempted),
+            ("acknowledged_count", self.acknowledged),
+            ("judged_count", self.judged),
+            ("recovered_count", self.recovered),
+            ("lost_count", self.lost.len()),
+            ("vanished_count", self.vanished.len()),
+            ("unexpected_count", self.unexpected.len()),
+            ("aborted_count", self.aborted.len()),
+            ("early_count", self.early.len()),
+            ("duplicated_count", self.duplicated.len()),
+        ] {
+            verdict.fact(name, count);
+        }
+        for (name, list) in [
+            ("lost", &self.lost),
+            ("vanished", &self.vanished),
+            ("unexpected", &self.unexpected),
+            ("aborted", &self.aborted),
+            ("early", &self.early),
+            ("duplicated", &self.duplicated),
+        ] {
+            verdict.fact(name, json(list));
+        }
+        let missing: Value = self
+            .missing
+            .iter()
+            .map(|m| json!({"node": node(m.node), "line": m.line, "elements": json(&m.elements)}))
+            .collect();
+        verdict.fact("missing", missing);
+        let finals: Value = self
+            .finals
+            .iter()
+            .map(|f| json!({"node": node(f.node), "line": f.line, "size": f.size}))
+            .collect();
+        verdict.fact("final_reads", finals);
+    }
+}
+
+fn elements(number: usize) -> String {
+    many(number as u64, "element")
+}

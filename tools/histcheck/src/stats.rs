@@ -1,0 +1,167 @@
+//! What is in a history: operations by name and outcome, latencies, faults. It judges nothing.
+
+use serde_json::{Value, json};
+
+use crate::faults::{Fault, FaultEnd};
+use crate::history::{Ending, History, Outcome};
+use crate::read::many;
+use crate::verdict::{Answer, Verdict};
+
+/// Counts everything; the answer is always `valid`, as nothing is promised.
+pub fn report(history: &History) -> Verdict {
+    let origin = origin(history);
+    let because = format!(
+        "{}, {}",
+        many(history.ops.len() as u64, "operation"),
+        many(history.faults.list().len() as u64, "fault")
+    );
+    let mut verdict = Verdict::new(Answer::Valid, because);
+    let mut by_f = serde_json::Map::new();
+    for tally in tallies(history) {
+        verdict.details.push(tally.line());
+        by_f.insert(tally.word.clone(), tally.json());
+    }
+    verdict.fact("by_f", Value::Object(by_f));
+    if let Some(seconds) = duration(history) {
+        let rate = history.ops.len() as f64 / seconds;
+        verdict.details.push(format!("over {seconds:.3} s: {rate:.1} operations a second"));
+        verdict.fact("seconds", json!(seconds));
+    }
+    for fault in history.faults.list() {
+        verdict.details.push(fault_line(fault, origin));
+    }
+    for (kind, line) in history.faults.strays() {
+        verdict.details.push(format!("line {line}: stop-{kind} stops nothing that began here"));
+    }
+    verdict.fact("faults", history.faults.list().iter().map(fault_json).collect::<Value>());
+    verdict
+}
+
+/// How the history ends, for every report.
+pub fn ending(history: &History) -> String {
+    match history.ending() {
+        Ending::Whole(status, None) => format!("the run ended: {status}"),
+        Ending::Whole(status, Some(reason)) => format!("the run ended: {status}: {reason}"),
+        Ending::CutOff => "cut off: the run's last line is missing".into(),
+        Ending::Unmarked => "no first and last line of a workload".into(),
+    }
+}
+
+/// One operation's name with what became of its operations.
+struct Tally {
+    word: String,
+    ok: u64,
+    fail: u64,
+    info: u64,
+    /// Nanoseconds from invoke to ok, sorted.
+    latencies: Vec<u64>,
+}
+
+fn tallies(history: &History) -> Vec<Tally> {
+    let mut tallies: Vec<Tally> = history
+        .words
+        .iter()
+        .map(|word| Tally { word: word.clone(), ok: 0, fail: 0, info: 0, latencies: Vec::new() })
+        .collect();
+    for op in history.ops.iter() {
+        let tally = &mut tallies[usize::from(op.f)];
+        match op.outcome {
+            Outcome::Ok => tally.ok += 1,
+            Outcome::Fail => tally.fail += 1,
+            Outcome::Info => tally.info += 1,
+        }
+        if let (Outcome::Ok, Some(from), Some(to)) = (op.outcome, op.invoked_at, op.completed_at) {
+            tally.latencies.push(to.saturating_sub(from));
+        }
+    }
+    tallies.iter_mut().for_each(|tally| tally.latencies.sort_unstable());
+    tallies
+}
+
+impl Tally {
+    fn quantile(&self, q: f64) -> Option<f64> {
+        let last = self.latencies.len().checked_sub(1)?;
+        let at = (self.latencies.len() as f64 * q) as usize;
+        Some(self.latencies[at.min(last)] as f64 / 1e6)
+    }
+
+    fn line(&self) -> String {
+        let Tally { word, ok, fail, info, .. } = self;
+        let mut text = format!("{word}: {ok} ok, {fail} fail, {info} info");
+        if let (Some(half), Some(most), Some(all)) =
+            (self.quantile(0.5), self.quantile(0.99), self.quantile(1.0))
+        {
+            text += &format!("; ok in {half:.3} ms (median), {most:.3} ms (99 %), {all:.3} ms (longest)");
+        }
+        text
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "count": self.ok + self.fail + self.info,
+            "ok": self.ok,
+            "fail": self.fail,
+            "info": self.info,
+            "ok_latency_ms": {
+                "0.5": self.quantile(0.5),
+                "0.95": self.quantile(0.95),
+                "0.99": self.quantile(0.99),
+                "1": self.quantile(1.0),
+            },
+        })
+    }
+}
+
+/// The first time in the history: reports count from it.
+fn origin(history: &History) -> Option<u64> {
+    let ops = history.ops.iter().filter_map(|op| op.invoked_at);
+    ops.chain(history.faults.list().iter().filter_map(|fault| fault.from)).min()
+}
+
+fn duration(history: &History) -> Option<f64> {
+    let from = history.ops.iter().filter_map(|op| op.invoked_at).min()?;
+    let to = history.ops.iter().filter_map(|op| op.completed_at.or(op.invoked_at)).max()?;
+    (to > from).then(|| (to - from) as f64 / 1e9)
+}
+
+fn fault_line(fault: &Fault, origin: Option<u64>) -> String {
+    let at = |time: Option<u64>| match (time, origin) {
+        (Some(time), Some(origin)) => {
+            format!("{:.3} s", (time as f64 - origin as f64) / 1e9)
+        }
+        _ => "?".into(),
+    };
+    let span = match fault.end {
+        FaultEnd::Stopped(line) => {
+            format!("{} to {} (lines {} and {line})", at(fault.from), at(fault.until), fault.line)
+        }
+        FaultEnd::Lease => format!(
+            "from {} (line {}), ended by its lease: no line stops it",
+            at(fault.from),
+            fault.line
+        ),
+        FaultEnd::Never => {
+            format!("from {} (line {}), and no line stops it", at(fault.from), fault.line)
+        }
+        FaultEnd::Instant => format!("at {} (line {})", at(fault.from), fault.line),
+    };
+    format!("{}: {span}", fault.kind)
+}
+
+fn fault_json(fault: &Fault) -> Value {
+    let (end, stop_line) = match fault.end {
+        FaultEnd::Stopped(line) => ("stopped", Some(line)),
+        FaultEnd::Lease => ("lease", None),
+        FaultEnd::Never => ("none", None),
+        FaultEnd::Instant => ("instant", None),
+    };
+    json!({
+        "kind": fault.kind,
+        "from": fault.from,
+        "until": fault.until,
+        "end": end,
+        "line": fault.line,
+        "stop_line": stop_line,
+        "value": fault.value,
+    })
+}

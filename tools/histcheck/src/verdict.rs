@@ -1,0 +1,90 @@
+//! What a check found: the answer, one sentence, and the details that text and JSON both show.
+
+use breakit::exit::Status;
+use serde_json::{Map, Value};
+
+/// Whether the promise was kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It was.
+    Valid,
+    /// It was not.
+    Invalid,
+    /// Nobody knows: a budget ran out, or nothing was checked.
+    Unknown,
+}
+
+impl Answer {
+    /// Of several parts taken together: invalid outranks unknown, which outranks valid.
+    #[must_use]
+    pub fn worst(self, other: Answer) -> Answer {
+        match (self, other) {
+            (Answer::Invalid, _) | (_, Answer::Invalid) => Answer::Invalid,
+            (Answer::Unknown, _) | (_, Answer::Unknown) => Answer::Unknown,
+            _ => Answer::Valid,
+        }
+    }
+
+    /// The word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Answer::Valid => "valid",
+            Answer::Invalid => "invalid",
+            Answer::Unknown => "unknown",
+        }
+    }
+
+    /// The value of `valid` in JSON: true, false or "unknown".
+    pub fn json(self) -> Value {
+        match self {
+            Answer::Valid => Value::Bool(true),
+            Answer::Invalid => Value::Bool(false),
+            Answer::Unknown => Value::from("unknown"),
+        }
+    }
+
+    /// The exit status.
+    pub fn status(self) -> Status {
+        match self {
+            Answer::Valid => Status::Done,
+            Answer::Invalid => Status::Invalid,
+            Answer::Unknown => Status::Unknown,
+        }
+    }
+}
+
+/// What a check found in a history.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Whether the promise was kept.
+    pub answer: Answer,
+    /// Why, in one sentence without a full stop.
+    pub because: String,
+    /// What a reader would ask next, a line each; a line may be indented.
+    pub details: Vec<String>,
+    /// The same for programs: fields beside `file`, `check` and `valid`.
+    pub facts: Map<String, Value>,
+}
+
+impl Verdict {
+    /// A verdict without details yet.
+    pub fn new(answer: Answer, because: impl Into<String>) -> Verdict {
+        Verdict { answer, because: because.into(), details: Vec::new(), facts: Map::new() }
+    }
+
+    /// Adds a field for programs.
+    pub fn fact(&mut self, name: &str, value: impl Into<Value>) {
+        self.facts.insert(name.into(), value.into());
+    }
+
+    /// Takes a `valid` back, where the run itself says that it proves nothing.
+    #[must_use]
+    pub fn doubted(mut self, why: Option<String>) -> Verdict {
+        if let (Answer::Valid, Some(why)) = (self.answer, why) {
+            self.details.insert(0, format!("without that: valid: {}", self.because));
+            self.answer = Answer::Unknown;
+            self.because = why;
+        }
+        self
+    }
+}
