@@ -1,0 +1,62 @@
+//! One operation, from an open connection to its outcome, within one timeout.
+
+use std::time::Duration;
+
+use breakit::clock::show;
+use breakit::node::Node;
+use tokio::time::{Instant, timeout_at};
+
+use crate::client::{Client, Database, Outcome, Purpose, Request};
+
+/// A connection that is made when it is needed and thrown away when nobody knows what it is still doing.
+pub struct Line<'a> {
+    /// Whose connection.
+    pub database: &'a dyn Database,
+    /// To which node.
+    pub node: &'a Node,
+    /// Under which prefix.
+    pub prefix: &'a str,
+    /// For what.
+    pub purpose: Purpose,
+    /// How long an operation may take, with the making of the connection.
+    pub timeout: Duration,
+}
+
+impl Line<'_> {
+    /// Carries out `request`. `client` is the open connection, if there is one, before and after.
+    ///
+    /// An operation that was never sent is a fail. A read of which nobody knows is a fail too: it changes
+    /// nothing, so that it may as well not have happened.
+    pub async fn attempt(
+        &self,
+        client: &mut Option<Box<dyn Client>>,
+        request: &Request,
+    ) -> Outcome {
+        let deadline = Instant::now() + self.timeout;
+        let mut open = match client.take() {
+            Some(open) => open,
+            None => match self.open(deadline).await {
+                Ok(open) => open,
+                Err(why) => return Outcome::Fail(format!("not sent: {why}")),
+            },
+        };
+        let outcome = timeout_at(deadline, open.invoke(request))
+            .await
+            .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", show(self.timeout))));
+        match outcome {
+            Outcome::Info(why) if request.f == "read" => Outcome::Fail(why),
+            Outcome::Info(why) => Outcome::Info(why),
+            known => {
+                *client = Some(open);
+                known
+            }
+        }
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Box<dyn Client>, String> {
+        let opening = self.database.open(self.node, self.prefix, self.purpose);
+        timeout_at(deadline, opening)
+            .await
+            .unwrap_or_else(|_| Err(format!("no connection within {}", show(self.timeout))))
+    }
+}

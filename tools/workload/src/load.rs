@@ -1,0 +1,257 @@
+//! The main phase: operations fall due at their pace, and processes take them as they become free.
+//!
+//! The load is open: nothing that happens to an operation delays the moments at which later ones fall due.
+//! At most `concurrency` are open at a time; one that finds no free process waits for it, and its `invoke`
+//! line then says in `due` when it should have been sent, so that latency can count from there.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use breakit::clock;
+use breakit::exit::Error;
+use breakit::node::Node;
+use breakit::op::{Op, Process, Type};
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::attempt::Line;
+use crate::client::{Client, Database, Outcome, Purpose, Request};
+use crate::generator::Generator;
+use crate::history::{History, Unwritten};
+use crate::pace::Pace;
+use crate::stop::{Cause, Stop};
+
+/// An operation sent later than this after it fell due says so on its line; below is the timer's own grain.
+const LATE: Duration = Duration::from_millis(2);
+
+/// What all phases of a run share.
+pub struct Shared {
+    /// The database under test.
+    pub database: Arc<dyn Database>,
+    /// Where it runs; never empty.
+    pub nodes: Vec<Node>,
+    /// The place that is ours on it.
+    pub prefix: String,
+    /// How long an operation may take.
+    pub timeout: Duration,
+    /// Where every operation is recorded.
+    pub history: History,
+    /// Which operation comes next.
+    pub generator: Mutex<Generator>,
+    /// What ends everything early.
+    pub stop: Stop,
+}
+
+impl Shared {
+    /// The generator, for as long as one draws.
+    pub fn generator(&self) -> MutexGuard<'_, Generator> {
+        // A worker that panicked while it drew loses its own operation, not the sequence.
+        self.generator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When the load ends, and how many processes carry it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Operations open at a time, at the most.
+    pub concurrency: u32,
+    /// The number of the first process.
+    pub process_base: u64,
+    /// The end, counted from the begin.
+    pub time: Option<Duration>,
+    /// The end, counted in operations.
+    pub ops: Option<u64>,
+}
+
+/// A load that is running or has just ended.
+pub struct Load {
+    workers: JoinSet<u64>,
+    queue: Arc<Queue>,
+    next_process: u64,
+    stop: Stop,
+}
+
+/// What is left of the load when all its operations have completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Operations that fell due and found no free process before the end.
+    pub unsent: u64,
+    /// The first process number that was never used.
+    pub next_process: u64,
+}
+
+/// Operations that are due, by the moment (of CLOCK_MONOTONIC) at which they were.
+struct Queue {
+    due: tokio::sync::Mutex<UnboundedReceiver<u64>>,
+    closed: AtomicBool,
+    unsent: AtomicU64,
+}
+
+impl Queue {
+    /// The next one; `None` when there will be no more. Who waits longest is served first.
+    async fn next(&self) -> Option<u64> {
+        loop {
+            let due = self.due.lock().await.recv().await?;
+            if !self.closed.load(Ordering::Relaxed) {
+                return Some(due);
+            }
+            self.unsent.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Load {
+    /// Runs the load until its limits or until the run is stopped. Operations may still be open then.
+    pub async fn run(shared: &Arc<Shared>, limits: Limits, pace: Pace) -> Load {
+        let (send, due) = unbounded_channel();
+        let queue = Arc::new(Queue {
+            due: tokio::sync::Mutex::new(due),
+            closed: AtomicBool::new(false),
+            unsent: AtomicU64::new(0),
+        });
+        let concurrency = u64::from(limits.concurrency);
+        let mut workers = JoinSet::new();
+        for slot in 0..concurrency {
+            let worker = Worker {
+                shared: Arc::clone(shared),
+                queue: Arc::clone(&queue),
+                node: (slot % shared.nodes.len() as u64) as usize,
+                process: limits.process_base + slot,
+                concurrency,
+            };
+            workers.spawn(worker.work());
+        }
+        let begin = Instant::now();
+        let next_process = limits.process_base + concurrency;
+        let mut load = Load { workers, queue, next_process, stop: shared.stop.clone() };
+        let end = limits.time.map(|time| begin + time);
+        tokio::select! {
+            () = load.send(send, begin, limits, pace) => {}
+            () = shared.stop.rung() => {}
+            () = until(end) => {}
+        }
+        load.queue.closed.store(true, Ordering::Relaxed);
+        load
+    }
+
+    /// Lets operations fall due, and where their number is limited waits until the last is taken and done.
+    async fn send(
+        &mut self,
+        send: UnboundedSender<u64>,
+        begin: Instant,
+        limits: Limits,
+        pace: Pace,
+    ) {
+        let zero = clock::now();
+        let count = limits.ops.unwrap_or(u64::MAX);
+        for (at, _) in pace.zip(0..count) {
+            sleep_until(begin + at).await;
+            if send.send(zero + clock::nanos(at)).is_err() {
+                return;
+            }
+        }
+        drop(send);
+        self.finish_workers().await;
+    }
+
+    /// Waits for the operations that are still open; each has its timeout.
+    pub async fn finish(mut self) -> Ended {
+        self.finish_workers().await;
+        Ended { unsent: self.queue.unsent.load(Ordering::Relaxed), next_process: self.next_process }
+    }
+
+    async fn finish_workers(&mut self) {
+        while let Some(ended) = self.workers.join_next().await {
+            match ended {
+                Ok(next) => self.next_process = self.next_process.max(next),
+                Err(error) => self.stop.ring(Cause::Broken(Error::system(format!(
+                    "a process of the load died, and the history is not whole: {error}"
+                )))),
+            }
+        }
+    }
+}
+
+/// One process after another on the same node: after an operation of which nobody knows, the next one.
+struct Worker {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    node: usize,
+    process: u64,
+    concurrency: u64,
+}
+
+impl Worker {
+    /// Takes operations until there are no more; gives the next number that it would have used.
+    async fn work(mut self) -> u64 {
+        let shared = Arc::clone(&self.shared);
+        let line = Line {
+            database: &*shared.database,
+            node: &shared.nodes[self.node],
+            prefix: &shared.prefix,
+            purpose: Purpose::Load,
+            timeout: shared.timeout,
+        };
+        let mut client: Option<Box<dyn Client>> = None;
+        while let Some(due) = self.queue.next().await {
+            let Ok(request) = self.invoke(line.node, due) else { break };
+            let outcome = line.attempt(&mut client, &request).await;
+            shared.generator().learn(&request, &outcome);
+            let unknown = matches!(outcome, Outcome::Info(_));
+            if shared
+                .history
+                .record(completion(self.process, line.node, &request, outcome))
+                .is_err()
+            {
+                break;
+            }
+            if unknown {
+                self.process += self.concurrency;
+            }
+        }
+        self.process + self.concurrency
+    }
+
+    /// Draws the next operation and writes its line: as one step, so that the history has the
+    /// generator's order.
+    fn invoke(&self, node: &Node, due: u64) -> Result<Request, Unwritten> {
+        let mut generator = self.shared.generator();
+        let request = generator.draw();
+        let mut op = invocation(self.process, node, &request);
+        if clock::now().saturating_sub(due) > clock::nanos(LATE) {
+            op.extra.insert("due".into(), due.into());
+        }
+        self.shared.history.record(op).map(|()| request)
+    }
+}
+
+/// The line that says that an operation is sent.
+pub fn invocation(process: u64, node: &Node, request: &Request) -> Op {
+    let mut op = Op::now(Process::Client(process), Type::Invoke, request.f);
+    op.key = request.key.clone();
+    op.value = Some(request.value.clone());
+    op.node = Some(node.name.to_string());
+    op
+}
+
+/// The line that says what came of it.
+pub fn completion(process: u64, node: &Node, request: &Request, outcome: Outcome) -> Op {
+    let mut op = invocation(process, node, request);
+    let error = |why: String| Some(Value::from(why));
+    match outcome {
+        Outcome::Ok(value) => (op.kind, op.value) = (Type::Ok, Some(value)),
+        Outcome::Fail(why) => (op.kind, op.error) = (Type::Fail, error(why)),
+        Outcome::Info(why) => (op.kind, op.error) = (Type::Info, error(why)),
+    }
+    op
+}
+
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,195 @@
+//! The programs that break things during the load, and the fault lines that they print.
+//!
+//! Each runs in a process group of its own, so that ^C on a pipeline reaches them through us: their faults
+//! are healed before the final reads. Should we die, the kernel sends them TERM.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use breakit::clock::show;
+use breakit::exit::{Error, Result};
+use breakit::op::{Op, Process};
+use breakit::talk;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use crate::child::{Group, Words};
+use crate::history::remark;
+use crate::load::Shared;
+use crate::redact::redact;
+
+/// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a killed one may take to be gone.
+const BURIAL: Duration = Duration::from_secs(2);
+
+/// The nemeses of a run, at work.
+pub struct Nemeses(Vec<Running>);
+
+struct Running {
+    text: String,
+    group: Option<Group>,
+    asked_to_end: Arc<AtomicBool>,
+    work: JoinHandle<std::result::Result<(), String>>,
+}
+
+impl Nemeses {
+    /// Starts them. Must be called from the thread that lives as long as the process: the kernel binds
+    /// their lives to it.
+    ///
+    /// # Errors
+    /// 71 where one cannot be started; those before it are killed.
+    pub fn start(commands: &[Words], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
+        commands.iter().map(|words| start(words, seed, shared)).collect::<Result<_>>().map(Nemeses)
+    }
+
+    /// Sends TERM to all and reads their last lines; whoever does not end in time is killed.
+    ///
+    /// Gives a sentence for each that failed.
+    pub async fn end(mut self) -> Vec<String> {
+        for nemesis in &self.0 {
+            nemesis.asked_to_end.store(true, Ordering::SeqCst);
+            if let Some(group) = &nemesis.group {
+                group.signal(Signal::SIGTERM);
+            }
+        }
+        let deadline = Instant::now() + PATIENCE;
+        let mut failures = Vec::new();
+        for nemesis in &mut self.0 {
+            if let Err(why) = nemesis.ended(deadline).await {
+                failures.push(format!("the nemesis {:?} {why}", nemesis.text));
+            }
+        }
+        failures
+    }
+}
+
+impl Running {
+    async fn ended(&mut self, deadline: Instant) -> std::result::Result<(), String> {
+        if let Ok(ended) = timeout_at(deadline, &mut self.work).await {
+            return ended.unwrap_or_else(|error| Err(format!("was lost sight of: {error}")));
+        }
+        self.group = None;
+        // Its lines so far are in the history; what it still held is left to its lease.
+        let _ = timeout_at(Instant::now() + BURIAL, &mut self.work).await;
+        let why = format!(
+            "did not end within {} of TERM and was killed; its fault ends with its lease",
+            show(PATIENCE)
+        );
+        talk::error(format!("the nemesis {:?} {why}", self.text));
+        Err(why)
+    }
+}
+
+fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
+    let mut command = words.command(Signal::SIGTERM);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    // Its group is killed when we are done with it; the child alone is no measure of that.
+    command.kill_on_drop(false).env("BREAKIT_SEED", seed.to_string());
+    let mut child =
+        command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
+    let group = Group::of(&child);
+    let asked_to_end = Arc::new(AtomicBool::new(false));
+    let watcher = Watcher {
+        text: redact(&words.text),
+        shared: Arc::clone(shared),
+        asked_to_end: Arc::clone(&asked_to_end),
+    };
+    let stdout = child.stdout.take();
+    let work = tokio::spawn(watcher.watch(child, stdout));
+    Ok(Running { text: words.text.clone(), group, asked_to_end, work })
+}
+
+struct Watcher {
+    text: String,
+    shared: Arc<Shared>,
+    asked_to_end: Arc<AtomicBool>,
+}
+
+impl Watcher {
+    /// Reads its lines to the end, then judges its end.
+    async fn watch(
+        self,
+        mut child: Child,
+        stdout: Option<ChildStdout>,
+    ) -> std::result::Result<(), String> {
+        if let Some(stdout) = stdout {
+            self.read(stdout).await;
+        }
+        let status = child.wait().await.map_err(|error| format!("was lost sight of: {error}"))?;
+        let judged = self.judge(status);
+        if let Err(why) = &judged {
+            talk::error(format!("the nemesis {:?} {why}", self.text));
+            let mut op = remark("nemesis-failed", json!({ "command": self.text }));
+            op.error = Some(why.as_str().into());
+            // The run ends for that reason already.
+            let _ = self.shared.history.record(op);
+        }
+        judged
+    }
+
+    async fn read(&self, stdout: ChildStdout) {
+        let mut lines = BufReader::new(stdout).split(b'\n');
+        while let Ok(Some(bytes)) = lines.next_segment().await {
+            let text = String::from_utf8_lossy(&bytes);
+            let line = text.trim_end_matches('\r');
+            if line.trim().is_empty() {
+                continue;
+            }
+            match fault(line) {
+                // Without a sink there is nobody to tell; the run is ending.
+                Ok(op) => drop(self.shared.history.pass_on(&op, line)),
+                Err(why) => talk::error(format!(
+                    "the nemesis {:?} printed what is no fault line ({why}): {line}",
+                    self.text
+                )),
+            }
+        }
+    }
+
+    /// Death by our TERM is success, and so is an end of its own before.
+    fn judge(&self, status: ExitStatus) -> std::result::Result<(), String> {
+        const TERM: i32 = Signal::SIGTERM as i32;
+        let asked = self.asked_to_end.load(Ordering::SeqCst);
+        let of_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
+        if status.success() || (asked && of_term) {
+            return Ok(());
+        }
+        Err(format!("failed ({status})"))
+    }
+}
+
+/// A line of a nemesis, as an operation: that of any process that is neither a client nor the run itself.
+fn fault(line: &str) -> std::result::Result<Op, String> {
+    let op = Op::parse(line)?;
+    match &op.process {
+        Process::Client(number) => Err(format!("process {number} is a client")),
+        Process::Other(word) if word == "workload" => Err("process workload is the run".into()),
+        Process::Other(_) => Ok(op),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nemesis_speaks_for_no_client_and_not_for_the_run() {
+        assert!(fault(r#"{"process":"nemesis","type":"info","f":"kill"}"#).is_ok());
+        for line in [
+            r#"{"process":3,"type":"ok","f":"read","value":1}"#,
+            r#"{"process":"workload","type":"info","f":"end"}"#,
+            "cutting n1",
+        ] {
+            assert!(fault(line).is_err(), "{line}");
+        }
+    }
+}
