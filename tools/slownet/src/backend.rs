@@ -5,10 +5,10 @@ use breakit::reach::Network;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::feed::{Feeder, Order, nft};
+use crate::feed::{Feeder, Order};
 use crate::parts::Parts;
 use crate::probe::{Kernel, Need};
-use crate::qdisc::{self, Tree};
+use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
 
@@ -21,8 +21,8 @@ pub enum Wanted {
     Netem,
     /// A class of htb: a rate and nothing else
     Htb,
-    /// nftables where packets leave: random loss and nothing else
-    NftLoss,
+    /// A queue that swallows what is sent into it: random loss and nothing else
+    Blackhole,
 }
 
 /// A way to make a network slow, with all that it needs found working.
@@ -32,8 +32,11 @@ pub enum Backend {
     Netem(Feeder),
     /// A slow class of htb that a timed set feeds.
     Htb(Feeder),
-    /// A timed set in nftables' egress hook that loses packets.
-    NftLoss,
+    /// A queue that swallows packets, into which a timed set sends some at random.
+    ///
+    /// Not a `drop` of nftables: that one the sender sees (TCP sends again at once, sockets with
+    /// IP_RECVERR get ENOBUFS), so it would be no loss.
+    Blackhole(Feeder),
 }
 
 impl Backend {
@@ -52,11 +55,11 @@ impl Backend {
                 })?;
                 Backend::htb(kernel)?.map_err(Error::missing)
             }
-            Wanted::NftLoss => {
+            Wanted::Blackhole => {
                 parts.only_loss().ok_or_else(|| {
-                    Error::usage("the backend nft-loss loses packets at random, without correlation, and does nothing else; leave the other parts out or take --backend netem")
+                    Error::usage("the backend blackhole loses packets at random, without correlation, and does nothing else; leave the other parts out or take --backend netem")
                 })?;
-                Backend::nft_loss(kernel)?.map_err(Error::missing)
+                Backend::blackhole(kernel)?.map_err(Error::missing)
             }
             Wanted::Auto => Backend::first(kernel, parts),
         }
@@ -73,7 +76,7 @@ impl Backend {
                 Err(why) => reasons.push(why),
             }
         } else if parts.only_loss().is_some() {
-            match Backend::nft_loss(kernel)? {
+            match Backend::blackhole(kernel)? {
                 Ok(backend) => return Ok(backend),
                 Err(why) => reasons.push(why),
             }
@@ -102,11 +105,13 @@ impl Backend {
         Ok(kernel.feeder()?.map(Backend::Htb))
     }
 
-    fn nft_loss(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        let met = kernel.meets(Need::NftEgress)?;
-        Ok(met
-            .map(|()| Backend::NftLoss)
-            .map_err(|why| format!("nft-loss does not work here: {why}")))
+    fn blackhole(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
+        for need in [Need::Htb, Need::Blackhole] {
+            if let Err(why) = kernel.meets(need)? {
+                return Ok(Err(format!("{} does not work here: {why}", need.word())));
+            }
+        }
+        Ok(kernel.feeder()?.map(Backend::Blackhole))
     }
 
     /// The word on lines and for `--backend`.
@@ -114,26 +119,45 @@ impl Backend {
         match self {
             Backend::Netem(_) => "netem",
             Backend::Htb(_) => "htb",
-            Backend::NftLoss => "nft-loss",
+            Backend::Blackhole(_) => "blackhole",
+        }
+    }
+
+    /// What sends packets into its queue.
+    pub fn feeder(&self) -> &Feeder {
+        match self {
+            Backend::Netem(feeder) | Backend::Htb(feeder) | Backend::Blackhole(feeder) => feeder,
         }
     }
 
     /// The fields of a line: which, and what feeds it.
     pub fn json(&self) -> Value {
+        json!({ "backend": self.word(), "feeder": self.feeder().word() })
+    }
+
+    /// The class and the queue below it that do what `parts` say.
+    fn queue(&self, parts: &Parts) -> Queue {
         match self {
-            Backend::Netem(feeder) | Backend::Htb(feeder) => {
-                json!({ "backend": self.word(), "feeder": feeder.word() })
-            }
-            Backend::NftLoss => json!({ "backend": self.word() }),
+            Backend::Netem(_) => Queue::netem(parts),
+            Backend::Htb(_) => Queue::limited(parts),
+            Backend::Blackhole(_) => Queue::blackhole(),
         }
     }
 
-    /// What the queue of a fault is called in the kernel, where there is one.
-    pub fn queue(&self) -> Option<&'static str> {
+    /// What its queue is called in the kernel.
+    pub fn kind(&self) -> &'static str {
         match self {
-            Backend::Netem(_) => Some("netem"),
-            Backend::Htb(_) => Some("pfifo"),
-            Backend::NftLoss => None,
+            Backend::Netem(_) => "netem",
+            Backend::Htb(_) => "pfifo",
+            Backend::Blackhole(_) => "blackhole",
+        }
+    }
+
+    /// How many of the packets go into the queue, where not all.
+    pub fn share(&self, parts: &Parts) -> Option<Percent> {
+        match self {
+            Backend::Blackhole(_) => parts.only_loss(),
+            Backend::Netem(_) | Backend::Htb(_) => None,
         }
     }
 
@@ -142,44 +166,16 @@ impl Backend {
     /// # Errors
     /// 71 where somebody else's queue stands on an interface, 69 where a family cannot be fed.
     pub fn start(&self, order: Order<'_>, parts: &Parts, trees: &[Tree]) -> Result<Vec<Step>> {
-        match self {
-            Backend::Netem(feeder) | Backend::Htb(feeder) => {
-                let with_netem = matches!(self, Backend::Netem(_));
-                let feed = feeder.start(order)?;
-                let mut steps = Vec::new();
-                for tree in trees.iter().filter(|tree| concerns(order, tree)) {
-                    steps.extend(qdisc::add(tree, order.id, parts, with_netem)?);
-                }
-                steps.extend(feed);
-                Ok(steps)
-            }
-            Backend::NftLoss => Ok(vec![nft::start(order, lose(parts)?)]),
+        let (queue, feed) = (self.queue(parts), self.feeder().start(order)?);
+        let mut steps = Vec::new();
+        for tree in trees.iter().filter(|tree| concerns(order, tree)) {
+            steps.extend(qdisc::add(tree, order.id, &queue)?);
         }
-    }
-
-    /// What gives it another lease; fails where it is not in force any more.
-    ///
-    /// # Errors
-    /// 64 where the parts are not this backend's.
-    pub fn renew(&self, order: Order<'_>, parts: &Parts) -> Result<Vec<Step>> {
-        match self {
-            Backend::Netem(feeder) | Backend::Htb(feeder) => {
-                Ok(feeder.renew(order.id, order.traffic, order.lease))
-            }
-            Backend::NftLoss => {
-                Ok(vec![nft::renew(order.id, order.traffic, order.lease, lose(parts)?)])
-            }
-        }
+        steps.extend(feed);
+        Ok(steps)
     }
 }
 
 fn concerns(order: Order<'_>, tree: &Tree) -> bool {
     order.interfaces.iter().any(|interface| interface.name == tree.interface)
-}
-
-fn lose(parts: &Parts) -> Result<nft::Verdict> {
-    let percent: Option<Percent> = parts.only_loss();
-    percent
-        .map(nft::Verdict::Lose)
-        .ok_or_else(|| Error::usage("the backend nft-loss loses packets and does nothing else"))
 }

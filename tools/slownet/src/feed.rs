@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::interface::Interface;
+use crate::quantity::Percent;
 use crate::step::Step;
 use crate::traffic::Traffic;
 
@@ -22,6 +23,8 @@ pub struct Order<'a> {
     pub id: FaultId,
     /// Which packets.
     pub traffic: &'a Traffic,
+    /// Only so many of them, drawn at random.
+    pub share: Option<Percent>,
     /// By which interfaces.
     pub interfaces: &'a [Interface],
     /// Whose sshd stays quick.
@@ -54,7 +57,7 @@ impl Feeder {
     /// 69 where a family is needed that this way cannot feed.
     pub fn start(&self, order: Order<'_>) -> Result<Vec<Step>> {
         match self {
-            Feeder::Nft => Ok(vec![nft::start(order, nft::Verdict::Class)]),
+            Feeder::Nft => Ok(vec![nft::start(order)]),
             Feeder::Ipset(tables) => tables.start(order),
         }
     }
@@ -62,7 +65,7 @@ impl Feeder {
     /// What gives the elements another lease. It fails where they are not there any more.
     pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Vec<Step> {
         match self {
-            Feeder::Nft => vec![nft::renew(id, traffic, lease, nft::Verdict::Class)],
+            Feeder::Nft => vec![nft::renew(id, traffic, lease)],
             Feeder::Ipset(tables) => vec![tables.renew(id, traffic, lease)],
         }
     }
@@ -73,20 +76,25 @@ impl Feeder {
 pub struct Fed {
     /// Whose it is.
     pub id: FaultId,
-    /// How: `nft`, `ipset`, or `nft-loss` where the packets are lost right there.
+    /// How: `nft` or `ipset`.
     pub how: &'static str,
     /// To whom packets are struck.
     pub to: Vec<String>,
     /// Seconds until the last element expires; 0 where all have.
     pub left: u64,
-    /// How many in a hundred are lost right there.
-    pub loss: Option<f64>,
+    /// How many in a hundred it takes, where not all.
+    pub share: Option<f64>,
 }
 
 impl Fed {
     /// The fields of a line.
     pub fn json(&self) -> Value {
-        json!({ "feeder": self.how, "to": self.to, "left": format!("{}s", self.left) })
+        let left = format!("{}s", self.left);
+        let mut fields = json!({ "feeder": self.how, "to": self.to, "left": left });
+        if let Some(share) = self.share {
+            fields["share"] = format!("{share}%").into();
+        }
+        fields
     }
 }
 

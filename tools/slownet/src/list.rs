@@ -31,7 +31,7 @@ fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
     let in_force = fed.is_some_and(|fed| fed.left > 0);
     let mut line = json!({
         "node": node, "id": leaf.id.to_string(), "in_force": in_force,
-        "backend": if leaf.kind == "netem" { "netem" } else { "htb" },
+        "backend": if leaf.kind == "pfifo" { "htb" } else { &leaf.kind },
         "interface": tree.interface,
     });
     extend(&mut line, fed.map(Fed::json));
@@ -39,15 +39,10 @@ fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
     line
 }
 
-/// A set without a queue: what loses packets by itself.
+/// A set whose queue is gone: it strikes nobody, but `clear` has something to sweep.
 fn set(node: &str, fed: &Fed) -> Value {
-    let mut line = json!({
-        "node": node, "id": fed.id.to_string(), "in_force": fed.left > 0, "backend": fed.how,
-    });
+    let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": false });
     extend(&mut line, Some(fed.json()));
-    if let Some(loss) = fed.loss {
-        line["loss"] = format!("{loss}%").into();
-    }
     line
 }
 

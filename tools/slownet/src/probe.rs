@@ -17,13 +17,13 @@ pub enum Need {
     Htb,
     /// Timed sets that send packets into classes.
     Nft,
-    /// Loss where packets leave.
-    NftEgress,
+    /// A queue that swallows packets silently.
+    Blackhole,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 4] = [Need::Netem, Need::Htb, Need::Nft, Need::NftEgress];
+    pub const ALL: [Need; 4] = [Need::Netem, Need::Htb, Need::Nft, Need::Blackhole];
 
     /// The word in what `probe` prints.
     pub fn word(self) -> &'static str {
@@ -31,7 +31,7 @@ impl Need {
             Need::Netem => "netem",
             Need::Htb => "htb",
             Need::Nft => "nft",
-            Need::NftEgress => "nft-egress",
+            Need::Blackhole => "blackhole",
         }
     }
 
@@ -39,11 +39,11 @@ impl Need {
     fn remedy(self) -> &'static str {
         match self {
             Need::Netem => {
-                "try modprobe sch_netem; it comes with linux-modules-extra (Ubuntu), kernel-modules-extra (Fedora, RHEL), or a kernel built with CONFIG_NET_SCH_NETEM"
+                "try modprobe sch_netem, install linux-modules-extra-$(uname -r) (Fedora, RHEL: kernel-modules-extra), or boot a kernel with CONFIG_NET_SCH_NETEM"
             }
             Need::Htb => "try modprobe sch_htb, or a kernel built with CONFIG_NET_SCH_HTB",
             Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
-            Need::NftEgress => "a kernel from 5.16 with CONFIG_NETFILTER_EGRESS has it",
+            Need::Blackhole => "every kernel from 2.6 with CONFIG_NET_SCHED has it",
         }
     }
 
@@ -55,14 +55,11 @@ impl Need {
             }
             Need::Nft => {
                 "nft 'table inet t { set s { type ipv4_addr; flags interval, timeout; }
-                 chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; } }
+                 chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; }
+                 }
                  add element inet t s { 10.0.0.0/8 timeout 1000ms }'"
             }
-            Need::NftEgress => {
-                "nft 'table netdev t { set s { type ipv4_addr; flags interval, timeout; }
-                 chain c { type filter hook egress device \"lo\" priority 0; ip daddr @s numgen random mod 100 < 1 drop; } }
-                 add element netdev t s { 10.0.0.0/8 timeout 1000ms }'"
-            }
+            Need::Blackhole => "tc qdisc add dev lo root blackhole",
         }
     }
 }
@@ -190,7 +187,7 @@ pub fn chosen(works: &Value) -> Value {
     let pick = |other: Option<&str>| if netem { Some("netem") } else { other }.map(Value::from);
     json!({
         "rate": pick((met("htb") && feeder).then_some("htb")),
-        "loss": pick(met("nft-egress").then_some("nft-loss")),
+        "loss": pick((met("htb") && met("blackhole") && feeder).then_some("blackhole")),
         "all": pick(None),
         "feeder": if met("nft") { "nft" } else if met("ipset") { "ipset" } else { "none" },
     })

@@ -14,6 +14,7 @@ use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::netem;
 use crate::parts::Parts;
+use crate::quantity::Rate;
 use crate::step::Step;
 
 /// What a class must not slow down by itself: tc's largest round rate.
@@ -33,12 +34,45 @@ pub enum Root {
     Foreign(String),
 }
 
+/// A class to make, and the queue below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    class: String,
+    leaf: String,
+}
+
+impl Queue {
+    /// netem with `parts`, below a class that does not slow down by itself.
+    pub fn netem(parts: &Parts) -> Queue {
+        let leaf = format!("netem {}", netem::words(parts).join(" "));
+        Queue { class: UNLIMITED.into(), leaf }
+    }
+
+    /// A class that lets no more pass than the rate of `parts`.
+    pub fn limited(parts: &Parts) -> Queue {
+        let class = parts.rate.map_or_else(|| UNLIMITED.into(), limited_to);
+        Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)) }
+    }
+
+    /// A queue that swallows all it gets, and tells the sender that it was sent.
+    pub fn blackhole() -> Queue {
+        Queue { class: UNLIMITED.into(), leaf: "blackhole".into() }
+    }
+}
+
+fn limited_to(rate: Rate) -> String {
+    // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
+    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
+    let bits = rate.bits();
+    format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
+}
+
 /// The queue of one fault.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Leaf {
     /// Whose it is.
     pub id: FaultId,
-    /// `netem`, or `pfifo` where only the rate is limited.
+    /// `netem`, `pfifo` where only the rate is limited, `blackhole` where packets are only lost.
     pub kind: String,
     /// Its settings, as tc prints them.
     pub options: Value,
@@ -107,7 +141,7 @@ fn leaf(qdisc: &Value) -> Option<Leaf> {
 ///
 /// # Errors
 /// 71 where somebody else's root stands there.
-pub fn add(tree: &Tree, id: FaultId, parts: &Parts, with_netem: bool) -> Result<Vec<Step>> {
+pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     let dev = &tree.interface;
     let mut steps = Vec::new();
     match &tree.root {
@@ -123,29 +157,12 @@ pub fn add(tree: &Tree, id: FaultId, parts: &Parts, with_netem: bool) -> Result<
     }
     let there = tree.leaves.iter().any(|leaf| leaf.id == id);
     let verb = if there { "change" } else { "add" };
-    let class = if with_netem { UNLIMITED.to_string() } else { limited(parts) };
+    let Queue { class, leaf } = queue;
     steps.push(Step::new(format!(
         "tc class {verb} dev {dev} parent 77: classid 77:{id} htb {class} {QUANTUM}"
     )));
-    let leaf = if with_netem {
-        format!("netem {}", netem::words(parts).join(" "))
-    } else {
-        format!("pfifo limit {}", netem::limit(parts))
-    };
     steps.push(Step::new(format!("tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
     Ok(steps)
-}
-
-fn limited(parts: &Parts) -> String {
-    match parts.rate {
-        // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
-        Some(rate) => {
-            let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
-            let bits = rate.bits();
-            format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
-        }
-        None => UNLIMITED.to_string(),
-    }
 }
 
 /// Waits until the queues of the faults `ours` are empty, `limit` at the most: what they hold was sent while
@@ -214,18 +231,18 @@ mod tests {
 
     #[test]
     fn a_foreign_root_is_refused_with_the_remedy() {
-        let parts = crate::preset::Preset::Slow.parts();
-        let error = add(&read(&ours())[2], FaultId::draw(), &parts, true).unwrap_err();
+        let queue = Queue::netem(&crate::preset::Preset::Slow.parts());
+        let error = add(&read(&ours())[2], FaultId::draw(), &queue).unwrap_err();
         assert!(error.to_string().contains("tc qdisc del dev eth1 root"), "{error}");
     }
 
     #[test]
     fn a_fault_that_is_there_is_changed_in_place() {
-        let parts = crate::preset::Preset::Flaky.parts();
+        let queue = Queue::netem(&crate::preset::Preset::Flaky.parts());
         let id = FaultId::parse("3f2a").unwrap();
-        let steps = add(&read(&ours())[1], id, &parts, true).unwrap();
+        let steps = add(&read(&ours())[1], id, &queue).unwrap();
         assert!(shown(&steps).iter().all(|line| line.contains(" change ")), "{steps:?}");
-        let steps = add(&read(&ours())[0], id, &parts, true).unwrap();
+        let steps = add(&read(&ours())[0], id, &queue).unwrap();
         assert!(shown(&steps).iter().all(|line| line.contains(" add ")), "{steps:?}");
     }
 

@@ -117,8 +117,10 @@ impl Rate {
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, size) =
-            Rate::UNITS.into_iter().find(|(_, size)| self.0.is_multiple_of(*size)).unwrap_or(("bit", 1));
+        let (name, size) = Rate::UNITS
+            .into_iter()
+            .find(|(_, size)| self.0.is_multiple_of(*size))
+            .unwrap_or(("bit", 1));
         write!(f, "{}{name}", self.0 / size)
     }
 }

@@ -116,22 +116,15 @@ impl Slow {
     ) -> Result<(Vec<Interface>, Vec<Step>)> {
         let interfaces = interface::find(network, &self.traffic)?;
         let seat = self.seat(network);
-        let order = self.order(&interfaces, &seat, lease);
+        let share = self.backend(node)?.share(&self.parts);
+        let (id, traffic) = (self.id, &self.traffic);
+        let order = Order { id, traffic, share, interfaces: &interfaces, seat: &seat, lease };
         let steps = self.backend(node)?.start(order, &self.parts, &qdisc::trees(network)?)?;
         Ok((interfaces, steps))
     }
 
     fn seat(&self, network: &Network) -> Vec<u16> {
         if self.force { Vec::new() } else { seat::ports(network) }
-    }
-
-    fn order<'a>(
-        &'a self,
-        interfaces: &'a [Interface],
-        seat: &'a [u16],
-        lease: Lease,
-    ) -> Order<'a> {
-        Order { id: self.id, traffic: &self.traffic, interfaces, seat, lease }
     }
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
@@ -150,17 +143,15 @@ impl Slow {
 
     /// Reads back from the kernel that every queue and set is there.
     fn verify(&self, node: &Node, network: &Network, interfaces: &[Interface]) -> Result<()> {
-        if let Some(kind) = self.backend(node)?.queue() {
-            let trees = qdisc::trees(network)?;
-            for interface in interfaces {
-                let here = trees.iter().filter(|tree| tree.interface == interface.name);
-                let mut leaves = here.flat_map(|tree| &tree.leaves);
-                if !leaves.any(|leaf| leaf.id == self.id && leaf.kind == kind) {
-                    return Err(Error::system(format!(
-                        "the kernel took the commands, but {} has no queue {kind}; another program changes queues there",
-                        interface.name
-                    )));
-                }
+        let (kind, trees) = (self.backend(node)?.kind(), qdisc::trees(network)?);
+        for interface in interfaces {
+            let here = trees.iter().filter(|tree| tree.interface == interface.name);
+            let mut leaves = here.flat_map(|tree| &tree.leaves);
+            if !leaves.any(|leaf| leaf.id == self.id && leaf.kind == kind) {
+                return Err(Error::system(format!(
+                    "the kernel took the commands, but {} has no queue {kind}; another program changes queues there",
+                    interface.name
+                )));
             }
         }
         match self.is_fed(network)? {
@@ -187,10 +178,9 @@ impl Slow {
         if before != Some(inode(&network)) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
-        let order = self.order(&[], &[], lease);
-        let renewed = self
-            .backend(node)?
-            .renew(order, &self.parts)?
+        let feeder = self.backend(node)?.feeder();
+        let renewed = feeder
+            .renew(self.id, &self.traffic, lease)
             .iter()
             .try_for_each(|step| step.run(&network).map(drop));
         match renewed {

@@ -7,6 +7,7 @@ use breakit::reach::Network;
 
 use super::{Fed, Order};
 use crate::fault_id::FaultId;
+use crate::quantity::Percent;
 use crate::step::{self, Step};
 use crate::traffic::{Ports, Traffic};
 
@@ -99,15 +100,23 @@ fn chain(order: Order<'_>, v4: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp --sport {port} -j RETURN\n");
     }
+    let share = share(order.share);
     for interface in order.interfaces {
         for which in which(order.traffic) {
             script += &format!(
-                "-A {chain} -o {} {which}-m set --match-set {set} dst -j CLASSIFY --set-class 77:{}\n",
+                "-A {chain} -o {} {which}-m set --match-set {set} dst {share}-j CLASSIFY --set-class 77:{}\n",
                 interface.name, order.id
             );
         }
     }
     script + &format!("-A POSTROUTING -j {chain}\nCOMMIT\n")
+}
+
+/// Only so many of the packets, drawn anew for each.
+fn share(percent: Option<Percent>) -> String {
+    percent.map_or_else(String::new, |percent| {
+        format!("-m statistic --mode random --probability {:.6} ", percent.fraction())
+    })
 }
 
 fn which(traffic: &Traffic) -> Vec<String> {
@@ -139,7 +148,7 @@ pub fn list(network: &Network) -> Result<Vec<Fed>> {
                 fed.to.extend(to);
                 fed.left = fed.left.max(left);
             }
-            None => fed.push(Fed { id, how: "ipset", to, left, loss: None }),
+            None => fed.push(Fed { id, how: "ipset", to, left, share: None }),
         }
     }
     Ok(fed)
@@ -232,6 +241,7 @@ mod tests {
         let order = Order {
             id: FaultId::draw(),
             traffic: &Traffic::default(),
+            share: None,
             interfaces: &interfaces,
             seat: &[],
             lease: Lease { length: Duration::from_secs(30) },

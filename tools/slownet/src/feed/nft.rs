@@ -16,89 +16,55 @@ use crate::traffic::{Ports, Traffic};
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
 
-/// What is done to a struck packet.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
-    /// It goes into the fault's class.
-    Class,
-    /// It is lost with a probability, as it leaves: in `output` the application would see the error.
-    Lose(Percent),
-}
-
-impl Verdict {
-    fn family(self) -> &'static str {
-        match self {
-            Verdict::Class => "inet",
-            Verdict::Lose(_) => "netdev",
-        }
-    }
-
-    fn words(self, id: FaultId) -> String {
-        match self {
-            Verdict::Class => format!("meta priority set {}", id.priority()),
-            Verdict::Lose(percent) => {
-                let of_a_million = (percent.fraction() * 1e6).round();
-                format!("numgen random mod 1000000 < {of_a_million} drop")
-            }
-        }
-    }
-}
-
 /// One transaction that makes the whole table, in place of an older one of that name.
-pub fn start(order: Order<'_>, verdict: Verdict) -> Step {
-    let (family, table) = (verdict.family(), table(order.id));
-    let mut script = format!("add table {family} {table}\ndelete table {family} {table}\n");
-    script += &format!("table {family} {table} {{\n");
+pub fn start(order: Order<'_>) -> Step {
+    let table = table(order.id);
+    let mut script = format!("add table inet {table}\ndelete table inet {table}\n");
+    script += &format!("table inet {table} {{\n");
     script += "  set to4 { type ipv4_addr; flags interval, timeout; }\n";
     script += "  set to6 { type ipv6_addr; flags interval, timeout; }\n";
-    script += &chains(order, verdict);
+    script += &chain(order);
     script += "}\n";
-    script += &elements(order.id, order.traffic, order.lease, verdict);
+    script += &elements(order.id, order.traffic, order.lease);
     Step::new("nft -f -").fed(script)
 }
 
 /// One transaction that fills the sets anew: adding an element that is there does not renew its timeout.
-pub fn renew(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> Step {
-    let (family, table) = (verdict.family(), table(id));
-    let flush = format!("flush set {family} {table} to4\nflush set {family} {table} to6\n");
-    Step::new("nft -f -").fed(flush + &elements(id, traffic, lease, verdict))
+pub fn renew(id: FaultId, traffic: &Traffic, lease: Lease) -> Step {
+    let table = table(id);
+    let flush = format!("flush set inet {table} to4\nflush set inet {table} to6\n");
+    Step::new("nft -f -").fed(flush + &elements(id, traffic, lease))
 }
 
 fn table(id: FaultId) -> String {
     format!("breakit_slow_{id}")
 }
 
-fn chains(order: Order<'_>, verdict: Verdict) -> String {
-    let rules = rules(order, verdict);
+fn chain(order: Order<'_>) -> String {
     let names: Vec<String> =
         order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
-    match verdict {
-        Verdict::Class => format!(
-            "  chain feed {{\n    type filter hook postrouting priority -150; policy accept;\n    oifname != {{ {} }} return\n{rules}  }}\n",
-            names.join(", ")
-        ),
-        Verdict::Lose(_) => names
-            .iter()
-            .enumerate()
-            .map(|(n, name)| format!(
-                "  chain lose{n} {{\n    type filter hook egress device {name} priority 0; policy accept;\n{rules}  }}\n"
-            ))
-            .collect(),
-    }
-}
-
-fn rules(order: Order<'_>, verdict: Verdict) -> String {
-    let mut rules = format!("    {NEIGHBOURS}\n");
+    let mut chain = format!(
+        "  chain feed {{\n    type filter hook postrouting priority -150; policy accept;\n    oifname != {{ {} }} return\n    {NEIGHBOURS}\n",
+        names.join(", ")
+    );
     for port in order.seat {
-        rules += &format!("    tcp sport {port} return\n");
+        chain += &format!("    tcp sport {port} return\n");
     }
-    let verdict = verdict.words(order.id);
+    let (share, class) = (share(order.share), order.id.priority());
     for whom in ["ip daddr @to4", "ip6 daddr @to6"] {
         for which in which(order.traffic) {
-            rules += &format!("    {whom} {which}{verdict}\n");
+            chain += &format!("    {whom} {which}{share}meta priority set {class}\n");
         }
     }
-    rules
+    chain + "  }\n"
+}
+
+/// Only so many of the packets, drawn anew for each.
+fn share(percent: Option<Percent>) -> String {
+    let of_a_million = |percent: Percent| (percent.fraction() * 1e6).round();
+    percent.map_or_else(String::new, |percent| {
+        format!("numgen random mod 1000000 < {} ", of_a_million(percent))
+    })
 }
 
 /// The match on protocol and ports; one for each end where there are ports.
@@ -115,8 +81,8 @@ fn which(traffic: &Traffic) -> Vec<String> {
     ["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {} }} ", ports.join(", "))).to_vec()
 }
 
-fn elements(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> String {
-    let (family, table) = (verdict.family(), table(id));
+fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
+    let table = table(id);
     let timeout = clock::nanos(lease.length) / 1_000_000;
     let mut script = String::new();
     for (set, v4) in [("to4", true), ("to6", false)] {
@@ -126,8 +92,7 @@ fn elements(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> S
             .map(|prefix| format!("{prefix} timeout {timeout}ms"))
             .collect();
         if !elements.is_empty() {
-            script +=
-                &format!("add element {family} {table} {set} {{ {} }}\n", elements.join(", "));
+            script += &format!("add element inet {table} {set} {{ {} }}\n", elements.join(", "));
         }
     }
     script
@@ -139,8 +104,8 @@ fn elements(id: FaultId, traffic: &Traffic, lease: Lease, verdict: Verdict) -> S
 /// 77 and 71 as nft says; without nft there are none.
 pub fn list(network: &Network) -> Result<Vec<Fed>> {
     let mut fed = Vec::new();
-    for (family, id) in tables(network)? {
-        let listing = Step::new(format!("nft -j list table {family} {}", table(id)));
+    for id in tables(network)? {
+        let listing = Step::new(format!("nft -j list table inet {}", table(id)));
         let output = listing.output(network)?;
         // A table that went away between the two listings is simply not there any more.
         if output.status.success() {
@@ -159,8 +124,8 @@ fn read(id: FaultId, listing: &Value) -> Fed {
         to.push(block(&element["val"]));
         left = left.max(element["expires"].as_u64().unwrap_or(0));
     }
-    let loss = objects().find_map(|object| lost(&object["rule"]["expr"]));
-    Fed { id, how: if loss.is_some() { "nft-loss" } else { "nft" }, to, left, loss }
+    let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
+    Fed { id, how: "nft", to, left, share }
 }
 
 fn block(value: &Value) -> String {
@@ -172,8 +137,8 @@ fn block(value: &Value) -> String {
     }
 }
 
-/// The percentage in a rule that loses packets.
-fn lost(expressions: &Value) -> Option<f64> {
+/// The share in a rule that takes only some packets, in percent.
+fn drawn(expressions: &Value) -> Option<f64> {
     expressions.as_array()?.iter().find_map(|expression| {
         let test = &expression["match"];
         test["left"]["numgen"].as_object()?;
@@ -188,10 +153,10 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
         Err(error) => return (Vec::new(), Err(error)),
     };
     let (mut stopped, mut errors) = (Vec::new(), Vec::new());
-    for (family, id) in tables.into_iter().filter(|(_, id)| ours(*id)) {
+    for id in tables.into_iter().filter(|id| ours(*id)) {
         let table = table(id);
         // "add" first: deleting what another holder has just deleted is no error then.
-        let script = format!("add table {family} {table}\ndelete table {family} {table}\n");
+        let script = format!("add table inet {table}\ndelete table inet {table}\n");
         match Step::new("nft -f -").fed(script).run(network) {
             Ok(_) => stopped.push(id),
             Err(error) => errors.push(error),
@@ -200,17 +165,13 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
     (stopped, Error::all(errors))
 }
 
-fn tables(network: &Network) -> Result<Vec<(String, FaultId)>> {
+fn tables(network: &Network) -> Result<Vec<FaultId>> {
     if !step::has(network, "nft") {
         return Ok(Vec::new());
     }
     let text = Step::new("nft list tables").run(network)?;
-    let table = |line: &str| {
-        let mut words = line.split_whitespace().skip(1);
-        let family = words.next()?.to_string();
-        Some((family, FaultId::of_object(words.next()?)?))
-    };
-    Ok(text.lines().filter_map(table).collect())
+    let ours = |line: &str| FaultId::of_object(line.strip_prefix("table inet ")?);
+    Ok(text.lines().filter_map(ours).collect())
 }
 
 #[cfg(test)]
@@ -220,11 +181,11 @@ mod tests {
     use crate::traffic::{Prefix, Protocol};
     use std::time::Duration;
 
-    fn script(verdict: Verdict, traffic: &Traffic) -> String {
+    fn script(share: Option<Percent>, traffic: &Traffic) -> String {
         let interfaces = [Interface { name: "eth0".into(), v6: true }];
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
-        start(Order { id, traffic, interfaces: &interfaces, seat: &[22], lease }, verdict).show()
+        start(Order { id, traffic, share, interfaces: &interfaces, seat: &[22], lease }).show()
     }
 
     #[test]
@@ -232,7 +193,7 @@ mod tests {
         let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
         let ports = vec![Ports::parse("5432").unwrap(), Ports::parse("7000-7003").unwrap()];
         let traffic = Traffic::new(to, Some(Protocol::Tcp), ports);
-        let script = script(Verdict::Class, &traffic);
+        let script = script(None, &traffic);
         for line in [
             "    oifname != { \"eth0\" } return",
             "    tcp sport 22 return",
@@ -245,10 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn loss_happens_where_the_packet_leaves() {
-        let percent = Percent::parse("20%").unwrap();
-        let script = script(Verdict::Lose(percent), &Traffic::default());
-        assert!(script.contains("hook egress device \"eth0\""), "{script}");
-        assert!(script.contains("numgen random mod 1000000 < 200000 drop"), "{script}");
+    fn a_share_is_drawn_for_each_packet() {
+        let script = script(Percent::parse("20%").ok(), &Traffic::default());
+        let rule =
+            "    ip daddr @to4 numgen random mod 1000000 < 200000 meta priority set 0x00773f2a";
+        assert!(script.lines().any(|line| line == rule), "{script}");
     }
 }
