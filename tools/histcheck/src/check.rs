@@ -114,7 +114,6 @@ fn known(options: &Value, names: &[&str]) -> std::result::Result<(), String> {
 
 fn model(value: Option<&Value>) -> std::result::Result<Model, String> {
     let word = value.and_then(Value::as_str);
-    word.and_then(Model::of).ok_or_else(|| {
-        format!("the check linear needs a model of {}", Model::NAMES)
-    })
+    word.and_then(Model::of)
+        .ok_or_else(|| format!("the check linear needs a model of {}", Model::NAMES))
 }

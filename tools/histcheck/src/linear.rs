@@ -160,7 +160,9 @@ fn act(
     match (history.word(op.f), op.value) {
         ("read", Some(value)) => Ok(Some(Act::Read(value))),
         ("read", None) if fate != Fate::Ok => Ok(None),
-        ("read", None) => Err("an ok read says no value; write null for a register that is empty".into()),
+        ("read", None) => {
+            Err("an ok read says no value; write null for a register that is empty".into())
+        }
         ("write", Some(value)) => Ok(Some(Act::Write(value))),
         ("cas", Some(value)) if model == Model::CasRegister => match history.values.list(value) {
             Some(&[expected, new]) => Ok(Some(Act::Cas(expected, new))),

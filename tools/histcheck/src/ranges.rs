@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn runs_of_integers_are_one_piece_and_the_rest_is_counted() {
         let mut values = Values::default();
-        let items = [json!(7), json!(0), json!(1), json!(2), json!(3), json!("a"), json!(-4), json!(8)];
+        let items =
+            [json!(7), json!(0), json!(1), json!(2), json!(3), json!("a"), json!(-4), json!(8)];
         let ids: Vec<Id> = items.iter().map(|value| values.intern(value)).collect();
         assert_eq!(show(&ids, &values, 9), "#{-4 0..3 7 8 \"a\"}");
         assert_eq!(show(&ids, &values, 1), "#{-4} and 7 more");

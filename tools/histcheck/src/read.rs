@@ -82,13 +82,7 @@ struct Reader {
 impl Reader {
     fn new(name: &str, tolerance: Tolerance) -> Reader {
         let history = History { name: name.into(), ..History::default() };
-        Reader {
-            history,
-            pairing: Pairing::default(),
-            tolerance,
-            indexed: Vec::new(),
-            first: None,
-        }
+        Reader { history, pairing: Pairing::default(), tolerance, indexed: Vec::new(), first: None }
     }
 
     fn take(&mut self, raw: RawLine<'_>) -> Result<()> {
@@ -297,13 +291,28 @@ mod tests {
     #[test]
     fn what_is_no_history_is_named_with_line_and_column() {
         for (text, said) in [
-            (OK.to_string(), "h, line 1: column 2: process 0 completes \"write\" and has nothing open"),
-            (format!("{INVOKE}\n{INVOKE}\n"), "h, line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open"),
-            (format!("{INVOKE}\n{}", &OK[..20]), "h, line 2: column 20: not JSON: EOF while parsing a string; the last line was cut short, and --lenient drops it"),
+            (
+                OK.to_string(),
+                "h, line 1: column 2: process 0 completes \"write\" and has nothing open",
+            ),
+            (
+                format!("{INVOKE}\n{INVOKE}\n"),
+                "h, line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open",
+            ),
+            (
+                format!("{INVOKE}\n{}", &OK[..20]),
+                "h, line 2: column 20: not JSON: EOF while parsing a value; the last line was cut short, and --lenient drops it",
+            ),
             (format!("{INVOKE}\nnope\n"), "h, line 2: column 2: not JSON: expected ident"),
-            (format!("{INVOKE}\n{}\n", OK.replace("write", "read")), "line 2: column 2: process 0 completes \"read\" while its \"write\" of line 1 is open"),
+            (
+                format!("{INVOKE}\n{}\n", OK.replace("write", "read")),
+                "line 2: column 2: process 0 completes \"read\" while its \"write\" of line 1 is open",
+            ),
             (OK.replace("\"ok\"", "7"), "line 1: column 14: \"type\" must be"),
-            (format!("{}\n{OK}\n", INVOKE.replace('{', "{\"index\":3,")), "line 2: column 1: this line lacks an \"index\" and line 1 has one"),
+            (
+                format!("{}\n{OK}\n", INVOKE.replace('{', "{\"index\":3,")),
+                "line 2: column 1: this line lacks an \"index\" and line 1 has one",
+            ),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.to_string().contains(said), "{text}: {error}");
@@ -329,10 +338,7 @@ mod tests {
         let whole = format!("{INVOKE}\n{OK}\n{INVOKE}\n");
         for length in 0..whole.len() {
             let cut = &whole[..length];
-            assert!(
-                read("h", cut.as_bytes(), Tolerance::CutLastLine).is_ok(),
-                "{cut:?}"
-            );
+            assert!(read("h", cut.as_bytes(), Tolerance::CutLastLine).is_ok(), "{cut:?}");
             let strict = parse(cut);
             let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
             assert_eq!(strict.is_ok(), complete, "{cut:?}");

@@ -141,7 +141,9 @@ impl Job {
     fn hint(&self, path: &Path, error: Error) -> Error {
         let bare = path.components().count() == 1 && path.extension().is_none();
         match error {
-            Error::Sentence { status: Status::NoInput, message } if bare && self.check.is_none() => {
+            Error::Sentence { status: Status::NoInput, message }
+                if bare && self.check.is_none() =>
+            {
                 let names = check::NAMES;
                 Error::no_input(format!("{message}; nor is that a check ({names})"))
             }

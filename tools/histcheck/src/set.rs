@@ -95,11 +95,7 @@ fn verdict(history: &History, all: &[(Option<Id>, Findings)]) -> Verdict {
 }
 
 /// One sentence for the whole history.
-fn judge(
-    history: &History,
-    all: &[(Option<Id>, Findings)],
-    total: &Findings,
-) -> (Answer, String) {
+fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) -> (Answer, String) {
     let cut_off = history.ending() == Ending::CutOff;
     if total.is_wrong_at_any_time() || total.is_wrong_at_the_end() {
         return (Answer::Invalid, total.sentence());
@@ -116,11 +112,18 @@ fn judge(
     }
     let unread = all.iter().filter(|(_, findings)| findings.judged == 0).count();
     if unread == all.len() {
-        let why = if total.finals.is_empty() { "no ok read" } else { "no read after an acknowledged add" };
+        let why = if total.finals.is_empty() {
+            "no ok read"
+        } else {
+            "no read after an acknowledged add"
+        };
         return (Answer::Unknown, format!("nothing was checked: there is {why}"));
     }
     if unread > 0 {
-        return (Answer::Unknown, format!("{unread} of {} sets were not checked: no read ends them", all.len()));
+        return (
+            Answer::Unknown,
+            format!("{unread} of {} sets were not checked: no read ends them", all.len()),
+        );
     }
     (Answer::Valid, total.kept(history))
 }

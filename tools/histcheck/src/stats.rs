@@ -91,7 +91,9 @@ impl Tally {
         if let (Some(half), Some(most), Some(all)) =
             (self.quantile(0.5), self.quantile(0.99), self.quantile(1.0))
         {
-            text += &format!("; ok in {half:.3} ms (median), {most:.3} ms (99 %), {all:.3} ms (longest)");
+            text += &format!(
+                "; ok in {half:.3} ms (median), {most:.3} ms (99 %), {all:.3} ms (longest)"
+            );
         }
         text
     }

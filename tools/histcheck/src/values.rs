@@ -168,7 +168,9 @@ mod tests {
         let mut values = Values::default();
         let v = &mut values;
         assert_eq!(id(v, "null"), NULL);
-        for (a, b) in [("7", "7"), (r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#), ("[1,[2]]", "[1, [2]]")] {
+        for (a, b) in
+            [("7", "7"), (r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#), ("[1,[2]]", "[1, [2]]")]
+        {
             assert_eq!(id(v, a), id(v, b), "{a} {b}");
         }
         let different = ["7", "\"7\"", "7.0", "[7]", "null", "\"null\"", "[]", "{}", "false"];

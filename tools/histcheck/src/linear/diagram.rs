@@ -73,11 +73,7 @@ mod tests {
         let picture = draw(&ops, &[row("a"), row("bb"), row("c")]);
         assert_eq!(
             picture,
-            [
-                "a   |-----|             r",
-                "bb     |-----------...  r",
-                "c            |--|       r",
-            ]
+            ["a   |-----|             r", "bb     |-----------...  r", "c            |--|       r",]
         );
     }
 }

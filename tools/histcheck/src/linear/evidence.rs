@@ -38,7 +38,12 @@ pub struct Evidence {
 }
 
 /// Evidence from what the zones found. `None` where the other engine does not agree.
-pub fn of_conflict(ops: &[Op], conflict: &Conflict, initial: Id, budget: &Budget) -> Option<Evidence> {
+pub fn of_conflict(
+    ops: &[Op],
+    conflict: &Conflict,
+    initial: Id,
+    budget: &Budget,
+) -> Option<Evidence> {
     let mut members: Vec<usize> = conflict.ops.clone();
     members.sort_unstable();
     members.dedup();

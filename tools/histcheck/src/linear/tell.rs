@@ -66,7 +66,9 @@ fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, Strin
                 explanation(history, first)
             ),
         ),
-        ([], &[first, ..]) => (Answer::Unknown, undecided(history, keys.len(), unknown.len(), first)),
+        ([], &[first, ..]) => {
+            (Answer::Unknown, undecided(history, keys.len(), unknown.len(), first))
+        }
         ([], []) => {
             let observations: usize = keys.iter().map(|key| key.observations).sum();
             let operations: usize = keys.iter().map(|key| key.operations).sum();
@@ -151,7 +153,8 @@ fn explain(history: &History, evidence: &Evidence) -> String {
             seen(a)
         ),
         Some(Reason::Circle(_)) => {
-            "cas operations rest on one another in a circle: each found what only another one put".into()
+            "cas operations rest on one another in a circle: each found what only another one put"
+                .into()
         }
         Some(Reason::Backwards(later, earlier)) => format!(
             "{} had ended (line {}) before {}, on which it rests, began (line {})",
@@ -188,10 +191,16 @@ fn tell_invalid(history: &History, key: &KeyVerdict, details: &mut Vec<String>) 
     if key.key.is_some() {
         details.push(format!("{}invalid: {}", prefix(history, key), explain(history, evidence)));
     }
-    let few = if evidence.minimal { "the fewest operations that show it" } else { "operations that show it" };
+    let few = if evidence.minimal {
+        "the fewest operations that show it"
+    } else {
+        "operations that show it"
+    };
     let initial: Vec<String> = evidence.initial.iter().map(|&id| history.values.show(id)).collect();
     let from = match evidence.after {
-        Some(pos) => format!("from line {} on, when nothing was open and it held", history.line(pos)),
+        Some(pos) => {
+            format!("from line {} on, when nothing was open and it held", history.line(pos))
+        }
         None => "beginning with".into(),
     };
     details.push(format!("{few}, {from} {}:", initial.join(" or ")));
@@ -208,7 +217,9 @@ fn words(history: &History, op: &Op) -> String {
     let source = history.ops.get(op.source);
     let show = |id| history.values.show(id);
     let values = match source.value.and_then(|value| history.values.list(value)) {
-        Some(&[from, to]) if history.word(source.f) == "cas" => format!("{} -> {}", show(from), show(to)),
+        Some(&[from, to]) if history.word(source.f) == "cas" => {
+            format!("{} -> {}", show(from), show(to))
+        }
         _ => source.value.map_or(String::new(), show),
     };
     format!("{} {values}", history.word(source.f))

@@ -67,23 +67,31 @@ pub fn decide(ops: &[Op], initial: Id) -> Zones {
         Ok(writers) => writers,
         Err(answer) => return answer,
     };
-    let links = match Links::find(ops, &writers) {
+    match by_blocks(ops, initial, &writers) {
+        Zones::Invalid(conflict) => Zones::Invalid(conflict.with_witnesses(&writers.seen_by)),
+        other => other,
+    }
+}
+
+/// Decides what the written values themselves do not decide.
+fn by_blocks(ops: &[Op], initial: Id, writers: &Writers) -> Zones {
+    let links = match Links::find(ops, writers) {
         Ok(links) => links,
         Err(conflict) => return Zones::Invalid(conflict),
     };
     let mut blocks = Vec::new();
     let mut reached = vec![false; ops.len()];
-    for root in links.roots(ops, &writers, initial) {
+    for root in links.roots(ops, writers, initial) {
         match links.walk(ops, root, &mut reached) {
             Ok(block) => blocks.extend(block),
             Err(conflict) => return Zones::Invalid(conflict),
         }
     }
     if let Some(lost) = (0..ops.len()).find(|&i| writers.happened[i] && !reached[i]) {
-        return Zones::Invalid(circle(ops, &writers, lost));
+        return Zones::Invalid(circle(ops, writers, lost));
     }
     match torn(&blocks) {
-        Some((a, b)) => Zones::Invalid(links.tear(ops, &blocks[a], &blocks[b])),
+        Some((a, b)) => Zones::Invalid(tear(ops, &blocks[a], &blocks[b])),
         None => Zones::Valid,
     }
 }
@@ -92,6 +100,26 @@ pub fn decide(ops: &[Op], initial: Id) -> Zones {
 struct Writers {
     of: HashMap<Id, usize>,
     happened: Vec<bool>,
+    /// For each info operation that must have happened, an operation that saw its value.
+    seen_by: HashMap<usize, usize>,
+}
+
+impl Conflict {
+    /// With the operations that show that the info operations among these happened.
+    fn with_witnesses(mut self, seen_by: &HashMap<usize, usize>) -> Conflict {
+        let mut at = 0;
+        while at < self.ops.len() {
+            if let Some(&witness) = seen_by.get(&self.ops[at]) {
+                if !self.ops.contains(&witness) {
+                    self.ops.push(witness);
+                }
+                // As a write it would have seen nothing.
+                self.relaxed.retain(|&op| op != witness);
+            }
+            at += 1;
+        }
+        self
+    }
 }
 
 impl Writers {
@@ -108,18 +136,20 @@ impl Writers {
         }
         let mut happened: Vec<bool> = ops.iter().map(|op| op.fate == Fate::Ok).collect();
         let mut work: Vec<usize> = (0..ops.len()).rev().filter(|&i| happened[i]).collect();
-        let (mut of, mut ambiguous) = (HashMap::new(), None);
+        let (mut of, mut seen_by, mut ambiguous) = (HashMap::new(), HashMap::new(), None);
         while let Some(observer) = work.pop() {
             let Some(value) = ops[observer].act.observes() else { continue };
             match (candidates.get(&value), value == initial) {
                 (None, true) => {}
                 (None, false) => {
-                    return Err(Zones::Invalid(unwritten(observer, failed.get(&value).copied())));
+                    let conflict = unwritten(observer, failed.get(&value).copied());
+                    return Err(Zones::Invalid(conflict.with_witnesses(&seen_by)));
                 }
                 (Some(&(writer, 1)), false) => {
                     of.insert(value, writer);
                     if !happened[writer] {
                         happened[writer] = true;
+                        seen_by.insert(writer, observer);
                         work.push(writer);
                     }
                 }
@@ -128,7 +158,7 @@ impl Writers {
         }
         match ambiguous {
             Some(value) => Err(Zones::Ambiguous(value)),
-            None => Ok(Writers { of, happened }),
+            None => Ok(Writers { of, happened, seen_by }),
         }
     }
 }
@@ -174,7 +204,8 @@ impl Links {
             _ => None,
         });
         // An unobserved value may have been written several times: each is a chain of its own.
-        let observed = |value: Id| self.reads.contains_key(&value) || self.next.contains_key(&value);
+        let observed =
+            |value: Id| self.reads.contains_key(&value) || self.next.contains_key(&value);
         let start = observed(initial).then_some((INITIAL, initial));
         start.into_iter().chain(writes).collect()
     }
@@ -190,9 +221,9 @@ impl Links {
         let (mut writer, mut value) = (root, value);
         let mut layer = 0;
         loop {
-            block.layer(ops, &[writer], layer, reached).map_err(|pair| self.backwards(ops, pair))?;
+            block.layer(ops, &[writer], layer, reached).map_err(|pair| backwards(ops, pair))?;
             let reads = self.reads.get(&value).map_or(&[][..], Vec::as_slice);
-            block.layer(ops, reads, layer + 1, reached).map_err(|pair| self.backwards(ops, pair))?;
+            block.layer(ops, reads, layer + 1, reached).map_err(|pair| backwards(ops, pair))?;
             match self.next.get(&value) {
                 Some(&cas) if !reached[cas] => {
                     writer = cas;
@@ -203,51 +234,52 @@ impl Links {
             }
         }
     }
+}
 
-    fn backwards(&self, ops: &[Op], (later, earlier): (Member, Member)) -> Conflict {
-        let (ops, relaxed) = self.with_links(ops, &[earlier, later]);
-        Conflict { reason: Reason::Backwards(later.op, earlier.op), ops, relaxed }
-    }
+fn backwards(ops: &[Op], (later, earlier): (Member, Member)) -> Conflict {
+    let (ops, relaxed) = with_links(ops, &[earlier, later]);
+    Conflict { reason: Reason::Backwards(later.op, earlier.op), ops, relaxed }
+}
 
-    fn tear(&self, ops: &[Op], a: &Block, b: &Block) -> Conflict {
-        let reason = Reason::Torn([a.first.op, b.last.op, b.first.op, a.last.op]);
-        let (mut members, mut relaxed) = self.with_links(ops, &[a.first, a.last]);
-        let (more, more_relaxed) = self.with_links(ops, &[b.first, b.last]);
-        members.extend(more);
-        relaxed.extend(more_relaxed);
-        Conflict { reason, ops: members, relaxed }
-    }
+fn tear(ops: &[Op], a: &Block, b: &Block) -> Conflict {
+    let reason = Reason::Torn([a.first.op, b.last.op, b.first.op, a.last.op]);
+    let (mut members, mut relaxed) = with_links(ops, &[a.first, a.last]);
+    let (more, more_relaxed) = with_links(ops, &[b.first, b.last]);
+    members.extend(more);
+    relaxed.extend(more_relaxed);
+    Conflict { reason, ops: members, relaxed }
+}
 
-    /// The members of one block with the writers that hold them together, the first of which, where it is a
-    /// cas, stands for a write: what came before it does not matter.
-    fn with_links(&self, ops: &[Op], members: &[Member]) -> (Vec<usize>, Vec<usize>) {
-        let mut all: Vec<usize> = members.iter().map(|member| member.op).collect();
-        let layers = || members.iter().map(|member| member.layer / 2);
-        let (low, high) = (layers().min().unwrap_or(0), layers().max().unwrap_or(0));
-        let chain = members.iter().find(|member| member.layer / 2 == high).map(|m| m.chain(ops));
-        let mut value = chain.flatten();
-        // Walks the writers down from the highest layer; each observes the value of the one below.
-        let mut relaxed = Vec::new();
-        for layer in (low..=high).rev() {
-            let Some(writer) = value.and_then(|value| self.writer_of(ops, value)) else { break };
-            all.push(writer);
-            if layer == low && matches!(ops[writer].act, Act::Cas(..)) {
-                relaxed.push(writer);
-            }
-            value = ops[writer].act.observes();
+/// The members of one block with the writers that hold them together, the first of which, where it is a
+/// cas, stands for a write: what came before it does not matter.
+fn with_links(ops: &[Op], members: &[Member]) -> (Vec<usize>, Vec<usize>) {
+    let mut all: Vec<usize> = members.iter().map(|member| member.op).collect();
+    let layers = || members.iter().map(|member| member.layer / 2);
+    let (low, high) = (layers().min().unwrap_or(0), layers().max().unwrap_or(0));
+    let highest = members.iter().find(|member| member.layer / 2 == high);
+    let mut writer = highest.and_then(|member| match member.layer % 2 {
+        0 => Some(member.op),
+        _ => writer_of(ops, ops[member.op].act.observes()?),
+    });
+    // Down from the highest layer: each writer observes the value of the one below.
+    let mut relaxed = Vec::new();
+    for layer in (low..=high).rev() {
+        let Some(link) = writer.filter(|&link| link != INITIAL) else { break };
+        all.push(link);
+        if layer == low && matches!(ops[link].act, Act::Cas(..)) {
+            relaxed.push(link);
         }
-        all.sort_unstable();
-        all.dedup();
-        all.retain(|&op| op != INITIAL);
-        (all, relaxed)
+        writer = ops[link].act.observes().and_then(|value| writer_of(ops, value));
     }
+    all.sort_unstable();
+    all.dedup();
+    all.retain(|&op| op != INITIAL);
+    (all, relaxed)
+}
 
-    fn writer_of(&self, ops: &[Op], value: Id) -> Option<usize> {
-        // Looked for only once, for the conflict that ends the decision.
-        ops.iter().position(|op| {
-            op.fate != Fate::Fail && op.act.puts() == Some(value)
-        })
-    }
+/// The one writer of an observed value. Looked for only where a conflict ends the decision.
+fn writer_of(ops: &[Op], value: Id) -> Option<usize> {
+    ops.iter().position(|op| op.fate != Fate::Fail && op.act.puts() == Some(value))
 }
 
 fn twice(ops: &[Op], writers: &Writers, first: usize, second: usize) -> Conflict {
@@ -285,14 +317,6 @@ fn circle(ops: &[Op], writers: &Writers, lost: usize) -> Conflict {
 struct Member {
     op: usize,
     layer: usize,
-}
-
-impl Member {
-    /// The value that ties it to its block: what it reads, or else what it puts.
-    fn chain(&self, ops: &[Op]) -> Option<Id> {
-        let act = ops.get(self.op)?.act;
-        if self.layer % 2 == 1 { act.observes() } else { act.puts() }
-    }
 }
 
 /// The operations of one chain, which stand together.

@@ -58,10 +58,8 @@ impl From<String> for Clause {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| Clause {
-        text: breakit::op::json_clause(&error),
-        no_json: true,
-    })?;
+    let value: Value = serde_json::from_slice(text)
+        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })?;
     let op = Op::of(value)?;
     match op.process {
         Process::Other(_) => Ok(Parsed::Other(Box::new(op))),
@@ -107,7 +105,9 @@ fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
     });
     // Looking a word up takes as long as there are words: an "f" that is different on every line is an error.
     if at > 1000 {
-        return Err("\"f\" has more than 1,000 different words; it names operations".to_string().into());
+        return Err("\"f\" has more than 1,000 different words; it names operations"
+            .to_string()
+            .into());
     }
     Ok(at as u16)
 }

@@ -361,7 +361,10 @@ impl Findings {
             ));
         }
         if self.lost_outside > 0 {
-            say(format!("{} of the lost were added while no fault was in force", self.lost_outside));
+            say(format!(
+                "{} of the lost were added while no fault was in force",
+                self.lost_outside
+            ));
         }
         for missing in &self.missing {
             let who = missing.node.map_or("a node".into(), |id| history.node(id));
@@ -401,7 +404,8 @@ impl Findings {
 
     /// The same for programs.
     pub fn facts(&self, history: &History, verdict: &mut Verdict) {
-        let json = |list: &[Id]| -> Value { list.iter().map(|&id| history.values.json(id)).collect() };
+        let json =
+            |list: &[Id]| -> Value { list.iter().map(|&id| history.values.json(id)).collect() };
         let node = |id: Option<Id>| id.map(|id| history.node(id));
         for (name, count) in [
             ("attempt_count", self.attempted),

@@ -88,7 +88,9 @@ impl<'a> Plan<'a> {
     pub fn op_at(&self, index: usize) -> usize {
         let index = index.min(self.events.len().saturating_sub(1));
         match self.events.get(index) {
-            Some(&(Event::Open { op, .. } | Event::Close { op, .. } | Event::Pending { op, .. })) => op,
+            Some(
+                &(Event::Open { op, .. } | Event::Close { op, .. } | Event::Pending { op, .. }),
+            ) => op,
             None => 0,
         }
     }

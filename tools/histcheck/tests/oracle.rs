@@ -1,0 +1,266 @@
+//! Both engines and the evidence against an exhaustive oracle that shares no code with them.
+//!
+//! The oracle is Wing and Gong's search over all subsets: an order is built one operation at a time, and every
+//! operation whose invocation comes before the returns of all that is not placed yet may be next.
+//! `HISTCHECK_ORACLE=2000000 cargo test --release -p histcheck --test oracle` takes as many random histories.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use histcheck::budget::Budget;
+use histcheck::history::OPEN;
+use histcheck::linear::general::{self, Search};
+use histcheck::linear::op::{Act, Fate, Op};
+use histcheck::linear::zones::{self, Zones};
+use histcheck::linear::{Decision, decide};
+use histcheck::values::{Id, NULL};
+
+fn is_linearizable(ops: &[Op], initial: Id) -> bool {
+    let ops: Vec<Op> = ops.iter().filter(|op| op.fate != Fate::Fail).copied().collect();
+    let must: u32 = (0..ops.len()).filter(|&i| ops[i].fate == Fate::Ok).map(|i| 1 << i).sum();
+    let mut seen = HashSet::new();
+    let mut stack = vec![(0_u32, initial)];
+    while let Some((placed, state)) = stack.pop() {
+        if placed & must == must {
+            return true;
+        }
+        if !seen.insert((placed, state)) {
+            continue;
+        }
+        let left = |i: &usize| placed & (1 << i) == 0;
+        let first_return = (0..ops.len()).filter(left).map(|i| ops[i].res).min().unwrap_or(OPEN);
+        for i in (0..ops.len()).filter(left).filter(|&i| ops[i].inv < first_return) {
+            let next = match ops[i].act {
+                Act::Read(v) => (v == state).then_some(state),
+                Act::Write(v) => Some(v),
+                Act::Cas(a, b) => (a == state).then_some(b),
+            };
+            if let Some(next) = next {
+                stack.push((placed | 1 << i, next));
+            }
+        }
+    }
+    false
+}
+
+/// xorshift64*: a test needs no better, and no crate.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
+    }
+}
+
+/// A random history of up to `most` operations; written values are unique or drawn from three.
+fn random_history(random: &mut Random, most: u32, unique: bool) -> Vec<Op> {
+    let count = 1 + random.below(most);
+    let mut places: Vec<u32> = (1..=2 * count).collect();
+    let spread = 1 + random.below(6);
+    let mut ops = Vec::new();
+    let mut fresh = 0;
+    for source in 0..count {
+        let inv = places.remove(0);
+        let res = places.remove(random.below(spread.min(places.len() as u32)) as usize);
+        let mut new = |random: &mut Random| {
+            fresh += 1;
+            Id(if unique { fresh } else { 1 + random.below(3) })
+        };
+        // Values that are not written yet, or never, come up too.
+        let seen = Id(random.below(if unique { count.min(4) + 1 } else { 4 }));
+        let act = match random.below(5) {
+            0 | 1 => Act::Read(seen),
+            2 | 3 => Act::Write(new(random)),
+            _ => Act::Cas(seen, new(random)),
+        };
+        let fate = match random.below(8) {
+            0 => Fate::Info,
+            1 if random.below(2) == 0 => Fate::Fail,
+            _ => Fate::Ok,
+        };
+        ops.extend(Op::new(act, fate, inv, res, source as usize));
+    }
+    ops
+}
+
+fn budget() -> Budget {
+    Budget::start(Duration::from_secs(60), 1 << 30)
+}
+
+/// Compares everything on one history; says whether it is valid and whether the zones decided it.
+fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
+    let expected = is_linearizable(ops, NULL);
+    let zones = zones::decide(ops, NULL);
+    match &zones {
+        Zones::Ambiguous(_) => {}
+        Zones::Valid => assert!(expected, "zones say valid: {ops:?}"),
+        Zones::Invalid(conflict) => assert!(!expected, "zones say {conflict:?}: {ops:?}"),
+    }
+    let depth = general::decide(ops, &[NULL], &budget());
+    let breadth = general::decide_in_breadth(ops, &[NULL], &budget(), &mut |_| {});
+    for (name, found) in [("depth", depth), ("breadth", breadth)] {
+        match found {
+            Search::Valid => assert!(expected, "{name} first says valid: {ops:?}"),
+            Search::Invalid(_) => assert!(!expected, "{name} first says invalid: {ops:?}"),
+            other => panic!("{name} first gave up with {other:?}: {ops:?}"),
+        }
+    }
+    if let Search::Invalid(at) = general::decide(ops, &[NULL], &budget()) {
+        assert_eq!(
+            general::decide_in_breadth(ops, &[NULL], &budget(), &mut |_| {}),
+            Search::Invalid(at),
+            "the two name different operations: {ops:?}"
+        );
+    }
+    if evidence && !expected {
+        evidence_convicts(ops);
+    }
+    (expected, !matches!(zones, Zones::Ambiguous(_)))
+}
+
+/// The evidence is part of the history, weakened at most, invalid by the oracle, and minimal.
+fn evidence_convicts(ops: &[Op]) {
+    let (_, decision) = decide(ops, NULL, &budget());
+    let Decision::Invalid(evidence) = decision else { panic!("{decision:?}: {ops:?}") };
+    let invalid = |few: &[Op]| evidence.initial.iter().all(|&v| !is_linearizable(few, v));
+    assert!(invalid(&evidence.ops), "evidence {evidence:?} has a legal order: {ops:?}");
+    assert!(evidence.minimal, "{ops:?}");
+    for op in &evidence.ops {
+        let original = ops.iter().find(|o| o.source == op.source).unwrap();
+        let forms =
+            [*original, original.weakened(), original.relaxed(), original.relaxed().weakened()];
+        assert!(forms.contains(op), "{op:?} is no form of {original:?}");
+    }
+    for (at, op) in evidence.ops.iter().enumerate() {
+        let mut fewer = evidence.ops.clone();
+        match op.fate {
+            Fate::Fail => continue,
+            Fate::Ok if op.act.puts().is_some() => fewer[at] = op.weakened(),
+            _ if op.act.puts().is_none() => {
+                fewer.remove(at);
+            }
+            _ => continue,
+        }
+        assert!(!invalid(&fewer), "{op:?} could be less in {evidence:?}");
+    }
+    let happens = evidence.ops.iter().filter(|op| op.fate != Fate::Fail);
+    let observed: HashSet<Id> = happens.filter_map(|op| op.act.observes()).collect();
+    for op in ops.iter().filter(|op| op.fate != Fate::Fail && evidence.after.is_none()) {
+        let wrote = op.act.puts().filter(|value| observed.contains(value));
+        let there = evidence.ops.iter().any(|o| o.source == op.source);
+        let last = evidence.ops.iter().map(|op| op.res).filter(|&r| r != OPEN).max();
+        assert!(
+            wrote.is_none() || there || last.is_some_and(|last| op.inv > last),
+            "{op:?} wrote what the evidence observes and is not in {evidence:?}: {ops:?}"
+        );
+    }
+}
+
+fn many() -> u64 {
+    std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(25_000)
+}
+
+fn random_agreement(seed: u64, unique: bool) {
+    let mut random = Random(seed);
+    let (mut valid, mut by_zones) = (0, 0);
+    for round in 0..many() {
+        let ops = random_history(&mut random, if round % 2 == 0 { 5 } else { 9 }, unique);
+        let (is_valid, zones) = agree(&ops, round % 4 == 0);
+        valid += u64::from(is_valid);
+        by_zones += u64::from(zones);
+    }
+    let share = |n: u64| n as f64 / many() as f64;
+    assert!((0.1..0.9).contains(&share(valid)), "{valid} valid of {}", many());
+    assert!(!unique || share(by_zones) > 0.9, "zones decided {by_zones} of {}", many());
+}
+
+#[test]
+fn engines_and_oracle_agree_on_random_histories_of_unique_values() {
+    random_agreement(0x5EED_0001, true);
+}
+
+#[test]
+fn engines_and_oracle_agree_on_random_histories_of_three_values() {
+    random_agreement(0x5EED_0002, false);
+}
+
+/// Every history of up to three operations over two values and null, up to renaming; of four in release.
+#[test]
+fn engines_and_oracle_agree_on_every_small_history() {
+    let most = if cfg!(debug_assertions) { 3 } else { 4 };
+    let mut acts = Vec::new();
+    for a in 0..3 {
+        acts.push(Act::Read(Id(a)));
+        acts.extend((a > 0).then_some(Act::Write(Id(a))));
+        acts.extend((1..3).filter(|&b| b != a).map(|b| Act::Cas(Id(a), Id(b))));
+    }
+    let mut count = 0_u64;
+    for n in 1..=most {
+        for intervals in intervals(n) {
+            count += every_history(&intervals, &acts, &mut Vec::new());
+        }
+    }
+    assert!(count > 10_000, "{count}");
+}
+
+/// Every way in which `n` intervals, in the order of their beginnings, can lie to one another.
+fn intervals(n: usize) -> Vec<Vec<(u32, u32)>> {
+    fn place(free: &[u32], made: &mut Vec<(u32, u32)>, all: &mut Vec<Vec<(u32, u32)>>) {
+        let Some((&inv, rest)) = free.split_first() else {
+            all.push(made.clone());
+            return;
+        };
+        for at in 0..rest.len() {
+            let mut left = rest.to_vec();
+            let res = left.remove(at);
+            made.push((inv, res));
+            place(&left, made, all);
+            made.pop();
+        }
+    }
+    let mut all = Vec::new();
+    place(&(1..=2 * n as u32).collect::<Vec<_>>(), &mut Vec::new(), &mut all);
+    all
+}
+
+fn every_history(intervals: &[(u32, u32)], acts: &[Act], made: &mut Vec<Op>) -> u64 {
+    let Some(&(inv, res)) = intervals.get(made.len()) else {
+        agree(made, made.len() < 4);
+        return 1;
+    };
+    let mut count = 0;
+    for &act in acts {
+        let fates: &[Fate] =
+            if act.puts().is_some() { &[Fate::Ok, Fate::Info, Fate::Fail] } else { &[Fate::Ok] };
+        for &fate in fates {
+            made.extend(Op::new(act, fate, inv, res, made.len()));
+            count += every_history(intervals, acts, made);
+            made.pop();
+        }
+    }
+    count
+}
+
+#[test]
+fn a_count_in_place_of_the_mask_would_call_this_valid() {
+    let op = |act, inv, res, source| Op::new(act, Fate::Ok, inv, res, source).unwrap();
+    let ops = [
+        op(Act::Write(Id(2)), 40, 96, 0),
+        op(Act::Write(Id(1)), 48, 51, 1),
+        op(Act::Write(Id(2)), 68, 69, 2),
+        op(Act::Read(Id(1)), 74, 80, 3),
+    ];
+    let (valid, by_zones) = agree(&ops, true);
+    assert!(!valid);
+    assert!(by_zones, "2 is written twice and observed by nobody");
+}
+
+#[test]
+fn a_circle_of_cas_operations_is_no_legal_order() {
+    let op = |act, inv, res, source| Op::new(act, Fate::Ok, inv, res, source).unwrap();
+    let ops = [op(Act::Cas(Id(1), Id(2)), 1, 4, 0), op(Act::Cas(Id(2), Id(1)), 2, 3, 1)];
+    assert_eq!(agree(&ops, true), (false, true));
+}
