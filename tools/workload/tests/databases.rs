@@ -36,7 +36,11 @@ fn workload(fleet: &Fleet, line: &str) -> Vec<Value> {
 }
 
 /// The values of all client lines of this kind.
-fn of_kind<'a>(lines: &'a [Value], kind: &'a str, f: &'a str) -> impl Iterator<Item = &'a Value> {
+fn of_kind<'a>(
+    lines: &'a [Value],
+    kind: &'a str,
+    f: &'a str,
+) -> impl DoubleEndedIterator<Item = &'a Value> {
     lines
         .iter()
         .filter(move |line| line["process"].is_number() && line["type"] == kind && line["f"] == f)
@@ -140,7 +144,9 @@ fn a_database_that_is_never_ready_is_named_with_its_node_and_what_it_said() {
         let said = format!("db: cannot connect to 127.0.0.1:{free}: connection refused");
         assert!(run.stderr.contains(&said), "{}", run.stderr);
         assert!(run.stderr.contains("--ready"), "{}", run.stderr);
-        assert!(run.stdout.is_empty(), "{}", run.stdout);
+        let lines = run.lines();
+        assert!(lines.iter().all(|line| line["process"] == "workload"), "{}", run.stdout);
+        assert_eq!(lines.last().unwrap()["value"]["status"], "failed");
     }
 }
 

@@ -190,7 +190,9 @@ impl Inquiry {
     /// A connection to `address`, which has to say itself that it is a primary.
     async fn confirmed(&self, address: SocketAddr) -> std::result::Result<Connection, String> {
         let mut connection = Connection::open(address, &self.redis_login).await?;
-        let told = in_time(connection.ask::<Vec<redis::Value>>(&cmd("ROLE"))).await?;
+        let told = in_time(connection.ask::<Vec<redis::Value>>(&cmd("ROLE")))
+            .await
+            .map_err(|said| format!("{address}, asked for its role: {said}"))?;
         match told.first().map(redis::from_redis_value_ref::<String>) {
             Some(Ok(role)) if role == "master" => Ok(connection),
             Some(Ok(role)) => Err(format!(
