@@ -171,7 +171,8 @@ impl Client for Connection {
             let place = Place::of(&self.prefix, request);
             match request.f {
                 "read" => {
-                    let value = lock(&self.store).read(self.reads_from(), &place);
+                    let copy = self.reads_from();
+                    let value = lock(&self.store).read(copy, &place);
                     sleep(back).await;
                     Outcome::Ok(value)
                 }
