@@ -32,10 +32,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How long a container that is just starting or ending has to become one thing or the other.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// What a node may not do. With `sys_admin` gone nothing can be mounted or unmounted inside; `dac_read_search`
-/// would open files of the host by their handles; `syslog` would show the host's kernel log.
-const DROPPED: &str = "audit_control audit_read block_suspend dac_read_search linux_immutable mac_admin \
-     mac_override mknod sys_admin sys_boot sys_module sys_pacct sys_rawio sys_time syslog wake_alarm";
+/// What root in a node may do: all that databases, their scripts and iptables need. A list of what is kept, so
+/// that a capability which a later kernel invents is not given unseen. Not in it: `sys_admin` (nothing can be
+/// mounted or unmounted inside), `mknod`, `sys_boot`, `dac_read_search` (would open files of the host by their
+/// handles), `bpf` and `perfmon` (would read the kernel's memory), `syslog` (the host's kernel log).
+const KEPT: &str = "audit_write chown dac_override fowner fsetid ipc_lock ipc_owner kill lease net_admin \
+     net_bind_service net_broadcast net_raw setfcap setgid setpcap setuid sys_chroot sys_nice sys_ptrace \
+     sys_resource sys_tty_config";
 
 /// The devices that a node may use, as cgroups say it.
 const DEVICES: [&str; 9] = [
@@ -122,6 +125,11 @@ impl Container {
         self.config_dir().join("console.log")
     }
 
+    /// What they said before that, where it was much.
+    pub fn older_console(&self) -> PathBuf {
+        self.config_dir().join("console.log.1")
+    }
+
     /// Makes what is missing of the node's files, mounts its root, and writes its configuration.
     ///
     /// # Errors
@@ -172,7 +180,9 @@ impl Container {
         line("lxc.autodev", "1");
         line("lxc.pty.max", "1024");
         line("lxc.tty.max", "0");
-        line("lxc.console.path", "none");
+        // A node that never stops talking must not fill the host's disk.
+        line("lxc.console.size", "1MB");
+        line("lxc.console.rotate", "1");
         line("lxc.console.logfile", &self.console().display().to_string());
         line("lxc.net.0.type", "veth");
         line("lxc.net.0.link", &network::bridge(&self.fleet));
@@ -189,7 +199,7 @@ impl Container {
             "lxc.mount.entry",
             &format!("{} etc/hosts none bind,ro,create=file 0 0", hosts.display()),
         );
-        line("lxc.cap.drop", DROPPED);
+        line("lxc.cap.keep", KEPT);
         for version in ["cgroup", "cgroup2"] {
             line(&format!("lxc.{version}.devices.deny"), "a");
             DEVICES.iter().for_each(|d| line(&format!("lxc.{version}.devices.allow"), d));
@@ -217,7 +227,7 @@ impl Container {
         // A log of earlier starts would be taken for that of this one.
         let _ = fs::remove_file(&log);
         let mut command = self.lxc("lxc-start")?;
-        command.arg("-d").arg("-o").arg(&log).args(["-l", "WARN"]);
+        command.arg("-d").arg("-o").arg(&log).args(["-l", "ERROR"]);
         let output = program::run(&mut command, None, LIMIT)?;
         // A start that LXC calls a success may have died at once, and one that it calls a failure may have
         // found the node started by another: so the node itself is asked.
@@ -228,6 +238,14 @@ impl Container {
             "did not start: {}",
             self.last_complaint(&program::last_words(&output))
         )))
+    }
+
+    /// Joins its interface to the fleet's bridge again, where that was removed under it and made anew.
+    ///
+    /// # Errors
+    /// 71 where the system refuses.
+    pub fn join(&self) -> Result<()> {
+        network::join(&self.fleet, self.member.number)
     }
 
     /// The last error in LXC's log, else in the console, else `otherwise`.
@@ -337,15 +355,14 @@ impl Container {
         self.change("lxc-freeze", Condition::Frozen)
     }
 
-    /// Lets its processes go on; nothing happens where they do.
+    /// Lets its processes go on; nothing happens where they do not stand still.
     ///
     /// # Errors
     /// 71 where they do not.
     pub fn resume(&self) -> Result<()> {
         match self.condition()? {
             Condition::Frozen => self.change("lxc-unfreeze", Condition::Running),
-            Condition::Running => Ok(()),
-            Condition::Stopped => self.must_run(),
+            Condition::Running | Condition::Stopped => Ok(()),
         }
     }
 

@@ -5,14 +5,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::program;
 
 use crate::cli::{PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::which::of_specs;
+use crate::which::{are_names, of_specs};
 
 /// Unpacks into a folder of its own beside the target, so that the target is the old or the new, never half.
 const RECEIVE: &str = r#"
@@ -130,27 +130,40 @@ fn through(mut from: Command, mut to: Command) -> Result<()> {
     let (sink, source) = (output(sink)?, output(source)?);
     for side in [&source, &sink] {
         if !side.status.success() {
-            return Err(complaint(&program::last_words(side)));
+            return Err(complaint(side));
         }
     }
     Ok(())
 }
 
-fn complaint(words: &str) -> Error {
+/// The first line is the reason; tar's last one only says that there was one.
+fn complaint(side: &Output) -> Error {
+    let text = String::from_utf8_lossy(&side.stderr);
+    let words =
+        text.lines().find(|line| !line.trim().is_empty()).unwrap_or("tar said nothing").trim();
     let words = words.strip_prefix("tar: ").unwrap_or(words);
-    Error::system(format!("cannot copy: {words}"))
+    let said = format!("cannot copy: {words}");
+    if words.contains("No such file") { Error::no_input(said) } else { Error::system(said) }
 }
 
 fn spawn(command: &mut Command) -> Result<Child> {
     command.spawn().map_err(|e| Error::io(format!("run {}", program::show(command)), &e))
 }
 
-fn output(child: Child) -> Result<std::process::Output> {
+fn output(child: Child) -> Result<Output> {
     child.wait_with_output().map_err(|e| Error::io("wait for tar", &e))
 }
 
-/// `n1..n5:/path` as its containers and the path; `:/path` means all nodes.
 fn remote(text: &str) -> Result<(Vec<Container>, String)> {
+    let (specs, path) = place(text)?;
+    Ok((of_specs(&specs)?, path))
+}
+
+/// `n1..n5:/path` as its nodes and the path; `:/path` means all nodes.
+///
+/// # Errors
+/// 64 for what is neither.
+pub fn place(text: &str) -> Result<(Vec<String>, String)> {
     let wrong = |why: &str| {
         Error::usage(format!(
             "{text:?} names no place in a node: {why}; write n1:/path, n1..n5:/path or :/path"
@@ -160,6 +173,8 @@ fn remote(text: &str) -> Result<(Vec<Container>, String)> {
     if !path.starts_with('/') {
         return Err(wrong("the path must begin with /"));
     }
-    let specs: Vec<String> = if nodes.is_empty() { Vec::new() } else { vec![nodes.to_string()] };
-    Ok((of_specs(&specs)?, path.to_string()))
+    let specs: Vec<String> =
+        nodes.split(',').filter(|s| !s.is_empty()).map(str::to_string).collect();
+    are_names(&specs)?;
+    Ok((specs, path.to_string()))
 }

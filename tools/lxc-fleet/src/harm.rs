@@ -42,8 +42,7 @@ impl Kind {
         }
     }
 
-    /// Undoes it; a node that was taken down meanwhile needs nothing, one that was killed meanwhile goes on
-    /// being killed where only a pause is undone.
+    /// Undoes it; a node that was taken down meanwhile needs nothing.
     ///
     /// # Errors
     /// 71 where the node does not come back.
@@ -51,7 +50,6 @@ impl Kind {
         match (self, container.exists()) {
             (_, false) => Ok(()),
             (Kind::Kill, true) => container.start(),
-            (Kind::Pause, true) if container.condition()? == Condition::Stopped => Ok(()),
             (Kind::Pause, true) => container.resume(),
         }
     }
@@ -104,14 +102,7 @@ impl Held {
     }
 
     fn apply_all(&self) -> Result<()> {
-        container::all(at_once(&self.containers, |container| {
-            // A fault that was there before us would be healed by us at the end, and is not ours.
-            if self.kind == Kind::Kill || self.kind.holds(container)? {
-                container.must_run()?;
-            }
-            self.kind.apply(container)
-        }))
-        .map(drop)
+        container::all(at_once(&self.containers, |c| self.kind.apply(c))).map(drop)
     }
 }
 
@@ -121,6 +112,8 @@ impl Fault for Held {
     }
 
     fn start(&mut self, lease: Lease) -> Result<Value> {
+        // A node that is paused or down already would be put right by us at the end, and is not ours.
+        container::all(at_once(&self.containers, Container::must_run))?;
         // Before the first harm: from then on somebody undoes it whatever becomes of us.
         let watchdog = Watchdog::post(self.kind, lease, &self.containers)?;
         if let Err(error) = self.apply_all() {

@@ -133,13 +133,7 @@ fn built() -> Result<Vec<String>> {
 /// # Errors
 /// 64 for what is no name; 69 without a package manager that we know; 71 where that fails.
 pub fn build(name: &str, packages: &[String]) -> Result<Status> {
-    if matches!(name, "host" | "busybox" | "ls" | "rm" | "help") {
-        return Err(Error::usage(format!(
-            "{name} is the name of something else; call the image otherwise"
-        )));
-    }
-    let name = image_name(name)?;
-    let packages = checked(packages)?;
+    let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
     let watch = {
@@ -201,7 +195,8 @@ fn clear_sites() -> Result<()> {
 /// Gives a layer that is whole its name.
 fn settle(site: &Path, name: &Name, packages: &[String]) -> Result<()> {
     let _all = state::lock_all()?;
-    for part in ["work", "root", "hide", "bare"] {
+    // The downloaded packages are of no use once they are unpacked.
+    for part in ["work", "root", "hide", "bare", "upper/var/cache/apt"] {
         store::remove_tree(&site.join(part))?;
     }
     let label = json!({ "packages": packages }).to_string();
@@ -216,27 +211,39 @@ fn settle(site: &Path, name: &Name, packages: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// An image's name and its packages as they may be handed on.
+///
+/// # Errors
+/// 64 for what is no name, or the name of something else.
+pub fn checked(name: &str, packages: &[String]) -> Result<(Name, Vec<String>)> {
+    if matches!(name, "host" | "busybox") {
+        return Err(Error::usage(format!(
+            "the image {name} is there without building; choose another name"
+        )));
+    }
+    Ok((image_name(name)?, package_names(packages)?))
+}
+
 /// The package names, sorted, each once, none that a package manager could take for an option.
-fn checked(packages: &[String]) -> Result<Vec<String>> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "+-.:=~_/".contains(c);
-    let mut list = Vec::new();
-    for package in packages.iter().map(|package| package.trim()) {
-        let first = package.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-        // The package managers take PACKAGE- for a wish to remove it.
-        if !first
-            || !package.chars().all(plain)
-            || package.ends_with(['-', '+']) && !package.ends_with("++")
-        {
-            return Err(Error::usage(format!(
-                "{:?} is no package name; write --packages redis-server,redis-sentinel",
-                package.chars().take(80).collect::<String>()
-            )));
-        }
-        list.push(package.to_string());
+fn package_names(packages: &[String]) -> Result<Vec<String>> {
+    let mut list: Vec<String> = packages.iter().map(|package| package.trim().to_string()).collect();
+    if let Some(bad) = list.iter().find(|package| !is_package(package)) {
+        return Err(Error::usage(format!(
+            "{:?} is no package name; write --packages redis-server,redis-sentinel",
+            bad.chars().take(80).collect::<String>()
+        )));
     }
     list.sort();
     list.dedup();
     Ok(list)
+}
+
+fn is_package(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-.:=~_/".contains(c);
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    // apt-get takes PACKAGE- for a wish to remove it, and PACKAGE+ for one to install it.
+    let wish = text.ends_with('-') || text.ends_with('+') && !text.ends_with("++");
+    first && text.chars().all(plain) && !wish
 }
 
 /// A package manager of the host.
@@ -340,7 +347,7 @@ fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watch) -
 fn complaint(log: &Path, packages: &[String]) -> Error {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.iter().for_each(|line| talk::detail(line));
+    lines.iter().for_each(talk::detail);
     let errors: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("E: ")).collect();
     let words = errors.first().or(lines.last()).copied().unwrap_or("it said nothing");
     let (count, list) = (packages.len(), packages.join(", "));
@@ -520,7 +527,7 @@ mod tests {
     use super::*;
 
     fn given(names: &[&str]) -> Result<Vec<String>> {
-        checked(&names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>())
+        package_names(&names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>())
     }
 
     #[test]

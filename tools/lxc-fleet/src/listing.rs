@@ -81,7 +81,7 @@ pub fn logs(which: &Which) -> Result<Status> {
     let several = containers.len() > 1;
     for container in &containers {
         let name = &container.member.name;
-        for path in [container.console(), container.log()] {
+        for path in [container.older_console(), container.console(), container.log()] {
             let file = match File::open(&path) {
                 Ok(file) => file,
                 // A node that said nothing has no such file.

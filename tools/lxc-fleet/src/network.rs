@@ -141,6 +141,19 @@ pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     Ok(())
 }
 
+/// Joins the interface of node `number` to the bridge, where it is not.
+///
+/// # Errors
+/// 71 where the system refuses, or the interface is gone.
+pub fn join(fleet: &Name, number: u8) -> Result<()> {
+    let (bridge, port) = (bridge(fleet), port(fleet, number));
+    let master = fs::read_link(format!("/sys/class/net/{port}/master"));
+    if master.is_ok_and(|link| link.file_name().is_some_and(|name| name == bridge.as_str())) {
+        return Ok(());
+    }
+    ip(&["link", "set", &port, "master", &bridge, "up"]).map(drop)
+}
+
 /// After a reboot somebody else may have come to use the subnet that the fleet had.
 fn not_taken(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let own = Range::of(subnet);

@@ -1,10 +1,11 @@
 //! Runs `lxc-fleet` as its command line says.
 
 use breakit::exit::{Error, Result, Status};
+use breakit::node::names;
 
-use crate::cli::{Cli, Command, ImageOther};
+use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{copy, down, exec, harm, image, listing, up, watchdog};
+use crate::{copy, down, exec, harm, image, listing, up, watchdog, which};
 
 /// Runs the tool.
 ///
@@ -12,7 +13,10 @@ use crate::{copy, down, exec, harm, image, listing, up, watchdog};
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
-    as_root()?;
+    sensible(&cli.command)?;
+    if !matches!(cli.command, Command::Nodes(_)) {
+        as_root()?;
+    }
     match cli.command {
         Command::Image(args) => match args.other {
             Some(ImageOther::Ls { json }) => image::list(json),
@@ -34,6 +38,37 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Resume(which) => each(&which.containers()?, Container::resume),
         Command::Logs(which) => listing::logs(&which),
         Command::Watchdog(args) => watchdog::watch(&args),
+    }
+}
+
+/// Whatever can be judged from the command line alone is judged first, whoever runs it.
+fn sensible(command: &Command) -> Result<()> {
+    which::fleet()?;
+    match command {
+        Command::Up(args) => {
+            let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
+            names(&specs)?.iter().try_for_each(up::is_host_name)
+        }
+        Command::Image(args) if args.other.is_none() => {
+            image::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
+        }
+        Command::Kill(args) | Command::Pause(args) => {
+            args.schedule.checked()?;
+            args.lease.checked()?;
+            which::are_names(&args.which.specs())
+        }
+        Command::Nodes(which)
+        | Command::Start(which)
+        | Command::Resume(which)
+        | Command::Logs(which) => which::are_names(&which.specs()),
+        Command::Down(args) => which::are_names(&args.which.specs()),
+        Command::Ls(args) => which::are_names(&args.which.specs()),
+        Command::Exec(args) => which::are_names(&args.which.specs()),
+        Command::Stop(args) => which::are_names(&args.which.specs()),
+        Command::Push(PushArgs { remote, .. }) | Command::Pull(PullArgs { remote, .. }) => {
+            copy::place(remote).map(drop)
+        }
+        Command::Image(_) | Command::Watchdog(_) => Ok(()),
     }
 }
 

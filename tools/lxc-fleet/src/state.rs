@@ -140,7 +140,7 @@ pub fn load(fleet: &Name) -> Result<Option<State>> {
     match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
             Error::data(format!(
-                "{}: {}; remove it and run lxc-fleet down --all",
+                "{}: {}; end the containers of this fleet with lxc-stop -P /var/lib/breakit/lxc -k -n NAME, and remove the file",
                 path.display(),
                 breakit::op::json_clause(&e)
             ))

@@ -31,7 +31,6 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let fleet = which::fleet()?;
     let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
     let wanted = names(&specs)?;
-    wanted.iter().try_for_each(is_host_name)?;
     program::find("lxc-start", "lxc")?;
 
     let _lock = state::lock(&fleet)?;
@@ -59,7 +58,10 @@ struct Plan {
 }
 
 /// A node's name becomes its host's: no underscore, no dot.
-fn is_host_name(name: &Name) -> Result<()> {
+///
+/// # Errors
+/// 64 for another.
+pub fn is_host_name(name: &Name) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.as_str().chars().all(plain) && !name.as_str().ends_with('-') {
         return Ok(());
@@ -138,7 +140,8 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
         container.prepare(&image, masks.get(&container.member.show))?;
-        container.start()
+        container.start()?;
+        container.join()
     }))?;
     frames_pass(fleet, &plan.containers)?;
     state::tell(fleet, &plan.state)

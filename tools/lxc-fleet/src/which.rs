@@ -32,16 +32,28 @@ impl Which {
     }
 }
 
+/// Whether every bare spec is a name or a range, before any fleet is looked for.
+///
+/// # Errors
+/// 64 where one is not, or a name is given twice.
+pub fn are_names(specs: &[String]) -> Result<()> {
+    let elsewhere = |part: &str| part == "-" || part.contains(['=', '@']);
+    let bare: Vec<String> = specs
+        .iter()
+        .flat_map(|spec| spec.split(','))
+        .filter(|part| !elsewhere(part))
+        .map(str::to_string)
+        .collect();
+    names(&bare).map(drop)
+}
+
 /// The containers that `specs` name; all of the fleet where there are none.
 ///
 /// # Errors
 /// 64 for what is no name or no container of ours, 66 for a node that is not there.
 pub fn of_specs(specs: &[String]) -> Result<Vec<Container>> {
     let fleet = fleet()?;
-    // Bad names are told before a fleet is looked for.
-    let bare: Vec<String> =
-        specs.iter().filter(|s| !s.contains(['=', '@']) && *s != "-").cloned().collect();
-    names(&bare)?;
+    are_names(specs)?;
     let all = all(&fleet)?;
     if specs.is_empty() {
         return Ok(all);
