@@ -82,7 +82,7 @@ pub fn hold(
 ) -> Result<Status> {
     if keep {
         let lease = schedule.length().map_or(lease, |length| Lease { length });
-        return start(fault, lease).map(|()| Status::Done);
+        return start(fault, lease).map(|_| Status::Done);
     }
     let origin = Instant::now();
     for window in schedule.windows() {
@@ -90,8 +90,8 @@ pub fn hold(
             Wake::Time => {}
             wake => return ended_by(wake),
         }
-        start(fault, lease)?;
-        let end = stay(fault, lease, origin, window, watch);
+        let began = start(fault, lease)?;
+        let end = stay(fault, lease, began, origin, window, watch);
         stop(fault, end.as_ref().ok())?;
         match end? {
             End::Outside(wake) => return ended_by(wake),
@@ -102,29 +102,35 @@ pub fn hold(
     Ok(Status::Done)
 }
 
-/// Starts the fault and prints its line; heals at once where the line finds no reader.
-fn start(fault: &mut dyn Fault, lease: Lease) -> Result<()> {
+/// Starts the fault and prints its line; heals at once where the line finds no reader. Gives the time
+/// before the fault was put in force.
+fn start(fault: &mut dyn Fault, lease: Lease) -> Result<u64> {
     let began = clock::now();
     let mut value = fault.start(lease)?;
     set(&mut value, "began", began.into());
     set(&mut value, "lease", clock::show(lease.length).into());
     let line = Op::fault(format!("start-{}", fault.kind()), value).line();
-    jsonl::print(&line).map_err(|error| match fault.heal() {
+    let printed = jsonl::print(&line).map(|()| began);
+    printed.map_err(|error| match fault.heal() {
         Ok(_) => error,
         Err(heal) => Error::Many(vec![error, heal]),
     })
 }
 
 /// Renews the lease until the window ends.
+///
+/// The kernel counts from some moment after `began`: judged from there, a lease that has lapsed is never
+/// taken for one that can be renewed.
 fn stay(
     fault: &mut dyn Fault,
     lease: Lease,
+    began: u64,
     origin: Instant,
     window: Window,
     watch: &Watch,
 ) -> Result<End> {
     let end = window.end.map(|end| origin + end);
-    let (mut renewed, mut due) = (clock::now(), Instant::now() + lease.renew_every());
+    let (mut renewed, mut due) = (began, Instant::now() + lease.renew_every());
     loop {
         let wake = watch.until(Some(end.map_or(due, |end| end.min(due))))?;
         if wake != Wake::Time {
