@@ -5,7 +5,7 @@
 //! number that our own namespace has given the node's.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use breakit::exit::{Error, Result};
 use breakit::node::Node;
@@ -45,7 +45,6 @@ struct Port {
 
 /// Bridge ports of our network, as they were when it was asked.
 pub struct Bridges {
-    rtnetlink: OwnedFd,
     ports: Vec<Port>,
 }
 
@@ -55,22 +54,14 @@ impl Bridges {
     /// # Errors
     /// 71 where it does not answer.
     pub fn here() -> Result<Bridges> {
-        let place = |e: nix::errno::Errno| Error::io("ask the kernel for its links", &e.into());
-        let rtnetlink = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )
-        .map_err(place)?;
         let mut ports = Vec::new();
-        ask(rtnetlink.as_fd(), RTM_GETLINK, NLM_F_DUMP, &[0; IFINFO], |kind, body| {
+        ask(RTM_GETLINK, NLM_F_DUMP, &[0; IFINFO], |kind, body| {
             if kind == RTM_NEWLINK {
                 ports.extend(body.get(IFINFO..).and_then(port));
             }
         })
-        .map_err(place)?;
-        Ok(Bridges { rtnetlink, ports })
+        .map_err(|e| Error::io("ask the kernel for its links", &e.into()))?;
+        Ok(Bridges { ports })
     }
 
     /// Why not every packet from and to `node` passes a bridge of this host; `None` where it does.
@@ -85,7 +76,7 @@ impl Bridges {
             Network::Here => return Ok(Some(format!("{} is this host itself", node.name))),
             Network::Namespace(network) => network,
         };
-        let Some(number) = self.number_of(network.as_fd())? else {
+        let Some(number) = number_of(network.as_fd())? else {
             return Ok(Some(format!("{} hangs on no bridge of this host", node.name)));
         };
         let interfaces = Network::Namespace(network).inside(interfaces)?;
@@ -102,21 +93,21 @@ impl Bridges {
         }
         Ok(None)
     }
+}
 
-    /// The number that our network has given another, if it has.
-    fn number_of(&self, network: BorrowedFd<'_>) -> Result<Option<i32>> {
-        let mut body = vec![0; RTGEN];
-        body.extend(8_u16.to_ne_bytes());
-        body.extend(NETNSA_FD.to_ne_bytes());
-        body.extend(network.as_raw_fd().to_ne_bytes());
-        let mut number = None;
-        ask(self.rtnetlink.as_fd(), RTM_GETNSID, 0, &body, |_, answer| {
-            let attributes = attributes(answer.get(RTGEN..).unwrap_or_default());
-            number = find(attributes, NETNSA_NSID).and_then(as_number).filter(|n| *n >= 0);
-        })
-        .map_err(|e| Error::io("ask the kernel for a network's number", &e.into()))?;
-        Ok(number)
-    }
+/// The number that our network has given another, if it has.
+fn number_of(network: BorrowedFd<'_>) -> Result<Option<i32>> {
+    let mut body = vec![0; RTGEN];
+    body.extend(8_u16.to_ne_bytes());
+    body.extend(NETNSA_FD.to_ne_bytes());
+    body.extend(network.as_raw_fd().to_ne_bytes());
+    let mut number = None;
+    ask(RTM_GETNSID, 0, &body, |_, answer| {
+        let attributes = attributes(answer.get(RTGEN..).unwrap_or_default());
+        number = find(attributes, NETNSA_NSID).and_then(as_number).filter(|n| *n >= 0);
+    })
+    .map_err(|e| Error::io("ask the kernel for a network's number", &e.into()))?;
+    Ok(number)
 }
 
 /// The interfaces of the network that we are in, by index, with their addresses.
@@ -132,16 +123,13 @@ fn interfaces() -> Result<Vec<(u32, IpAddr)>> {
     Ok(all.filter_map(of).collect())
 }
 
-/// Sends a request and gives every answer's type and body to `each`.
+/// Sends a request and gives every answer's type and body to `each`. A dump ends with NLMSG_DONE; a single
+/// answer ends by itself.
 ///
-/// A dump ends with NLMSG_DONE; a single answer ends by itself.
-fn ask(
-    socket: BorrowedFd<'_>,
-    kind: u16,
-    flags: u16,
-    body: &[u8],
-    mut each: impl FnMut(u16, &[u8]),
-) -> nix::Result<()> {
+/// Each request has a socket of its own: two threads never read each other's answers.
+fn ask(kind: u16, flags: u16, body: &[u8], mut each: impl FnMut(u16, &[u8])) -> nix::Result<()> {
+    let (raw, route) = (SockType::Raw, SockProtocol::NetlinkRoute);
+    let socket = socket(AddressFamily::Netlink, raw, SockFlag::SOCK_CLOEXEC, route)?;
     let mut request = Vec::with_capacity(HEADER + body.len());
     request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
     request.extend(kind.to_ne_bytes());

@@ -6,6 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::node::{Node, Via};
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
@@ -14,7 +15,29 @@ use crate::rules::{Family, PREFIX};
 
 /// What an unprivileged user is told.
 pub const NEEDS_ROOT: &str =
-    "cutting needs root; to try it out without, make a network of your own: unshare -Urnm";
+    "this needs root; to try it out without, make a network of your own: unshare -Urnm";
+
+/// Whether this process may change its network and enter others: root, or root of a user namespace.
+pub fn is_privileged() -> bool {
+    const NET_ADMIN: u32 = 12;
+    const SYS_ADMIN: u32 = 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok())
+        .unwrap_or_default();
+    [NET_ADMIN, SYS_ADMIN].iter().all(|capability| effective >> capability & 1 == 1)
+}
+
+/// Refuses what needs root; nodes on other hosts need it there and not here.
+///
+/// # Errors
+/// 77 where a node is on this host (or none is named) and we may not act there.
+pub fn permitted(nodes: &[Node]) -> Result<()> {
+    let elsewhere = |node: &Node| matches!(node.via, Via::Ssh(_));
+    let needed = nodes.is_empty() || !nodes.iter().all(elsewhere);
+    if needed && !is_privileged() { Err(Error::not_permitted(NEEDS_ROOT)) } else { Ok(()) }
+}
 
 /// Longer than any transaction takes; a node over ssh may be slow to answer.
 const LIMIT: Duration = Duration::from_secs(20);

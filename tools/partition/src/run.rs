@@ -12,7 +12,7 @@ use crate::check;
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted};
 use crate::guard::{self, Guard};
-use crate::nft::Nft;
+use crate::nft::{self, Nft};
 use crate::probe;
 use crate::shape::Shape;
 use crate::standing::{self, Place};
@@ -59,6 +59,9 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         force: args.force,
         verify: args.verify,
     };
+    if !args.dry_run {
+        nft::permitted(&wanted.nodes)?;
+    }
     let nft = Nft::find()?;
     let table = standing::table_name(std::process::id())
         .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))?;
@@ -72,7 +75,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
-    standing::sweep(&nft, &standing::networks(&[]))?;
+    standing::sweep(&nft, &standing::networks(&nodes))?;
     let kept = args
         .keep
         .then(|| schedule.length().map_or(lease, |length| breakit::lease::Lease { length }));
@@ -110,6 +113,7 @@ fn check(args: &cli::Check) -> Result<Status> {
     if nodes.len() < 2 {
         return Err(Error::usage("a check needs two nodes at least; name more with -n"));
     }
+    nft::permitted(&nodes)?;
     let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
     if args.table {
         jsonl::print_text(&matrix.table())?;
@@ -153,6 +157,7 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
     let nodes = nodes_or_fleet_if_up(&args.nodes)?;
+    nft::permitted(&nodes)?;
     let mut places = if args.all { standing::all_networks() } else { Vec::new() };
     places.extend(standing::networks(&nodes));
     Ok(places)

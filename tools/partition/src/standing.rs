@@ -37,7 +37,9 @@ pub fn networks(nodes: &[Node]) -> Vec<Place> {
     let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
     let of =
         |node: &Node| Place { name: format!("node {}", node.name), network: Network::of(node) };
-    std::iter::once(own).chain(reached.map(of)).collect()
+    // Whoever works on other hosts only may be nobody here.
+    let own = (crate::nft::is_privileged() || nodes.is_empty()).then_some(own);
+    own.into_iter().chain(reached.map(of)).collect()
 }
 
 /// Every network of this host that some process lives in or that `ip netns` knows, ours among them.

@@ -1,0 +1,140 @@
+//! `partition` without root and without a network: plans, scripts, and what is refused.
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use breakit_tests::process::{Run, run, run_with, tool};
+
+fn partition(args: &str) -> Command {
+    let mut command = tool("partition");
+    command.args(args.split(' ')).env_remove("BREAKIT_SEED").env("BREAKIT_FLEET", "no-such-fleet");
+    command
+}
+
+fn plan(args: &str) -> Run {
+    run(&mut partition(&format!("plan {args}")))
+}
+
+/// Nodes whose addresses are known, so that nobody has to be asked.
+const KNOWN: &str = r#"{"node":"n1","addrs":["10.9.0.1","fd09::1"],"via":"local"}
+{"node":"n2","addrs":["10.9.0.2","fd09::2"],"via":"ssh:n2.example"}
+{"node":"n3","addrs":["10.9.0.3"],"via":"ssh:n3.example"}
+"#;
+
+#[test]
+fn a_plan_is_one_line_of_json_and_nothing_else_on_stdout() {
+    let run = plan("isolate n1,n2 -n n1..n5").expect(0);
+    assert_eq!(
+        run.stdout,
+        "{\"n1\":[\"n3\",\"n4\",\"n5\"],\"n2\":[\"n3\",\"n4\",\"n5\"],\"n3\":[\"n1\",\"n2\"],\
+         \"n4\":[\"n1\",\"n2\"],\"n5\":[\"n1\",\"n2\"]}\n"
+    );
+    assert!(run.stderr.starts_with("partition: isolate n1,n2, seed "), "{}", run.stderr);
+}
+
+#[test]
+fn the_seed_comes_from_the_flag_or_else_from_the_environment() {
+    let flag = plan("random-halves -n n1..n20 --seed 7").expect(0).stdout;
+    let mut command = partition("plan random-halves -n n1..n20");
+    let environment = run(command.env("BREAKIT_SEED", "7")).expect(0).stdout;
+    assert_eq!(flag, environment);
+    assert_ne!(flag, plan("random-halves -n n1..n20 --seed 8").expect(0).stdout);
+    run(command.env("BREAKIT_SEED", "seven")).expect(64);
+}
+
+#[test]
+fn a_plan_read_back_as_a_grudge_is_the_same_plan() {
+    for shape in
+        ["halves", "bridge", "majorities-ring", "minority-third", "majority", "isolate n2 n3"]
+    {
+        let made = plan(&format!("{shape} -n n1..n9 --seed 3")).expect(0).stdout;
+        for again in ["plan -", "plan grudge -"] {
+            let read = run_with(&mut partition(&format!("{again} -n n1..n9")), &made).expect(0);
+            assert_eq!(read.stdout, made);
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_script_and_needs_no_root() {
+    let mut command =
+        partition("cut one-way n1 n2 -n - --dry-run --backend nft --force --lease 2s");
+    let run = run_with(command.uid(65534).gid(65534), KNOWN).expect(0);
+    assert!(run.stdout.starts_with("# in the network of n2 (ssh:n2.example)\n"), "{}", run.stdout);
+    assert!(run.stdout.contains("{ 10.9.0.1 timeout 2000ms comment \"n1 n2\" }"), "{}", run.stdout);
+    assert!(run.stdout.contains("{ fd09::1 timeout 2000ms comment \"n1 n2\" }"), "{}", run.stdout);
+    assert!(!run.stdout.contains("10.9.0.2"), "{}", run.stdout);
+}
+
+#[test]
+fn the_login_that_we_sit_on_is_let_pass_unless_force_is_given() {
+    let login = |force: &str| {
+        let line = format!("cut isolate n1 -n - --dry-run --backend nft{force}");
+        let nodes = KNOWN.lines().next().unwrap().to_string()
+            + "\n"
+            + r#"{"node":"n9","addrs":["10.9.0.9"],"via":"local"}"#;
+        let mut command = partition(&line);
+        command.env("SSH_CONNECTION", "10.9.0.9 50000 10.9.0.1 2222");
+        run_with(&mut command, &nodes).expect(0).stdout
+    };
+    let kept = login("");
+    assert!(kept.contains("ip saddr 10.9.0.9 tcp dport 2222 accept"), "{kept}");
+    assert!(kept.contains("ip saddr 10.9.0.1 tcp sport 2222 accept"), "{kept}");
+    let forced = login(" --force");
+    assert!(!forced.contains("2222"), "{forced}");
+}
+
+#[test]
+fn whoever_is_not_root_is_told_what_to_do() {
+    for line in ["cut halves -n a=pid:1,b=local", "list", "heal", "check -n a=pid:1,b=local"] {
+        let run = run(partition(line).uid(65534).gid(65534)).expect(77);
+        assert!(run.stderr.contains("needs root"), "{line}: {}", run.stderr);
+        assert!(run.stderr.contains("unshare -Urnm"), "{line}: {}", run.stderr);
+        assert_eq!(run.stdout, "");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_one_sentence_with_the_right_status() {
+    for (line, status, clause) in [
+        ("plan", 64, "SHAPE"),
+        ("plan sideways -n n1..n3", 64, "\"sideways\" is no shape; take one of: isolate"),
+        ("plan halves n1 -n n1..n3", 64, "halves takes nothing"),
+        ("plan halves -n n1", 64, "two nodes at least, and there is one"),
+        ("plan isolate n1..n3 -n n1..n3", 64, "names all nodes"),
+        ("plan isolate n7 -n n1..n3", 66, "n7 is none of the nodes n1,n2,n3"),
+        ("plan isolate ../x -n n1..n3", 64, "\"../x\" is no range"),
+        ("plan isolate n1;rm -n n1..n3", 64, "no node name"),
+        ("plan halves -n n1,n2,n1", 64, "n1 is named twice"),
+        ("plan halves -n n5..n1", 64, "runs backwards"),
+        ("plan one-way n1 -n n1..n3", 64, "one-way takes two groups"),
+        ("plan grudge /no/such/file -n n1..n3", 66, "cannot read the grudge /no/such/file"),
+        ("plan halves", 66, "fleet no-such-fleet is not up"),
+        ("cut halves -n n1..n3", 66, "fleet no-such-fleet is not up"),
+        ("cut halves -n a=local,b=local --for 5s --every 3s", 64, "not shorter than --every"),
+        ("cut halves -n a=local,b=local --lease 10ms", 64, "--lease 10ms is out of range"),
+        ("cut halves -n a=local,b=local --lease 1x", 64, "no duration"),
+        ("cut halves -n a=local,b=local --keep --for 1s --every 2s", 64, "cannot be used with"),
+        ("cut halves -n a=local,b=local --backend carrier-pigeon", 64, "carrier-pigeon"),
+        ("cut - -n -", 64, "cannot both come on stdin"),
+    ] {
+        let run = run(&mut partition(line)).expect(status);
+        assert!(run.stderr.contains(clause), "{line}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{line}: {}", run.stderr);
+        assert_eq!(run.stdout, "", "{line}");
+    }
+}
+
+#[test]
+fn a_bad_grudge_names_its_place() {
+    for (grudge, clause) in [
+        ("{\"n1\":[\"n2\"]", "stdin: line 1: column 12: not JSON"),
+        ("{\"n1\":[\"n9\"]}", "stdin: \"n9\" is none of the nodes n1,n2,n3"),
+        ("[1]", "stdin: a grudge is a map"),
+    ] {
+        let run = run_with(&mut partition("plan - -n n1..n3"), grudge).expect(65);
+        assert!(run.stderr.contains(clause), "{}", run.stderr);
+    }
+    let run = run_with(&mut partition("plan - -n n1..n3"), "{}").expect(64);
+    assert!(run.stderr.contains("cuts nobody"), "{}", run.stderr);
+}

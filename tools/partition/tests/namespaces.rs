@@ -1,0 +1,545 @@
+//! `partition` on real packets: a host with a bridge and nodes on it, all network namespaces of the test.
+
+#![allow(clippy::unwrap_used)] // helpers of tests may panic as tests do
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use breakit::exit::Error;
+use breakit::node::{Node, resolve};
+use breakit::reach::Network;
+use breakit_tests::process::{Run, run, tool};
+use breakit_tests::{Namespaces, Running, has, skip};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// A bed of `$n` nodes, or a skip.
+macro_rules! bed {
+    ($n:expr) => {
+        match Namespaces::make($n) {
+            Some(bed) if has("nft") => bed,
+            Some(_) => skip!("nft is missing"),
+            None => skip!("not root"),
+        }
+    };
+}
+
+const SOON: Duration = Duration::from_secs(10);
+const BACKENDS: [&str; 2] = ["nft-bridge", "nft"];
+
+fn partition(bed: &Namespaces, args: &str) -> Command {
+    let mut command = bed.tool("partition");
+    command.args(args.split(' ')).args(["-n", &bed.spec()]);
+    command
+}
+
+fn done(bed: &Namespaces, args: &str) -> Run {
+    run(&mut partition(bed, args))
+}
+
+/// A cut that is in force, and its start line.
+fn cut(bed: &Namespaces, args: &str) -> (Running, Value) {
+    let mut running = Running::start(&mut partition(bed, &format!("cut {args}")));
+    let line = running.line(SOON);
+    assert_eq!(line["f"], "start-partition", "{line}");
+    (running, line)
+}
+
+/// The namespace of the test's host, where the bridge is.
+fn host(bed: &Namespaces, program: &str, args: &[&str]) -> Output {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &bed.host(), program]).args(args);
+    command.output().unwrap()
+}
+
+fn text(output: Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// All rules of the host and of every node.
+fn rules(bed: &Namespaces, nodes: usize) -> String {
+    let mut all = text(host(bed, "nft", &["list", "ruleset"]));
+    for i in 0..nodes {
+        all += &text(bed.at(i, "nft").args(["list", "ruleset"]).output().unwrap());
+    }
+    all
+}
+
+/// Which pings from node to node are answered, in the order (0,1), (0,2), (1,0), ...; v4 then v6.
+fn pings(bed: &Namespaces, nodes: usize) -> Vec<(bool, bool)> {
+    let pairs = (0..nodes).flat_map(|a| (0..nodes).filter(move |b| *b != a).map(move |b| (a, b)));
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = pairs
+            .map(|(a, b)| {
+                scope.spawn(move || (bed.reaches(a, &bed.v4(b)), bed.reaches(a, &bed.v6(b))))
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn node(bed: &Namespaces, i: usize) -> Node {
+    resolve(&[bed.spec()]).unwrap().swap_remove(i)
+}
+
+fn inside<T: Send>(
+    bed: &Namespaces,
+    i: usize,
+    work: impl FnOnce() -> std::io::Result<T> + Send,
+) -> T {
+    let network = Network::of(&node(bed, i)).unwrap();
+    network.inside(|| work().map_err(|e| Error::io("work in a node", &e))).unwrap()
+}
+
+/// Waits until `holds`, `limit` at the most; gives how long it took.
+#[track_caller]
+fn within(limit: Duration, what: &str, holds: impl Fn() -> bool) -> Duration {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < limit, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    begin.elapsed()
+}
+
+fn guard_of(holder: Pid) -> Pid {
+    let path = format!("/proc/{holder}/task/{holder}/children");
+    let children = std::fs::read_to_string(path).unwrap();
+    let guards: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    assert_eq!(guards.len(), 1, "the holder has one child, its guard");
+    Pid::from_raw(guards[0])
+}
+
+fn is_whole(bed: &Namespaces) -> bool {
+    done(bed, "check --timeout 200ms").status == 0
+}
+
+fn listed(bed: &Namespaces) -> Vec<Value> {
+    done(bed, "list").expect(0).lines()
+}
+
+#[test]
+fn exactly_the_planned_packets_are_dropped_and_all_pass_again_afterwards() {
+    let bed = bed!(3);
+    for backend in BACKENDS {
+        let (running, line) = cut(&bed, &format!("isolate n1 --backend {backend}"));
+        assert_eq!(line["value"]["backend"], backend);
+        assert_eq!(line["value"]["cut"], "n1 | n2,n3");
+        assert_eq!(line["value"]["grudge"]["n1"], serde_json::json!(["n2", "n3"]));
+        let (no, yes) = ((false, false), (true, true));
+        assert_eq!(pings(&bed, 3), [no, no, no, yes, no, yes], "{backend}");
+        running.signal(Signal::SIGTERM);
+        let ended = running.end(SOON).expect(128 + 15);
+        assert_eq!(ended.lines()[1]["f"], "stop-partition");
+        assert_eq!(pings(&bed, 3), [yes; 6], "{backend}");
+        assert_eq!(rules(&bed, 3), "", "{backend}");
+    }
+}
+
+#[test]
+fn the_bridge_is_chosen_where_all_nodes_hang_on_it_and_their_own_networks_where_not() {
+    let bed = bed!(2);
+    let (running, line) = cut(&bed, "halves --for 50ms");
+    assert_eq!(line["value"]["backend"], "nft-bridge");
+    running.end(SOON).expect(0);
+    let probed = done(&bed, "probe").expect(0).lines();
+    assert_eq!(probed[0]["chosen"], "nft-bridge");
+
+    // Off the bridge, its port still has a peer of the same number elsewhere.
+    text(host(&bed, "ip", &["link", "set", "v1", "nomaster"]));
+    let (running, line) = cut(&bed, "halves --for 50ms");
+    assert_eq!(line["value"]["backend"], "nft");
+    running.end(SOON).expect(0);
+    let probed = done(&bed, "probe").expect(0).lines();
+    assert_eq!(probed[0]["chosen"], "nft");
+    let why = probed[0]["backends"][0]["why"].as_str().unwrap().to_string();
+    assert!(
+        why.contains("n2's address 10.77.0.12 is on no interface that hangs on a bridge"),
+        "{why}"
+    );
+    let refused = done(&bed, "cut halves --backend nft-bridge").expect(69);
+    assert!(refused.stderr.contains("n2's address"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_one_way_cut_drops_one_way_even_when_neighbour_entries_are_gone() {
+    let bed = bed!(2);
+    for backend in BACKENDS {
+        let (running, line) = cut(&bed, &format!("one-way n1 n2 --backend {backend}"));
+        assert_eq!(line["value"]["cut"], "n2 drops n1");
+        for i in 0..2 {
+            text(bed.at(i, "ip").args(["neigh", "flush", "all"]).output().unwrap());
+        }
+        for address in [|b: &Namespaces, i| b.v4(i), |b: &Namespaces, i| b.v6(i)] {
+            let passes = |from: usize, to: usize| {
+                let ear = inside(&bed, to, || UdpSocket::bind((address(&bed, to).as_str(), 0)));
+                ear.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+                let mouth =
+                    inside(&bed, from, || UdpSocket::bind((address(&bed, from).as_str(), 0)));
+                mouth.send_to(b"x", ear.local_addr().unwrap()).unwrap();
+                ear.recv(&mut [0; 8]).is_ok()
+            };
+            assert!(!passes(0, 1), "{backend}");
+            assert!(passes(1, 0), "{backend}");
+        }
+        let check = done(&bed, "check --timeout 200ms").expect(1);
+        assert_eq!(check.lines()[0]["unreached"], serde_json::json!([["n1", "n2"]]));
+        running.signal(Signal::SIGINT);
+        running.end(SOON).expect(130);
+    }
+}
+
+#[test]
+fn an_established_connection_is_cut_although_a_firewall_accepts_established_ones_first() {
+    let bed = bed!(2);
+    let firewall = "add table inet fw; add chain inet fw in { type filter hook input priority 0; policy accept; }; \
+                    add rule inet fw in ct state established,related accept";
+    text(bed.at(1, "nft").arg(firewall).output().unwrap());
+    for backend in BACKENDS {
+        let server = inside(&bed, 1, || TcpListener::bind("0.0.0.0:0"));
+        let port = server.local_addr().unwrap().port();
+        let mut client = inside(&bed, 0, || TcpStream::connect(("10.77.0.12", port)));
+        let (mut peer, _) = server.accept().unwrap();
+        peer.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+        client.write_all(b"1").unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+
+        let (running, _) = cut(&bed, &format!("halves --backend {backend}"));
+        client.write_all(b"2").unwrap();
+        assert!(peer.read_exact(&mut [0]).is_err(), "{backend}: the byte came through");
+        running.signal(Signal::SIGTERM);
+        running.end(SOON).expect(143);
+        // What was sent while cut arrives: TCP has kept it.
+        peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+    }
+}
+
+#[test]
+fn foreign_rules_are_byte_for_byte_the_same_before_and_after() {
+    let bed = bed!(2);
+    let foreign = "add table inet fw; add chain inet fw c { type filter hook input priority 0; }; \
+                   add rule inet fw c counter packets 0 bytes 0 tcp dport 9 drop; add table bridge other; \
+                   add set bridge other s { type ipv4_addr; flags timeout; }";
+    text(host(&bed, "nft", &[foreign]));
+    for i in 0..2 {
+        text(bed.at(i, "nft").arg(foreign).output().unwrap());
+    }
+    let before = rules(&bed, 2);
+    for backend in BACKENDS {
+        let (running, _) = cut(&bed, &format!("halves --for 100ms --backend {backend}"));
+        running.end(SOON).expect(0);
+        let (running, _) = cut(&bed, &format!("halves --backend {backend}"));
+        done(&bed, "heal").expect(0);
+        drop(running);
+        within(SOON, "the guard ends", || rules(&bed, 2) == before);
+    }
+}
+
+#[test]
+fn when_the_holder_is_killed_its_guard_heals_at_once() {
+    let bed = bed!(2);
+    for backend in BACKENDS {
+        let (running, _) = cut(&bed, &format!("halves --lease 30s --backend {backend}"));
+        assert!(!is_whole(&bed));
+        running.signal(Signal::SIGKILL);
+        let took = within(Duration::from_secs(3), "healed by the guard", || is_whole(&bed));
+        let ended = running.end(SOON).expect(128 + 9);
+        assert!(
+            ended.stderr.contains("the holder of the cut n1 | n2 is gone: healed"),
+            "{}",
+            ended.stderr
+        );
+        assert!(took < Duration::from_secs(3));
+        assert_eq!(rules(&bed, 2), "", "{backend}");
+    }
+}
+
+#[test]
+fn when_holder_and_guard_are_killed_the_kernel_ends_the_cut_with_its_lease() {
+    let bed = bed!(2);
+    for backend in BACKENDS {
+        let (running, _) = cut(&bed, &format!("halves --lease 2s --backend {backend}"));
+        let begin = Instant::now();
+        kill(guard_of(running.pid()), Signal::SIGKILL).unwrap();
+        running.signal(Signal::SIGKILL);
+        running.end(SOON).expect(128 + 9);
+        assert!(!is_whole(&bed), "{backend}: the lease has not ended yet");
+        let left = listed(&bed);
+        assert_eq!(
+            (left[0]["held"].clone(), left[0]["cut"].clone()),
+            (false.into(), "n1 | n2".into())
+        );
+        within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
+        assert!(begin.elapsed() > Duration::from_millis(1300), "{:?}", begin.elapsed());
+        assert!(listed(&bed).is_empty(), "{backend}");
+        // The next one sweeps the empty table away.
+        done(&bed, "cut halves --for 50ms").expect(0);
+        assert_eq!(rules(&bed, 2), "", "{backend}");
+    }
+}
+
+#[test]
+fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut_again() {
+    let bed = bed!(2);
+    let (running, _) = cut(&bed, "halves --lease 1s");
+    running.signal(Signal::SIGSTOP);
+    within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
+    running.signal(Signal::SIGCONT);
+    let ended = running.end(SOON).expect(0);
+    let stop = &ended.lines()[1];
+    assert_eq!(stop["f"], "stop-partition");
+    assert_eq!(stop["value"]["lapsed"], stop["time"]);
+    assert!(is_whole(&bed));
+    assert_eq!(rules(&bed, 2), "");
+}
+
+#[test]
+fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
+    let bed = bed!(2);
+    for backend in BACKENDS {
+        let (running, _) = cut(&bed, &format!("halves --lease 1s --backend {backend}"));
+        std::thread::sleep(Duration::from_millis(2500));
+        assert!(!is_whole(&bed), "{backend}");
+        running.signal(Signal::SIGINT);
+        let ended = running.end(SOON).expect(130);
+        assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn the_end_of_input_ends_the_cut() {
+    let bed = bed!(2);
+    let (mut running, _) = cut(&bed, "halves");
+    drop(running.stdin.take());
+    running.end(SOON).expect(0);
+    assert!(is_whole(&bed));
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_the_cut() {
+    let bed = bed!(2);
+    let line = format!(
+        "{} cut halves -n {} | head -n 1",
+        tool("partition").get_program().display(),
+        bed.spec()
+    );
+    let begin = Instant::now();
+    let said = text(host(&bed, "bash", &["-o", "pipefail", "-c", &line]));
+    assert!(said.contains("start-partition"), "{said}");
+    assert!(begin.elapsed() < SOON);
+    assert!(is_whole(&bed));
+    assert_eq!(rules(&bed, 2), "");
+}
+
+#[test]
+fn two_holders_do_not_disturb_each_other_and_heal_ends_both() {
+    let bed = bed!(3);
+    let (first, _) = cut(&bed, "one-way n1 n2 --lease 1500ms");
+    let (second, _) = cut(&bed, "one-way n2 n3 --lease 1500ms");
+    let mut cuts: Vec<String> = listed(&bed).iter().map(|cut| cut["cut"].to_string()).collect();
+    cuts.sort();
+    assert_eq!(cuts, ["\"n2 drops n1\"", "\"n3 drops n2\""]);
+    first.signal(Signal::SIGINT);
+    first.end(SOON).expect(130);
+    assert_eq!(listed(&bed).len(), 1);
+
+    let (third, _) = cut(&bed, "isolate n3 --lease 1500ms --backend nft");
+    let healed = done(&bed, "heal").expect(0);
+    assert_eq!(healed.lines().len(), 2);
+    assert!(healed.lines().iter().all(|line| line["f"] == "stop-partition"));
+    assert!(is_whole(&bed));
+    for holder in [second, third] {
+        let ended = holder.end(SOON).expect(0);
+        assert_eq!(ended.lines()[1]["value"]["healed"], "by another", "{}", ended.stdout);
+    }
+    assert_eq!(rules(&bed, 3), "");
+    let again = done(&bed, "heal").expect(0);
+    assert_eq!((again.stdout.as_str(), again.stderr.contains("nothing was cut")), ("", true));
+}
+
+#[test]
+fn each_window_draws_anew_and_the_first_is_what_plan_shows() {
+    let bed = bed!(4);
+    let (running, first) =
+        cut(&bed, "random-halves --seed 5 --first 0s --every 300ms --for 150ms --time-limit 2s");
+    let lines = running.end(SOON).expect(0).lines();
+    let planned =
+        run(tool("partition").args(["plan", "random-halves", "--seed", "5", "-n", "n1..n4"]))
+            .expect(0);
+    assert_eq!(first["value"]["grudge"], planned.lines()[0]);
+    assert!(lines.len() >= 8 && lines.len() % 2 == 0, "{lines:?}");
+    for pair in lines.chunks(2) {
+        assert_eq!(
+            (&pair[0]["f"], &pair[1]["f"]),
+            (&"start-partition".into(), &"stop-partition".into())
+        );
+        assert_eq!(pair[0]["value"]["cut"], pair[1]["value"]["cut"]);
+        assert!(pair[0]["value"]["began"].as_u64() <= pair[0]["time"].as_u64());
+    }
+    let mut cuts: Vec<String> = lines.iter().map(|line| line["value"]["cut"].to_string()).collect();
+    cuts.sort();
+    cuts.dedup();
+    assert!(cuts.len() > 1, "{cuts:?}");
+    assert!(is_whole(&bed));
+}
+
+#[test]
+fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
+    let bed = bed!(2);
+    let (mut running, _) = cut(&bed, "halves --lease 1s --backend nft");
+    let (host, name) = (bed.host(), bed.name(0));
+    let script = format!(
+        "set -e; ip netns del {name}; ip -n {host} link del v0 2>/dev/null || true; ip netns add {name}
+         ip -n {host} link add v0 type veth peer name eth0 netns {name}; ip -n {host} link set v0 master br0 up
+         ip -n {name} link set eth0 up; ip -n {name} addr add 10.77.0.11/24 dev eth0"
+    );
+    text(Command::new("sh").args(["-c", &script]).output().unwrap());
+    let line = running.line(SOON);
+    assert_eq!(line["f"], "renew-partition", "{line}");
+    assert!(line["value"]["nodes"].to_string().contains("n1"), "{line}");
+    assert!(!bed.reaches(0, "10.77.0.12") && !bed.reaches(1, "10.77.0.11"));
+    running.signal(Signal::SIGTERM);
+    running.end(SOON).expect(143);
+    assert!(bed.reaches(0, "10.77.0.12"));
+    assert_eq!(rules(&bed, 2), "");
+}
+
+#[test]
+fn a_kept_cut_ends_with_its_lease_and_leaves_nothing() {
+    let bed = bed!(2);
+    let kept = done(&bed, "cut halves --keep --for 1500ms").expect(0);
+    assert_eq!(kept.lines().len(), 1);
+    assert!(!is_whole(&bed));
+    assert_eq!(listed(&bed).len(), 1);
+    within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
+    within(Duration::from_secs(4), "the table is swept", || rules(&bed, 2).is_empty());
+    // And heal ends one before its lease.
+    done(&bed, "cut halves --keep --for 5s").expect(0);
+    done(&bed, "heal").expect(0);
+    assert!(is_whole(&bed));
+}
+
+#[test]
+fn verify_finds_packets_that_pass_by_another_address() {
+    let bed = bed!(2);
+    done(&bed, "cut halves --for 100ms --verify").expect(0);
+    let masquerade = "add table ip nat; add chain ip nat out { type nat hook postrouting priority 100; }; \
+                      add rule ip nat out ip daddr 10.77.0.12 snat to 10.77.0.99";
+    text(bed.at(0, "ip").args(["addr", "add", "10.77.0.99/24", "dev", "eth0"]).output().unwrap());
+    text(bed.at(0, "nft").arg(masquerade).output().unwrap());
+    let lines = format!(
+        "{{\"node\":\"n1\",\"addrs\":[\"10.77.0.11\"],\"via\":\"netns:{}\"}}\n\
+         {{\"node\":\"n2\",\"addrs\":[\"10.77.0.12\"],\"via\":\"netns:{}\"}}\n",
+        bed.name(0),
+        bed.name(1)
+    );
+    let mut command = bed.tool("partition");
+    command.args(["cut", "halves", "--verify", "--for", "1s", "-n", "-"]);
+    let found = breakit_tests::process::run_with(&mut command, &lines).expect(71);
+    assert!(found.stderr.contains("packets still pass from n1 to n2"), "{}", found.stderr);
+    assert_eq!(found.stdout, "");
+    assert!(is_whole(&bed));
+}
+
+#[test]
+fn check_tells_who_reaches_whom_in_json_and_as_a_table() {
+    let bed = bed!(3);
+    let whole = done(&bed, "check").expect(0).lines();
+    assert_eq!(whole[0]["unreached"], serde_json::json!([]));
+    let (_running, _) = cut(&bed, "isolate n1");
+    let cut = done(&bed, "check --timeout 200ms").expect(1).lines();
+    assert_eq!(cut[0]["reach"]["n1"], serde_json::json!({"n2": false, "n3": false}));
+    assert_eq!(cut[0]["reach"]["n2"], serde_json::json!({"n1": false, "n3": true}));
+    let table = done(&bed, "check --timeout 200ms --table").expect(1).stdout;
+    assert_eq!(
+        table.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>(),
+        ["n1", "-", "no", "no"]
+    );
+    // Only an address is known of n9: nobody can measure there.
+    let mut command = bed.tool("partition");
+    command.args(["check", "-n", "n9=addr:10.77.0.9,n2=local"]);
+    assert_eq!(run(&mut command).expect(2).lines()[0]["reach"]["n9"]["n2"], Value::Null);
+}
+
+#[test]
+fn a_cut_that_cannot_be_whole_is_not_made_at_all() {
+    let bed = bed!(2);
+    for (nodes, status, clause) in [
+        ("n1=netns:no-such-netns,n2=local".to_string(), 66, "netns:no-such-netns is not running"),
+        ("n1=pid:4194000,n2=local".to_string(), 66, "pid:4194000 is not running"),
+        (format!("{},n3=addr:10.77.0.13", bed.spec()), 69, "only the address of n3 is known"),
+        (format!("{},n3=netns:{}", bed.spec(), bed.name(0)), 65, "n1 and n3 share the address"),
+    ] {
+        let mut command = bed.tool("partition");
+        command.args(["cut", "isolate", "n1", "--for", "1s", "-n", &nodes]);
+        let run = run(&mut command).expect(status);
+        assert!(run.stderr.contains(clause), "{nodes}: {}", run.stderr);
+        assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{nodes}");
+        assert_eq!(rules(&bed, 2), "");
+    }
+}
+
+#[test]
+fn an_unprivileged_user_cuts_in_a_network_of_their_own() {
+    if !has("unshare") || !has("setpriv") || !has("nft") || !breakit_tests::is_root() {
+        skip!(
+            "unshare, setpriv, nft and root are needed to become nobody in a network of their own"
+        );
+    }
+    let tool = tool("partition").get_program().to_owned();
+    if !Path::new(&tool).exists() {
+        skip!("the built tool is out of reach");
+    }
+    let script = r#"
+        set -e
+        ip link set lo up; ip link add br0 type bridge; ip link set br0 up; ip addr add 10.77.0.1/24 dev br0
+        for i in 1 2; do
+            unshare -n sleep 60 & pid[$i]=$!
+            until [ "$(readlink /proc/${pid[$i]}/ns/net)" != "$(readlink /proc/self/ns/net)" ]; do sleep 0.01; done
+            ip link add v$i type veth peer name eth0 netns ${pid[$i]}
+            ip link set v$i master br0 up
+            nsenter -n -t ${pid[$i]} sh -c "ip link set eth0 up; ip addr add 10.77.0.1$i/24 dev eth0"
+        done
+        trap 'kill ${pid[1]} ${pid[2]}' EXIT
+        "$0" cut halves -n n1=pid:${pid[1]},n2=pid:${pid[2]} --for 200ms --verify
+    "#;
+    let mut command = Command::new("setpriv");
+    command
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--inh-caps=-all",
+            "unshare",
+            "-Urnm",
+        ])
+        .args(["bash", "-c", script])
+        .arg(&tool);
+    let run = run(&mut command);
+    if run.stderr.contains("unshare: unshare failed") {
+        skip!("this kernel gives users no namespaces of their own");
+    }
+    let run = run.expect(0);
+    assert_eq!(run.lines()[0]["value"]["backend"], "nft-bridge");
+    assert_eq!(run.lines().len(), 2);
+}
+
+#[test]
+fn a_missing_nft_names_its_package() {
+    let bed = bed!(2);
+    // Its places are searched whatever PATH says: in a mount namespace of its own it can be hidden.
+    let script = "mount --bind /dev/null \"$(command -v nft)\" && exec \"$@\"";
+    let inner = partition(&bed, "cut halves --for 1s");
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program()).args(inner.get_args());
+    let run = run(&mut command).expect(69);
+    assert!(run.stderr.contains("nft is missing; install the package nftables"), "{}", run.stderr);
+}
