@@ -156,7 +156,7 @@ impl Backend {
     /// How many of the packets go into the queue, where not all.
     pub fn share(&self, parts: &Parts) -> Option<Percent> {
         match self {
-            Backend::Blackhole(_) => parts.only_loss(),
+            Backend::Blackhole(_) => parts.only_loss().filter(|percent| percent.fraction() < 1.0),
             Backend::Netem(_) | Backend::Htb(_) => None,
         }
     }

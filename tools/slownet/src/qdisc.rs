@@ -186,13 +186,23 @@ pub fn drain(network: &Network, ours: impl Fn(FaultId) -> bool, limit: Duration)
     }
 }
 
-/// What takes the faults `ours` off an interface that has `tree`, and our root where nothing is left below.
-pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool) -> Vec<Step> {
+/// Whether a root of ours is taken away when no fault is left below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithRoot {
+    /// Yes: the interface is then as it was.
+    Remove,
+    /// No: another window of the same holder follows, and changing a root loses the packets of that moment,
+    /// everybody's.
+    Keep,
+}
+
+/// What takes the faults `ours` off an interface that has `tree`, and perhaps our root.
+pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Vec<Step> {
     let dev = &tree.interface;
     if tree.root != Root::Ours {
         return Vec::new();
     }
-    if tree.leaves.iter().all(|leaf| ours(leaf.id)) {
+    if root == WithRoot::Remove && tree.leaves.iter().all(|leaf| ours(leaf.id)) {
         return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:"))];
     }
     tree.leaves
@@ -250,8 +260,13 @@ mod tests {
     fn the_root_stays_while_another_fault_needs_it() {
         let tree = &read(&ours())[1];
         let id = FaultId::parse("3f2a").unwrap();
-        assert_eq!(shown(&remove(tree, |i| i == id)), ["tc class del dev eth0 classid 77:3f2a"]);
-        assert_eq!(shown(&remove(tree, |_| true)), ["tc qdisc del dev eth0 root handle 77:"]);
-        assert!(remove(&read(&ours())[2], |_| true).is_empty());
+        assert_eq!(
+            shown(&remove(tree, |i| i == id, WithRoot::Remove)),
+            ["tc class del dev eth0 classid 77:3f2a"]
+        );
+        let all = |root| shown(&remove(tree, |_| true, root));
+        assert_eq!(all(WithRoot::Remove), ["tc qdisc del dev eth0 root handle 77:"]);
+        assert_eq!(all(WithRoot::Keep).len(), 2);
+        assert!(remove(&read(&ours())[2], |_| true, WithRoot::Remove).is_empty());
     }
 }

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::{ClearArgs, Cli, Command, PartsArgs, ProbeArgs, SetArgs};
 use crate::parts::{Delay, Distribution, Jitter, Loss, Parts, Reorder};
 use crate::probe::{self, Kernel};
+use crate::qdisc::WithRoot;
 use crate::slow::Slow;
 use crate::traffic::{self, Traffic};
 use crate::{list, sweep};
@@ -53,16 +54,14 @@ fn set(args: SetArgs) -> Result<Status> {
         watch.ignore_input();
     }
     let held = hold(&mut slow, &schedule, lease, args.keep, &watch);
-    settle(&mut slow, args.keep, &held);
-    held
-}
-
-/// The guardian acts where healing failed, and else goes home.
-fn settle(slow: &mut Slow, keep: bool, held: &Result<Status>) {
-    let in_order =
-        matches!(held, Ok(_) | Err(Error::Signal(_) | Error::ReaderGone)) || (keep && held.is_ok());
-    if in_order {
-        slow.dismiss_guardian();
+    if args.keep {
+        slow.entrust_to_lease();
+        return held;
+    }
+    match (held, slow.leave()) {
+        (held, Ok(())) => held,
+        (Err(held), Err(left)) => Err(Error::Many(vec![held, left])),
+        (Ok(_), Err(left)) => Err(left),
     }
 }
 
@@ -135,7 +134,7 @@ fn clear(args: &ClearArgs) -> Result<Status> {
     }
     let ours = |id| args.id.is_none_or(|only| only == id);
     let swept = node::at_once(&nodes, |node| match Network::of(node) {
-        Ok(network) => sweep::sweep(&network, ours),
+        Ok(network) => sweep::sweep(&network, ours, WithRoot::Remove),
         // What does not run holds no fault.
         Err(error) if error.status() == Status::NoInput => {
             talk::detail(error.to_string());

@@ -20,7 +20,7 @@ use crate::fault_id::FaultId;
 use crate::feed::{self, Order};
 use crate::interface::{self, Interface};
 use crate::parts::Parts;
-use crate::qdisc;
+use crate::qdisc::{self, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
@@ -95,8 +95,25 @@ impl Slow {
         plans.into_iter().collect()
     }
 
-    /// Sends the guardian home: the fault is over, or is to outlive us.
-    pub fn dismiss_guardian(&mut self) {
+    /// Takes away what outlasts single windows. Where that fails the guardian tries it again.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn leave(&mut self) -> Result<()> {
+        if self.guardian.is_none() {
+            return Ok(());
+        }
+        self.clear_everywhere(WithRoot::Remove)?;
+        self.dismiss_guardian();
+        Ok(())
+    }
+
+    /// Leaves the fault in force, to end with its lease.
+    pub fn entrust_to_lease(&mut self) {
+        self.dismiss_guardian();
+    }
+
+    fn dismiss_guardian(&mut self) {
         if let Some(guardian) = self.guardian.take() {
             guardian.dismiss();
         }
@@ -190,9 +207,9 @@ impl Slow {
         }
     }
 
-    fn clear_everywhere(&self) -> Result<()> {
+    fn clear_everywhere(&self, root: WithRoot) -> Result<()> {
         let swept = node::at_once(&self.nodes, |node| match Network::of(node) {
-            Ok(network) => sweep::sweep(&network, |id| id == self.id).map(drop),
+            Ok(network) => sweep::sweep(&network, |id| id == self.id, root).map(drop),
             Err(error) if error.status() == Status::NoInput => Ok(()),
             Err(error) => Err(error),
         });
@@ -244,8 +261,7 @@ impl Fault for Slow {
             return Ok(self.value());
         }
         // All nodes or none: what was struck is taken back.
-        let undone = self.clear_everywhere();
-        self.dismiss_guardian();
+        let undone = self.leave();
         Error::all(errors.into_iter().chain(undone.err()).collect()).map(|()| Value::Null)
     }
 
@@ -272,7 +288,7 @@ impl Fault for Slow {
     }
 
     fn heal(&mut self) -> Result<Value> {
-        self.clear_everywhere()?;
+        self.clear_everywhere(WithRoot::Keep)?;
         let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
         Ok(json!({ "id": self.id.to_string(), "nodes": names }))
     }

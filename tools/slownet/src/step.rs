@@ -38,12 +38,16 @@ impl Step {
 
     /// The step as one would type it.
     pub fn show(&self) -> String {
-        let words = std::iter::once(&self.program).chain(&self.args);
-        let line = words.map(program::quote).collect::<Vec<_>>().join(" ");
+        let line = self.line();
         match &self.input {
             Some(input) => format!("{line} <<'END'\n{input}END"),
             None => line,
         }
+    }
+
+    fn line(&self) -> String {
+        let words = std::iter::once(&self.program).chain(&self.args);
+        words.map(program::quote).collect::<Vec<_>>().join(" ")
     }
 
     /// Runs it and gives whatever came.
@@ -80,7 +84,7 @@ impl Step {
             .lines()
             .find(|line| line.contains("Error") || line.contains("rror:"))
             .map_or_else(|| program::last_words(output), |line| line.trim().to_string());
-        let line = self.show().lines().next().unwrap_or_default().to_string();
+        let line = self.line();
         let has = |text: &str| all.contains(text);
         if has("Operation not permitted") || has("you must be root") || has("Permission denied") {
             return Error::not_permitted(format!("{line}: {said}; run as root"));

@@ -8,7 +8,7 @@ use breakit::reach::Network;
 
 use crate::fault_id::FaultId;
 use crate::feed;
-use crate::qdisc;
+use crate::qdisc::{self, WithRoot};
 use crate::step;
 
 /// How long packets that a fault still holds may take to leave.
@@ -19,18 +19,26 @@ const DRAIN: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// All that stood in the way, after everything was tried.
-pub fn sweep(network: &Network, ours: impl Fn(FaultId) -> bool) -> Result<BTreeSet<FaultId>> {
+pub fn sweep(
+    network: &Network,
+    ours: impl Fn(FaultId) -> bool,
+    root: WithRoot,
+) -> Result<BTreeSet<FaultId>> {
     let (stopped, result) = feed::stop(network, &ours);
     let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     let mut errors: Vec<Error> = result.err().into_iter().collect();
-    match sweep_queues(network, &ours) {
+    match sweep_queues(network, &ours, root) {
         Ok(ids) => swept.extend(ids),
         Err(error) => errors.push(error),
     }
     Error::all(errors).map(|()| swept)
 }
 
-fn sweep_queues(network: &Network, ours: impl Fn(FaultId) -> bool) -> Result<Vec<FaultId>> {
+fn sweep_queues(
+    network: &Network,
+    ours: impl Fn(FaultId) -> bool,
+    root: WithRoot,
+) -> Result<Vec<FaultId>> {
     if !step::has(network, "tc") {
         return Ok(Vec::new());
     }
@@ -39,7 +47,7 @@ fn sweep_queues(network: &Network, ours: impl Fn(FaultId) -> bool) -> Result<Vec
     for tree in qdisc::trees(network)? {
         let leaves = tree.leaves.iter().map(|leaf| leaf.id).filter(|id| ours(*id));
         swept.extend(leaves);
-        for step in qdisc::remove(&tree, &ours) {
+        for step in qdisc::remove(&tree, &ours, root) {
             errors.extend(step.run(network).err());
         }
     }

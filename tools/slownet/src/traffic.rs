@@ -209,7 +209,8 @@ pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
                 )));
             }
             None => {
-                for node in node::resolve(&[part.to_string()])? {
+                let nodes = node::resolve(&[part.to_string()]);
+                for node in nodes.map_err(|error| error.at(format!("--to {part}")))? {
                     blocks.extend(reach::addresses(&node)?.into_iter().map(Prefix::host));
                 }
             }

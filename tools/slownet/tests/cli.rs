@@ -1,0 +1,112 @@
+//! `slownet` as its users type it, without root and without a network.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+
+use breakit_tests::Run;
+use breakit_tests::process::{run, run_with};
+
+fn slownet(args: &[&str]) -> Run {
+    run(Command::new(env!("CARGO_BIN_EXE_slownet")).args(args))
+}
+
+#[track_caller]
+fn refused(args: &[&str], status: i32, says: &str) {
+    let run = slownet(args).expect(status);
+    assert!(run.stderr.contains(says), "{args:?}\n{says}\n{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "one sentence: {}", run.stderr);
+    assert!(run.stdout.is_empty(), "{}", run.stdout);
+}
+
+#[test]
+fn a_quantity_that_cannot_be_is_wrong_usage_in_one_sentence() {
+    let set = |flag: &str, value: &str, says: &str| {
+        refused(&["set", "-n", "me=local", flag, value], 64, says);
+    };
+    set("--delay", "-50ms", "negative");
+    set("--delay", "50", "is no duration; write 30s, 1m30s or 50ms");
+    set("--delay", "2h", "for an hour at the most");
+    set("--loss", "101%", "101% is out of range");
+    set("--loss", "-1%", "-1% is out of range");
+    set("--loss", "5", "write 1% or 0.5%");
+    set("--loss", "0%", "leave the flag out");
+    set("--rate", "0mbit", "a rate of 0mbit is out of range");
+    set("--rate", "1mbps", "bits a second");
+    set("--limit", "0", "0 is not in 1..=");
+    set("--port", "7003-7000", "runs backwards");
+    set("--port", "0", "is no port");
+    set("--backend", "magic", "magic");
+    set("--preset", "5g", "5g");
+}
+
+#[test]
+fn an_unknown_distribution_is_refused_with_those_that_there_are() {
+    let args =
+        ["set", "-n", "me=local", "--delay", "1ms", "--jitter", "1ms", "--distribution", "x"];
+    refused(&args, 64, "uniform, normal, pareto, paretonormal");
+}
+
+#[test]
+fn a_part_that_needs_another_says_so() {
+    let set = |flags: &[&str], says: &str| {
+        refused(&[&["set", "-n", "me=local"], flags].concat(), 64, says);
+    };
+    set(&[], "nothing is asked for");
+    set(&["--limit", "5"], "nothing is asked for");
+    set(&["--jitter", "5ms"], "--jitter needs --delay");
+    set(&["--delay", "5ms", "--distribution", "normal"], "need --jitter");
+    set(&["--reorder", "5%"], "--reorder needs --delay");
+    set(&["--delay", "5ms", "--gap", "5"], "--reorder");
+    set(&["--loss", "5%", "--loss-state", "1%"], "cannot be used with");
+    set(&["--loss-state", "1%,1%,1%,1%,1%,1%"], "five percentages at the most");
+    set(&["--loss", "5%", "--keep", "--for", "1s", "--every", "3s"], "cannot be used with");
+    set(&["--loss", "5%", "--for", "3s", "--every", "3s"], "leave a gap");
+    set(&["--loss", "5%", "--lease", "0s"], "take 1s to 24h");
+}
+
+#[test]
+fn a_node_that_is_none_is_refused_and_named() {
+    let set = |nodes: &str, status: i32, says: &str| {
+        refused(&["set", "--loss", "5%", "-n", nodes], status, says);
+    };
+    set("../x", 64, "../x");
+    set("-v", 64, "--nodes");
+    set("n5..n1=local", 64, "n5..n1");
+    set("a=netns:no-such-namespace", 66, "netns:no-such-namespace is not running");
+    set("a=pid:999999999", 66, "pid:999999999 is not running");
+    set("a=addr:192.0.2.1", 64, "only the address 192.0.2.1 of node a is known");
+    set("a=local,a=local", 64, "named twice");
+    set("@/no/such/file", 66, "/no/such/file");
+}
+
+#[test]
+fn a_target_that_is_none_is_refused_and_named() {
+    let to = |to: &str, status: i32, says: &str| {
+        refused(&["set", "--loss", "5%", "-n", "me=local", "--to", to], status, says);
+    };
+    to("10.0.0.0/33", 64, "\"10.0.0.0/33\" is no block of addresses");
+    to("10.0.0.999", 66, "10.0.0.999");
+    to("-x", 64, "-x");
+}
+
+#[test]
+fn an_empty_list_of_nodes_is_no_input() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    let run = run_with(command.args(["set", "--loss", "5%", "-n", "-"]), "").expect(66);
+    assert!(run.stderr.contains("names no node"), "{}", run.stderr);
+}
+
+#[test]
+fn a_fleet_that_is_not_up_is_named() {
+    for verb in ["clear", "list"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+        let run = run(command.arg(verb).env("BREAKIT_FLEET", "no-such-fleet")).expect(66);
+        assert!(run.stderr.contains("fleet no-such-fleet is not up"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_fault_is_known_by_four_digits() {
+    refused(&["clear", "-n", "me=local", "--id", "everything"], 64, "is no fault of ours");
+}

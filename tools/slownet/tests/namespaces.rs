@@ -1,0 +1,305 @@
+//! `slownet` on nodes that are network namespaces: what it does here and now, measured.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use breakit::node;
+use breakit::reach::Network;
+use breakit_tests::process::run;
+use breakit_tests::{Namespaces, Running, skip};
+use nix::sys::signal::Signal;
+
+const SOON: Duration = Duration::from_secs(10);
+
+/// Namespaces with what this kernel must have for `needs`, or the reason why not.
+fn bed(nodes: usize, needs: &str) -> Result<Namespaces, String> {
+    let bed = Namespaces::make(nodes).ok_or("needs root for network namespaces")?;
+    let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
+    match &probe["chosen"][needs] {
+        serde_json::Value::Null => {
+            Err(format!("this kernel can do no {needs}: {}", probe["works"]))
+        }
+        _ => Ok(bed),
+    }
+}
+
+macro_rules! bed {
+    ($nodes:expr, $needs:expr) => {
+        match bed($nodes, $needs) {
+            Ok(bed) => bed,
+            Err(why) => skip!("{why}"),
+        }
+    };
+}
+
+fn set(bed: &Namespaces, nodes: &str, flags: &[&str]) -> Command {
+    let mut command = bed.tool("slownet");
+    command.args(["set", "-n", nodes]).args(flags);
+    command
+}
+
+fn node(bed: &Namespaces, i: usize) -> String {
+    format!("n{}=netns:{}", i + 1, bed.name(i))
+}
+
+fn list(bed: &Namespaces) -> Vec<serde_json::Value> {
+    run(bed.tool("slownet").args(["list", "-n", &bed.spec()])).expect(0).lines()
+}
+
+/// All that slownet could have left in node `i`: queues, tables, sets, chains.
+fn state(bed: &Namespaces, i: usize) -> String {
+    ["tc qdisc show", "nft list ruleset", "ipset list -n"]
+        .iter()
+        .map(|line| {
+            let mut words = line.split(' ');
+            let mut command = bed.at(i, words.next().unwrap());
+            run(command.args(words)).stdout
+        })
+        .collect()
+}
+
+/// How many of `count` pings from node `a` to `address` are answered.
+fn answered(bed: &Namespaces, a: usize, address: &str, count: usize) -> usize {
+    let count = count.to_string();
+    let ping = run(bed.at(a, "ping").args(["-n", "-q", "-f", "-W", "0.1", "-c", &count, address]));
+    let words: Vec<&str> = ping.stdout.split_whitespace().collect();
+    let at = words.iter().position(|word| word.starts_with("received")).unwrap();
+    words[at - 1].parse().unwrap()
+}
+
+/// Megabits a second that TCP carries from node `a` to node `b` within `time`.
+fn throughput(bed: &Namespaces, a: usize, b: usize, time: Duration) -> f64 {
+    let network = |i: usize| Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap();
+    let listener = network(b).inside(|| Ok(TcpListener::bind("0.0.0.0:7777").unwrap())).unwrap();
+    let address = format!("{}:7777", bed.v4(b));
+    let stream = network(a).inside(|| Ok(TcpStream::connect(address).unwrap())).unwrap();
+    let (mut receiver, _) = listener.accept().unwrap();
+    let sender = std::thread::spawn(move || {
+        let mut stream = stream;
+        let block = [0_u8; 1 << 14];
+        while stream.write_all(&block).is_ok() {}
+    });
+    let (mut block, mut bytes, begin) = (vec![0_u8; 1 << 16], 0, Instant::now());
+    while begin.elapsed() < time {
+        bytes += receiver.read(&mut block).unwrap();
+    }
+    let rate = bytes as f64 * 8.0 / 1e6 / begin.elapsed().as_secs_f64();
+    drop(receiver);
+    sender.join().unwrap();
+    rate
+}
+
+#[test]
+fn packets_are_lost_as_often_as_asked_and_only_on_their_way_out() {
+    let bed = bed!(2, "loss");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "20%"]));
+    let start = held.line(SOON);
+    assert_eq!(start["f"], "start-slow");
+    assert_eq!(start["value"]["parts"]["loss"], "20%");
+    for address in [bed.v4(1), bed.v6(1)] {
+        let answered = answered(&bed, 0, &address, 1000);
+        // Four deviations of a binomial around 800.
+        assert!((749..=851).contains(&answered), "{answered} of 1000 to {address}");
+    }
+    held.signal(Signal::SIGINT);
+    let end = held.end(SOON);
+    assert_eq!(end.status, 130, "{}", end.stderr);
+    assert_eq!(end.lines()[1]["f"], "stop-slow");
+    assert_eq!(answered(&bed, 0, &bed.v4(1), 300), 300);
+}
+
+#[test]
+fn a_rate_holds_for_the_named_peer_and_for_nobody_else() {
+    let bed = bed!(3, "rate");
+    let to = format!("n2=netns:{}", bed.name(1));
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--rate", "20mbit", "--to", &to]));
+    held.line(SOON);
+    let slow = throughput(&bed, 0, 1, Duration::from_secs(2));
+    let quick = throughput(&bed, 0, 2, Duration::from_secs(1));
+    // 20 Mbit/s on the wire are some 19 of payload.
+    assert!((17.0..=20.5).contains(&slow), "{slow} Mbit/s");
+    assert!(quick > 200.0, "{quick} Mbit/s");
+    drop(held.stdin.take());
+    held.end(SOON).expect(0);
+    assert!(throughput(&bed, 0, 1, Duration::from_secs(1)) > 200.0);
+}
+
+#[test]
+fn nothing_of_ours_is_left_after_a_fault_and_nothing_foreign_was_touched() {
+    let bed = bed!(2, "rate");
+    let foreign = "table inet theirs {
+        set to4 { type ipv4_addr; flags timeout; }
+        chain c { type filter hook postrouting priority -150; tcp dport 22 accept; }
+    }";
+    run(bed.at(0, "nft").arg(foreign)).expect(0);
+    let before = state(&bed, 0);
+    let spec = bed.spec();
+    run(&mut set(&bed, &spec, &["--rate", "5mbit", "--for", "300ms"])).expect(0);
+    run(&mut set(&bed, &spec, &["--loss", "5%", "--for", "300ms"])).expect(0);
+    assert_eq!(state(&bed, 0), before);
+    assert!(list(&bed).is_empty());
+}
+
+#[test]
+fn two_faults_on_one_interface_do_not_end_one_another() {
+    let bed = bed!(3, "rate");
+    let one = node(&bed, 0);
+    let mut first = Running::start(&mut set(&bed, &one, &["--rate", "5mbit", "--to", &bed.v4(1)]));
+    let mut second = Running::start(&mut set(&bed, &one, &["--rate", "9mbit", "--to", &bed.v4(2)]));
+    let id = first.line(SOON)["value"]["id"].clone();
+    second.line(SOON);
+    assert_eq!(list(&bed).len(), 2);
+    second.signal(Signal::SIGTERM);
+    assert_eq!(second.end(SOON).status, 143);
+    let left = list(&bed);
+    assert_eq!(left.len(), 1);
+    assert_eq!((&left[0]["id"], &left[0]["in_force"]), (&id, &true.into()));
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.end(SOON).status, 143);
+    assert!(list(&bed).is_empty());
+}
+
+#[test]
+fn a_holder_that_is_killed_leaves_nothing_for_longer_than_its_guardian_needs() {
+    let bed = bed!(1, "rate");
+    let before = state(&bed, 0);
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--rate", "5mbit", "--lease", "20s"]));
+    held.line(SOON);
+    assert_ne!(state(&bed, 0), before);
+    held.signal(Signal::SIGKILL);
+    assert_eq!(held.end(SOON).status, 137);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while state(&bed, 0) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 0), before);
+}
+
+#[test]
+fn where_the_guardian_is_killed_too_the_lease_ends_the_fault_and_clear_sweeps_the_rest() {
+    let bed = bed!(2, "loss");
+    let before = state(&bed, 0);
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "100%", "--lease", "2s"]));
+    held.line(SOON);
+    assert!(!bed.reaches(0, &bed.v4(1)));
+    for child in children(held.pid().as_raw()) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child), Signal::SIGKILL).unwrap();
+    }
+    let killed = Instant::now();
+    held.signal(Signal::SIGKILL);
+    while !bed.reaches(0, &bed.v4(1)) && killed.elapsed() < SOON {}
+    let took = killed.elapsed();
+    assert!(took < Duration::from_millis(3500), "healed after {took:?} of a lease of 2 s");
+    assert_eq!(list(&bed)[0]["in_force"], false);
+    let cleared = run(bed.tool("slownet").args(["clear", "-n", &bed.spec()])).expect(0);
+    assert_eq!(cleared.lines()[0]["f"], "stop-slow");
+    assert_eq!(state(&bed, 0), before);
+    let again = run(bed.tool("slownet").args(["clear", "-n", &bed.spec()])).expect(0);
+    assert_eq!(again.stdout, "", "clearing twice is fine and says nothing");
+}
+
+fn children(pid: i32) -> Vec<i32> {
+    let path = format!("/proc/{pid}/task/{pid}/children");
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split_whitespace().map(|word| word.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_lease_is_renewed_for_as_long_as_the_fault_is_held() {
+    let bed = bed!(2, "loss");
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "100%", "--lease", "1s"]));
+    held.line(SOON);
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        assert!(!bed.reaches(0, &bed.v4(1)), "reached after {:?}", begin.elapsed());
+    }
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+}
+
+#[test]
+fn a_fault_that_somebody_clears_ends_its_holder() {
+    let bed = bed!(1, "rate");
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--rate", "5mbit", "--lease", "1s"]));
+    let id = held.line(SOON)["value"]["id"].as_str().unwrap().to_string();
+    run(bed.tool("slownet").args(["clear", "-n", &bed.spec(), "--id", &id])).expect(0);
+    let end = held.end(SOON).expect(0);
+    assert_eq!(end.lines()[1]["value"]["healed"], "by another");
+}
+
+#[test]
+fn kept_faults_outlive_their_command_until_their_lease_ends() {
+    let bed = bed!(2, "loss");
+    let flags = ["--loss", "100%", "--keep", "--for", "1500ms"];
+    run(&mut set(&bed, &node(&bed, 0), &flags)).expect(0);
+    assert!(!bed.reaches(0, &bed.v4(1)));
+    std::thread::sleep(Duration::from_secs(2));
+    assert!(bed.reaches(0, &bed.v4(1)));
+    run(bed.tool("slownet").args(["clear", "-n", &bed.spec()])).expect(0);
+}
+
+#[test]
+fn a_foreign_queue_is_refused_and_no_node_is_half_done() {
+    let bed = bed!(2, "rate");
+    let foreign = [
+        "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "1gbit", "burst", "1m", "latency",
+        "50ms",
+    ];
+    run(bed.at(1, "tc").args(foreign)).expect(0);
+    let (first, second) = (state(&bed, 0), state(&bed, 1));
+    let refused = run(&mut set(&bed, &bed.spec(), &["--rate", "5mbit"])).expect(71);
+    assert!(refused.stderr.contains("tc qdisc del dev eth0 root"), "{}", refused.stderr);
+    assert_eq!(refused.stdout, "");
+    assert_eq!((state(&bed, 0), state(&bed, 1)), (first, second));
+}
+
+#[test]
+fn a_reader_that_leaves_is_the_end_of_the_fault() {
+    let bed = bed!(1, "rate");
+    let before = state(&bed, 0);
+    let mut command = set(&bed, &node(&bed, 0), &["--rate", "5mbit"]);
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut first = [0_u8; 1];
+    stdout.read_exact(&mut first).unwrap();
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(state(&bed, 0), before);
+}
+
+#[test]
+fn a_rehearsal_shows_the_parts_of_a_preset_and_changes_nothing() {
+    let bed = bed!(1, "rate");
+    let before = state(&bed, 0);
+    let flags = ["--preset", "dialup", "--delay", "0", "--jitter", "0", "--dry-run"];
+    let run = run(&mut set(&bed, &bed.spec(), &flags));
+    assert_eq!(run.lines()[0]["parts"]["rate"], "56kbit");
+    assert_eq!(state(&bed, 0), before);
+}
+
+#[test]
+fn a_fault_that_comes_and_goes_costs_bystanders_no_packet() {
+    let bed = bed!(3, "rate");
+    let address = bed.v4(2);
+    let mut command = set(&bed, &node(&bed, 0), &["--rate", "1mbit", "--to", &bed.v4(1)]);
+    command.args(["--first", "0s", "--every", "200ms", "--for", "100ms"]);
+    let mut held = Running::start(&mut command);
+    held.line(SOON);
+    let mut ping = bed.at(0, "ping");
+    let said = run(ping.args(["-n", "-q", "-i", "0.005", "-c", "400", &address]));
+    held.signal(Signal::SIGINT);
+    let end = held.end(SOON);
+    assert!(said.stdout.contains(" 400 received"), "{}", said.stdout);
+    assert!(end.lines().len() >= 10, "ten windows in two seconds: {}", end.stdout);
+    assert!(list(&bed).is_empty());
+}

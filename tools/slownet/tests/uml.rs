@@ -1,0 +1,162 @@
+//! netem itself, under a kernel that has it: `uml-run` boots one in seconds.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use breakit_tests::{Run, Running, skip};
+
+/// `uml-run`, which lies beside the repository and not in it.
+fn uml_run() -> Result<PathBuf, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/uml/uml-run");
+    if !path.is_file() {
+        return Err(
+            "uml-run is not there; it lies in ../shared/tools/uml beside the repository".into()
+        );
+    }
+    for (program, package) in [
+        ("linux.uml", "user-mode-linux"),
+        ("gcc", "gcc"),
+        ("modprobe", "kmod"),
+        ("ping", "iputils-ping"),
+        ("ipset", "ipset"),
+    ] {
+        if !breakit_tests::has(program) {
+            return Err(format!("{program} is missing; install the package {package}"));
+        }
+    }
+    path.canonicalize().map_err(|e| e.to_string())
+}
+
+/// A folder that the other kernel sees as it is, with the tool in it.
+struct Bench(PathBuf);
+
+impl Bench {
+    fn make(name: &str) -> Bench {
+        let path = std::env::temp_dir().join(format!("slownet-uml-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_slownet"), path.join("slownet")).unwrap();
+        Bench(path)
+    }
+
+    /// Runs `script` under the other kernel, where node a (10.0.0.1) sends to node b (10.0.0.2).
+    fn run(&self, uml_run: &Path, script: &str) -> Run {
+        let path = self.0.join("script");
+        std::fs::write(&path, format!("{WORLD}{script}")).unwrap();
+        let mut command = Command::new(uml_run);
+        command.args(["bash"]).arg(&path).env("UML_RW", &self.0).current_dir(&self.0);
+        Running::start(&mut command).end(Duration::from_secs(180))
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const WORLD: &str = "set -e
+modprobe ip_tables; modprobe iptable_mangle
+ip netns add a; ip netns add b
+ip link add va netns a type veth peer name vb netns b
+ip -n a addr add 10.0.0.1/24 dev va; ip -n a link set va up
+ip -n b addr add 10.0.0.2/24 dev vb; ip -n b link set vb up
+S=./slownet
+rtts() { ip netns exec a ping -n -i 0.05 -c $1 10.0.0.2 | sed -n 's/.*time=\\([0-9.]*\\) ms/rtt \\1/p'; }
+answered() { ip netns exec a ping -n -q -f -W 0.2 -c $1 10.0.0.2 | sed -n 's/.* \\([0-9]*\\) received.*/\\1/p'; }
+state() { ip netns exec a tc qdisc show; ip netns exec a ipset list -n; ip netns exec a iptables-legacy -t mangle -S; }
+ip netns exec a iptables-legacy -t mangle -S >/dev/null
+state > before
+";
+
+/// The values of the lines that begin with `word`.
+fn values(run: &Run, word: &str) -> Vec<f64> {
+    let prefix = format!("{word} ");
+    run.stdout.lines().filter_map(|line| line.strip_prefix(&prefix)?.trim().parse().ok()).collect()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[test]
+fn netem_delays_as_asked_and_ends_with_its_lease_or_its_guardian() {
+    let uml_run = match uml_run() {
+        Ok(path) => path,
+        Err(why) => skip!("{why}"),
+    };
+    let bench = Bench::make("delay");
+    let run = bench
+        .run(
+            &uml_run,
+            r#"
+$S set -n a=netns:a --delay 50ms --lease 3s > lines & holder=$!
+until grep -q start-slow lines; do sleep 0.05; done
+rtts 20 | sed 's/^rtt/slow/'
+kill -KILL $(cat /proc/$holder/task/$holder/children) $holder; wait $holder || true
+sleep 3.5
+rtts 5 | sed 's/^rtt/lapsed/'
+echo "idle $($S list -n a=netns:a | grep -c '"in_force":false')"
+$S clear -n a=netns:a >/dev/null
+state | cmp - before && echo "swept 1"
+
+$S set -n a=netns:a --delay 50ms > lines & holder=$!
+until grep -q start-slow lines; do sleep 0.05; done
+kill -KILL $holder; wait $holder || true
+for i in $(seq 100); do state | cmp -s - before && break; sleep 0.1; done
+state | cmp - before && echo "guarded 1"
+"#,
+        )
+        .expect(0);
+    let mut slow = values(&run, "slow");
+    assert_eq!(slow.len(), 20, "{}", run.stdout);
+    assert!((50.0..=55.0).contains(&median(&mut slow)), "{slow:?}");
+    assert!(slow[0] >= 50.0, "no packet comes early: {slow:?}");
+    let lapsed = values(&run, "lapsed");
+    assert!(lapsed.len() == 5 && lapsed.iter().all(|rtt| *rtt < 10.0), "{lapsed:?}");
+    for word in ["idle", "swept", "guarded"] {
+        assert_eq!(values(&run, word), [1.0], "{word}\n{}\n{}", run.stdout, run.stderr);
+    }
+}
+
+#[test]
+fn netem_loses_doubles_and_spreads_as_asked_and_only_towards_the_named_peer() {
+    let uml_run = match uml_run() {
+        Ok(path) => path,
+        Err(why) => skip!("{why}"),
+    };
+    let bench = Bench::make("parts");
+    let run = bench.run(
+        &uml_run,
+        r#"
+$S set -n a=netns:a --loss 20% --keep >/dev/null
+echo "left $(answered 500)"
+$S clear -n a=netns:a >/dev/null
+$S set -n a=netns:a --duplicate 50% --keep >/dev/null
+echo "doubled $(ip netns exec a ping -n -i 0.01 -c 100 10.0.0.2 | grep -c DUP)"
+$S clear -n a=netns:a >/dev/null
+$S set -n a=netns:a --delay 40ms --jitter 20ms --keep >/dev/null
+rtts 40 | sed 's/^rtt/spread/'
+$S clear -n a=netns:a >/dev/null
+$S set -n a=netns:a --delay 100ms --to 10.0.0.99 --keep >/dev/null
+rtts 5 | sed 's/^rtt/other/'
+$S clear -n a=netns:a >/dev/null
+$S set -n a=netns:a --preset 3g --reorder 5%,10% --gap 3 --corrupt 0.1% --limit 500 --keep > /dev/null
+echo "parts $($S list -n a=netns:a | grep -c '"backend":"netem".*"limit":500.*"rate":200000')"
+$S clear -n a=netns:a >/dev/null
+state | cmp - before && echo "swept 1"
+"#,
+    )
+    .expect(0);
+    let one = |word: &str| values(&run, word)[0];
+    assert!((355.0..=445.0).contains(&one("left")), "{} of 500 at 20 %", one("left"));
+    assert!((30.0..=70.0).contains(&one("doubled")), "{} of 100 at 50 %", one("doubled"));
+    let spread = values(&run, "spread");
+    assert!(spread.iter().all(|rtt| (19.9..=75.0).contains(rtt)), "{spread:?}");
+    assert!(spread.iter().any(|rtt| *rtt < 38.0) && spread.iter().any(|rtt| *rtt > 42.0));
+    assert!(values(&run, "other").iter().all(|rtt| *rtt < 10.0), "{}", run.stdout);
+    assert_eq!((one("parts"), one("swept")), (1.0, 1.0), "{}", run.stdout);
+}
