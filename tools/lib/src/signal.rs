@@ -46,6 +46,17 @@ impl Watch {
     /// # Errors
     /// 71 where the system gives no handler.
     pub fn start(busy: &'static str) -> Result<Watch> {
+        let mut watch = Watch::start_without_input(busy)?;
+        watch.input = input_counts();
+        Ok(watch)
+    }
+
+    /// As [`Watch::start`], and stdin is never touched: for a tool that hands it on, or leaves it to others
+    /// (to find out whether a pipe has ended is to read from it).
+    ///
+    /// # Errors
+    /// 71 where the system gives no handler.
+    pub fn start_without_input(busy: &'static str) -> Result<Watch> {
         let place = |e: io::Error| Error::io("watch for signals", &e);
         let (bell, mut hammer) = UnixStream::pair().map_err(place)?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(place)?;
@@ -61,7 +72,7 @@ impl Watch {
                 }
             }
         });
-        Ok(Watch { signal, bell, input: input_counts() })
+        Ok(Watch { signal, bell, input: false })
     }
 
     /// The signal that came, if any.
