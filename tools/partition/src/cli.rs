@@ -134,6 +134,6 @@ pub struct Guard {
     /// The holder's table
     pub table: String,
     /// Sweep after this time instead of healing at the holder's end
-    #[arg(long, value_parser = parse_duration)]
+    #[arg(long, hide = true, value_parser = parse_duration)]
     pub after: Option<Duration>,
 }
