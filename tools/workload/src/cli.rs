@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 /// Drives clients against a database and records every operation
 #[derive(Parser, Debug)]
-#[command(name = "workload", version)]
+#[command(name = "workload", version, subcommand_required = true, arg_required_else_help = false)]
 pub struct Cli {
     /// Which promise is put to the test
     #[command(subcommand)]
@@ -68,7 +68,7 @@ pub struct CommonArgs {
     /// Operations open at a time, at the most
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
-    /// End the load after TIME [default: 30s, with mem 2s, with --ops none]
+    /// End the load after TIME [default: 30s, with mem 1.5s, with --ops none]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub time_limit: Option<Duration>,
     /// End the load after N operations

@@ -1,0 +1,553 @@
+//! `workload` as its users run it: histories, phases, ends, nemeses, clients of one's own. No root needed.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use breakit_tests::process::{Run, Running, run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+fn workload(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_workload"));
+    command.args(arguments.split_whitespace()).env_remove("BREAKIT_SEED");
+    command
+}
+
+/// A folder of one test, removed when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("workload-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        fs::write(self.file(name), text).unwrap();
+        self.file(name).display().to_string()
+    }
+
+    fn lines(&self, name: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.file(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn of<'a>(lines: &'a [Value], f: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["f"] == f).collect()
+}
+
+fn end(lines: &[Value]) -> &Value {
+    let last = lines.last().unwrap();
+    assert_eq!((&last["process"], &last["f"]), (&json!("workload"), &json!("end")), "{last}");
+    &last["value"]
+}
+
+/// What `breakit-history(5)` demands of any history of ours; gives how often an operation ended how.
+fn well_formed(lines: &[Value]) -> HashMap<String, u64> {
+    let first = &lines[0];
+    assert_eq!((&first["process"], &first["f"]), (&json!("workload"), &json!("start")), "{first}");
+    let mut open = HashMap::new();
+    let mut gone = HashSet::new();
+    let mut counts = HashMap::new();
+    let mut before = 0;
+    for line in lines {
+        let Some(process) = line["process"].as_u64() else { continue };
+        let time = line["time"].as_u64().unwrap();
+        assert!(time >= before, "time runs backwards at {line}");
+        before = time;
+        let kind = line["type"].as_str().unwrap();
+        *counts.entry(kind.to_string()).or_insert(0) += 1;
+        if kind == "invoke" {
+            assert!(!gone.contains(&process), "used again after info: {line}");
+            assert!(open.insert(process, line).is_none(), "two open operations: {line}");
+            continue;
+        }
+        let invoke = open.remove(&process).unwrap_or_else(|| panic!("no invoke: {line}"));
+        for field in ["f", "key", "node"] {
+            assert_eq!(invoke[field], line[field], "{invoke} {line}");
+        }
+        if kind == "info" {
+            assert_ne!(line["f"], "read", "a read changes nothing: {line}");
+            gone.insert(process);
+        }
+        assert_eq!(kind == "ok", line["error"].is_null(), "{line}");
+    }
+    assert!(open.is_empty(), "{open:?}");
+    counts
+}
+
+#[test]
+fn every_workload_makes_a_whole_history_that_counts_itself() {
+    for name in ["register", "cas-register", "set"] {
+        let run = run(&mut workload(&format!("{name} --client mem --time-limit 500ms"))).expect(0);
+        let lines = run.lines();
+        let counts = well_formed(&lines);
+        let (start, end) = (&lines[0]["value"], end(&lines));
+        assert_eq!(start["workload"], name);
+        assert_eq!(start["nodes"], json!(["m1", "m2", "m3"]));
+        assert!(start["argv"].as_array().unwrap().contains(&json!(name)), "{start}");
+        assert_eq!(end["status"], "done");
+        assert_eq!(end["ops"], counts["invoke"]);
+        assert_eq!(end["ok"], counts["ok"]);
+        assert!(counts["ok"] > 40, "{counts:?}");
+    }
+}
+
+#[test]
+fn the_first_line_states_the_promise() {
+    for (name, promise) in [
+        ("set", json!([{"name": "set"}])),
+        ("register", json!([{"name": "linear", "options": {"model": "register"}}])),
+        ("cas-register", json!([{"name": "linear", "options": {"model": "cas-register"}}])),
+    ] {
+        let run = run(&mut workload(&format!("{name} --client mem --ops 3"))).expect(0);
+        assert_eq!(run.lines()[0]["value"]["check"], promise);
+    }
+}
+
+/// The requests of a run in the order of their lines.
+fn requests(arguments: &str) -> Vec<(Value, Value, Value)> {
+    let lines = run(&mut workload(arguments)).expect(0).lines();
+    let invokes = lines.iter().filter(|line| line["type"] == "invoke");
+    invokes.map(|l| (l["f"].clone(), l["key"].clone(), l["value"].clone())).collect()
+}
+
+#[test]
+fn a_seed_repeats_the_requests() {
+    let arguments =
+        "register --client mem --ops 150 --rate 2000 --no-final --keys 2 --ops-per-key 20";
+    let first = requests(&format!("{arguments} --seed 7"));
+    assert_eq!(first.len(), 150);
+    assert_eq!(first, requests(&format!("{arguments} --seed 7")));
+    assert_ne!(first, requests(&format!("{arguments} --seed 8")));
+}
+
+#[test]
+fn the_environments_seed_counts_where_the_flag_is_absent() {
+    let seed = |command: &mut Command| {
+        let lines = run(command.env("BREAKIT_SEED", "41")).expect(0).lines();
+        lines[0]["value"]["seed"].clone()
+    };
+    assert_eq!(seed(&mut workload("set --client mem --ops 1")), 41);
+    assert_eq!(seed(&mut workload("set --client mem --ops 1 --seed 42")), 42);
+}
+
+#[test]
+fn operations_fall_due_at_the_rate_that_was_asked_for() {
+    let run = run(&mut workload("set --client mem --rate 400 --time-limit 1s --seed 3")).expect(0);
+    let adds = of(&run.lines(), "add").len() / 2;
+    assert!((330..=470).contains(&adds), "{adds} adds in a second at 400/s");
+}
+
+#[test]
+fn final_reads_go_to_every_node_and_are_marked() {
+    let lines = run(&mut workload("set --client mem --ops 50 --rate 1000")).expect(0).lines();
+    well_formed(&lines);
+    let reads = of(&lines, "read");
+    assert_eq!(reads.len(), 6);
+    assert!(reads.iter().all(|line| line["final"] == true));
+    for node in ["m1", "m2", "m3"] {
+        let read = reads.iter().find(|l| l["node"] == node && l["type"] == "ok").unwrap();
+        assert_eq!(read["value"].as_array().unwrap().len(), 50);
+    }
+    assert_eq!(of(&lines, "recovery")[0]["value"]["agreed"], true);
+    let without = run(&mut workload("set --client mem --ops 5 --no-final")).expect(0).lines();
+    assert!(of(&without, "read").is_empty());
+}
+
+#[test]
+fn nodes_that_never_agree_are_read_when_the_time_for_recovery_is_over() {
+    let arguments = "set --client mem:split --time-limit 800ms --recovery 600ms";
+    let lines = run(&mut workload(arguments)).expect(0).lines();
+    let recovery = &of(&lines, "recovery")[0]["value"];
+    assert_eq!(recovery["agreed"], false);
+    assert!(recovery["lasted"].as_u64().unwrap() <= 700_000_000, "{recovery}");
+    assert_eq!(of(&lines, "read").len(), 6);
+}
+
+#[test]
+fn an_operation_of_which_nobody_knows_ends_its_process() {
+    let arguments =
+        "set --client mem:hang --time-limit 1s --timeout 50ms --rate 500 --concurrency 4 --seed 1";
+    let lines = run(&mut workload(arguments)).expect(0).lines();
+    let counts = well_formed(&lines);
+    assert!(counts["info"] >= 3, "{counts:?}");
+    let info = lines.iter().find(|l| l["type"] == "info" && l["f"] == "add").unwrap();
+    let next = info["process"].as_u64().unwrap() + 4;
+    assert!(lines.iter().any(|line| line["process"] == next), "no process {next}");
+    assert!(info["error"].as_str().unwrap().contains("no answer within 50ms"), "{info}");
+}
+
+#[test]
+fn operations_that_find_no_free_process_say_when_they_were_due() {
+    let folder = Folder::new("due");
+    let slow = folder.write(
+        "slow",
+        "while read -r line; do sleep 0.05; echo '{\"type\":\"ok\",\"value\":[]}'; done",
+    );
+    let mut command =
+        workload("set -n a=local --rate 200 --concurrency 2 --time-limit 600ms --no-final");
+    let lines = run(command.arg("--client").arg(format!("exec:sh {slow}"))).expect(0).lines();
+    well_formed(&lines);
+    let waited = lines.iter().filter(|l| {
+        l["due"].as_u64().is_some_and(|due| l["time"].as_u64().unwrap() > due + 50_000_000)
+    });
+    assert!(waited.count() > 5);
+    assert!(end(&lines)["unsent"].as_u64().unwrap() > 50, "{}", end(&lines));
+}
+
+#[test]
+fn process_numbers_begin_where_they_are_told_to() {
+    let lines =
+        run(&mut workload("set --client mem --ops 20 --process-base 1000")).expect(0).lines();
+    assert_eq!(lines[0]["value"]["process_base"], 1000);
+    assert!(lines.iter().filter_map(|line| line["process"].as_u64()).all(|p| p >= 1000));
+}
+
+#[test]
+fn with_a_file_the_whole_history_is_in_both_places() {
+    let folder = Folder::new("both");
+    let file = folder.write("h.jsonl", "yesterday\n");
+    let run = run(workload("register --client mem --ops 30").args(["-o", &file])).expect(0);
+    assert_eq!(fs::read_to_string(&file).unwrap(), run.stdout);
+    well_formed(&run.lines());
+}
+
+#[test]
+fn an_interrupted_run_reads_writes_its_last_line_and_dies_of_the_signal() {
+    for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+        let mut running = Running::start(&mut workload("set --client mem --time-limit 1m"));
+        for _ in 0..50 {
+            running.line(Duration::from_secs(5));
+        }
+        running.signal(signal);
+        let run = running.end(Duration::from_secs(10)).expect(status);
+        let lines = run.lines();
+        well_formed(&lines);
+        assert_eq!(end(&lines)["status"], "interrupted");
+        assert_eq!(of(&lines, "read").len(), 6, "final reads on three nodes");
+    }
+}
+
+#[test]
+fn kill_9_leaves_at_most_one_cut_line() {
+    let folder = Folder::new("kill9");
+    for round in 0..5 {
+        let file = folder.file("h.jsonl");
+        let mut command = workload("register --client mem --rate 5000 --concurrency 20");
+        let running = Running::start(command.arg("-o").arg(&file));
+        std::thread::sleep(Duration::from_millis(120 + 37 * round));
+        running.signal(Signal::SIGKILL);
+        let run = running.end(Duration::from_secs(5)).expect(137);
+        for text in [run.stdout, fs::read_to_string(&file).unwrap()] {
+            let (whole, cut): (Vec<&str>, Vec<&str>) =
+                text.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
+            assert!(whole.len() > 20, "{} lines", whole.len());
+            assert!(cut.len() <= 1 && cut.first().is_none_or(|c| text.trim_end().ends_with(c)));
+        }
+    }
+}
+
+/// Reads a few lines of a run's stdout and closes it.
+fn read_and_leave(command: &mut Command) -> Run {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    for _ in 0..5 {
+        reader.read_line(&mut String::new()).unwrap();
+    }
+    drop(reader);
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    Run { status, stdout: String::new(), stderr }
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_run_quietly_and_heals() {
+    let folder = Folder::new("reader");
+    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let began = Instant::now();
+    let mut command = workload("set --client mem --time-limit 1m -q");
+    let run = read_and_leave(command.arg("--nemesis").arg(format!("sh {nemesis}"))).expect(0);
+    assert_eq!(run.stderr, "");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    assert_eq!(fs::read_to_string(folder.file("healed")).unwrap(), "healed\n");
+}
+
+#[test]
+fn a_reader_that_leaves_does_not_cut_the_file_short() {
+    let folder = Folder::new("reader-file");
+    let mut command = workload("set --client mem --time-limit 1m");
+    read_and_leave(command.arg("-o").arg(folder.file("h.jsonl"))).expect(0);
+    let lines = folder.lines("h.jsonl");
+    well_formed(&lines);
+    assert_eq!(end(&lines)["status"], "reader-gone");
+    assert_eq!(of(&lines, "read").len(), 6);
+}
+
+#[test]
+fn a_reader_that_holds_us_up_is_recorded() {
+    let mut command =
+        workload("register --client mem --time-limit 1500ms --rate 5000 --concurrency 50");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    // A pipe holds 64 KiB, some 700 lines: at this rate it is full well before we begin to read.
+    std::thread::sleep(Duration::from_millis(700));
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    well_formed(&lines);
+    let stalls = of(&lines, "stall");
+    assert!(
+        stalls.iter().any(|line| line["value"]["lasted"].as_u64().unwrap() > 100_000_000),
+        "{stalls:?}"
+    );
+}
+
+/// A nemesis that starts a fault, heals on TERM, and notes that it did.
+fn nemesis_script(folder: &Folder) -> String {
+    let line = |f: &str| {
+        format!(
+            r#"{{"time":5,"process":"nemesis","type":"info","f":"{f}","value":{{"seed":"'$BREAKIT_SEED'"}}}}"#
+        )
+    };
+    format!(
+        "exec 2> /dev/null\ntrap 'echo healed > {}; echo '\\''{}'\\''; exit 0' TERM\necho '{}'\nwhile :; do sleep 0.02; done\n",
+        folder.file("healed").display(),
+        line("stop-partition").replace("'$BREAKIT_SEED'", "x"),
+        line("start-partition")
+    )
+}
+
+#[test]
+fn the_lines_of_a_nemesis_enter_the_history_and_it_is_healed_before_the_final_reads() {
+    let folder = Folder::new("nemesis");
+    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let mut command = workload("set --client mem --time-limit 600ms --seed 99");
+    let lines = run(command.args(["--nemesis", &format!("sh '{nemesis}'")])).expect(0).lines();
+    well_formed(&lines);
+    assert_eq!(end(&lines)["faults"], 1);
+    let start = of(&lines, "start-partition")[0];
+    assert_eq!((&start["time"], &start["value"]["seed"]), (&json!(5), &json!("99")));
+    let place = |f: &str| lines.iter().position(|line| line["f"] == f).unwrap();
+    assert!(place("start-partition") < place("stop-partition"));
+    assert!(place("stop-partition") < place("read"));
+}
+
+#[test]
+fn a_nemesis_that_brings_nothing_into_force_makes_the_run_unknown() {
+    let mut command = workload("set --client mem --time-limit 300ms");
+    let run = run(command.args(["--nemesis", "true"])).expect(2);
+    assert_eq!(end(&run.lines())["status"], "unknown");
+}
+
+#[test]
+fn a_nemesis_that_fails_is_said_and_recorded() {
+    let mut command = workload("set --client mem --time-limit 300ms");
+    let run = run(command.args(["--nemesis", "sh -c 'echo no luck >&2; echo nonsense; exit 3'"]))
+        .expect(71);
+    assert!(run.stderr.contains("no luck"), "{}", run.stderr);
+    assert!(run.stderr.contains("no fault line"), "{}", run.stderr);
+    assert!(run.stderr.contains("failed (exit status: 3)"), "{}", run.stderr);
+    let lines = run.lines();
+    well_formed(&lines);
+    assert_eq!(of(&lines, "nemesis-failed").len(), 1);
+}
+
+#[test]
+fn kill_9_heals_through_the_nemesis() {
+    let folder = Folder::new("kill9-nemesis");
+    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let mut command = workload("set --client mem --time-limit 1m");
+    let mut running = Running::start(command.args(["--nemesis", &format!("sh {nemesis}")]));
+    while running.line(Duration::from_secs(5))["f"] != "start-partition" {}
+    running.signal(Signal::SIGKILL);
+    running.end(Duration::from_secs(5)).expect(137);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !folder.file("healed").exists() {
+        assert!(Instant::now() < deadline, "the nemesis did not hear that we died");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A register or set in files, one for each key: what a user might write in an evening.
+const FILE_CLIENT: &str = r#"
+import fcntl, json, os, sys
+root = sys.argv[1]
+for line in sys.stdin:
+    ask = json.loads(line)
+    path = os.path.join(root, ask["prefix"] + "." + str(ask.get("key", "set")))
+    with open(path, "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        text = file.read()
+        held = json.loads(text) if text else None
+        f, value = ask["f"], ask["value"]
+        answer = {"type": "ok"}
+        if f == "read":
+            answer["value"] = held if "key" in ask else held or []
+        elif f == "cas" and held != value[0]:
+            answer = {"type": "fail", "error": "found %s" % held}
+        else:
+            new = (held or []) + [value] if f == "add" else value[1] if f == "cas" else value
+            file.truncate(0)
+            file.write(json.dumps(new))
+            file.flush()
+    print(json.dumps(answer), flush=True)
+"#;
+
+#[test]
+fn a_client_in_another_language_carries_every_workload() {
+    if !breakit_tests::has("python3") {
+        breakit_tests::skip!("there is no python3");
+    }
+    let folder = Folder::new("exec");
+    let client = folder.write("client.py", FILE_CLIENT);
+    for name in ["register", "cas-register", "set"] {
+        let arguments =
+            format!("{name} -n a=local,b=local --ops 120 --concurrency 4 --rate 300 --timeout 20s");
+        let spec = format!("exec:python3 '{client}' {}", folder.0.display());
+        let lines = run(workload(&arguments).args(["--client", &spec])).expect(0).lines();
+        let counts = well_formed(&lines);
+        assert!(counts["ok"] > 80, "{counts:?}");
+        assert_eq!(of(&lines, "recovery")[0]["value"]["agreed"], true);
+        assert_eq!(end(&lines)["info"], 0);
+    }
+}
+
+/// Runs one add after another against a shell client that treats them as `script` says.
+fn adds(script: &str, more: &str) -> Run {
+    let client = format!(
+        "exec:sh -c 'while read -r l; do case $l in *read*) echo {{\\\"type\\\":\\\"ok\\\",\\\"value\\\":[]}};; *) {script};; esac; done'"
+    );
+    let arguments =
+        format!("set -n a=local --ops 4 --concurrency 1 --timeout 300ms --no-final {more}");
+    run(workload(&arguments).args(["--client", &client]))
+}
+
+#[test]
+fn a_client_that_dies_answers_garbage_or_nothing_leaves_its_operation_unknown() {
+    for (script, why) in [
+        ("exit 3", "the client died (exit status: 3)"),
+        ("echo whatever", "the client's answer is none"),
+        ("sleep 100", "no answer within 300ms"),
+    ] {
+        let run = adds(script, "").expect(0);
+        let lines = run.lines();
+        assert_eq!(well_formed(&lines)["info"], 4, "{script}");
+        let infos: Vec<_> =
+            lines.iter().filter(|l| l["type"] == "info" && l["f"] == "add").collect();
+        assert!(infos[0]["error"].as_str().unwrap().contains(why), "{}", infos[0]);
+    }
+    let garbage = adds("echo whatever", "").expect(0);
+    assert_eq!(garbage.stderr.matches("whatever").count(), 1, "said once: {}", garbage.stderr);
+}
+
+#[test]
+fn no_client_program_outlives_the_run() {
+    let folder = Folder::new("orphans");
+    let pids = folder.file("pids");
+    let script = format!("echo $$ >> {}; sleep 100", pids.display());
+    adds(&script, "").expect(0);
+    for pid in fs::read_to_string(&pids).unwrap().lines() {
+        let pid = Pid::from_raw(pid.parse().unwrap());
+        let deadline = Instant::now() + Duration::from_secs(2);
+        // Dead at once, but its number goes only when init has buried it.
+        while kill(pid, None).is_ok() {
+            assert!(Instant::now() < deadline, "{pid} is still there");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn a_client_that_is_never_ready_is_error_75_and_the_history_says_so() {
+    let mut command = workload("set -n a=local --ready 300ms");
+    let run = run(command.args(["--client", "exec:false"])).expect(75);
+    assert!(run.stderr.contains("node a"), "{}", run.stderr);
+    let lines = run.lines();
+    assert_eq!(end(&lines)["status"], "failed");
+    assert_eq!(end(&lines)["ops"], 0);
+}
+
+#[test]
+fn a_place_that_is_not_empty_is_refused() {
+    let mut command = workload("set -n a=local --prefix mine");
+    let client = r#"exec:sh -c 'while read -r l; do echo "{\"type\":\"ok\",\"value\":[1]}"; done'"#;
+    let run = run(command.args(["--client", client])).expect(71);
+    assert!(run.stderr.contains("give another --prefix"), "{}", run.stderr);
+}
+
+#[test]
+fn bad_input_is_one_sentence_and_its_own_status() {
+    for (arguments, status, words) in [
+        ("set --client nosuch", 64, "no client \"nosuch\""),
+        ("set --client mem:nosuch", 64, "mem has no fault"),
+        ("set --client mem -n a=local", 64, "leave out -n"),
+        ("set --client exec:cat", 64, "name the nodes with -n"),
+        ("set --client exec:", 64, "names no program"),
+        ("set --client exec:no-such-program -n a=local", 69, "no program no-such-program"),
+        ("set --client mem --nemesis no-such-program", 69, "no program no-such-program"),
+        ("set --client mem --nemesis 'x", 64, "stands open"),
+        ("set --client mem --rate 0", 64, "above 0"),
+        ("set --client mem --rate nan", 64, "above 0"),
+        ("set --client mem --concurrency 0", 64, "concurrency"),
+        ("set --client mem --timeout 0s", 64, "--timeout 0s"),
+        ("set --client mem --time-limit 5", 64, "write 30s"),
+        ("set --client mem --keys 3", 64, "--keys"),
+        ("set --client mem --prefix ../x", 64, "is no prefix"),
+        ("set --client mem -o /no/such/folder/h", 66, "/no/such/folder/h"),
+        ("set", 64, "--client"),
+        ("", 64, "subcommand"),
+    ] {
+        let run = run(&mut workload(arguments)).expect(status);
+        assert!(run.stderr.contains(words), "{arguments}: {}", run.stderr);
+        assert_eq!(
+            run.stderr.trim_end().lines().count(),
+            1 + usize::from(run.stderr.contains("for first steps")),
+            "{arguments}: {}",
+            run.stderr
+        );
+        assert_eq!(run.stdout, "", "{arguments}");
+    }
+}
+
+#[test]
+fn no_secret_stands_on_the_first_line() {
+    let mut command = workload("set -n a=local --ops 1 --no-final");
+    let client = "exec:sh -c 'while read l; do echo {\\\"type\\\":\\\"ok\\\",\\\"value\\\":[]}; done' --password hunter2 db://me:hunter2@host";
+    let run = run(command.args(["--client", client])).expect(0);
+    assert!(!run.stdout.contains("hunter2"), "{}", run.stdout);
+    assert!(run.stdout.contains("***"), "{}", run.stdout);
+}
+
+#[test]
+fn a_full_disk_is_said_and_ends_the_run() {
+    if !PathBuf::from("/dev/full").exists() {
+        breakit_tests::skip!("there is no /dev/full");
+    }
+    let run = run(&mut workload("set --client mem -o /dev/full")).expect(71);
+    assert!(run.stderr.contains("/dev/full"), "{}", run.stderr);
+}
