@@ -84,7 +84,8 @@ pub fn parse_bytes(text: &str) -> Result<usize, String> {
 
 fn show_bytes(bytes: usize) -> String {
     let units = [(30, "G"), (20, "M"), (10, "K")];
-    let fitting = units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes % (1 << shift) == 0);
+    let fitting =
+        units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes.is_multiple_of(1 << shift));
     match fitting {
         Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
         None => format!("{} bytes", bytes),

@@ -1,7 +1,7 @@
 //! The set check: every acknowledged element is in the final reads, and nothing else is.
 //!
-//! Which reads are final: those that `workload` marked, of each node the last; where none is marked, the last
-//! ok read, as Jepsen has it.
+//! Which reads are final: those that `workload` marked, of each node the last; in a history that no `workload`
+//! wrote the last ok read, as Jepsen has it.
 //!
 //! An element is *known* from the moment at which its add was acknowledged or an ok read had returned it. A
 //! final read that began later and lacks it is a violation:
@@ -113,16 +113,16 @@ fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) ->
     let unread = all.iter().filter(|(_, findings)| findings.judged == 0).count();
     if unread == all.len() {
         let why = if total.finals.is_empty() {
-            "no ok read"
+            "no final read"
         } else {
-            "no read after an acknowledged add"
+            "no final read after an acknowledged add"
         };
         return (Answer::Unknown, format!("nothing was checked: there is {why}"));
     }
     if unread > 0 {
         return (
             Answer::Unknown,
-            format!("{unread} of {} sets were not checked: no read ends them", all.len()),
+            format!("{unread} of {} sets were not checked: no final read ends them", all.len()),
         );
     }
     (Answer::Valid, total.kept(history))

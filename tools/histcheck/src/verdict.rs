@@ -12,32 +12,25 @@ pub enum Answer {
     Invalid,
     /// Nobody knows: a budget ran out, or nothing was checked.
     Unknown,
+    /// Nothing was promised, so nothing was judged.
+    Counted,
 }
 
 impl Answer {
-    /// Of several parts taken together: invalid outranks unknown, which outranks valid.
-    #[must_use]
-    pub fn worst(self, other: Answer) -> Answer {
-        match (self, other) {
-            (Answer::Invalid, _) | (_, Answer::Invalid) => Answer::Invalid,
-            (Answer::Unknown, _) | (_, Answer::Unknown) => Answer::Unknown,
-            _ => Answer::Valid,
-        }
-    }
-
     /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
             Answer::Valid => "valid",
             Answer::Invalid => "invalid",
             Answer::Unknown => "unknown",
+            Answer::Counted => "counted",
         }
     }
 
-    /// The value of `valid` in JSON: true, false or "unknown".
+    /// The value of `valid` in JSON: true, false or "unknown"; true where nothing was judged.
     pub fn json(self) -> Value {
         match self {
-            Answer::Valid => Value::Bool(true),
+            Answer::Valid | Answer::Counted => Value::Bool(true),
             Answer::Invalid => Value::Bool(false),
             Answer::Unknown => Value::from("unknown"),
         }
@@ -46,7 +39,7 @@ impl Answer {
     /// The exit status.
     pub fn status(self) -> Status {
         match self {
-            Answer::Valid => Status::Done,
+            Answer::Valid | Answer::Counted => Status::Done,
             Answer::Invalid => Status::Invalid,
             Answer::Unknown => Status::Unknown,
         }

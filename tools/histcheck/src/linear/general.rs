@@ -118,7 +118,7 @@ fn depth_first(plan: &Plan, initial: &[Id], budget: &Budget) -> Option<Search> {
         if steps - progress > PATIENCE {
             return None;
         }
-        if steps % 1024 == 0 {
+        if steps.is_multiple_of(1024) {
             let bytes = memo.len() * CONFIG_BYTES + uses.bytes();
             match budget.spend(bytes * 2) {
                 Ok(()) => {}

@@ -79,10 +79,14 @@ impl Op {
         matters.then_some(Op { act, fate, inv, res, source })
     }
 
-    /// The same operation, as if nobody knew what became of it: it can do all that it could, and more.
+    /// The same operation, as if nobody knew what became of it: it can do all that it could, and more. What
+    /// failed stays failed.
     #[must_use]
     pub fn weakened(self) -> Op {
-        Op { fate: Fate::Info, res: OPEN, ..self }
+        match self.fate {
+            Fate::Ok => Op { fate: Fate::Info, res: OPEN, ..self },
+            Fate::Info | Fate::Fail => self,
+        }
     }
 
     /// A compare-and-set as if it had not compared: it can do all that it could, and more.

@@ -23,7 +23,11 @@ pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> V
     verdict.fact("keys", keys.iter().map(|key| json_of(history, key)).collect::<Value>());
     let bad = |key: &&KeyVerdict| matches!(key.decision, Decision::Invalid(_));
     for key in keys.iter().filter(bad).take(SHOWN_KEYS) {
-        tell_invalid(history, key, &mut verdict.details);
+        if keys.len() > 1 {
+            let why = explanation(history, key);
+            verdict.details.push(format!("{}invalid: {why}", prefix(history, key)));
+        }
+        tell_evidence(history, key, &mut verdict.details);
     }
     let hidden = keys.iter().filter(bad).count().saturating_sub(SHOWN_KEYS);
     if hidden > 0 {
@@ -54,18 +58,20 @@ fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, Strin
         keys.iter().filter(|key| matches!(key.decision, Decision::Unknown(_))).collect();
     match (invalid.as_slice(), unknown.as_slice()) {
         (&[only], _) if keys.len() == 1 => {
-            (Answer::Invalid, format!("not linearizable: {}", explanation(history, only)))
+            let who =
+                only.key.map_or(String::new(), |_| format!("key {} is ", key_name(history, only)));
+            (Answer::Invalid, format!("{who}not linearizable: {}", explanation(history, only)))
         }
-        (&[first, ..], _) => (
-            Answer::Invalid,
-            format!(
-                "{} of {} keys are not linearizable; the first is key {}: {}",
-                invalid.len(),
-                keys.len(),
-                key_name(history, first),
-                explanation(history, first)
-            ),
-        ),
+        ([_, ..], _) => {
+            let mut names: Vec<String> =
+                invalid.iter().take(SHOWN_KEYS).map(|key| key_name(history, key)).collect();
+            names.extend((invalid.len() > SHOWN_KEYS).then(|| "...".into()));
+            let (bad, all) = (invalid.len(), keys.len());
+            (
+                Answer::Invalid,
+                format!("{bad} of {all} keys are not linearizable: {}", names.join(", ")),
+            )
+        }
         ([], &[first, ..]) => {
             (Answer::Unknown, undecided(history, keys.len(), unknown.len(), first))
         }
@@ -163,6 +169,18 @@ fn explain(history: &History, evidence: &Evidence) -> String {
             name(earlier),
             began(earlier)
         ),
+        Some(Reason::Torn([_, b, c, d])) if b == c && evidence.ops[d].act.puts().is_none() => {
+            let replaced = match evidence.ops[b].act {
+                Act::Read(_) => "had seen it replaced",
+                Act::Write(_) | Act::Cas(..) => "had replaced that value",
+            };
+            let (stale, other) = (name(d), name(b));
+            format!(
+                "{stale} (line {}) is stale: {other} {replaced} (line {}) before it began",
+                ended(d),
+                ended(b)
+            )
+        }
         Some(Reason::Torn([a, b, c, d])) => {
             let before = |x: usize, y: usize| match x {
                 INITIAL => format!("{} comes before {} (line {})", name(x), name(y), began(y)),
@@ -186,11 +204,9 @@ fn explain(history: &History, evidence: &Evidence) -> String {
     }
 }
 
-fn tell_invalid(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
+/// The evidence as a picture.
+fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
     let Decision::Invalid(evidence) = &key.decision else { return };
-    if key.key.is_some() {
-        details.push(format!("{}invalid: {}", prefix(history, key), explain(history, evidence)));
-    }
     let few = if evidence.minimal {
         "the fewest operations that show it"
     } else {

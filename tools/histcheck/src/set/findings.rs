@@ -100,7 +100,7 @@ pub(super) fn find(history: &History, ops: &Ops) -> Findings {
     let mut found = Findings::default();
     let mut elements = attempted(ops);
     let order = seen(history, ops, &mut elements, &mut found);
-    let finals = finals(ops);
+    let finals = finals(history, ops);
     for read in &finals {
         found.finals.push(Final {
             node: read.node,
@@ -158,8 +158,9 @@ fn list<'a>(history: &'a History, read: &Operation) -> &'a [Id] {
     read.value.and_then(|value| history.values.list(value)).unwrap_or_default()
 }
 
-/// The last marked read of each node; where none is marked, the last read.
-fn finals(ops: &Ops) -> Vec<Operation> {
+/// The last marked read of each node. Where none is marked, the last read, unless a `workload` wrote the
+/// history: it marks them, so it made none.
+fn finals(history: &History, ops: &Ops) -> Vec<Operation> {
     let mut last: Vec<Operation> = Vec::new();
     for read in ops.reads.iter().filter(|read| read.is_final) {
         match last.iter_mut().find(|known| known.node == read.node) {
@@ -167,7 +168,7 @@ fn finals(ops: &Ops) -> Vec<Operation> {
             None => last.push(*read),
         }
     }
-    if last.is_empty() {
+    if last.is_empty() && history.start.is_none() {
         last.extend(ops.reads.last().copied());
     }
     last

@@ -93,7 +93,7 @@ fn close(
             successors(cursor, config, uses, &mut out);
             work.extend_from_slice(&out);
             steps += 1;
-            if steps % 256 == 0 {
+            if steps.is_multiple_of(256) {
                 let held = seen.len() + next.len + work.len() + frontier.len();
                 budget.spend(held * CONFIG_BYTES + uses.bytes())?;
             }
