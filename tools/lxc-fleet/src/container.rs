@@ -13,6 +13,7 @@ use breakit::node::{LXCPATH, Name};
 use breakit::program;
 use nix::mount::{MsFlags, mount};
 
+use crate::freezer::Freezer;
 use crate::image::Image;
 use crate::mask::Mask;
 use crate::network;
@@ -269,20 +270,24 @@ impl Container {
     /// # Errors
     /// 69 where LXC is missing, 75 where it does not answer.
     pub fn condition(&self) -> Result<Condition> {
+        let nap = || std::thread::sleep(Duration::from_millis(10));
         let patience = Instant::now() + SETTLING;
         loop {
             let mut command = self.lxc("lxc-info")?;
             command.args(["-s", "-H"]);
             let output = program::run(&mut command, None, LIMIT)?;
             match String::from_utf8_lossy(&output.stdout).trim() {
-                "RUNNING" => return Ok(Condition::Running),
-                "FROZEN" => return Ok(Condition::Frozen),
-                "STARTING" | "STOPPING" | "ABORTING" | "FREEZING" | "THAWED"
-                    if Instant::now() < patience =>
-                {
-                    std::thread::sleep(Duration::from_millis(10));
+                // LXC does not see who else freezes; the kernel is asked.
+                "RUNNING" | "FROZEN" => {
+                    match self.freezer().and_then(|freezer| freezer.is_frozen()) {
+                        Ok(true) => return Ok(Condition::Frozen),
+                        Ok(false) => return Ok(Condition::Running),
+                        // It is ending under our eyes: LXC will say so in a moment.
+                        Err(_) if Instant::now() < patience => nap(),
+                        Err(error) => return Err(error),
+                    }
                 }
-                "FREEZING" | "THAWED" => return Ok(Condition::Frozen),
+                "STARTING" | "STOPPING" | "ABORTING" if Instant::now() < patience => nap(),
                 _ => return Ok(Condition::Stopped),
             }
         }
@@ -345,33 +350,29 @@ impl Container {
     /// Lets its processes stand still.
     ///
     /// # Errors
-    /// 71 where they do not.
+    /// 71 where it does not run, 75 where they do not stand still in time.
     pub fn pause(&self) -> Result<()> {
         match self.condition()? {
-            Condition::Frozen => return Ok(()),
-            Condition::Stopped => return self.must_run(),
-            Condition::Running => {}
+            Condition::Frozen => Ok(()),
+            Condition::Stopped => self.must_run(),
+            Condition::Running => self.freezer()?.set(true),
         }
-        self.change("lxc-freeze", Condition::Frozen)
     }
 
     /// Lets its processes go on; nothing happens where they do not stand still.
     ///
     /// # Errors
-    /// 71 where they do not.
+    /// 75 where they do not go on in time.
     pub fn resume(&self) -> Result<()> {
         match self.condition()? {
-            Condition::Frozen => self.change("lxc-unfreeze", Condition::Running),
+            Condition::Frozen => self.freezer()?.set(false),
             Condition::Running | Condition::Stopped => Ok(()),
         }
     }
 
-    fn change(&self, program: &str, to: Condition) -> Result<()> {
-        let output = program::run(&mut self.lxc(program)?, None, LIMIT)?;
-        if self.condition()? == to {
-            return Ok(());
-        }
-        Err(Error::system(format!("is not {}: {}", to.word(), program::last_words(&output))))
+    fn freezer(&self) -> Result<Freezer> {
+        let init = self.init().ok_or_else(|| Error::system("did end just now"))?;
+        Freezer::of(init)
     }
 
     /// A command that runs a program inside, with a clean environment.

@@ -34,8 +34,7 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
         )));
     }
     container::all(at_once(&containers, Container::must_run))?;
-    let mut watch = Watch::start("ending the program goes on")?;
-    watch.ignore_input();
+    let watch = Watch::start_without_input("ending the program goes on")?;
     let prefix = args.prefix || containers.len() > 1;
     let (done, finished) = channel();
     let mut children = Vec::new();

@@ -76,10 +76,10 @@ pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
     if !timed && !args.hold && !args.keep {
         return container::all(at_once(&containers, |c| kind.apply(c))).map(|_| Status::Done);
     }
-    let mut watch = Watch::start("putting the nodes right goes on")?;
-    if args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-") {
-        watch.ignore_input();
-    }
+    const BUSY: &str = "putting the nodes right goes on";
+    let from_stdin =
+        args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-");
+    let watch = if from_stdin { Watch::start_without_input(BUSY)? } else { Watch::start(BUSY)? };
     let mut held = Held { kind, containers, watchdog: None, keep: args.keep };
     hold(&mut held, &schedule, lease, args.keep, &watch)
 }

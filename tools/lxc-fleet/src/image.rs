@@ -136,11 +136,7 @@ pub fn build(name: &str, packages: &[String]) -> Result<Status> {
     let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
-    let watch = {
-        let mut watch = Watch::start("tidying up goes on")?;
-        watch.ignore_input();
-        watch
-    };
+    let watch = Watch::start_without_input("tidying up goes on")?;
     let Some((site, held)) = begin(&name, &packages)? else {
         talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
         return finish(Ok(()));

@@ -9,6 +9,7 @@
 //! | [`mask`] | what of the host a node does not see |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
+//! | [`freezer`] | letting a node's processes stand still |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
 //! | [`exec`], [`copy`] | programs and files in nodes |
@@ -21,6 +22,7 @@ pub mod container;
 pub mod copy;
 pub mod down;
 pub mod exec;
+pub mod freezer;
 pub mod harm;
 pub mod image;
 pub mod listing;

@@ -7,9 +7,10 @@ use std::path::Path;
 use breakit::exit::{Error, Result};
 use breakit::talk;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 
-/// A lock, held as long as this value. The kernel takes it back from a process that is killed.
+/// A lock, held as long as this value, and by programs that were started meanwhile as long as they run.
+/// The kernel takes it back from a process that is killed.
 #[derive(Debug)]
 pub struct Lock {
     _held: Flock<File>,
@@ -30,6 +31,7 @@ impl Lock {
                 Err(e) => return Err(Error::io(format!("open {}", folder.display()), &e)),
             };
             let held = wait(file, folder)?;
+            inherited(&held, folder)?;
             // Whoever held it before us may have removed the folder: then we hold a lock on nothing.
             if is_still(&held, folder) {
                 return Ok(Lock { _held: held });
@@ -42,6 +44,14 @@ impl Lock {
         let held = Flock::lock(File::open(folder).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
         is_still(&held, folder).then_some(Lock { _held: held })
     }
+}
+
+/// The programs that we run hold the lock with us: where we are killed, whoever comes next waits until the last
+/// `ip` or `lxc-start` of ours has ended too. (A container does not hold it: `lxc-start -d` closes all files.)
+fn inherited(held: &File, folder: &Path) -> Result<()> {
+    fcntl(held, FcntlArg::F_SETFD(FdFlag::empty()))
+        .map(drop)
+        .map_err(|errno| refused(folder, errno))
 }
 
 fn wait(file: File, folder: &Path) -> Result<Flock<File>> {

@@ -192,8 +192,10 @@ pub fn save(fleet: &Name, state: &State) -> Result<()> {
 /// # Errors
 /// 71 or 77.
 pub fn forget(fleet: &Name) -> Result<()> {
-    remove(&file(fleet))?;
-    remove(&Fleet { name: fleet.clone() }.node_file())?;
+    for path in [file(fleet), Fleet { name: fleet.clone() }.node_file()] {
+        remove(&draft(&path))?;
+        remove(&path)?;
+    }
     // Fails where something of another kind is still in there, and it is of no harm.
     let _ = fs::remove_dir(folder());
     Ok(())
@@ -214,6 +216,12 @@ pub fn tell(fleet: &Name, state: &State) -> Result<()> {
     write_whole(&Fleet { name: fleet.clone() }.node_file(), &lines)
 }
 
+/// The name under which a file is written. It is always the same, and its writers hold one lock: what a killed
+/// one left is overwritten or removed by the next.
+fn draft(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
 /// Writes a file so that a reader sees the old one or the new one, never half of one.
 ///
 /// # Errors
@@ -223,7 +231,7 @@ pub fn write_whole(path: &Path, text: &str) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(place)?;
     }
-    let new = path.with_extension(format!("new{}", std::process::id()));
+    let new = draft(path);
     let mut file = fs::File::create(&new).map_err(place)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(place)?;
     fs::rename(&new, path).map_err(place)

@@ -1,0 +1,103 @@
+//! What the command line of `lxc-fleet` says without root and without a fleet.
+
+#![allow(clippy::unwrap_used)]
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use breakit_tests::process::{Run, run};
+use breakit_tests::{is_root, skip};
+
+fn lxc_fleet(args: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    command.args(args).env("BREAKIT_FLEET", "no-such-fleet");
+    run(&mut command)
+}
+
+#[test]
+fn help_names_every_subcommand_on_stdout() {
+    let help = lxc_fleet(&["--help"]).expect(0);
+    for word in [
+        "image", "up", "down", "ls", "nodes", "exec", "push", "pull", "start", "stop", "kill",
+        "pause", "resume", "logs",
+    ] {
+        assert!(help.stdout.lines().any(|l| l.trim_start().starts_with(word)), "{word}");
+    }
+    assert!(!help.stdout.contains("watchdog"), "the watchdog is not for people");
+}
+
+#[test]
+fn a_name_that_is_no_name_is_refused_in_one_sentence() {
+    let long = "x".repeat(300);
+    for bad in ["../x", "n1;rm", "n5..n1", "n1,n1", "a b", "", &long, "n_1"] {
+        let said = lxc_fleet(&["up", bad]).expect(64).stderr;
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.starts_with("lxc-fleet: "), "{said}");
+        assert!(said.len() < 260, "{said}");
+    }
+    for command in ["start", "stop", "kill", "pause", "resume", "logs", "ls", "nodes", "down"] {
+        lxc_fleet(&[command, "../x"]).expect(64);
+        lxc_fleet(&[command, "-n", "n5..n1"]).expect(64);
+    }
+    lxc_fleet(&["exec", "../x", "--", "true"]).expect(64);
+}
+
+#[test]
+fn a_fleet_with_a_bad_name_is_refused() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    let said = run(command.args(["nodes"]).env("BREAKIT_FLEET", "../etc")).expect(64).stderr;
+    assert!(said.contains("BREAKIT_FLEET"), "{said}");
+}
+
+#[test]
+fn a_fleet_that_is_not_there_is_named_with_the_remedy() {
+    let said = lxc_fleet(&["nodes"]).expect(66).stderr;
+    assert!(said.contains("no fleet no-such-fleet") && said.contains("lxc-fleet up"), "{said}");
+}
+
+#[test]
+fn a_missing_or_wrong_argument_is_usage_and_not_claps_two() {
+    lxc_fleet(&[]).expect(64);
+    lxc_fleet(&["up"]).expect(64);
+    lxc_fleet(&["exec", "n1"]).expect(64);
+    lxc_fleet(&["image", "x"]).expect(64);
+    lxc_fleet(&["image", "rm"]).expect(64);
+    lxc_fleet(&["teleport"]).expect(64);
+    lxc_fleet(&["push", "/etc/hostname", "n1"]).expect(64);
+    lxc_fleet(&["push", "/etc/hostname", "n1:relative"]).expect(64);
+    lxc_fleet(&["pull", "../x:/etc/hostname", "here"]).expect(64);
+}
+
+#[test]
+fn what_apt_could_take_for_an_option_or_a_wish_is_no_package() {
+    for bad in ["--packages=-y", "--packages=a,redis-", "--packages=a;b", "--packages="] {
+        let said = lxc_fleet(&["image", "x", bad]).expect(64).stderr;
+        assert!(said.contains("is no package name"), "{said}");
+    }
+    lxc_fleet(&["image", "host", "--packages", "redis"]).expect(64);
+    lxc_fleet(&["image", "../x", "--packages", "redis"]).expect(64);
+}
+
+#[test]
+fn a_fault_that_would_never_end_before_the_next_is_refused() {
+    let said = lxc_fleet(&["pause", "n1", "--every", "5s", "--for", "5s"]).expect(64).stderr;
+    assert!(said.contains("not shorter than --every"), "{said}");
+    lxc_fleet(&["kill", "n1", "--every", "5s"]).expect(64);
+    lxc_fleet(&["kill", "n1", "--for", "5s", "--lease", "1ms"]).expect(64);
+    lxc_fleet(&["pause", "n1", "--keep", "--hold"]).expect(64);
+}
+
+#[test]
+fn without_root_it_says_so() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    command.args(["up", "n1"]).env("BREAKIT_FLEET", "no-such-fleet");
+    if is_root() {
+        // As nobody, where nobody may run what cargo built.
+        command.uid(65534).gid(65534);
+        if command.output().is_err() {
+            skip!("nobody may not run {}", env!("CARGO_BIN_EXE_lxc-fleet"));
+        }
+    }
+    let said = run(&mut command).expect(77).stderr;
+    assert!(said.contains("run it with sudo"), "{said}");
+}
