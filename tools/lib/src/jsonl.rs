@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
 use crate::exit::{Error, Result};
 use crate::op::Op;
 
@@ -25,10 +27,18 @@ pub fn write_line(out: impl AsFd, line: &str) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => rest = &rest[written..],
             Err(nix::errno::Errno::EINTR) => {}
+            // Whoever shares this pipe with us may have made it non-blocking for all: half a line is no line.
+            Err(nix::errno::Errno::EAGAIN) => wait_for_room(&out),
             Err(errno) => return Err(errno.into()),
         }
     }
     Ok(())
+}
+
+fn wait_for_room(out: &impl AsFd) {
+    let mut fds = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    // Whatever poll(2) has to complain of, the next write(2) says better.
+    let _ = poll(&mut fds, PollTimeout::NONE);
 }
 
 /// Prints a line of data on stdout.
@@ -126,6 +136,20 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pipe_that_somebody_made_non_blocking_gets_whole_lines() {
+        let (mut reader, writer) = io::pipe().unwrap();
+        nix::fcntl::fcntl(&writer, nix::fcntl::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK)).unwrap();
+        let line = "x".repeat(300_000);
+        let expected = format!("{line}\n");
+        let writing = std::thread::spawn(move || write_line(&writer, &line));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert!(text == expected, "{} bytes", text.len());
+        writing.join().unwrap().unwrap();
+    }
 
     #[test]
     fn a_bad_line_is_named_with_file_line_and_column() {
