@@ -88,8 +88,8 @@ impl Backend {
             }
             Backend::Nft => {
                 let own = |dst: usize| -> BTreeSet<Drop> {
-                    let sources = (0..nodes.len()).filter(|&src| grudge.drops(src, dst));
-                    sources
+                    grudge
+                        .sources(dst)
                         .flat_map(|src| addresses[src].iter().map(move |from| (src, *from)))
                         .map(|(src, from)| Drop { from, to: None, who: who(src, dst) })
                         .collect()

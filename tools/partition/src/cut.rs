@@ -349,7 +349,7 @@ fn stands(nft: &Nft, place: &Place) -> Result<()> {
         return Ok(());
     }
     Err(Error::system(format!(
-        "the kernel holds {found} of {} elements of the table {}; does another program flush tables?",
+        "the kernel holds {found} of {} elements of the table {}; does another program flush them, or were we stopped past the lease?",
         keys.len(),
         table.name
     )))

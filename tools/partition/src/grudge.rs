@@ -2,8 +2,6 @@
 //!
 //! In JSON it is a map `{DST: [SRC, ...]}`, as Jepsen has it; who drops nothing may be left out.
 
-use std::collections::BTreeSet;
-
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
 use serde_json::{Map, Value};
@@ -12,14 +10,14 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grudge {
     nodes: Vec<Name>,
-    /// `drops[dst]` are the sources, as positions in `nodes`; never `dst` itself.
-    drops: Vec<BTreeSet<usize>>,
+    /// `drops[dst][src]`, by positions in `nodes`; never `drops[i][i]`.
+    drops: Vec<Vec<bool>>,
 }
 
 impl Grudge {
     /// Nobody drops anything.
     pub fn none(nodes: &[Name]) -> Grudge {
-        Grudge { nodes: nodes.to_vec(), drops: vec![BTreeSet::new(); nodes.len()] }
+        Grudge { nodes: nodes.to_vec(), drops: vec![vec![false; nodes.len()]; nodes.len()] }
     }
 
     /// Each component talks within itself only; `component[i]` is the number of node `i`'s.
@@ -30,8 +28,10 @@ impl Grudge {
     /// Every pair for which `dropped(src, dst)` holds.
     pub fn where_dropped(nodes: &[Name], dropped: impl Fn(usize, usize) -> bool) -> Grudge {
         let mut grudge = Grudge::none(nodes);
-        for (dst, drops) in grudge.drops.iter_mut().enumerate() {
-            drops.extend((0..nodes.len()).filter(|&src| src != dst && dropped(src, dst)));
+        for (dst, row) in grudge.drops.iter_mut().enumerate() {
+            for (src, drops) in row.iter_mut().enumerate() {
+                *drops = src != dst && dropped(src, dst);
+            }
         }
         grudge
     }
@@ -39,7 +39,7 @@ impl Grudge {
     /// Makes `dst` drop what comes from `src`.
     pub fn drop_from(&mut self, src: usize, dst: usize) {
         if src != dst {
-            self.drops[dst].insert(src);
+            self.drops[dst][src] = true;
         }
     }
 
@@ -85,28 +85,30 @@ impl Grudge {
 
     /// Whether `dst` drops what comes from `src`.
     pub fn drops(&self, src: usize, dst: usize) -> bool {
-        self.drops[dst].contains(&src)
+        self.drops[dst][src]
     }
 
     /// All pairs `(src, dst)` in which `dst` drops what comes from `src`, as positions.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.drops
-            .iter()
-            .enumerate()
-            .flat_map(|(dst, from)| from.iter().map(move |&src| (src, dst)))
+        (0..self.nodes.len()).flat_map(|dst| self.sources(dst).map(move |src| (src, dst)))
+    }
+
+    /// Whose packets `dst` drops, as positions.
+    pub fn sources(&self, dst: usize) -> impl Iterator<Item = usize> + '_ {
+        self.drops[dst].iter().enumerate().filter(|(_, drops)| **drops).map(|(src, _)| src)
     }
 
     /// Whether nobody drops anything.
     pub fn is_empty(&self) -> bool {
-        self.drops.iter().all(BTreeSet::is_empty)
+        self.pairs().next().is_none()
     }
 
     /// The JSON form.
     pub fn json(&self) -> Value {
-        let name = |i: &usize| Value::from(self.nodes[*i].as_str());
-        let rows = self.drops.iter().enumerate().filter(|(_, from)| !from.is_empty());
-        let map: Map<String, Value> = rows
-            .map(|(dst, from)| (self.nodes[dst].to_string(), from.iter().map(name).collect()))
+        let name = |i: usize| Value::from(self.nodes[i].as_str());
+        let map: Map<String, Value> = self
+            .droppers()
+            .map(|dst| (self.nodes[dst].to_string(), self.sources(dst).map(name).collect()))
             .collect();
         Value::Object(map)
     }
@@ -115,16 +117,21 @@ impl Grudge {
     pub fn words(&self) -> String {
         match self.components() {
             Some(components) => {
-                components.iter().map(|part| self.list(part)).collect::<Vec<_>>().join(" | ")
+                let sides = components.into_iter().map(|part| self.list(part));
+                sides.collect::<Vec<_>>().join(" | ")
             }
             None => {
-                let rows = self.drops.iter().enumerate().filter(|(_, from)| !from.is_empty());
-                let drops = |(dst, from): (usize, &BTreeSet<usize>)| {
-                    format!("{} drops {}", self.nodes[dst], self.list(from))
+                let drops = |dst: usize| {
+                    format!("{} drops {}", self.nodes[dst], self.list(self.sources(dst)))
                 };
-                rows.map(drops).collect::<Vec<_>>().join("; ")
+                self.droppers().map(drops).collect::<Vec<_>>().join("; ")
             }
         }
+    }
+
+    /// The nodes that drop anything, as positions.
+    fn droppers(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.nodes.len()).filter(|&dst| self.sources(dst).next().is_some())
     }
 
     /// The components, where the grudge is exactly "nobody talks to another component".
@@ -144,8 +151,8 @@ impl Grudge {
         (parts.len() > 1 && split.drops == self.drops).then_some(parts)
     }
 
-    fn list<'a>(&self, of: impl IntoIterator<Item = &'a usize>) -> String {
-        of.into_iter().map(|&i| self.nodes[i].as_str()).collect::<Vec<_>>().join(",")
+    fn list(&self, of: impl IntoIterator<Item = usize>) -> String {
+        of.into_iter().map(|i| self.nodes[i].as_str()).collect::<Vec<_>>().join(",")
     }
 }
 
