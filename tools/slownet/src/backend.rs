@@ -161,17 +161,16 @@ impl Backend {
         }
     }
 
-    /// What puts the parts in force. The set comes last, so that the fault begins at one instant.
+    /// What makes its queues on the interfaces. Until something is sent into them they do nothing.
     ///
     /// # Errors
-    /// 71 where somebody else's queue stands on an interface, 69 where a family cannot be fed.
-    pub fn start(&self, order: Order<'_>, parts: &Parts, trees: &[Tree]) -> Result<Vec<Step>> {
-        let (queue, feed) = (self.queue(parts), self.feeder().start(order)?);
+    /// 71 where somebody else's queue stands on an interface.
+    pub fn queues(&self, order: Order<'_>, parts: &Parts, trees: &[Tree]) -> Result<Vec<Step>> {
+        let queue = self.queue(parts);
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue)?);
         }
-        steps.extend(feed);
         Ok(steps)
     }
 }

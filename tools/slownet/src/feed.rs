@@ -62,6 +62,23 @@ impl Feeder {
         }
     }
 
+    /// Whether the fault is fed.
+    ///
+    /// # Errors
+    /// As [`Step::output`].
+    pub fn feeds(&self, network: &Network, id: FaultId) -> Result<bool> {
+        let shows = match self {
+            Feeder::Nft => nft::shows(id),
+            Feeder::Ipset(_) => ipset::shows(id),
+        };
+        for step in shows {
+            if step.output(network)?.status.success() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What gives the elements another lease. It fails where they are not there any more.
     pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Vec<Step> {
         match self {

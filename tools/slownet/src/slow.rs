@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::backend::{Backend, Wanted};
 use crate::fault_id::FaultId;
-use crate::feed::{self, Order};
+use crate::feed::Order;
 use crate::interface::{self, Interface};
 use crate::parts::Parts;
 use crate::qdisc::{self, WithRoot};
@@ -39,6 +39,14 @@ pub struct Slow {
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
     guardian: Option<Guardian>,
+}
+
+/// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
+/// instant and its lease counts from there.
+struct Steps {
+    interfaces: Vec<Interface>,
+    queues: Vec<Step>,
+    feed: Vec<Step>,
 }
 
 /// What a renewal found on one node.
@@ -86,8 +94,8 @@ impl Slow {
     pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
         let plans = node::at_once(&self.nodes, |node| {
             let network = Network::of(node)?;
-            let steps = self.steps(node, &network, lease)?.1;
-            let run: Vec<String> = steps.iter().map(Step::show).collect();
+            let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
+            let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
             Ok(
                 json!({ "node": node.name.as_str(), "backend": self.backend(node)?.word(), "run": run }),
             )
@@ -125,19 +133,15 @@ impl Slow {
             .ok_or_else(|| Error::system(format!("no backend was chosen for node {}", node.name)))
     }
 
-    fn steps(
-        &self,
-        node: &Node,
-        network: &Network,
-        lease: Lease,
-    ) -> Result<(Vec<Interface>, Vec<Step>)> {
-        let interfaces = interface::find(network, &self.traffic)?;
-        let seat = self.seat(network);
-        let share = self.backend(node)?.share(&self.parts);
-        let (id, traffic) = (self.id, &self.traffic);
-        let order = Order { id, traffic, share, interfaces: &interfaces, seat: &seat, lease };
-        let steps = self.backend(node)?.start(order, &self.parts, &qdisc::trees(network)?)?;
-        Ok((interfaces, steps))
+    fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
+        let (interfaces, seat) = (interface::find(network, &self.traffic)?, self.seat(network));
+        let (backend, traffic) = (self.backend(node)?, &self.traffic);
+        let share = backend.share(&self.parts);
+        let order =
+            Order { id: self.id, traffic, share, interfaces: &interfaces, seat: &seat, lease };
+        let feed = backend.feeder().start(order)?;
+        let queues = backend.queues(order, &self.parts, &qdisc::trees(network)?)?;
+        Ok(Steps { interfaces, queues, feed })
     }
 
     fn seat(&self, network: &Network) -> Vec<u16> {
@@ -146,20 +150,28 @@ impl Slow {
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
         let network = Network::of(node)?;
-        let (interfaces, steps) = self.steps(node, &network, lease)?;
-        for step in &steps {
+        let steps = self.steps(node, &network, lease)?;
+        let run = |step: &Step| {
             talk::detail(format!("{}: {}", node.name, step.show()));
-            step.run(&network)?;
-        }
-        self.verify(node, &network, &interfaces)?;
+            step.run(&network).map(drop)
+        };
+        steps.queues.iter().try_for_each(run)?;
+        self.verify_queues(node, &network, &steps.interfaces)?;
+        steps.feed.iter().try_for_each(run)?;
+        self.verify_fed(node, &network)?;
         if let Ok(mut struck) = self.struck.lock() {
             struck.insert(node.name.to_string(), inode(&network));
         }
         Ok(())
     }
 
-    /// Reads back from the kernel that every queue and set is there.
-    fn verify(&self, node: &Node, network: &Network, interfaces: &[Interface]) -> Result<()> {
+    /// Reads back from the kernel that every queue is there.
+    fn verify_queues(
+        &self,
+        node: &Node,
+        network: &Network,
+        interfaces: &[Interface],
+    ) -> Result<()> {
         let (kind, trees) = (self.backend(node)?.kind(), qdisc::trees(network)?);
         for interface in interfaces {
             let here = trees.iter().filter(|tree| tree.interface == interface.name);
@@ -171,16 +183,17 @@ impl Slow {
                 )));
             }
         }
-        match self.is_fed(network)? {
+        Ok(())
+    }
+
+    /// Reads back from the kernel that the queues are fed.
+    fn verify_fed(&self, node: &Node, network: &Network) -> Result<()> {
+        match self.backend(node)?.feeder().feeds(network, self.id)? {
             true => Ok(()),
             false => Err(Error::system(
                 "the kernel took the commands, but the set that sends packets into the fault is not there; another program changes the firewall there",
             )),
         }
-    }
-
-    fn is_fed(&self, network: &Network) -> Result<bool> {
-        Ok(feed::all(network)?.iter().any(|fed| fed.id == self.id))
     }
 
     fn renew_at(&self, node: &Node, lease: Lease) -> Result<Found> {
@@ -202,7 +215,7 @@ impl Slow {
             .try_for_each(|step| step.run(&network).map(drop));
         match renewed {
             Ok(()) => Ok(Found::InForce),
-            Err(_) if !self.is_fed(&network)? => Ok(Found::Cleared),
+            Err(_) if !feeder.feeds(&network, self.id)? => Ok(Found::Cleared),
             Err(error) => Err(error),
         }
     }

@@ -93,11 +93,11 @@ fn netem_delays_as_asked_and_ends_with_its_lease_or_its_guardian() {
         .run(
             &uml_run,
             r#"
-$S set -n a=netns:a --delay 50ms --lease 3s > lines & holder=$!
+$S set -n a=netns:a --delay 50ms --lease 6s > lines & holder=$!
 until grep -q start-slow lines; do sleep 0.05; done
 rtts 20 | sed 's/^rtt/slow/'
 kill -KILL $(cat /proc/$holder/task/$holder/children) $holder; wait $holder || true
-sleep 3.5
+sleep 6.5
 rtts 5 | sed 's/^rtt/lapsed/'
 echo "idle $($S list -n a=netns:a | grep -c '"in_force":false')"
 $S clear -n a=netns:a >/dev/null
@@ -113,8 +113,8 @@ state | cmp - before && echo "guarded 1"
         .expect(0);
     let mut slow = values(&run, "slow");
     assert_eq!(slow.len(), 20, "{}", run.stdout);
+    assert!(slow.iter().all(|rtt| *rtt >= 50.0), "no packet comes early: {slow:?}");
     assert!((50.0..=55.0).contains(&median(&mut slow)), "{slow:?}");
-    assert!(slow[0] >= 50.0, "no packet comes early: {slow:?}");
     let lapsed = values(&run, "lapsed");
     assert!(lapsed.len() == 5 && lapsed.iter().all(|rtt| *rtt < 10.0), "{lapsed:?}");
     for word in ["idle", "swept", "guarded"] {
@@ -155,7 +155,9 @@ state | cmp - before && echo "swept 1"
     assert!((355.0..=445.0).contains(&one("left")), "{} of 500 at 20 %", one("left"));
     assert!((30.0..=70.0).contains(&one("doubled")), "{} of 100 at 50 %", one("doubled"));
     let spread = values(&run, "spread");
-    assert!(spread.iter().all(|rtt| (19.9..=75.0).contains(rtt)), "{spread:?}");
+    assert!(spread.iter().all(|rtt| *rtt >= 19.9), "{spread:?}");
+    // The other kernel has half a busy processor: one packet in ten may wait for it.
+    assert!(spread.iter().filter(|rtt| **rtt <= 65.0).count() >= 36, "{spread:?}");
     assert!(spread.iter().any(|rtt| *rtt < 38.0) && spread.iter().any(|rtt| *rtt > 42.0));
     assert!(values(&run, "other").iter().all(|rtt| *rtt < 10.0), "{}", run.stdout);
     assert_eq!((one("parts"), one("swept")), (1.0, 1.0), "{}", run.stdout);

@@ -59,6 +59,11 @@ fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
         .collect()
 }
 
+/// Of these one succeeds where a set of the fault is there.
+pub fn shows(id: FaultId) -> Vec<Step> {
+    [true, false].map(|v4| Step::new(format!("ipset list -n {}", set(id, v4)))).to_vec()
+}
+
 fn set(id: FaultId, v4: bool) -> String {
     format!("{}-{}", chain_name(id), if v4 { 4 } else { 6 })
 }

@@ -36,6 +36,11 @@ pub fn renew(id: FaultId, traffic: &Traffic, lease: Lease) -> Step {
     Step::new("nft -f -").fed(flush + &elements(id, traffic, lease))
 }
 
+/// What succeeds where the fault's table is there.
+pub fn shows(id: FaultId) -> Vec<Step> {
+    vec![Step::new(format!("nft list table inet {}", table(id)))]
+}
+
 fn table(id: FaultId) -> String {
     format!("breakit_slow_{id}")
 }
