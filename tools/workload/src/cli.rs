@@ -83,9 +83,9 @@ pub struct CommonArgs {
     /// Wait for a database that is still starting for TIME, at the most
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub ready: Duration,
-    /// Wait for the nodes to agree again after the last fault for TIME, at the most
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = parse_duration)]
-    pub recovery: Duration,
+    /// Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub recovery: Option<Duration>,
     /// Read everything from every node at the end [default]
     #[arg(long = "final", overrides_with = "no_final")]
     pub final_reads: bool,

@@ -115,6 +115,11 @@ pub trait Database: Send + Sync {
         Duration::from_secs(30)
     }
 
+    /// How long its nodes are given to agree again, where the command line does not say.
+    fn recovery(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+
     /// Makes the place that `prefix` names ready on the database, once a run, and proves it empty.
     ///
     /// Waits for a database that is still starting, up to its own time to be ready.

@@ -130,55 +130,41 @@ impl History {
     }
 
     fn write(&self, sinks: &mut Sinks, op: &Op, line: &str) -> std::result::Result<(), Unwritten> {
-        let stalled = sinks.put(line).map_err(|cause| self.stop.ring(cause));
-        let written = sinks.stdout || sinks.file.is_some();
-        if !written {
-            self.stop.ring(Cause::ReaderGone);
+        let stalled = sinks.put(line, &self.stop);
+        if !sinks.stdout && sinks.file.is_none() {
             return Err(Unwritten);
         }
         sinks.tally.count(op);
-        match stalled {
-            Ok(Some(lasted)) => {
-                let line = stall(lasted).line();
-                // Its own stall is not worth a line: that would never end.
-                let _ = sinks.put(&line).map_err(|cause| self.stop.ring(cause));
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(()) => Err(Unwritten),
+        if let Some(lasted) = stalled.filter(|lasted| *lasted > STALL) {
+            // Its own stall is not worth a line: that would never end.
+            sinks.put(&stall(lasted).line(), &self.stop);
         }
+        Ok(())
     }
 }
 
 impl Sinks {
-    /// Writes a line to all that still take one, and says how long stdout held it up where that is worth
-    /// a line. A reader that is gone takes no more lines.
-    fn put(&mut self, line: &str) -> std::result::Result<Option<Duration>, Cause> {
+    /// Writes a line to all that still take one, and gives how long stdout took for it. One that takes no
+    /// more lines is given up, and rings `stop`.
+    fn put(&mut self, line: &str, stop: &Stop) -> Option<Duration> {
         if let Some((path, file)) = &self.file
             && let Err(error) = write_line(file, line)
         {
-            let error = Error::io(format!("write to {}", path.display()), &error);
+            stop.ring(Cause::Broken(Error::io(format!("write to {}", path.display()), &error)));
             self.file = None;
-            return Err(Cause::Broken(error));
         }
         if !self.stdout {
-            return Ok(None);
+            return None;
         }
         let before = Instant::now();
-        match write_line(io::stdout(), line).map_err(|error| Error::output(&error)) {
-            Ok(()) => {
-                let lasted = before.elapsed();
-                Ok((lasted > STALL).then_some(lasted))
-            }
-            Err(error) => {
-                self.stdout = false;
-                match error {
-                    Error::ReaderGone if self.file.is_some() => Ok(None),
-                    Error::ReaderGone => Err(Cause::ReaderGone),
-                    error => Err(Cause::Broken(error)),
-                }
-            }
+        if let Err(error) = write_line(io::stdout(), line) {
+            stop.ring(match Error::output(&error) {
+                Error::ReaderGone => Cause::ReaderGone,
+                error => Cause::Broken(error),
+            });
+            self.stdout = false;
         }
+        Some(before.elapsed())
     }
 }
 

@@ -98,14 +98,15 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
         command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
     let group = Group::of(&child);
     let asked_to_end = Arc::new(AtomicBool::new(false));
+    let text = redact(&words.text);
     let watcher = Watcher {
-        text: redact(&words.text),
+        text: text.clone(),
         shared: Arc::clone(shared),
         asked_to_end: Arc::clone(&asked_to_end),
     };
     let stdout = child.stdout.take();
     let work = tokio::spawn(watcher.watch(child, stdout));
-    Ok(Running { text: words.text.clone(), group, asked_to_end, work })
+    Ok(Running { text, group, asked_to_end, work })
 }
 
 struct Watcher {

@@ -84,6 +84,7 @@ impl Plan {
             time: common.time_limit.or_else(|| common.ops.is_none().then(|| database.time_limit())),
             ops: common.ops,
         };
+        let recovery = common.recovery.unwrap_or_else(|| database.recovery());
         let prefix = prefix(common)?;
         let stop = Stop::default();
         let shared = Arc::new(Shared {
@@ -102,7 +103,7 @@ impl Plan {
             limits,
             rate: common.rate,
             seed,
-            recovery: common.recovery,
+            recovery,
             final_reads: !common.no_final,
             shared,
         })

@@ -75,13 +75,18 @@ impl Exec {
     }
 
     /// One read by a child of its own: what stands in the way of a run, if anything does.
-    async fn try_read(&self, node: &Node, prefix: &str) -> std::result::Result<Value, String> {
+    async fn try_read(
+        &self,
+        node: &Node,
+        prefix: &str,
+        limit: Duration,
+    ) -> std::result::Result<Value, String> {
         let mut program =
             self.start(node, prefix, Purpose::Load).map_err(|error| error.to_string())?;
-        match timeout(TRY, program.invoke(&self.first_read)).await {
+        match timeout(limit, program.invoke(&self.first_read)).await {
             Ok(Outcome::Ok(value)) => Ok(value),
             Ok(Outcome::Fail(why) | Outcome::Info(why)) => Err(why),
-            Err(_) => Err(format!("no answer within {}", breakit::clock::show(TRY))),
+            Err(_) => Err(format!("no answer within {}", breakit::clock::show(limit))),
         }
     }
 }
@@ -100,7 +105,7 @@ impl Database for Exec {
             let deadline = Instant::now() + self.ready;
             for node in nodes {
                 loop {
-                    match self.try_read(node, prefix).await {
+                    match self.try_read(node, prefix, TRY.min(self.ready)).await {
                         Ok(found) if is_empty(&found) => break,
                         Ok(found) => return Err(not_empty(node, prefix, &found)),
                         Err(why) if Instant::now() >= deadline => {

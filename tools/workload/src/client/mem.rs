@@ -84,7 +84,6 @@ const COPIES: usize = 3;
 /// 64 for a fault that it does not have.
 pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
     let fault = Fault::named(option)?;
-    talk::say("mem is a store inside workload itself, for first steps and tests");
     let random = generator(asked.seed, "mem");
     let nodes = (1..=COPIES)
         .map(|n| {
@@ -126,8 +125,13 @@ impl Database for Mem {
         Duration::from_millis(1500)
     }
 
+    fn recovery(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn set_up<'a>(&'a self, _nodes: &'a [Node], _prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async {
+            talk::say("mem is a store inside workload itself, for first steps and tests");
             let mut store = lock(&self.store);
             store.began = Instant::now();
             store.elected = store.began;
