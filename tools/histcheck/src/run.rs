@@ -36,22 +36,15 @@ pub fn run(cli: Cli) -> Result<Status> {
 }
 
 /// The check, if one is named, and the files, stdin where none is.
-fn choose(check: Option<CheckArgs>, before: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
+fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
     let (check, mut files) = match check {
-        None => (None, before.clone()),
+        None => (None, files),
         Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
         Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
         Some(CheckArgs::Linear { model, initial, files }) => {
             (Some(Check::Linear { model, initial: initial.unwrap_or_default() }), files.files)
         }
     };
-    if let (Some(check), Some(file)) = (&check, before.first()) {
-        return Err(Error::usage(format!(
-            "{} stands before the check {}; name files after it",
-            file.display(),
-            check.name()
-        )));
-    }
     let stdin = Path::new("-");
     if files.iter().filter(|file| *file == stdin).count() > 1 {
         return Err(Error::usage("stdin (-) is named twice; it can be read only once"));

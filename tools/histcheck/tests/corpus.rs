@@ -1,6 +1,8 @@
 //! The histories in `tests/histories/CHECK/VERDICT/`: the folder is the verdict. Beside a history `NAME.jsonl`
 //! there may be `NAME.says`, each line of which the report must hold.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

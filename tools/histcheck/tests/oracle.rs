@@ -4,6 +4,8 @@
 //! operation whose invocation comes before the returns of all that is not placed yet may be next.
 //! `HISTCHECK_ORACLE=2000000 cargo test --release -p histcheck --test oracle` takes as many random histories.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::HashSet;
 use std::time::Duration;
 

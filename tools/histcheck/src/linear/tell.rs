@@ -9,6 +9,7 @@ use super::zones::{INITIAL, Reason};
 use super::{Decision, KeyVerdict, Model};
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::read::many;
+use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 
 /// How many invalid keys are shown with their evidence in text; JSON has them all.
@@ -120,15 +121,17 @@ fn explanation(history: &History, key: &KeyVerdict) -> String {
     }
 }
 
+/// What the register may hold: `1`, `1 or 2`.
+fn values(history: &History, ids: &[Id]) -> String {
+    let shown: Vec<String> = ids.iter().map(|&id| history.values.show(id)).collect();
+    shown.join(" or ")
+}
+
 /// Why, in one sentence.
 fn explain(history: &History, evidence: &Evidence) -> String {
     let name = |index: usize| match evidence.ops.get(index) {
         Some(op) => words(history, op),
-        None => {
-            let values: Vec<String> =
-                evidence.initial.iter().map(|&id| history.values.show(id)).collect();
-            format!("the initial value {}", values.join(" or "))
-        }
+        None => format!("the initial value {}", values(history, &evidence.initial)),
     };
     let began = |index: usize| history.line(evidence.ops[index].inv);
     let ended = |index: usize| match evidence.ops[index].res {
@@ -139,17 +142,37 @@ fn explain(history: &History, evidence: &Evidence) -> String {
         evidence.ops[index].act.observes().map_or(String::new(), |id| history.values.show(id))
     };
     match evidence.reason {
-        Some(Reason::NeverWritten(at)) => {
-            format!("{} (line {}) saw {}, which nobody wrote", name(at), ended(at), seen(at))
+        Some(Reason::NeverWritten(at)) => match evidence.after {
+            None => {
+                format!("{} (line {}) saw {}, which nobody wrote", name(at), ended(at), seen(at))
+            }
+            Some(pos) => format!(
+                "{} (line {}) saw {}, which nobody put since line {}, when the register held {}",
+                name(at),
+                ended(at),
+                seen(at),
+                history.line(pos),
+                values(history, &evidence.initial)
+            ),
+        },
+        Some(Reason::Aborted(at, writer)) => {
+            let since = evidence.after.map(|pos| {
+                format!(
+                    " since line {}, when the register held {},",
+                    history.line(pos),
+                    values(history, &evidence.initial)
+                )
+            });
+            format!(
+                "{} (line {}) saw {}, which{} only {} of line {} wrote, and that failed",
+                name(at),
+                ended(at),
+                seen(at),
+                since.unwrap_or_default(),
+                name(writer),
+                began(writer)
+            )
         }
-        Some(Reason::Aborted(at, writer)) => format!(
-            "{} (line {}) saw {}, which only {} of line {} wrote, and that failed",
-            name(at),
-            ended(at),
-            seen(at),
-            name(writer),
-            began(writer)
-        ),
         Some(Reason::ReplacedTwice(a, b)) => format!(
             "{} (line {}) and {} (line {}) both replaced {}, which was written only once",
             name(a),
@@ -212,14 +235,13 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
     } else {
         "operations that show it"
     };
-    let initial: Vec<String> = evidence.initial.iter().map(|&id| history.values.show(id)).collect();
     let from = match evidence.after {
         Some(pos) => {
             format!("from line {} on, when nothing was open and it held", history.line(pos))
         }
         None => "beginning with".into(),
     };
-    details.push(format!("{few}, {from} {}:", initial.join(" or ")));
+    details.push(format!("{few}, {from} {}:", values(history, &evidence.initial)));
     let shown = &evidence.ops[..evidence.ops.len().min(SHOWN_OPS)];
     let rows: Vec<Row> = shown.iter().map(|op| row(history, op)).collect();
     details.extend(diagram::draw(shown, &rows).into_iter().map(|line| format!("  {line}")));

@@ -1,0 +1,347 @@
+//! The binary as its users run it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use breakit_tests::process::{Run, Running, run, run_with};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+const START: &str = r#"{"time":1,"process":"workload","type":"info","f":"start","value":{"check":[{"name":"linear","options":{"model":"register"}}],"nodes":["n1"]}}"#;
+const END: &str =
+    r#"{"time":99,"process":"workload","type":"info","f":"end","value":{"status":"done"}}"#;
+
+fn op(process: u64, kind: &str, f: &str, value: &str) -> String {
+    format!(r#"{{"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#)
+}
+
+fn done(process: u64, f: &str, value: &str) -> String {
+    format!("{}\n{}", op(process, "invoke", f, value), op(process, "ok", f, value))
+}
+
+fn history(operations: &[String]) -> String {
+    format!("{START}\n{}\n{END}\n", operations.join("\n"))
+}
+
+fn valid() -> String {
+    history(&[done(0, "write", "1"), done(1, "read", "1")])
+}
+
+fn stale() -> String {
+    history(&[done(0, "write", "1"), done(0, "write", "2"), done(1, "read", "1")])
+}
+
+fn histcheck() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_histcheck"))
+}
+
+fn judge(args: &[&str], input: &str) -> Run {
+    run_with(histcheck().args(args), input)
+}
+
+/// A folder of files that lives as long as the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn the_first_line_says_what_to_check_and_the_status_is_the_verdict() {
+    let good = judge(&[], &valid()).expect(0);
+    assert!(good.stdout.starts_with("stdin: linear: valid: 2 operations"), "{}", good.stdout);
+    assert!(good.stdout.contains("6 lines read: 2 operations (2 ok, 0 fail, 0 info)"));
+    let bad = judge(&["-"], &stale()).expect(1);
+    assert!(bad.stdout.contains("read 1 (line 7) is stale"), "{}", bad.stdout);
+    assert_eq!((good.stderr, bad.stderr), (String::new(), String::new()));
+}
+
+#[test]
+fn without_a_first_line_and_a_check_the_checks_are_listed() {
+    let run = judge(&[], &done(0, "read", "null")).expect(64);
+    assert!(run.stderr.contains("name a check: stats, set, linear"), "{}", run.stderr);
+    assert_eq!(run.stdout, "stdin: no verdict: no check was named\n");
+    let named = judge(&["linear", "--model", "register"], &done(0, "read", "null"));
+    named.expect(0);
+}
+
+#[test]
+fn several_files_have_a_verdict_line_each_and_the_worst_status() {
+    let folder = Folder::new("several");
+    let files = [
+        folder.file("valid.jsonl", &valid()),
+        folder.file("none.jsonl", &history(&[done(0, "write", "1")])),
+        folder.file("broken.jsonl", "{\"a\n"),
+        folder.0.join("absent.jsonl").display().to_string(),
+        folder.file("stale.jsonl", &stale()),
+    ];
+    let words = ["valid", "unknown", "no verdict: bad input", "no verdict: not there", "invalid"];
+    for (many, status) in [(1, 0), (2, 2), (3, 65), (4, 66), (5, 1)] {
+        let run = run(histcheck().args(&files[..many])).expect(status);
+        let lines: Vec<&str> = run.stdout.lines().filter(|line| !line.starts_with(' ')).collect();
+        assert_eq!(lines.len(), many, "{}", run.stdout);
+        for ((line, file), word) in lines.iter().zip(&files).zip(words) {
+            assert!(line.starts_with(&format!("{file}: ")) && line.contains(word), "{line}");
+        }
+    }
+}
+
+#[test]
+fn json_is_one_object_a_verdict_also_for_what_could_not_be_read() {
+    let folder = Folder::new("json");
+    let files = [folder.file("stale.jsonl", &stale()), folder.file("broken.jsonl", "nope\n")];
+    let run = run(histcheck().arg("--json").args(&files)).expect(1);
+    let lines = run.lines();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["file"], files[0].as_str());
+    assert_eq!((&lines[0]["check"], &lines[0]["valid"]), (&"linear".into(), &Value::Bool(false)));
+    let witness = lines[0]["keys"][0]["witness"]["operations"].as_array().unwrap();
+    let witness: Vec<_> =
+        witness.iter().map(|op| (op["line"].as_u64(), op["f"].as_str())).collect();
+    assert_eq!(
+        witness,
+        [(Some(2), Some("write")), (Some(4), Some("write")), (Some(6), Some("read"))]
+    );
+    assert_eq!(lines[0]["counts"]["lines"], 8);
+    assert_eq!((&lines[1]["valid"], &lines[1]["status"]), (&"unknown".into(), &65.into()));
+    assert!(lines[1]["error"].as_str().unwrap().contains("broken.jsonl, line 1: column 2"));
+}
+
+#[test]
+fn a_set_in_json_has_its_counts_and_the_list_of_the_lost() {
+    let text = format!(
+        "{}\n{}\n{}\n{}\n",
+        done(0, "add", "1"),
+        done(0, "add", "\"b\""),
+        done(0, "add", "3"),
+        done(1, "read", "[3]")
+    );
+    let verdict = judge(&["set", "--json"], &text).expect(1).lines().remove(0);
+    assert_eq!(verdict["lost"], serde_json::json!([1, "b"]));
+    assert_eq!(verdict["lost_count"], 2);
+    assert_eq!(verdict["acknowledged_count"], 3);
+}
+
+#[test]
+fn what_is_wrong_with_a_history_is_named_with_its_place() {
+    let invoke = op(0, "invoke", "write", "1");
+    for (text, said) in [
+        (
+            format!("{invoke}\n{invoke}\n"),
+            "line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open",
+        ),
+        (
+            format!("{}\n", op(4, "ok", "write", "1")),
+            "line 1: column 2: process 4 completes \"write\" and has nothing open",
+        ),
+        ("{\"process\":0,\n".to_string(), "line 1: column 13: not JSON"),
+        (
+            "{\"process\":0,\"type\":\"done\",\"f\":\"x\"}\n".to_string(),
+            "line 1: column 14: \"type\" must be invoke, ok, fail or info",
+        ),
+        ("[1]\n".to_string(), "line 1: column 1: a line must be one JSON object"),
+        (
+            format!("{}\n", done(0, "add", "1")),
+            "line 2: the model register has no operation \"add\"",
+        ),
+        (format!("{}\n", done(0, "cas", "[1,2]")), "take --model cas-register"),
+        (
+            format!("{invoke}\n{}\n{}", op(0, "ok", "write", "1"), "\u{7f}\n"),
+            "line 3: column 1: not JSON",
+        ),
+        (
+            format!(
+                "{}\n{}\n",
+                op(0, "invoke", "read", "null"),
+                r#"{"process":0,"type":"ok","f":"read"}"#
+            ),
+            "an ok read says no value",
+        ),
+    ] {
+        let run = judge(&["linear", "--model", "register"], &text).expect(65);
+        assert!(run.stderr.starts_with("histcheck: stdin, "), "{}", run.stderr);
+        assert!(run.stderr.contains(said), "{said:?} is not in {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    let set = judge(&["set"], &done(0, "read", "7")).expect(65);
+    assert!(set.stderr.contains("must be a list, not 7"), "{}", set.stderr);
+}
+
+#[test]
+fn a_history_cut_at_any_byte_is_never_called_valid_in_silence() {
+    let whole = valid();
+    for end in 0..whole.len() {
+        let run = judge(&["linear", "--model", "register", "--lenient"], &whole[..end]);
+        assert!([0, 2].contains(&run.status), "cut at {end}: {} {}", run.status, run.stderr);
+        let last = whole[..end].lines().last().unwrap_or_default();
+        let complete = serde_json::from_str::<Value>(last).is_ok() || last.is_empty();
+        assert!(complete || run.stdout.contains("1 cut short and dropped"), "cut at {end}");
+        if end > START.len() && end < whole.len() - 1 {
+            assert!(run.stdout.contains("cut off"), "cut at {end}: {}", run.stdout);
+        }
+    }
+}
+
+#[test]
+fn the_last_line_of_a_killed_workload_is_dropped_only_when_allowed() {
+    let text = &stale()[..stale().len() - END.len() + 20];
+    let strict = judge(&[], text).expect(65);
+    assert!(strict.stderr.contains("--lenient drops it"), "{}", strict.stderr);
+    let lenient = judge(&["--lenient"], text).expect(1);
+    assert!(lenient.stdout.contains("1 cut short and dropped"), "{}", lenient.stdout);
+    assert!(lenient.stdout.contains("cut off: the run's last line is missing"));
+    let inside = text.replacen("\"f\":\"write\"", "\"f\":\"wri", 1);
+    judge(&["--lenient"], &inside).expect(65);
+}
+
+#[test]
+fn a_wrong_command_line_is_one_sentence_and_64() {
+    for (args, said) in [
+        (vec!["linear"], "--model"),
+        (vec!["linear", "--model", "queue"], "queue"),
+        (vec!["linear", "--model", "register", "--initial", "{"], "is no JSON"),
+        (vec!["--timeout", "soon"], "is no duration"),
+        (vec!["--memory", "much"], "is no amount of memory"),
+        (vec!["-", "-"], "stdin (-) is named twice"),
+    ] {
+        let run = judge(&args, "").expect(64);
+        assert!(run.stderr.contains(said), "{args:?}: {}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    }
+    let late = judge(&["/dev/null", "set"], "").expect(66);
+    assert!(late.stderr.contains("nor is that a check"), "{}", late.stderr);
+    let typo = judge(&["linera"], "").expect(66);
+    assert!(typo.stderr.contains("nor is that a check (stats, set, linear)"), "{}", typo.stderr);
+    let folder = judge(&["stats", "/"], "").expect(66);
+    assert!(folder.stderr.contains("/ is a directory"), "{}", folder.stderr);
+}
+
+#[test]
+fn a_first_line_that_asks_for_what_there_is_not_is_refused() {
+    for (check, said) in [
+        (r#"[{"name":"bank"}]"#, "the check \"bank\", which this histcheck does not have"),
+        (r#"[{"name":"set","options":{"strict":true}}]"#, "does not know the option \"strict\""),
+        (r#"[{"name":"linear","options":{"model":"queue"}}]"#, "needs a model of register"),
+        (r#"[{"name":"linear"}]"#, "needs a model of register"),
+        (r#"["set"]"#, "a check must be"),
+        (r#""set""#, "must be a list of checks"),
+    ] {
+        let start = format!(
+            r#"{{"process":"workload","type":"info","f":"start","value":{{"check":{check}}}}}"#
+        );
+        let run = judge(&[], &format!("{start}\n")).expect(65);
+        assert!(run.stderr.contains(said), "{said:?} is not in {}", run.stderr);
+    }
+}
+
+#[test]
+fn stats_counts_operations_and_shows_faults_as_intervals() {
+    let text = [
+        r#"{"time":1000000000,"process":0,"type":"invoke","f":"read","value":null}"#,
+        r#"{"time":1500000000,"process":"nemesis","type":"info","f":"start-partition","value":{"began":1400000000,"lease":"30s"}}"#,
+        r#"{"time":1005000000,"process":0,"type":"ok","f":"read","value":3}"#,
+        r#"{"time":2000000000,"process":0,"type":"invoke","f":"write","value":3}"#,
+        r#"{"time":2100000000,"process":"nemesis","type":"info","f":"stop-partition"}"#,
+        r#"{"time":2200000000,"process":"nemesis","type":"info","f":"start-slow","value":{"lease":"30s"}}"#,
+        r#"{"time":3000000000,"process":0,"type":"fail","f":"write","value":3}"#,
+    ]
+    .join("\n");
+    let run = judge(&["stats"], &text).expect(0);
+    for line in [
+        "stdin: stats: counted: 2 operations, 2 faults",
+        "read: 1 ok, 0 fail, 0 info; ok in 5.000 ms (median)",
+        "write: 0 ok, 1 fail, 0 info",
+        "over 2.000 s: 1.0 operations a second",
+        "partition: 0.400 s to 1.100 s (lines 2 and 5)",
+        "slow: from 1.200 s (line 6), ended by its lease: no line stops it",
+        "7 lines read: 2 operations (1 ok, 1 fail, 0 info), 3 fault lines",
+    ] {
+        assert!(run.stdout.contains(line), "{line:?} is not in\n{}", run.stdout);
+    }
+    let json = judge(&["stats", "--json"], &text).expect(0).lines().remove(0);
+    assert_eq!(json["faults"][0]["from"], 1_400_000_000_u64);
+    assert_eq!(json["by_f"]["read"]["ok_latency_ms"]["1"], 5.0);
+}
+
+#[test]
+fn the_initial_value_is_what_the_register_holds_at_first() {
+    let text = done(0, "read", "-5");
+    judge(&["linear", "--model", "register"], &text).expect(1);
+    judge(&["linear", "--model", "register", "--initial", "-5"], &text).expect(0);
+}
+
+/// Forty writes at once and then two reads that cannot both be right: every set of the writes may come before
+/// every other.
+fn hard() -> String {
+    let writes = |kind: &'static str| {
+        (0..40_u64).map(move |process| op(process, kind, "write", &(process % 20).to_string()))
+    };
+    let reads = [done(50, "read", "3"), done(50, "read", "4")];
+    writes("invoke").chain(writes("ok")).chain(reads).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_budget_that_runs_out_is_unknown_in_time_and_says_which() {
+    let began = Instant::now();
+    let args = ["linear", "--model", "register"];
+    let time = judge(&[&args[..], &["--timeout", "300ms"]].concat(), &hard()).expect(2);
+    assert!(began.elapsed() < Duration::from_secs(3), "took {:?}", began.elapsed());
+    assert!(time.stdout.contains("--timeout 300ms ran out after"), "{}", time.stdout);
+    let memory = judge(&[&args[..], &["--memory", "1K"]].concat(), &hard()).expect(2);
+    assert!(memory.stdout.contains("--memory 1K ran out after"), "{}", memory.stdout);
+}
+
+#[test]
+fn the_first_interrupt_is_passed_over_on_a_pipe_and_the_second_ends() {
+    let mut running = Running::start(histcheck().args(["--json"]));
+    let mut stdin = running.stdin.take().unwrap();
+    let text = stale();
+    let (first, rest) = text.split_at(text.len() / 2);
+    stdin.write_all(first.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(100));
+    stdin.write_all(rest.as_bytes()).unwrap();
+    drop(stdin);
+    let verdict = running.end(Duration::from_secs(10)).expect(1);
+    assert_eq!(verdict.lines()[0]["counts"]["lines"], 8);
+
+    let mut running = Running::start(&mut histcheck());
+    let _held = running.stdin.take().unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    running.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(100));
+    running.signal(Signal::SIGINT);
+    running.end(Duration::from_secs(10)).expect(130);
+}
+
+#[test]
+fn a_reader_that_left_is_no_error() {
+    let mut command = Command::new("bash");
+    let line = format!(
+        "set -o pipefail; yes '{}' | head -0; {} stats /dev/null /dev/null | true",
+        "x",
+        env!("CARGO_BIN_EXE_histcheck")
+    );
+    run(command.args(["-c", &line])).expect(0);
+}
