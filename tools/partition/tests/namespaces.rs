@@ -543,3 +543,56 @@ fn a_missing_nft_names_its_package() {
     let run = run(&mut command).expect(69);
     assert!(run.stderr.contains("nft is missing; install the package nftables"), "{}", run.stderr);
 }
+
+/// An `ssh` that runs its words by a shell in the namespace that the destination names, as sshd would.
+const SSH: &str = r#"#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+destination=$2
+shift 2
+case $destination in gone) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255;; esac
+SSH_CONNECTION="10.77.0.1 40000 10.77.0.11 22" exec ip netns exec "$destination" sh -c "$*"
+"#;
+
+#[test]
+fn hosts_over_ssh_are_cut_in_their_own_networks_and_our_way_to_them_stays() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(2);
+    let folder = std::env::temp_dir().join(format!("breakit-ssh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let with_ssh = |args: &str, nodes: &str| {
+        let mut command = bed.tool("partition");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        command.args(args.split(' ')).args(["-n", nodes]);
+        command
+    };
+    let nodes = format!("n1=ssh:{},n2=ssh:{}", bed.name(0), bed.name(1));
+
+    let probed = run(&mut with_ssh("probe", &nodes)).expect(0).lines();
+    assert_eq!(probed[0]["chosen"], "nft");
+    let mut cut = Running::start(&mut with_ssh("cut halves --lease 1500ms", &nodes));
+    assert_eq!(cut.line(SOON)["value"]["backend"], "nft");
+    assert!(!is_whole(&bed));
+    let standing = text(bed.at(0, "nft").args(["list", "ruleset"]).output().unwrap());
+    assert!(standing.contains("ip saddr 10.77.0.1 tcp dport 22 accept"), "{standing}");
+    assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines()[0]["cut"], "n1 | n2");
+    // Sockets of ours cannot be opened there: unknown, not cut.
+    run(&mut with_ssh("check --timeout 100ms", &nodes)).expect(2);
+    cut.signal(Signal::SIGKILL);
+    cut.end(SOON).expect(137);
+    within(Duration::from_secs(3), "healed by the guard", || is_whole(&bed));
+    assert_eq!(rules(&bed, 2), "");
+
+    let half = format!("n1=ssh:{},n2=ssh:gone", bed.name(0));
+    let refused = run(&mut with_ssh("cut halves --for 1s", &half)).expect(71);
+    assert!(
+        refused.stderr.contains("node n2") && refused.stderr.contains("No route to host"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(rules(&bed, 2), "");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
