@@ -225,10 +225,10 @@ pub struct HarmArgs {
 #[derive(Args, Debug)]
 pub struct WatchdogArgs {
     /// What is undone: kill or pause
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub kind: String,
     /// The lease, in milliseconds
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub lease: u64,
     /// The nodes
     #[arg(value_name = "NODES")]

@@ -3,7 +3,8 @@
 //! They go through tar(1) on both sides, and never through the node's root as the host sees it: a node is not
 //! trusted, and a link in it that points to / would lead us onto the host's own files.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -94,22 +95,44 @@ fn fetch(container: &Container, folder: &Path, name: &str, target: &Path) -> Res
     };
     fs::create_dir_all(parent).map_err(place)?;
     let site = parent.join(format!(".pull-{}-{}", std::process::id(), container.member.name));
-    fs::create_dir(&site).map_err(place)?;
+    fs::DirBuilder::new().mode(0o700).create(&site).map_err(place)?;
     let mut pack = container.attach()?;
-    pack.args(["tar", "-c", "-f", "-", "-C"]).arg(folder).arg("--").arg(name);
+    pack.args(["tar", "-c", "-h", "-f", "-", "-C"]).arg(folder).arg("--").arg(name);
     let mut unpack = Command::new(program::find("tar", "tar")?);
     unpack.args(["-x", "-f", "-", "--no-same-owner", "-C"]).arg(&site);
-    let fetched = through(pack, unpack).and_then(|()| {
-        if target.is_dir() {
-            return Err(Error::usage(format!(
-                "{} is there already and is a folder; remove it or name another place",
-                target.display()
-            )));
-        }
-        fs::rename(site.join(name), target).map_err(place)
-    });
+    let fetched =
+        through(pack, unpack).and_then(|()| make_harmless(&site.join(name))).and_then(|()| {
+            if target.is_dir() {
+                return Err(Error::usage(format!(
+                    "{} is there already and is a folder; remove it or name another place",
+                    target.display()
+                )));
+            }
+            fs::rename(site.join(name), target).map_err(place)
+        });
     let removed = fs::remove_dir_all(&site).map_err(place);
     fetched.and(removed)
+}
+
+/// What came out of a node may have been packed by somebody who means harm: no link that leads to files of the
+/// host, no device, and no program that runs as another user than its caller.
+fn make_harmless(path: &Path) -> Result<()> {
+    let place = |e: std::io::Error| Error::io(format!("look at {}", path.display()), &e);
+    let found = fs::symlink_metadata(path).map_err(place)?;
+    if !found.is_file() && !found.is_dir() {
+        let name = path.file_name().map(Path::new).unwrap_or(path);
+        return Err(Error::system(format!(
+            "{} is neither a file nor a folder, and is not taken from a node",
+            name.display()
+        )));
+    }
+    fs::set_permissions(path, Permissions::from_mode(found.mode() & 0o777)).map_err(place)?;
+    if found.is_dir() {
+        for entry in fs::read_dir(path).map_err(place)? {
+            make_harmless(&entry.map_err(place)?.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs two programs with a pipe between them; both must succeed.

@@ -20,7 +20,9 @@ use crate::which::{self, of_specs};
 /// All that stood in the way; the rest is taken down none the less.
 pub fn down(args: &DownArgs) -> Result<Status> {
     if args.all {
-        let errors = state::fleets()?.iter().filter_map(|fleet| whole(fleet).err()).collect();
+        let mut errors: Vec<Error> =
+            state::fleets()?.iter().filter_map(|fleet| whole(fleet).err()).collect();
+        errors.extend(give_back().err());
         return Error::all(errors).map(|()| Status::Done);
     }
     let specs = args.which.specs();
@@ -46,9 +48,15 @@ fn whole(fleet: &Name) -> Result<()> {
             talk::say(format!("fleet {fleet} is not up"));
             state::forget(fleet)?;
             state::forget_run_dir(fleet);
-            Ok(())
+            give_back()
         }
     }
+}
+
+/// Unmounts the store that a killed builder or `up` may have left mounted.
+fn give_back() -> Result<()> {
+    let _all = state::lock_all()?;
+    store::release()
 }
 
 /// Takes containers of a fleet down, and what the fleet shares with the last of them. The caller has its lock.

@@ -147,6 +147,8 @@ fn up_repairs_a_dead_node_a_missing_mount_and_a_missing_bridge() {
 
     let said = fleet.run(&["start", "n2"]).expect(71).stderr;
     assert!(said.contains("run lxc-fleet up"), "{said}");
+    // A reboot empties /run.
+    sh(&format!("rm -r /run/breakit/{}", fleet.name)).expect(0);
     fleet.run(&["up", "n1..n3"]).expect(0);
     assert_eq!(
         fleet.sh("n1", "cat /srv/mark; ping -n -q -c1 -W1 n3 >/dev/null && echo reached"),
@@ -402,6 +404,30 @@ fn files_go_in_and_out_with_their_modes_and_never_through_a_link_to_the_host() {
         .run(&["push", app.join("conf/a").to_str().unwrap(), &format!("n1:/trap/{}", fleet.name)])
         .expect(0);
     assert!(!Path::new("/").join(&fleet.name).exists(), "it went to the host");
+
+    // Whatever a node's own tar packs, neither a link nor a set-user-ID program reaches the host.
+    fleet.sh("n1", "mkdir /bad; ln -s /etc/shadow /bad/link; cp /bin/true /bad/suid; chmod 4755 /bad/suid; mkfifo /bad/fifo");
+    let bad = |name: &str| {
+        let target = out.join(name);
+        let run = fleet.run(&["pull", &format!("n1:/bad/{name}"), target.to_str().unwrap()]);
+        (run.status, target)
+    };
+    let (status, target) = bad("suid");
+    assert_eq!((status, sh(&format!("stat -c %a {}", target.display())).stdout.trim()), (0, "755"));
+    let (status, target) = bad("fifo");
+    assert!(status == 71 && !target.exists());
+    fleet.sh("n1", "printf '#!/bin/sh\\nfor last; do :; done\\nexec /bin/tar -c -f - -C /bad \"$last\"\\n' > /usr/local/bin/tar; chmod +x /usr/local/bin/tar");
+    let (status, target) = bad("link");
+    assert_eq!(status, 71, "a link came out");
+    assert!(fs::symlink_metadata(target).is_err());
+    assert!(
+        fs::read_dir(&out).unwrap().all(|e| !e
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .starts_with('.'))
+    );
     fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -712,5 +738,11 @@ fn a_host_that_cannot_bear_a_fleet_is_told_why() {
     let lxc = "p=$(command -v lxc-start); mount --bind /dev/null $p";
     let said = on(lxc).expect(69).stderr;
     assert!(said.contains("lxc-start is missing") && said.contains("package lxc"), "{said}");
+    let full = "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; mount -t tmpfs -o size=100m full /var/lib/breakit";
+    let said = on(full).expect(71).stderr;
+    assert!(
+        said.contains("MB are free under /var/lib/breakit") && said.contains("make room"),
+        "{said}"
+    );
     fleet.run(&["down"]).expect(0);
 }
