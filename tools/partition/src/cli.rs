@@ -47,7 +47,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Drawn {
     /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
-    /// one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
+    /// primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
     #[arg(required = true, value_name = "SHAPE")]
     pub shape: Vec<String>,
     /// Among whom
@@ -72,6 +72,9 @@ pub struct Cut {
     /// Whom to cut off from whom
     #[command(flatten)]
     pub drawn: Drawn,
+    /// For the shape primaries: a command that prints their names or addresses, run before each cut
+    #[arg(long, value_name = "CMD")]
+    pub primaries: Option<String>,
     /// When
     #[command(flatten)]
     pub schedule: ScheduleArgs,

@@ -20,6 +20,7 @@ use crate::check;
 use crate::exempt;
 use crate::grudge::Grudge;
 use crate::nft::{Nft, Refusal};
+use crate::primaries::Primaries;
 use crate::rules::{Exempt, Table};
 use crate::shape::Shape;
 
@@ -36,6 +37,8 @@ pub struct Wanted {
     pub shape: Shape,
     /// Among whom.
     pub nodes: Vec<Node>,
+    /// Who says which nodes are primaries, for that shape.
+    pub primaries: Option<Primaries>,
     /// What chooses.
     pub rng: Pcg64,
     /// What `rng` was made of.
@@ -91,7 +94,9 @@ impl Cut {
     pub fn prepare(wanted: Wanted, nft: Nft, table: String) -> Result<Cut> {
         let names: Vec<Name> = wanted.nodes.iter().map(|node| node.name.clone()).collect();
         // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
-        wanted.shape.draw(&names, &mut wanted.rng.clone())?;
+        if wanted.primaries.is_none() {
+            wanted.shape.draw(&names, &mut wanted.rng.clone())?;
+        }
         let addresses = backend::addresses(&wanted.nodes)?;
         let backend = backend::choose(wanted.backend, &wanted.nodes, &addresses)?;
         let grudge = Grudge::none(&names);
@@ -114,6 +119,9 @@ impl Cut {
 
     fn draw(&mut self) -> Result<()> {
         let names = self.grudge.nodes().to_vec();
+        if let Some(primaries) = &self.wanted.primaries {
+            self.wanted.shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);
+        }
         self.grudge = self.wanted.shape.draw(&names, &mut self.wanted.rng)?;
         Ok(())
     }
@@ -259,8 +267,8 @@ impl Fault for Cut {
     }
 
     fn start(&mut self, lease: Lease) -> Result<Value> {
-        self.draw()?;
         self.look_up();
+        self.draw()?;
         let first = self.install(lease);
         let lacks = |error: &Error| error.status() == Status::Missing;
         match first {

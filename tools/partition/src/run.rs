@@ -13,6 +13,7 @@ use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted};
 use crate::guard::{self, Guard};
 use crate::nft::{self, Nft};
+use crate::primaries::Primaries;
 use crate::probe;
 use crate::shape::Shape;
 use crate::standing::{self, Place};
@@ -52,6 +53,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let seed = rng::seed(args.drawn.seed)?;
     let wanted = Wanted {
         shape: shape(&args.drawn)?,
+        primaries: primaries(args)?,
         nodes: nodes_or_fleet(&args.drawn.nodes)?,
         rng: rng::generator(seed, PURPOSE),
         seed,
@@ -132,6 +134,16 @@ fn shape(drawn: &cli::Drawn) -> Result<Shape> {
         return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
     }
     Shape::parse(&drawn.shape)
+}
+
+fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {
+    match (&args.primaries, args.drawn.shape.as_slice()) {
+        (None, _) => Ok(None),
+        (Some(text), [word]) if word == "primaries" => Primaries::of(text).map(Some),
+        _ => {
+            Err(Error::usage("--primaries goes with the shape primaries, with no names behind it"))
+        }
+    }
 }
 
 /// The names of nodes that need not be there: a plan touches nothing.

@@ -11,7 +11,7 @@ use crate::grudge::Grudge;
 
 /// What a shape's words may be, for help and messages.
 pub const SHAPES: &str = "isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, \
-                          majorities-ring, one-way FROM TO, grudge FILE, or - for a grudge on stdin";
+                          majorities-ring, primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin";
 
 /// A way to choose a grudge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub enum Shape {
     MajoritiesRing,
     /// What the first nodes send is dropped by the second ones, and nothing else is.
     OneWay(Vec<Name>, Vec<Name>),
+    /// Some of these, drawn at random, each alone; all other nodes together.
+    Primaries(Vec<Name>),
     /// A grudge that was given: its JSON, and where that came from.
     Given {
         /// The JSON form.
@@ -66,6 +68,11 @@ impl Shape {
             ("one-way", _) => Err(Error::usage(
                 "one-way takes two groups: whose packets are dropped, and by whom; write one-way n1 n2,n3",
             )),
+            ("primaries", names) => names
+                .iter()
+                .map(group)
+                .collect::<Result<Vec<_>>>()
+                .map(|names| Shape::Primaries(names.concat())),
             ("grudge", [file]) => read(file),
             ("grudge", _) => Err(Error::usage("grudge takes one file, or - for stdin")),
             ("-", []) => read("-"),
@@ -108,6 +115,7 @@ impl Shape {
                 majorities_ring(nodes, rng)
             }
             Shape::OneWay(from, to) => one_way(nodes, from, to)?,
+            Shape::Primaries(names) => primaries(nodes, names, rng)?,
             Shape::Given { text, place } => Grudge::read(nodes, text, place)?,
         };
         if grudge.is_empty() {
@@ -133,6 +141,7 @@ impl Shape {
             Shape::MinorityThird => "minority-third".into(),
             Shape::Bridge => "bridge".into(),
             Shape::MajoritiesRing => "majorities-ring".into(),
+            Shape::Primaries(names) => format!("primaries {}", list(names)),
             Shape::OneWay(from, to) => format!("one-way {} {}", list(from), list(to)),
             Shape::Given { place, .. } => format!("grudge {place}"),
         }
@@ -219,6 +228,23 @@ fn one_way(nodes: &[Name], from: &[Name], to: &[Name]) -> Result<Grudge> {
         )));
     }
     Ok(Grudge::where_dropped(nodes, |src, dst| from.contains(&src) && to.contains(&dst)))
+}
+
+/// A random choice of `names`, not none of them, each a side of its own.
+fn primaries(nodes: &[Name], names: &[Name], rng: &mut Pcg64) -> Result<Grudge> {
+    let mut chosen = positions(nodes, names)?;
+    if chosen.is_empty() {
+        return Err(Error::usage(
+            "primaries names no node; write primaries n1, or give --primaries CMD",
+        ));
+    }
+    chosen.sort_unstable();
+    chosen.dedup();
+    chosen.shuffle(rng);
+    chosen.truncate(rng.random_range(1..=chosen.len()));
+    let mut component = vec![0; nodes.len()];
+    (1..).zip(&chosen).for_each(|(number, &node)| component[node] = number);
+    Ok(Grudge::between(nodes, &component))
 }
 
 fn positions(nodes: &[Name], names: &[Name]) -> Result<Vec<usize>> {
@@ -372,6 +398,21 @@ mod tests {
     }
 
     #[test]
+    fn primaries_are_each_alone_and_all_others_together_up_to_200() {
+        for n in 4..=200 {
+            assert_eq!(sides(&draw("primaries n2", n, 1)), [1, n - 1]);
+            let both = (0..20).map(|seed| draw("primaries n1 n2", n, seed));
+            let sizes: BTreeSet<Vec<usize>> =
+                both.take(if n < 20 { 20 } else { 1 }).map(|g| sides(&g)).collect();
+            assert!(
+                sizes.iter().all(|s| *s == [1, n - 1] || *s == [1, 1, n - 2]),
+                "{n}: {sizes:?}"
+            );
+            assert!(n >= 20 || sizes.len() == 2, "{n}: {sizes:?}");
+        }
+    }
+
+    #[test]
     fn one_way_drops_in_one_direction_only() {
         let grudge = draw("one-way n1,n2 n3", 5, 0);
         assert_eq!(grudge.pairs().collect::<Vec<_>>(), [(0, 2), (1, 2)]);
@@ -398,6 +439,7 @@ mod tests {
             ("isolate n1 n1", 3, "in two groups"),
             ("isolate n9", 3, "n9 is none of the nodes n1,n2,n3"),
             ("one-way n1 n1", 3, "on both sides"),
+            ("primaries", 3, "names no node"),
             ("bridge", 2, "needs 3 nodes"),
             ("majorities-ring", 3, "needs 4 nodes"),
         ] {

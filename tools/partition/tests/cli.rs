@@ -116,6 +116,12 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         ("cut halves -n a=local,b=local --lease 1x", 64, "no duration"),
         ("cut halves -n a=local,b=local --keep --for 1s --every 2s", 64, "cannot be used with"),
         ("cut halves -n a=local,b=local --backend carrier-pigeon", 64, "carrier-pigeon"),
+        ("cut halves -n a=local,b=local --primaries true", 64, "goes with the shape primaries"),
+        (
+            "cut primaries -n a=local,b=local --primaries no-such-program",
+            69,
+            "no program no-such-program",
+        ),
         ("cut - -n -", 64, "cannot both come on stdin"),
     ] {
         let run = run(&mut partition(line)).expect(status);

@@ -390,6 +390,26 @@ fn each_window_draws_anew_and_the_first_is_what_plan_shows() {
 }
 
 #[test]
+fn the_primary_of_the_moment_is_cut_off_as_the_command_names_it() {
+    let bed = bed!(3);
+    let file = std::env::temp_dir().join(format!("breakit-primary-{}", std::process::id()));
+    std::fs::write(&file, "10.77.0.12\n6379\n").unwrap();
+    let mut command =
+        partition(&bed, "cut primaries --first 0s --every 800ms --for 100ms --time-limit 1500ms");
+    command.args(["--primaries", &format!("cat '{}'", file.display())]);
+    let mut running = Running::start(&mut command);
+    assert_eq!(running.line(SOON)["value"]["cut"], "n1,n3 | n2");
+    std::fs::write(&file, "n3").unwrap();
+    assert_eq!(running.line(SOON)["f"], "stop-partition");
+    assert_eq!(running.line(SOON)["value"]["cut"], "n1,n2 | n3");
+    running.end(SOON).expect(0);
+    std::fs::write(&file, "nobody").unwrap();
+    let refused = run(&mut command).expect(65);
+    assert!(refused.stderr.contains("none of the nodes"), "{}", refused.stderr);
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
 fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
     let bed = bed!(2);
     let (mut running, _) = cut(&bed, "halves --lease 1s --backend nft");
