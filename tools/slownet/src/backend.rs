@@ -5,7 +5,7 @@ use breakit::reach::Network;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::feed::{Feeder, Order};
+use crate::feed::{Feeder, Order, Target};
 use crate::parts::Parts;
 use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
@@ -23,6 +23,8 @@ pub enum Wanted {
     Htb,
     /// A queue that swallows what is sent into it: random loss and nothing else
     Blackhole,
+    /// A delay line of our own behind the kernel's packet queue: all parts, on this host's nodes
+    Nfqueue,
 }
 
 /// A way to make a network slow, with all that it needs found working.
@@ -37,6 +39,8 @@ pub enum Backend {
     /// Not a `drop` of nftables: that one the sender sees (TCP sends again at once, sockets with
     /// IP_RECVERR get ENOBUFS), so it would be no loss.
     Blackhole(Feeder),
+    /// A delay line of ours, to which a timed set sends packets.
+    Nfqueue(Feeder),
 }
 
 impl Backend {
@@ -61,6 +65,7 @@ impl Backend {
                 })?;
                 Backend::blackhole(kernel)?.map_err(Error::missing)
             }
+            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
             Wanted::Auto => Backend::first(kernel, parts),
         }
     }
@@ -80,10 +85,10 @@ impl Backend {
                 Ok(backend) => return Ok(backend),
                 Err(why) => reasons.push(why),
             }
-        } else {
-            reasons.push(
-                "--rate alone and --loss alone may work without it (slownet probe says)".into(),
-            );
+        }
+        match Backend::nfqueue(kernel)? {
+            Ok(backend) => return Ok(backend),
+            Err(why) => reasons.push(why),
         }
         Err(Error::missing(reasons.join("; ")))
     }
@@ -95,14 +100,14 @@ impl Backend {
         if let Err(why) = kernel.meets(Need::Htb)? {
             return Ok(Err(format!("netem needs htb beside it, which does not work here: {why}")));
         }
-        Ok(kernel.feeder()?.map(Backend::Netem))
+        Ok(kernel.feeder(Target::Class)?.map(Backend::Netem))
     }
 
     fn htb(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
         if let Err(why) = kernel.meets(Need::Htb)? {
             return Ok(Err(format!("htb does not work here: {why}")));
         }
-        Ok(kernel.feeder()?.map(Backend::Htb))
+        Ok(kernel.feeder(Target::Class)?.map(Backend::Htb))
     }
 
     fn blackhole(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
@@ -111,7 +116,14 @@ impl Backend {
                 return Ok(Err(format!("{} does not work here: {why}", need.word())));
             }
         }
-        Ok(kernel.feeder()?.map(Backend::Blackhole))
+        Ok(kernel.feeder(Target::Class)?.map(Backend::Blackhole))
+    }
+
+    fn nfqueue(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
+        if let Err(why) = kernel.queue() {
+            return Ok(Err(format!("nfqueue does not work here: {why}")));
+        }
+        Ok(kernel.feeder(Target::Queue)?.map(Backend::Nfqueue))
     }
 
     /// The word on lines and for `--backend`.
@@ -120,13 +132,25 @@ impl Backend {
             Backend::Netem(_) => "netem",
             Backend::Htb(_) => "htb",
             Backend::Blackhole(_) => "blackhole",
+            Backend::Nfqueue(_) => "nfqueue",
         }
     }
 
     /// What sends packets into its queue.
     pub fn feeder(&self) -> &Feeder {
         match self {
-            Backend::Netem(feeder) | Backend::Htb(feeder) | Backend::Blackhole(feeder) => feeder,
+            Backend::Netem(feeder)
+            | Backend::Htb(feeder)
+            | Backend::Blackhole(feeder)
+            | Backend::Nfqueue(feeder) => feeder,
+        }
+    }
+
+    /// Where its packets go.
+    pub fn target(&self) -> Target {
+        match self {
+            Backend::Netem(_) | Backend::Htb(_) | Backend::Blackhole(_) => Target::Class,
+            Backend::Nfqueue(_) => Target::Queue,
         }
     }
 
@@ -135,21 +159,23 @@ impl Backend {
         json!({ "backend": self.word(), "feeder": self.feeder().word() })
     }
 
-    /// The class and the queue below it that do what `parts` say.
-    fn queue(&self, parts: &Parts) -> Queue {
+    /// The class and the queue below it that do what `parts` say, where the kernel does it.
+    fn queue(&self, parts: &Parts) -> Option<Queue> {
         match self {
-            Backend::Netem(_) => Queue::netem(parts),
-            Backend::Htb(_) => Queue::limited(parts),
-            Backend::Blackhole(_) => Queue::blackhole(),
+            Backend::Netem(_) => Some(Queue::netem(parts)),
+            Backend::Htb(_) => Some(Queue::limited(parts)),
+            Backend::Blackhole(_) => Some(Queue::blackhole()),
+            Backend::Nfqueue(_) => None,
         }
     }
 
-    /// What its queue is called in the kernel.
-    pub fn kind(&self) -> &'static str {
+    /// What tc calls its queue, where it has one there.
+    pub fn kind(&self) -> Option<&'static str> {
         match self {
-            Backend::Netem(_) => "netem",
-            Backend::Htb(_) => "pfifo",
-            Backend::Blackhole(_) => "blackhole",
+            Backend::Netem(_) => Some("netem"),
+            Backend::Htb(_) => Some("pfifo"),
+            Backend::Blackhole(_) => Some("blackhole"),
+            Backend::Nfqueue(_) => None,
         }
     }
 
@@ -157,7 +183,7 @@ impl Backend {
     pub fn share(&self, parts: &Parts) -> Option<Percent> {
         match self {
             Backend::Blackhole(_) => parts.only_loss().filter(|percent| percent.fraction() < 1.0),
-            Backend::Netem(_) | Backend::Htb(_) => None,
+            Backend::Netem(_) | Backend::Htb(_) | Backend::Nfqueue(_) => None,
         }
     }
 
@@ -166,7 +192,7 @@ impl Backend {
     /// # Errors
     /// 71 where somebody else's queue stands on an interface.
     pub fn queues(&self, order: Order<'_>, parts: &Parts, trees: &[Tree]) -> Result<Vec<Step>> {
-        let queue = self.queue(parts);
+        let Some(queue) = self.queue(parts) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue)?);

@@ -64,6 +64,9 @@ pub struct SetArgs {
     /// By what means
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
+    /// Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Make even what an sshd of a node sends slow
     #[arg(long)]
     pub force: bool,

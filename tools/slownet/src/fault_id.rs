@@ -32,6 +32,16 @@ impl FaultId {
         FaultId::parse(rest.get(..4)?).ok()
     }
 
+    /// Its packet queue, where it has a delay line.
+    pub fn queue(self) -> u16 {
+        self.0
+    }
+
+    /// The mark on packets that its delay line sends.
+    pub fn mark(self) -> u32 {
+        0x0077 << 16 | u32::from(self.0)
+    }
+
     /// The class as nft's `meta priority` takes it: major 77, minor this.
     pub fn priority(self) -> String {
         format!("0x0077{:04x}", self.0)

@@ -3,6 +3,7 @@
 //! Here lies the lease. When the holder dies, the elements go, and packets pass our classes by.
 
 pub mod ipset;
+pub mod mangle;
 pub mod nft;
 
 use breakit::exit::Result;
@@ -16,11 +17,23 @@ use crate::quantity::Percent;
 use crate::step::Step;
 use crate::traffic::Traffic;
 
+/// Where the struck packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Into the fault's class of traffic, and on.
+    Class,
+    /// To the fault's delay line, past it where nobody listens; those that a line of ours sent are let through,
+    /// or two lines would send them to one another for ever.
+    Queue,
+}
+
 /// What a set on a node must know.
 #[derive(Clone, Copy, Debug)]
 pub struct Order<'a> {
     /// Whose it is.
     pub id: FaultId,
+    /// Where to.
+    pub target: Target,
     /// Which packets.
     pub traffic: &'a Traffic,
     /// Only so many of them, drawn at random.
@@ -33,12 +46,12 @@ pub struct Order<'a> {
     pub lease: Lease,
 }
 
-/// A way to send packets into a class.
+/// A way to send packets into a class or a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Feeder {
-    /// nftables: `meta priority set`.
+    /// nftables: `meta priority set`, `queue`.
     Nft,
-    /// ipset and the target CLASSIFY of iptables.
+    /// ipset and the targets CLASSIFY and NFQUEUE of iptables.
     Ipset(ipset::Tables),
 }
 
@@ -55,10 +68,10 @@ impl Feeder {
     ///
     /// # Errors
     /// 69 where a family is needed that this way cannot feed.
-    pub fn start(&self, order: Order<'_>) -> Result<Vec<Step>> {
+    pub fn start(&self, order: Order<'_>, network: &Network) -> Result<Vec<Step>> {
         match self {
             Feeder::Nft => Ok(vec![nft::start(order)]),
-            Feeder::Ipset(tables) => tables.start(order),
+            Feeder::Ipset(tables) => tables.start(order, network),
         }
     }
 

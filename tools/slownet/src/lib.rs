@@ -9,6 +9,7 @@
 //! | [`interface`] | by which interfaces they leave |
 //! | [`backend`] | the ways to do it, and which a node can go |
 //! | [`qdisc`], [`netem`] | the tree of queues, and the words for netem |
+//! | [`line`](mod@line) | the delay line, for kernels without netem |
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`seat`] | what an sshd sends stays quick |
 //! | [`slow`] | the fault: started, renewed, taken back |
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod fault_id;
 pub mod feed;
 pub mod interface;
+pub mod line;
 pub mod list;
 pub mod netem;
 pub mod parts;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::feed::{self, Fed};
 use crate::qdisc::{self, Leaf, Tree};
+use crate::step::Step;
 
 /// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
 ///
@@ -22,7 +23,9 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
         lines.extend(tree.leaves.iter().map(|leaf| queue(name, tree, leaf, &fed)));
     }
     let has_queue = |fed: &Fed| trees.iter().flat_map(|tree| &tree.leaves).any(|l| l.id == fed.id);
-    lines.extend(fed.iter().filter(|fed| !has_queue(fed)).map(|fed| set(name, fed)));
+    let queues = bound_queues(&network)?;
+    let without = fed.iter().filter(|fed| !has_queue(fed));
+    lines.extend(without.map(|fed| set(name, fed, queues.contains(&fed.id.queue()))));
     Ok(lines)
 }
 
@@ -39,11 +42,22 @@ fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
     line
 }
 
-/// A set whose queue is gone: it strikes nobody, but `clear` has something to sweep.
-fn set(node: &str, fed: &Fed) -> Value {
-    let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": false });
+/// A set that feeds a delay line; where nobody listens there any more it strikes nobody.
+fn set(node: &str, fed: &Fed, listening: bool) -> Value {
+    let in_force = listening && fed.left > 0;
+    let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": in_force });
+    if listening {
+        line["backend"] = "nfqueue".into();
+    }
     extend(&mut line, Some(fed.json()));
     line
+}
+
+/// The packet queues that a process listens to.
+fn bound_queues(network: &Network) -> Result<Vec<u16>> {
+    let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect())
 }
 
 fn extend(line: &mut Value, more: Option<Value>) {

@@ -5,7 +5,8 @@ use breakit::program;
 use breakit::reach::Network;
 use serde_json::{Map, Value, json};
 
-use crate::feed::{Feeder, ipset};
+use crate::feed::{Feeder, Target, ipset};
+use crate::line::nfqueue::Queue;
 use crate::step::Step;
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
@@ -17,13 +18,15 @@ pub enum Need {
     Htb,
     /// Timed sets that send packets into classes.
     Nft,
+    /// Timed sets that send packets into a packet queue.
+    NftQueue,
     /// A queue that swallows packets silently.
     Blackhole,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 4] = [Need::Netem, Need::Htb, Need::Nft, Need::Blackhole];
+    pub const ALL: [Need; 5] = [Need::Netem, Need::Htb, Need::Blackhole, Need::Nft, Need::NftQueue];
 
     /// The word in what `probe` prints.
     pub fn word(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Need {
             Need::Netem => "netem",
             Need::Htb => "htb",
             Need::Nft => "nft",
+            Need::NftQueue => "nft-queue",
             Need::Blackhole => "blackhole",
         }
     }
@@ -43,6 +47,7 @@ impl Need {
             }
             Need::Htb => "try modprobe sch_htb, or a kernel built with CONFIG_NET_SCH_HTB",
             Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
+            Need::NftQueue => "a kernel with CONFIG_NFT_QUEUE has it",
             Need::Blackhole => "every kernel from 2.6 with CONFIG_NET_SCHED has it",
         }
     }
@@ -58,6 +63,11 @@ impl Need {
                  chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; }
                  }
                  add element inet t s { 10.0.0.0/8 timeout 1000ms }'"
+            }
+            Need::NftQueue => {
+                "nft 'table inet t { set s { type ipv4_addr; flags interval, timeout; }
+                 chain c { type filter hook postrouting priority -150; ip daddr @s queue flags bypass to 4096; }
+                 }'"
             }
             Need::Blackhole => "tc qdisc add dev lo root blackhole",
         }
@@ -90,12 +100,13 @@ impl<'a> Kernel<'a> {
     ///
     /// # Errors
     /// As [`Kernel::meets`].
-    pub fn ipset(self) -> Result<std::result::Result<ipset::Tables, String>> {
+    pub fn ipset(self, target: Target) -> Result<std::result::Result<ipset::Tables, String>> {
         let mut reasons = Vec::new();
         for flavour in ipset::FLAVOURS {
-            match self.tries(&ipset_script("iptables", "inet", flavour))? {
+            match self.tries(&ipset_script("iptables", "inet", flavour, target))? {
                 Ok(()) => {
-                    let v6 = self.tries(&ipset_script("ip6tables", "inet6", flavour))?.is_ok();
+                    let v6 = ipset_script("ip6tables", "inet6", flavour, target);
+                    let v6 = self.tries(&v6)?.is_ok();
                     return Ok(Ok(ipset::Tables { flavour, v6 }));
                 }
                 Err(why) => reasons.push(format!("iptables{flavour}: {why}")),
@@ -104,18 +115,36 @@ impl<'a> Kernel<'a> {
         Ok(Err(reasons.join("; ")))
     }
 
-    /// The way to feed classes that works here.
+    /// The way to feed `target` that works here.
     ///
     /// # Errors
     /// As [`Kernel::meets`].
-    pub fn feeder(self) -> Result<std::result::Result<Feeder, String>> {
-        let nft = match self.meets(Need::Nft)? {
+    pub fn feeder(self, target: Target) -> Result<std::result::Result<Feeder, String>> {
+        let need = match target {
+            Target::Class => Need::Nft,
+            Target::Queue => Need::NftQueue,
+        };
+        let nft = match self.meets(need)? {
             Ok(()) => return Ok(Ok(Feeder::Nft)),
             Err(why) => why,
         };
-        Ok(self.ipset()?.map(Feeder::Ipset).map_err(|ipset| {
-            format!("no timed set can send packets into a class (nft: {nft}; ipset: {ipset})")
+        Ok(self.ipset(target)?.map(Feeder::Ipset).map_err(|ipset| {
+            format!("no timed set can send packets where they are made slow (nft: {nft}; ipset: {ipset})")
         }))
+    }
+
+    /// Whether a process of ours can receive packets from this kernel, which must be our own.
+    pub fn queue(self) -> std::result::Result<(), String> {
+        if let Network::Ssh(host) = self.0 {
+            return Err(format!("{host} is another host, where no process of ours runs"));
+        }
+        let tried = std::thread::spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| Error::io("make a network namespace", &errno.into()))?;
+            Queue::bind(1).map(drop)
+        });
+        let died = |_| Err(Error::system("the thread that tried died"));
+        tried.join().unwrap_or_else(died).map_err(|error| error.to_string())
     }
 
     fn tries(self, script: &str) -> Result<std::result::Result<(), String>> {
@@ -135,9 +164,13 @@ impl<'a> Kernel<'a> {
     }
 }
 
-fn ipset_script(iptables: &str, family: &str, flavour: &str) -> String {
+fn ipset_script(iptables: &str, family: &str, flavour: &str, target: Target) -> String {
+    let target = match target {
+        Target::Class => "CLASSIFY --set-class 77:1000",
+        Target::Queue => "NFQUEUE --queue-num 4096 --queue-bypass",
+    };
     format!(
-        "ipset create t hash:net family {family} timeout 1 && {iptables}{flavour} -w -t mangle -A POSTROUTING -m set --match-set t dst -j CLASSIFY --set-class 77:1000"
+        "ipset create t hash:net family {family} timeout 1 && {iptables}{flavour} -w -t mangle -A POSTROUTING -m set --match-set t dst -j {target}"
     )
 }
 
@@ -162,14 +195,20 @@ pub fn report(kernel: Kernel<'_>) -> Result<Value> {
         };
         works.insert(need.word().into(), verdict(met));
     }
-    let ipset = kernel.ipset()?;
-    let mut ipset_verdict = verdict(ipset.clone().map(drop));
-    if let Ok(tables) = &ipset {
-        ipset_verdict["iptables"] = format!("iptables{}", tables.flavour).into();
-        ipset_verdict["ipv6"] = tables.v6.into();
+    for (word, target) in [("ipset", Target::Class), ("ipset-queue", Target::Queue)] {
+        works.insert(word.into(), ipset_verdict(kernel.ipset(target)?));
     }
-    works.insert("ipset".into(), ipset_verdict);
+    works.insert("queue".into(), verdict(kernel.queue()));
     Ok(Value::Object(works))
+}
+
+fn ipset_verdict(tables: std::result::Result<ipset::Tables, String>) -> Value {
+    let mut line = verdict(tables.clone().map(drop));
+    if let Ok(tables) = tables {
+        line["iptables"] = format!("iptables{}", tables.flavour).into();
+        line["ipv6"] = tables.v6.into();
+    }
+    line
 }
 
 fn verdict(met: std::result::Result<(), String>) -> Value {
@@ -182,13 +221,12 @@ fn verdict(met: std::result::Result<(), String>) -> Value {
 /// Which backend each kind of fault would get, by what works.
 pub fn chosen(works: &Value) -> Value {
     let met = |need: &str| works[need]["works"] == true;
-    let feeder = met("nft") || met("ipset");
-    let netem = met("netem") && met("htb") && feeder;
-    let pick = |other: Option<&str>| if netem { Some("netem") } else { other }.map(Value::from);
+    let classes = met("htb") && (met("nft") || met("ipset"));
+    let netem = (met("netem") && classes).then_some("netem");
+    let line = (met("queue") && (met("nft-queue") || met("ipset-queue"))).then_some("nfqueue");
     json!({
-        "rate": pick((met("htb") && feeder).then_some("htb")),
-        "loss": pick((met("htb") && met("blackhole") && feeder).then_some("blackhole")),
-        "all": pick(None),
-        "feeder": if met("nft") { "nft" } else if met("ipset") { "ipset" } else { "none" },
+        "rate": netem.or(classes.then_some("htb")).or(line),
+        "loss": netem.or((classes && met("blackhole")).then_some("blackhole")).or(line),
+        "all": netem.or(line),
     })
 }

@@ -42,7 +42,9 @@ fn set(args: SetArgs) -> Result<Status> {
         line["parts"] = parts.json();
         jsonl::print(&line.to_string())?;
     }
-    let mut slow = Slow::plan(nodes, parts, traffic, args.backend, args.force)?;
+    let seed = breakit::rng::seed(args.seed)?;
+    let mut slow = Slow::plan(nodes, parts, traffic, args.backend, args.force, seed)?;
+    refuse_what_the_backend_cannot(&args.seed, args.keep, &slow)?;
     if args.dry_run {
         for line in slow.rehearse(lease)? {
             jsonl::print(&line.to_string())?;
@@ -62,6 +64,18 @@ fn set(args: SetArgs) -> Result<Status> {
         (held, Ok(())) => held,
         (Err(held), Err(left)) => Err(Error::Many(vec![held, left])),
         (Ok(_), Err(left)) => Err(left),
+    }
+}
+
+fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, slow: &Slow) -> Result<()> {
+    match slow.needs_its_holder() {
+        true if keep => Err(Error::usage(
+            "--keep cannot be had with the backend nfqueue: its packets go through this process; leave --keep out",
+        )),
+        false if seed.is_some() => Err(Error::usage(
+            "--seed means nothing to the kernel, which draws its own; leave it out or take --backend nfqueue",
+        )),
+        _ => Ok(()),
     }
 }
 

@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 
 use crate::backend::{Backend, Wanted};
 use crate::fault_id::FaultId;
-use crate::feed::Order;
+use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
+use crate::line::Line;
 use crate::parts::Parts;
 use crate::qdisc::{self, WithRoot};
 use crate::seat;
@@ -36,8 +37,10 @@ pub struct Slow {
     parts: Parts,
     traffic: Traffic,
     force: bool,
+    seed: u64,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
+    lines: Mutex<BTreeMap<String, Line>>,
     guardian: Option<Guardian>,
 }
 
@@ -68,6 +71,7 @@ impl Slow {
         traffic: Traffic,
         wanted: Wanted,
         force: bool,
+        seed: u64,
     ) -> Result<Slow> {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
         let mut ours: Option<Backend> = None;
@@ -83,8 +87,23 @@ impl Slow {
             }
             backends.insert(node.name.to_string(), backend);
         }
-        let (struck, guardian) = (Mutex::default(), None);
-        Ok(Slow { id: FaultId::draw(), nodes, parts, traffic, force, backends, struck, guardian })
+        Ok(Slow {
+            id: FaultId::draw(),
+            nodes,
+            parts,
+            traffic,
+            force,
+            seed,
+            backends,
+            struck: Mutex::default(),
+            lines: Mutex::default(),
+            guardian: None,
+        })
+    }
+
+    /// Whether a process of ours carries packets: such a fault cannot outlive us.
+    pub fn needs_its_holder(&self) -> bool {
+        self.backends.values().any(|backend| backend.target() == Target::Queue)
     }
 
     /// What would be done, a line for each node.
@@ -137,9 +156,16 @@ impl Slow {
         let (interfaces, seat) = (interface::find(network, &self.traffic)?, self.seat(network));
         let (backend, traffic) = (self.backend(node)?, &self.traffic);
         let share = backend.share(&self.parts);
-        let order =
-            Order { id: self.id, traffic, share, interfaces: &interfaces, seat: &seat, lease };
-        let feed = backend.feeder().start(order)?;
+        let order = Order {
+            id: self.id,
+            target: backend.target(),
+            traffic,
+            share,
+            interfaces: &interfaces,
+            seat: &seat,
+            lease,
+        };
+        let feed = backend.feeder().start(order, network)?;
         let queues = backend.queues(order, &self.parts, &qdisc::trees(network)?)?;
         Ok(Steps { interfaces, queues, feed })
     }
@@ -157,12 +183,32 @@ impl Slow {
         };
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.interfaces)?;
+        self.open_line(node)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
         if let Ok(mut struck) = self.struck.lock() {
             struck.insert(node.name.to_string(), inode(&network));
         }
         Ok(())
+    }
+
+    /// Opens the node's delay line, where its backend is one; the line of an earlier network ends.
+    fn open_line(&self, node: &Node) -> Result<()> {
+        if self.backend(node)?.target() != Target::Queue {
+            return Ok(());
+        }
+        let rng = breakit::rng::generator(self.seed, node.name.as_str());
+        let line = Line::open(Network::of(node)?, self.id, self.parts.clone(), rng)?;
+        if let Ok(mut lines) = self.lines.lock() {
+            lines.insert(node.name.to_string(), line);
+        }
+        Ok(())
+    }
+
+    /// Whether the node has a delay line that is not at work any more.
+    fn line_is_dead(&self, node: &Node) -> bool {
+        let lines = self.lines.lock();
+        lines.is_ok_and(|lines| lines.get(node.name.as_str()).is_some_and(|line| !line.works()))
     }
 
     /// Reads back from the kernel that every queue is there.
@@ -172,7 +218,8 @@ impl Slow {
         network: &Network,
         interfaces: &[Interface],
     ) -> Result<()> {
-        let (kind, trees) = (self.backend(node)?.kind(), qdisc::trees(network)?);
+        let Some(kind) = self.backend(node)?.kind() else { return Ok(()) };
+        let trees = qdisc::trees(network)?;
         for interface in interfaces {
             let here = trees.iter().filter(|tree| tree.interface == interface.name);
             let mut leaves = here.flat_map(|tree| &tree.leaves);
@@ -205,7 +252,7 @@ impl Slow {
         };
         let before =
             self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
-        if before != Some(inode(&network)) {
+        if before != Some(inode(&network)) || self.line_is_dead(node) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
         let feeder = self.backend(node)?.feeder();
@@ -226,6 +273,10 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => Ok(()),
             Err(error) => Err(error),
         });
+        // Only now that nothing is sent to them do the lines let out what they hold, and end.
+        if let Ok(mut lines) = self.lines.lock() {
+            lines.clear();
+        }
         Error::all(swept.into_iter().filter_map(Result::err).collect())
     }
 
@@ -257,6 +308,9 @@ impl Slow {
         }
         join(&mut value, self.traffic.json());
         value["parts"] = self.parts.json();
+        if self.needs_its_holder() {
+            value["seed"] = self.seed.into();
+        }
         value
     }
 }

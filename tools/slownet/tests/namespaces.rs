@@ -141,6 +141,7 @@ fn nothing_of_ours_is_left_after_a_fault_and_nothing_foreign_was_touched() {
     let spec = bed.spec();
     run(&mut set(&bed, &spec, &["--rate", "5mbit", "--for", "300ms"])).expect(0);
     run(&mut set(&bed, &spec, &["--loss", "5%", "--for", "300ms"])).expect(0);
+    run(&mut set(&bed, &spec, &["--delay", "5ms", "--for", "300ms"])).expect(0);
     assert_eq!(state(&bed, 0), before);
     assert!(list(&bed).is_empty());
 }
@@ -302,4 +303,132 @@ fn a_fault_that_comes_and_goes_costs_bystanders_no_packet() {
     assert!(said.stdout.contains(" 400 received"), "{}", said.stdout);
     assert!(end.lines().len() >= 10, "ten windows in two seconds: {}", end.stdout);
     assert!(list(&bed).is_empty());
+}
+
+/// The round trips of pings from node `a` to `address`, in milliseconds, sorted.
+fn rtts(bed: &Namespaces, a: usize, address: &str, count: usize) -> Vec<f64> {
+    let count = count.to_string();
+    let ping = run(bed.at(a, "ping").args(["-n", "-i", "0.01", "-c", &count, address]));
+    let rtt = |line: &str| line.split("time=").nth(1)?.split(' ').next()?.parse().ok();
+    let mut rtts: Vec<f64> = ping.stdout.lines().filter_map(rtt).collect();
+    rtts.sort_by(f64::total_cmp);
+    rtts
+}
+
+#[track_caller]
+fn delayed_by(rtts: &[f64], count: usize, millis: f64) {
+    assert_eq!(rtts.len(), count, "all come: {rtts:?}");
+    assert!(rtts[0] >= millis, "none comes early: {rtts:?}");
+    let median = rtts[count / 2];
+    assert!(median < millis + 1.0, "the median is {median}: {rtts:?}");
+}
+
+#[test]
+fn a_delay_is_exact_and_only_towards_the_named_peers() {
+    let bed = bed!(4, "all");
+    let one = node(&bed, 0);
+    let near = [bed.v4(1), bed.v6(1)].join(",");
+    let far = bed.v4(2);
+    let mut first = Running::start(&mut set(&bed, &one, &["--delay", "20ms", "--to", &near]));
+    let mut second = Running::start(&mut set(&bed, &one, &["--delay", "50ms", "--to", &far]));
+    first.line(SOON);
+    second.line(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 20.0);
+    delayed_by(&rtts(&bed, 0, &bed.v6(1), 50), 50, 20.0);
+    delayed_by(&rtts(&bed, 0, &bed.v4(2), 50), 50, 50.0);
+    delayed_by(&rtts(&bed, 0, &bed.v4(3), 50), 50, 0.0);
+    for held in [first, second] {
+        held.signal(Signal::SIGINT);
+        assert_eq!(held.end(SOON).status, 130);
+    }
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 0.0);
+}
+
+#[test]
+fn two_delay_lines_for_one_peer_do_not_send_packets_round_for_ever() {
+    let bed = bed!(2, "all");
+    let one = node(&bed, 0);
+    let mut held: Vec<Running> =
+        (0..2).map(|_| Running::start(&mut set(&bed, &one, &["--delay", "20ms"]))).collect();
+    held.iter_mut().for_each(|held| drop(held.line(SOON)));
+    let rtts = rtts(&bed, 0, &bed.v4(1), 30);
+    assert_eq!(rtts.len(), 30);
+    assert!(rtts[15] < 45.0, "{rtts:?}");
+}
+
+#[test]
+fn a_slow_flow_still_flows() {
+    let bed = bed!(2, "all");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "20ms"]));
+    held.line(SOON);
+    // Two packets a round trip, which is what TCP sends while the kernel holds its packets, are 1 Mbit/s.
+    let rate = throughput(&bed, 0, 1, Duration::from_secs(3));
+    assert!(rate > 20.0, "{rate} Mbit/s at 20 ms");
+}
+
+#[test]
+fn packets_still_held_when_the_fault_ends_arrive() {
+    let bed = bed!(2, "all");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "200ms"]));
+    held.line(SOON);
+    let mut ping = bed.at(0, "ping");
+    ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
+    let ping = std::thread::spawn(move || run(&mut ping));
+    std::thread::sleep(Duration::from_millis(250));
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+    let said = ping.join().unwrap();
+    assert!(said.stdout.contains(" 50 received"), "{}", said.stdout);
+}
+
+#[test]
+fn a_delay_line_that_is_killed_lets_packets_through_at_once() {
+    let bed = bed!(2, "all");
+    let before = state(&bed, 0);
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "300ms"]));
+    held.line(SOON);
+    held.signal(Signal::SIGKILL);
+    held.end(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 30), 30, 0.0);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while state(&bed, 0) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 0), before);
+}
+
+#[test]
+fn a_delay_line_that_hangs_is_passed_by_when_its_lease_ends() {
+    let bed = bed!(2, "all");
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "5ms", "--lease", "2s"]));
+    held.line(SOON);
+    held.signal(Signal::SIGSTOP);
+    let stopped = Instant::now();
+    while !bed.reaches(0, &bed.v4(1)) && stopped.elapsed() < SOON {}
+    let took = stopped.elapsed();
+    assert!(took < Duration::from_secs(4), "reachable after {took:?} of a lease of 2 s");
+    held.signal(Signal::SIGCONT);
+    let stop = held.line(SOON);
+    assert!(stop["value"]["lapsed"].is_u64(), "{stop}");
+    held.signal(Signal::SIGKILL);
+}
+
+#[test]
+fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
+    let bed = bed!(1, "all");
+    let spec = bed.spec();
+    let refused = |flags: &[&str], status: i32, says: &str| {
+        let run = run(&mut set(&bed, &spec, flags)).expect(status);
+        assert!(run.stderr.contains(says), "{flags:?}: {}", run.stderr);
+        assert_eq!(run.stdout, "");
+    };
+    refused(&["--delay", "5ms", "--backend", "htb"], 64, "limits the rate and does nothing else");
+    refused(&["--loss", "5%,5%", "--backend", "blackhole"], 64, "without correlation");
+    refused(&["--delay", "5ms", "--backend", "nfqueue", "--keep"], 64, "leave --keep out");
+    refused(&["--rate", "5mbit", "--backend", "htb", "--seed", "1"], 64, "draws its own");
+    let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
+    if probe["works"]["netem"]["works"] == false {
+        refused(&["--delay", "5ms", "--backend", "netem"], 69, "modprobe sch_netem");
+    }
 }

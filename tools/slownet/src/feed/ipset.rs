@@ -5,7 +5,8 @@ use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
 use breakit::reach::Network;
 
-use super::{Fed, Order};
+use super::mangle;
+use super::{Fed, Order, Target};
 use crate::fault_id::FaultId;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
@@ -28,7 +29,7 @@ impl Tables {
     ///
     /// # Errors
     /// 69 where IPv6 packets would pass unharmed because ip6tables does not work.
-    pub fn start(&self, order: Order<'_>) -> Result<Vec<Step>> {
+    pub fn start(&self, order: Order<'_>, network: &Network) -> Result<Vec<Step>> {
         let needs_v6 = order.interfaces.iter().any(|interface| interface.v6)
             && !order.traffic.elements(false).is_empty();
         if needs_v6 && !self.v6 {
@@ -40,7 +41,11 @@ impl Tables {
         for v4 in families(order.traffic, self.v6) {
             let program =
                 format!("{}{}-restore", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
-            steps.push(Step::new(format!("{program} --noflush -w")).fed(chain(order, v4)));
+            steps.push(Step::new(format!("{program} --noflush -w")).fed(chain(
+                order,
+                v4,
+                mangle::is_absent(network, v4),
+            )));
         }
         Ok(steps)
     }
@@ -89,9 +94,12 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: bool) -> Step {
     Step::new("ipset restore -exist").fed(script)
 }
 
-fn chain(order: Order<'_>, v4: bool) -> String {
+fn chain(order: Order<'_>, v4: bool, makes_table: bool) -> String {
     let (chain, set) = (chain_name(order.id), set(order.id, v4));
     let mut script = format!("*mangle\n:{chain} - [0:0]\n");
+    if makes_table {
+        script += &format!("-A {chain} -m comment --comment {}\n", mangle::MADE);
+    }
     if !v4 {
         for kind in [
             "router-solicitation",
@@ -105,12 +113,19 @@ fn chain(order: Order<'_>, v4: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp --sport {port} -j RETURN\n");
     }
+    if order.target == Target::Queue {
+        script += &format!("-A {chain} -m mark --mark 0x00770000/0xffff0000 -j RETURN\n");
+    }
     let share = share(order.share);
+    let target = match order.target {
+        Target::Class => format!("CLASSIFY --set-class 77:{}", order.id),
+        Target::Queue => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
+    };
     for interface in order.interfaces {
         for which in which(order.traffic) {
             script += &format!(
-                "-A {chain} -o {} {which}-m set --match-set {set} dst {share}-j CLASSIFY --set-class 77:{}\n",
-                interface.name, order.id
+                "-A {chain} -o {} {which}-m set --match-set {set} dst {share}-j {target}\n",
+                interface.name
             );
         }
     }
@@ -223,11 +238,19 @@ fn stop_chains(network: &Network, id: FaultId) -> Result<()> {
                 continue;
             }
             let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
-            if listing.output(network)?.status.success() {
+            let listed = listing.output(network)?;
+            if listed.status.success() {
+                let made = String::from_utf8_lossy(&listed.stdout).contains(mangle::MADE);
                 let script =
                     format!("*mangle\n-D POSTROUTING -j {chain}\n-F {chain}\n-X {chain}\nCOMMIT\n");
                 let delete = Step::new(format!("{program}-restore --noflush -w")).fed(script);
-                errors.extend(delete.run(network).err());
+                match delete.run(network) {
+                    Ok(_) if made => {
+                        mangle::remove_if_empty(network, program.starts_with("iptables"))
+                    }
+                    Ok(_) => {}
+                    Err(error) => errors.push(error),
+                }
             }
         }
     }
@@ -245,6 +268,7 @@ mod tests {
         let interfaces = [Interface { name: "eth0".into(), v6: true }];
         let order = Order {
             id: FaultId::draw(),
+            target: Target::Class,
             traffic: &Traffic::default(),
             share: None,
             interfaces: &interfaces,
@@ -252,9 +276,15 @@ mod tests {
             lease: Lease { length: Duration::from_secs(30) },
         };
         let without = Tables { flavour: "-legacy", v6: false };
-        assert!(without.start(order).unwrap_err().to_string().contains("ip6table_mangle"));
+        assert!(
+            without
+                .start(order, &Network::Here)
+                .unwrap_err()
+                .to_string()
+                .contains("ip6table_mangle")
+        );
         let with = Tables { flavour: "-legacy", v6: true };
-        assert_eq!(with.start(order).unwrap().len(), 3);
+        assert_eq!(with.start(order, &Network::Here).unwrap().len(), 3);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use breakit::lease::Lease;
 use breakit::reach::Network;
 use serde_json::Value;
 
-use super::{Fed, Order};
+use super::{Fed, Order, Target};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::quantity::Percent;
@@ -55,10 +55,17 @@ fn chain(order: Order<'_>) -> String {
     for port in order.seat {
         chain += &format!("    tcp sport {port} return\n");
     }
-    let (share, class) = (share(order.share), order.id.priority());
+    if order.target == Target::Queue {
+        chain += "    meta mark & 0xffff0000 == 0x00770000 return\n";
+    }
+    let share = share(order.share);
+    let target = match order.target {
+        Target::Class => format!("meta priority set {}", order.id.priority()),
+        Target::Queue => format!("queue flags bypass to {}", order.id.queue()),
+    };
     for whom in ["ip daddr @to4", "ip6 daddr @to6"] {
         for which in which(order.traffic) {
-            chain += &format!("    {whom} {which}{share}meta priority set {class}\n");
+            chain += &format!("    {whom} {which}{share}{target}\n");
         }
     }
     chain + "  }\n"
@@ -190,7 +197,9 @@ mod tests {
         let interfaces = [Interface { name: "eth0".into(), v6: true }];
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
-        start(Order { id, traffic, share, interfaces: &interfaces, seat: &[22], lease }).show()
+        let target = Target::Class;
+        start(Order { id, target, traffic, share, interfaces: &interfaces, seat: &[22], lease })
+            .show()
     }
 
     #[test]

@@ -1,0 +1,316 @@
+//! What becomes of each packet: lost, doubled, damaged, held until when. Pure, and seeded.
+//!
+//! The models are netem's, so that the same flags mean the same whichever backend does it.
+
+use std::time::Duration;
+
+use breakit::rng::{Pcg64, RngExt};
+
+use crate::netem;
+use crate::parts::{Delay, Distribution, Loss, Parts};
+use crate::quantity::{Chance, Percent};
+
+/// What becomes of one packet, or of one copy of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fate {
+    /// When it leaves, in nanoseconds of the clock that [`Fates::of`] was given.
+    pub leaves: u64,
+    /// Which bit is turned over.
+    pub corrupt: Option<usize>,
+}
+
+/// Draws that resemble the one before: netem's `get_crandom`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Correlated {
+    last: f64,
+}
+
+impl Correlated {
+    fn draw(&mut self, rng: &mut Pcg64, correlation: Option<Percent>) -> f64 {
+        let rho = correlation.map_or(0.0, Percent::fraction);
+        let drawn: f64 = rng.random();
+        self.last = drawn * (1.0 - rho) + self.last * rho;
+        self.last
+    }
+
+    fn happens(&mut self, rng: &mut Pcg64, chance: Option<Chance>) -> bool {
+        chance.is_some_and(|chance| self.draw(rng, chance.correlation) < chance.percent.fraction())
+    }
+}
+
+/// Where the four-state Markov chain is, by netem's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Chain {
+    #[default]
+    TransmitInGap,
+    LostInBurst,
+    TransmitInBurst,
+    LostInGap,
+}
+
+/// The fates of a stream of packets.
+#[derive(Debug)]
+pub struct Fates {
+    parts: Parts,
+    limit: usize,
+    rng: Pcg64,
+    delay: Correlated,
+    loss: Correlated,
+    duplicate: Correlated,
+    reorder: Correlated,
+    corrupt: Correlated,
+    chain: Chain,
+    bad: bool,
+    since_reordered: u32,
+    link_free: u64,
+}
+
+impl Fates {
+    /// Fates by `parts`, drawn from `rng`.
+    pub fn new(parts: Parts, rng: Pcg64) -> Fates {
+        let limit = netem::limit(&parts) as usize;
+        let none = Correlated::default();
+        Fates {
+            parts,
+            limit,
+            rng,
+            delay: none,
+            loss: none,
+            duplicate: none,
+            reorder: none,
+            corrupt: none,
+            chain: Chain::default(),
+            bad: false,
+            since_reordered: 0,
+            link_free: 0,
+        }
+    }
+
+    /// The fates of a packet of `bytes` that comes at `now` while `held` are held: none where it is lost,
+    /// two where it is doubled.
+    pub fn of(&mut self, bytes: usize, held: usize, now: u64) -> Vec<Fate> {
+        // As in netem, a packet that is both lost and doubled goes once.
+        let copies = 1 + usize::from(self.duplicate.happens(&mut self.rng, self.parts.duplicate));
+        let copies = copies - usize::from(self.is_lost());
+        let room = self.limit.saturating_sub(held);
+        (0..copies.min(room)).map(|_| self.one(bytes, now)).collect()
+    }
+
+    fn one(&mut self, bytes: usize, now: u64) -> Fate {
+        let corrupt = self
+            .corrupt
+            .happens(&mut self.rng, self.parts.corrupt)
+            .then(|| self.rng.random_range(0..bytes.max(1) * 8));
+        let leaves = match self.overtakes() {
+            true => now,
+            false => now + self.hold(),
+        };
+        Fate { leaves: self.over_the_link(bytes, leaves, now), corrupt }
+    }
+
+    /// How long the link itself takes: one packet after the other at the rate.
+    fn over_the_link(&mut self, bytes: usize, leaves: u64, now: u64) -> u64 {
+        let Some(rate) = self.parts.rate else { return leaves };
+        let time = (bytes as f64 * 8e9 / rate.bits() as f64) as u64;
+        self.link_free = self.link_free.max(now) + time;
+        leaves + (self.link_free - now)
+    }
+
+    fn overtakes(&mut self) -> bool {
+        let Some(reorder) = self.parts.reorder else { return false };
+        self.since_reordered += 1;
+        if self.since_reordered < reorder.gap.unwrap_or(1) {
+            return false;
+        }
+        let overtakes = self.reorder.happens(&mut self.rng, Some(reorder.chance));
+        if overtakes {
+            self.since_reordered = 0;
+        }
+        overtakes
+    }
+
+    fn hold(&mut self) -> u64 {
+        let Some(Delay { time, jitter }) = self.parts.delay else { return 0 };
+        let mean = time.as_nanos() as f64;
+        let Some(jitter) = jitter else { return mean as u64 };
+        let drawn = self.delay.draw(&mut self.rng, jitter.correlation);
+        let stray = spread(jitter.distribution, drawn, &mut self.rng);
+        // A packet cannot leave before it came.
+        (mean + stray * width(jitter.time)).max(0.0) as u64
+    }
+
+    fn is_lost(&mut self) -> bool {
+        match self.parts.loss.clone() {
+            None => false,
+            Some(Loss::Random(chance)) => self.loss.happens(&mut self.rng, Some(chance)),
+            Some(Loss::State(percents)) => self.chain_loses(&percents),
+            Some(Loss::Gemodel(percents)) => self.gilbert_loses(&percents),
+        }
+    }
+
+    /// netem's `loss_4state`: p13 p31 p32 p23 p14, with tc's defaults for those that are not given.
+    fn chain_loses(&mut self, percents: &[Percent]) -> bool {
+        let given = |i: usize| percents.get(i).copied().map(Percent::fraction);
+        let p13 = given(0).unwrap_or(0.0);
+        let p31 = given(1).unwrap_or(1.0 - p13);
+        let (p32, p23) = (given(2).unwrap_or(0.0), given(3).unwrap_or(1.0));
+        let p14 = given(4).unwrap_or(0.0);
+        let drawn: f64 = self.rng.random();
+        let (next, lost) = match self.chain {
+            Chain::TransmitInGap if drawn < p14 => (Chain::LostInGap, true),
+            Chain::TransmitInGap if drawn < p13 + p14 => (Chain::LostInBurst, true),
+            Chain::TransmitInGap => (Chain::TransmitInGap, false),
+            Chain::TransmitInBurst if drawn < p23 => (Chain::LostInBurst, true),
+            Chain::TransmitInBurst => (Chain::TransmitInBurst, false),
+            Chain::LostInBurst if drawn < p32 => (Chain::TransmitInBurst, false),
+            Chain::LostInBurst if drawn < p31 + p32 => (Chain::TransmitInGap, false),
+            Chain::LostInBurst => (Chain::LostInBurst, true),
+            Chain::LostInGap => (Chain::TransmitInGap, false),
+        };
+        self.chain = next;
+        lost
+    }
+
+    /// netem's `loss_gilb_ell`: p, r, 1-h, 1-k, with tc's defaults for those that are not given.
+    fn gilbert_loses(&mut self, percents: &[Percent]) -> bool {
+        let given = |i: usize| percents.get(i).copied().map(Percent::fraction);
+        let p = given(0).unwrap_or(0.0);
+        let r = given(1).unwrap_or(1.0 - p);
+        let (lost_in_bad, lost_in_good) = (given(2).unwrap_or(1.0), given(3).unwrap_or(0.0));
+        let turns: f64 = self.rng.random();
+        let drawn: f64 = self.rng.random();
+        let (turn, lost) = if self.bad { (r, lost_in_bad) } else { (p, lost_in_good) };
+        self.bad ^= turns < turn;
+        drawn < lost
+    }
+}
+
+fn width(jitter: Duration) -> f64 {
+    jitter.as_nanos() as f64
+}
+
+/// How many jitters a delay strays, from a draw between 0 and 1.
+fn spread(distribution: Distribution, drawn: f64, rng: &mut Pcg64) -> f64 {
+    match distribution {
+        Distribution::Uniform => 2.0 * drawn - 1.0,
+        Distribution::Normal => normal(drawn, rng),
+        Distribution::Pareto => pareto(drawn),
+        Distribution::Paretonormal => 0.25 * normal(drawn, rng) + 0.75 * pareto(drawn),
+    }
+}
+
+/// Box and Muller's way to a standard normal; netem's tables end at four deviations, and so do we.
+fn normal(drawn: f64, rng: &mut Pcg64) -> f64 {
+    let angle: f64 = rng.random::<f64>() * std::f64::consts::TAU;
+    let radius = (-2.0 * (1.0 - drawn).max(f64::MIN_POSITIVE).ln()).sqrt();
+    (radius * angle.cos()).clamp(-4.0, 4.0)
+}
+
+/// iproute2's table: a Pareto with exponent 3, its mean moved to 0, cut off at four.
+fn pareto(drawn: f64) -> f64 {
+    let value = 1.0 / (1.0 - drawn).max(f64::MIN_POSITIVE).powf(1.0 / 3.0);
+    ((value - 1.5) * (4.0 / 3.0)).min(4.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parts::{Jitter, Reorder};
+    use crate::quantity::Rate;
+    use breakit::rng::generator;
+
+    const MS: u64 = 1_000_000;
+
+    fn fates(parts: Parts) -> Fates {
+        Fates::new(parts, generator(7, "fate"))
+    }
+
+    fn chance(text: &str) -> Option<Chance> {
+        Chance::parse(text).ok()
+    }
+
+    fn delay(jitter: Option<(u64, Distribution)>) -> Option<Delay> {
+        let jitter = jitter.map(|(ms, distribution)| Jitter {
+            time: Duration::from_millis(ms),
+            distribution,
+            correlation: None,
+        });
+        Some(Delay { time: Duration::from_millis(50), jitter })
+    }
+
+    /// Of 10,000 packets, a millisecond apart, how long each was held, in milliseconds.
+    fn held(parts: Parts) -> Vec<f64> {
+        let mut fates = fates(parts);
+        (1..=10_000_u64)
+            .flat_map(|n| {
+                let fates = fates.of(100, 0, n * MS);
+                fates.into_iter().map(move |fate| (fate.leaves - n * MS) as f64 / MS as f64)
+            })
+            .collect()
+    }
+
+    fn lost(loss: Loss) -> f64 {
+        1.0 - held(Parts { loss: Some(loss), ..Parts::default() }).len() as f64 / 10_000.0
+    }
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
+
+    #[test]
+    fn delays_spread_around_their_mean_as_their_distribution_has_it() {
+        assert!(
+            held(Parts { delay: delay(None), ..Parts::default() }).iter().all(|ms| *ms == 50.0)
+        );
+        for (distribution, deviation) in [
+            (Distribution::Uniform, 5.77),
+            (Distribution::Normal, 10.0),
+            (Distribution::Pareto, 8.3),
+            (Distribution::Paretonormal, 6.7),
+        ] {
+            let held = held(Parts { delay: delay(Some((10, distribution))), ..Parts::default() });
+            let mean = mean(&held);
+            let variance = held.iter().map(|ms| (ms - mean).powi(2)).sum::<f64>() / 10_000.0;
+            assert!((mean - 50.0).abs() < 0.6, "{distribution:?}: mean {mean}");
+            let error = (variance.sqrt() - deviation).abs();
+            assert!(error < 0.6, "{distribution:?}: deviation {}", variance.sqrt());
+        }
+    }
+
+    #[test]
+    fn packets_are_lost_and_doubled_as_often_as_asked() {
+        let percents = |texts: &[&str]| texts.iter().map(|t| Percent::parse(t).unwrap()).collect();
+        assert!((lost(Loss::Random(chance("20%").unwrap())) - 0.2).abs() < 0.02);
+        // In the bad state for p/(p+r) of the time.
+        assert!((lost(Loss::Gemodel(percents(&["5%", "20%"]))) - 0.2).abs() < 0.03);
+        assert!((lost(Loss::State(percents(&["5%", "20%"]))) - 0.2).abs() < 0.03);
+        let doubled = held(Parts { duplicate: chance("25%"), ..Parts::default() }).len();
+        assert!((doubled as i64 - 12_500).abs() < 250, "{doubled}");
+    }
+
+    #[test]
+    fn some_packets_overtake_and_only_each_gap_th_may() {
+        let early = |gap, percent| {
+            let reorder = Some(Reorder { chance: chance(percent).unwrap(), gap });
+            let held = held(Parts { delay: delay(None), reorder, ..Parts::default() });
+            held.iter().filter(|ms| **ms == 0.0).count()
+        };
+        assert!((early(None, "25%") as i64 - 2500).abs() < 200);
+        assert_eq!(early(Some(5), "100%"), 2000);
+    }
+
+    #[test]
+    fn a_rate_lets_packets_out_one_after_the_other() {
+        let mut fates = fates(Parts { rate: Rate::parse("1mbit").ok(), ..Parts::default() });
+        let leaves: Vec<u64> = (0..3).map(|_| fates.of(1250, 0, 0)[0].leaves / MS).collect();
+        assert_eq!(leaves, [10, 20, 30]);
+        assert_eq!(fates.of(1250, 0, 100 * MS)[0].leaves / MS, 110);
+    }
+
+    #[test]
+    fn a_full_queue_loses_what_comes() {
+        let mut fates = fates(Parts { limit: Some(2), delay: delay(None), ..Parts::default() });
+        assert_eq!(fates.of(100, 1, 0).len(), 1);
+        assert_eq!(fates.of(100, 2, 0).len(), 0);
+    }
+}

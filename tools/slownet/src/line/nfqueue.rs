@@ -1,0 +1,230 @@
+//! The kernel's packet queue (nfnetlink_queue): bind one, receive packets, give verdicts.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use breakit::exit::{Error, Result};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
+    setsockopt, socket, sockopt,
+};
+
+// linux/netfilter/nfnetlink.h and nfnetlink_queue.h.
+const SUBSYSTEM: u16 = 3 << 8;
+const PACKET: u16 = SUBSYSTEM;
+const VERDICT: u16 = SUBSYSTEM | 1;
+const CONFIG: u16 = SUBSYSTEM | 2;
+const CFG_CMD: u16 = 1;
+const CFG_PARAMS: u16 = 2;
+const CFG_MAXLEN: u16 = 3;
+const CMD_BIND: u8 = 1;
+const COPY_PACKET: u8 = 2;
+const NFQA_PACKET_HDR: u16 = 1;
+const NFQA_VERDICT_HDR: u16 = 2;
+const NFQA_IFINDEX_OUTDEV: u16 = 6;
+const NFQA_PAYLOAD: u16 = 10;
+const REQUEST: u16 = 1;
+const ACK: u16 = 4;
+const NLMSG_ERROR: u16 = 2;
+
+/// The longest packet, and its attributes.
+const BUFFER: usize = 1 << 17;
+
+/// How many bytes of packets may wait for us while we do not run.
+const RECEIVE_BUFFER: usize = 16 << 20;
+
+/// How many packets may wait for us in the kernel.
+const QUEUE: u32 = 1 << 16;
+
+/// What the kernel does with a packet that it queued to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is dropped: lost, or we send it ourselves later.
+    Drop = 0,
+    /// It goes on.
+    Accept = 1,
+}
+
+/// A packet.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Packet<'a> {
+    /// Its number in the queue, for the verdict.
+    pub id: u32,
+    /// The index of the interface by which it leaves.
+    pub interface: u32,
+    /// From its IP header on.
+    pub bytes: &'a [u8],
+}
+
+/// A queue bound to us. When it is closed, or its process dies, the rule's `bypass` lets packets through.
+#[derive(Debug)]
+pub struct Queue {
+    socket: OwnedFd,
+    number: u16,
+    buffer: Vec<u8>,
+    verdicts: Vec<u8>,
+}
+
+impl Queue {
+    /// Binds queue `number` of the network that this thread is in.
+    ///
+    /// # Errors
+    /// 69 where the kernel has no nfnetlink_queue, 77 where it does not let us, 71 where the number is taken.
+    pub fn bind(number: u16) -> Result<Queue> {
+        let place = |errno: Errno| match errno {
+            Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL => Error::missing(format!(
+                "the kernel has no packet queue ({errno}); try modprobe nfnetlink_queue"
+            )),
+            other => Error::io(format!("bind packet queue {number}"), &other.into()),
+        };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let protocol = SockProtocol::NetlinkNetFilter;
+        let socket =
+            socket(AddressFamily::Netlink, SockType::Raw, flags, protocol).map_err(place)?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(place)?;
+        // Without the privilege to exceed the system's limit a smaller buffer has to do.
+        let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
+        let queue = Queue { socket, number, buffer: vec![0; BUFFER], verdicts: Vec::new() };
+        let command = [CMD_BIND, 0, 0, nix::libc::AF_INET as u8];
+        let mut params = u32::MAX.to_be_bytes().to_vec();
+        params.push(COPY_PACKET);
+        queue.configure(CFG_CMD, &command).map_err(place)?;
+        queue.configure(CFG_PARAMS, &params).map_err(place)?;
+        queue.configure(CFG_MAXLEN, &QUEUE.to_be_bytes()).map_err(place)?;
+        Ok(queue)
+    }
+
+    /// What to wait on for packets.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    fn configure(&self, attribute: u16, data: &[u8]) -> nix::Result<()> {
+        let mut message = Vec::new();
+        put_message(&mut message, CONFIG, REQUEST | ACK, self.number, attribute, data);
+        send(self.socket.as_raw_fd(), &message, MsgFlags::empty())?;
+        let mut answer = [0_u8; 4096];
+        loop {
+            let length = recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+            // Packets may already come in before the answer to a later configuration; they wait in the
+            // kernel for a verdict that we do not give, which is why the rule comes last.
+            if let Some(code) = acknowledged(&answer[..length]) {
+                return if code == 0 { Ok(()) } else { Err(Errno::from_raw(code)) };
+            }
+        }
+    }
+
+    /// Hands every packet that is there to `judge` and tells the kernel what it says.
+    ///
+    /// # Errors
+    /// Whatever the socket says; packets that did not fit into it were lost in the kernel, which is none.
+    pub fn receive(&mut self, mut judge: impl FnMut(Packet<'_>) -> Verdict) -> io::Result<()> {
+        // One round takes what is there and no more, so that those held leave in time.
+        for _ in 0..256 {
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let length = match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
+                Ok(length) => length,
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::EINTR | Errno::ENOBUFS) => continue,
+                Err(errno) => return Err(errno.into()),
+            };
+            for packet in packets(&self.buffer[..length]) {
+                let id = packet.id;
+                let verdict = judge(packet);
+                put_verdict(&mut self.verdicts, self.number, id, verdict);
+            }
+        }
+        if self.verdicts.is_empty() {
+            return Ok(());
+        }
+        // All verdicts of a round in one system call.
+        let sent = send(self.socket.as_raw_fd(), &self.verdicts, MsgFlags::empty());
+        self.verdicts.clear();
+        sent.map(drop).map_err(io::Error::from)
+    }
+}
+
+fn put_verdict(out: &mut Vec<u8>, queue: u16, id: u32, verdict: Verdict) {
+    let mut header = (verdict as u32).to_be_bytes().to_vec();
+    header.extend(id.to_be_bytes());
+    put_message(out, VERDICT, REQUEST, queue, NFQA_VERDICT_HDR, &header);
+}
+
+/// A netlink message with one attribute; both are padded to four bytes.
+fn put_message(out: &mut Vec<u8>, kind: u16, flags: u16, queue: u16, attribute: u16, data: &[u8]) {
+    let padded = data.len().next_multiple_of(4);
+    out.extend((16 + 4 + 4 + padded as u32).to_ne_bytes());
+    out.extend(kind.to_ne_bytes());
+    out.extend(flags.to_ne_bytes());
+    out.extend([0; 8]);
+    out.extend([nix::libc::AF_UNSPEC as u8, 0]);
+    out.extend(queue.to_be_bytes());
+    out.extend((4 + data.len() as u16).to_ne_bytes());
+    out.extend(attribute.to_ne_bytes());
+    out.extend(data);
+    out.resize(out.len() + padded - data.len(), 0);
+}
+
+/// The messages of a datagram: kind and body.
+fn messages(mut datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = u32::from_ne_bytes(datagram.get(..4)?.try_into().ok()?) as usize;
+        let kind = u16::from_ne_bytes(datagram.get(4..6)?.try_into().ok()?);
+        let body = datagram.get(16..length)?;
+        datagram = datagram.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, body))
+    })
+}
+
+/// The error number in an acknowledgement, 0 for success.
+fn acknowledged(datagram: &[u8]) -> Option<i32> {
+    let (_, body) = messages(datagram).find(|(kind, _)| *kind == NLMSG_ERROR)?;
+    Some(-i32::from_ne_bytes(body.get(..4)?.try_into().ok()?))
+}
+
+fn packets(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
+    messages(datagram).filter(|(kind, _)| *kind == PACKET).filter_map(|(_, body)| packet(body))
+}
+
+fn packet(body: &[u8]) -> Option<Packet<'_>> {
+    let (mut id, mut interface, mut bytes) = (None, 0, &[][..]);
+    let mut rest = body.get(4..)?;
+    while rest.len() >= 4 {
+        let length = usize::from(u16::from_ne_bytes(rest[..2].try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest[2..4].try_into().ok()?) & 0x3fff;
+        let data = rest.get(4..length)?;
+        let word = || Some(u32::from_be_bytes(data.get(..4)?.try_into().ok()?));
+        match kind {
+            NFQA_PACKET_HDR => id = word(),
+            NFQA_IFINDEX_OUTDEV => interface = word()?,
+            NFQA_PAYLOAD => bytes = data,
+            _ => {}
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some(Packet { id: id?, interface, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_read_from_its_message() {
+        let mut datagram = Vec::new();
+        put_message(&mut datagram, PACKET, 0, 7, NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3]);
+        put_message(&mut datagram, VERDICT, 0, 7, NFQA_PAYLOAD, b"not a packet");
+        let found: Vec<Packet<'_>> = packets(&datagram).collect();
+        assert_eq!(found, [Packet { id: 258, interface: 0, bytes: &[] }]);
+    }
+
+    #[test]
+    fn a_cut_datagram_is_no_packet_and_no_panic() {
+        let mut datagram = Vec::new();
+        put_message(&mut datagram, PACKET, 0, 7, NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3]);
+        for length in 0..datagram.len() - 1 {
+            assert!(packets(&datagram[..length]).next().is_none(), "{length}");
+        }
+    }
+}
