@@ -20,6 +20,7 @@ use crate::check;
 use crate::exempt;
 use crate::grudge::Grudge;
 use crate::nft::{Nft, Refusal};
+use crate::parallel::all;
 use crate::primaries::Primaries;
 use crate::rules::{Exempt, Table};
 use crate::shape::Shape;
@@ -380,20 +381,6 @@ fn at(nodes: &[Node], node: Option<usize>, error: Error) -> Error {
         Some(i) => error.at(format!("node {}", nodes[i].name)),
         None => error,
     }
-}
-
-/// Does `work` for each at once, a thread each; one alone needs none.
-fn all<T: Send, R: Send>(each: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    if each.len() <= 1 {
-        return each.into_iter().map(work).collect();
-    }
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = each.into_iter().map(|one| scope.spawn(|| work(one))).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
 }
 
 fn shorten(words: String) -> String {

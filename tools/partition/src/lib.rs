@@ -12,6 +12,7 @@ pub mod grudge;
 pub mod guard;
 pub mod links;
 pub mod nft;
+pub mod parallel;
 pub mod primaries;
 pub mod probe;
 pub mod rules;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::grudge::Grudge;
 use crate::nft::{Nft, Standing};
+use crate::parallel::all;
 use crate::rules::{Family, PREFIX, remove};
 
 /// A network in which tables of ours may stand, and what it is called.
@@ -35,11 +36,15 @@ pub struct Cut {
 pub fn networks(nodes: &[Node]) -> Vec<Place> {
     let own = Place { name: "this network".into(), network: Ok(Network::Here) };
     let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
-    let of =
-        |node: &Node| Place { name: format!("node {}", node.name), network: Network::of(node) };
+    let reached: Vec<&Node> = reached.collect();
+    let opened = all(reached.clone(), Network::of);
+    let reached = reached
+        .into_iter()
+        .zip(opened)
+        .map(|(node, network)| Place { name: format!("node {}", node.name), network });
     // Whoever works on other hosts only may be nobody here.
     let own = (crate::nft::is_privileged() || nodes.is_empty()).then_some(own);
-    own.into_iter().chain(reached.map(of)).collect()
+    own.into_iter().chain(reached).collect()
 }
 
 /// Every network of this host that some process lives in or that `ip netns` knows, ours among them.
@@ -66,16 +71,7 @@ pub fn all_networks() -> Vec<Place> {
 
 /// The cuts that stand in these networks, and what stood in the way of finding more.
 pub fn find(nft: &Nft, places: &[Place]) -> (Vec<Cut>, Vec<Error>) {
-    let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
-    for place in places {
-        match tables(nft, place) {
-            Ok(tables) => {
-                tables.iter().filter(|t| !t.elements.is_empty()).for_each(|t| gather(&mut cuts, t))
-            }
-            Err(error) => errors.push(error),
-        }
-    }
-    (cuts.into_values().collect(), errors)
+    cuts(all(places.iter().collect(), |place| tables(nft, place)))
 }
 
 /// Removes the tables of ours that `which` holds for, and gives the cuts that this ended; tables whose
@@ -83,28 +79,33 @@ pub fn find(nft: &Nft, places: &[Place]) -> (Vec<Cut>, Vec<Error>) {
 pub fn heal(
     nft: &Nft,
     places: &[Place],
-    which: impl Fn(&Standing) -> bool,
+    which: impl Fn(&Standing) -> bool + Sync,
 ) -> (Vec<Cut>, Vec<Error>) {
-    let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
-    for place in places {
-        let found = match tables(nft, place) {
-            Ok(found) => found,
-            Err(error) => {
-                errors.push(error);
-                continue;
-            }
-        };
-        let found: Vec<Standing> = found.into_iter().filter(&which).collect();
-        let script: String = found.iter().map(|table| remove(table.family, &table.name)).collect();
-        let Ok(network) = &place.network else { continue };
-        if script.is_empty() {
-            continue;
+    cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
+}
+
+/// Gives the tables that were removed.
+fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Result<Vec<Standing>> {
+    let found: Vec<Standing> = tables(nft, place)?.into_iter().filter(which).collect();
+    let script: String = found.iter().map(|table| remove(table.family, &table.name)).collect();
+    match &place.network {
+        Ok(network) if !script.is_empty() => {
+            nft.apply(network, &script).map_err(|refusal| Error::from(refusal).at(&place.name))?;
         }
-        match nft.apply(network, &script) {
-            Ok(()) => {
-                found.iter().filter(|t| !t.elements.is_empty()).for_each(|t| gather(&mut cuts, t))
+        _ => {}
+    }
+    Ok(found)
+}
+
+/// The cuts that tables of many networks make up, and what went wrong.
+fn cuts(found: Vec<Result<Vec<Standing>>>) -> (Vec<Cut>, Vec<Error>) {
+    let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
+    for tables in found {
+        match tables {
+            Ok(tables) => {
+                tables.iter().filter(|t| !t.elements.is_empty()).for_each(|t| gather(&mut cuts, t));
             }
-            Err(refusal) => errors.push(Error::from(refusal).at(&place.name)),
+            Err(error) => errors.push(error),
         }
     }
     (cuts.into_values().collect(), errors)
