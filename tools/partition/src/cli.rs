@@ -50,6 +50,9 @@ pub struct Drawn {
     /// primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
     #[arg(required = true, value_name = "SHAPE")]
     pub shape: Vec<String>,
+    /// Drop what the shape lets pass, and let pass what it drops
+    #[arg(long)]
+    pub invert: bool,
     /// Among whom
     #[command(flatten)]
     pub nodes: NodesArg,

@@ -36,6 +36,12 @@ impl Grudge {
         grudge
     }
 
+    /// Who dropped something passes it, and who passed it drops it: a map of wanted links becomes a grudge.
+    #[must_use]
+    pub fn inverted(&self) -> Grudge {
+        Grudge::where_dropped(&self.nodes, |src, dst| !self.drops(src, dst))
+    }
+
     /// Makes `dst` drop what comes from `src`.
     pub fn drop_from(&mut self, src: usize, dst: usize) {
         if src != dst {
@@ -179,6 +185,14 @@ mod tests {
         // n1 and n3 both talk to n2 but not to one another: no split.
         let bridge = Grudge::where_dropped(&nodes(3), |a, b| a != 1 && b != 1);
         assert_eq!(bridge.words(), "n1 drops n3; n3 drops n1");
+    }
+
+    #[test]
+    fn a_grudge_inverted_twice_is_itself() {
+        let grudge = Grudge::between(&nodes(5), &[0, 1, 0, 1, 2]);
+        assert_eq!(grudge.inverted().inverted(), grudge);
+        assert!((0..5).all(|i| !grudge.inverted().drops(i, i)));
+        assert!(grudge.inverted().drops(0, 2) && !grudge.inverted().drops(0, 1));
     }
 
     #[test]

@@ -133,16 +133,19 @@ fn shape(drawn: &cli::Drawn) -> Result<Shape> {
     if drawn.nodes.reads_stdin() && Shape::reads_stdin(&drawn.shape) {
         return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
     }
-    Shape::parse(&drawn.shape)
+    let shape = Shape::parse(&drawn.shape)?;
+    Ok(if drawn.invert { Shape::Inverted(Box::new(shape)) } else { shape })
 }
 
 fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {
     match (&args.primaries, args.drawn.shape.as_slice()) {
         (None, _) => Ok(None),
-        (Some(text), [word]) if word == "primaries" => Primaries::of(text).map(Some),
-        _ => {
-            Err(Error::usage("--primaries goes with the shape primaries, with no names behind it"))
+        (Some(text), [word]) if word == "primaries" && !args.drawn.invert => {
+            Primaries::of(text).map(Some)
         }
+        _ => Err(Error::usage(
+            "--primaries goes with the shape primaries, with no names behind it and no --invert",
+        )),
     }
 }
 

@@ -34,6 +34,8 @@ pub enum Shape {
     OneWay(Vec<Name>, Vec<Name>),
     /// Some of these, drawn at random, each alone; all other nodes together.
     Primaries(Vec<Name>),
+    /// What another shape lets pass is dropped, and what it drops passes.
+    Inverted(Box<Shape>),
     /// A grudge that was given: its JSON, and where that came from.
     Given {
         /// The JSON form.
@@ -116,6 +118,7 @@ impl Shape {
             }
             Shape::OneWay(from, to) => one_way(nodes, from, to)?,
             Shape::Primaries(names) => primaries(nodes, names, rng)?,
+            Shape::Inverted(shape) => shape.draw(nodes, rng)?.inverted(),
             Shape::Given { text, place } => Grudge::read(nodes, text, place)?,
         };
         if grudge.is_empty() {
@@ -143,6 +146,7 @@ impl Shape {
             Shape::MajoritiesRing => "majorities-ring".into(),
             Shape::Primaries(names) => format!("primaries {}", list(names)),
             Shape::OneWay(from, to) => format!("one-way {} {}", list(from), list(to)),
+            Shape::Inverted(shape) => format!("{} --invert", shape.words()),
             Shape::Given { place, .. } => format!("grudge {place}"),
         }
     }
@@ -416,6 +420,18 @@ mod tests {
     fn one_way_drops_in_one_direction_only() {
         let grudge = draw("one-way n1,n2 n3", 5, 0);
         assert_eq!(grudge.pairs().collect::<Vec<_>>(), [(0, 2), (1, 2)]);
+    }
+
+    #[test]
+    fn inverted_every_shape_drops_what_it_let_pass_up_to_200() {
+        for n in (4..=200).step_by(7) {
+            for shape in ["halves", "bridge", "majorities-ring", "one-way n1 n2"] {
+                let words: Vec<String> = shape.split(' ').map(str::to_string).collect();
+                let inverted = Shape::Inverted(Box::new(Shape::parse(&words).unwrap()));
+                let grudge = inverted.draw(&nodes(n), &mut generator(1, "partition")).unwrap();
+                assert_eq!(grudge.inverted(), draw(shape, n, 1), "{shape} {n}");
+            }
+        }
     }
 
     #[test]

@@ -410,6 +410,38 @@ fn the_primary_of_the_moment_is_cut_off_as_the_command_names_it() {
 }
 
 #[test]
+fn heal_all_finds_a_cut_in_networks_that_nobody_names() {
+    let bed = bed!(2);
+    // In a process namespace of its own, and without the names of ip-netns: there it sees this bed only.
+    let script = r#"
+        set -e
+        ip netns exec "$2" sleep 60 & one=$!
+        ip netns exec "$3" sleep 60 & two=$!
+        until [ "$(cat /proc/$one/comm)$(cat /proc/$two/comm)" = sleepsleep ]; do sleep 0.01; done
+        mount -t tmpfs none /run/netns
+        "$1" cut halves --backend nft --keep --for 30s -n n1=pid:$one,n2=pid:$two
+        "$1" list
+        "$1" list --all
+        "$1" heal --all
+        "$1" check -n n1=pid:$one,n2=pid:$two
+    "#;
+    let tool = tool("partition").get_program().to_string_lossy().into_owned();
+    let inner = ["-pfm", "--kill-child", "--mount-proc", "bash", "-c", script, "bash"];
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &bed.host(), "unshare"]).args(inner);
+    command.args([&tool, &bed.name(0), &bed.name(1)]).env("BREAKIT_FLEET", "no-such-fleet");
+    let lines = run(&mut command).expect(0).lines();
+    let said: Vec<&Value> = lines.iter().map(|line| &line["f"]).collect();
+    // A start line, one line of list --all (none of list), a stop line, and a matrix that is whole.
+    assert_eq!(
+        said,
+        ["start-partition".into(), Value::Null, "stop-partition".into(), Value::Null].each_ref()
+    );
+    assert_eq!((&lines[1]["cut"], &lines[1]["backend"]), (&"n1 | n2".into(), &"nft".into()));
+    assert_eq!(rules(&bed, 2), "");
+}
+
+#[test]
 fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
     let bed = bed!(2);
     let (mut running, _) = cut(&bed, "halves --lease 1s --backend nft");
