@@ -6,13 +6,15 @@
 //! - to leave out a write or cas together with all that observe its value;
 //! - to forget that an operation returned;
 //! - to take a cas for a write, as if it had compared nothing;
-//! - to begin at a moment at which nothing is open, with every value that the register may hold then.
+//! - to begin after the return of some operation, with every value that the register may hold then; what is open
+//!   then may take effect later or have done so.
 //!
 //! Evidence is *minimal* when no single such step is left that keeps it invalid.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::general::{self, Quiet, Search};
+use super::general::{self, Moment, Search};
 use super::op::{Act, Fate, Op};
 use super::zones::{self, Conflict, Reason, Zones};
 use crate::budget::Budget;
@@ -21,6 +23,9 @@ use crate::values::Id;
 
 /// How long the search for less evidence may take; what is found by then is shown.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many moments before the violation evidence may begin at.
+const MOMENTS: usize = 4096;
 
 /// Why no legal order exists.
 #[derive(Debug, Clone)]
@@ -35,6 +40,8 @@ pub struct Evidence {
     pub reason: Option<Reason>,
     /// Whether each step towards less would make it valid.
     pub minimal: bool,
+    /// Whether a second decision, of these operations alone, found them invalid in time.
+    pub checked: bool,
 }
 
 /// Evidence from what the zones found. `None` where the other engine does not agree.
@@ -59,19 +66,29 @@ pub fn of_search(ops: &[Op], at: usize, initial: Id, budget: &Budget) -> Option<
     let end = ops[at].res;
     let budget = &budget.at_most(PATIENCE);
     let prefix = until(ops, end);
-    let mut quiets: Vec<Quiet> = Vec::new();
-    general::decide_in_breadth(&prefix, &[initial], budget, &mut |quiet| quiets.push(quiet));
-    quiets.retain(|quiet| quiet.pos < end);
+    let moments = last_moments(&prefix, initial, end, budget);
     let mut back = 1;
-    while back <= quiets.len() {
-        let quiet = &quiets[quiets.len() - back];
-        let window = after(&prefix, quiet.pos);
-        if is_invalid(&window, &quiet.states, budget) {
-            return prove(window, quiet.states.clone(), Some(quiet.pos), budget);
+    while let Some(moment) = moments.len().checked_sub(back).map(|at| &moments[at]) {
+        let window = after(&prefix, moment.pos);
+        if judge(&window, &moment.states, budget) == Some(true) {
+            return prove(window, moment.states.clone(), Some(moment.pos), budget);
         }
         back *= 2;
     }
     prove(prefix, vec![initial], None, budget)
+}
+
+/// The last moments before `end` of a search in breadth, as far as the budget carries it.
+fn last_moments(ops: &[Op], initial: Id, end: Pos, budget: &Budget) -> VecDeque<Moment> {
+    let mut moments = VecDeque::new();
+    general::decide_in_breadth(ops, &[initial], budget, &mut |moment| {
+        if moments.len() == MOMENTS {
+            moments.pop_front();
+        }
+        moments.push_back(moment);
+    });
+    moments.retain(|moment| moment.pos < end);
+    moments
 }
 
 /// What had been invoked before `end`, with what had not returned by then as if it never did.
@@ -81,19 +98,24 @@ fn until(ops: &[Op], end: Pos) -> Vec<Op> {
     known.filter(|op| op.fate != Fate::Info || op.act.puts().is_some()).collect()
 }
 
-/// What was invoked after the quiet place `pos`, and what may take effect at any time.
+/// What was invoked after `pos`, and what may take effect after it.
 fn after(ops: &[Op], pos: Pos) -> Vec<Op> {
-    ops.iter().filter(|op| op.inv > pos || op.fate != Fate::Ok).copied().collect()
+    let left = ops.iter().filter(|op| op.fate != Fate::Ok || op.res > pos);
+    let known = left.map(|op| if op.inv < pos { op.weakened() } else { *op });
+    known.filter(|op| op.fate != Fate::Info || op.act.puts().is_some()).collect()
 }
 
-fn is_invalid(ops: &[Op], initial: &[Id], budget: &Budget) -> bool {
+/// Whether no order is legal; `None` where the budget ran out.
+fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
     match general::decide(ops, initial, budget) {
-        Search::Invalid(_) => true,
-        Search::Valid => false,
-        // Too many open at once for the search: the zones may still tell.
-        Search::TooMany(_) | Search::Unknown(..) => {
-            matches!((initial, zones_of(ops, initial)), ([_], Some(Zones::Invalid(_))))
-        }
+        Search::Invalid(_) => Some(true),
+        Search::Valid => Some(false),
+        // The zones may still tell.
+        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial) {
+            Some(Zones::Invalid(_)) => Some(true),
+            Some(Zones::Valid) => Some(false),
+            Some(Zones::Ambiguous(_)) | None => None,
+        },
     }
 }
 
@@ -107,21 +129,27 @@ fn zones_of(ops: &[Op], initial: &[Id]) -> Option<Zones> {
 /// Checks once more, makes it as small as it gets, and finds the reason of what is left.
 fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
     let budget = &budget.at_most(PATIENCE);
-    if !is_invalid(&ops, &initial, &budget.at_most(PATIENCE)) {
-        return None;
-    }
-    let (ops, minimal) = shrink(ops, &initial, budget);
+    let checked = match judge(&ops, &initial, budget) {
+        Some(false) => return None,
+        Some(true) => true,
+        None => false,
+    };
+    let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
     let mut ops = explained(ops);
     ops.sort_by_key(|op| op.inv);
     let reason = match zones_of(&ops, &initial) {
         Some(Zones::Invalid(conflict)) => Some(conflict.reason),
         _ => None,
     };
-    Some(Evidence { ops, initial, after, reason, minimal })
+    Some(Evidence { ops, initial, after, reason, minimal, checked })
 }
 
 /// Takes steps towards less while it stays invalid. Also says whether no step was left.
 fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) {
+    let is_invalid = |ops: &[Op]| judge(ops, initial, budget) == Some(true);
+    let observed: HashSet<Id> = ops.iter().filter_map(|op| op.act.observes()).collect();
+    // Of many pending operations most play no part: both engines pass over what nothing observes.
+    ops.retain(|op| op.fate != Fate::Info || op.act.puts().is_some_and(|v| observed.contains(&v)));
     loop {
         let mut changed = false;
         for step in [Op::is_left_out as Step, Op::is_relaxed, Op::is_weakened] {
@@ -131,7 +159,7 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
                     return (ops, false);
                 }
                 match step(&ops, at) {
-                    Some(fewer) if is_invalid(&fewer, initial, budget) => {
+                    Some(fewer) if is_invalid(&fewer) => {
                         // Where operations went, the next one now stands here.
                         at += usize::from(fewer.len() == ops.len());
                         ops = fewer;

@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use super::op::{Act, Op};
 use crate::budget::{Budget, Exhausted};
 use crate::values::Id;
-pub use frontier::Quiet;
+pub use frontier::Moment;
 use plan::{Cursor, Event, Plan};
 use uses::{Used, Uses};
 
@@ -76,16 +76,15 @@ pub fn decide(ops: &[Op], initial: &[Id], budget: &Budget) -> Search {
     }
 }
 
-/// Decides breadth first alone, and tells every moment at which no ok operation is open and what the register
-/// may hold then.
+/// Decides breadth first alone, and tells what the register may hold after each return.
 pub fn decide_in_breadth(
     ops: &[Op],
     initial: &[Id],
     budget: &Budget,
-    quiet: &mut dyn FnMut(Quiet),
+    moment: &mut dyn FnMut(Moment),
 ) -> Search {
     match Plan::new(ops) {
-        Ok(plan) => frontier::search(&plan, initial, budget, quiet),
+        Ok(plan) => frontier::search(&plan, initial, budget, moment),
         Err(op) => Search::TooMany(op),
     }
 }

@@ -12,10 +12,12 @@ use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 
-/// How many invalid keys are shown with their evidence in text; JSON has them all.
+/// How many invalid keys text shows with their evidence; JSON has them all.
 const SHOWN_KEYS: usize = 5;
-/// How many operations of one piece of evidence are shown in text.
+/// How many operations of one piece of evidence text shows.
 const SHOWN_OPS: usize = 24;
+/// How many JSON shows; minimal evidence has never so many.
+const JSON_OPS: usize = 1000;
 
 pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> Verdict {
     let (answer, because) = judge(history, model, keys);
@@ -230,24 +232,28 @@ fn explain(history: &History, evidence: &Evidence) -> String {
 /// The evidence as a picture.
 fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
     let Decision::Invalid(evidence) = &key.decision else { return };
-    let few = if evidence.minimal {
-        "the fewest operations that show it"
-    } else {
-        "operations that show it"
+    let few = match (evidence.minimal, evidence.checked) {
+        (true, _) => "the fewest operations that show it",
+        (false, true) => "operations that show it",
+        (false, false) => "operations that show it (too many to be checked once more in time)",
     };
     let from = match evidence.after {
-        Some(pos) => {
-            format!("from line {} on, when nothing was open and it held", history.line(pos))
-        }
+        Some(pos) => format!("from line {} on, when it held", history.line(pos)),
         None => "beginning with".into(),
     };
     details.push(format!("{few}, {from} {}:", values(history, &evidence.initial)));
-    let shown = &evidence.ops[..evidence.ops.len().min(SHOWN_OPS)];
+    let (left_out, shown) = last(&evidence.ops, SHOWN_OPS);
+    if left_out > 0 {
+        details.push(format!("  the last {SHOWN_OPS}, after {left_out} others:"));
+    }
     let rows: Vec<Row> = shown.iter().map(|op| row(history, op)).collect();
     details.extend(diagram::draw(shown, &rows).into_iter().map(|line| format!("  {line}")));
-    if evidence.ops.len() > SHOWN_OPS {
-        details.push(format!("  and {} more (--json shows all)", evidence.ops.len() - SHOWN_OPS));
-    }
+}
+
+/// The last `most` operations, and how many come before them.
+fn last(ops: &[Op], most: usize) -> (usize, &[Op]) {
+    let left_out = ops.len().saturating_sub(most);
+    (left_out, &ops[left_out..])
 }
 
 /// `read 3`, `cas 1 2`, as the history has it.
@@ -310,7 +316,8 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
 }
 
 fn json_evidence(history: &History, evidence: &Evidence) -> Value {
-    let ops: Vec<Value> = evidence.ops.iter().map(|op| json_op(history, op)).collect();
+    let (left_out, shown) = last(&evidence.ops, JSON_OPS);
+    let ops: Vec<Value> = shown.iter().map(|op| json_op(history, op)).collect();
     let initial: Vec<Value> = evidence.initial.iter().map(|&id| history.values.json(id)).collect();
     json!({
         "because": explain(history, evidence),
@@ -318,6 +325,8 @@ fn json_evidence(history: &History, evidence: &Evidence) -> Value {
             "initial": initial,
             "after_line": evidence.after.map(|pos| history.line(pos)),
             "minimal": evidence.minimal,
+            "checked": evidence.checked,
+            "left_out": left_out,
             "operations": ops,
         },
     })

@@ -10,31 +10,29 @@ use crate::history::Pos;
 use crate::linear::op::Act;
 use crate::values::Id;
 
-/// A moment at which no ok operation is open.
+/// A moment after the return of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quiet {
-    /// The place of the return after which it is quiet.
+pub struct Moment {
+    /// The place of the return.
     pub pos: Pos,
-    /// What the register may hold then.
+    /// What the register may hold then, in orders in which nothing took effect before it had to.
     pub states: Vec<Id>,
 }
 
-/// Searches; tells each quiet moment.
+/// Searches; tells each moment.
 pub(super) fn search(
     plan: &Plan<'_>,
     initial: &[Id],
     budget: &Budget,
-    quiet: &mut dyn FnMut(Quiet),
+    moment: &mut dyn FnMut(Moment),
 ) -> Search {
     let mut cursor = Cursor::new(plan);
     let mut uses = Uses::default();
     let start = |&state: &Id| Config { state, done: 0, used: Used::NONE };
     let mut frontier: Vec<Config> = initial.iter().map(start).collect();
-    let mut open = 0_usize;
     while let Some(event) = cursor.event() {
         match event {
             Event::Open { op, slot } => {
-                open += 1;
                 for config in &mut frontier {
                     if plan.act(op) == Act::Read(config.state) {
                         config.done |= 1 << slot;
@@ -43,15 +41,12 @@ pub(super) fn search(
             }
             Event::Pending { .. } => {}
             Event::Close { op, slot } => {
-                open -= 1;
                 frontier = match close(&cursor, slot, &frontier, &mut uses, budget) {
                     Ok(next) if next.is_empty() => return Search::Invalid(op),
                     Ok(next) => next,
                     Err(limit) => return Search::Unknown(op, limit),
                 };
-                if open == 0 {
-                    quiet(Quiet { pos: plan.ops[op].res, states: states(&frontier) });
-                }
+                moment(Moment { pos: plan.ops[op].res, states: states(&frontier) });
             }
         }
         cursor.step();
