@@ -237,7 +237,7 @@ impl Container {
         }
         Err(Error::system(format!(
             "did not start: {}",
-            self.last_complaint(&program::last_words(&output))
+            self.complaint(&program::last_words(&output))
         )))
     }
 
@@ -249,10 +249,14 @@ impl Container {
         network::join(&self.fleet, self.member.number)
     }
 
-    /// The last error in LXC's log, else in the console, else `otherwise`.
-    fn last_complaint(&self, otherwise: &str) -> String {
+    /// The first error in LXC's log (the later ones follow from it), else the console's last line, else
+    /// `otherwise`.
+    fn complaint(&self, otherwise: &str) -> String {
         let log = fs::read_to_string(self.log()).unwrap_or_default();
-        let error = log.lines().rev().find(|line| line.contains(" ERROR "));
+        let error = log.lines().find(|line| line.contains(" ERROR ")).map(|line| {
+            // What stands before is the time and the place in LXC's source.
+            line.splitn(3, " - ").last().unwrap_or(line)
+        });
         let console = fs::read(self.console()).unwrap_or_default();
         let console = String::from_utf8_lossy(&console).into_owned();
         error

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -201,7 +200,8 @@ pub fn remove(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
 }
 
 fn exists(interface: &str) -> bool {
-    Path::new("/sys/class/net").join(interface).exists()
+    // Not by /sys, which may be that of another network namespace.
+    nix::net::if_::if_nametoindex(interface).is_ok()
 }
 
 #[cfg(test)]

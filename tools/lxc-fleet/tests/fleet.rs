@@ -652,19 +652,15 @@ fn a_build_that_fails_or_is_killed_leaves_no_image() {
     assert!(fleet.run(&["ls"]).expect(0).stdout.is_empty(), "the failed up left a fleet");
 
     for signal in [Signal::SIGKILL, Signal::SIGINT] {
-        let child =
-            Running::start(&mut fleet.command(&["image", &image.name, "--packages", "hello"]));
-        std::thread::sleep(Duration::from_millis(400));
-        child.signal(signal);
-        child.end(Duration::from_secs(10));
-        until("all of the build is dead", Duration::from_secs(3), || {
-            sh(&format!(
-                "grep -l {} /proc/[0-9]*/environ 2>/dev/null | xargs -r grep -al unshare",
-                image.name
-            ))
-            .stdout
-            .is_empty()
-        });
+        let builder =
+            Running::start(&mut fleet.command(&["image", &image.name, "--packages", "sl"]));
+        let site = format!("/.build-{}/|-- sl$", builder.pid());
+        let at_work = || run(Command::new("pgrep").args(["-f", &site])).stdout;
+        until("the build runs", Duration::from_secs(5), || !at_work().is_empty());
+        builder.signal(signal);
+        let status = builder.end(Duration::from_secs(10)).status;
+        assert_eq!(status, 128 + signal as i32);
+        until("all of the build is dead", Duration::from_secs(3), || at_work().is_empty());
     }
     let listed = fleet.run(&["image", "ls", "--json"]).expect(0).lines();
     assert!(listed.iter().all(|line: &Value| line["image"] != image.name.as_str()), "{listed:?}");
@@ -745,4 +741,68 @@ fn a_host_that_cannot_bear_a_fleet_is_told_why() {
         "{said}"
     );
     fleet.run(&["down"]).expect(0);
+}
+
+/// Runs `up n1`, `nodes` and `down` with an overlay of the given depth as root; shows what each said.
+const ON_OVERLAYS: &str = r#"
+set -e
+site=$1 depth=$2 tool=$3
+mount -t tmpfs overlays "$site"
+lower=/
+for i in $(seq "$depth"); do
+    mkdir -p "$site/$i/upper" "$site/$i/work" "$site/$i/root"
+    mount -t overlay -o "lowerdir=$lower,upperdir=$site/$i/upper,workdir=$site/$i/work" root "$site/$i/root"
+    lower=$site/$i/root
+done
+for part in proc sys dev; do mount --rbind "/$part" "$lower/$part"; done
+mount -t tmpfs run "$lower/run"
+cp "$tool" "$lower/opt/lxc-fleet"
+rm -rf "$lower/var/lib/breakit"
+chroot "$lower" sh -c '/opt/lxc-fleet up n1; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname; /opt/lxc-fleet down;
+    find /run/breakit /var/lib/breakit/fleets 2>/dev/null; true' 2>&1
+"#;
+
+#[test]
+fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many() {
+    let fleet = fleet!();
+    let on = |depth: &str| {
+        let site = std::env::temp_dir().join(format!("{}-{depth}", fleet.name));
+        fs::create_dir(&site).unwrap();
+        let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", ON_OVERLAYS, "sh"]).arg(&site).args([depth, tool]);
+        let said = run(command.env("BREAKIT_FLEET", &fleet.name));
+        fs::remove_dir(&site).unwrap();
+        said.expect(0).stdout
+    };
+    let said = on("1");
+    assert!(said.contains("up 0\nn1\n"), "{said}");
+    let said = on("2");
+    assert!(said.contains("is an overlay itself") && said.contains("up 69\n"), "{said}");
+    assert!(!said.contains("/run/breakit") && !said.contains("/fleets"), "left over: {said}");
+}
+
+#[test]
+fn a_subnet_that_a_route_covers_is_not_taken() {
+    let fleet = fleet!();
+    if !has("busybox") {
+        skip!("busybox-static is not installed");
+    }
+    // In a network namespace of its own, so that this host's routes stay as they are; LXC asks /sys for bridges.
+    let within = |routes: &str| {
+        let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+        let script = format!(
+            "mount --rbind /sys/fs/cgroup /mnt; mount -t sysfs sys /sys; mount --rbind /mnt /sys/fs/cgroup; \
+             ip link set lo up; for net in {routes}; do ip route add $net dev lo; done; ip -br link; \
+             {tool} up b1 --image busybox && {tool} nodes; status=$?; {tool} down; ip -br link; exit $status"
+        );
+        run(Command::new("unshare")
+            .args(["-nm", "sh", "-c", &script])
+            .env("BREAKIT_FLEET", &fleet.name))
+    };
+    let said = within("10.213.0.0/16").expect(0).stdout;
+    assert!(said.contains(r#""addrs":["172.29."#), "{said}");
+    assert!(!said.lines().last().unwrap().contains("bk-"), "the bridge is left: {said}");
+    let said = within("10.0.0.0/8 172.16.0.0/12 198.18.0.0/15").expect(71).stderr;
+    assert!(said.contains("in use on this host"), "{said}");
 }
