@@ -2,12 +2,13 @@
 //!
 //! The kernel's timeouts alone end every cut with its lease. The guard makes that sooner after `kill -9`,
 //! and removes the table, which the kernel would leave behind empty. It knows of its holder's death by
-//! the end of a pipe that the holder alone holds open; it needs no signal, no file and no polling.
+//! the end of a pipe that the holder alone holds open: it needs no signal, no file and no polling. For a cut
+//! that is kept without a holder it waits for the end of the lease, and looks whether somebody healed before.
 
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
@@ -15,13 +16,16 @@ use breakit::node::Node;
 use breakit::talk;
 
 use crate::nft::Nft;
-use crate::standing;
+use crate::standing::{self, Place};
 
 /// What the holder says last, when it has healed by itself.
 const DONE: &str = "done";
 
 /// After the kernel's timeout, before the sweep: an element must have expired for certain.
 const MARGIN: Duration = Duration::from_millis(500);
+
+/// How often the guard of a kept cut looks whether it still stands.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A guard at work. Dropped without [`Guard::dismiss`] it heals.
 #[derive(Debug)]
@@ -80,13 +84,12 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
         nodes.push(Node::parse(&line).map_err(Error::data)?);
     }
     let nft = Nft::find()?;
+    let places = standing::networks(&nodes);
     let (healed, errors) = match after {
-        None => standing::heal(&nft, &standing::networks(&nodes), |found| found.name == table),
+        None => standing::heal(&nft, &places, |found| found.name == table),
         Some(after) => {
-            std::thread::sleep(after);
-            let lapsed =
-                |found: &crate::nft::Standing| found.name == table && found.elements.is_empty();
-            standing::heal(&nft, &standing::networks(&nodes), lapsed)
+            wait_out(&nft, &places, table, after);
+            standing::heal(&nft, &places, |found| found.name == table && found.elements.is_empty())
         }
     };
     for cut in healed.iter().filter(|_| after.is_none()) {
@@ -94,4 +97,16 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
     }
     Error::all(errors)?;
     Ok(Status::Done)
+}
+
+/// Waits until a kept cut has ended: with its lease, or because somebody healed it.
+fn wait_out(nft: &Nft, places: &[Place], table: &str, after: Duration) {
+    let end = Instant::now() + after;
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        std::thread::sleep(left.min(LOOK));
+        let (cuts, errors) = standing::find(nft, places);
+        if errors.is_empty() && !cuts.iter().any(|cut| cut.table == table) {
+            return;
+        }
+    }
 }

@@ -115,6 +115,13 @@ fn guard_of(holder: Pid) -> Pid {
     Pid::from_raw(guards[0])
 }
 
+/// How many guards of this table there are.
+fn guards(table: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(&format!("guard\0{table}"))).count()
+}
+
 fn is_whole(bed: &Namespaces) -> bool {
     done(bed, "check --timeout 200ms").status == 0
 }
@@ -471,10 +478,13 @@ fn a_kept_cut_ends_with_its_lease_and_leaves_nothing() {
     assert_eq!(listed(&bed).len(), 1);
     within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
     within(Duration::from_secs(4), "the table is swept", || rules(&bed, 2).is_empty());
-    // And heal ends one before its lease.
-    done(&bed, "cut halves --keep --for 5s").expect(0);
+    // And heal ends one before its lease, and its guard with it.
+    let kept = done(&bed, "cut halves --keep --for 1h").expect(0).lines();
+    let table = kept[0]["value"]["table"].as_str().unwrap();
+    assert!(guards(table) == 1, "one guard waits for the lease to end");
     done(&bed, "heal").expect(0);
     assert!(is_whole(&bed));
+    within(Duration::from_secs(6), "the guard ends", || guards(table) == 0);
 }
 
 #[test]
