@@ -432,3 +432,40 @@ fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
         refused(&["--delay", "5ms", "--backend", "netem"], 69, "modprobe sch_netem");
     }
 }
+
+#[test]
+fn a_node_that_comes_back_with_a_new_network_is_struck_again() {
+    let bed = bed!(2, "rate");
+    let mut held =
+        Running::start(&mut set(&bed, &bed.spec(), &["--rate", "5mbit", "--lease", "2s"]));
+    held.line(SOON);
+    let (name, host) = (bed.name(0), bed.host());
+    let script = format!(
+        "set -e; ip netns del {name}; ip netns add {name}
+         ip -n {host} link add w0 type veth peer name eth0 netns {name}
+         ip -n {host} link set w0 master br0 up
+         ip -n {name} link set eth0 up; ip -n {name} addr add 10.77.0.11/24 dev eth0"
+    );
+    run(Command::new("sh").args(["-c", &script])).expect(0);
+    let again = held.line(SOON);
+    assert_eq!(again["f"], "renew-slow");
+    assert_eq!(again["value"]["nodes"], serde_json::json!(["n1"]));
+    assert_eq!(list(&bed).len(), 2);
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+    assert!(list(&bed).is_empty());
+}
+
+#[test]
+fn a_node_that_is_gone_does_not_keep_the_fault_from_ending_well() {
+    let bed = bed!(2, "all");
+    let mut held =
+        Running::start(&mut set(&bed, &bed.spec(), &["--delay", "5ms", "--lease", "1s"]));
+    held.line(SOON);
+    run(Command::new("ip").args(["netns", "del", &bed.name(0)])).expect(0);
+    std::thread::sleep(Duration::from_millis(1500));
+    held.signal(Signal::SIGINT);
+    let end = held.end(SOON);
+    assert_eq!(end.status, 130, "{}", end.stderr);
+    assert_eq!(end.lines().len(), 2, "{}", end.stdout);
+}
