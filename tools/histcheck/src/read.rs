@@ -3,12 +3,14 @@
 //! | step | module |
 //! |---|---|
 //! | blocks of bytes to lines | [`blocks`] |
-//! | a line to an event | [`line`] |
+//! | a plain line to an event, fast | [`scan`] |
+//! | any line to an event | [`line`] |
 //! | invocations and completions to operations | [`pair`] |
 
 pub mod blocks;
 pub mod line;
 pub mod pair;
+pub mod scan;
 
 use std::fs::File;
 use std::io::Read;
@@ -93,6 +95,9 @@ impl Reader {
                 raw.number,
                 "the history has more than 4,294,967,293 lines; split it by key",
             ));
+        }
+        if let Some(event) = scan::event(raw.text, &mut self.history) {
+            return self.client(number, event, raw.text);
         }
         if raw.text.iter().all(u8::is_ascii_whitespace) {
             self.history.counts.blank += 1;

@@ -40,7 +40,7 @@ impl<R: Read> Blocks<R> {
     pub fn next_line(&mut self) -> io::Result<Option<RawLine<'_>>> {
         let mut searched = self.start;
         loop {
-            let found = self.buffer[searched..self.end].iter().position(|&byte| byte == b'\n');
+            let found = memchr::memchr(b'\n', &self.buffer[searched..self.end]);
             if let Some(at) = found {
                 let end = searched + at;
                 return Ok(Some(self.cut(end, end + 1, true)));
