@@ -103,6 +103,17 @@ fn redis_and_its_sentinels_keep_what_they_acknowledge_while_nothing_is_broken() 
     assert!(refusals.iter().all(|said| said.starts_with("READONLY")), "{refusals:?}");
     assert_eq!(of_kind(&direct, "info", "add").count(), 0);
 
+    // A password comes from the environment, and goes nowhere else.
+    fleet
+        .sh("lxc-fleet exec n3 -- sh -c 'redis-cli -h $(hostname) CONFIG SET requirepass s3cret'")
+        .expect(0);
+    let line = "workload register --client redis -n n3 --time-limit 1s --ready 500ms";
+    let refused = fleet.sh(line).expect(75);
+    assert!(refused.stderr.contains("n3: NOAUTH"), "{}", refused.stderr);
+    let let_in = fleet.sh(&format!("REDISCLI_AUTH=s3cret {line}")).expect(0);
+    assert!(of_kind(&let_in.lines(), "ok", "read").count() > 10);
+    assert!(!format!("{let_in:?}").contains("s3cret"), "{let_in:?}");
+
     // A node whose Redis is dead is not ready, whatever its sentinel believes.
     fleet.sh("lxc-fleet exec n1 -- pkill -9 -x redis-server").expect(0);
     let line = "workload set --client redis-sentinel -n n1..n3 --time-limit 1s --ready 500ms";
