@@ -11,6 +11,7 @@
 //! | [`qdisc`], [`netem`] | the tree of queues, and the words for netem |
 //! | [`line`](mod@line) | the delay line, for kernels without netem |
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
+//! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
 //! | [`slow`] | the fault: started, renewed, taken back |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
@@ -34,3 +35,4 @@ pub mod slow;
 pub mod step;
 pub mod sweep;
 pub mod traffic;
+pub mod turn;

@@ -26,6 +26,7 @@ use crate::seat;
 use crate::step::Step;
 use crate::sweep;
 use crate::traffic::Traffic;
+use crate::turn::Turn;
 
 /// Which network namespace a node had; another number is another network.
 type Inode = Option<u64>;
@@ -176,6 +177,7 @@ impl Slow {
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
         let network = Network::of(node)?;
+        let turn = Turn::wait(&network)?;
         let steps = self.steps(node, &network, lease)?;
         let run = |step: &Step| {
             talk::detail(format!("{}: {}", node.name, step.show()));
@@ -183,6 +185,7 @@ impl Slow {
         };
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.interfaces)?;
+        drop(turn);
         self.open_line(node)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;

@@ -10,6 +10,7 @@ use crate::fault_id::FaultId;
 use crate::feed;
 use crate::qdisc::{self, WithRoot};
 use crate::step;
+use crate::turn::Turn;
 
 /// How long packets that a fault still holds may take to leave.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -44,6 +45,7 @@ fn sweep_queues(
     }
     qdisc::drain(network, &ours, DRAIN)?;
     let (mut swept, mut errors) = (Vec::new(), Vec::new());
+    let _turn = Turn::wait(network)?;
     for tree in qdisc::trees(network)? {
         let leaves = tree.leaves.iter().map(|leaf| leaf.id).filter(|id| ours(*id));
         swept.extend(leaves);

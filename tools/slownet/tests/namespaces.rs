@@ -469,3 +469,23 @@ fn a_node_that_is_gone_does_not_keep_the_fault_from_ending_well() {
     assert_eq!(end.status, 130, "{}", end.stderr);
     assert_eq!(end.lines().len(), 2, "{}", end.stdout);
 }
+
+#[test]
+fn faults_that_come_and_go_at_the_same_moment_leave_nothing() {
+    let bed = bed!(2, "rate");
+    let before = state(&bed, 0);
+    for round in 0..3 {
+        let mut held: Vec<Running> = (0..6)
+            .map(|n| {
+                let lasts = format!("{}ms", 100 + 10 * ((n * 7 + round) % 6));
+                let flags = ["--rate", "5mbit", "--to", "10.77.0.12", "--for", &lasts];
+                Running::start(&mut set(&bed, &node(&bed, 0), &flags))
+            })
+            .collect();
+        for held in held.drain(..) {
+            let end = held.end(SOON).expect(0);
+            assert_eq!(end.lines().len(), 2, "{} {}", end.stdout, end.stderr);
+        }
+        assert_eq!(state(&bed, 0), before);
+    }
+}
