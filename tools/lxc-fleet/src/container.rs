@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result};
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
+use breakit::talk;
 use nix::mount::{MsFlags, mount};
 
 use crate::freezer::Freezer;
@@ -139,6 +140,7 @@ impl Container {
         if !store::is_mounted(&self.rootfs())? {
             self.lay(mask)?;
             mount_stack(&image.lowers(&self.files()), &self.files(), &self.rootfs())?;
+            talk::detail(format!("node {}: root is mounted", self.member.name));
         }
         let folder = self.config_dir();
         fs::create_dir_all(&folder)
@@ -233,6 +235,7 @@ impl Container {
         // A start that LXC calls a success may have died at once, and one that it calls a failure may have
         // found the node started by another: so the node itself is asked.
         if self.condition()? == Condition::Running && self.init().is_some() {
+            talk::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
         Err(Error::system(format!(
@@ -413,6 +416,9 @@ impl Container {
             errors.extend(store::remove_tree(&self.files()).err());
         }
         errors.extend(store::remove_tree(&self.config_dir()).err());
+        if errors.is_empty() {
+            talk::detail(format!("node {}: is removed", self.member.name));
+        }
         Error::all(errors)
     }
 }

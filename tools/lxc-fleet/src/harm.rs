@@ -30,6 +30,14 @@ impl Kind {
         }
     }
 
+    /// Who does it: what stands as `backend` on fault lines.
+    fn backend(self) -> &'static str {
+        match self {
+            Kind::Kill => "lxc-stop",
+            Kind::Pause => "freezer",
+        }
+    }
+
     /// The kind of this word.
     pub fn parse(word: &str) -> Option<Kind> {
         [Kind::Kill, Kind::Pause].into_iter().find(|kind| kind.word() == word)
@@ -98,7 +106,7 @@ impl Held {
     }
 
     fn value(&self) -> Value {
-        json!({ "nodes": called(&self.containers), "by": "lxc" })
+        json!({ "nodes": called(&self.containers), "backend": self.kind.backend() })
     }
 
     fn apply_all(&self) -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
 use breakit::program;
+use breakit::talk;
 use serde_json::Value;
 
 use crate::state;
@@ -49,9 +50,7 @@ fn hash(text: &str) -> u64 {
 /// 71 where all that we know of are in use, 69 where `ip` is missing.
 pub fn free_subnet() -> Result<[u8; 3]> {
     let mut used = used_by_host()?;
-    for fleet in state::fleets()? {
-        used.extend(state::load(&fleet)?.map(|state| Range::of(state.subnet)));
-    }
+    used.extend(state::readable()?.into_iter().map(|(_, state)| Range::of(state.subnet)));
     candidates().find(|subnet| !used.iter().any(|range| range.overlaps(Range::of(*subnet)))).ok_or_else(|| {
         Error::system(
             "every subnet that a fleet could have is in use on this host (10.213.0.0/16, 172.29.0.0/16, 198.18.0.0/15); take a fleet down, or remove the route that covers them",
@@ -131,6 +130,7 @@ pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     if !exists(&bridge) {
         not_taken(fleet, subnet)?;
         ip(&["link", "add", &bridge, "type", "bridge"])?;
+        talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
     }
     ip(&["addr", "replace", &format!("{a}.{b}.{c}.1/24"), "dev", &bridge])?;
     ip(&["link", "set", &bridge, "up"])?;

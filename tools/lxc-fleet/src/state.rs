@@ -163,6 +163,16 @@ pub fn fleets() -> Result<Vec<Name>> {
     Ok(names)
 }
 
+/// Every fleet on this host whose memory can be read: another's damaged file is told where that fleet is used,
+/// and stops nobody else.
+///
+/// # Errors
+/// 71 or 77.
+pub fn readable() -> Result<Vec<(Name, State)>> {
+    let read = |name: Name| load(&name).ok().flatten().map(|state| (name, state));
+    Ok(fleets()?.into_iter().filter_map(read).collect())
+}
+
 /// The names in a folder; none where it is not there.
 ///
 /// # Errors

@@ -97,9 +97,9 @@ pub fn called(containers: &[Container]) -> Vec<String> {
 /// 64 then.
 pub fn no_clash(fleet: &Name, new: &[Name]) -> Result<()> {
     let mine: BTreeSet<String> = new.iter().map(|n| state::container(fleet, n.as_str())).collect();
-    for other in state::fleets()?.iter().filter(|other| *other != fleet) {
-        for member in state::load(other)?.map(|state| state.members).unwrap_or_default() {
-            let id = state::container(other, &member.name);
+    for (other, state) in state::readable()?.into_iter().filter(|(other, _)| other != fleet) {
+        for member in state.members {
+            let id = state::container(&other, &member.name);
             if mine.contains(&id) {
                 return Err(Error::usage(format!(
                     "the container {id} belongs to fleet {other} already; give the node another name"

@@ -469,6 +469,7 @@ fn a_pause_that_is_held_ends_in_order() {
             (Some("start-pause"), Some("nemesis"))
         );
         assert_eq!(start["value"]["nodes"], serde_json::json!(["n1"]));
+        assert_eq!(start["value"]["backend"], "freezer");
         assert!(start["value"]["began"].as_u64() < start["time"].as_u64());
         let stop = running.line(Duration::from_secs(3));
         assert_eq!(stop["f"], "stop-pause");
@@ -590,6 +591,38 @@ fn two_fleets_live_side_by_side() {
     b.run(&["down"]).expect(0);
     assert_eq!(a.state("n1"), "running");
     assert_eq!(a.sh("n1", "hostname"), "n1\n");
+}
+
+#[test]
+fn two_invocations_at_once_take_turns() {
+    let fleet = fleet!();
+    let ups =
+        ["n1..n3", "n3..n5", "n2"].map(|nodes| Running::start(&mut fleet.command(&["up", nodes])));
+    for up in ups {
+        up.end(Duration::from_secs(20)).expect(0);
+    }
+    assert_eq!(fleet.run(&["nodes"]).expect(0).lines().len(), 5);
+    assert_eq!(fleet.sh("n5", "getent hosts n1 n2 n3 n4 n5 | wc -l"), "5\n");
+    let downs = [(); 2].map(|()| Running::start(&mut fleet.command(&["down"])));
+    for down in downs {
+        down.end(Duration::from_secs(20)).expect(0);
+    }
+}
+
+#[test]
+fn a_damaged_memory_is_named_and_nothing_is_made() {
+    let fleet = fleet!();
+    let memory = format!("/var/lib/breakit/fleets/{}.json", fleet.name);
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    // In a mount namespace of its own: other tests' fleets need not meet it.
+    let script = format!(
+        "mkdir -p /var/lib/breakit/fleets; mount -t tmpfs fleets /var/lib/breakit/fleets; \
+         echo '{{\"subnet\": nonsense' > {memory}; {tool} up n1"
+    );
+    let mut up = Command::new("unshare");
+    up.args(["-m", "sh", "-c", &script]).env("BREAKIT_FLEET", &fleet.name);
+    let said = run(&mut up).expect(65).stderr;
+    assert!(said.contains(&memory) && said.contains("column 13"), "{said}");
 }
 
 #[test]
