@@ -5,7 +5,9 @@
 //! | [`state`] | what a fleet has, on disk: written before anything is made, removed after all is gone |
 //! | [`lock`] | one invocation at a time for a fleet, and for what all fleets share |
 //! | [`store`] | the filesystem of layers and nodes |
-//! | [`image`] | layers: made once from packages, listed, removed |
+//! | [`image`] | what a node is made of; which layers there are |
+//! | [`build`], [`install`] | building a layer of packages, once |
+//! | [`busybox`] | the tiny root for hosts whose own will not do |
 //! | [`mask`] | what of the host a node does not see |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
@@ -17,6 +19,8 @@
 //! | [`attend`] | waiting for a program without missing a signal |
 
 pub mod attend;
+pub mod build;
+pub mod busybox;
 pub mod cli;
 pub mod container;
 pub mod copy;
@@ -25,6 +29,7 @@ pub mod exec;
 pub mod freezer;
 pub mod harm;
 pub mod image;
+pub mod install;
 pub mod listing;
 pub mod lock;
 pub mod mask;

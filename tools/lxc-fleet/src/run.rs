@@ -5,7 +5,7 @@ use breakit::node::names;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{copy, down, exec, harm, image, listing, up, watchdog, which};
+use crate::{build, copy, down, exec, harm, image, listing, up, watchdog, which};
 
 /// Runs the tool.
 ///
@@ -22,7 +22,7 @@ pub fn run(cli: Cli) -> Result<Status> {
             Some(ImageOther::Ls { json }) => image::list(json),
             Some(ImageOther::Rm { all: true, .. }) => image::remove_all(),
             Some(ImageOther::Rm { names, .. }) => image::remove(&names),
-            None => image::build(args.name.as_deref().unwrap_or_default(), &args.packages),
+            None => build::build(args.name.as_deref().unwrap_or_default(), &args.packages),
         },
         Command::Up(args) => up::up(&args),
         Command::Down(args) => down::down(&args),
@@ -50,7 +50,7 @@ fn sensible(command: &Command) -> Result<()> {
             names(&specs)?.iter().try_for_each(up::is_host_name)
         }
         Command::Image(args) if args.other.is_none() => {
-            image::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
+            build::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
         }
         Command::Kill(args) | Command::Pause(args) => {
             args.schedule.checked()?;

@@ -1,0 +1,154 @@
+//! `image NAME`: builds a layer of packages over the host's own root, once.
+//!
+//! A layer is the upper directory of an overlay in which the host's package manager ran: the host itself gets
+//! no package, no daemon and no open port. It is built under another name and renamed when it is whole.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use breakit::exit::{Error, Result, Status};
+use breakit::node::Name;
+use breakit::program;
+use breakit::signal::Watch;
+use breakit::talk;
+use serde_json::json;
+
+use crate::image::{folder, image_name, label, not_in_use};
+use crate::install::{Manager, install};
+use crate::lock::Lock;
+use crate::mask::{For, Mask};
+use crate::state;
+use crate::store;
+
+/// Builds an image, unless it is there with the same packages.
+///
+/// # Errors
+/// 64 for what is no name; 69 without a package manager that we know; 71 where that fails.
+pub fn build(name: &str, packages: &[String]) -> Result<Status> {
+    let (name, packages) = checked(name, packages)?;
+    let manager = Manager::of_host()?;
+    program::find("unshare", "util-linux")?;
+    let watch = Watch::start_without_input("tidying up goes on")?;
+    let Some((site, held)) = begin(&name, &packages)? else {
+        talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
+        return finish(Ok(()));
+    };
+    let outcome =
+        install(&site, &manager, &packages, &watch).and_then(|()| settle(&site, &name, &packages));
+    drop(held);
+    let removed = store::remove_tree(&site);
+    finish(outcome.and(removed))
+}
+
+/// Gives the store back; the first error counts.
+fn finish(outcome: Result<()>) -> Result<Status> {
+    let _all = state::lock_all()?;
+    let released = store::release();
+    outcome.and(released).map(|()| Status::Done)
+}
+
+/// Opens the store and makes a site to build on, which is locked for as long as its builder lives;
+/// `None` where the image is there already.
+fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock)>> {
+    let _all = state::lock_all()?;
+    store::open()?;
+    clear_sites()?;
+    if let Some(label) = label(name.as_str()) {
+        if label.packages == packages {
+            return Ok(None);
+        }
+        not_in_use(name.as_str())?;
+    }
+    let site = folder().join(format!(".build-{}", std::process::id()));
+    for part in ["upper", "work", "root"] {
+        let part = site.join(part);
+        fs::create_dir_all(&part).map_err(|e| Error::io(format!("make {}", part.display()), &e))?;
+    }
+    Mask::of_host(&[], For::Build)?.lay(&site)?;
+    let held = Lock::take(&site)?;
+    Ok(Some((site, held)))
+}
+
+/// Removes what builders left that were killed.
+fn clear_sites() -> Result<()> {
+    for entry in state::entries(&folder())?.iter().filter(|entry| entry.starts_with('.')) {
+        let site = folder().join(entry);
+        if Lock::try_take(&site).is_some() {
+            store::remove_tree(&site)?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a layer that is whole its name.
+fn settle(site: &Path, name: &Name, packages: &[String]) -> Result<()> {
+    let _all = state::lock_all()?;
+    // The downloaded packages are of no use once they are unpacked.
+    for part in ["work", "root", "hide", "bare", "upper/var/cache/apt"] {
+        store::remove_tree(&site.join(part))?;
+    }
+    let label = json!({ "packages": packages }).to_string();
+    state::write_whole(&site.join("image.json"), &label)?;
+    let place = folder().join(name.as_str());
+    if place.exists() {
+        not_in_use(name.as_str())?;
+        store::remove_tree(&place)?;
+    }
+    fs::rename(site, &place).map_err(|e| Error::io(format!("make the image {name}"), &e))?;
+    talk::say(format!("image {name} is built"));
+    Ok(())
+}
+/// An image's name and its packages as they may be handed on.
+///
+/// # Errors
+/// 64 for what is no name, or the name of something else.
+pub fn checked(name: &str, packages: &[String]) -> Result<(Name, Vec<String>)> {
+    if matches!(name, "host" | "busybox") {
+        return Err(Error::usage(format!(
+            "the image {name} is there without building; choose another name"
+        )));
+    }
+    Ok((image_name(name)?, package_names(packages)?))
+}
+
+/// The package names, sorted, each once, none that a package manager could take for an option.
+fn package_names(packages: &[String]) -> Result<Vec<String>> {
+    let mut list: Vec<String> = packages.iter().map(|package| package.trim().to_string()).collect();
+    if let Some(bad) = list.iter().find(|package| !is_package(package)) {
+        return Err(Error::usage(format!(
+            "{:?} is no package name; write --packages redis-server,redis-sentinel",
+            bad.chars().take(80).collect::<String>()
+        )));
+    }
+    list.sort();
+    list.dedup();
+    Ok(list)
+}
+
+fn is_package(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "+-.:=~_/".contains(c);
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    // apt-get takes PACKAGE- for a wish to remove it, and PACKAGE+ for one to install it.
+    let wish = text.ends_with('-') || text.ends_with('+') && !text.ends_with("++");
+    first && text.chars().all(plain) && !wish
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(names: &[&str]) -> Result<Vec<String>> {
+        package_names(&names.iter().map(|name| (*name).to_string()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn packages_are_sorted_and_each_named_once() {
+        assert_eq!(given(&["redis", "g++", "etcd", "redis"]).unwrap(), ["etcd", "g++", "redis"]);
+    }
+
+    #[test]
+    fn what_is_no_package_name_never_reaches_the_package_manager() {
+        for bad in ["", "-y", "a b", "a;b", "redis-", "redis+", "$(x)"] {
+            assert_eq!(given(&[bad]).unwrap_err().status(), Status::Usage, "{bad}");
+        }
+    }
+}
