@@ -91,8 +91,13 @@ pub enum Decision {
     Valid,
     /// No order is.
     Invalid(Evidence),
-    /// Nobody knows, for this reason.
-    Unknown(String),
+    /// Nobody knows.
+    Unknown {
+        /// Why, in words.
+        why: String,
+        /// The operation of the history at which the search stood.
+        at: Option<usize>,
+    },
 }
 
 /// One key with what was decided.
@@ -244,22 +249,28 @@ fn search(ops: &[Op], initial: Id, budget: &Budget) -> Decision {
         Search::Valid => Decision::Valid,
         Search::Invalid(at) => proved(evidence::of_search(ops, at, initial, budget)),
         Search::Unknown(at, limit) => {
-            let done = ops.iter().filter(|op| op.inv < ops[at].inv).count();
-            Decision::Unknown(format!("{limit} after {done} of {} operations", ops.len()))
+            let done = ops.iter().filter(|op| op.res < ops[at].res).count();
+            let why = format!("{limit} after {done} of {} operations", ops.len());
+            Decision::Unknown { why, at: Some(ops[at].source) }
         }
-        Search::TooMany(_) => Decision::Unknown(format!(
-            "more than {} operations are open at once, and values are written more than once",
-            general::MOST_OPEN
-        )),
+        Search::TooMany(at) => {
+            let why = format!(
+                "more than {} operations are open at once, and values are written more than once",
+                general::MOST_OPEN
+            );
+            Decision::Unknown { why, at: Some(ops[at].source) }
+        }
     }
 }
 
 fn proved(evidence: Option<Evidence>) -> Decision {
     match evidence {
         Some(evidence) => Decision::Invalid(evidence),
-        None => Decision::Unknown(
-            "the two engines disagree about it, which is a fault of histcheck: please report it with the history"
+        None => Decision::Unknown {
+            why: "the two engines disagree about it, which is a fault of histcheck: please report it with \
+                  the history"
                 .into(),
-        ),
+            at: None,
+        },
     }
 }

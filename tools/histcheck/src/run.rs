@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::talk;
@@ -93,8 +94,13 @@ impl Job {
     fn history(&self, path: &Path) -> Result<Status> {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         let named = self.check.as_ref().map(Check::name);
+        let began = Instant::now();
         let mut history = match read::read_path(path, self.tolerance) {
-            Ok(history) => history,
+            Ok(history) => {
+                let lines = history.counts.lines;
+                talk::detail(format!("{name}: {lines} lines read in {:.1?}", began.elapsed()));
+                history
+            }
             Err(error) => return self.failed(&name, named, &self.hint(path, error)),
         };
         let checks = match &self.check {
@@ -115,7 +121,11 @@ impl Job {
     fn decide(&self, history: &mut History, check: &Check) -> Result<Status> {
         let memory = self.common.memory.unwrap_or_else(budget::half_of_free);
         let budget = Budget::start(self.common.timeout, memory);
-        match check.decide(history, &budget) {
+        let began = Instant::now();
+        let decided = check.decide(history, &budget);
+        let took = began.elapsed();
+        talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
+        match decided {
             Ok(verdict) => {
                 self.form.verdict(history, check.name(), &verdict)?;
                 Ok(verdict.answer.status())

@@ -86,6 +86,13 @@ fn without_a_first_line_and_a_check_the_checks_are_listed() {
 }
 
 #[test]
+fn verbose_says_what_took_how_long_on_stderr() {
+    let run = judge(&["-v"], &valid()).expect(0);
+    assert!(run.stderr.contains("histcheck: stdin: 6 lines read in "), "{}", run.stderr);
+    assert!(run.stderr.contains("histcheck: stdin: linear decided in "), "{}", run.stderr);
+}
+
+#[test]
 fn several_files_have_a_verdict_line_each_and_the_worst_status() {
     let folder = Folder::new("several");
     let files = [
@@ -308,7 +315,8 @@ fn a_budget_that_runs_out_is_unknown_in_time_and_says_which() {
     assert!(began.elapsed() < Duration::from_secs(3), "took {:?}", began.elapsed());
     assert!(time.stdout.contains("--timeout 300ms ran out after"), "{}", time.stdout);
     let memory = judge(&[&args[..], &["--memory", "1K"]].concat(), &hard()).expect(2);
-    assert!(memory.stdout.contains("--memory 1K ran out after"), "{}", memory.stdout);
+    let said = "--memory 1K ran out after 0 of 42 operations, at the write of line 1";
+    assert!(memory.stdout.contains(said), "{}", memory.stdout);
 }
 
 #[test]

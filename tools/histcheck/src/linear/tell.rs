@@ -37,7 +37,7 @@ pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> V
         verdict.details.push(format!("and {hidden} more invalid keys (--json shows all)"));
     }
     for key in keys {
-        if let Decision::Unknown(why) = &key.decision {
+        if let Some(why) = open_question(history, key) {
             verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
         }
     }
@@ -58,7 +58,7 @@ fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, Strin
     let invalid: Vec<&KeyVerdict> =
         keys.iter().filter(|key| matches!(key.decision, Decision::Invalid(_))).collect();
     let unknown: Vec<&KeyVerdict> =
-        keys.iter().filter(|key| matches!(key.decision, Decision::Unknown(_))).collect();
+        keys.iter().filter(|key| matches!(key.decision, Decision::Unknown { .. })).collect();
     match (invalid.as_slice(), unknown.as_slice()) {
         (&[only], _) if keys.len() == 1 => {
             let who =
@@ -98,14 +98,24 @@ fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, Strin
 }
 
 fn undecided(history: &History, keys: usize, unknown: usize, first: &KeyVerdict) -> String {
-    let Decision::Unknown(why) = &first.decision else { return String::new() };
+    let why = open_question(history, first).unwrap_or_default();
     match (keys, first.key) {
-        (1, None) => why.clone(),
+        (1, None) => why,
         _ => format!(
             "{unknown} of {keys} keys are undecided; the first is key {}: {why}",
             key_name(history, first)
         ),
     }
+}
+
+/// Why a key is undecided, and where the search stood.
+fn open_question(history: &History, key: &KeyVerdict) -> Option<String> {
+    let Decision::Unknown { why, at } = &key.decision else { return None };
+    let place = at.map(|index| {
+        let op = history.ops.get(index);
+        format!(", at the {} of line {}", history.word(op.f), history.line(op.inv))
+    });
+    Some(format!("{why}{}", place.unwrap_or_default()))
 }
 
 fn key_name(history: &History, key: &KeyVerdict) -> String {
@@ -300,7 +310,9 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
             (Answer::Unknown, json!({"because": "nothing was checked"}))
         }
         Decision::Valid => (Answer::Valid, json!({})),
-        Decision::Unknown(why) => (Answer::Unknown, json!({"because": why})),
+        Decision::Unknown { .. } => {
+            (Answer::Unknown, json!({"because": open_question(history, key)}))
+        }
         Decision::Invalid(evidence) => (Answer::Invalid, json_evidence(history, evidence)),
     };
     let mut object = json!({
