@@ -385,10 +385,11 @@ fn a_reader_that_hangs_holds_up_no_healing() {
 fn kill_9_leaves_no_client_program_behind() {
     let folder = Folder::new("kill9-exec");
     let pids = folder.file("pids");
+    // The last program is the one that was started: the kernel's signal reaches it, not what it starts.
     let client = folder.write(
         "client",
         &format!(
-            "echo $$ >> {}\nwhile read -r l; do echo '{{\"type\":\"ok\",\"value\":[]}}'; done; sleep 100",
+            "echo $$ >> {}\nwhile read -r l; do echo '{{\"type\":\"ok\",\"value\":[]}}'; done; exec sleep 100",
             pids.display()
         ),
     );
