@@ -21,6 +21,7 @@ pub mod mem;
 pub mod option;
 pub mod redis;
 pub mod sentinel;
+pub mod stored;
 pub mod trouble;
 
 /// A future that a client or a database hands out.

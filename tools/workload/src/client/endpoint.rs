@@ -17,6 +17,9 @@ use tokio::net::TcpStream;
 /// How long a connection may take to come about. A node that is cut off answers no SYN at all.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
+/// How long one look at a database that may not be ready takes at the most.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long to wait between two looks at a database that is not ready.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -98,6 +101,16 @@ pub async fn connect(address: SocketAddr) -> std::result::Result<TcpStream, Stri
     // A request is one small packet: held back for company, it would look like a slow database.
     let _ = stream.set_nodelay(true);
     Ok(stream)
+}
+
+/// `look`, or that it took too long.
+///
+/// # Errors
+/// Whatever the look says, or that the node is silent.
+pub async fn within_a_look<T>(
+    look: impl Future<Output = std::result::Result<T, String>>,
+) -> std::result::Result<T, String> {
+    tokio::time::timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| Err("it is silent".into()))
 }
 
 /// Patience with a database that is still starting.

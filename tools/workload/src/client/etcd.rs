@@ -28,16 +28,14 @@ use breakit::node::Node;
 use serde_json::{Map, Value, json};
 
 use self::gateway::{Gateway, Login, decoded, encoded};
-use super::endpoint::{Endpoints, Patience};
+use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::option::Options;
+use super::stored::{list, text, value};
 use super::trouble::{Trouble, outcome};
 use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
 
 /// The port on which etcd answers clients.
 const PORT: u16 = 2379;
-
-/// How long one look at a member that may not be ready takes at the most.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// The database that `--client etcd[:serializable][,port=N]` names.
 ///
@@ -87,10 +85,7 @@ impl Etcd {
                 gateway.post("/v3/kv/range", &request.into()).await.map_err(Trouble::words)?;
             counted(&answer)
         };
-        tokio::time::timeout(LOOK_LIMIT, look)
-            .await
-            .unwrap_or_else(|_| Err("it is silent".into()))
-            .map_err(|said| format!("{}: {said}", node.name))
+        within_a_look(look).await.map_err(|said| format!("{}: {said}", node.name))
     }
 }
 
@@ -255,7 +250,7 @@ impl Member {
 }
 
 fn put(place: &str, value: &Value) -> Value {
-    json!({ "key": encoded(place), "value": encoded(&value.to_string()) })
+    json!({ "key": encoded(place), "value": encoded(&text(value)) })
 }
 
 /// The comparison that `place` holds `expected`; null is that there is no such key.
@@ -265,7 +260,7 @@ fn holds(place: &str, expected: &Value) -> Value {
             json!({ "key": encoded(place), "result": "EQUAL", "target": "CREATE", "create_revision": "0" })
         }
         expected => {
-            json!({ "key": encoded(place), "result": "EQUAL", "target": "VALUE", "value": encoded(&expected.to_string()) })
+            json!({ "key": encoded(place), "result": "EQUAL", "target": "VALUE", "value": encoded(&text(expected)) })
         }
     }
 }
@@ -300,13 +295,7 @@ fn elements(prefix: &str, answer: &Value) -> std::result::Result<Value, Trouble>
             element.ok_or_else(|| Trouble::Unknown(format!("a key that is not ours: {found}")))?;
         elements.push(value(element));
     }
-    elements.sort_by_cached_key(|element| (element.as_i64(), element.to_string()));
-    Ok(Value::Array(elements))
-}
-
-/// What was stored by us is JSON; anything else is kept as the string that it is, for the checker to see.
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
+    Ok(list(elements))
 }
 
 impl Client for Member {

@@ -17,7 +17,7 @@ use breakit::node::Node;
 use redis::cmd;
 
 use self::connection::{Connection, Login};
-use super::endpoint::{Endpoints, Patience};
+use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::option::Options;
 use super::trouble::{Trouble, outcome};
 use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
@@ -27,9 +27,6 @@ pub const PORT: u16 = 6379;
 
 /// The environment variable with the password.
 pub const PASSWORD: &str = "REDISCLI_AUTH";
-
-/// How long one look at a node that may not be ready takes at the most.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// The database that `--client redis[:port=N]` names.
 ///
@@ -108,16 +105,6 @@ impl Redis {
         };
         within_a_look(look).await.map(|_: String| ()).map_err(at)
     }
-}
-
-/// `look`, or that it took too long.
-///
-/// # Errors
-/// Whatever the look says, or that the node is silent.
-pub async fn within_a_look<T>(
-    look: impl Future<Output = std::result::Result<T, String>>,
-) -> std::result::Result<T, String> {
-    tokio::time::timeout(LOOK_LIMIT, look).await.unwrap_or_else(|_| Err("it is silent".into()))
 }
 
 /// A key of the run named `prefix`, where there is one.

@@ -32,10 +32,10 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use redis::cmd;
 
-use super::endpoint::{Endpoints, Patience};
+use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::option::Options;
 use super::redis::connection::{Connection, Login};
-use super::redis::{self as direct, Redis, info_line, operation, within_a_look};
+use super::redis::{self as direct, Redis, info_line, operation};
 use super::trouble::{Trouble, outcome};
 use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
 

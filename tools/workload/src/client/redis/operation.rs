@@ -8,13 +8,14 @@
 //! | | `read` | `GET prefix/key` | ok with the value, null where there is none |
 //! | `cas-register` | `cas` | a script that compares and sets | 1: ok, 0: fail |
 //!
-//! Values are kept as their JSON text, so that what was written is what is read. The script reads, compares,
+//! Values are kept as [`crate::client::stored`] says. The script reads, compares,
 //! and writes once at its end: refused in the middle, it has written nothing.
 
-use redis::{Cmd, cmd};
+use redis::cmd;
 use serde_json::Value;
 
 use super::connection::Connection;
+use crate::client::stored::{list, text, value};
 use crate::client::trouble::Trouble;
 use crate::client::{Outcome, Request};
 
@@ -41,15 +42,15 @@ pub async fn perform(
         }
         ("read", None) => {
             let members = connection.ask::<Vec<String>>(cmd("SMEMBERS").arg(prefix)).await?;
-            Ok(Outcome::Ok(elements(&members)))
+            Ok(Outcome::Ok(list(members.iter().map(|member| value(member)).collect())))
         }
         ("read", Some(key)) => {
             let held = connection.ask::<Option<String>>(cmd("GET").arg(place(prefix, key))).await?;
             Ok(Outcome::Ok(held.as_deref().map_or(Value::Null, value)))
         }
         ("write", Some(key)) => {
-            let command = with_value(cmd("SET").arg(place(prefix, key)), &request.value);
-            connection.ask::<String>(&command).await?;
+            let command = (place(prefix, key), text(&request.value));
+            connection.ask::<String>(cmd("SET").arg(command)).await?;
             Ok(done())
         }
         ("cas", Some(key)) => compare_and_set(connection, &place(prefix, key), request).await,
@@ -80,41 +81,15 @@ async fn compare_and_set(
     }
 }
 
-fn with_value(command: &mut Cmd, value: &Value) -> Cmd {
-    command.arg(text(value)).clone()
-}
-
 /// The name in Redis of the object `key` of a run.
 pub fn place(prefix: &str, key: &Value) -> String {
     format!("{prefix}/{}", text(key))
-}
-
-fn text(value: &Value) -> String {
-    value.to_string()
-}
-
-/// What was stored by us is JSON; anything else is kept as the string that it is, for the checker to see.
-fn value(text: &str) -> Value {
-    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_string()))
-}
-
-/// Redis gives a set in the order of its hash table: numbers are sorted so that two equal reads look equal.
-fn elements(members: &[String]) -> Value {
-    let mut elements: Vec<Value> = members.iter().map(|member| value(member)).collect();
-    elements.sort_by_cached_key(|element| (element.as_i64(), element.to_string()));
-    Value::Array(elements)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
-
-    #[test]
-    fn elements_come_back_as_the_numbers_they_were_in_their_order() {
-        let members = ["10", "9", "-1", "\"x\"", "no json"].map(String::from);
-        assert_eq!(elements(&members), json!(["no json", "x", -1, 9, 10]));
-    }
 
     #[test]
     fn every_object_has_a_place_of_its_own() {
