@@ -1,4 +1,4 @@
-//! When a fault is in force: `--for`, `--every`, `--first`, `--time-limit`.
+//! When a fault is in force: `--for`, `--every`, `--stagger`, `--first`, `--time-limit`; or as it once was.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::clock::{parse_duration, show};
 use crate::exit::{Error, Result};
+use crate::rng::{self, RngExt};
 
 /// The flags of every tool that holds faults.
 #[derive(Args, Clone, Debug, Default)]
@@ -22,15 +23,36 @@ pub struct ScheduleArgs {
     /// End after TIME, whatever is in force then is healed
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub time_limit: Option<Duration>,
+    /// With --every: start each fault up to TIME later, by chance
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "every")]
+    pub stagger: Option<Duration>,
 }
 
 /// A checked schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Schedule {
+pub struct Schedule(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Regular(Regular),
+    /// As a history has them.
+    Given(Vec<Window>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Regular {
     first: Duration,
     length: Option<Duration>,
     every: Option<Duration>,
     limit: Option<Duration>,
+    stagger: Option<Stagger>,
+}
+
+/// How much later than on the beat a fault may start, and what the chance of it follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stagger {
+    most: Duration,
+    seed: u64,
 }
 
 /// One stretch in which a fault is in force, counted from the schedule's begin.
@@ -43,52 +65,103 @@ pub struct Window {
 }
 
 impl ScheduleArgs {
-    /// The schedule that the flags say.
+    /// The schedule that the flags say; what is left to chance follows from `$BREAKIT_SEED`, if that is set.
     ///
     /// # Errors
     /// 64 where a fault would not end before the next one starts, or lasts no time.
     pub fn checked(&self) -> Result<Schedule> {
+        let seed = if self.stagger.is_some() { rng::seed(None)? } else { 0 };
+        self.checked_with(seed)
+    }
+
+    /// As [`ScheduleArgs::checked`]; what is left to chance follows from `seed`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn checked_with(&self, seed: u64) -> Result<Schedule> {
         if self.length == Some(Duration::ZERO) {
             return Err(Error::usage("--for 0s is no fault; give it a length"));
         }
-        if let (Some(every), Some(length)) = (self.every, self.length)
-            && length >= every
-        {
+        if let (Some(every), Some(length)) = (self.every, self.length) {
+            self.leaves_a_gap(every, length)?;
+        }
+        let gap =
+            self.every.zip(self.length).map_or(Duration::ZERO, |(every, length)| every - length);
+        Ok(Schedule(Kind::Regular(Regular {
+            first: self.first.unwrap_or(gap),
+            length: self.length,
+            every: self.every,
+            limit: self.time_limit,
+            stagger: self.stagger.map(|most| Stagger { most, seed }),
+        })))
+    }
+
+    fn leaves_a_gap(&self, every: Duration, length: Duration) -> Result<()> {
+        if length >= every {
             return Err(Error::usage(format!(
                 "--for {} is not shorter than --every {}; leave a gap in which the fault is healed",
                 show(length),
                 show(every)
             )));
         }
-        let gap =
-            self.every.zip(self.length).map_or(Duration::ZERO, |(every, length)| every - length);
-        Ok(Schedule {
-            first: self.first.unwrap_or(gap),
-            length: self.length,
-            every: self.every,
-            limit: self.time_limit,
-        })
+        match self.stagger {
+            Some(stagger) if length.saturating_add(stagger) >= every => Err(Error::usage(format!(
+                "--for {} and --stagger {} together are not shorter than --every {}; leave a gap in which the fault is healed",
+                show(length),
+                show(stagger),
+                show(every)
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
 impl Schedule {
+    /// Exactly these windows, which must be in order and not overlap.
+    pub fn of(windows: Vec<Window>) -> Schedule {
+        Schedule(Kind::Given(windows))
+    }
+
     /// The windows in their order, cut off at the time limit; endless where there is none.
-    pub fn windows(&self) -> impl Iterator<Item = Window> + use<> {
-        let schedule = self.clone();
-        (0..).map_while(move |n| schedule.window(n))
+    pub fn windows(&self) -> Box<dyn Iterator<Item = Window> + Send> {
+        match self.0.clone() {
+            Kind::Given(windows) => Box::new(windows.into_iter()),
+            Kind::Regular(regular) => {
+                let mut late = regular.lateness();
+                Box::new((0..).map_while(move |n| regular.window(n, late())))
+            }
+        }
     }
 
     /// How long each fault lasts, where that is fixed.
     pub fn length(&self) -> Option<Duration> {
-        self.length
+        match &self.0 {
+            Kind::Regular(regular) => regular.length,
+            Kind::Given(_) => None,
+        }
+    }
+}
+
+impl Regular {
+    /// Gives how late each fault is, one after the other.
+    fn lateness(&self) -> impl FnMut() -> Duration + Send + use<> {
+        let stagger = self.stagger;
+        let mut rng = stagger.map(|stagger| rng::generator(stagger.seed, "stagger"));
+        move || match (stagger, &mut rng) {
+            (Some(stagger), Some(rng)) => {
+                let most = u64::try_from(stagger.most.as_micros()).unwrap_or(u64::MAX);
+                Duration::from_micros(rng.random_range(0..=most))
+            }
+            _ => Duration::ZERO,
+        }
     }
 
-    fn window(&self, n: u32) -> Option<Window> {
+    fn window(&self, n: u32, late: Duration) -> Option<Window> {
         let start = match (n, self.every) {
             (0, _) => self.first,
             (_, None) => return None,
             (_, Some(every)) => self.first + every * n,
-        };
+        } + late;
         if self.limit.is_some_and(|limit| start >= limit) {
             return None;
         }
@@ -103,7 +176,20 @@ mod tests {
 
     fn args(text: &[Option<&str>; 4]) -> ScheduleArgs {
         let read = |i: usize| text[i].map(|t| parse_duration(t).unwrap());
-        ScheduleArgs { length: read(0), every: read(1), first: read(2), time_limit: read(3) }
+        ScheduleArgs {
+            length: read(0),
+            every: read(1),
+            first: read(2),
+            time_limit: read(3),
+            stagger: None,
+        }
+    }
+
+    fn staggered(stagger: &str) -> ScheduleArgs {
+        ScheduleArgs {
+            stagger: parse_duration(stagger).ok(),
+            ..args(&[Some("1s"), Some("4s"), Some("0s"), None])
+        }
     }
 
     fn windows(text: &[Option<&str>; 4]) -> Vec<(u64, Option<u64>)> {
@@ -144,5 +230,34 @@ mod tests {
         let said = args(&[Some("30s"), Some("30s"), None, None]).checked().unwrap_err();
         assert_eq!(said.status(), crate::exit::Status::Usage);
         assert!(said.to_string().contains("not shorter than --every 30s"));
+    }
+
+    #[test]
+    fn staggered_faults_start_late_by_chance_as_their_seed_says_and_never_meet() {
+        let starts = |seed: u64| -> Vec<Window> {
+            staggered("2s").checked_with(seed).unwrap().windows().take(200).collect()
+        };
+        let windows = starts(7);
+        for (n, window) in (0..).zip(&windows) {
+            let late = window.start - Duration::from_secs(4) * n;
+            assert!(late <= Duration::from_secs(2), "{late:?}");
+            assert_eq!(window.end, Some(window.start + Duration::from_secs(1)));
+        }
+        assert!(windows.windows(2).all(|pair| pair[0].end < Some(pair[1].start)));
+        assert!(windows.iter().any(|w| w.start.as_millis() % 4000 > 1500));
+        assert_eq!(windows, starts(7));
+        assert_ne!(windows, starts(8));
+        let said = staggered("3s").checked_with(7).unwrap_err().to_string();
+        assert!(said.contains("--for 1s and --stagger 3s together"), "{said}");
+    }
+
+    #[test]
+    fn given_windows_come_as_they_were_given() {
+        let second = Duration::from_secs;
+        let given = vec![
+            Window { start: second(3), end: Some(second(5)) },
+            Window { start: second(9), end: None },
+        ];
+        assert_eq!(Schedule::of(given.clone()).windows().collect::<Vec<_>>(), given);
     }
 }

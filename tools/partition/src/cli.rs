@@ -29,6 +29,7 @@ pub enum Command {
     /// Print the grudge that a shape makes, as JSON; touches nothing
     Plan(Plan),
     /// Cut nodes off from one another until a time, a signal or the end of input
+    #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
     Cut(Cut),
     /// End every cut, whoever made it
     Heal(Where),

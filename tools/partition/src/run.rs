@@ -48,9 +48,9 @@ fn plan(plan: &cli::Plan) -> Result<Status> {
 }
 
 fn cut(args: &cli::Cut) -> Result<Status> {
-    let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
-    let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
     let seed = rng::seed(args.drawn.seed)?;
+    let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
+    let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
     let wanted = Wanted {
         shape: shape(&args.drawn)?,
         primaries: primaries(args)?,
