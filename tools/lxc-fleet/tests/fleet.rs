@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Run, Running, run, run_with};
-use breakit_tests::{has, is_root, skip};
+use breakit_tests::{has, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -75,8 +75,8 @@ impl Drop for Fleet {
 
 macro_rules! fleet {
     () => {{
-        if !is_root() || !has("lxc-start") {
-            skip!("fleets need root and LXC");
+        if let Some(why) = breakit_tests::Fleet::impossible() {
+            skip!("{why}");
         }
         Fleet::new()
     }};
@@ -838,4 +838,39 @@ fn a_subnet_that_a_route_covers_is_not_taken() {
     assert!(!said.lines().last().unwrap().contains("bk-"), "the bridge is left: {said}");
     let said = within("10.0.0.0/8 172.16.0.0/12 198.18.0.0/15").expect(71).stderr;
     assert!(said.contains("in use on this host"), "{said}");
+}
+
+/// Runs `script` in a network of its own with a /sys of its own, but with the host's cgroups.
+fn in_a_network_of_its_own(name: &str, script: &str) -> Run {
+    let enter = "mkdir -p $CGROUPS && mount --rbind /sys/fs/cgroup $CGROUPS && \
+        mount -t sysfs sysfs /sys && mount --rbind $CGROUPS /sys/fs/cgroup && ip link set lo up && ";
+    let cgroups = std::env::temp_dir().join(format!("breakit-cgroups-{}", std::process::id()));
+    let made = sh(&format!("ip netns add {name}"));
+    assert_eq!(made.status, 0, "{made:?}");
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net=/run/netns/{name}")).args(["unshare", "-m", "sh", "-c"]);
+    let done = run(command.arg(format!("{enter}{script}")).env("CGROUPS", &cgroups));
+    sh(&format!("ip netns del {name}; rmdir {}", cgroups.display()));
+    done
+}
+
+#[test]
+fn a_host_that_sends_bridged_frames_through_a_forward_drop_is_told_so_and_nothing_is_left() {
+    let fleet = fleet!();
+    if !Path::new("/proc/sys/net/bridge/bridge-nf-call-iptables").exists() || !has("iptables") {
+        skip!("no br_netfilter in this kernel, or no iptables");
+    }
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!(
+        "iptables -P FORWARD DROP && export BREAKIT_FLEET={} && {tool} up n1..n2; s=$?; ip -br link; exit $s",
+        fleet.name
+    );
+    let done =
+        in_a_network_of_its_own(&format!("t{}-forward", std::process::id()), &script).expect(71);
+    assert!(
+        done.stderr.contains("br_netfilter") && done.stderr.contains("iptables -I FORWARD"),
+        "{done:?}"
+    );
+    assert!(!done.stdout.contains(&fleet.bridge()), "{done:?}");
+    assert!(!fleet.files().exists());
 }

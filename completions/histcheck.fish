@@ -1,0 +1,66 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_histcheck_global_optspecs
+    string join \n json lenient timeout= memory= q/quiet v/verbose h/help V/version
+end
+
+function __fish_histcheck_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_histcheck_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_histcheck_using_subcommand
+    set -l cmd (__fish_histcheck_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s V -l version -d 'Print version'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s h -l help -d 'Print help'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l model -d 'The object' -r -f -a "register\t'`read` and `write`'
+cas-register\t'`read`, `write` and `cas`, whose value is `[expected, new]`'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -1,0 +1,160 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_lxc_fleet_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_lxc_fleet_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_lxc_fleet_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_lxc_fleet_using_subcommand
+    set -l cmd (__fish_lxc_fleet_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s V -l version -d 'Print version'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "image" -d 'Make, list or remove images: layers of packages over this host\'s own root'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "up" -d 'Make the nodes and start them; what is there already stays, what died is started again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "down" -d 'Stop the nodes and remove all that was made for them'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "ls" -d 'List the nodes with their state'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "nodes" -d 'Print the nodes as lines for the other tools'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "exec" -d 'Run a program in nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "push" -d 'Copy a file or folder into nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "pull" -d 'Copy a file or folder out of nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "start" -d 'Start nodes that do not run'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --limit'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "kill" -d 'Kill nodes: all their programs get KILL at once; with --for they are started again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "pause" -d 'Pause nodes: their programs stand still; with --for they go on again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "resume" -d 'Let paused nodes go on'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "logs" -d 'Print what LXC and the nodes\' first processes said'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "ls" -d 'List the images'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "rm" -d 'Remove images that no node uses'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -l json -d 'As JSON lines'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -l all -d 'Remove every image, and the store\'s file with them'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "ls" -d 'List the images'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "rm" -d 'Remove images that no node uses'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d 'The same, as the other tools take it' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l all -d 'All nodes of all fleets on this host'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -l json -d 'As JSON lines'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -l all -d 'The nodes of all fleets on this host'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l limit -d 'Kill the program where it has not ended after TIME' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s i -l interactive -d 'Hand our stdin to the program (one node only); without it the program reads nothing'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l prefix -d 'Put the node\'s name before each line even for one node'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l limit -d 'How long their programs have to end after TERM' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l every -d 'Start a fault every TIME, counted from start to start' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l hold -d 'Hold the fault until a signal or the end of input'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l every -d 'Start a fault every TIME, counted from start to start' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l hold -d 'Hold the fault until a signal or the end of input'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l kind -d 'What is undone: kill or pause' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l lease -d 'The lease, in milliseconds' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s q -l quiet -d 'Say nothing but errors'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s v -l verbose -d 'Say what is done, step by step'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "image" -d 'Make, list or remove images: layers of packages over this host\'s own root'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "up" -d 'Make the nodes and start them; what is there already stays, what died is started again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "down" -d 'Stop the nodes and remove all that was made for them'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "ls" -d 'List the nodes with their state'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "nodes" -d 'Print the nodes as lines for the other tools'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "exec" -d 'Run a program in nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "push" -d 'Copy a file or folder into nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "pull" -d 'Copy a file or folder out of nodes'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "start" -d 'Start nodes that do not run'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --limit'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "kill" -d 'Kill nodes: all their programs get KILL at once; with --for they are started again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "pause" -d 'Pause nodes: their programs stand still; with --for they go on again'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "resume" -d 'Let paused nodes go on'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "logs" -d 'Print what LXC and the nodes\' first processes said'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs watchdog help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "ls" -d 'List the images'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "rm" -d 'Remove images that no node uses'

@@ -1,0 +1,94 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_partition_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_partition_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_partition_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_partition_using_subcommand
+    set -l cmd (__fish_partition_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c partition -n "__fish_partition_needs_command" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_needs_command" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_needs_command" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_needs_command" -s V -l version -d 'Print version'
+complete -c partition -n "__fish_partition_needs_command" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
+complete -c partition -n "__fish_partition_needs_command" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_needs_command" -f -a "heal" -d 'End every cut, whoever made it'
+complete -c partition -n "__fish_partition_needs_command" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
+complete -c partition -n "__fish_partition_needs_command" -f -a "check" -d 'Measure who can reach whom; exit status 1 where not everybody reaches everybody'
+complete -c partition -n "__fish_partition_needs_command" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
+complete -c partition -n "__fish_partition_needs_command" -f -a "guard" -d 'Heal when the holder of a cut is gone (run by cut itself)'
+complete -c partition -n "__fish_partition_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c partition -n "__fish_partition_using_subcommand plan" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand plan" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
+complete -c partition -n "__fish_partition_using_subcommand plan" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
+complete -c partition -n "__fish_partition_using_subcommand plan" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand plan" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand plan" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand cut" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l primaries -d 'For the shape primaries: a command that prints their names or addresses, run before each cut' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
+nft\t'One nftables table in each node\'s own network: the node drops what it receives'"
+complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l keep -d 'Leave the cut in place, to end with its lease (--for, else --lease)'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l dry-run -d 'Print the nft script of the first cut, and do nothing'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l verify -d 'Measure after each cut that exactly the chosen packets are dropped'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l force -d 'Cut ssh logins too, even the one that we sit on'
+complete -c partition -n "__fish_partition_using_subcommand cut" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand cut" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand cut" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand heal" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand heal" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand list" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand list" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -l timeout -d 'How long to wait for what does not arrive' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -l table -d 'Print a table instead of JSON'
+complete -c partition -n "__fish_partition_using_subcommand check" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand check" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand check" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand probe" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand guard" -l after -d 'Sweep after this time instead of healing at the holder\'s end' -r
+complete -c partition -n "__fish_partition_using_subcommand guard" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand guard" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand guard" -s h -l help -d 'Print help'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "heal" -d 'End every cut, whoever made it'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "check" -d 'Measure who can reach whom; exit status 1 where not everybody reaches everybody'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "guard" -d 'Heal when the holder of a cut is gone (run by cut itself)'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

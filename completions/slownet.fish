@@ -1,0 +1,98 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_slownet_global_optspecs
+    string join \n q/quiet v/verbose h/help V/version
+end
+
+function __fish_slownet_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_slownet_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_slownet_using_subcommand
+    set -l cmd (__fish_slownet_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c slownet -n "__fish_slownet_needs_command" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_needs_command" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_needs_command" -s h -l help -d 'Print help'
+complete -c slownet -n "__fish_slownet_needs_command" -s V -l version -d 'Print version'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l preset -d 'Begin with the parts of a network that has a name' -r -f -a "slow\t'50 ms ± 10 ms (normal): Jepsen\'s slow network'
+flaky\t'20 % loss in bursts: Jepsen\'s flaky network'
+lossy\t'5 % loss, 1 % duplicates, 0.1 % corrupt packets'
+satellite\t'A geostationary link: 300 ms each way, 0.5 % loss, 20 Mbit/s'
+3g\t'A 3G phone: 100 ms ± 30 ms, 1 % loss, 1.6 Mbit/s'
+dialup\t'A modem: 90 ms ± 10 ms, 56 kbit/s'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l delay -d 'Hold each packet for TIME' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l jitter -d 'Let the delay stray by TIME' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l distribution -d 'How the delay strays [default: uniform]' -r -f -a "uniform\t'Evenly between delay - jitter and delay + jitter'
+normal\t'A bell with the jitter as its standard deviation'
+pareto\t'Many short and a few very long delays'
+paretonormal\t'A quarter normal, three quarters pareto'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l correlation -d 'How much a packet\'s delay resembles the one before' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss -d 'Lose packets at random: 20%, or 20%,75% with correlation' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss-state -d 'Lose packets by a Markov chain of four states: P13[,P31[,P32[,P23[,P14]]]]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss-gemodel -d 'Lose packets by the Gilbert-Elliott model: P[,R[,1-H[,1-K]]]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l duplicate -d 'Send packets twice: 1%, or 1%,25% with correlation' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l reorder -d 'Let packets overtake those that are held: 25%, or 25%,50% with correlation' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l gap -d 'Let only each Nth packet overtake' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
+udp\t'UDP'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
+netem\t'The kernel\'s network emulator: all parts'
+htb\t'A class of htb: a rate and nothing else'
+blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
+nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Make even what an sshd of a node sends slow'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Print what would be done, and do nothing'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the fault of this number [default: all of slownet\'s]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d 'Print help'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -s h -l help -d 'Print help'
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -s h -l help -d 'Print help'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
