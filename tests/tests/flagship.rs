@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use breakit_tests::process::{Running, json_lines};
+use breakit_tests::process::{Running, built, json_lines};
 use breakit_tests::pty::Terminal;
 use breakit_tests::{Fleet, has, skip};
 use nix::sys::signal::{Signal, kill};
@@ -116,12 +116,30 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
         assert!(!cut_lines.is_empty(), "{victim}: no history");
         std::fs::remove_file(file).unwrap();
     }
-    // And the next run is as if nothing had happened.
-    let file = history("next");
-    let line = "workload set --client redis-sentinel -n n1..n5 --time-limit 3s --recovery 5s";
-    fleet.sh(&format!("{line} >{}", file.display())).expect(0);
-    assert_eq!(json_lines(&file).last().unwrap()["f"], "end");
-    std::fs::remove_file(file).unwrap();
+    // And the next demo is as if nothing had happened.
+    the_demo_works_and_prints_what_the_readme_says(&fleet);
+}
+
+#[track_caller]
+fn the_demo_works_and_prints_what_the_readme_says(fleet: &Fleet) {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let mut demo = fleet.shell(&format!("exec {root}/scripts/demo {}", built().display()));
+    let done = Running::start(&mut demo).end(3 * MINUTE).expect(0);
+    let shape = |line: &str| {
+        let words =
+            line.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_digit()));
+        words.collect::<Vec<_>>().join(" ")
+    };
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let promised: Vec<String> = readme.lines().map(shape).collect();
+    let table: Vec<&str> =
+        done.stdout.lines().filter(|line| line.contains("valid")).take(2).collect();
+    assert_eq!(table.len(), 2, "{done:?}");
+    for line in table {
+        assert!(promised.contains(&shape(line)), "README.md has no line like {line:?}");
+    }
+    let left = fleet.sh("ls /run/breakit; ip -o link; nft list tables; mount").stdout;
+    assert!(!left.contains(&fleet.name), "left behind:\n{left}");
 }
 
 /// The history's lines; the last one may have been cut.
