@@ -5,19 +5,22 @@ use std::fmt;
 use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
-use breakit::node::{Node, Via};
+use breakit::node::{Name, Node, Via};
 use clap::ValueEnum;
 
 use crate::grudge::Grudge;
 use crate::links::Bridges;
-use crate::rules::{Drop, Exempt, Family, Table};
+use crate::packets::{Answer, Packets};
+use crate::pairs::PEER;
+use crate::peer::{self, Net, Peers};
+use crate::rules::{Drop, Ends, Exempt, Family, Table};
 
 /// A way to make a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
     /// One nftables table on this host's bridges, for nodes that all hang on them
     NftBridge,
-    /// One nftables table in each node's own network: the node drops what it receives
+    /// nftables tables in each node's own network: the node drops what it receives
     Nft,
 }
 
@@ -38,8 +41,12 @@ impl Backend {
     ///
     /// # Errors
     /// 66 where a node does not run, 77 and 71 from the system.
-    pub fn why_not(self, nodes: &[Node], addresses: &[Vec<IpAddr>]) -> Result<Option<String>> {
+    pub fn why_not(self, task: &Task<'_>) -> Result<Option<String>> {
+        let Task { nodes, addresses, peers } = task;
         match self {
+            Backend::NftBridge if *peers => {
+                Ok(Some("it cuts nodes off from one another, not from other hosts".into()))
+            }
             Backend::NftBridge => {
                 if let Some(why) = nodes.iter().find_map(only_an_address) {
                     return Ok(Some(why));
@@ -52,73 +59,231 @@ impl Backend {
                 let answers: Vec<Option<String>> = asked.into_iter().collect::<Result<_>>()?;
                 Ok(answers.into_iter().flatten().next())
             }
-            Backend::Nft => Ok(nodes.iter().find_map(only_an_address)),
+            Backend::Nft if nodes.iter().all(|node| only_an_address(node).is_some()) => {
+                Ok(nodes.iter().find_map(only_an_address))
+            }
+            Backend::Nft => Ok(None),
         }
     }
 
-    /// The tables that make `grudge` real, each with the node in whose network it stands (`None`: ours).
+    /// The tables that make a cut real, each with the node in whose network it stands (`None`: ours).
     ///
-    /// `exempt[i]` is what node `i` lets pass all the same; on a bridge only nodes' own traffic is
-    /// dropped, and nothing needs to be let pass.
-    pub fn tables(
-        self,
-        grudge: &Grudge,
-        addresses: &[Vec<IpAddr>],
-        exempt: &[BTreeSet<Exempt>],
-        name: &str,
-    ) -> Vec<(Option<usize>, Table)> {
-        let table = |family, drops, exempt| Table { family, name: name.into(), drops, exempt };
-        let nodes = grudge.nodes();
-        let who = |src: usize, dst: usize| format!("{} {}", nodes[src], nodes[dst]);
+    /// On a bridge only nodes' own traffic is dropped, and nothing needs to be let pass.
+    pub fn tables(self, losses: &[Loss], common: &Common<'_>) -> Vec<(Option<usize>, Table)> {
         match self {
             Backend::NftBridge => {
-                let mut drops = BTreeSet::new();
-                for (src, dst) in grudge.pairs() {
-                    let pairs = addresses[src].iter().flat_map(|from| {
-                        let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
-                        addresses[dst].iter().filter(same).map(move |to| (*from, *to))
-                    });
-                    drops.extend(pairs.map(|(from, to)| Drop {
-                        from,
-                        to: Some(to),
-                        who: who(src, dst),
-                    }));
-                }
-                vec![(None, table(Family::Bridge, drops, BTreeSet::new()))]
+                let drops = losses.iter().flat_map(|loss| loss.between(common.addresses)).collect();
+                vec![(None, common.table(Family::Bridge, None, drops))]
             }
-            Backend::Nft => {
-                let own = |dst: usize| -> BTreeSet<Drop> {
-                    grudge
-                        .sources(dst)
-                        .flat_map(|src| addresses[src].iter().map(move |from| (src, *from)))
-                        .map(|(src, from)| Drop { from, to: None, who: who(src, dst) })
-                        .collect()
-                };
-                (0..nodes.len())
-                    .map(|dst| (dst, own(dst)))
-                    .filter(|(_, drops)| !drops.is_empty())
-                    .map(|(dst, drops)| {
-                        (Some(dst), table(Family::Inet, drops, exempt[dst].clone()))
+            Backend::Nft => (0..common.nodes.len())
+                .flat_map(|node| {
+                    let drops: Vec<(Family, Drop)> =
+                        losses.iter().flat_map(|loss| loss.at(node, common)).collect();
+                    [Family::Inet, Family::Netdev].map(|family| {
+                        let of = drops.iter().filter(|(f, _)| *f == family);
+                        let drops = of.map(|(_, drop)| drop.clone()).collect();
+                        (Some(node), common.table(family, Some(node), drops))
                     })
-                    .collect()
-            }
+                })
+                .filter(|(_, table)| !table.drops.is_empty())
+                .collect(),
         }
     }
+}
+
+/// What a backend is to do.
+pub struct Task<'a> {
+    /// Among these nodes.
+    pub nodes: &'a [Node],
+    /// Their addresses.
+    pub addresses: &'a [Vec<IpAddr>],
+    /// Whether they are cut off from peers that are no nodes.
+    pub peers: bool,
+}
+
+/// What all tables of a cut share, and what is known of each node.
+pub struct Common<'a> {
+    /// The nodes.
+    pub nodes: &'a [Node],
+    /// Their addresses.
+    pub addresses: &'a [Vec<IpAddr>],
+    /// What each lets pass all the same.
+    pub exempt: &'a [BTreeSet<Exempt>],
+    /// By which interfaces each sends; needed only where packets are dropped that go out.
+    pub interfaces: &'a [Vec<String>],
+    /// Which packets.
+    pub packets: &'a Packets,
+    /// The name of the tables.
+    pub name: &'a str,
+    /// Whether loopback interfaces are let alone.
+    pub spares_loopback: bool,
+}
+
+impl Common<'_> {
+    fn table(&self, family: Family, node: Option<usize>, drops: BTreeSet<Drop>) -> Table {
+        let of = |node: Option<usize>| node.and_then(|node| self.exempt.get(node));
+        let interfaces = node.and_then(|node| self.interfaces.get(node));
+        Table {
+            family,
+            name: self.name.into(),
+            drops,
+            packets: self.packets.clone(),
+            exempt: of(node).cloned().unwrap_or_default(),
+            interfaces: interfaces.cloned().unwrap_or_default(),
+            spares_loopback: self.spares_loopback,
+        }
+    }
+
+    /// Where packets that go out are dropped: unseen by their sender, or where it can be told.
+    fn outward(&self) -> Family {
+        match self.packets.answer {
+            Answer::Silence => Family::Netdev,
+            Answer::Reset => Family::Inet,
+        }
+    }
+}
+
+/// Packets that are to be lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// What one node sends to another, by their positions.
+    Between {
+        /// Who sends.
+        src: usize,
+        /// Who receives.
+        dst: usize,
+        /// Whether the receiver is a host of ours, to drop it there; else the sender's network does.
+        at_receiver: bool,
+        /// Both names.
+        who: String,
+    },
+    /// What a node receives from a peer or sends to it.
+    Peer {
+        /// The node.
+        node: usize,
+        /// Which way, and the peer's addresses.
+        ends: Ends,
+        /// The node's name and the peer's.
+        who: String,
+    },
+}
+
+impl Loss {
+    /// Both names, the sender's first.
+    pub fn who(&self) -> &str {
+        match self {
+            Loss::Between { who, .. } | Loss::Peer { who, .. } => who,
+        }
+    }
+
+    /// Whether packets that go out must be dropped.
+    pub fn is_outward(&self) -> bool {
+        match self {
+            Loss::Between { at_receiver, .. } => !at_receiver,
+            Loss::Peer { ends, .. } => matches!(ends, Ends::To(_)),
+        }
+    }
+
+    /// As pairs of addresses, for a table that sees both ends.
+    fn between(&self, addresses: &[Vec<IpAddr>]) -> Vec<Drop> {
+        let Loss::Between { src, dst, who, .. } = self else { return Vec::new() };
+        addresses[*src]
+            .iter()
+            .flat_map(|from| {
+                let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
+                addresses[*dst].iter().filter(same).map(move |to| Ends::Between(*from, *to))
+            })
+            .map(|ends| Drop { ends, who: who.clone() })
+            .collect()
+    }
+
+    /// What is dropped in the network of `node`.
+    fn at(&self, node: usize, common: &Common<'_>) -> Vec<(Family, Drop)> {
+        let nets = |of: usize| common.addresses[of].iter().map(|address| Net::from(*address));
+        let drops = |ends: Vec<Ends>, who: &String| {
+            let family = |ends: &Ends| match ends {
+                Ends::To(_) => common.outward(),
+                _ => Family::Inet,
+            };
+            ends.into_iter().map(|ends| (family(&ends), Drop { ends, who: who.clone() })).collect()
+        };
+        match self {
+            Loss::Between { src, dst, at_receiver: true, who } if *dst == node => {
+                drops(nets(*src).map(Ends::From).collect(), who)
+            }
+            Loss::Between { src, dst, at_receiver: false, who } if *src == node => {
+                drops(nets(*dst).map(Ends::To).collect(), who)
+            }
+            Loss::Peer { node: at, ends, who } if *at == node => drops(vec![*ends], who),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What is lost under a grudge: at the receiver, or at the sender where the receiver is no host of ours.
+///
+/// # Errors
+/// 69 where neither is.
+pub fn of_grudge(grudge: &Grudge, nodes: &[Node]) -> Result<Vec<Loss>> {
+    let ours = |node: usize| !matches!(nodes[node].via, Via::Address(_));
+    grudge
+        .pairs()
+        .map(|(src, dst)| match (ours(src), ours(dst)) {
+            (false, false) => Err(Error::missing(format!(
+                "only the addresses of {} and {} are known, and nobody can cut there; write {}=ssh:DEST",
+                nodes[src].name, nodes[dst].name, nodes[dst].name
+            ))),
+            (_, at_receiver) => {
+                let who = format!("{} {}", nodes[src].name, nodes[dst].name);
+                Ok(Loss::Between { src, dst, at_receiver, who })
+            }
+        })
+        .collect()
+}
+
+/// What is lost at each of these nodes that is to be cut off from peers.
+pub fn of_peers(peers: &Peers, nodes: &[Node]) -> Vec<Loss> {
+    let (from, to) = (peer::outermost(&peers.from), peer::outermost(&peers.to));
+    (0..nodes.len())
+        .flat_map(|node| {
+            let name = nodes[node].name.clone();
+            let received = from.iter().map({
+                let name = name.clone();
+                move |(net, said)| (Ends::From(*net), format!("{} {name}", short(said, net)))
+            });
+            let sent = to
+                .iter()
+                .map(move |(net, said)| (Ends::To(*net), format!("{name} {}", short(said, net))));
+            received
+                .chain(sent)
+                .map(move |(ends, who)| Loss::Peer { node, ends, who })
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// A peer's mark, beside an element: the kernel keeps 128 bytes there.
+fn short(said: &str, net: &Net) -> String {
+    if said.len() <= 60 { format!("{PEER}{said}") } else { format!("{PEER}{net}") }
+}
+
+/// The node that a cut of this host alone is about.
+///
+/// # Errors
+/// Never: the name is one.
+pub fn this_host() -> Result<Node> {
+    Ok(Node { name: Name::new("here")?, addrs: Vec::new(), via: Via::Local })
 }
 
 /// The backend that was asked for, or the first that can cut these nodes.
 ///
 /// # Errors
 /// 69 with the reason for each no.
-pub fn choose(
-    asked: Option<Backend>,
-    nodes: &[Node],
-    addresses: &[Vec<IpAddr>],
-) -> Result<Backend> {
+pub fn choose(asked: Option<Backend>, task: &Task<'_>) -> Result<Backend> {
     let candidates = asked.map_or(Backend::ALL.to_vec(), |backend| vec![backend]);
     let mut reasons = Vec::new();
     for backend in candidates {
-        match backend.why_not(nodes, addresses)? {
+        match backend.why_not(task)? {
             None => return Ok(backend),
             Some(why) => reasons.push(format!("{backend}: {why}")),
         }
@@ -147,6 +312,23 @@ pub fn addresses(nodes: &[Node]) -> Result<Vec<Vec<IpAddr>>> {
     Ok(found)
 }
 
+/// The addresses that nodes have, where they need none and may share them.
+///
+/// # Errors
+/// 66 where a node does not run.
+pub fn own_addresses(nodes: &[Node]) -> Result<Vec<Vec<IpAddr>>> {
+    let own = |node: &Node| {
+        if !matches!(node.via, Via::Address(_)) {
+            breakit::reach::Network::of(node)?;
+        }
+        match breakit::reach::addresses(node) {
+            Err(error) if error.status() == breakit::exit::Status::NoInput => Ok(Vec::new()),
+            other => other,
+        }
+    };
+    breakit::node::at_once(nodes, own).into_iter().collect()
+}
+
 fn only_an_address(node: &Node) -> Option<String> {
     matches!(node.via, Via::Address(_)).then(|| {
         format!("only the address of {} is known; write {}=ssh:DEST", node.name, node.name)
@@ -157,6 +339,27 @@ fn only_an_address(node: &Node) -> Option<String> {
 mod tests {
     use super::*;
     use breakit::node::Name;
+
+    fn with<T>(addresses: &[Vec<IpAddr>], work: impl FnOnce(&[Loss], &Common<'_>) -> T) -> T {
+        let nodes: Vec<Node> = ["n1=pid:1", "n2=pid:2", "n3=pid:3"]
+            .map(|n| breakit::node::resolve(&[n.into()]))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect();
+        let (grudge, _) = grudge();
+        let losses = of_grudge(&grudge, &nodes).unwrap();
+        let common = Common {
+            nodes: &nodes,
+            addresses,
+            exempt: &[],
+            interfaces: &[],
+            packets: &Packets::ALL,
+            name: "t",
+            spares_loopback: false,
+        };
+        work(&losses, &common)
+    }
 
     fn grudge() -> (Grudge, Vec<Vec<IpAddr>>) {
         let nodes: Vec<Name> = ["n1", "n2", "n3"].map(|n| Name::new(n).unwrap()).into();
@@ -170,26 +373,35 @@ mod tests {
 
     #[test]
     fn on_a_bridge_one_table_holds_every_pair_in_both_families() {
-        let (grudge, addresses) = grudge();
-        let tables = Backend::NftBridge.tables(&grudge, &addresses, &[], "t");
+        let (_, addresses) = grudge();
+        let tables = with(&addresses, |losses, common| Backend::NftBridge.tables(losses, common));
         assert_eq!(tables.len(), 1);
         assert_eq!(tables[0].1.drops.len(), 4 * 2);
         assert!(
-            tables[0]
-                .1
-                .drops
-                .iter()
-                .all(|d| d.to.is_some_and(|to| to.is_ipv4() == d.from.is_ipv4()))
+            tables[0].1.drops.iter().all(
+                |d| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4())
+            )
         );
     }
 
     #[test]
     fn without_a_bridge_each_node_that_drops_has_a_table_with_whom() {
-        let (grudge, addresses) = grudge();
-        let exempt = vec![BTreeSet::new(); 3];
-        let tables = Backend::Nft.tables(&grudge, &addresses, &exempt, "t");
+        let (_, addresses) = grudge();
+        let tables = with(&addresses, |losses, common| Backend::Nft.tables(losses, common));
         let sizes: Vec<(Option<usize>, usize)> =
             tables.iter().map(|(n, t)| (*n, t.drops.len())).collect();
         assert_eq!(sizes, [(Some(0), 4), (Some(1), 2), (Some(2), 2)]);
+    }
+
+    #[test]
+    fn where_only_one_end_is_ours_it_drops_what_comes_in_and_what_goes_out() {
+        let nodes = |specs: &str| breakit::node::resolve(&[specs.to_string()]).unwrap();
+        let ends = nodes("n1=pid:1,n2=addr:10.0.0.2,n3=addr:10.0.0.3");
+        let names: Vec<Name> = ends.iter().map(|node| node.name.clone()).collect();
+        let losses = of_grudge(&Grudge::between(&names, &[0, 1, 1]), &ends).unwrap();
+        let outward = losses.iter().filter(|loss| loss.is_outward()).count();
+        assert_eq!((losses.len(), outward), (4, 2));
+        let error = of_grudge(&Grudge::between(&names, &[1, 0, 1]), &ends).unwrap_err();
+        assert!(error.to_string().contains("only the addresses of n3 and n2"), "{error}");
     }
 }

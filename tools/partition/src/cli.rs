@@ -10,6 +10,7 @@ use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;
+use crate::packets::{Ports, Protocol, Share};
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
@@ -30,7 +31,7 @@ pub enum Command {
     Plan(Plan),
     /// Cut nodes off from one another until a time, a signal or the end of input
     #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
-    Cut(Cut),
+    Cut(Box<Cut>),
     /// End every cut, whoever made it
     Heal(Where),
     /// Print the cuts that stand, one JSON line each, as the kernel has them
@@ -49,7 +50,7 @@ pub enum Command {
 pub struct Drawn {
     /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
     /// primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
-    #[arg(required = true, value_name = "SHAPE")]
+    #[arg(value_name = "SHAPE")]
     pub shape: Vec<String>,
     /// Drop what the shape lets pass, and let pass what it drops
     #[arg(long)]
@@ -76,6 +77,15 @@ pub struct Cut {
     /// Whom to cut off from whom
     #[command(flatten)]
     pub drawn: Drawn,
+    /// Instead of a shape: drop what comes from PEER, an address, a network 10.0.0.0/8 or a host's name
+    #[arg(long, value_name = "PEER", value_delimiter = ',')]
+    pub from: Vec<String>,
+    /// Instead of a shape: drop what is sent to PEER
+    #[arg(long, value_name = "PEER", value_delimiter = ',')]
+    pub to: Vec<String>,
+    /// Which packets
+    #[command(flatten)]
+    pub packets: PacketsArgs,
     /// For the shape primaries: a command that prints their names or addresses, run before each cut
     #[arg(long, value_name = "CMD")]
     pub primaries: Option<String>,
@@ -100,6 +110,26 @@ pub struct Cut {
     /// Cut ssh logins too, even the one that we sit on
     #[arg(long)]
     pub force: bool,
+}
+
+/// Which packets between two ends are dropped.
+#[derive(Args, Debug)]
+pub struct PacketsArgs {
+    /// Only packets of this protocol
+    #[arg(long = "proto", value_name = "PROTOCOL", value_enum)]
+    pub protocol: Option<Protocol>,
+    /// Only TCP and UDP with this port at either end; a range is 8000-8010
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
+    pub ports: Vec<Ports>,
+    /// Only packets that open a TCP connection: what is established stays
+    #[arg(long)]
+    pub new_only: bool,
+    /// Only this share of the packets, by chance
+    #[arg(long, value_name = "PERCENT", value_parser = Share::parse)]
+    pub loss: Option<Share>,
+    /// Answer with a TCP reset, or that the port is unreachable, instead of silence
+    #[arg(long)]
+    pub reject: bool,
 }
 
 /// Where `heal` and `list` look.

@@ -8,19 +8,23 @@ use std::time::Duration;
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
-use breakit::node::{self, Name, Node};
+use breakit::node::{self, Name, Node, Via};
 use breakit::reach::{self, Network};
 use breakit::rng::Pcg64;
 use breakit::talk;
 use nix::sys::stat::fstat;
 use serde_json::{Value, json};
 
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Common, Loss, Task};
 use crate::check;
 use crate::exempt;
 use crate::grudge::Grudge;
+use crate::interfaces;
 use crate::nft::{Nft, Refusal};
+use crate::packets::{Answer, Packets};
+use crate::pairs::Pairs;
 use crate::parallel::all;
+use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::rules::{Exempt, Table};
 use crate::shape::Shape;
@@ -35,11 +39,11 @@ const GRUDGE_ON_LINE: usize = 2500;
 #[derive(Debug)]
 pub struct Wanted {
     /// Whom to cut off from whom.
-    pub shape: Shape,
+    pub whom: Whom,
     /// Among whom.
     pub nodes: Vec<Node>,
-    /// Who says which nodes are primaries, for that shape.
-    pub primaries: Option<Primaries>,
+    /// Which of their packets.
+    pub packets: Packets,
     /// What chooses.
     pub rng: Pcg64,
     /// What `rng` was made of.
@@ -50,6 +54,20 @@ pub struct Wanted {
     pub force: bool,
     /// Whether the cut is measured before it is told.
     pub verify: bool,
+}
+
+/// Whom to cut off from whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Nodes from one another, as a shape draws it.
+    Among {
+        /// The shape.
+        shape: Shape,
+        /// Who says which nodes are primaries, for that shape.
+        primaries: Option<Primaries>,
+    },
+    /// Each node from peers that are no nodes.
+    Peers(Peers),
 }
 
 /// A cut, in force or not.
@@ -94,12 +112,22 @@ impl Cut {
     /// What is wrong with shape or nodes; 66 where a node does not run, 69 where no backend can cut it.
     pub fn prepare(wanted: Wanted, nft: Nft, table: String) -> Result<Cut> {
         let names: Vec<Name> = wanted.nodes.iter().map(|node| node.name.clone()).collect();
-        // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
-        if wanted.primaries.is_none() {
-            wanted.shape.draw(&names, &mut wanted.rng.clone())?;
-        }
-        let addresses = backend::addresses(&wanted.nodes)?;
-        let backend = backend::choose(wanted.backend, &wanted.nodes, &addresses)?;
+        let addresses = match &wanted.whom {
+            // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
+            Whom::Among { shape, primaries } => {
+                if primaries.is_none() {
+                    shape.draw(&names, &mut wanted.rng.clone())?;
+                }
+                backend::addresses(&wanted.nodes)?
+            }
+            Whom::Peers(_) => backend::own_addresses(&wanted.nodes)?,
+        };
+        let task = Task {
+            nodes: &wanted.nodes,
+            addresses: &addresses,
+            peers: matches!(wanted.whom, Whom::Peers(_)),
+        };
+        let backend = backend::choose(wanted.backend, &task)?;
         let grudge = Grudge::none(&names);
         Ok(Cut { wanted, nft, table, backend, addresses, grudge, places: Vec::new() })
     }
@@ -120,11 +148,20 @@ impl Cut {
 
     fn draw(&mut self) -> Result<()> {
         let names = self.grudge.nodes().to_vec();
-        if let Some(primaries) = &self.wanted.primaries {
-            self.wanted.shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);
+        if let Whom::Among { shape, primaries } = &mut self.wanted.whom {
+            if let Some(primaries) = primaries {
+                *shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);
+            }
+            self.grudge = shape.draw(&names, &mut self.wanted.rng)?;
         }
-        self.grudge = self.wanted.shape.draw(&names, &mut self.wanted.rng)?;
         Ok(())
+    }
+
+    fn losses(&self) -> Result<Vec<Loss>> {
+        match &self.wanted.whom {
+            Whom::Among { .. } => backend::of_grudge(&self.grudge, &self.wanted.nodes),
+            Whom::Peers(peers) => Ok(backend::of_peers(peers, &self.wanted.nodes)),
+        }
     }
 
     /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
@@ -144,7 +181,36 @@ impl Cut {
             Backend::Nft if !self.wanted.force => exempt::of(nodes, &self.addresses)?,
             _ => vec![BTreeSet::new(); nodes.len()],
         };
-        Ok(self.backend.tables(&self.grudge, &self.addresses, &exempt, &self.table))
+        let losses = self.losses()?;
+        let on_loopback = match &self.wanted.whom {
+            Whom::Among { .. } => true,
+            Whom::Peers(peers) => peers.on_loopback(),
+        };
+        let common = Common {
+            nodes,
+            addresses: &self.addresses,
+            exempt: &exempt,
+            interfaces: &self.interfaces(&losses, on_loopback)?,
+            packets: &self.wanted.packets,
+            name: &self.table,
+            spares_loopback: !on_loopback,
+        };
+        Ok(self.backend.tables(&losses, &common))
+    }
+
+    /// Each node's, where something is to be dropped at them.
+    fn interfaces(&self, losses: &[Loss], on_loopback: bool) -> Result<Vec<Vec<String>>> {
+        let outward = losses.iter().any(Loss::is_outward);
+        if !outward || self.wanted.packets.answer == Answer::Reset {
+            return Ok(Vec::new());
+        }
+        let of = |node: &Node| match network_of(Some(node)) {
+            _ if matches!(node.via, Via::Address(_)) => Ok(Vec::new()),
+            Ok(Some(network)) => interfaces::of(&network, on_loopback),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        node::at_once(&self.wanted.nodes, of).into_iter().collect()
     }
 
     /// Puts all tables in force, each network in a thread of its own; all or, on any error, none.
@@ -215,17 +281,44 @@ impl Cut {
         Ok(())
     }
 
+    /// Who is cut off from whom; a grudge names also those whom it leaves alone.
+    fn words(&self) -> String {
+        shorten(match &self.wanted.whom {
+            Whom::Among { .. } => self.grudge.words(),
+            Whom::Peers(_) => self.pairs().words(),
+        })
+    }
+
+    fn pairs(&self) -> Pairs {
+        let mut pairs = Pairs::default();
+        for loss in self.losses().unwrap_or_default() {
+            pairs.insert(loss.who());
+        }
+        pairs
+    }
+
     fn value(&self) -> Value {
-        let grudge = self.grudge.json();
+        let (shape, grudge, pairs) = match &self.wanted.whom {
+            Whom::Among { shape, .. } => {
+                (shape.words(), self.grudge.json(), self.grudge.pairs().count())
+            }
+            Whom::Peers(peers) => (peers.words(), self.pairs().json(), self.pairs().len()),
+        };
         let short = grudge.to_string().len() <= GRUDGE_ON_LINE;
         let mut value = json!({
-            "shape": self.wanted.shape.words(),
-            "cut": shorten(self.grudge.words()),
-            "pairs": self.grudge.pairs().count(),
+            "shape": shorten(shape),
+            "cut": self.words(),
+            "pairs": pairs,
             "backend": self.backend.to_string(),
             "seed": self.wanted.seed,
             "table": self.table,
         });
+        if !self.wanted.packets.words().is_empty() {
+            value["packets"] = self.wanted.packets.words().into();
+        }
+        if let Whom::Peers(peers) = &self.wanted.whom {
+            value["peers"] = peers.json();
+        }
         if short {
             value["grudge"] = grudge;
         }
@@ -248,9 +341,10 @@ impl Cut {
         };
         let identity = identity(&network);
         let old = place.filter(|place| place.identity == identity);
-        let script = if old.is_some() { table.renew(lease) } else { table.install(lease) };
+        let stands = old.as_ref().is_some_and(|place| place.table.interfaces == table.interfaces);
+        let script = if stands { table.renew(lease) } else { table.install(lease) };
         let applied = self.nft.apply(&network, &script);
-        let known = old.as_ref().is_some_and(|place| place.table.drops == table.drops);
+        let known = stands && old.as_ref().is_some_and(|place| place.table.drops == table.drops);
         match applied {
             Ok(()) => {
                 let found = if known { Found::Renewed } else { Found::New };
@@ -302,7 +396,8 @@ impl Fault for Cut {
         let work: Vec<_> = tables
             .into_iter()
             .map(|(node, table)| {
-                let at = old.iter().position(|place| place.node == node);
+                let same = |place: &Place| place.node == node && place.table.family == table.family;
+                let at = old.iter().position(same);
                 (at.map(|at| old.swap_remove(at)), node, table)
             })
             .collect();
@@ -333,7 +428,7 @@ impl Fault for Cut {
     }
 
     fn heal(&mut self) -> Result<Value> {
-        let value = json!({ "cut": shorten(self.grudge.words()), "table": self.table });
+        let value = json!({ "cut": self.words(), "table": self.table });
         self.remove().map(|()| value)
     }
 }
@@ -353,13 +448,12 @@ fn stands(nft: &Nft, place: &Place) -> Result<()> {
     let table = &place.table;
     let standing = nft.table(&place.network, table.family, &table.name)?;
     let found = standing.map_or(0, |standing| standing.elements.len());
-    let keys: BTreeSet<_> = table.drops.iter().map(|drop| (drop.from, drop.to)).collect();
-    if found == keys.len() {
+    if found == table.size() {
         return Ok(());
     }
     Err(Error::system(format!(
         "the kernel holds {found} of {} elements of the table {}; does another program flush them, or were we stopped past the lease?",
-        keys.len(),
+        table.size(),
         table.name
     )))
 }

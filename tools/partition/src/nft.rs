@@ -68,7 +68,7 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::Error(error) => error,
             Refusal::Gone => Error::missing(
-                "the kernel has no nf_tables for this: load the module nf_tables, or take another --backend",
+                "the kernel lacks a part of nf_tables that this cut needs; load its modules, or take another --backend",
             ),
         }
     }
@@ -83,6 +83,8 @@ pub struct Standing {
     pub name: String,
     /// What it drops at this moment.
     pub elements: Vec<Element>,
+    /// Which packets of that, in words; empty for all.
+    pub packets: String,
 }
 
 /// An element of a set of ours.
@@ -137,6 +139,7 @@ impl Nft {
             family,
             name: name.into(),
             elements: objects.iter().flat_map(elements).collect(),
+            packets: objects.iter().find_map(comment).unwrap_or_default(),
         }))
     }
 
@@ -198,11 +201,8 @@ fn refusal(output: &Output) -> Refusal {
 fn our_table(object: &Value) -> Option<(Family, String)> {
     let table = object.get("table")?;
     let name = table.get("name")?.as_str().filter(|name| name.starts_with(PREFIX))?;
-    let family = match table.get("family")?.as_str()? {
-        "bridge" => Family::Bridge,
-        "inet" => Family::Inet,
-        _ => return None,
-    };
+    let word = table.get("family")?.as_str()?;
+    let family = Family::ALL.into_iter().find(|family| family.word() == word)?;
     Some((family, name.to_string()))
 }
 
@@ -211,10 +211,19 @@ fn elements(object: &Value) -> Vec<Element> {
     list.into_iter().flatten().filter_map(element).collect()
 }
 
+/// The comment of a rule.
+fn comment(object: &Value) -> Option<String> {
+    Some(object.get("rule")?.get("comment")?.as_str()?.to_string())
+}
+
 fn element(object: &Value) -> Option<Element> {
     let element = object.get("elem")?;
     let key = match element.get("val")? {
         Value::String(address) => address.clone(),
+        net if net.get("prefix").is_some() => {
+            let prefix = net.get("prefix")?;
+            format!("{}/{}", prefix.get("addr")?.as_str()?, prefix.get("len")?.as_u64()?)
+        }
         pair => {
             let parts = pair.get("concat")?.as_array()?;
             parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
@@ -249,12 +258,14 @@ mod tests {
     fn a_sets_elements_are_read_with_their_nodes_and_their_time() {
         let set = r#"{"set":{"name":"cut4","elem":[
             {"elem":{"val":{"concat":["10.0.0.1","10.0.0.2"]},"timeout":2,"expires":1,"comment":"n1 n2"}},
-            {"elem":{"val":"10.0.0.1","timeout":2,"expires":2,"comment":"n1 n2"}}]}}"#;
+            {"elem":{"val":"10.0.0.1","timeout":2,"expires":2,"comment":"n1 n2"}},
+            {"elem":{"val":{"prefix":{"addr":"10.0.0.0","len":8}},"timeout":2,"expires":2,"comment":"a n2"}}]}}"#;
         let read = elements(&serde_json::from_str(set).unwrap());
         assert_eq!(read[0].key, "10.0.0.1 10.0.0.2");
         assert_eq!(
             (read[1].key.as_str(), read[1].expires, read[1].who.as_str()),
             ("10.0.0.1", 2, "n1 n2")
         );
+        assert_eq!((read[2].key.as_str(), read.len()), ("10.0.0.0/8", 3));
     }
 }

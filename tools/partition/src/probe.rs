@@ -7,14 +7,15 @@ use std::time::Duration;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use breakit::lease::Lease;
-use breakit::node::{Name, Node};
+use breakit::node::{self, Node};
 use breakit::reach::Network;
 use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Common, Task};
 use crate::grudge::Grudge;
 use crate::nft::Nft;
+use crate::packets::Packets;
 
 /// Prints it as one JSON line. Exit status 69 where nothing works, 0 else.
 ///
@@ -22,13 +23,14 @@ use crate::nft::Nft;
 /// 66 where a node does not run.
 pub fn run(nodes: &[Node]) -> Result<Status> {
     let addresses = backend::addresses(nodes)?;
+    let task = Task { nodes, addresses: &addresses, peers: false };
     let mut chosen = Value::Null;
     let mut rows = Vec::new();
     for backend in Backend::ALL {
         let why = match trial(backend) {
             Err(error) => Some(error.to_string()),
             Ok(()) if nodes.is_empty() => None,
-            Ok(()) => backend.why_not(nodes, &addresses)?,
+            Ok(()) => backend.why_not(&task)?,
         };
         if why.is_none() && chosen.is_null() {
             chosen = backend.to_string().into();
@@ -47,12 +49,21 @@ pub fn run(nodes: &[Node]) -> Result<Status> {
 /// Makes a cut between two nodes that do not exist, in a network that ends with the trial.
 fn trial(backend: Backend) -> Result<()> {
     let nft = Nft::find()?;
-    let nodes = [Name::new("a")?, Name::new("b")?];
-    let grudge = Grudge::between(&nodes, &[0, 1]);
-    let address = |last| vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))];
-    let exempt = vec![Default::default(); nodes.len()];
-    let tables =
-        backend.tables(&grudge, &[address(1), address(2)], &exempt, "breakit_partition_trial");
+    let nodes = ["a=local", "b=local"].map(String::from);
+    let nodes = node::resolve(&nodes)?;
+    let names = [nodes[0].name.clone(), nodes[1].name.clone()];
+    let losses = backend::of_grudge(&Grudge::between(&names, &[0, 1]), &nodes)?;
+    let addresses = [1, 2].map(|last| vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, last))]);
+    let common = Common {
+        nodes: &nodes,
+        addresses: &addresses,
+        exempt: &[],
+        interfaces: &[],
+        packets: &Packets::ALL,
+        name: "breakit_partition_trial",
+        spares_loopback: false,
+    };
+    let tables = backend.tables(&losses, &common);
     let network = throw_away()?;
     for (_, table) in tables {
         nft.apply(&network, &table.install(Lease { length: Duration::from_secs(1) }))

@@ -1,13 +1,16 @@
 //! The rules of a cut as nft(8) reads them. Pure text: what `--dry-run` prints is what is run.
 //!
-//! A cut is one table of its own, so that healing is one deletion and nobody else's rules are touched. The
-//! addresses lie in sets whose elements expire: when nobody renews them the rules match nothing.
+//! A cut is a table of its own in each network, so that healing is one deletion and nobody else's rules are
+//! touched. The addresses lie in sets whose elements expire: when nobody renews them the rules match nothing.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use breakit::lease::Lease;
+
+use crate::packets::{Answer, Packets, Protocol, Share};
+use crate::peer::Net;
 
 /// What the name of every table of ours begins with.
 pub const PREFIX: &str = "breakit_partition_";
@@ -17,16 +20,22 @@ pub const PREFIX: &str = "breakit_partition_";
 pub enum Family {
     /// Frames on this host's bridges: one table cuts every node of them, in either direction.
     Bridge,
-    /// What one network receives: a table in each node's own.
+    /// What one network receives; and what it sends, where that is to be answered.
     Inet,
+    /// What leaves one network by its interfaces, unseen by whoever sends it.
+    Netdev,
 }
 
 impl Family {
+    /// All, as nft's word names them.
+    pub const ALL: [Family; 3] = [Family::Bridge, Family::Inet, Family::Netdev];
+
     /// nft's word.
     pub fn word(self) -> &'static str {
         match self {
             Family::Bridge => "bridge",
             Family::Inet => "inet",
+            Family::Netdev => "netdev",
         }
     }
 }
@@ -34,12 +43,58 @@ impl Family {
 /// Packets to be dropped.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Drop {
-    /// Where they come from.
-    pub from: IpAddr,
-    /// Where they go; `None` in a node's own table, where all that arrives is meant.
-    pub to: Option<IpAddr>,
+    /// Between whom.
+    pub ends: Ends,
     /// Whose they are, `n1 n2` for n1's to n2: the kernel keeps it, so that `list` can name the nodes.
     pub who: String,
+}
+
+/// Where packets come from and where they go, as far as that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ends {
+    /// From the first to the second, on a bridge.
+    Between(IpAddr, IpAddr),
+    /// From there, whatever the address of ours they come to.
+    From(Net),
+    /// To there, whatever the address of ours they come from.
+    To(Net),
+}
+
+impl Ends {
+    fn is_ipv4(&self) -> bool {
+        match self {
+            Ends::Between(from, _) => from.is_ipv4(),
+            Ends::From(net) | Ends::To(net) => net.is_ipv4(),
+        }
+    }
+
+    fn is_interval(&self) -> bool {
+        match self {
+            Ends::Between(..) => false,
+            Ends::From(net) | Ends::To(net) => !net.is_single(),
+        }
+    }
+
+    fn way(&self) -> Way {
+        if matches!(self, Ends::To(_)) { Way::Out } else { Way::In }
+    }
+
+    /// As an element of a set.
+    fn key(&self) -> String {
+        match self {
+            Ends::Between(from, to) => format!("{from} . {to}"),
+            Ends::From(net) | Ends::To(net) => net.to_string(),
+        }
+    }
+}
+
+/// Whether packets come in or go out, as a table sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// They come in.
+    In,
+    /// They go out.
+    Out,
 }
 
 /// A TCP connection that stays: between `peer` and the `port` of a server, seen from either end.
@@ -71,8 +126,34 @@ pub struct Table {
     pub name: String,
     /// What it drops.
     pub drops: BTreeSet<Drop>,
+    /// Which packets of those.
+    pub packets: Packets,
     /// What it lets pass all the same.
     pub exempt: BTreeSet<Exempt>,
+    /// The interfaces by which packets go out, for [`Family::Netdev`].
+    pub interfaces: Vec<String>,
+    /// Whether the loopback interface is let alone, whatever the addresses.
+    pub spares_loopback: bool,
+}
+
+/// A set of a table: what packets of one IP version must match that go one way.
+struct Set {
+    name: &'static str,
+    way: Way,
+    ipv4: bool,
+}
+
+const SETS: [Set; 4] = [
+    Set { name: "cut4", way: Way::In, ipv4: true },
+    Set { name: "cut6", way: Way::In, ipv4: false },
+    Set { name: "out4", way: Way::Out, ipv4: true },
+    Set { name: "out6", way: Way::Out, ipv4: false },
+];
+
+impl Set {
+    fn holds(&self, drop: &Drop) -> bool {
+        drop.ends.way() == self.way && drop.ends.is_ipv4() == self.ipv4
+    }
 }
 
 impl Table {
@@ -81,25 +162,17 @@ impl Table {
     /// Prerouting at -500 comes before connection tracking and before every `accept` of a firewall, so that
     /// established connections are cut too. Nothing is dropped on output: the application would see EPERM.
     pub fn install(&self, lease: Lease) -> String {
-        let (family, name) = (self.family.word(), &self.name);
         let mut script = self.remove();
-        let _ = write!(
-            script,
-            "table {family} {name} {{\n\
-             \tset cut4 {{ type {v4}; flags timeout; }}\n\
-             \tset cut6 {{ type {v6}; flags timeout; }}\n\
-             \tchain cut {{\n\
-             \t\ttype filter hook prerouting priority -500; policy accept;\n\
-             {NEIGHBOURS}{exempt}\
-             \t\t{match4} @cut4 drop\n\
-             \t\t{match6} @cut6 drop\n\
-             \t}}\n}}\n",
-            v4 = self.key("ipv4_addr . ipv4_addr", "ipv4_addr"),
-            v6 = self.key("ipv6_addr . ipv6_addr", "ipv6_addr"),
-            exempt = self.exempt.iter().map(Exempt::rule).collect::<String>(),
-            match4 = self.key("ip saddr . ip daddr", "ip saddr"),
-            match6 = self.key("ip6 saddr . ip6 daddr", "ip6 saddr"),
-        );
+        let _ = writeln!(script, "table {} {} {{", self.family.word(), self.name);
+        for set in self.sets() {
+            let (kind, flags) = (self.kind(set), self.flags(set));
+            let _ = writeln!(script, "\tset {} {{ type {kind}; flags {flags}; }}", set.name);
+        }
+        let ways: BTreeSet<Way> = self.drops.iter().map(|drop| drop.ends.way()).collect();
+        for way in ways {
+            script += &self.chains(way);
+        }
+        script += "}\n";
         script + &self.elements(lease)
     }
 
@@ -107,9 +180,9 @@ impl Table {
     ///
     /// Adding an element that is there does not renew its timeout: the sets are emptied first.
     pub fn renew(&self, lease: Lease) -> String {
-        let (family, name) = (self.family.word(), &self.name);
-        format!("flush set {family} {name} cut4\nflush set {family} {name} cut6\n")
-            + &self.elements(lease)
+        let flush =
+            |set: &Set| format!("flush set {} {} {}\n", self.family.word(), self.name, set.name);
+        self.sets().map(flush).collect::<String>() + &self.elements(lease)
     }
 
     /// The script that removes the table, and is content where there is none.
@@ -117,47 +190,182 @@ impl Table {
         remove(self.family, &self.name)
     }
 
-    fn elements(&self, lease: Lease) -> String {
-        ["cut4", "cut6"].map(|set| self.elements_of(set, lease)).concat()
+    /// How many elements its sets have together.
+    pub fn size(&self) -> usize {
+        self.drops.iter().map(|drop| drop.ends).collect::<BTreeSet<_>>().len()
     }
 
-    fn elements_of(&self, set: &str, lease: Lease) -> String {
+    /// The sets that it has: those of both IP versions for each way, so that a renewal may add to either.
+    fn sets(&self) -> impl Iterator<Item = &'static Set> + '_ {
+        SETS.iter().filter(|set| self.drops.iter().any(|drop| drop.ends.way() == set.way))
+    }
+
+    fn kind(&self, set: &Set) -> String {
+        let address = if set.ipv4 { "ipv4_addr" } else { "ipv6_addr" };
+        match self.family {
+            Family::Bridge => format!("{address} . {address}"),
+            Family::Inet | Family::Netdev => address.into(),
+        }
+    }
+
+    fn flags(&self, set: &Set) -> &'static str {
+        let interval = |drop: &Drop| set.holds(drop) && drop.ends.is_interval();
+        if self.drops.iter().any(interval) { "interval, timeout" } else { "timeout" }
+    }
+
+    /// The chains for one way: one, or one for each interface.
+    fn chains(&self, way: Way) -> String {
+        let rules = self.rules(way);
+        let chain = |name: &str, hook: &str| {
+            format!("\tchain {name} {{\n\t\ttype filter hook {hook}; policy accept;\n{rules}\t}}\n")
+        };
+        match (self.family, way) {
+            // Where ports are asked for, fragments must have been put together: that is done at -400.
+            (Family::Inet, Way::In) if !self.packets.ports.is_empty() => {
+                chain("cut", "prerouting priority -350")
+            }
+            (_, Way::In) => chain("cut", "prerouting priority -500"),
+            (Family::Netdev, Way::Out) => (0..)
+                .zip(&self.interfaces)
+                .map(|(number, interface): (u32, _)| {
+                    let hook = format!("egress device \"{interface}\" priority -500");
+                    chain(&format!("out{number}"), &hook)
+                })
+                .collect(),
+            (_, Way::Out) => chain("out", "output priority -500"),
+        }
+    }
+
+    fn rules(&self, way: Way) -> String {
+        let mut rules = String::from(NEIGHBOURS);
+        if self.spares_loopback && self.family == Family::Inet {
+            rules += match way {
+                Way::In => "\t\tiif lo accept\n",
+                Way::Out => "\t\toif lo accept\n",
+            };
+        }
+        if self.packets.answer == Answer::Reset {
+            rules += ANSWERS;
+        }
+        rules.extend(self.exempt.iter().map(|exempt| exempt.rule(way)));
+        for set in SETS.iter().filter(|set| set.way == way) {
+            for (what, verdict) in matches(&self.packets, set.ipv4) {
+                let _ = writeln!(
+                    rules,
+                    "\t\t{} @{}{what} {verdict}{}",
+                    self.key(set),
+                    set.name,
+                    self.comment()
+                );
+            }
+        }
+        rules
+    }
+
+    fn key(&self, set: &Set) -> &'static str {
+        match (self.family, set.way, set.ipv4) {
+            (Family::Bridge, _, true) => "ip saddr . ip daddr",
+            (Family::Bridge, _, false) => "ip6 saddr . ip6 daddr",
+            (_, Way::In, true) => "ip saddr",
+            (_, Way::In, false) => "ip6 saddr",
+            (_, Way::Out, true) => "ip daddr",
+            (_, Way::Out, false) => "ip6 daddr",
+        }
+    }
+
+    /// Which packets, in words: for whoever lists what stands. The kernel keeps 128 bytes of it.
+    fn comment(&self) -> String {
+        match self.packets.words() {
+            words if words.is_empty() => words,
+            words if words.len() > 120 => format!(" comment \"{}...\"", &words[..120]),
+            words => format!(" comment \"{words}\""),
+        }
+    }
+
+    fn elements(&self, lease: Lease) -> String {
+        self.sets().map(|set| self.elements_of(set, lease)).collect()
+    }
+
+    fn elements_of(&self, set: &Set, lease: Lease) -> String {
         let timeout = lease.length.as_millis();
-        let mut keys = BTreeSet::new();
+        let mut ends = BTreeSet::new();
         let elements: Vec<String> = self
             .drops
             .iter()
-            .filter(|drop| {
-                drop.from.is_ipv4() == (set == "cut4") && keys.insert((drop.from, drop.to))
-            })
-            .map(|drop| {
-                let to = drop.to.map(|to| format!(" . {to}")).unwrap_or_default();
-                format!("{}{to} timeout {timeout}ms comment \"{}\"", drop.from, drop.who)
-            })
+            .filter(|drop| set.holds(drop) && ends.insert(drop.ends))
+            .map(|drop| format!("{} timeout {timeout}ms comment \"{}\"", drop.ends.key(), drop.who))
             .collect();
         if elements.is_empty() {
             return String::new();
         }
         let (family, name) = (self.family.word(), &self.name);
-        format!("add element {family} {name} {set} {{ {} }}\n", elements.join(", "))
-    }
-
-    fn key(&self, pair: &'static str, alone: &'static str) -> &'static str {
-        match self.family {
-            Family::Bridge => pair,
-            Family::Inet => alone,
-        }
+        format!("add element {family} {name} {} {{ {} }}\n", set.name, elements.join(", "))
     }
 }
 
 impl Exempt {
-    fn rule(&self) -> String {
+    fn rule(&self, way: Way) -> String {
         let ip = if self.peer.is_ipv4() { "ip" } else { "ip6" };
-        let port = match self.server {
-            End::Here => "dport",
-            End::There => "sport",
+        // What goes out has its ends the other way round.
+        let (address, port) = match (way, self.server) {
+            (Way::In, End::Here) => ("saddr", "dport"),
+            (Way::In, End::There) => ("saddr", "sport"),
+            (Way::Out, End::Here) => ("daddr", "sport"),
+            (Way::Out, End::There) => ("daddr", "dport"),
         };
-        format!("\t\t{ip} saddr {} tcp {port} {} accept\n", self.peer, self.port)
+        format!("\t\t{ip} {address} {} tcp {port} {} accept\n", self.peer, self.port)
+    }
+}
+
+/// What packets must match beside their addresses, each with a blank before it, and what becomes of them.
+fn matches(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+    let share = match packets.share {
+        Share::ALL => String::new(),
+        share => format!(" numgen random mod {} < {}", Share::WHOLE, share.parts()),
+    };
+    let mut found = Vec::new();
+    for (protocol, verdict) in protocols(packets, ipv4) {
+        if packets.ports.is_empty() {
+            found.push((format!("{protocol}{share}"), verdict));
+            continue;
+        }
+        let ports: Vec<String> = packets.ports.iter().map(ToString::to_string).collect();
+        // The server may be at either end.
+        for side in ["dport", "sport"] {
+            found
+                .push((format!("{protocol} th {side} {{ {} }}{share}", ports.join(", ")), verdict));
+        }
+    }
+    found
+}
+
+/// TCP is answered by a reset, everything else by ICMP: so each protocol has its verdict.
+fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+    const RESET: &str = "reject with tcp reset";
+    const UNREACHABLE: &str = "reject with icmpx type port-unreachable";
+    let opening = if packets.opening { " tcp flags & (fin | syn | rst | ack) == syn" } else { "" };
+    let icmp = if ipv4 { "icmp" } else { "ipv6-icmp" };
+    match (packets.protocols(), packets.answer) {
+        (None, Answer::Silence) => vec![(String::new(), "drop")],
+        (None, Answer::Reset) => {
+            vec![(" meta l4proto tcp".into(), RESET), (" meta l4proto != tcp".into(), UNREACHABLE)]
+        }
+        (Some(protocols), Answer::Silence) => {
+            let words = protocols.iter().map(|protocol| match protocol {
+                Protocol::Icmp => icmp,
+                other => other.word(),
+            });
+            let words = words.collect::<Vec<_>>().join(", ");
+            vec![(format!(" meta l4proto {{ {words} }}{opening}"), "drop")]
+        }
+        (Some(protocols), Answer::Reset) => protocols
+            .iter()
+            .map(|protocol| match protocol {
+                Protocol::Tcp => (format!(" meta l4proto tcp{opening}"), RESET),
+                Protocol::Udp => (" meta l4proto udp".into(), UNREACHABLE),
+                Protocol::Icmp => (format!(" meta l4proto {icmp}"), UNREACHABLE),
+            })
+            .collect(),
     }
 }
 
@@ -165,6 +373,10 @@ impl Exempt {
 /// would become one in both as soon as a neighbour entry grows old.
 const NEIGHBOURS: &str = "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, \
                           nd-neighbor-advert } accept\n";
+
+/// What one node answers must not be rejected by the other.
+const ANSWERS: &str = "\t\ttcp flags rst accept\n\t\ticmp type destination-unreachable accept\n\
+                       \t\ticmpv6 type destination-unreachable accept\n";
 
 /// The script that removes a table, and is content where there is none.
 pub fn remove(family: Family, name: &str) -> String {
@@ -179,17 +391,23 @@ mod tests {
     use super::*;
 
     fn table(family: Family, to: Option<&str>) -> Table {
-        let drop = |from: &str, to: Option<&str>| Drop {
-            from: from.parse().unwrap(),
-            to: to.map(|to| to.parse().unwrap()),
-            who: "n1 n2".into(),
+        let drop = |from: &str, to: Option<&str>| {
+            let from: IpAddr = from.parse().unwrap();
+            let ends = match to {
+                Some(to) => Ends::Between(from, to.parse().unwrap()),
+                None => Ends::From(from.into()),
+            };
+            Drop { ends, who: "n1 n2".into() }
         };
         let six = to.map(|_| "fd00::2");
         Table {
             family,
             name: "breakit_partition_7_9".into(),
             drops: [drop("10.0.0.1", to), drop("fd00::1", six)].into(),
+            packets: Packets::ALL,
             exempt: BTreeSet::new(),
+            interfaces: Vec::new(),
+            spares_loopback: false,
         }
     }
 
@@ -227,5 +445,46 @@ mod tests {
         let script = table.install(LEASE);
         let accept = script.find("ip saddr 192.0.2.9 tcp dport 22 accept").unwrap();
         assert!(accept < script.find("@cut4 drop").unwrap());
+    }
+
+    #[test]
+    fn what_goes_out_is_dropped_at_every_interface_and_a_login_there_is_let_go() {
+        let mut table = table(Family::Netdev, None);
+        table.drops =
+            [Drop { ends: Ends::To(Net::parse("10.0.0.0/8").unwrap()), who: "here 10/8".into() }]
+                .into();
+        table.interfaces = ["eth0", "eth1"].map(Into::into).into();
+        let peer = "192.0.2.9".parse().unwrap();
+        table.exempt.insert(Exempt { peer, port: 22, server: End::Here });
+        let script = table.install(LEASE);
+        assert!(
+            script.contains("set out4 { type ipv4_addr; flags interval, timeout; }"),
+            "{script}"
+        );
+        assert!(script.contains("hook egress device \"eth1\" priority -500"), "{script}");
+        assert!(script.contains("ip daddr 192.0.2.9 tcp sport 22 accept"), "{script}");
+        assert!(script.contains("ip daddr @out4 drop"), "{script}");
+        assert!(!script.contains("cut4"), "{script}");
+    }
+
+    #[test]
+    fn ports_match_at_either_end_behind_the_fragments_and_resets_are_never_rejected() {
+        let mut table = table(Family::Inet, None);
+        table.packets = Packets {
+            ports: vec![crate::packets::Ports { first: 80, last: 90 }],
+            share: Share::parse("20%").unwrap(),
+            answer: Answer::Reset,
+            ..Packets::ALL
+        };
+        let script = table.install(LEASE);
+        for clause in [
+            "prerouting priority -350",
+            "ip saddr @cut4 meta l4proto tcp th dport { 80-90 } numgen random mod 100000 < 20000 reject with tcp reset",
+            "ip6 saddr @cut6 meta l4proto udp th sport { 80-90 } numgen random mod 100000 < 20000 reject with icmpx",
+            "comment \"port 80-90, 20%, rejected\"",
+        ] {
+            assert!(script.contains(clause), "{clause}: {script}");
+        }
+        assert!(script.find("tcp flags rst accept") < script.find("@cut4"), "{script}");
     }
 }

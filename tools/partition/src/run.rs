@@ -10,9 +10,11 @@ use breakit::{jsonl, rng, talk};
 use crate::backend;
 use crate::check;
 use crate::cli::{self, Cli, Command};
-use crate::cut::{Cut, Wanted};
+use crate::cut::{Cut, Wanted, Whom};
 use crate::guard::{self, Guard};
 use crate::nft::{self, Nft};
+use crate::packets::{Answer, Packets, Share};
+use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::probe;
 use crate::shape::Shape;
@@ -39,8 +41,8 @@ pub fn run(cli: Cli) -> Result<Status> {
 }
 
 fn plan(plan: &cli::Plan) -> Result<Status> {
-    let (nodes, shape, seed) =
-        (names(&plan.drawn.nodes)?, shape(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
+    let (shape, seed) = (shape(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
+    let nodes = names(&plan.drawn.nodes)?;
     let grudge = shape.draw(&nodes, &mut rng::generator(seed, PURPOSE))?;
     talk::say(format!("{}, seed {seed}: {}", shape.words(), grudge.words()));
     jsonl::print(&grudge.json().to_string())?;
@@ -51,10 +53,14 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let seed = rng::seed(args.drawn.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
+    let whom = whom(args)?;
     let wanted = Wanted {
-        shape: shape(&args.drawn)?,
-        primaries: primaries(args)?,
-        nodes: nodes_or_fleet(&args.drawn.nodes)?,
+        packets: packets(args)?,
+        nodes: match whom {
+            Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
+            _ => nodes_or_fleet(&args.drawn.nodes)?,
+        },
+        whom,
         rng: rng::generator(seed, PURPOSE),
         seed,
         backend: args.backend,
@@ -135,6 +141,41 @@ fn shape(drawn: &cli::Drawn) -> Result<Shape> {
     }
     let shape = Shape::parse(&drawn.shape)?;
     Ok(if drawn.invert { Shape::Inverted(Box::new(shape)) } else { shape })
+}
+
+/// A shape among nodes, or peers.
+fn whom(args: &cli::Cut) -> Result<Whom> {
+    if args.from.is_empty() && args.to.is_empty() {
+        return Ok(Whom::Among { shape: shape(&args.drawn)?, primaries: primaries(args)? });
+    }
+    if !args.drawn.shape.is_empty() || args.drawn.invert || args.primaries.is_some() {
+        return Err(Error::usage(
+            "--from and --to cut off other hosts and go without a shape; leave one or the other out",
+        ));
+    }
+    if args.verify {
+        return Err(Error::usage(
+            "--verify measures between nodes, and the peers of --from and --to are none; leave it out",
+        ));
+    }
+    Peers::find(&args.from, &args.to).map(Whom::Peers)
+}
+
+fn packets(args: &cli::Cut) -> Result<Packets> {
+    let of = &args.packets;
+    let packets = Packets {
+        protocol: of.protocol,
+        ports: of.ports.clone(),
+        opening: of.new_only,
+        share: of.loss.unwrap_or(Share::ALL),
+        answer: if of.reject { Answer::Reset } else { Answer::Silence },
+    };
+    if args.verify && !packets.is_all() {
+        return Err(Error::usage(
+            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only and --loss",
+        ));
+    }
+    packets.checked()
 }
 
 fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {

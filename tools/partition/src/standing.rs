@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::node::{Name, Node, Via};
+use breakit::node::{Node, Via};
 use breakit::reach::Network;
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
-use crate::grudge::Grudge;
 use crate::nft::{Nft, Standing};
+use crate::pairs::Pairs;
 use crate::parallel::all;
 use crate::rules::{Family, PREFIX, remove};
 
@@ -26,8 +26,9 @@ pub struct Cut {
     /// The name that its tables share.
     pub table: String,
     family: Family,
-    /// Source and destination by name.
-    pairs: BTreeSet<(String, String)>,
+    pairs: Pairs,
+    /// Which packets, in words; empty for all.
+    packets: String,
     /// Seconds until the first of its elements expires.
     expires: u64,
 }
@@ -130,31 +131,33 @@ fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
     let cut = cuts.entry(table.name.clone()).or_insert_with(|| Cut {
         table: table.name.clone(),
         family: table.family,
-        pairs: BTreeSet::new(),
+        pairs: Pairs::default(),
+        packets: table.packets.clone(),
         expires: u64::MAX,
     });
     for element in &table.elements {
         cut.expires = cut.expires.min(element.expires);
-        let who = element.who.split_once(' ').unwrap_or((&element.who, ""));
-        cut.pairs.insert((who.0.to_string(), who.1.to_string()));
+        cut.pairs.insert(&element.who);
     }
 }
 
 impl Cut {
     /// Its line, for `list`.
     pub fn line(&self) -> String {
-        let grudge = self.grudge();
-        json!({
-            "cut": grudge.words(),
+        let mut line = json!({
+            "cut": self.words(),
             "pairs": self.pairs.len(),
             "backend": self.backend().to_string(),
             "expires": format!("{}s", self.expires),
             "holder": self.holder(),
             "held": self.is_held(),
             "table": self.table,
-            "grudge": grudge.json(),
-        })
-        .to_string()
+            "grudge": self.pairs.json(),
+        });
+        if !self.packets.is_empty() {
+            line["packets"] = self.packets.as_str().into();
+        }
+        line.to_string()
     }
 
     /// What a `stop-partition` line says of it.
@@ -164,30 +167,14 @@ impl Cut {
 
     /// Who is cut off from whom.
     pub fn words(&self) -> String {
-        self.grudge().words()
+        self.pairs.words()
     }
 
     fn backend(&self) -> Backend {
         match self.family {
             Family::Bridge => Backend::NftBridge,
-            Family::Inet => Backend::Nft,
+            Family::Inet | Family::Netdev => Backend::Nft,
         }
-    }
-
-    /// The grudge among the nodes that the cut names: nodes that it leaves alone are not known to the kernel.
-    fn grudge(&self) -> Grudge {
-        let names = self.pairs.iter().flat_map(|(src, dst)| [src, dst]);
-        let mut names: Vec<Name> = names.filter_map(|name| Name::new(name).ok()).collect();
-        names.sort_by_cached_key(|name| natural(name.as_str()));
-        names.dedup();
-        let mut grudge = Grudge::none(&names);
-        let at = |name: &str| names.iter().position(|n| n.as_str() == name);
-        for (src, dst) in &self.pairs {
-            if let (Some(src), Some(dst)) = (at(src), at(dst)) {
-                grudge.drop_from(src, dst);
-            }
-        }
-        grudge
     }
 
     fn holder(&self) -> Option<u32> {
@@ -212,13 +199,6 @@ pub fn table_name(holder: u32) -> Option<String> {
     (state != "Z").then(|| format!("{PREFIX}{holder}_{began}"))
 }
 
-/// `n2` before `n10`.
-fn natural(name: &str) -> (String, u64, String) {
-    let digits = name.chars().rev().take_while(char::is_ascii_digit).count();
-    let (word, number) = name.split_at(name.len() - digits);
-    (word.to_string(), number.parse().unwrap_or(u64::MAX), name.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +210,7 @@ mod tests {
             family: Family::Inet,
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],
+            packets: String::new(),
         };
         let mut cuts = BTreeMap::new();
         gather(&mut cuts, &table("n10 n2", 9));
@@ -243,7 +224,8 @@ mod tests {
         let own = table_name(std::process::id()).unwrap();
         assert!(own.starts_with(&format!("{PREFIX}{}_", std::process::id())));
         let held = |table: String| {
-            Cut { table, family: Family::Inet, pairs: BTreeSet::new(), expires: 1 }.is_held()
+            let (pairs, packets) = (Pairs::default(), String::new());
+            Cut { table, family: Family::Inet, pairs, packets, expires: 1 }.is_held()
         };
         assert!(held(own));
         assert!(!held(format!("{PREFIX}{}_1", std::process::id())));

@@ -97,7 +97,7 @@ fn whoever_is_not_root_is_told_what_to_do() {
 #[test]
 fn what_is_wrong_is_one_sentence_with_the_right_status() {
     for (line, status, clause) in [
-        ("plan", 64, "SHAPE"),
+        ("plan", 64, "which cut? take one of: isolate"),
         ("plan sideways -n n1..n3", 64, "\"sideways\" is no shape; take one of: isolate"),
         ("plan halves n1 -n n1..n3", 64, "halves takes nothing"),
         ("plan halves -n n1", 64, "two nodes at least, and there is one"),
@@ -123,6 +123,26 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
             "no program no-such-program",
         ),
         ("cut - -n -", 64, "cannot both come on stdin"),
+        ("cut halves --from 10.0.0.5", 64, "go without a shape"),
+        ("cut --to 10.0.0.5 --verify", 64, "--verify measures between nodes"),
+        ("cut --from 10.0.0.256", 64, "--from \"10.0.0.256\" is no address"),
+        ("cut --from 10.0.0.0/33", 64, "is no address, no network"),
+        ("cut --to no-such-host.invalid", 66, "--to no-such-host.invalid: the name has no address"),
+        ("cut --from 10.0.0.5 --port 90-80", 64, "runs backwards; write 80-90"),
+        ("cut --from 10.0.0.5 --port 70000", 64, "no port"),
+        ("cut --from 10.0.0.5 --proto carrier", 64, "carrier"),
+        ("cut --from 10.0.0.5 --loss 101%", 64, "\"101%\" is no share"),
+        ("cut --from 10.0.0.5 --loss 0", 64, "\"0\" is no share"),
+        ("cut --from 10.0.0.5 --loss -5%", 64, "-5"),
+        ("cut --from 10.0.0.5 --proto udp --new-only", 64, "--new-only is about TCP"),
+        ("cut --from 10.0.0.5 --proto icmp --port 80", 64, "ICMP has no ports"),
+        ("cut halves -n a=local,b=local --verify --loss 20%", 64, "--verify measures whole cuts"),
+        ("cut --from 10.0.0.5 --backend nft-bridge --dry-run", 69, "nft-bridge: it cuts nodes"),
+        (
+            "cut halves -n a=local,b=local --every 3s --for 1s --jitter 2s",
+            64,
+            "--stagger 2s together",
+        ),
     ] {
         let run = run(&mut partition(line)).expect(status);
         assert!(run.stderr.contains(clause), "{line}: {}", run.stderr);

@@ -1,0 +1,273 @@
+//! Which of the packets between two ends a cut is about, and what becomes of them.
+
+use std::fmt;
+
+use breakit::exit::{Error, Result};
+use clap::ValueEnum;
+
+/// A protocol above IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Protocol {
+    /// TCP
+    Tcp,
+    /// UDP
+    Udp,
+    /// ICMP, and ICMPv6 except neighbour discovery
+    Icmp,
+}
+
+impl Protocol {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Icmp => "icmp",
+        }
+    }
+}
+
+/// A port, or a range of them with both its ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// The lowest.
+    pub first: u16,
+    /// The highest.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Reads `5432` or `8000-8010`. For use as a clap `value_parser`.
+    ///
+    /// # Errors
+    /// A sentence that names the text and shows the form.
+    pub fn parse(text: &str) -> std::result::Result<Ports, String> {
+        let port = |text: &str| match text.trim().parse::<u16>() {
+            Ok(port @ 1..) => Ok(port),
+            _ => {
+                Err(format!("{text:?} is no port; write one from 1 to 65535, or a range 8000-8010"))
+            }
+        };
+        let (first, last) = match text.split_once('-') {
+            None => (port(text)?, port(text)?),
+            Some((first, last)) => (port(first)?, port(last)?),
+        };
+        if first > last {
+            return Err(format!("the range of ports {text} runs backwards; write {last}-{first}"));
+        }
+        Ok(Ports { first, last })
+    }
+}
+
+impl fmt::Display for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first == self.last {
+            true => write!(f, "{}", self.first),
+            false => write!(f, "{}-{}", self.first, self.last),
+        }
+    }
+}
+
+/// A share of packets, in thousandths of a percent: more than none, and all at the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share(u32);
+
+impl Share {
+    /// Every packet.
+    pub const ALL: Share = Share(Share::WHOLE);
+
+    /// What [`Share::parts`] are parts of.
+    pub const WHOLE: u32 = 100_000;
+
+    /// Reads `20%`, `20` or `0.5%`. For use as a clap `value_parser`.
+    ///
+    /// # Errors
+    /// A sentence that names the text and the bounds.
+    pub fn parse(text: &str) -> std::result::Result<Share, String> {
+        let wrong = || format!("{text:?} is no share of packets; write 0.001% to 100%");
+        let number: f64 =
+            text.strip_suffix('%').unwrap_or(text).trim().parse().map_err(|_| wrong())?;
+        let parts = (number * 1000.0).round();
+        if !(1.0..=f64::from(Share::WHOLE)).contains(&parts) {
+            return Err(wrong());
+        }
+        Ok(Share(parts as u32))
+    }
+
+    /// How many of [`Share::WHOLE`].
+    pub fn parts(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", f64::from(self.0) / 1000.0)
+    }
+}
+
+/// What the sender of a packet hears of its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing, as of a cable that is cut.
+    #[default]
+    Silence,
+    /// A TCP reset, or that the port is unreachable, as of a firewall that rejects.
+    Reset,
+}
+
+/// Which packets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packets {
+    /// Of this protocol only.
+    pub protocol: Option<Protocol>,
+    /// With one of these ports at either end; empty: whatever the port.
+    pub ports: Vec<Ports>,
+    /// Only those that open a TCP connection: what is established stays.
+    pub opening: bool,
+    /// How many of them.
+    pub share: Share,
+    /// What their sender hears.
+    pub answer: Answer,
+}
+
+impl Packets {
+    /// All of them, in silence.
+    pub const ALL: Packets = Packets {
+        protocol: None,
+        ports: Vec::new(),
+        opening: false,
+        share: Share::ALL,
+        answer: Answer::Silence,
+    };
+
+    /// The packets, if there can be such.
+    ///
+    /// # Errors
+    /// 64 where the conditions exclude one another.
+    pub fn checked(self) -> Result<Packets> {
+        let protocol = self.protocol.filter(|protocol| *protocol != Protocol::Tcp);
+        match protocol {
+            Some(protocol) if self.opening => Err(Error::usage(format!(
+                "--new-only is about TCP connections, and --proto {} has none; leave one of the two out",
+                protocol.word()
+            ))),
+            Some(Protocol::Icmp) if !self.ports.is_empty() => {
+                Err(Error::usage("ICMP has no ports; leave --port or --proto icmp out"))
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// Whether whatever passes between two ends is lost.
+    pub fn is_all(&self) -> bool {
+        Packets { answer: Answer::Silence, ..self.clone() } == Packets::ALL
+    }
+
+    /// Which protocols these packets can be of, where that is not any: what opens a connection is TCP, and
+    /// ports are those of TCP and UDP.
+    pub fn protocols(&self) -> Option<Vec<Protocol>> {
+        match (self.protocol, self.opening, self.ports.is_empty()) {
+            (Some(protocol), ..) => Some(vec![protocol]),
+            (None, true, _) => Some(vec![Protocol::Tcp]),
+            (None, false, false) => Some(vec![Protocol::Tcp, Protocol::Udp]),
+            (None, false, true) => None,
+        }
+    }
+
+    /// For people and for `list`: `tcp port 5432,8000-8010, new connections only, 20%, rejected`; empty for all.
+    pub fn words(&self) -> String {
+        let ports = self.ports.iter().map(Ports::to_string).collect::<Vec<_>>().join(",");
+        let protocol = self.protocol.map(Protocol::word).unwrap_or_default();
+        let port = if ports.is_empty() { String::new() } else { format!("port {ports}") };
+        let share = if self.share == Share::ALL { String::new() } else { self.share.to_string() };
+        let new = if self.opening { "new connections only" } else { "" };
+        let rejected = if self.answer == Answer::Reset { "rejected" } else { "" };
+        let what = [protocol, &port].into_iter().filter(|word| !word.is_empty());
+        let what = what.collect::<Vec<_>>().join(" ");
+        let parts = [what.as_str(), new, &share, rejected];
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Reads what [`Packets::words`] wrote.
+    ///
+    /// # Errors
+    /// A clause that names what is none of its words.
+    pub fn of_words(text: &str) -> std::result::Result<Packets, String> {
+        let mut packets = Packets::ALL;
+        // Ports are joined by bare commas, parts by a comma and a blank.
+        for part in text.split(", ").filter(|part| !part.is_empty()) {
+            match part {
+                "new connections only" => packets.opening = true,
+                "rejected" => packets.answer = Answer::Reset,
+                share if share.ends_with('%') => packets.share = Share::parse(share)?,
+                _ => packets.read_what(part)?,
+            }
+        }
+        Ok(packets)
+    }
+
+    fn read_what(&mut self, part: &str) -> std::result::Result<(), String> {
+        let (protocol, ports) = match part.split_once("port ") {
+            None => (part, ""),
+            Some((protocol, ports)) => (protocol.trim(), ports),
+        };
+        if !protocol.is_empty() {
+            self.protocol = Some(Protocol::from_str(protocol, false)?);
+        }
+        for port in ports.split(',').filter(|port| !port.is_empty()) {
+            self.ports.push(Ports::parse(port)?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_shares_are_read_as_they_are_written_and_nonsense_is_refused() {
+        for text in ["5432", "8000-8010", "65535"] {
+            assert_eq!(Ports::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["0", "65536", "-1", "x", "", "1-", "8010-8000"] {
+            assert!(Ports::parse(text).is_err(), "{text}");
+        }
+        assert!(Ports::parse("8010-8000").unwrap_err().contains("write 8000-8010"));
+        for (text, shown) in [("20", "20%"), ("0.5%", "0.5%"), ("100%", "100%")] {
+            assert_eq!(Share::parse(text).unwrap().to_string(), shown);
+        }
+        for text in ["101%", "0", "-1", "NaN", "inf", "", "%", "0.0001%"] {
+            assert!(Share::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn packets_are_read_from_their_own_words() {
+        let port = |text| Ports::parse(text).unwrap();
+        for packets in [
+            Packets::ALL,
+            Packets { protocol: Some(Protocol::Udp), ..Packets::ALL },
+            Packets { ports: vec![port("80"), port("8000-8010")], ..Packets::ALL },
+            Packets {
+                protocol: Some(Protocol::Tcp),
+                ports: vec![port("5432")],
+                opening: true,
+                share: Share::parse("20%").unwrap(),
+                answer: Answer::Reset,
+            },
+        ] {
+            assert_eq!(Packets::of_words(&packets.words()).unwrap(), packets);
+        }
+        assert!(Packets::of_words("sideways").is_err());
+    }
+
+    #[test]
+    fn conditions_that_exclude_one_another_are_refused() {
+        let icmp = Packets { protocol: Some(Protocol::Icmp), ..Packets::ALL };
+        let ports = Packets { ports: vec![Ports { first: 1, last: 2 }], ..icmp.clone() };
+        assert!(ports.checked().unwrap_err().to_string().contains("ICMP has no ports"));
+        assert!(Packets { opening: true, ..icmp }.checked().is_err());
+    }
+}
