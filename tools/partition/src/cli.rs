@@ -32,6 +32,8 @@ pub enum Command {
     /// Cut nodes off from one another until a time, a signal or the end of input
     #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
     Cut(Box<Cut>),
+    /// Make the cuts of a recorded run again, at the same offsets
+    Replay(Replay),
     /// End every cut, whoever made it
     Heal(Where),
     /// Print the cuts that stand, one JSON line each, as the kernel has them
@@ -49,7 +51,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Drawn {
     /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
-    /// primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
+    /// flapping [COUNT], primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
     #[arg(value_name = "SHAPE")]
     pub shape: Vec<String>,
     /// Drop what the shape lets pass, and let pass what it drops
@@ -107,6 +109,26 @@ pub struct Cut {
     /// Measure after each cut that exactly the chosen packets are dropped
     #[arg(long)]
     pub verify: bool,
+    /// Cut ssh logins too, even the one that we sit on
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `partition replay`.
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// The run's history, or - for stdin
+    #[arg(value_name = "HISTORY")]
+    pub history: String,
+    /// The nodes [default: the fleet's]
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// How long each cut outlives us
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// How to cut [default: the first that works]
+    #[arg(long, value_enum)]
+    pub backend: Option<Backend>,
     /// Cut ssh logins too, even the one that we sit on
     #[arg(long)]
     pub force: bool,

@@ -1,6 +1,6 @@
 //! A cut held in the foreground: the [`Fault`] that `partition cut` is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -26,6 +26,7 @@ use crate::pairs::Pairs;
 use crate::parallel::all;
 use crate::peer::Peers;
 use crate::primaries::Primaries;
+use crate::replay::Step;
 use crate::rules::{Exempt, Table};
 use crate::shape::Shape;
 
@@ -44,6 +45,8 @@ pub struct Wanted {
     pub nodes: Vec<Node>,
     /// Which of their packets.
     pub packets: Packets,
+    /// In a replay: what is cut each time, in order. Else empty.
+    pub steps: VecDeque<Step>,
     /// What chooses.
     pub rng: Pcg64,
     /// What `rng` was made of.
@@ -148,6 +151,9 @@ impl Cut {
 
     fn draw(&mut self) -> Result<()> {
         let names = self.grudge.nodes().to_vec();
+        if let Some(Step { whom, packets }) = self.wanted.steps.pop_front() {
+            (self.wanted.whom, self.wanted.packets) = (whom, packets);
+        }
         if let Whom::Among { shape, primaries } = &mut self.wanted.whom {
             if let Some(primaries) = primaries {
                 *shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);

@@ -19,6 +19,7 @@ pub mod parallel;
 pub mod peer;
 pub mod primaries;
 pub mod probe;
+pub mod replay;
 pub mod rules;
 pub mod run;
 pub mod shape;

@@ -1,9 +1,13 @@
 //! Runs `partition` as its command line says.
 
+use std::collections::VecDeque;
+
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
+use breakit::jsonl::Lines;
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
+use breakit::schedule::Schedule;
 use breakit::signal::Watch;
 use breakit::{jsonl, rng, talk};
 
@@ -14,9 +18,11 @@ use crate::cut::{Cut, Wanted, Whom};
 use crate::guard::{self, Guard};
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
+use crate::parallel;
 use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::probe;
+use crate::replay::{self, Step};
 use crate::shape::Shape;
 use crate::standing::{self, Place};
 
@@ -32,6 +38,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Plan(plan) => self::plan(&plan),
         Command::Cut(cut) => self::cut(&cut),
+        Command::Replay(replay) => self::replay(&replay),
         Command::Heal(place) => heal(&place),
         Command::List(place) => list(&place),
         Command::Check(check) => self::check(&check),
@@ -56,6 +63,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let whom = whom(args)?;
     let wanted = Wanted {
         packets: packets(args)?,
+        steps: VecDeque::new(),
         nodes: match whom {
             Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
             _ => nodes_or_fleet(&args.drawn.nodes)?,
@@ -71,8 +79,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         nft::permitted(&wanted.nodes)?;
     }
     let nft = Nft::find()?;
-    let table = standing::table_name(std::process::id())
-        .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))?;
+    let table = table_name()?;
     let nodes = wanted.nodes.clone();
     let mut cut = Cut::prepare(wanted, nft.clone(), table.clone())?;
     if args.dry_run {
@@ -95,6 +102,89 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         _ => guard.dismiss(),
     }
     outcome
+}
+
+/// The name of our tables.
+fn table_name() -> Result<String> {
+    standing::table_name(std::process::id())
+        .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))
+}
+
+/// Each holder of the recorded run has a thread, which holds its cuts at its times.
+fn replay(args: &cli::Replay) -> Result<Status> {
+    let lease = args.lease.checked()?;
+    let from_stdin = args.history == "-";
+    if from_stdin && args.nodes.reads_stdin() {
+        return Err(Error::usage(
+            "nodes and history cannot both come on stdin; give one as a file",
+        ));
+    }
+    let record = match from_stdin {
+        true => replay::read(Lines::new("stdin", std::io::stdin()), "stdin")?,
+        false => replay::read(Lines::open(args.history.as_ref())?, &args.history)?,
+    };
+    if record.others > 0 {
+        talk::say(format!("{} faults of other kinds are left out", record.others));
+    }
+    let (nft, table) = (Nft::find()?, table_name()?);
+    let mut parts = Vec::new();
+    for (number, part) in (1..).zip(record.parts) {
+        let wanted = replayed(args, part.nodes, part.steps)?;
+        nft::permitted(&wanted.nodes)?;
+        let nodes = wanted.nodes.clone();
+        let name = format!("{table}_{number}");
+        parts.push((Cut::prepare(wanted, nft.clone(), name.clone())?, part.windows, nodes, name));
+    }
+    let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
+    if from_stdin || args.nodes.reads_stdin() {
+        watch.ignore_input();
+    }
+    let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {
+        standing::sweep(&nft, &standing::networks(&nodes))?;
+        let guard = Guard::start(&name, &nodes, None)?;
+        let outcome = hold(&mut cut, &Schedule::of(windows), lease, false, &watch);
+        guard.dismiss();
+        outcome
+    });
+    // All ended for the same reason where that came from outside: it is told once.
+    let (outside, errors): (Vec<Error>, Vec<Error>) = outcomes
+        .into_iter()
+        .filter_map(Result::err)
+        .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
+    Error::all(errors)?;
+    outside.into_iter().next().map_or(Ok(Status::Done), Err)
+}
+
+/// What one holder of a recorded run wants, among the nodes of now.
+fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Result<Wanted> {
+    let here = backend::this_host()?;
+    let nodes = match named.as_slice() {
+        [] => nodes_or_fleet(&args.nodes)?,
+        [only] if only == here.name.as_str() => vec![here],
+        named => {
+            let known = nodes_or_fleet(&args.nodes)?;
+            named.iter().map(|name| one_of(&known, name)).collect::<Result<_>>()?
+        }
+    };
+    let first = steps.front().cloned();
+    let first = first.ok_or_else(|| Error::data("there is no cut to make again"))?;
+    Ok(Wanted {
+        whom: first.whom,
+        packets: first.packets,
+        steps,
+        nodes,
+        rng: rng::generator(0, PURPOSE),
+        seed: 0,
+        backend: args.backend,
+        force: args.force,
+        verify: false,
+    })
+}
+
+fn one_of(known: &[Node], name: &str) -> Result<Node> {
+    known.iter().find(|node| node.name.as_str() == name).cloned().ok_or_else(|| {
+        Error::no_input(format!("the run had a node {name}, which is not here; name it with -n"))
+    })
 }
 
 fn heal(args: &cli::Where) -> Result<Status> {

@@ -11,7 +11,7 @@ use crate::grudge::Grudge;
 
 /// What a shape's words may be, for help and messages.
 pub const SHAPES: &str = "isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, \
-                          majorities-ring, primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin";
+                          majorities-ring, flapping [COUNT], primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin";
 
 /// A way to choose a grudge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Shape {
     Bridge,
     /// Every node sees a majority, no two the same one.
     MajoritiesRing,
+    /// So many pairs of nodes, drawn at random: each is cut, and everybody still reaches all others.
+    Flapping(usize),
     /// What the first nodes send is dropped by the second ones, and nothing else is.
     OneWay(Vec<Name>, Vec<Name>),
     /// Some of these, drawn at random, each alone; all other nodes together.
@@ -66,6 +68,14 @@ impl Shape {
             ("minority-third", _) => plain(Shape::MinorityThird),
             ("bridge", _) => plain(Shape::Bridge),
             ("majorities-ring", _) => plain(Shape::MajoritiesRing),
+            ("flapping", []) => Ok(Shape::Flapping(1)),
+            ("flapping", [count]) => match count.parse() {
+                Ok(count @ 1..) => Ok(Shape::Flapping(count)),
+                _ => Err(Error::usage(format!(
+                    "flapping takes how many pairs, 1 or more, not {count:?}"
+                ))),
+            },
+            ("flapping", _) => Err(Error::usage("flapping takes one number: how many pairs")),
             ("one-way", [from, to]) => Ok(Shape::OneWay(group(from)?, group(to)?)),
             ("one-way", _) => Err(Error::usage(
                 "one-way takes two groups: whose packets are dropped, and by whom; write one-way n1 n2,n3",
@@ -116,6 +126,7 @@ impl Shape {
                 at_least(4, "majorities-ring", n)?;
                 majorities_ring(nodes, rng)
             }
+            Shape::Flapping(count) => flapping(nodes, *count, rng)?,
             Shape::OneWay(from, to) => one_way(nodes, from, to)?,
             Shape::Primaries(names) => primaries(nodes, names, rng)?,
             Shape::Inverted(shape) => shape.draw(nodes, rng)?.inverted(),
@@ -144,6 +155,7 @@ impl Shape {
             Shape::MinorityThird => "minority-third".into(),
             Shape::Bridge => "bridge".into(),
             Shape::MajoritiesRing => "majorities-ring".into(),
+            Shape::Flapping(count) => format!("flapping {count}"),
             Shape::Primaries(names) => format!("primaries {}", list(names)),
             Shape::OneWay(from, to) => format!("one-way {} {}", list(from), list(to)),
             Shape::Inverted(shape) => format!("{} --invert", shape.words()),
@@ -232,6 +244,26 @@ fn one_way(nodes: &[Name], from: &[Name], to: &[Name]) -> Result<Grudge> {
         )));
     }
     Ok(Grudge::where_dropped(nodes, |src, dst| from.contains(&src) && to.contains(&dst)))
+}
+
+/// `count` pairs, drawn at random.
+fn flapping(nodes: &[Name], count: usize, rng: &mut Pcg64) -> Result<Grudge> {
+    let n = nodes.len();
+    let mut pairs: Vec<(usize, usize)> =
+        (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).collect();
+    if count > pairs.len() {
+        return Err(Error::usage(format!(
+            "flapping {count}: {n} nodes have {} pairs only; take fewer, or name more nodes with -n",
+            pairs.len()
+        )));
+    }
+    pairs.shuffle(rng);
+    let mut grudge = Grudge::none(nodes);
+    for &(a, b) in &pairs[..count] {
+        grudge.drop_from(a, b);
+        grudge.drop_from(b, a);
+    }
+    Ok(grudge)
 }
 
 /// A random choice of `names`, not none of them, each a side of its own.
@@ -417,6 +449,18 @@ mod tests {
     }
 
     #[test]
+    fn flapping_cuts_so_many_pairs_in_both_directions_up_to_200() {
+        for n in 2..=200 {
+            for count in [1, (n / 2).max(1), n * (n - 1) / 2] {
+                let grudge = draw(&format!("flapping {count}"), n, n as u64);
+                assert!(symmetric(&grudge), "{n}");
+                assert_eq!(grudge.pairs().count(), 2 * count, "{n}");
+            }
+        }
+        assert_eq!(draw("flapping", 9, 1), draw("flapping 1", 9, 1));
+    }
+
+    #[test]
     fn one_way_drops_in_one_direction_only() {
         let grudge = draw("one-way n1,n2 n3", 5, 0);
         assert_eq!(grudge.pairs().collect::<Vec<_>>(), [(0, 2), (1, 2)]);
@@ -436,9 +480,15 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_grudge_and_another_seed_another() {
-        for shape in
-            ["isolate", "random-halves", "majority", "minority-third", "bridge", "majorities-ring"]
-        {
+        for shape in [
+            "isolate",
+            "random-halves",
+            "majority",
+            "minority-third",
+            "bridge",
+            "majorities-ring",
+            "flapping",
+        ] {
             assert_eq!(draw(shape, 50, 7), draw(shape, 50, 7), "{shape}");
             let different =
                 (0..20).map(|seed| draw(shape, 50, seed).words()).collect::<BTreeSet<_>>();
@@ -458,6 +508,7 @@ mod tests {
             ("primaries", 3, "names no node"),
             ("bridge", 2, "needs 3 nodes"),
             ("majorities-ring", 3, "needs 4 nodes"),
+            ("flapping 4", 3, "3 nodes have 3 pairs only"),
         ] {
             let words: Vec<String> = words.split(' ').map(str::to_string).collect();
             let error = Shape::parse(&words)

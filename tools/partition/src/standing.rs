@@ -183,7 +183,11 @@ impl Cut {
 
     /// Whether the holder lives: the process of that number, if it began when the table's name says.
     fn is_held(&self) -> bool {
-        self.holder().is_some_and(|pid| table_name(pid).as_ref() == Some(&self.table))
+        let name = self.holder().and_then(table_name);
+        name.is_some_and(|name| {
+            let rest = self.table.strip_prefix(&name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
     }
 }
 
@@ -227,7 +231,9 @@ mod tests {
             let (pairs, packets) = (Pairs::default(), String::new());
             Cut { table, family: Family::Inet, pairs, packets, expires: 1 }.is_held()
         };
-        assert!(held(own));
+        assert!(held(own.clone()));
+        assert!(held(format!("{own}_2")), "one of several that a replay holds");
+        assert!(!held(format!("{own}2")));
         assert!(!held(format!("{PREFIX}{}_1", std::process::id())));
     }
 }
