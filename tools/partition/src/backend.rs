@@ -1,14 +1,17 @@
 //! Backends: the ways to make a cut, which one serves given nodes, and the tables it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Name, Node, Via};
+use breakit::program;
 use clap::ValueEnum;
 
+use crate::force::Rules;
 use crate::grudge::Grudge;
+use crate::iptables::{Chains, Flavour};
 use crate::links::Bridges;
 use crate::packets::{Answer, Packets};
 use crate::pairs::PEER;
@@ -22,6 +25,14 @@ pub enum Backend {
     NftBridge,
     /// nftables tables in each node's own network: the node drops what it receives
     Nft,
+    /// ipset and iptables-nft in each node's own network
+    IpsetNft,
+    /// ipset and iptables-legacy in each node's own network
+    IpsetLegacy,
+    /// iptables-nft alone, with a rule for each address and no lease
+    IptablesNft,
+    /// iptables-legacy alone, with a rule for each address and no lease
+    IptablesLegacy,
 }
 
 impl fmt::Display for Backend {
@@ -29,20 +40,67 @@ impl fmt::Display for Backend {
         f.write_str(match self {
             Backend::NftBridge => "nft-bridge",
             Backend::Nft => "nft",
+            Backend::IpsetNft => "ipset-nft",
+            Backend::IpsetLegacy => "ipset-legacy",
+            Backend::IptablesNft => "iptables-nft",
+            Backend::IptablesLegacy => "iptables-legacy",
         })
     }
 }
 
 impl Backend {
     /// All, in the order in which they are tried.
-    pub const ALL: [Backend; 2] = [Backend::NftBridge, Backend::Nft];
+    pub const ALL: [Backend; 6] = [
+        Backend::NftBridge,
+        Backend::Nft,
+        Backend::IpsetNft,
+        Backend::IpsetLegacy,
+        Backend::IptablesNft,
+        Backend::IptablesLegacy,
+    ];
+
+    /// The iptables(8) that it runs, if it runs one, and whether with ipset(8).
+    fn iptables(self) -> Option<(Flavour, bool)> {
+        match self {
+            Backend::NftBridge | Backend::Nft => None,
+            Backend::IpsetNft => Some((Flavour::Nft, true)),
+            Backend::IpsetLegacy => Some((Flavour::Legacy, true)),
+            Backend::IptablesNft => Some((Flavour::Nft, false)),
+            Backend::IptablesLegacy => Some((Flavour::Legacy, false)),
+        }
+    }
+
+    /// Whether the kernel ends its cuts by itself.
+    pub fn has_lease(self) -> bool {
+        self.iptables().is_none_or(|(_, leased)| leased)
+    }
+
+    /// Why its programs cannot be run on this host; `None` where they can, or where no node is here.
+    fn lacks(self, nodes: &[Node]) -> Option<String> {
+        if nodes.iter().all(|node| matches!(node.via, Via::Ssh(_) | Via::Address(_))) {
+            return None;
+        }
+        let wanted: Vec<(&str, &str)> = match self.iptables() {
+            None => vec![("nft", "nftables")],
+            Some((flavour, true)) => vec![(flavour.program(), "iptables"), ("ipset", "ipset")],
+            Some((flavour, false)) => vec![(flavour.program(), "iptables")],
+        };
+        let found = wanted.into_iter().map(|(name, package)| program::find(name, package));
+        found.filter_map(|found| found.err().map(|error| error.to_string())).next()
+    }
 
     /// Why this backend cannot cut these nodes; `None` where it can, as far as the nodes go.
     ///
     /// # Errors
     /// 66 where a node does not run, 77 and 71 from the system.
     pub fn why_not(self, task: &Task<'_>) -> Result<Option<String>> {
-        let Task { nodes, addresses, peers } = task;
+        let Task { nodes, addresses, peers, outward, unleased } = task;
+        if !unleased && !self.has_lease() {
+            return Ok(Some("its cuts have no lease; --no-lease allows that".into()));
+        }
+        if let Some(why) = self.lacks(nodes) {
+            return Ok(Some(why));
+        }
         match self {
             Backend::NftBridge if *peers => {
                 Ok(Some("it cuts nodes off from one another, not from other hosts".into()))
@@ -59,35 +117,57 @@ impl Backend {
                 let answers: Vec<Option<String>> = asked.into_iter().collect::<Result<_>>()?;
                 Ok(answers.into_iter().flatten().next())
             }
-            Backend::Nft if nodes.iter().all(|node| only_an_address(node).is_some()) => {
+            _ if self.iptables().is_some() && *outward => Ok(Some(
+                "iptables would tell the program that sends to a peer; take --reject, or a backend nft"
+                    .into(),
+            )),
+            _ if nodes.iter().all(|node| only_an_address(node).is_some()) => {
                 Ok(nodes.iter().find_map(only_an_address))
             }
-            Backend::Nft => Ok(None),
+            _ => Ok(None),
         }
     }
 
-    /// The tables that make a cut real, each with the node in whose network it stands (`None`: ours).
+    /// The rules that make a cut real, each with the node in whose network they stand (`None`: ours).
     ///
     /// On a bridge only nodes' own traffic is dropped, and nothing needs to be let pass.
-    pub fn tables(self, losses: &[Loss], common: &Common<'_>) -> Vec<(Option<usize>, Table)> {
-        match self {
-            Backend::NftBridge => {
-                let drops = losses.iter().flat_map(|loss| loss.between(common.addresses)).collect();
-                vec![(None, common.table(Family::Bridge, None, drops))]
-            }
-            Backend::Nft => (0..common.nodes.len())
-                .flat_map(|node| {
-                    let drops: Vec<(Family, Drop)> =
-                        losses.iter().flat_map(|loss| loss.at(node, common)).collect();
-                    [Family::Inet, Family::Netdev].map(|family| {
-                        let of = drops.iter().filter(|(f, _)| *f == family);
-                        let drops = of.map(|(_, drop)| drop.clone()).collect();
-                        (Some(node), common.table(family, Some(node), drops))
-                    })
-                })
-                .filter(|(_, table)| !table.drops.is_empty())
-                .collect(),
+    pub fn rules(self, losses: &[Loss], common: &Common<'_>) -> Vec<(Option<usize>, Rules)> {
+        if self == Backend::NftBridge {
+            let drops = losses.iter().flat_map(|loss| loss.between(common.addresses)).collect();
+            return vec![(None, Rules::Nft(common.table(Family::Bridge, None, drops)))];
         }
+        (0..common.nodes.len())
+            .flat_map(|node| {
+                let drops: Vec<(Family, Drop)> =
+                    losses.iter().flat_map(|loss| loss.at(node, common)).collect();
+                self.rules_at(node, &drops, common)
+            })
+            .collect()
+    }
+
+    fn rules_at(
+        self,
+        node: usize,
+        drops: &[(Family, Drop)],
+        common: &Common<'_>,
+    ) -> Vec<(Option<usize>, Rules)> {
+        let of = |family: Family| -> BTreeSet<Drop> {
+            drops.iter().filter(|(f, _)| *f == family).map(|(_, drop)| drop.clone()).collect()
+        };
+        let rules = match self.iptables() {
+            _ if drops.is_empty() => Vec::new(),
+            Some((flavour, leased)) => {
+                let drops = drops.iter().map(|(_, drop)| drop.clone()).collect();
+                vec![Rules::Iptables(common.chains(flavour, leased, node, drops))]
+            }
+            None => [Family::Inet, Family::Netdev]
+                .map(|family| common.table(family, Some(node), of(family)))
+                .into_iter()
+                .filter(|table| !table.drops.is_empty())
+                .map(Rules::Nft)
+                .collect(),
+        };
+        rules.into_iter().map(|rules| (Some(node), rules)).collect()
     }
 }
 
@@ -99,6 +179,10 @@ pub struct Task<'a> {
     pub addresses: &'a [Vec<IpAddr>],
     /// Whether they are cut off from peers that are no nodes.
     pub peers: bool,
+    /// Whether packets must vanish that go out.
+    pub outward: bool,
+    /// Whether a cut that nothing ends by itself will do.
+    pub unleased: bool,
 }
 
 /// What all tables of a cut share, and what is known of each node.
@@ -130,6 +214,18 @@ impl Common<'_> {
             packets: self.packets.clone(),
             exempt: of(node).cloned().unwrap_or_default(),
             interfaces: interfaces.cloned().unwrap_or_default(),
+            spares_loopback: self.spares_loopback,
+        }
+    }
+
+    fn chains(&self, flavour: Flavour, leased: bool, node: usize, drops: BTreeSet<Drop>) -> Chains {
+        Chains {
+            flavour,
+            leased,
+            name: self.name.into(),
+            drops,
+            packets: self.packets.clone(),
+            exempt: self.exempt.get(node).cloned().unwrap_or_default(),
             spares_loopback: self.spares_loopback,
         }
     }
@@ -275,20 +371,27 @@ pub fn this_host() -> Result<Node> {
     Ok(Node { name: Name::new("here")?, addrs: Vec::new(), via: Via::Local })
 }
 
-/// The backend that was asked for, or the first that can cut these nodes.
+/// The backends that can cut these nodes, as far as the nodes go, in the order in which they are to be tried:
+/// the one that was asked for alone, or all.
 ///
 /// # Errors
 /// 69 with the reason for each no.
-pub fn choose(asked: Option<Backend>, task: &Task<'_>) -> Result<Backend> {
+pub fn choose(asked: Option<Backend>, task: &Task<'_>) -> Result<VecDeque<Backend>> {
     let candidates = asked.map_or(Backend::ALL.to_vec(), |backend| vec![backend]);
-    let mut reasons = Vec::new();
+    let (mut serving, mut reasons) = (VecDeque::new(), Vec::new());
     for backend in candidates {
         match backend.why_not(task)? {
-            None => return Ok(backend),
+            None => serving.push_back(backend),
             Some(why) => reasons.push(format!("{backend}: {why}")),
         }
     }
-    Err(Error::missing(format!("no backend can cut these nodes: {}", reasons.join("; "))))
+    if serving.is_empty() {
+        return Err(Error::missing(format!(
+            "no backend can cut these nodes: {}",
+            reasons.join("; ")
+        )));
+    }
+    Ok(serving)
 }
 
 /// The addresses of all nodes.
@@ -374,11 +477,12 @@ mod tests {
     #[test]
     fn on_a_bridge_one_table_holds_every_pair_in_both_families() {
         let (_, addresses) = grudge();
-        let tables = with(&addresses, |losses, common| Backend::NftBridge.tables(losses, common));
+        let tables = with(&addresses, |losses, common| Backend::NftBridge.rules(losses, common));
         assert_eq!(tables.len(), 1);
-        assert_eq!(tables[0].1.drops.len(), 4 * 2);
+        let Rules::Nft(table) = &tables[0].1 else { panic!("{tables:?}") };
+        assert_eq!(table.drops.len(), 4 * 2);
         assert!(
-            tables[0].1.drops.iter().all(
+            table.drops.iter().all(
                 |d| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4())
             )
         );
@@ -387,9 +491,9 @@ mod tests {
     #[test]
     fn without_a_bridge_each_node_that_drops_has_a_table_with_whom() {
         let (_, addresses) = grudge();
-        let tables = with(&addresses, |losses, common| Backend::Nft.tables(losses, common));
+        let tables = with(&addresses, |losses, common| Backend::Nft.rules(losses, common));
         let sizes: Vec<(Option<usize>, usize)> =
-            tables.iter().map(|(n, t)| (*n, t.drops.len())).collect();
+            tables.iter().map(|(n, t)| (*n, t.size())).collect();
         assert_eq!(sizes, [(Some(0), 4), (Some(1), 2), (Some(2), 2)]);
     }
 

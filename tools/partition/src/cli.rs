@@ -97,6 +97,9 @@ pub struct Cut {
     /// How long it outlives us
     #[command(flatten)]
     pub lease: LeaseArgs,
+    /// Allow a backend whose cuts nothing ends when we and our guard are both killed
+    #[arg(long, conflicts_with = "keep")]
+    pub no_lease: bool,
     /// Leave the cut in place, to end with its lease (--for, else --lease)
     #[arg(long, conflicts_with_all = ["every", "time_limit"])]
     pub keep: bool,

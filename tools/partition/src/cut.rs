@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::backend::{self, Backend, Common, Loss, Task};
 use crate::check;
 use crate::exempt;
+use crate::force::Rules;
 use crate::grudge::Grudge;
 use crate::interfaces;
 use crate::nft::{Nft, Refusal};
@@ -27,7 +28,7 @@ use crate::parallel::all;
 use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::replay::Step;
-use crate::rules::{Exempt, Table};
+use crate::rules::Exempt;
 use crate::shape::Shape;
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
@@ -53,6 +54,8 @@ pub struct Wanted {
     pub seed: u64,
     /// The backend that must be used.
     pub backend: Option<Backend>,
+    /// Whether a cut that nothing ends by itself will do.
+    pub unleased: bool,
     /// Whether the connection that one sits on may be cut.
     pub force: bool,
     /// Whether the cut is measured before it is told.
@@ -73,6 +76,16 @@ pub enum Whom {
     Peers(Peers),
 }
 
+impl Whom {
+    /// Whether packets must be dropped where they go out, as nobody can drop them where they come in.
+    fn is_outward(&self, nodes: &[Node]) -> bool {
+        match self {
+            Whom::Among { .. } => nodes.iter().any(|node| matches!(node.via, Via::Address(_))),
+            Whom::Peers(peers) => !peers.to.is_empty(),
+        }
+    }
+}
+
 /// A cut, in force or not.
 #[derive(Debug)]
 pub struct Cut {
@@ -80,6 +93,8 @@ pub struct Cut {
     nft: Nft,
     table: String,
     backend: Backend,
+    /// What is tried where that lacks something, in order.
+    others: VecDeque<Backend>,
     addresses: Vec<Vec<IpAddr>>,
     grudge: Grudge,
     places: Vec<Place>,
@@ -93,7 +108,7 @@ struct Place {
     network: Network,
     /// Tells a network from a later one of the same node.
     identity: Option<(u64, u64)>,
-    table: Table,
+    table: Rules,
 }
 
 /// What renewing found at one place.
@@ -129,10 +144,14 @@ impl Cut {
             nodes: &wanted.nodes,
             addresses: &addresses,
             peers: matches!(wanted.whom, Whom::Peers(_)),
+            outward: wanted.packets.answer == Answer::Silence
+                && wanted.whom.is_outward(&wanted.nodes),
+            unleased: wanted.unleased,
         };
-        let backend = backend::choose(wanted.backend, &task)?;
+        let mut others = backend::choose(wanted.backend, &task)?;
+        let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
-        Ok(Cut { wanted, nft, table, backend, addresses, grudge, places: Vec::new() })
+        Ok(Cut { wanted, nft, table, backend, others, addresses, grudge, places: Vec::new() })
     }
 
     /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
@@ -146,7 +165,10 @@ impl Cut {
             None => "# in this network\n".to_string(),
             Some(node) => format!("# in the network of {} ({})\n", node.name, node.via),
         };
-        Ok(tables.iter().map(|(node, table)| heading(*node) + &table.install(lease)).collect())
+        Ok(tables
+            .iter()
+            .map(|(node, table)| heading(*node) + table.install(lease).text())
+            .collect())
     }
 
     fn draw(&mut self) -> Result<()> {
@@ -181,11 +203,12 @@ impl Cut {
         }
     }
 
-    fn tables(&self) -> Result<Vec<(Option<usize>, Table)>> {
+    fn tables(&self) -> Result<Vec<(Option<usize>, Rules)>> {
         let nodes = &self.wanted.nodes;
         let exempt: Vec<BTreeSet<Exempt>> = match self.backend {
-            Backend::Nft if !self.wanted.force => exempt::of(nodes, &self.addresses)?,
-            _ => vec![BTreeSet::new(); nodes.len()],
+            Backend::NftBridge => vec![BTreeSet::new(); nodes.len()],
+            _ if self.wanted.force => vec![BTreeSet::new(); nodes.len()],
+            _ => exempt::of(nodes, &self.addresses)?,
         };
         let losses = self.losses()?;
         let on_loopback = match &self.wanted.whom {
@@ -201,7 +224,7 @@ impl Cut {
             name: &self.table,
             spares_loopback: !on_loopback,
         };
-        Ok(self.backend.tables(&losses, &common))
+        Ok(self.backend.rules(&losses, &common))
     }
 
     /// Each node's, where something is to be dropped at them.
@@ -231,7 +254,7 @@ impl Cut {
                 ));
                 return Ok(None);
             };
-            nft.apply(&network, &table.install(lease))
+            nft.run_script(&network, &table.install(lease))
                 .map_err(|refusal| at(nodes, node, refusal.into()))?;
             let place = Place { node, identity: identity(&network), network, table };
             stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
@@ -254,7 +277,7 @@ impl Cut {
     fn remove(&mut self) -> Result<()> {
         let (nft, nodes) = (&self.nft, &self.wanted.nodes);
         let done = all(std::mem::take(&mut self.places), |place| {
-            nft.apply(&place.network, &place.table.remove())
+            nft.run_script(&place.network, &place.table.remove())
                 .map_err(|refusal| at(nodes, place.node, refusal.into()))
         });
         Error::all(done.into_iter().filter_map(Result::err).collect())
@@ -336,7 +359,7 @@ impl Cut {
         &self,
         place: Option<Place>,
         node: Option<usize>,
-        table: Table,
+        table: Rules,
         lease: Lease,
     ) -> (Option<Place>, Result<Found>) {
         let nodes = &self.wanted.nodes;
@@ -347,10 +370,10 @@ impl Cut {
         };
         let identity = identity(&network);
         let old = place.filter(|place| place.identity == identity);
-        let stands = old.as_ref().is_some_and(|place| place.table.interfaces == table.interfaces);
+        let stands = old.as_ref().is_some_and(|place| table.renews(&place.table));
         let script = if stands { table.renew(lease) } else { table.install(lease) };
-        let applied = self.nft.apply(&network, &script);
-        let known = stands && old.as_ref().is_some_and(|place| place.table.drops == table.drops);
+        let applied = self.nft.run_script(&network, &script);
+        let known = stands && old.as_ref().is_some_and(|place| table.drops_as(&place.table));
         match applied {
             Ok(()) => {
                 let found = if known { Found::Renewed } else { Found::New };
@@ -370,19 +393,19 @@ impl Fault for Cut {
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.look_up();
         self.draw()?;
-        let first = self.install(lease);
-        let lacks = |error: &Error| error.status() == Status::Missing;
-        match first {
-            Err(error)
-                if lacks(&error)
-                    && self.wanted.backend.is_none()
-                    && self.backend == Backend::NftBridge =>
-            {
-                talk::say(format!("{error}; trying the backend {} instead", Backend::Nft));
-                self.backend = Backend::Nft;
-                self.install(lease)?;
+        while let Err(error) = self.install(lease) {
+            match self.others.pop_front() {
+                Some(other) if error.status() == Status::Missing => {
+                    talk::say(format!("{error}; trying the backend {other} instead"));
+                    self.backend = other;
+                }
+                _ => return Err(error),
             }
-            other => other?,
+        }
+        if !self.backend.has_lease() {
+            talk::error(
+                "this cut has no lease: where we and our guard are killed together it stays until partition heal",
+            );
         }
         if self.wanted.verify
             && let Err(error) = self.measure()
@@ -402,7 +425,7 @@ impl Fault for Cut {
         let work: Vec<_> = tables
             .into_iter()
             .map(|(node, table)| {
-                let same = |place: &Place| place.node == node && place.table.family == table.family;
+                let same = |place: &Place| place.node == node && place.table.kind() == table.kind();
                 let at = old.iter().position(same);
                 (at.map(|at| old.swap_remove(at)), node, table)
             })
@@ -451,16 +474,13 @@ fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
 
 /// Reads the table back from the kernel: what was said is not always what was done.
 fn stands(nft: &Nft, place: &Place) -> Result<()> {
-    let table = &place.table;
-    let standing = nft.table(&place.network, table.family, &table.name)?;
-    let found = standing.map_or(0, |standing| standing.elements.len());
-    if found == table.size() {
+    let (found, wanted) = (nft.held(&place.network, &place.table)?, place.table.size());
+    if found == wanted {
         return Ok(());
     }
     Err(Error::system(format!(
-        "the kernel holds {found} of {} elements of the table {}; does another program flush them, or were we stopped past the lease?",
-        table.size(),
-        table.name
+        "the kernel holds {found} of {wanted} elements of the table {}; does another program flush them, or were we stopped past the lease?",
+        place.table.name()
     )))
 }
 

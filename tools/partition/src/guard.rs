@@ -83,7 +83,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
         }
         nodes.push(Node::parse(&line).map_err(Error::data)?);
     }
-    let nft = Nft::find()?;
+    let nft = Nft::find();
     let places = standing::networks(&nodes);
     let (healed, errors) = match after {
         None => standing::heal(&nft, &places, |found| found.name == table),

@@ -11,6 +11,7 @@ use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
 
+use crate::force::{Kind, Standing};
 use crate::rules::{Family, PREFIX};
 
 /// What an unprivileged user is told.
@@ -45,7 +46,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The program, found.
 #[derive(Clone, Debug)]
 pub struct Nft {
-    program: PathBuf,
+    /// `None` where it is missing on this host: other hosts may have it.
+    program: Option<PathBuf>,
 }
 
 /// Why nft did not do what it was told.
@@ -68,23 +70,10 @@ impl From<Refusal> for Error {
         match refusal {
             Refusal::Error(error) => error,
             Refusal::Gone => Error::missing(
-                "the kernel lacks a part of nf_tables that this cut needs; load its modules, or take another --backend",
+                "the kernel lacks a part that this cut needs; load its modules, or take another --backend",
             ),
         }
     }
-}
-
-/// A table of ours as the kernel has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Which packets it sees.
-    pub family: Family,
-    /// Its name.
-    pub name: String,
-    /// What it drops at this moment.
-    pub elements: Vec<Element>,
-    /// Which packets of that, in words; empty for all.
-    pub packets: String,
 }
 
 /// An element of a set of ours.
@@ -99,12 +88,19 @@ pub struct Element {
 }
 
 impl Nft {
-    /// Finds the program.
+    /// Looks for the program.
+    pub fn find() -> Nft {
+        Nft { program: program::find("nft", "nftables").ok() }
+    }
+
+    /// Where it is on this host.
     ///
     /// # Errors
     /// 69 naming the package.
-    pub fn find() -> Result<Nft> {
-        Ok(Nft { program: program::find("nft", "nftables")? })
+    pub fn program(&self) -> Result<&PathBuf> {
+        self.program.as_ref().ok_or_else(|| {
+            Error::missing("the program nft is missing; install the package nftables")
+        })
     }
 
     /// Runs a script as one transaction.
@@ -136,7 +132,7 @@ impl Nft {
     pub fn table(&self, network: &Network, family: Family, name: &str) -> Result<Option<Standing>> {
         let objects = self.json(network, &["-j", "list", "table", family.word(), name])?;
         Ok(objects.map(|objects| Standing {
-            family,
+            kind: Kind::Nft(family),
             name: name.into(),
             elements: objects.iter().flat_map(elements).collect(),
             packets: objects.iter().find_map(comment).unwrap_or_default(),
@@ -165,7 +161,7 @@ impl Nft {
         let program = match network {
             // Wherever that host keeps it.
             Network::Ssh(_) => PathBuf::from("nft"),
-            _ => self.program.clone(),
+            _ => self.program()?.clone(),
         };
         let mut command = network.command(&program, args)?;
         command.process_group(0).env("LC_ALL", "C");

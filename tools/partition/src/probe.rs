@@ -23,7 +23,7 @@ use crate::packets::Packets;
 /// 66 where a node does not run.
 pub fn run(nodes: &[Node]) -> Result<Status> {
     let addresses = backend::addresses(nodes)?;
-    let task = Task { nodes, addresses: &addresses, peers: false };
+    let task = Task { nodes, addresses: &addresses, peers: false, outward: false, unleased: true };
     let mut chosen = Value::Null;
     let mut rows = Vec::new();
     for backend in Backend::ALL {
@@ -32,7 +32,7 @@ pub fn run(nodes: &[Node]) -> Result<Status> {
             Ok(()) if nodes.is_empty() => None,
             Ok(()) => backend.why_not(&task)?,
         };
-        if why.is_none() && chosen.is_null() {
+        if why.is_none() && chosen.is_null() && backend.has_lease() {
             chosen = backend.to_string().into();
         }
         rows.push(match why {
@@ -48,7 +48,7 @@ pub fn run(nodes: &[Node]) -> Result<Status> {
 
 /// Makes a cut between two nodes that do not exist, in a network that ends with the trial.
 fn trial(backend: Backend) -> Result<()> {
-    let nft = Nft::find()?;
+    let nft = Nft::find();
     let nodes = ["a=local", "b=local"].map(String::from);
     let nodes = node::resolve(&nodes)?;
     let names = [nodes[0].name.clone(), nodes[1].name.clone()];
@@ -63,11 +63,11 @@ fn trial(backend: Backend) -> Result<()> {
         name: "breakit_partition_trial",
         spares_loopback: false,
     };
-    let tables = backend.tables(&losses, &common);
+    let tables = backend.rules(&losses, &common);
     let network = throw_away()?;
     for (_, table) in tables {
-        nft.apply(&network, &table.install(Lease { length: Duration::from_secs(1) }))
-            .map_err(Error::from)?;
+        let script = table.install(Lease { length: Duration::from_secs(1) });
+        nft.run_script(&network, &script).map_err(Error::from)?;
     }
     Ok(())
 }

@@ -61,7 +61,8 @@ pub enum Ends {
 }
 
 impl Ends {
-    fn is_ipv4(&self) -> bool {
+    /// Whether they are of IPv4.
+    pub fn is_ipv4(&self) -> bool {
         match self {
             Ends::Between(from, _) => from.is_ipv4(),
             Ends::From(net) | Ends::To(net) => net.is_ipv4(),
@@ -75,12 +76,13 @@ impl Ends {
         }
     }
 
-    fn way(&self) -> Way {
+    /// As their table sees them.
+    pub fn way(&self) -> Way {
         if matches!(self, Ends::To(_)) { Way::Out } else { Way::In }
     }
 
     /// As an element of a set.
-    fn key(&self) -> String {
+    pub fn key(&self) -> String {
         match self {
             Ends::Between(from, to) => format!("{from} . {to}"),
             Ends::From(net) | Ends::To(net) => net.to_string(),
@@ -304,15 +306,20 @@ impl Table {
 }
 
 impl Exempt {
-    fn rule(&self, way: Way) -> String {
-        let ip = if self.peer.is_ipv4() { "ip" } else { "ip6" };
-        // What goes out has its ends the other way round.
-        let (address, port) = match (way, self.server) {
+    /// The fields by which its packets are known: the peer's address and the server's port. What goes out has
+    /// its ends the other way round.
+    pub fn fields(&self, way: Way) -> (&'static str, &'static str) {
+        match (way, self.server) {
             (Way::In, End::Here) => ("saddr", "dport"),
             (Way::In, End::There) => ("saddr", "sport"),
             (Way::Out, End::Here) => ("daddr", "sport"),
             (Way::Out, End::There) => ("daddr", "dport"),
-        };
+        }
+    }
+
+    fn rule(&self, way: Way) -> String {
+        let ip = if self.peer.is_ipv4() { "ip" } else { "ip6" };
+        let (address, port) = self.fields(way);
         format!("\t\t{ip} {address} {} tcp {port} {} accept\n", self.peer, self.port)
     }
 }

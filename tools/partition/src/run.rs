@@ -72,13 +72,14 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         rng: rng::generator(seed, PURPOSE),
         seed,
         backend: args.backend,
+        unleased: args.no_lease,
         force: args.force,
         verify: args.verify,
     };
     if !args.dry_run {
         nft::permitted(&wanted.nodes)?;
     }
-    let nft = Nft::find()?;
+    let nft = Nft::find();
     let table = table_name()?;
     let nodes = wanted.nodes.clone();
     let mut cut = Cut::prepare(wanted, nft.clone(), table.clone())?;
@@ -126,7 +127,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
-    let (nft, table) = (Nft::find()?, table_name()?);
+    let (nft, table) = (Nft::find(), table_name()?);
     let mut parts = Vec::new();
     for (number, part) in (1..).zip(record.parts) {
         let wanted = replayed(args, part.nodes, part.steps)?;
@@ -176,6 +177,7 @@ fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Re
         rng: rng::generator(0, PURPOSE),
         seed: 0,
         backend: args.backend,
+        unleased: false,
         force: args.force,
         verify: false,
     })
@@ -188,7 +190,7 @@ fn one_of(known: &[Node], name: &str) -> Result<Node> {
 }
 
 fn heal(args: &cli::Where) -> Result<Status> {
-    let (healed, errors) = standing::heal(&Nft::find()?, &places(args)?, |_| true);
+    let (healed, errors) = standing::heal(&Nft::find(), &places(args)?, |_| true);
     for cut in &healed {
         jsonl::print(&Op::fault("stop-partition", cut.value()).line())?;
     }
@@ -199,7 +201,7 @@ fn heal(args: &cli::Where) -> Result<Status> {
 }
 
 fn list(args: &cli::Where) -> Result<Status> {
-    let (cuts, errors) = standing::find(&Nft::find()?, &places(args)?);
+    let (cuts, errors) = standing::find(&Nft::find(), &places(args)?);
     for cut in &cuts {
         jsonl::print(&cut.line())?;
     }

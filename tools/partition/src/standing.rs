@@ -9,10 +9,12 @@ use breakit::reach::Network;
 use serde_json::{Value, json};
 
 use crate::backend::Backend;
-use crate::nft::{Nft, Standing};
+use crate::force::{Kind, Standing};
+use crate::iptables::Flavour;
+use crate::nft::Nft;
 use crate::pairs::Pairs;
 use crate::parallel::all;
-use crate::rules::{Family, PREFIX, remove};
+use crate::rules::{Family, PREFIX};
 
 /// A network in which tables of ours may stand, and what it is called.
 pub struct Place {
@@ -25,7 +27,7 @@ pub struct Place {
 pub struct Cut {
     /// The name that its tables share.
     pub table: String,
-    family: Family,
+    kind: Kind,
     pairs: Pairs,
     /// Which packets, in words; empty for all.
     packets: String,
@@ -88,12 +90,11 @@ pub fn heal(
 /// Gives the tables that were removed.
 fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Result<Vec<Standing>> {
     let found: Vec<Standing> = tables(nft, place)?.into_iter().filter(which).collect();
-    let script: String = found.iter().map(|table| remove(table.family, &table.name)).collect();
-    match &place.network {
-        Ok(network) if !script.is_empty() => {
-            nft.apply(network, &script).map_err(|refusal| Error::from(refusal).at(&place.name))?;
+    if let Ok(network) = &place.network {
+        for table in &found {
+            nft.run_script(network, &table.remove())
+                .map_err(|refusal| Error::from(refusal).at(&place.name))?;
         }
-        _ => {}
     }
     Ok(found)
 }
@@ -121,7 +122,7 @@ pub fn sweep(nft: &Nft, places: &[Place]) -> Result<()> {
 /// The tables of ours in a network. Where a node does not run there are none.
 fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
     match &place.network {
-        Ok(network) => nft.standing(network).map_err(|error| error.at(&place.name)),
+        Ok(network) => nft.all_standing(network).map_err(|error| error.at(&place.name)),
         Err(error) if error.status() == Status::NoInput => Ok(Vec::new()),
         Err(error) => Err(error.clone().at(&place.name)),
     }
@@ -130,7 +131,7 @@ fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
 fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
     let cut = cuts.entry(table.name.clone()).or_insert_with(|| Cut {
         table: table.name.clone(),
-        family: table.family,
+        kind: table.kind,
         pairs: Pairs::default(),
         packets: table.packets.clone(),
         expires: u64::MAX,
@@ -148,7 +149,7 @@ impl Cut {
             "cut": self.words(),
             "pairs": self.pairs.len(),
             "backend": self.backend().to_string(),
-            "expires": format!("{}s", self.expires),
+            "expires": self.expires(),
             "holder": self.holder(),
             "held": self.is_held(),
             "table": self.table,
@@ -170,10 +171,22 @@ impl Cut {
         self.pairs.words()
     }
 
+    /// `null` for what nothing ends by itself.
+    fn expires(&self) -> Value {
+        match self.expires {
+            u64::MAX => Value::Null,
+            seconds => format!("{seconds}s").into(),
+        }
+    }
+
     fn backend(&self) -> Backend {
-        match self.family {
-            Family::Bridge => Backend::NftBridge,
-            Family::Inet | Family::Netdev => Backend::Nft,
+        match self.kind {
+            Kind::Nft(Family::Bridge) => Backend::NftBridge,
+            Kind::Nft(Family::Inet | Family::Netdev) => Backend::Nft,
+            Kind::Iptables { flavour: Flavour::Nft, leased: true } => Backend::IpsetNft,
+            Kind::Iptables { flavour: Flavour::Legacy, leased: true } => Backend::IpsetLegacy,
+            Kind::Iptables { flavour: Flavour::Nft, leased: false } => Backend::IptablesNft,
+            Kind::Iptables { flavour: Flavour::Legacy, leased: false } => Backend::IptablesLegacy,
         }
     }
 
@@ -211,7 +224,7 @@ mod tests {
     #[test]
     fn the_tables_of_one_holder_are_one_cut_that_lasts_as_long_as_its_first_element() {
         let table = |who: &str, expires| Standing {
-            family: Family::Inet,
+            kind: Kind::Nft(Family::Inet),
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],
             packets: String::new(),
@@ -229,7 +242,7 @@ mod tests {
         assert!(own.starts_with(&format!("{PREFIX}{}_", std::process::id())));
         let held = |table: String| {
             let (pairs, packets) = (Pairs::default(), String::new());
-            Cut { table, family: Family::Inet, pairs, packets, expires: 1 }.is_held()
+            Cut { table, kind: Kind::Nft(Family::Inet), pairs, packets, expires: 1 }.is_held()
         };
         assert!(held(own.clone()));
         assert!(held(format!("{own}_2")), "one of several that a replay holds");

@@ -59,7 +59,10 @@ fn a_fleet_is_cut_on_its_bridge_and_stays_cut_when_a_node_is_killed_and_comes_ba
     for (backend, again) in [("nft-bridge", false), ("nft", true)] {
         let args = format!("cut isolate n2 --verify --lease 1500ms --backend {backend}");
         let mut cut = Running::start(&mut fleet.command("partition", &args));
-        assert_eq!(cut.line(SOON)["value"]["cut"], "n1,n3 | n2");
+        let value = cut.line(SOON)["value"].clone();
+        assert_eq!(value["cut"], "n1,n3 | n2");
+        let table = value["table"].as_str().unwrap_or_default().to_string();
+        assert!(!table.is_empty());
         assert_eq!(fleet.apart(), (4, 0), "{backend}");
 
         fleet.run("lxc-fleet", "kill n2").expect(0);
@@ -76,6 +79,8 @@ fn a_fleet_is_cut_on_its_bridge_and_stays_cut_when_a_node_is_killed_and_comes_ba
         while fleet.apart() != (0, 0) {
             assert!(Instant::now() < end, "{backend}: the guard has not healed");
         }
-        assert_eq!(fleet.run("partition", "list").expect(0).stdout, "");
+        // On the host's own bridges others may cut their own fleets.
+        let left = fleet.run("partition", "list").expect(0).stdout;
+        assert!(!left.contains(&table), "{backend}: {left}");
     }
 }

@@ -30,6 +30,8 @@ macro_rules! bed {
 
 const SOON: Duration = Duration::from_secs(10);
 const BACKENDS: [&str; 2] = ["nft-bridge", "nft"];
+const IPTABLES: [&str; 4] =
+    ["ipset-nft", "ipset-legacy", "iptables-nft --no-lease", "iptables-legacy --no-lease"];
 
 fn partition(bed: &Namespaces, args: &str) -> Command {
     let mut command = bed.tool("partition");
@@ -164,6 +166,7 @@ fn the_bridge_is_chosen_where_all_nodes_hang_on_it_and_their_own_networks_where_
     running.end(SOON).expect(0);
     let probed = done(&bed, "probe").expect(0).lines();
     assert_eq!(probed[0]["chosen"], "nft");
+    assert_eq!(probed[0]["backends"].as_array().map(Vec::len), Some(6));
     let why = probed[0]["backends"][0]["why"].as_str().unwrap().to_string();
     assert!(
         why.contains("n2's address 10.77.0.12 is on no interface that hangs on a bridge"),
@@ -597,15 +600,27 @@ fn an_unprivileged_user_cuts_in_a_network_of_their_own() {
 }
 
 #[test]
-fn a_missing_nft_names_its_package() {
+fn a_missing_nft_names_its_package_and_iptables_takes_its_place() {
     let bed = bed!(2);
     // Its places are searched whatever PATH says: in a mount namespace of its own it can be hidden.
     let script = "mount --bind /dev/null \"$(command -v nft)\" && exec \"$@\"";
-    let inner = partition(&bed, "cut halves --for 1s");
-    let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program()).args(inner.get_args());
-    let run = run(&mut command).expect(69);
-    assert!(run.stderr.contains("nft is missing; install the package nftables"), "{}", run.stderr);
+    let without = |args: &str| {
+        let inner = partition(&bed, args);
+        let mut command = Command::new("unshare");
+        command
+            .args(["-m", "sh", "-c", script, "sh"])
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        run(&mut command)
+    };
+    let said = without("cut halves --for 1s --backend nft").expect(69).stderr;
+    assert!(said.contains("nft is missing; install the package nftables"), "{said}");
+    if !has("ipset") || !has("iptables-nft") {
+        skip!("ipset or iptables-nft is missing");
+    }
+    let lines = without("cut halves --for 300ms --verify").expect(0).lines();
+    assert_eq!(lines[0]["value"]["backend"], "ipset-nft");
+    assert!(without("list").expect(0).stdout.is_empty());
 }
 
 /// An `ssh` that runs its words by a shell in the namespace that the destination names, as sshd would.
@@ -957,4 +972,80 @@ fn a_replay_that_is_killed_or_ended_heals_all_that_it_holds() {
         within(SOON, "healed", || is_whole(&bed) && rules(&bed, 3).is_empty());
     }
     std::fs::remove_file(&file).unwrap();
+}
+
+/// The rules that iptables(8) has in all networks, in both its flavours, and the sets, without their counters.
+fn iptables_rules(bed: &Namespaces, nodes: usize) -> String {
+    let script = "ipset save; for v in '' 6; do for f in nft legacy; do for t in raw filter; do \
+                  ip${v}tables-$f-save -t $t 2>/dev/null | sed 's/\\[.*//' | grep -v '^#'; done; done; done";
+    let saved = (0..nodes).map(|i| text(bed.at(i, "sh").args(["-c", script]).output().unwrap()));
+    saved.collect()
+}
+
+#[test]
+fn iptables_of_both_flavours_cuts_and_heals_as_nft_does() {
+    let bed = bed!(2);
+    if !has("ipset") || !has("iptables-nft") || !has("iptables-legacy") {
+        skip!("ipset or iptables is missing");
+    }
+    // The tables and their built-in chains are there before, as on any host that uses them.
+    let _ = iptables_rules(&bed, 2);
+    let before = iptables_rules(&bed, 2);
+    for backend in IPTABLES {
+        let (running, line) = cut(&bed, &format!("one-way n1 n2 --backend {backend} --verify"));
+        assert_eq!(line["value"]["backend"], backend.split(' ').next().unwrap());
+        for address in [bed.v4(1), bed.v6(1)] {
+            assert!(!bed.reaches(0, &address), "{backend}");
+        }
+        let stands = listed(&bed);
+        assert_eq!(stands[0]["cut"], "n2 drops n1", "{backend}");
+        assert_eq!(stands[0]["backend"], line["value"]["backend"]);
+        assert_eq!(stands[0]["expires"].is_null(), backend.contains("no-lease"));
+        let ended = healed(running);
+        assert_eq!(ended.stderr.contains("has no lease"), backend.contains("no-lease"));
+        assert!(is_whole(&bed), "{backend}");
+        assert_eq!(iptables_rules(&bed, 2), before, "{backend}");
+
+        // Everything that selects packets, in one cut.
+        let port = echo(&bed, &bed.v4(1));
+        let args = format!("halves --port {port} --new-only --reject --backend {backend}");
+        let mut old = connect(&bed, &bed.v4(1), port).unwrap();
+        let (running, line) = cut(&bed, &args);
+        assert!(echoes(&mut old), "{backend}");
+        let refused = connect(&bed, &bed.v4(1), port).unwrap_err().kind();
+        assert_eq!(refused, std::io::ErrorKind::ConnectionRefused, "{backend}");
+        assert_eq!(listed(&bed)[0]["packets"], line["value"]["packets"]);
+        // heal needs nothing of the run that cut.
+        done(&bed, "heal").expect(0);
+        assert!(echoes(&mut connect(&bed, &bed.v4(1), port).unwrap()), "{backend}");
+        assert_eq!(iptables_rules(&bed, 2), before, "{backend}");
+        drop(running);
+    }
+    let refused = done(&bed, "cut halves --backend iptables-nft").expect(69);
+    assert!(refused.stderr.contains("--no-lease allows that"), "{}", refused.stderr);
+    let mut outward = bed.at(0, tool("partition").get_program().to_str().unwrap());
+    let refused =
+        run(outward.args(["cut", "--to", "10.0.0.5", "--backend", "ipset-nft"])).expect(69);
+    assert!(refused.stderr.contains("take --reject"), "{}", refused.stderr);
+}
+
+#[test]
+fn ipset_ends_a_cut_with_its_lease_and_a_held_one_is_renewed() {
+    let bed = bed!(2);
+    if !has("ipset") || !has("iptables-nft") || !has("iptables-legacy") {
+        skip!("ipset or iptables is missing");
+    }
+    for backend in ["ipset-nft", "ipset-legacy"] {
+        let (running, _) = cut(&bed, &format!("halves --lease 2s --backend {backend}"));
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(!is_whole(&bed), "{backend}: renewed");
+        kill(guard_of(running.pid()), Signal::SIGKILL).unwrap();
+        running.signal(Signal::SIGKILL);
+        running.end(SOON).expect(137);
+        assert!(!is_whole(&bed), "{backend}: the lease has not ended yet");
+        within(Duration::from_secs(5), "the lease ends", || is_whole(&bed));
+        assert!(listed(&bed).is_empty(), "{backend}");
+        done(&bed, "heal").expect(0);
+        assert!(!iptables_rules(&bed, 2).contains("bkp_"), "{backend}");
+    }
 }

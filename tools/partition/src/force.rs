@@ -1,0 +1,235 @@
+//! Puts rules in force, by whichever program they are for, and finds again what stands.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::lease::Lease;
+use breakit::program;
+use breakit::reach::Network;
+
+use crate::iptables::{self, Chains, Flavour};
+use crate::nft::{self, Element, Nft, Refusal};
+use crate::rules::{self, Family, Table};
+
+/// Rules of a cut in one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// A table for nft(8).
+    Nft(Table),
+    /// Chains and sets for iptables(8) and ipset(8).
+    Iptables(Chains),
+}
+
+/// What makes rules: two of one cut in one network differ in this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// nft(8), and which packets its table sees.
+    Nft(Family),
+    /// iptables(8).
+    Iptables {
+        /// Which.
+        flavour: Flavour,
+        /// Whether the addresses lie in sets that expire.
+        leased: bool,
+    },
+}
+
+/// What is to be run, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// By nft(8), as one transaction.
+    Nft(String),
+    /// By a shell.
+    Shell(String),
+}
+
+impl Script {
+    /// Its text.
+    pub fn text(&self) -> &str {
+        match self {
+            Script::Nft(text) | Script::Shell(text) => text,
+        }
+    }
+}
+
+impl Rules {
+    /// What makes them.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Rules::Nft(table) => Kind::Nft(table.family),
+            Rules::Iptables(chains) => {
+                Kind::Iptables { flavour: chains.flavour, leased: chains.leased }
+            }
+        }
+    }
+
+    /// The name that all rules of one cut share.
+    pub fn name(&self) -> &str {
+        match self {
+            Rules::Nft(table) => &table.name,
+            Rules::Iptables(chains) => &chains.name,
+        }
+    }
+
+    /// Puts them in force.
+    pub fn install(&self, lease: Lease) -> Script {
+        match self {
+            Rules::Nft(table) => Script::Nft(table.install(lease)),
+            Rules::Iptables(chains) => Script::Shell(chains.install(lease)),
+        }
+    }
+
+    /// Renews their lease; fails where they are gone.
+    pub fn renew(&self, lease: Lease) -> Script {
+        match self {
+            Rules::Nft(table) => Script::Nft(table.renew(lease)),
+            Rules::Iptables(chains) => Script::Shell(chains.renew(lease)),
+        }
+    }
+
+    /// Removes them.
+    pub fn remove(&self) -> Script {
+        match self {
+            Rules::Nft(table) => Script::Nft(table.remove()),
+            Rules::Iptables(chains) => Script::Shell(chains.remove()),
+        }
+    }
+
+    /// How many elements the kernel must hold.
+    pub fn size(&self) -> usize {
+        match self {
+            Rules::Nft(table) => table.size(),
+            Rules::Iptables(chains) => chains.size(),
+        }
+    }
+
+    /// Whether rules that stand need only be renewed to be these.
+    pub fn renews(&self, standing: &Rules) -> bool {
+        match (self, standing) {
+            (Rules::Nft(new), Rules::Nft(old)) => new.interfaces == old.interfaces,
+            (Rules::Iptables(new), Rules::Iptables(old)) => new.leased || new.drops == old.drops,
+            _ => false,
+        }
+    }
+
+    /// Whether both drop the same.
+    pub fn drops_as(&self, other: &Rules) -> bool {
+        match (self, other) {
+            (Rules::Nft(a), Rules::Nft(b)) => a.drops == b.drops,
+            (Rules::Iptables(a), Rules::Iptables(b)) => a.drops == b.drops,
+            _ => false,
+        }
+    }
+}
+
+/// Rules of ours as the kernel has them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What made them.
+    pub kind: Kind,
+    /// The name that all rules of one cut share.
+    pub name: String,
+    /// What they drop at this moment.
+    pub elements: Vec<Element>,
+    /// Which packets of that, in words; empty for all.
+    pub packets: String,
+}
+
+impl Standing {
+    /// Removes them.
+    pub fn remove(&self) -> Script {
+        match self.kind {
+            Kind::Nft(family) => Script::Nft(rules::remove(family, &self.name)),
+            Kind::Iptables { .. } => Script::Shell(iptables::remove(&self.name)),
+        }
+    }
+}
+
+impl Nft {
+    /// Runs a script by its program.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing of the script is in force then.
+    pub fn run_script(
+        &self,
+        network: &Network,
+        script: &Script,
+    ) -> std::result::Result<(), Refusal> {
+        match script {
+            Script::Nft(text) => self.apply(network, text),
+            Script::Shell(text) => {
+                let output = shell(network, text)?;
+                if output.status.success() { Ok(()) } else { Err(refusal(&output)) }
+            }
+        }
+    }
+
+    /// All that stands of ours in a network. Where nft(8) is missing there may still be rules of iptables(8).
+    ///
+    /// # Errors
+    /// 77 and 71, as the programs say; 69 where none of them is there.
+    pub fn all_standing(&self, network: &Network) -> Result<Vec<Standing>> {
+        let tables = match self.standing(network) {
+            Err(error) if error.status() == Status::Missing && has_iptables(network) => Vec::new(),
+            other => other?,
+        };
+        let output = shell(network, iptables::LISTING)?;
+        let listing = String::from_utf8_lossy(&output.stdout);
+        Ok(tables.into_iter().chain(crate::listing::read(&listing)).collect())
+    }
+
+    /// How many elements of these rules the kernel holds.
+    ///
+    /// # Errors
+    /// As the programs say.
+    pub fn held(&self, network: &Network, rules: &Rules) -> Result<usize> {
+        let standing = match rules {
+            Rules::Nft(table) => self.table(network, table.family, &table.name)?,
+            Rules::Iptables(chains) => {
+                let output = shell(network, iptables::LISTING)?;
+                let all = crate::listing::read(&String::from_utf8_lossy(&output.stdout));
+                all.into_iter().find(|standing| standing.name == chains.name)
+            }
+        };
+        Ok(standing.map_or(0, |standing| standing.elements.len()))
+    }
+}
+
+fn has_iptables(network: &Network) -> bool {
+    matches!(network, Network::Ssh(_))
+        || [Flavour::Nft, Flavour::Legacy]
+            .iter()
+            .any(|flavour| program::find(flavour.program(), "iptables").is_ok())
+}
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// In a process group of its own: ^C is for us, who must finish first.
+fn shell(network: &Network, script: &str) -> Result<Output> {
+    let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
+    let mut command = network.command(Path::new("sh"), ["-s"])?;
+    command.process_group(0);
+    program::run(&mut command, Some((path.to_string() + script).as_bytes()), LIMIT)
+}
+
+fn refusal(output: &Output) -> Refusal {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if says(&["Permission denied", "Operation not permitted", "must be root"]) {
+        return Error::not_permitted(nft::NEEDS_ROOT).into();
+    }
+    if says(&["does not exist", "No chain/target/match", "No such file"]) {
+        return Refusal::Gone;
+    }
+    let last = program::last_words(output);
+    if output.status.code() == Some(127) || says(&["not found"]) {
+        return Error::missing(format!("{last}; install the packages iptables and ipset")).into();
+    }
+    if says(&["kernel", "not supported", "Invalid argument", "Couldn't load"]) {
+        return Error::missing(format!("the kernel cannot do this for iptables: {last}")).into();
+    }
+    Error::system(format!("iptables refused: {last}")).into()
+}

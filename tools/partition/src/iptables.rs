@@ -1,0 +1,469 @@
+//! The rules of a cut as shell commands for iptables(8) and ipset(8): for kernels and hosts without nftables.
+//!
+//! As with nft, addresses lie in sets whose elements expire; the rules are in chains of our own, which one rule
+//! in a built-in chain jumps to. Pure text: what `--dry-run` prints is what is run. Without a lease there are no
+//! sets: one rule for each address, which nothing ends by itself.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use breakit::lease::Lease;
+
+use crate::packets::{Answer, Packets, Ports, Protocol, Share};
+use crate::rules::{Drop, Exempt, PREFIX, Way};
+
+/// What chains and sets of ours are called in place of [`PREFIX`]: a chain's name has 28 letters at the most.
+pub const SHORT: &str = "bkp_";
+
+/// Ports that one rule can name; a range counts twice.
+const PORTS: usize = 7;
+
+/// Which of the two programs called iptables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flavour {
+    /// Over the kernel's nf_tables.
+    Nft,
+    /// Over the kernel's ip_tables.
+    Legacy,
+}
+
+impl Flavour {
+    /// The program for IPv4.
+    pub fn program(self) -> &'static str {
+        match self {
+            Flavour::Nft => "iptables-nft",
+            Flavour::Legacy => "iptables-legacy",
+        }
+    }
+
+    fn program6(self) -> &'static str {
+        match self {
+            Flavour::Nft => "ip6tables-nft",
+            Flavour::Legacy => "ip6tables-legacy",
+        }
+    }
+}
+
+/// The chains of one cut in one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chains {
+    /// The program.
+    pub flavour: Flavour,
+    /// Whether the kernel ends it by itself.
+    pub leased: bool,
+    /// The name that all of the cut's tables share, with [`PREFIX`].
+    pub name: String,
+    /// What it drops.
+    pub drops: BTreeSet<Drop>,
+    /// Which packets of those.
+    pub packets: Packets,
+    /// What it lets pass all the same.
+    pub exempt: BTreeSet<Exempt>,
+    /// Whether the loopback interface is let alone.
+    pub spares_loopback: bool,
+}
+
+/// Where packets of one way are seen: a table, its built-in chains, and what marks ours.
+struct Spot {
+    way: Way,
+    table: &'static str,
+    hooks: &'static [&'static str],
+    mark: &'static str,
+}
+
+/// Before connection tracking, and before any rule accepts what is established.
+const SILENT: [Spot; 1] = [Spot { way: Way::In, table: "raw", hooks: &["PREROUTING"], mark: "i" }];
+
+/// Only the table filter can answer.
+const ANSWERING: [Spot; 2] = [
+    Spot { way: Way::In, table: "filter", hooks: &["INPUT", "FORWARD"], mark: "i" },
+    Spot { way: Way::Out, table: "filter", hooks: &["OUTPUT"], mark: "o" },
+];
+
+impl Chains {
+    /// The script that puts the cut in force. The sets are filled last: until then the rules match nothing.
+    /// Where it fails it takes back what it has done.
+    pub fn install(&self, lease: Lease) -> String {
+        let mut script =
+            format!("set -e\n{}remove\ntrap '[ $? = 0 ] || remove' EXIT\n", self.removal());
+        if self.leased {
+            for (set, ipv4, _) in self.sets() {
+                let family = if ipv4 { "inet" } else { "inet6" };
+                let seconds = seconds(lease);
+                let _ = writeln!(
+                    script,
+                    "ipset create {set} hash:net family {family} timeout {seconds} comment"
+                );
+            }
+        }
+        for ipv4 in [true, false] {
+            script += &self.restore(ipv4);
+        }
+        script + &self.elements(lease)
+    }
+
+    /// The script that renews the lease; it fails where the sets are gone.
+    pub fn renew(&self, lease: Lease) -> String {
+        if self.leased {
+            return format!("set -e\n{}", self.elements(lease));
+        }
+        let tables = self.spots().into_iter().map(|spot| {
+            format!(
+                "{} -w -t {} -n -L {} >/dev/null\n",
+                self.flavour.program(),
+                spot.table,
+                self.chain(spot)
+            )
+        });
+        format!("set -e\n{}", tables.collect::<String>())
+    }
+
+    /// The script that removes the cut, and is content where there is none.
+    pub fn remove(&self) -> String {
+        format!("{}remove\n", self.removal())
+    }
+
+    /// How many addresses it names.
+    pub fn size(&self) -> usize {
+        self.drops.iter().map(|drop| drop.ends).collect::<BTreeSet<_>>().len()
+    }
+
+    fn spots(&self) -> Vec<&'static Spot> {
+        let all: &[Spot] = match self.packets.answer {
+            Answer::Silence => &SILENT,
+            Answer::Reset => &ANSWERING,
+        };
+        all.iter().filter(|spot| self.drops.iter().any(|d| d.ends.way() == spot.way)).collect()
+    }
+
+    fn chain(&self, spot: &Spot) -> String {
+        format!("{}_{}", short(&self.name), spot.mark)
+    }
+
+    /// Each set with its IP version and its way.
+    fn sets(&self) -> Vec<(String, bool, Way)> {
+        let versions = |spot: &&'static Spot| {
+            let chain = self.chain(spot);
+            let way = spot.way;
+            [(4, true), (6, false)].map(|(word, ipv4)| (format!("{chain}{word}"), ipv4, way))
+        };
+        self.spots().iter().flat_map(versions).collect()
+    }
+
+    fn removal(&self) -> String {
+        removal(&self.name, &[self.flavour])
+    }
+
+    /// Everything of one IP version, in one transaction for each table.
+    fn restore(&self, ipv4: bool) -> String {
+        let program = if ipv4 { self.flavour.program() } else { self.flavour.program6() };
+        let table = self.spots().first().map_or("raw", |spot| spot.table);
+        let mut script = format!("{program}-restore -w --noflush <<'END'\n*{table}\n");
+        for spot in self.spots() {
+            let _ = writeln!(script, ":{} - [0:0]", self.chain(spot));
+        }
+        for spot in self.spots() {
+            script += &self.rules(spot, ipv4);
+            for hook in spot.hooks {
+                let _ = writeln!(script, "-I {hook} 1 -j {}", self.chain(spot));
+            }
+        }
+        script + "COMMIT\nEND\n"
+    }
+
+    /// RETURN, never ACCEPT: what we let pass is for the host's own firewall to judge.
+    fn rules(&self, spot: &Spot, ipv4: bool) -> String {
+        let mut spared: Vec<String> = Vec::new();
+        if !self.packets.words().is_empty() {
+            // A rule without a target does nothing but tell whoever lists it.
+            let words: String = self.packets.words().chars().take(200).collect();
+            spared.push(format!("-m comment --comment \"{words}\""));
+        }
+        if !ipv4 {
+            let discovery = [133, 134, 135, 136]
+                .map(|kind| format!("-p ipv6-icmp --icmpv6-type {kind} -j RETURN"));
+            spared.extend(discovery);
+        }
+        if self.spares_loopback {
+            spared.push(match spot.way {
+                Way::In => "-i lo -j RETURN".into(),
+                Way::Out => "-o lo -j RETURN".into(),
+            });
+        }
+        if self.packets.answer == Answer::Reset {
+            let icmp = if ipv4 {
+                "-p icmp --icmp-type destination-unreachable"
+            } else {
+                "-p ipv6-icmp --icmpv6-type destination-unreachable"
+            };
+            spared.push("-p tcp --tcp-flags RST RST -j RETURN".into());
+            spared.push(format!("{icmp} -j RETURN"));
+        }
+        let exempt = self.exempt.iter().filter(|exempt| exempt.peer.is_ipv4() == ipv4);
+        spared.extend(exempt.map(|exempt| {
+            let (address, port) = exempt.fields(spot.way);
+            let (address, port) = (&address[..1], port);
+            format!("-{address} {} -p tcp --{port} {} -j RETURN", exempt.peer, exempt.port)
+        }));
+        let chain = self.chain(spot);
+        let all = spared.into_iter().chain(self.verdicts(spot, ipv4));
+        all.map(|rule| format!("-A {chain} {rule}\n")).collect()
+    }
+
+    fn verdicts(&self, spot: &Spot, ipv4: bool) -> Vec<String> {
+        let whom: Vec<String> = if self.leased {
+            let (side, version) = (spot.way.side(), if ipv4 { 4 } else { 6 });
+            vec![format!("-m set --match-set {}{version} {side}", self.chain(spot))]
+        } else {
+            let of =
+                self.drops.iter().filter(|d| d.ends.way() == spot.way && d.ends.is_ipv4() == ipv4);
+            of.map(|drop| {
+                let side = &spot.way.side()[..1];
+                format!("-{side} {} -m comment --comment \"{}\"", drop.ends.key(), drop.who)
+            })
+            .collect()
+        };
+        let matches = matches(&self.packets, ipv4);
+        whom.iter()
+            .flat_map(|whom| matches.iter().map(move |what| format!("{whom}{what}")))
+            .collect()
+    }
+
+    fn elements(&self, lease: Lease) -> String {
+        if !self.leased {
+            return String::new();
+        }
+        let mut script = String::from("ipset -exist restore <<'END'\n");
+        for (set, ipv4, way) in self.sets() {
+            let of = self.drops.iter().filter(|d| d.ends.way() == way && d.ends.is_ipv4() == ipv4);
+            let mut seen = BTreeSet::new();
+            for drop in of.filter(|drop| seen.insert(drop.ends)) {
+                let (key, who) = (drop.ends.key(), &drop.who);
+                let _ = writeln!(
+                    script,
+                    "add {set} {key} timeout {} comment \"{who}\"",
+                    seconds(lease)
+                );
+            }
+        }
+        script + "END\n"
+    }
+}
+
+impl Way {
+    /// ipset's word for the end that is the other one's.
+    fn side(self) -> &'static str {
+        match self {
+            Way::In => "src",
+            Way::Out => "dst",
+        }
+    }
+}
+
+/// Beside addresses, each with a blank before it and with its verdict.
+fn matches(packets: &Packets, ipv4: bool) -> Vec<String> {
+    let share = match packets.share {
+        Share::ALL => String::new(),
+        share => {
+            let probability = f64::from(share.parts()) / f64::from(Share::WHOLE);
+            format!(" -m statistic --mode random --probability {probability:.5}")
+        }
+    };
+    let syn = if packets.opening { " --syn" } else { "" };
+    let icmp = if ipv4 { "icmp" } else { "ipv6-icmp" };
+    let unreachable = if ipv4 { "icmp-port-unreachable" } else { "icmp6-port-unreachable" };
+    let verdict = |is_tcp: bool| match (packets.answer, is_tcp) {
+        (Answer::Silence, _) => "DROP".to_string(),
+        (Answer::Reset, true) => "REJECT --reject-with tcp-reset".into(),
+        (Answer::Reset, false) => format!("REJECT --reject-with {unreachable}"),
+    };
+    let protocols: Vec<(String, bool)> = match (packets.protocols(), packets.answer) {
+        (None, Answer::Silence) => vec![(String::new(), false)],
+        (None, Answer::Reset) => vec![(" -p tcp".into(), true), (" ! -p tcp".into(), false)],
+        (Some(protocols), _) => protocols
+            .iter()
+            .map(|protocol| match protocol {
+                Protocol::Tcp => (format!(" -p tcp{syn}"), true),
+                Protocol::Udp => (" -p udp".into(), false),
+                Protocol::Icmp => (format!(" -p {icmp}"), false),
+            })
+            .collect(),
+    };
+    let ports: Vec<String> = match packets.ports.as_slice() {
+        [] => vec![String::new()],
+        ports => ports
+            .chunks(PORTS)
+            .map(|some| format!(" -m multiport --ports {}", list(some)))
+            .collect(),
+    };
+    protocols
+        .iter()
+        .flat_map(|(protocol, is_tcp)| {
+            let verdict = verdict(*is_tcp);
+            let share = &share;
+            ports.iter().map(move |ports| format!("{protocol}{ports}{share} -j {verdict}"))
+        })
+        .collect()
+}
+
+fn list(ports: &[Ports]) -> String {
+    let port = |ports: &Ports| match ports.first == ports.last {
+        true => ports.first.to_string(),
+        false => format!("{}:{}", ports.first, ports.last),
+    };
+    ports.iter().map(port).collect::<Vec<_>>().join(",")
+}
+
+/// ipset counts whole seconds.
+fn seconds(lease: Lease) -> u64 {
+    lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0)
+}
+
+/// A cut's name in chains and sets.
+pub fn short(name: &str) -> String {
+    format!("{SHORT}{}", name.strip_prefix(PREFIX).unwrap_or(name))
+}
+
+/// The cut that a chain or set belongs to.
+pub fn long(chain: &str) -> Option<String> {
+    let rest = chain.strip_prefix(SHORT)?;
+    let (name, mark) = rest.rsplit_once('_')?;
+    let marks = ["i", "o", "i4", "i6", "o4", "o6"];
+    marks.contains(&mark).then(|| format!("{PREFIX}{name}"))
+}
+
+/// The script that removes a cut, whichever of the programs made it.
+pub fn remove(name: &str) -> String {
+    format!("{}remove\n", removal(name, &[Flavour::Nft, Flavour::Legacy]))
+}
+
+/// A function of the shell that removes everything of one name and fails where something stays. The kernel
+/// lets a set go only a moment after the last rule about it.
+fn removal(name: &str, flavours: &[Flavour]) -> String {
+    let name = short(name);
+    let programs: Vec<&str> =
+        flavours.iter().flat_map(|flavour| [flavour.program(), flavour.program6()]).collect();
+    format!(
+        "remove() {{\n\
+         \tfor t in {programs}; do\n\
+         \t\tcommand -v $t >/dev/null || continue\n\
+         \t\tfor at in raw:PREROUTING:i filter:INPUT:i filter:FORWARD:i filter:OUTPUT:o; do\n\
+         \t\t\ttable=${{at%%:*}} c={name}_${{at##*:}} hook=${{at#*:}} hook=${{hook%:*}}\n\
+         \t\t\t$t -w -t $table -n -L $c >/dev/null 2>&1 || continue\n\
+         \t\t\twhile $t -w -t $table -D $hook -j $c 2>/dev/null; do :; done\n\
+         \t\tdone\n\
+         \t\tfor at in raw:i filter:i filter:o; do\n\
+         \t\t\tc={name}_${{at#*:}}\n\
+         \t\t\t$t -w -t ${{at%:*}} -F $c 2>/dev/null || continue\n\
+         \t\t\t$t -w -t ${{at%:*}} -X $c\n\
+         \t\tdone\n\
+         \tdone\n\
+         \tcommand -v ipset >/dev/null || return 0\n\
+         \tfor s in {name}_i4 {name}_i6 {name}_o4 {name}_o6; do\n\
+         \t\tfor again in 1 2 3 4 5 6 7 8; do\n\
+         \t\t\tipset -q -t list $s >/dev/null || break\n\
+         \t\t\tipset -q destroy $s || sleep 0.1\n\
+         \t\tdone\n\
+         \t\tif ipset -q -t list $s >/dev/null; then echo \"the set $s stays: it is in use\" >&2; return 1; fi\n\
+         \tdone\n\
+         }}\n",
+        programs = programs.join(" ")
+    )
+}
+
+/// Prints what stands: sets and rules, of all programs that are there. ip_tables is not asked where nobody uses
+/// it: to ask would load it.
+pub const LISTING: &str = "command -v ipset >/dev/null && ipset save 2>/dev/null
+for t in iptables-nft ip6tables-nft; do
+	command -v $t-save >/dev/null || continue
+	echo \"# $t\"; $t-save -t raw 2>/dev/null; $t-save -t filter 2>/dev/null
+done
+for v in '' 6; do
+	command -v ip${v}tables-legacy-save >/dev/null || continue
+	echo \"# ip${v}tables-legacy\"
+	for n in raw filter; do
+		grep -qsx $n /proc/net/ip${v}_tables_names && ip${v}tables-legacy-save -t $n 2>/dev/null
+	done
+done
+true
+";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::peer::Net;
+    use crate::rules::Ends;
+
+    const LEASE: Lease = Lease { length: Duration::from_millis(2500) };
+
+    fn chains(leased: bool, packets: Packets) -> Chains {
+        let ends = ["10.0.0.1", "fd00::/64"].map(|net| Ends::From(Net::parse(net).unwrap()));
+        Chains {
+            flavour: Flavour::Legacy,
+            leased,
+            name: format!("{PREFIX}7_9"),
+            drops: ends.map(|ends| Drop { ends, who: "n1 n2".into() }).into(),
+            packets,
+            exempt: BTreeSet::new(),
+            spares_loopback: true,
+        }
+    }
+
+    #[test]
+    fn with_a_lease_addresses_lie_in_sets_that_are_filled_last() {
+        let script = chains(true, Packets::ALL).install(LEASE);
+        let at = |clause: &str| {
+            script.find(clause).unwrap_or_else(|| panic!("{clause} is not in {script}"))
+        };
+        let order = [
+            "ipset create bkp_7_9_i4 hash:net family inet timeout 3 comment",
+            "iptables-legacy-restore -w --noflush",
+            "-A bkp_7_9_i -i lo -j RETURN",
+            "-A bkp_7_9_i -m set --match-set bkp_7_9_i4 src -j DROP",
+            "-I PREROUTING 1 -j bkp_7_9_i",
+            "ip6tables-legacy-restore",
+            "--icmpv6-type 135 -j RETURN",
+            "add bkp_7_9_i4 10.0.0.1 timeout 3 comment \"n1 n2\"",
+            "add bkp_7_9_i6 fd00::/64 timeout 3",
+        ];
+        assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{script}");
+    }
+
+    #[test]
+    fn without_a_lease_there_is_a_rule_for_each_address_and_no_set() {
+        let script = chains(false, Packets::ALL).install(LEASE);
+        assert!(script.contains("-A bkp_7_9_i -s 10.0.0.1 -m comment --comment \"n1 n2\" -j DROP"));
+        assert!(!script.contains("ipset create") && !script.contains("restore <<'END'\nadd"));
+    }
+
+    #[test]
+    fn ports_match_at_either_end_and_only_the_table_filter_answers() {
+        let packets = Packets {
+            ports: vec![Ports { first: 80, last: 90 }],
+            share: Share::parse("20%").unwrap(),
+            answer: Answer::Reset,
+            ..Packets::ALL
+        };
+        let script = chains(true, packets).install(LEASE);
+        for clause in [
+            "*filter\n",
+            "-I FORWARD 1 -j bkp_7_9_i",
+            "--match-set bkp_7_9_i4 src -p tcp -m multiport --ports 80:90 -m statistic --mode random --probability 0.20000 -j REJECT --reject-with tcp-reset",
+            "-p udp -m multiport --ports 80:90 -m statistic --mode random --probability 0.20000 -j REJECT --reject-with icmp6-port-unreachable",
+            "-m comment --comment \"port 80-90, 20%, rejected\"\n",
+        ] {
+            assert!(script.contains(clause), "{clause}: {script}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_short_enough_for_a_chain_and_found_again() {
+        let name = format!("{PREFIX}4194304_4294967295_12");
+        assert!(short(&name).len() + 2 <= 28 && short(&name).len() + 3 <= 31);
+        assert_eq!(long(&format!("{}_i4", short(&name))), Some(name));
+        assert_eq!(long("bkp_i"), None);
+        assert_eq!(long("DOCKER_i"), None);
+    }
+}
