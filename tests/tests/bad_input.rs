@@ -75,7 +75,7 @@ fn a_program_that_is_missing_is_named_with_its_package() {
         }
         // What cannot be executed is not there; only this mount namespace sees it so. A network of its own, in
         // case the tool should find something to act on after all.
-        let hide = "hidden=$1; shift; mount --bind /dev/null \"$(readlink -f \"$(command -v $hidden)\")\" && exec \"$@\"";
+        let hide = "ip addr add 192.0.2.1/24 dev lo; hidden=$1; shift; mount --bind /dev/null \"$(readlink -f \"$(command -v $hidden)\")\" && exec \"$@\"";
         let hidden =
             format!("unshare -nm sh -c '{hide}' sh {program} {}/{line}", built().display());
         let done = run(shell(&hidden).env("BREAKIT_FLEET", "nowhere"));
