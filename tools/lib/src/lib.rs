@@ -29,4 +29,5 @@ pub mod reach;
 pub mod rng;
 pub mod schedule;
 pub mod signal;
+pub mod ssh;
 pub mod talk;

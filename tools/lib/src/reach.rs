@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, setns};
 
 use crate::exit::{Error, Result};
 use crate::node::{LXCPATH, Node, Via};
-use crate::program;
+use crate::{program, ssh};
 
 /// The network of a node, held open: it stays that network even where the node is restarted with a new one.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Network {
                 unsafe { command.pre_exec(enter) };
                 Ok(command)
             }
-            Network::Ssh(destination) => ssh(destination, program, &args),
+            Network::Ssh(destination) => ssh::command(destination, program, &args),
         }
     }
 
@@ -158,7 +158,7 @@ fn addresses_here() -> Result<Vec<IpAddr>> {
 }
 
 fn addresses_over_ssh(destination: &str) -> Result<Vec<IpAddr>> {
-    let mut command = ssh(destination, Path::new("hostname"), &["-I".into()])?;
+    let mut command = ssh::command(destination, Path::new("hostname"), &["-I".into()])?;
     let said = program::succeed(&mut command, None, Duration::from_secs(15))?;
     Ok(said
         .split_whitespace()
@@ -202,13 +202,4 @@ pub fn init_of(container: &str) -> Result<u32> {
             "the container {container} does not run; start it with lxc-fleet start"
         ))
     })
-}
-
-/// ssh joins its words with spaces for the shell of the other side: so each is quoted.
-fn ssh(destination: &str, program: &Path, args: &[OsString]) -> Result<Command> {
-    let mut command = Command::new(program::find("ssh", "openssh-client")?);
-    command.args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "--", destination]);
-    command.arg(program::quote(program));
-    command.args(args.iter().map(program::quote));
-    Ok(command)
 }
