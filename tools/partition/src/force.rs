@@ -10,6 +10,7 @@ use breakit::lease::Lease;
 use breakit::program;
 use breakit::reach::Network;
 
+use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::nft::{self, Element, Nft, Refusal};
 use crate::rules::{self, Family, Table};
@@ -187,6 +188,10 @@ impl Nft {
     /// As the programs say.
     pub fn held(&self, network: &Network, rules: &Rules) -> Result<usize> {
         let standing = match rules {
+            Rules::Nft(table) if !matches!(network, Network::Ssh(_)) => {
+                let sets = table.set_names();
+                return network.inside(|| held::elements(table.family, &table.name, &sets));
+            }
             Rules::Nft(table) => self.table(network, table.family, &table.name)?,
             Rules::Iptables(chains) => {
                 let output = shell(network, iptables::LISTING)?;

@@ -10,25 +10,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use breakit::reach::Network;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
-};
+use nix::sys::socket::SockProtocol;
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
+use crate::netlink::{Ask, as_number, ask, attribute, attributes, find};
+
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_GETNSID: u16 = 90;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_DUMP: u16 = 0x300;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
-/// The size of struct nlmsghdr.
-const HEADER: usize = 16;
 /// The size of struct ifinfomsg.
 const IFINFO: usize = 16;
 /// The size of struct rtgenmsg, padded.
@@ -55,7 +49,7 @@ impl Bridges {
     /// 71 where it does not answer.
     pub fn here() -> Result<Bridges> {
         let mut ports = Vec::new();
-        ask(RTM_GETLINK, NLM_F_DUMP, &[0; IFINFO], |kind, body| {
+        ask(SockProtocol::NetlinkRoute, RTM_GETLINK, Ask::All, &[0; IFINFO], |kind, body| {
             if kind == RTM_NEWLINK {
                 ports.extend(body.get(IFINFO..).and_then(port));
             }
@@ -97,12 +91,9 @@ impl Bridges {
 
 /// The number that our network has given another, if it has.
 fn number_of(network: BorrowedFd<'_>) -> Result<Option<i32>> {
-    let mut body = vec![0; RTGEN];
-    body.extend(8_u16.to_ne_bytes());
-    body.extend(NETNSA_FD.to_ne_bytes());
-    body.extend(network.as_raw_fd().to_ne_bytes());
+    let body = [vec![0; RTGEN], attribute(NETNSA_FD, &network.as_raw_fd().to_ne_bytes())].concat();
     let mut number = None;
-    ask(RTM_GETNSID, 0, &body, |_, answer| {
+    ask(SockProtocol::NetlinkRoute, RTM_GETNSID, Ask::One, &body, |_, answer| {
         let attributes = attributes(answer.get(RTGEN..).unwrap_or_default());
         number = find(attributes, NETNSA_NSID).and_then(as_number).filter(|n| *n >= 0);
     })
@@ -121,69 +112,6 @@ fn interfaces() -> Result<Vec<(u32, IpAddr)>> {
         Some((index, address))
     };
     Ok(all.filter_map(of).collect())
-}
-
-/// Sends a request and gives every answer's type and body to `each`. A dump ends with NLMSG_DONE; a single
-/// answer ends by itself.
-///
-/// Each request has a socket of its own: two threads never read each other's answers.
-fn ask(kind: u16, flags: u16, body: &[u8], mut each: impl FnMut(u16, &[u8])) -> nix::Result<()> {
-    let (raw, route) = (SockType::Raw, SockProtocol::NetlinkRoute);
-    let socket = socket(AddressFamily::Netlink, raw, SockFlag::SOCK_CLOEXEC, route)?;
-    let mut request = Vec::with_capacity(HEADER + body.len());
-    request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend((NLM_F_REQUEST | flags).to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend(body);
-    sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while let Some((kind, body, after)) = message(rest) {
-            match kind {
-                NLMSG_DONE => return Ok(()),
-                NLMSG_ERROR => {
-                    let errno = body.get(..4).and_then(as_number).unwrap_or_default();
-                    return Err(nix::errno::Errno::from_raw(-errno));
-                }
-                _ => each(kind, body),
-            }
-            rest = after;
-        }
-        if flags & NLM_F_DUMP == 0 {
-            return Ok(());
-        }
-    }
-}
-
-/// The first message of a buffer: its type, its body, and what follows.
-fn message(buffer: &[u8]) -> Option<(u16, &[u8], &[u8])> {
-    let length = u32::from_ne_bytes(buffer.get(..4)?.try_into().ok()?) as usize;
-    let kind = u16::from_ne_bytes(buffer.get(4..6)?.try_into().ok()?);
-    let body = buffer.get(HEADER..length)?;
-    let after = buffer.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, body, after))
-}
-
-/// The attributes that a buffer holds, by type.
-fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    std::iter::from_fn(move || {
-        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
-        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?) & 0x3fff;
-        let value = rest.get(4..length)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some((kind, value))
-    })
-}
-
-fn find<'a>(mut of: impl Iterator<Item = (u16, &'a [u8])>, wanted: u16) -> Option<&'a [u8]> {
-    of.find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
-}
-
-fn as_number(value: &[u8]) -> Option<i32> {
-    Some(i32::from_ne_bytes(value.get(..4)?.try_into().ok()?))
 }
 
 /// A link's attributes as a bridge port with its other end elsewhere, where it is one.

@@ -192,6 +192,11 @@ impl Table {
         remove(self.family, &self.name)
     }
 
+    /// The names of its sets.
+    pub fn set_names(&self) -> Vec<&'static str> {
+        self.sets().map(|set| set.name).collect()
+    }
+
     /// How many elements its sets have together.
     pub fn size(&self) -> usize {
         self.drops.iter().map(|drop| drop.ends).collect::<BTreeSet<_>>().len()
