@@ -1119,3 +1119,139 @@ fn runs_that_are_ended_by_random_signals_leave_nothing_after_their_lease() {
         }
     });
 }
+
+/// Real hosts over real ssh: an sshd in each node's network, with keys and configuration of the test's own.
+struct Sshd {
+    folder: std::path::PathBuf,
+    servers: Vec<std::process::Child>,
+}
+
+impl Sshd {
+    fn start(bed: &Namespaces, nodes: usize) -> Sshd {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = std::env::temp_dir().join(format!("breakit-sshd-{}", std::process::id()));
+        let at = |name: &str| folder.join(name).display().to_string();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all("/run/sshd").unwrap();
+        for key in ["host", "user"] {
+            let mut keygen = Command::new("ssh-keygen");
+            text(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]).output().unwrap());
+        }
+        let server = format!(
+            "Port 22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+             PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n",
+            at("host"),
+            at("user.pub")
+        );
+        let hosts: String =
+            (0..nodes).map(|i| format!("Host h{}\n HostName {}\n", i + 1, bed.v4(i))).collect();
+        let client = format!(
+            "{hosts}Host *\n User root\n IdentityFile {}\n IdentitiesOnly yes\n StrictHostKeyChecking no\n \
+             UserKnownHostsFile /dev/null\n LogLevel ERROR\n",
+            at("user")
+        );
+        let ssh = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("count"), at("client"));
+        std::fs::write(folder.join("server"), server).unwrap();
+        std::fs::write(folder.join("client"), client).unwrap();
+        std::fs::write(folder.join("ssh"), ssh).unwrap();
+        std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+        let servers = (0..nodes)
+            .map(|i| bed.at(i, "/usr/sbin/sshd").args(["-D", "-f", &at("server")]).spawn().unwrap())
+            .collect();
+        let sshd = Sshd { folder, servers };
+        within(SOON, "sshd answers", || {
+            (0..nodes).all(|i| {
+                let mut command = sshd.command(bed, &bed.host(), "ssh");
+                command.args([&format!("h{}", i + 1), "true"]).output().unwrap().status.success()
+            })
+        });
+        sshd
+    }
+
+    /// A program in a namespace, with our ssh first in its PATH.
+    fn command(&self, bed: &Namespaces, namespace: &str, program: &str) -> Command {
+        assert_eq!(namespace, bed.host());
+        let path =
+            format!("{}:{}:/usr/sbin:/sbin", self.folder.display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, "env", &format!("PATH={path}"), program]);
+        command
+    }
+
+    fn partition(&self, bed: &Namespaces, args: &str) -> Command {
+        let tool = tool("partition").get_program().to_str().unwrap().to_string();
+        let mut command = self.command(bed, &bed.host(), &tool);
+        command.args(args.split(' ')).args(["-n", "n1=ssh:h1,n2=ssh:h2"]);
+        command
+    }
+
+    /// How many connections a process of ours shares, by their sockets.
+    fn sockets(&self, pid: Pid) -> usize {
+        let all = std::fs::read_dir("/run/breakit").into_iter().flatten().flatten();
+        let own = format!("ssh-{pid}-");
+        all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)).count()
+    }
+}
+
+impl std::ops::Drop for Sshd {
+    fn drop(&mut self) {
+        for server in &mut self.servers {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_is_lost() {
+    if !Path::new("/usr/sbin/sshd").exists() || !has("ssh") || !has("ssh-keygen") {
+        skip!("sshd is missing; install the package openssh-server");
+    }
+    let bed = bed!(2);
+    let sshd = Sshd::start(&bed, 2);
+    let cut = |args: &str| {
+        let mut running = Running::start(&mut sshd.partition(&bed, &format!("cut halves {args}")));
+        let line = running.line(SOON);
+        assert_eq!(line["value"]["backend"], "nft", "{line}");
+        running
+    };
+
+    // The login stays, the nodes are cut off from one another, and so is what was established.
+    let port = echo(&bed, &bed.v4(1));
+    let mut old = connect(&bed, &bed.v4(1), port).unwrap();
+    assert!(echoes(&mut old));
+    let running = cut("--lease 3s");
+    assert!(!is_whole(&bed) && !echoes(&mut old));
+    assert_eq!(sshd.sockets(running.pid()), 2, "one connection to each host");
+    let listed = run(&mut sshd.partition(&bed, "list")).expect(0).lines();
+    assert_eq!((&listed[0]["cut"], &listed[0]["held"]), (&"n1 | n2".into(), &true.into()));
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!is_whole(&bed), "renewed over ssh");
+    let pid = running.pid();
+    healed(running);
+    assert!(is_whole(&bed));
+    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
+    assert_eq!(rules(&bed, 2), "");
+
+    // kill -9: the guard heals over a connection of its own.
+    let running = cut("--lease 30s");
+    running.signal(Signal::SIGKILL);
+    within(SOON, "healed by the guard", || is_whole(&bed));
+    let pid = running.pid();
+    running.end(SOON);
+    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
+
+    // The way to the hosts is lost, and nobody can heal: their kernels do.
+    let running = cut("--lease 2s");
+    text(host(&bed, "ip", &["addr", "del", "10.77.0.1/24", "dev", "br0"]));
+    assert!(!is_whole(&bed));
+    within(Duration::from_secs(8), "healed by its lease", || is_whole(&bed));
+    running.signal(Signal::SIGKILL);
+    let guard_gone = || guards(&format!("breakit_partition_{}_", running.pid())) == 0;
+    text(host(&bed, "ip", &["addr", "add", "10.77.0.1/24", "dev", "br0"]));
+    within(Duration::from_secs(60), "the guard ends", guard_gone);
+    run(&mut sshd.partition(&bed, "heal")).expect(0);
+    assert_eq!(rules(&bed, 2), "");
+}
