@@ -10,6 +10,7 @@ use breakit::lease::Lease;
 use breakit::program;
 use breakit::reach::Network;
 
+use crate::guard;
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::nft::{self, Element, Nft, Refusal};
@@ -217,6 +218,7 @@ fn shell(network: &Network, script: &str) -> Result<Output> {
     let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
     let mut command = network.command(Path::new("sh"), ["-s"])?;
     command.process_group(0);
+    guard::wait_for(&mut command);
     program::run(&mut command, Some((path.to_string() + script).as_bytes()), LIMIT)
 }
 

@@ -12,6 +12,7 @@ use breakit::reach::Network;
 use serde_json::Value;
 
 use crate::force::{Kind, Standing};
+use crate::guard;
 use crate::rules::{Family, PREFIX};
 
 /// What an unprivileged user is told.
@@ -165,6 +166,7 @@ impl Nft {
         };
         let mut command = network.command(&program, args)?;
         command.process_group(0).env("LC_ALL", "C");
+        guard::wait_for(&mut command);
         let output = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
         match (network, output.status.code()) {
             (Network::Ssh(host), Some(127)) => Err(Error::missing(format!(

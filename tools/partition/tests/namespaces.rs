@@ -1151,7 +1151,7 @@ impl Sshd {
              UserKnownHostsFile /dev/null\n LogLevel ERROR\n",
             at("user")
         );
-        let ssh = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("count"), at("client"));
+        let ssh = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("client"));
         std::fs::write(folder.join("server"), server).unwrap();
         std::fs::write(folder.join("client"), client).unwrap();
         std::fs::write(folder.join("ssh"), ssh).unwrap();
