@@ -100,11 +100,14 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
         skip!("{why}");
     }
     let fleet = redis("kill9");
+    let subnet = subnet(&fleet);
+    let mut holders = Vec::new();
     for victim in ["workload", "partition", "histcheck"] {
         let file = history(victim);
         let mut run =
             Running::start(&mut fleet.shell(&pipeline(&file.display().to_string(), "histcheck")));
         wait_for_cut(&fleet);
+        holders.extend(below(run.pid(), "partition"));
         let pid = below(run.pid(), victim).unwrap_or_else(|| panic!("{victim} is not at work"));
         kill(pid, Signal::SIGKILL).unwrap();
         // The lease is 3 s; a busy machine is granted two more.
@@ -117,13 +120,44 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
         std::fs::remove_file(file).unwrap();
     }
     // And the next demo is as if nothing had happened.
+    fleet.sh("lxc-fleet -q down").expect(0);
     the_demo_works_and_prints_what_the_readme_says(&fleet);
+    nothing_is_left_of(&fleet, &subnet, &holders);
+}
+
+/// The fleet's subnet up to its last dot, as routes and rules name it.
+#[track_caller]
+fn subnet(fleet: &Fleet) -> String {
+    let nodes = fleet.sh("lxc-fleet nodes").expect(0).lines();
+    let address = nodes[0]["addrs"][0].as_str().unwrap();
+    address[..=address.rfind('.').unwrap()].to_string()
+}
+
+/// No container, mount, bridge, route, rule or process: by the fleet's name, its subnet and who held its cuts.
+#[track_caller]
+fn nothing_is_left_of(fleet: &Fleet, subnet: &str, holders: &[Pid]) {
+    let look = "ls /run/breakit /var/lib/breakit/lxc; ip -o link; mount; ip route show table all; nft list ruleset";
+    let left = fleet.sh(look).stdout;
+    let table = |holder: &Pid| format!("breakit_partition_{holder}_");
+    for trace in
+        [fleet.name.clone(), subnet.to_string()].into_iter().chain(holders.iter().map(table))
+    {
+        assert!(!left.contains(&trace), "{trace:?} is left behind:\n{left}");
+    }
+    let mine = format!("BREAKIT_FLEET={}\0", fleet.name);
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(process.path().join("environ")).unwrap_or_default();
+        let ours = String::from_utf8_lossy(&environment).contains(&mine);
+        let command = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        assert!(!ours, "a process is left behind: {}", command.replace('\0', " "));
+    }
 }
 
 #[track_caller]
 fn the_demo_works_and_prints_what_the_readme_says(fleet: &Fleet) {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let mut demo = fleet.shell(&format!("exec {root}/scripts/demo {}", built().display()));
+    let line = format!("DEMO_FLEET={} exec {root}/scripts/demo {}", fleet.name, built().display());
+    let mut demo = fleet.shell(&line);
     let done = Running::start(&mut demo).end(3 * MINUTE).expect(0);
     let shape = |line: &str| {
         let words =
@@ -138,8 +172,6 @@ fn the_demo_works_and_prints_what_the_readme_says(fleet: &Fleet) {
     for line in table {
         assert!(promised.contains(&shape(line)), "README.md has no line like {line:?}");
     }
-    let left = fleet.sh("ls /run/breakit; ip -o link; nft list tables; mount").stdout;
-    assert!(!left.contains(&fleet.name), "left behind:\n{left}");
 }
 
 /// The history's lines; the last one may have been cut.
