@@ -1084,9 +1084,16 @@ fn random_run(bed: &Namespaces, seed: u64) -> String {
     if signal == Signal::SIGSTOP {
         // The lease alone ends what it holds; then nothing is left of it but itself.
         within(SOON, &what, || is_whole(bed) && listed(bed).is_empty());
-        running.signal(Signal::SIGKILL);
     }
+    let signal = if signal == Signal::SIGSTOP { Signal::SIGKILL } else { signal };
     let pid = running.pid();
+    // Whoever runs us in the background may have INT or HUP ignored, and so has the tool until it listens.
+    within(SOON, &what, || {
+        std::thread::sleep(Duration::from_millis(100));
+        running.signal(signal);
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.is_empty() || stat.contains(") Z ")
+    });
     running.end(SOON);
     let trace = |rules: &str| rules.contains("breakit_partition") || rules.contains("bkp_");
     let clean = || {
