@@ -19,13 +19,20 @@ pub fn wall() -> String {
     humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
-/// Reads `30s`, `1m30s`, `50ms`, `250us`. For use as a clap `value_parser`.
+/// The longest duration that is read: sums of a few of them with any moment still fit the clock.
+pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Reads `30s`, `1m30s`, `50ms`, `250us`, up to [`LONGEST`]. For use as a clap `value_parser`.
 ///
 /// # Errors
 /// A sentence that names the text and shows the form.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| format!("{text:?} is no duration; write 30s, 1m30s or 50ms"))
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| format!("{text:?} is no duration; write 30s, 1m30s or 50ms"))?;
+    if duration > LONGEST {
+        return Err(format!("{text:?} is too long; 10 years (3650days) are the most"));
+    }
+    Ok(duration)
 }
 
 /// Writes a duration as [`parse_duration`] reads it.
@@ -49,6 +56,16 @@ mod tests {
         }
         assert!(parse_duration("30").unwrap_err().contains("write 30s"));
         assert!(parse_duration("-3s").is_err());
+    }
+
+    #[test]
+    fn a_duration_that_no_clock_can_hold_is_refused_in_a_sentence() {
+        assert_eq!(parse_duration("3650days"), Ok(LONGEST));
+        for text in ["3651days", "18446744073709551615s", "18446744073709551616s"] {
+            let said = parse_duration(text).unwrap_err();
+            assert!(said.contains(text), "{said}");
+        }
+        assert!(parse_duration("18446744073709551615s").unwrap_err().contains("10 years"));
     }
 
     #[test]

@@ -70,6 +70,10 @@ enum End {
 /// With `keep` the first fault is left in force, to end with its lease, which is then as long as the
 /// fault was to last.
 ///
+/// Windows keep their places in time. Where we come late (we were stopped, or a fault took long to heal), one
+/// whose end has passed is skipped, and one whose end is still to come is shortened: faults are never made up
+/// for in a burst. How many were skipped is said.
+///
 /// # Errors
 /// The fault's own, after it was healed; [`Error::Signal`] after a signal; [`Error::ReaderGone`] where
 /// nobody reads the lines any more.
@@ -85,11 +89,26 @@ pub fn hold(
         return start(fault, lease).map(|_| Status::Done);
     }
     let origin = Instant::now();
+    let mut skipped = 0_u64;
     for window in schedule.windows() {
-        match watch.until(Some(origin + window.start))? {
+        match watch.until(origin.checked_add(window.start))? {
             Wake::Time => {}
-            wake => return ended_by(wake),
+            wake => {
+                say_skipped(skipped);
+                return ended_by(wake);
+            }
         }
+        match Turn::of(window, origin.elapsed()) {
+            Turn::Missed => {
+                skipped += 1;
+                continue;
+            }
+            Turn::Late(by) => {
+                talk::say(format!("the next fault starts {} late and is shortened", in_millis(by)));
+            }
+            Turn::InTime => {}
+        }
+        say_skipped(std::mem::take(&mut skipped));
         let began = start(fault, lease)?;
         let end = stay(fault, lease, began, origin, window, watch);
         stop(fault, end.as_ref().ok())?;
@@ -99,7 +118,46 @@ pub fn hold(
             End::Window | End::Lapsed(_) => {}
         }
     }
+    say_skipped(skipped);
     Ok(Status::Done)
+}
+
+/// How late a window may start before it is worth a word: what waking up and healing take on a busy machine.
+const LITTLE: Duration = Duration::from_secs(1);
+
+/// What becomes of a window when its turn comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It starts when it should.
+    InTime,
+    /// It starts this much later, and ends when it should.
+    Late(Duration),
+    /// Its end has passed.
+    Missed,
+}
+
+impl Turn {
+    /// Judged at `now`, which counts from the schedule's begin as the window does.
+    fn of(window: Window, now: Duration) -> Turn {
+        match (window.end, now.saturating_sub(window.start)) {
+            (Some(end), _) if end <= now => Turn::Missed,
+            (Some(_), late) if late > LITTLE => Turn::Late(late),
+            _ => Turn::InTime,
+        }
+    }
+}
+
+fn say_skipped(count: u64) {
+    if count > 0 {
+        talk::error(format!(
+            "{count} {} skipped, whose time was over before their turn came: this program was stopped, or a fault took too long",
+            if count == 1 { "fault was" } else { "faults were" }
+        ));
+    }
+}
+
+fn in_millis(duration: Duration) -> String {
+    clock::show(Duration::from_millis(duration.as_millis() as u64))
 }
 
 /// Starts the fault and prints its line; heals at once where the line finds no reader. Gives the time
@@ -129,14 +187,15 @@ fn stay(
     window: Window,
     watch: &Watch,
 ) -> Result<End> {
-    let end = window.end.map(|end| origin + end);
+    // An end that no clock can hold never comes.
+    let end = window.end.and_then(|end| origin.checked_add(end));
     let (mut renewed, mut due) = (began, Instant::now() + lease.renew_every());
     loop {
         let wake = watch.until(Some(end.map_or(due, |end| end.min(due))))?;
         if wake != Wake::Time {
             return Ok(End::Outside(wake));
         }
-        let lapse = renewed + clock::nanos(lease.length);
+        let lapse = renewed.saturating_add(clock::nanos(lease.length));
         if clock::now() > lapse {
             return Ok(End::Lapsed(lapse));
         }
@@ -199,5 +258,38 @@ fn ended_by(wake: Wake) -> Result<Status> {
 fn set(value: &mut Value, name: &str, to: Value) {
     if let Value::Object(fields) = value {
         fields.insert(name.into(), to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turns(windows: &[(u64, Option<u64>)], now: u64) -> Vec<Turn> {
+        let second = Duration::from_secs;
+        let turn = |(start, end): &(u64, Option<u64>)| {
+            Turn::of(Window { start: second(*start), end: end.map(second) }, second(now))
+        };
+        windows.iter().map(turn).collect()
+    }
+
+    #[test]
+    fn windows_that_a_stopped_holder_missed_are_skipped_and_the_running_one_is_shortened() {
+        let windows = [(0, Some(1)), (2, Some(3)), (4, Some(6)), (4, Some(9)), (6, Some(9))];
+        assert_eq!(
+            turns(&windows, 6),
+            [
+                Turn::Missed,
+                Turn::Missed,
+                Turn::Missed,
+                Turn::Late(Duration::from_secs(2)),
+                Turn::InTime
+            ]
+        );
+    }
+
+    #[test]
+    fn a_window_without_an_end_is_never_too_late() {
+        assert_eq!(turns(&[(0, None), (3, None)], 60), [Turn::InTime, Turn::InTime]);
     }
 }
