@@ -331,7 +331,10 @@ impl Cut {
             Whom::Among { shape, .. } => {
                 (shape.words(), self.grudge.json(), self.grudge.pairs().count())
             }
-            Whom::Peers(peers) => (peers.words(), self.pairs().json(), self.pairs().len()),
+            Whom::Peers(peers) => {
+                let pairs = self.pairs();
+                (peers.words(), pairs.json(), pairs.len())
+            }
         };
         let short = grudge.to_string().len() <= GRUDGE_ON_LINE;
         let mut value = json!({

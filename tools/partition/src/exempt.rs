@@ -69,6 +69,8 @@ fn logins_at(node: &Node, sockets: &HashSet<u64>) -> Result<Vec<Login>> {
                 network.run(Path::new("sh"), ["-c", script], None, Duration::from_secs(15))?;
             Ok(logins_over_ssh(&String::from_utf8_lossy(&said.stdout)))
         }
+        // No sshd, no login; and to read the table of a busy host takes long.
+        Ok(_) if sockets.is_empty() => Ok(Vec::new()),
         Ok(network) => network.inside(|| {
             let read = |name| std::fs::read_to_string(name).unwrap_or_default();
             let text = read("/proc/thread-self/net/tcp") + &read("/proc/thread-self/net/tcp6");

@@ -202,10 +202,10 @@ pub fn outermost(peers: &[Peer]) -> Vec<(Net, &str)> {
         .flat_map(|peer| peer.nets.iter().map(move |net| (net, peer)))
         .flat_map(|(net, peer)| net.halved().into_iter().map(|net| (net, peer.said.as_str())))
         .collect();
+    // A net stands before all that lie within it, and nothing else stands between them.
     all.sort_by_key(|(net, _)| *net);
-    all.dedup_by_key(|(net, _)| *net);
-    let within = |net: &Net| all.iter().any(|(other, _)| other != net && other.contains(net));
-    all.iter().filter(|(net, _)| !within(net)).copied().collect()
+    all.dedup_by(|(inner, _), (outer, _)| outer.contains(inner));
+    all
 }
 
 #[cfg(test)]
