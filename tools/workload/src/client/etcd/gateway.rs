@@ -14,9 +14,9 @@
 //! | `etcdserver: too many requests`, `request is too large` | fail | refused before the proposal |
 //! | `etcdserver: no leader` | fail | the gRPC interceptor's, before the request is looked at; a request that waits for a leader in vain times out in other words (`parseProposeCtxErr`) |
 //! | `raft proposal dropped` | fail | this member's raft refused to take the proposal: it knew no leader, or was handing the lead over; it was never in a log (etcd-io/etcd#9067) |
-//! | `etcdserver: mvcc: database space exceeded` | fail | the quota is looked at before the proposal, and again when it is applied, which then changes nothing |
 //! | `permission denied`, `user name is empty`, `invalid auth token`, `authentication failed`, `revision of auth store is old` | fail | refused before the proposal, or applied without effect |
 //! | `etcdserver: key is not provided`, `duplicate key`, `too many operations` | fail | refused by the request's form |
+//! | `etcdserver: mvcc: database space exceeded` | info | the quota is looked at before the proposal, and again when it is applied: `quotaApplierV3` carries a put or transaction out first and answers this afterwards, so that what is refused in these words may be stored (`etcdserver/apply.go`) |
 //! | `etcdserver: request timed out` with whatever comes after it | info | it was proposed, and may be committed yet |
 //! | `etcdserver: leader changed` | info | for a read it proves that nothing was answered; a proxy gives it for writes too |
 //! | `etcdserver: server stopped`, `raft: stopped`, `context canceled`, `context deadline exceeded` | info | it may have been proposed before |
@@ -39,12 +39,11 @@ use crate::client::endpoint;
 use crate::client::trouble::Trouble;
 
 /// Words that begin an error which proves that the request was not carried out.
-const REFUSALS: [&str; 12] = [
+const REFUSALS: [&str; 11] = [
     "etcdserver: too many requests",
     "etcdserver: request is too large",
     "etcdserver: no leader",
     "raft proposal dropped",
-    "etcdserver: mvcc: database space exceeded",
     "etcdserver: permission denied",
     "etcdserver: user name is empty",
     "etcdserver: invalid auth token",
@@ -227,6 +226,8 @@ mod tests {
             "etcdserver: request timed out, possibly due to previous leader failure",
             "etcdserver: request timed out, possibly due to connection lost",
             "etcdserver: leader changed",
+            // Said after the write was applied, too.
+            "etcdserver: mvcc: database space exceeded",
             "etcdserver: server stopped",
             "raft: stopped",
             "context canceled",
