@@ -99,7 +99,7 @@ pub struct CommonArgs {
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Number the processes from N on
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,
     /// Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]
     #[arg(long, value_name = "P")]
@@ -127,7 +127,8 @@ impl Workload {
 
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
-        Ok(rate) if rate.is_finite() && rate > 0.0 && rate <= 1e6 => Ok(rate),
-        _ => Err("a rate is a number above 0 and up to 1000000, in operations a second".into()),
+        // Rarer than the least, the next operation may fall due later than the clock can say.
+        Ok(rate) if (1e-6..=1e6).contains(&rate) => Ok(rate),
+        _ => Err("a rate is a number from 0.000001 to 1000000, in operations a second".into()),
     }
 }

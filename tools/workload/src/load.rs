@@ -127,7 +127,8 @@ impl Load {
         let begin = Instant::now();
         let next_process = limits.process_base + concurrency;
         let mut load = Load { workers, queue, next_process, stop: shared.stop.clone() };
-        let end = limits.time.map(|time| begin + time);
+        // An end later than the clock can say is none.
+        let end = limits.time.and_then(|time| begin.checked_add(time));
         tokio::select! {
             () = load.send(send, begin, limits, pace) => {}
             () = shared.stop.rung() => {}
@@ -148,7 +149,7 @@ impl Load {
         let zero = clock::now();
         let count = limits.ops.unwrap_or(u64::MAX);
         for (at, _) in pace.zip(0..count) {
-            sleep_until(begin + at).await;
+            until(begin.checked_add(at)).await;
             if send.send(zero + clock::nanos(at)).is_err() {
                 return;
             }

@@ -63,9 +63,9 @@ impl Stop {
 /// # Errors
 /// 71 where the system gives no handler.
 pub fn watch(stop: &Stop) -> Result<()> {
-    let mut watch = Watch::start("recovery and final reads go on; the run ends by itself")?;
-    // The end of our input says nothing: nodes may have been read from it.
-    watch.ignore_input();
+    // Our input is not ours: nodes were read from it, or the loop that started us reads its next line there.
+    let watch =
+        Watch::start_without_input("recovery and final reads go on; the run ends by itself")?;
     let stop = stop.clone();
     std::thread::spawn(move || {
         match watch.until(None) {

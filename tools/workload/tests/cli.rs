@@ -562,10 +562,16 @@ fn bad_input_is_one_sentence_and_its_own_status() {
         ("set --client exec:no-such-program -n a=local", 69, "no program no-such-program"),
         ("set --client mem --nemesis no-such-program", 69, "no program no-such-program"),
         ("set --client mem --nemesis 'x", 64, "stands open"),
-        ("set --client mem --rate 0", 64, "above 0"),
-        ("set --client mem --rate nan", 64, "above 0"),
+        ("set --client mem --rate 0", 64, "from 0.000001 to 1000000"),
+        ("set --client mem --rate nan", 64, "from 0.000001 to 1000000"),
         ("set --client mem --concurrency 0", 64, "concurrency"),
         ("set --client mem --timeout 0s", 64, "--timeout 0s"),
+        // What no clock and no number of a process can hold.
+        ("set --client mem --rate 1e-20", 64, "from 0.000001 to 1000000"),
+        ("set --client mem --time-limit 18446744073709551615s", 64, "10 years"),
+        ("set --client mem --timeout 18446744073709551615s", 64, "10 years"),
+        ("set --client mem --recovery 4000days", 64, "10 years"),
+        ("set --client mem --process-base 18446744073709551615", 64, "--process-base"),
         ("set --client mem --time-limit 5", 64, "write 30s"),
         ("set --client mem --keys 3", 64, "--keys"),
         ("set --client mem --prefix ../x", 64, "is no prefix"),
@@ -578,6 +584,25 @@ fn bad_input_is_one_sentence_and_its_own_status() {
         assert_eq!(run.stderr.lines().count(), 1, "{arguments}: {}", run.stderr);
         assert_eq!(run.stdout, "", "{arguments}");
     }
+}
+
+#[test]
+fn the_longest_times_and_the_lowest_rate_are_no_trouble_for_the_clock() {
+    let arguments = "set --client mem --ops 3 --timeout 3650days --time-limit 3650days --ready 3650days --recovery 3650days";
+    let lines = run(&mut workload(arguments)).expect(0).lines();
+    assert_eq!(well_formed(&lines)["ok"], 6, "three adds, three reads");
+    let run = run(&mut workload("set --client mem --rate 0.000001 --time-limit 300ms")).expect(0);
+    assert_eq!(end(&run.lines())["ops"], 3, "the final reads");
+}
+
+#[test]
+fn a_loop_that_reads_its_input_beside_us_gets_every_line() {
+    let line = format!(
+        "printf '1\\n2\\n3\\n' | while read x; do {} set --client mem --ops 1 --no-final -q > /dev/null; echo $x; done",
+        env!("CARGO_BIN_EXE_workload")
+    );
+    let run = run(Command::new("sh").args(["-c", &line])).expect(0);
+    assert_eq!(run.stdout, "1\n2\n3\n");
 }
 
 #[test]
