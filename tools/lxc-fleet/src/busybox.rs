@@ -47,7 +47,7 @@ pub fn make() -> Result<()> {
 }
 
 /// Whether an ELF program asks for an interpreter (the dynamic linker).
-fn is_dynamic(program: &[u8]) -> bool {
+pub fn is_dynamic(program: &[u8]) -> bool {
     program.windows(8).any(|window| window == b"/ld-linu" || window == b"/ld-musl")
 }
 

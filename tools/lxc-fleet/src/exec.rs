@@ -1,12 +1,13 @@
 //! `exec`: a program in nodes, with its output as it comes and its exit status kept.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
@@ -16,9 +17,10 @@ use breakit::signal::{Wake, Watch};
 use crate::attend::{End, attend};
 use crate::cli::ExecArgs;
 use crate::container::{self, Container, at_once};
+use crate::last_words::LastWords;
 
-/// How long output is still read after the program itself has ended: a daemon that it left may hold the pipe.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How often a drain looks up for a signal or a reader that left.
+const LOOK_UP: Duration = Duration::from_millis(200);
 
 /// Runs the program in all nodes at once.
 ///
@@ -37,10 +39,13 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
     let watch = Watch::start_without_input("ending the program goes on")?;
     let prefix = args.prefix || containers.len() > 1;
     let (done, finished) = channel();
+    // Its other end is held until all programs have ended, and never written to.
+    let (ended, running) = std::io::pipe().map_err(|e| Error::io("make a pipe", &e))?;
+    let passing = Passing { done, ended: Arc::new(ended) };
     let mut children = Vec::new();
     for container in &containers {
         let stdin = if args.interactive { Stdio::inherit() } else { Stdio::null() };
-        match start(container, &args.command, stdin, prefix, &done) {
+        match start(container, &args.command, stdin, prefix, &passing) {
             Ok(child) => children.push(child),
             Err(error) => {
                 give_up(&mut children);
@@ -48,10 +53,19 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
             }
         }
     }
-    drop(done);
+    drop(passing);
     let ends = attend(&mut children, args.limit, &watch)?;
-    drain(&finished);
+    drop(running);
+    drain(&finished, &watch)?;
     judge(&containers, &ends, args.limit)
+}
+
+/// What every thread that passes output on shares.
+struct Passing {
+    /// Dropped by the last of them.
+    done: Sender<()>,
+    /// Ends when all programs have ended.
+    ended: Arc<PipeReader>,
 }
 
 fn start(
@@ -59,7 +73,7 @@ fn start(
     program: &[OsString],
     stdin: Stdio,
     prefix: bool,
-    done: &Sender<()>,
+    passing: &Passing,
 ) -> Result<Child> {
     let mut command = container.attach()?;
     command.args(program).stdin(stdin);
@@ -69,10 +83,10 @@ fn start(
     let mut child = command.spawn().map_err(|e| Error::io("run lxc-attach", &e))?;
     let name = &container.member.name;
     if let Some(stdout) = child.stdout.take() {
-        pass_on(stdout, std::io::stdout(), name, done);
+        pass_on(stdout, std::io::stdout(), name, passing);
     }
     if let Some(stderr) = child.stderr.take() {
-        pass_on(stderr, std::io::stderr(), name, done);
+        pass_on(stderr, std::io::stderr(), name, passing);
     }
     Ok(child)
 }
@@ -87,12 +101,13 @@ fn give_up(children: &mut [Child]) {
 
 /// Passes lines on, the node's name in front of each, each in one write.
 fn pass_on(
-    from: impl Read + Send + 'static,
+    from: impl Read + AsFd + Send + 'static,
     to: impl AsFd + Send + 'static,
     name: &str,
-    done: &Sender<()>,
+    passing: &Passing,
 ) {
-    let (name, done) = (name.to_string(), done.clone());
+    let (name, done) = (name.to_string(), passing.done.clone());
+    let from = LastWords::of(from, Arc::clone(&passing.ended));
     std::thread::spawn(move || {
         for line in BufReader::new(from).split(b'\n').map_while(std::result::Result::ok) {
             let line = format!("{name}: {}", String::from_utf8_lossy(&line));
@@ -101,14 +116,21 @@ fn pass_on(
                 break;
             }
         }
-        let _ = done.send(());
+        drop(done);
     });
 }
 
-/// Waits until all output is passed on, or nothing more comes of it for a while.
-fn drain(finished: &Receiver<()>) {
-    // Each stream that ends says so; when all have, the channel is closed.
-    while finished.recv_timeout(LAST_WORDS).is_ok() {}
+/// Waits until all output is passed on, however slowly it is read; a signal or a reader that leaves ends that.
+fn drain(finished: &Receiver<()>, watch: &Watch) -> Result<()> {
+    // Nothing is ever sent: when all threads have ended, the channel is closed.
+    while finished.recv_timeout(LOOK_UP) != Err(RecvTimeoutError::Disconnected) {
+        match watch.until(Some(Instant::now()))? {
+            Wake::Signal(number) => return Err(Error::Signal(number)),
+            Wake::ReaderGone => return Err(Error::ReaderGone),
+            Wake::Time | Wake::InputEnded => {}
+        }
+    }
+    Ok(())
 }
 
 fn judge(containers: &[Container], ends: &[End], limit: Option<Duration>) -> Result<Status> {

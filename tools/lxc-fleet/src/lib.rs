@@ -15,6 +15,7 @@
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
 //! | [`exec`], [`copy`] | programs and files in nodes |
+//! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
 //! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
 //! | [`attend`] | waiting for a program without missing a signal |
 
@@ -30,6 +31,7 @@ pub mod freezer;
 pub mod harm;
 pub mod image;
 pub mod install;
+pub mod last_words;
 pub mod listing;
 pub mod lock;
 pub mod mask;

@@ -1,0 +1,110 @@
+//! The end of a program's output where the program has ended, but a daemon that it left still holds the pipe.
+//!
+//! What the program itself wrote lies in the pipe when it ends, and all of it is read, however late. Only the
+//! waiting for more has a limit: time that goes by while our own reader is slow does not count.
+
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+/// How long is waited, all in all, for output after all programs have ended.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// A program's output, which ends when nothing more comes after the program's end.
+pub struct LastWords<R> {
+    from: R,
+    ended: Arc<PipeReader>,
+    /// What is left of the patience once the programs have ended.
+    left: Option<Duration>,
+}
+
+impl<R: Read + AsFd> LastWords<R> {
+    /// Reads `from`; the programs have ended when `ended` ends.
+    pub fn of(from: R, ended: Arc<PipeReader>) -> LastWords<R> {
+        LastWords { from, ended, left: None }
+    }
+
+    /// Waits for output or the end of it; `false` where the patience is at its end.
+    fn wait(&mut self) -> io::Result<bool> {
+        loop {
+            let begun = Instant::now();
+            // Rounded up, so that the last millisecond is slept through and not spun through.
+            let time = self.left.map_or(PollTimeout::NONE, |left| {
+                PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
+            });
+            let mut fds = [
+                PollFd::new(self.from.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.ended.as_fd(), PollFlags::POLLIN),
+            ];
+            let watched = if self.left.is_some() { &mut fds[..1] } else { &mut fds[..] };
+            match poll(watched, time) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let [output, ended] = fds.map(|fd| fd.any() == Some(true));
+            match &mut self.left {
+                Some(left) => *left = left.saturating_sub(begun.elapsed()),
+                None if ended => self.left = Some(PATIENCE),
+                None => {}
+            }
+            if output {
+                return Ok(true);
+            }
+            if self.left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+impl<R: Read + AsFd> Read for LastWords<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.wait()? { self.from.read(buffer) } else { Ok(0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn all_that_lies_in_the_pipe_is_read_however_late_and_then_a_daemon_is_not_waited_for() {
+        let (output, mut program) = io::pipe().unwrap();
+        let (ended, running) = io::pipe().unwrap();
+        let mut words = LastWords::of(output, Arc::new(ended));
+        program.write_all(&[b'x'; 40_000]).unwrap();
+        drop(running);
+        let mut chunk = [0; 4_000];
+        let mut read = 0;
+        for _ in 0..10 {
+            read += words.read(&mut chunk).unwrap();
+            // Our reader takes longer over each than the whole patience over ten.
+            std::thread::sleep(PATIENCE / 8);
+        }
+        assert_eq!(read, 40_000);
+        let begun = Instant::now();
+        assert_eq!(words.read(&mut chunk).unwrap(), 0, "the daemon still holds the pipe");
+        assert!(begun.elapsed() < PATIENCE * 5, "{:?}", begun.elapsed());
+        drop(program);
+    }
+
+    #[test]
+    fn while_a_program_runs_its_silence_is_no_end() {
+        let (output, mut program) = io::pipe().unwrap();
+        let (ended, _running) = io::pipe().unwrap();
+        let mut words = LastWords::of(output, Arc::new(ended));
+        let late = std::thread::spawn(move || {
+            std::thread::sleep(PATIENCE * 2);
+            program.write_all(b"late").unwrap();
+        });
+        let mut said = String::new();
+        words.read_to_string(&mut said).unwrap();
+        late.join().unwrap();
+        assert_eq!(said, "late");
+    }
+}
