@@ -24,7 +24,7 @@ pub enum End {
 /// # Errors
 /// 71 where waiting fails.
 pub fn attend(children: &mut [Child], limit: Option<Duration>, watch: &Watch) -> Result<Vec<End>> {
-    let deadline = limit.map(|limit| Instant::now() + limit);
+    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut ends: Vec<Option<End>> = children.iter().map(|_| None).collect();
     let mut nap = Duration::from_millis(1);
     loop {

@@ -14,7 +14,7 @@ use breakit::program;
 use breakit::talk;
 use nix::mount::{MsFlags, mount};
 
-use crate::freezer::Freezer;
+use crate::freezer::{Freezer, Ice};
 use crate::image::Image;
 use crate::mask::Mask;
 use crate::network;
@@ -63,6 +63,8 @@ const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
 pub enum Condition {
     /// Its first process runs.
     Running,
+    /// It was asked to stand still, and does not yet: one of its processes is in an uninterruptible wait.
+    Freezing,
     /// Its processes stand still.
     Frozen,
     /// Nothing runs, or it is just starting or ending.
@@ -74,6 +76,7 @@ impl Condition {
     pub fn word(self) -> &'static str {
         match self {
             Condition::Running => "running",
+            Condition::Freezing => "pausing",
             Condition::Frozen => "paused",
             Condition::Stopped => "stopped",
         }
@@ -285,10 +288,11 @@ impl Container {
             let output = program::run(&mut command, None, LIMIT)?;
             match String::from_utf8_lossy(&output.stdout).trim() {
                 // LXC does not see who else freezes; the kernel is asked.
-                "RUNNING" | "FROZEN" => {
-                    match self.freezer().and_then(|freezer| freezer.is_frozen()) {
-                        Ok(true) => return Ok(Condition::Frozen),
-                        Ok(false) => return Ok(Condition::Running),
+                "RUNNING" | "FREEZING" | "FROZEN" | "THAWED" => {
+                    match self.freezer().and_then(|freezer| freezer.ice()) {
+                        Ok(Ice::Frozen) => return Ok(Condition::Frozen),
+                        Ok(Ice::Freezing) => return Ok(Condition::Freezing),
+                        Ok(Ice::Thawed) => return Ok(Condition::Running),
                         // It is ending under our eyes: LXC will say so in a moment.
                         Err(_) if Instant::now() < patience => nap(),
                         Err(error) => return Err(error),
@@ -312,6 +316,9 @@ impl Container {
     pub fn must_run(&self) -> Result<()> {
         match self.condition()? {
             Condition::Running => Ok(()),
+            Condition::Freezing => Err(Error::system(
+                "is being paused, and one of its processes does not stand still yet; let it go on with lxc-fleet resume",
+            )),
             Condition::Frozen => {
                 Err(Error::system("is paused; let it go on with lxc-fleet resume"))
             }
@@ -334,13 +341,13 @@ impl Container {
     /// # Errors
     /// 71 where it still runs afterwards.
     pub fn stop(&self, patience: Duration) -> Result<()> {
-        if self.condition()? == Condition::Frozen {
+        if matches!(self.condition()?, Condition::Frozen | Condition::Freezing) {
             // What stands still hears no signal.
             return self.kill();
         }
         let mut command = self.lxc("lxc-stop")?;
         command.args(["-t", &patience.as_secs().max(1).to_string()]);
-        self.until_stopped(&mut command, LIMIT + patience)
+        self.until_stopped(&mut command, LIMIT.saturating_add(patience))
     }
 
     fn until_stopped(&self, command: &mut Command, limit: Duration) -> Result<()> {
@@ -354,7 +361,7 @@ impl Container {
         Err(Error::system(format!("did not stop: {}", program::last_words(&output))))
     }
 
-    /// Lets its processes stand still.
+    /// Lets its processes stand still; where they do not, it takes that back.
     ///
     /// # Errors
     /// 71 where it does not run, 75 where they do not stand still in time.
@@ -362,18 +369,20 @@ impl Container {
         match self.condition()? {
             Condition::Frozen => Ok(()),
             Condition::Stopped => self.must_run(),
-            Condition::Running => self.freezer()?.set(true),
+            Condition::Running | Condition::Freezing => self.freezer()?.freeze(),
         }
     }
 
-    /// Lets its processes go on; nothing happens where they do not stand still.
+    /// Lets its processes go on, whether they stand still already or are only about to.
     ///
     /// # Errors
     /// 75 where they do not go on in time.
     pub fn resume(&self) -> Result<()> {
-        match self.condition()? {
-            Condition::Frozen => self.freezer()?.set(false),
-            Condition::Running | Condition::Stopped => Ok(()),
+        // Not asked whether it is paused: an order to freeze that the kernel carries out later counts as well.
+        match self.freezer().and_then(|freezer| freezer.thaw()) {
+            // What does not run, or ended meanwhile, has nothing to thaw.
+            Err(_) if self.condition()? == Condition::Stopped => Ok(()),
+            other => other,
         }
     }
 

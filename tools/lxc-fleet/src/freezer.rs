@@ -12,6 +12,17 @@ use breakit::exit::{Error, Result};
 /// How long the kernel may take until every process stands still; one in an uninterruptible wait takes longest.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// How far the freezing of a container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ice {
+    /// Nobody asked for it.
+    Thawed,
+    /// It was asked for, and a process does not stand still yet: one in an uninterruptible wait, which may last.
+    Freezing,
+    /// All processes stand still.
+    Frozen,
+}
+
 /// The freezer of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freezer {
@@ -46,48 +57,80 @@ impl Freezer {
         })
     }
 
-    /// Whether all processes stand still.
+    /// How far the freezing is.
     ///
     /// # Errors
     /// 71 where the kernel does not say.
-    pub fn is_frozen(&self) -> Result<bool> {
-        let (file, word) = match self {
-            Freezer::One(file) => (file.clone(), "FROZEN"),
-            Freezer::Two(folder) => (folder.join("cgroup.events"), "frozen 1"),
+    pub fn ice(&self) -> Result<Ice> {
+        let read = |file: &Path| {
+            fs::read_to_string(file).map_err(|e| Error::io(format!("read {}", file.display()), &e))
         };
-        let text = fs::read_to_string(&file)
-            .map_err(|e| Error::io(format!("read {}", file.display()), &e))?;
-        Ok(text.lines().any(|line| line.trim() == word))
+        match self {
+            Freezer::One(file) => Ok(match read(file)?.trim() {
+                "FROZEN" => Ice::Frozen,
+                "FREEZING" => Ice::Freezing,
+                _ => Ice::Thawed,
+            }),
+            Freezer::Two(folder) => {
+                let asked = read(&folder.join("cgroup.freeze"))?.trim() == "1";
+                let events = read(&folder.join("cgroup.events"))?;
+                Ok(match (events.lines().any(|line| line.trim() == "frozen 1"), asked) {
+                    (true, _) => Ice::Frozen,
+                    (false, true) => Ice::Freezing,
+                    (false, false) => Ice::Thawed,
+                })
+            }
+        }
     }
 
-    /// Freezes or thaws, and waits until it is so.
+    /// Freezes, and waits until all processes stand still. Where one does not, all are let go again: an order
+    /// that was left to the kernel would be carried out whenever that one wakes, with nobody there to undo it.
     ///
     /// # Errors
     /// 71 where the kernel refuses, 75 where it is not so in time.
-    pub fn set(&self, frozen: bool) -> Result<()> {
-        let (file, word) = match (self, frozen) {
-            (Freezer::One(file), true) => (file.clone(), "FROZEN"),
-            (Freezer::One(file), false) => (file.clone(), "THAWED"),
-            (Freezer::Two(folder), _) => {
-                (folder.join("cgroup.freeze"), if frozen { "1" } else { "0" })
-            }
+    pub fn freeze(&self) -> Result<()> {
+        self.freeze_within(LIMIT)
+    }
+
+    fn freeze_within(&self, limit: Duration) -> Result<()> {
+        self.order(Ice::Frozen, limit).map_err(|error| match self.thaw() {
+            Ok(()) => error,
+            Err(more) => Error::Many(vec![error, more]),
+        })
+    }
+
+    /// Takes back every order to freeze, also one that the kernel has not carried out yet, and waits until it
+    /// is so.
+    ///
+    /// # Errors
+    /// 71 where the kernel refuses, 75 where it is not so in time.
+    pub fn thaw(&self) -> Result<()> {
+        self.order(Ice::Thawed, LIMIT)
+    }
+
+    fn order(&self, wanted: Ice, limit: Duration) -> Result<()> {
+        let frozen = wanted == Ice::Frozen;
+        let (file, word) = match self {
+            Freezer::One(file) => (file.clone(), if frozen { "FROZEN" } else { "THAWED" }),
+            Freezer::Two(folder) => (folder.join("cgroup.freeze"), if frozen { "1" } else { "0" }),
         };
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + limit;
         loop {
             // Written again each time: version 1 tries only when it is told.
             fs::write(&file, word)
                 .map_err(|e| Error::io(format!("write {}", file.display()), &e))?;
-            if self.is_frozen()? == frozen {
+            if self.ice()? == wanted {
                 return Ok(());
             }
+            std::thread::sleep(Duration::from_millis(1));
+            // Judged before the next order: who was stopped in here must not give it when its time is over.
             if Instant::now() > deadline {
                 return Err(Error::waited(format!(
                     "did not {} within {}",
                     if frozen { "pause" } else { "go on" },
-                    breakit::clock::show(LIMIT)
+                    breakit::clock::show(limit)
                 )));
             }
-            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }
@@ -156,6 +199,30 @@ mod tests {
             found,
             Freezer::One("/sys/fs/cgroup/freezer/lxc.payload.breakit-x-n1/freezer.state".into())
         );
+    }
+
+    /// Version 2 as files that nobody acts on: what is ordered is never carried out.
+    fn deaf() -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("breakit-freezer-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("cgroup.freeze"), "0\n").unwrap();
+        fs::write(folder.join("cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_freeze_that_does_not_come_in_time_is_taken_back() {
+        let folder = deaf();
+        let freezer = Freezer::Two(folder.clone());
+        let error = freezer.freeze_within(Duration::from_millis(20)).unwrap_err();
+        let left = fs::read_to_string(folder.join("cgroup.freeze")).unwrap();
+        fs::write(folder.join("cgroup.freeze"), "1").unwrap();
+        let ordered = freezer.ice().unwrap();
+        freezer.thaw().unwrap();
+        let thawed = freezer.ice().unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(error.to_string(), "did not pause within 20ms");
+        assert_eq!((left.as_str(), ordered, thawed), ("0", Ice::Freezing, Ice::Thawed));
     }
 
     #[test]

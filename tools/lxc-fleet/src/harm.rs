@@ -66,7 +66,8 @@ impl Kind {
         let condition = container.condition()?;
         Ok(match self {
             Kind::Kill => condition == Condition::Stopped,
-            Kind::Pause => condition == Condition::Frozen,
+            // A program that somebody starts in there now takes a moment to stand still.
+            Kind::Pause => matches!(condition, Condition::Frozen | Condition::Freezing),
         })
     }
 }
@@ -91,6 +92,8 @@ pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
     let mut held = Held { kind, containers, watchdog: None, keep: args.keep };
     hold(&mut held, &schedule, lease, args.keep, &watch)
 }
+
+const TOO_LATE: &str = "the lease ended before all nodes were harmed, and the harm was undone";
 
 /// Harm that is held.
 struct Held {
@@ -123,8 +126,12 @@ impl Fault for Held {
         // A node that is paused or down already would be put right by us at the end, and is not ours.
         container::all(at_once(&self.containers, Container::must_run))?;
         // Before the first harm: from then on somebody undoes it whatever becomes of us.
-        let watchdog = Watchdog::post(self.kind, lease, &self.containers)?;
-        if let Err(error) = self.apply_all() {
+        let mut watchdog = Watchdog::post(self.kind, lease, &self.containers)?;
+        let applied = self.apply_all().and_then(|()| {
+            // We were stopped in there for longer than the lease: it undid the harm, and nobody watches any more.
+            if watchdog.renew() { Ok(()) } else { Err(Error::waited(TOO_LATE)) }
+        });
+        if let Err(error) = applied {
             let undone = self.undo_all();
             watchdog.dismiss();
             return Err(undone.err().map_or(error.clone(), |more| Error::Many(vec![error, more])));

@@ -111,16 +111,19 @@ fn detach_stdout() -> Result<()> {
 
 /// Waits for the end of the lease; whether the harm is to be undone.
 fn until_over(lease: Duration) -> Result<bool> {
-    let mut end = Instant::now() + lease;
+    // A lease that no clock can hold never ends; the holder does.
+    let from_now = || Instant::now().checked_add(lease);
+    let mut end = from_now();
     let mut kept = false;
     let stdin = io::stdin();
     loop {
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
             return Ok(true);
         }
         // Rounded up: to wake a moment early would be to spin.
-        let millis = i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX);
+        let millis =
+            left.map_or(i32::MAX, |left| i32::try_from(left.as_millis() + 1).unwrap_or(i32::MAX));
         let wait = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
         let watched = if kept { &mut fds[..0] } else { &mut fds[..] };
@@ -133,7 +136,7 @@ fn until_over(lease: Duration) -> Result<bool> {
         let read = nix::unistd::read(stdin.as_fd(), &mut words).unwrap_or(0);
         for word in &words[..read] {
             match *word {
-                RENEWED => end = Instant::now() + lease,
+                RENEWED => end = from_now(),
                 KEPT => kept = true,
                 DISMISSED => return Ok(false),
                 _ => {}

@@ -335,6 +335,39 @@ fn exec_never_hangs_on_a_paused_node_a_slow_program_or_a_daemon_it_left() {
 }
 
 #[test]
+fn a_slow_reader_of_exec_loses_nothing_and_may_leave_or_be_interrupted() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1..n2"]).expect(0);
+    let line = |reader: &str| {
+        let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+        let script =
+            format!("{{ {tool} exec n1,n2 -- seq 20000; echo $? >&2; }} | {{ {reader}; }}");
+        run(Command::new("sh").args(["-c", &script]).env("BREAKIT_FLEET", &fleet.name))
+    };
+    // The programs end long before: what they wrote last lies in the pipes until the reader wakes.
+    let slow = line("sleep 2; wc -l");
+    assert_eq!((slow.stdout.trim(), slow.stderr.trim()), ("40000", "0"));
+    let gone = line("sleep 1; head -n 1 >/dev/null");
+    assert_eq!(gone.stderr.trim(), "0", "{gone:?}");
+
+    // Nobody reads at all, and then a signal comes.
+    let mut exec = fleet.command(&["exec", "n1,n2", "--", "seq", "20000"]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut waiting = exec.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
+    drop(exec);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert!(waiting.try_wait().unwrap().is_none(), "it threw away what nobody had read yet");
+    kill(Pid::from_raw(waiting.id() as i32), Signal::SIGTERM).unwrap();
+    let mut left = None;
+    until("the signal ends it", Duration::from_secs(5), || {
+        left = waiting.try_wait().unwrap();
+        left.is_some()
+    });
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&left.unwrap()), Some(15));
+    drop(reader);
+}
+
+#[test]
 fn a_signal_to_exec_ends_the_program_in_the_node() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);
@@ -527,6 +560,110 @@ fn a_pause_does_not_outlive_its_holder_whether_killed_or_stopped() {
     );
 }
 
+/// A program that waits for a disk which does not answer: nothing stops it, so that no freezer can finish.
+struct Stuck {
+    folder: PathBuf,
+    device: Option<String>,
+    writer: Option<Child>,
+}
+
+impl Stuck {
+    /// `None` where this host gives no loop devices that can be frozen.
+    fn make(name: &str) -> Option<Stuck> {
+        let folder = std::env::temp_dir().join(format!("breakit-stuck-{name}"));
+        fs::create_dir_all(folder.join("m")).unwrap();
+        let mut stuck = Stuck { folder, device: None, writer: None };
+        let at = stuck.folder.display();
+        let made = sh(&format!(
+            "cd {at} && truncate -s 32M disk && mkfs.ext4 -q -F disk && mount -o loop disk m && \
+             truncate -s 8M m/inner && losetup -f --show m/inner && fsfreeze -f m"
+        ));
+        stuck.device = made.stdout.lines().next().map(str::to_string);
+        if made.status != 0 {
+            return None;
+        }
+        let device = stuck.device.clone()?;
+        let mut writer = Command::new("dd");
+        writer.args(["if=/dev/zero", &format!("of={device}"), "bs=4k", "count=1", "oflag=direct"]);
+        stuck.writer = writer.stdin(Stdio::null()).stderr(Stdio::null()).spawn().ok();
+        let stat = format!("/proc/{}/stat", stuck.pid());
+        until("dd waits for the disk", Duration::from_secs(5), || {
+            fs::read_to_string(&stat).is_ok_and(|text| text.contains(") D "))
+        });
+        Some(stuck)
+    }
+
+    fn pid(&self) -> u32 {
+        self.writer.as_ref().unwrap().id()
+    }
+
+    /// Lets the disk answer; the program ends by itself.
+    fn let_go(&mut self) {
+        sh(&format!("fsfreeze -u {}/m", self.folder.display()));
+        if let Some(mut writer) = self.writer.take() {
+            let _ = writer.wait();
+        }
+    }
+}
+
+impl Drop for Stuck {
+    fn drop(&mut self) {
+        self.let_go();
+        if let Some(device) = &self.device {
+            sh(&format!("losetup -d {device}"));
+        }
+        sh(&format!("umount {}/m", self.folder.display()));
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn a_pause_that_the_kernel_has_not_finished_does_not_come_true_after_its_holder() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let Some(mut stuck) = Stuck::make(&fleet.name) else {
+        skip!("no loop device with a filesystem on it that fsfreeze stops");
+    };
+    // The folder whose freezer stops the node: of version 1 where there is one.
+    let found = sh(&format!(
+        "find /sys/fs/cgroup -type d -name 'lxc.payload*{}-n1' | grep -v '/lxc.payload.*/' > /tmp/{0}; \
+         grep /freezer/ /tmp/{0} || head -n 1 /tmp/{0}; rm /tmp/{0}",
+        fleet.name
+    ))
+    .stdout;
+    let group = Path::new(found.lines().next().unwrap());
+    fs::write(group.join("cgroup.procs"), stuck.pid().to_string()).unwrap();
+
+    // Somebody ordered the freeze and left.
+    if group.join("freezer.state").exists() {
+        fs::write(group.join("freezer.state"), "FROZEN").unwrap();
+    } else {
+        fs::write(group.join("cgroup.freeze"), "1").unwrap();
+    }
+    assert_eq!(fleet.state("n1"), "pausing");
+    let said = fleet.run(&["exec", "n1", "--", "true"]).expect(71).stderr;
+    assert!(said.contains("node n1 is being paused"), "{said}");
+    fleet.run(&["resume", "n1"]).expect(0);
+    assert_eq!(fleet.state("n1"), "running", "resume took the order back");
+
+    // A holder dies in the middle of it.
+    let args = ["pause", "n1", "--for", "60s", "--lease", "2s"];
+    let holder = Running::start(&mut fleet.command(&args));
+    until("the kernel is at it", Duration::from_secs(3), || fleet.state("n1") == "pausing");
+    holder.signal(Signal::SIGKILL);
+    until("the watchdog takes it back", Duration::from_secs(3), || fleet.state("n1") == "running");
+
+    // Nobody dies, and it takes too long.
+    let said = fleet.run(&["pause", "n1"]).expect(75).stderr;
+    assert!(said.contains("node n1 did not pause within 10s"), "{said}");
+    assert_eq!(fleet.state("n1"), "running");
+
+    stuck.let_go();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(fleet.state("n1"), "running", "it came true when nobody held it any more");
+    assert_eq!(fleet.sh("n1", "echo lives"), "lives\n");
+}
+
 #[test]
 fn a_fault_that_is_kept_ends_with_its_lease() {
     let fleet = fleet!();
@@ -625,11 +762,44 @@ fn a_damaged_memory_is_named_and_nothing_is_made() {
     assert!(said.contains(&memory) && said.contains("column 13"), "{said}");
 }
 
+/// Why there can be no node of busybox here, if so; judged as the tool does.
+fn no_busybox() -> Option<&'static str> {
+    match breakit::program::find("busybox", "busybox-static") {
+        Err(_) => Some("busybox is not installed; install busybox-static"),
+        Ok(program) if lxc_fleet::busybox::is_dynamic(&fs::read(&program).unwrap()) => {
+            Some("busybox is not static; install busybox-static")
+        }
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn a_dynamic_busybox_is_told_from_a_static_one() {
+    let of = |program: &str| lxc_fleet::busybox::is_dynamic(&fs::read(program).unwrap());
+    assert!(of("/proc/self/exe"), "cargo links its tests dynamically");
+    let fleet = fleet!();
+    if !of("/bin/ls") {
+        skip!("/bin/ls is static here");
+    }
+    // As on a host with Debian's package busybox: another program stands in its place, and the store is new.
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!(
+        "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; \
+         mount -t tmpfs -o size=1g new /var/lib/breakit && mount -t tmpfs new /mnt && \
+         cp /bin/ls /mnt/busybox && PATH=/mnt:$PATH exec {tool} up b1 --image busybox"
+    );
+    let mut up = Command::new("unshare");
+    up.args(["-m", "sh", "-c", &script]).env("BREAKIT_FLEET", &fleet.name);
+    let said = run(&mut up);
+    let said = said.expect(69).stderr;
+    assert!(said.contains("is not static") && said.contains("install the package busybox-static"));
+}
+
 #[test]
 fn a_busybox_node_needs_nothing_of_the_host() {
     let fleet = fleet!();
-    if !has("busybox") {
-        skip!("busybox-static is not installed");
+    if let Some(why) = no_busybox() {
+        skip!("{why}");
     }
     fleet.run(&["up", "b1..b2", "--image", "busybox"]).expect(0);
     let said = fleet.sh("b1", "hostname; ping -c1 -W1 b2 >/dev/null && echo reached; ls /usr");
@@ -818,8 +988,8 @@ fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many()
 #[test]
 fn a_subnet_that_a_route_covers_is_not_taken() {
     let fleet = fleet!();
-    if !has("busybox") {
-        skip!("busybox-static is not installed");
+    if let Some(why) = no_busybox() {
+        skip!("{why}");
     }
     // In a network namespace of its own, so that this host's routes stay as they are; LXC asks /sys for bridges.
     let within = |routes: &str| {
