@@ -277,7 +277,8 @@ impl Cut {
     fn remove(&mut self) -> Result<()> {
         let (nft, nodes) = (&self.nft, &self.wanted.nodes);
         let done = all(std::mem::take(&mut self.places), |place| {
-            nft.run_script(&place.network, &place.table.remove())
+            let (rules, made) = (&place.table, (place.table.kind(), place.table.name()));
+            nft.take_away(&place.network, made, &rules.remove())
                 .map_err(|refusal| at(nodes, place.node, refusal.into()))
         });
         Error::all(done.into_iter().filter_map(Result::err).collect())

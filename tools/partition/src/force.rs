@@ -169,6 +169,24 @@ impl Nft {
         }
     }
 
+    /// Removes what one kind has made under a name in a network; `script` does it on another host.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub fn take_away(
+        &self,
+        network: &Network,
+        (kind, name): (Kind, &str),
+        script: &Script,
+    ) -> std::result::Result<(), Refusal> {
+        match (kind, network) {
+            (Kind::Nft(family), Network::Here | Network::Namespace(_)) => {
+                Ok(network.inside(|| held::remove(family, name))?)
+            }
+            _ => self.run_script(network, script),
+        }
+    }
+
     /// All that stands of ours in a network. Where nft(8) is missing there may still be rules of iptables(8).
     ///
     /// # Errors

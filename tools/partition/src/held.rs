@@ -1,14 +1,17 @@
-//! What the kernel's nf_tables hold of ours, asked of it over netlink(7): much quicker than to run nft(8) and
-//! read its JSON, and as true. Only for networks of this host.
+//! What the kernel's nf_tables hold of ours, asked of it over netlink(7), and removed: much quicker than to run
+//! nft(8) and read its JSON, and as true. Only for networks of this host.
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::{Ask, ask, attribute, attributes, find};
+use crate::netlink::{Ask, ask, attribute, attributes, find, order};
 use crate::rules::{Family, PREFIX};
 
 const SUBSYSTEM: u16 = 10 << 8;
+const BATCH_BEGIN: u16 = 16;
+const BATCH_END: u16 = 17;
+const DELTABLE: u16 = SUBSYSTEM | 2;
 const GETTABLE: u16 = SUBSYSTEM | 1;
 const GETSETELEM: u16 = SUBSYSTEM | 13;
 /// The size of struct nfgenmsg.
@@ -34,6 +37,21 @@ pub fn any_table() -> Result<bool> {
         // No nf_tables, or nobody who may use them here: no tables either.
         Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EPERM) => Ok(found),
         Err(errno) => Err(Error::io("ask the kernel for its tables", &errno.into())),
+    }
+}
+
+/// Removes a table, and is content where there is none.
+///
+/// # Errors
+/// 77 where we may not, 71 where the kernel refuses.
+pub fn remove(family: Family, table: &str) -> Result<()> {
+    let batch = [vec![0, 0], (SUBSYSTEM >> 8).to_be_bytes().to_vec()].concat();
+    let body = [vec![number(family), 0, 0, 0], attribute(TABLE_NAME, &text(table))].concat();
+    let messages = [(BATCH_BEGIN, batch.clone()), (DELTABLE, body), (BATCH_END, batch)];
+    match order(SockProtocol::NetlinkNetFilter, &messages, 1) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::EPERM) => Err(Error::not_permitted(crate::nft::NEEDS_ROOT)),
+        Err(errno) => Err(Error::io(format!("remove the table {table}"), &errno.into())),
     }
 }
 

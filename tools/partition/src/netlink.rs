@@ -9,6 +9,7 @@ use nix::sys::socket::{
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
+const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
 /// The size of struct nlmsghdr.
 const HEADER: usize = 16;
@@ -37,12 +38,7 @@ pub fn ask(
 ) -> nix::Result<()> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     let flags = NLM_F_REQUEST | if ask == Ask::All { NLM_F_DUMP } else { 0 };
-    let mut request = Vec::with_capacity(HEADER + body.len());
-    request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
-    request.extend(kind.to_ne_bytes());
-    request.extend(flags.to_ne_bytes());
-    request.extend([0; 8]);
-    request.extend(body);
+    let request = request(kind, flags, body);
     sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -63,6 +59,45 @@ pub fn ask(
             return Ok(());
         }
     }
+}
+
+/// Sends messages, by type and body, as one: the `acknowledged` one is answered when all are done, or the one
+/// that is refused.
+///
+/// # Errors
+/// What the kernel says.
+pub fn order(
+    protocol: SockProtocol,
+    messages: &[(u16, Vec<u8>)],
+    acknowledged: usize,
+) -> nix::Result<()> {
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    let whole = messages.iter().enumerate().flat_map(|(number, (kind, body))| {
+        let ack = if number == acknowledged { NLM_F_ACK } else { 0 };
+        request(*kind, NLM_F_REQUEST | ack, body)
+    });
+    let whole: Vec<u8> = whole.collect();
+    sendto(socket.as_raw_fd(), &whole, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        if let Some((NLMSG_ERROR, body, _)) = message(&buffer[..length]) {
+            return match body.get(..4).and_then(as_number).unwrap_or_default() {
+                0 => Ok(()),
+                errno => Err(nix::errno::Errno::from_raw(-errno)),
+            };
+        }
+    }
+}
+
+fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let mut request = Vec::with_capacity(HEADER + body.len());
+    request.extend(((HEADER + body.len()) as u32).to_ne_bytes());
+    request.extend(kind.to_ne_bytes());
+    request.extend(flags.to_ne_bytes());
+    request.extend([0; 8]);
+    request.extend(body);
+    request
 }
 
 /// The first message of a buffer: its type, its body, and what follows.

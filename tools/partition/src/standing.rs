@@ -93,7 +93,7 @@ fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Res
     let found: Vec<Standing> = tables(nft, place)?.into_iter().filter(which).collect();
     if let Ok(network) = &place.network {
         for table in &found {
-            nft.run_script(network, &table.remove())
+            nft.take_away(network, (table.kind, &table.name), &table.remove())
                 .map_err(|refusal| Error::from(refusal).at(&place.name))?;
         }
     }
