@@ -40,6 +40,9 @@ _partition() {
             partition,probe)
                 cmd="partition__subcmd__probe"
                 ;;
+            partition,replay)
+                cmd="partition__subcmd__replay"
+                ;;
             partition__subcmd__help,check)
                 cmd="partition__subcmd__help__subcmd__check"
                 ;;
@@ -64,6 +67,9 @@ _partition() {
             partition__subcmd__help,probe)
                 cmd="partition__subcmd__help__subcmd__probe"
                 ;;
+            partition__subcmd__help,replay)
+                cmd="partition__subcmd__help__subcmd__replay"
+                ;;
             *)
                 ;;
         esac
@@ -71,7 +77,7 @@ _partition() {
 
     case "${cmd}" in
         partition)
-            opts="-q -v -h -V --quiet --verbose --help --version plan cut heal list check probe guard help"
+            opts="-q -v -h -V --quiet --verbose --help --version plan cut replay heal list check probe guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,7 +117,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --primaries --for --every --first --time-limit --lease --keep --dry-run --backend --verify --force --quiet --verbose --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -126,6 +132,26 @@ _partition() {
                     return 0
                     ;;
                 --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --proto)
+                    COMPREPLY=($(compgen -W "tcp udp icmp" -- "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loss)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -154,7 +180,15 @@ _partition() {
                     return 0
                     ;;
                 --backend)
-                    COMPREPLY=($(compgen -W "nft-bridge nft" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
+                    return 0
+                    ;;
+                --stagger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -205,7 +239,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__help)
-            opts="plan cut heal list check probe guard help"
+            opts="plan cut replay heal list check probe guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -330,6 +364,20 @@ _partition() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        partition__subcmd__help__subcmd__replay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         partition__subcmd__list)
             opts="-n -q -v -h --nodes --all --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -391,6 +439,36 @@ _partition() {
                     ;;
                 -n)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        partition__subcmd__replay)
+            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --nodes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend)
+                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
                     return 0
                     ;;
                 *)

@@ -30,6 +30,7 @@ complete -c partition -n "__fish_partition_needs_command" -s h -l help -d 'Print
 complete -c partition -n "__fish_partition_needs_command" -s V -l version -d 'Print version'
 complete -c partition -n "__fish_partition_needs_command" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
 complete -c partition -n "__fish_partition_needs_command" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_needs_command" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
 complete -c partition -n "__fish_partition_needs_command" -f -a "heal" -d 'End every cut, whoever made it'
 complete -c partition -n "__fish_partition_needs_command" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
 complete -c partition -n "__fish_partition_needs_command" -f -a "check" -d 'Measure who can reach whom; exit status 1 where not everybody reaches everybody'
@@ -44,6 +45,13 @@ complete -c partition -n "__fish_partition_using_subcommand plan" -s v -l verbos
 complete -c partition -n "__fish_partition_using_subcommand plan" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand cut" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l from -d 'Instead of a shape: drop what comes from PEER, an address, a network 10.0.0.0/8 or a host\'s name' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l to -d 'Instead of a shape: drop what is sent to PEER' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l proto -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
+udp\t'UDP'
+icmp\t'ICMP, and ICMPv6 except neighbour discovery'"
+complete -c partition -n "__fish_partition_using_subcommand cut" -l port -d 'Only TCP and UDP with this port at either end; a range is 8000-8010' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l loss -d 'Only this share of the packets, by chance' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l primaries -d 'For the shape primaries: a command that prints their names or addresses, run before each cut' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
@@ -51,8 +59,16 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'St
 complete -c partition -n "__fish_partition_using_subcommand cut" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
-nft\t'One nftables table in each node\'s own network: the node drops what it receives'"
+nft\t'nftables tables in each node\'s own network: the node drops what it receives'
+ipset-nft\t'ipset and iptables-nft in each node\'s own network'
+ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
+iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
+iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
+complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -l jitter -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l new-only -d 'Only packets that open a TCP connection: what is established stays'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l reject -d 'Answer with a TCP reset, or that the port is unreachable, instead of silence'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l no-lease -d 'Allow a backend whose cuts nothing ends when we and our guard are both killed'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l keep -d 'Leave the cut in place, to end with its lease (--for, else --lease)'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l dry-run -d 'Print the nft script of the first cut, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l verify -d 'Measure after each cut that exactly the chosen packets are dropped'
@@ -60,6 +76,18 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l force -d 'Cu
 complete -c partition -n "__fish_partition_using_subcommand cut" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand cut" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand cut" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c partition -n "__fish_partition_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c partition -n "__fish_partition_using_subcommand replay" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
+nft\t'nftables tables in each node\'s own network: the node drops what it receives'
+ipset-nft\t'ipset and iptables-nft in each node\'s own network'
+ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
+iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
+iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
+complete -c partition -n "__fish_partition_using_subcommand replay" -l force -d 'Cut ssh logins too, even the one that we sit on'
+complete -c partition -n "__fish_partition_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
+complete -c partition -n "__fish_partition_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
+complete -c partition -n "__fish_partition_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet -d 'Say nothing but errors'
@@ -84,11 +112,12 @@ complete -c partition -n "__fish_partition_using_subcommand guard" -l after -d '
 complete -c partition -n "__fish_partition_using_subcommand guard" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "heal" -d 'End every cut, whoever made it'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "check" -d 'Measure who can reach whom; exit status 1 where not everybody reaches everybody'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "guard" -d 'Heal when the holder of a cut is gone (run by cut itself)'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut heal list check probe guard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "heal" -d 'End every cut, whoever made it'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "check" -d 'Measure who can reach whom; exit status 1 where not everybody reaches everybody'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "guard" -d 'Heal when the holder of a cut is gone (run by cut itself)'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -64,6 +64,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
 netem\t'The kernel\'s network emulator: all parts'

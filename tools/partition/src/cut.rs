@@ -9,7 +9,7 @@ use breakit::exit::{Error, Result, Status};
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
 use breakit::node::{self, Name, Node, Via};
-use breakit::reach::{self, Network};
+use breakit::reach::Network;
 use breakit::rng::Pcg64;
 use breakit::talk;
 use nix::sys::stat::fstat;
@@ -194,7 +194,7 @@ impl Cut {
 
     /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
     fn look_up(&mut self) {
-        let found = node::at_once(&self.wanted.nodes, reach::addresses);
+        let found = backend::look_up(&self.wanted.nodes);
         for (known, found) in self.addresses.iter_mut().zip(found) {
             match found {
                 Ok(addresses) => *known = addresses,
