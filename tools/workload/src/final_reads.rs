@@ -129,7 +129,8 @@ async fn record(shared: &Shared, number: usize, process: u64, requests: &[Reques
     while let Some((request, rest)) = left.split_first() {
         let mut invoke = invocation(process, line.node, request);
         invoke.extra.insert("final".into(), true.into());
-        if shared.history.record(invoke).is_err() {
+        let Ok(invoke) = shared.history.announce(invoke) else { return };
+        if invoke.written().await.is_err() {
             return;
         }
         let outcome = line.attempt(&mut client, request).await;

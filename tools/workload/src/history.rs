@@ -1,26 +1,39 @@
 //! The history: each line built whole, handed to write(2) once, in the order of events.
 //!
 //! It goes to stdout, to a file, or to both. The order holds because one lock covers the stamp of the time
-//! and the write: an operation's request leaves after its `invoke` line was written, and its completion is
-//! written after the answer came.
+//! and the line's place: in the file it is written then and there, for stdout it joins a queue, and a thread
+//! of its own writes it. An operation's request leaves after its `invoke` line was written (to the file, or
+//! where there is none to stdout), and its completion is recorded after the answer came. So a reader of stdout
+//! that hangs holds up the requests, and neither the clock of the phases nor the healing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::write_line;
 use breakit::op::{Op, Process, Type};
+use breakit::talk;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 
+use crate::outlet::{Outlet, Refusal, Report, Timed};
 use crate::stop::{Cause, Stop};
 
-/// A reader that holds a line up for longer than this is recorded.
-const STALL: Duration = Duration::from_millis(10);
+/// Once the load is over, a reader that takes nothing for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a pipe holds: a longer line is taken piece by piece, and each piece has its patience.
+const PIECE: usize = 64 << 10;
+
+/// How often the reader is looked at then. Moments are counted, not time: a stopped job that goes on finds
+/// its reader waiting.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How many operations and faults the history holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,19 +76,38 @@ fn is_fault(op: &Op) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwritten;
 
-/// The history of one run.
+/// A line that has its place in the history, and that may still be on its way there.
 #[derive(Debug)]
+#[must_use]
+pub struct Underway(Option<oneshot::Receiver<()>>);
+
+impl Underway {
+    /// Waits until it is written.
+    ///
+    /// # Errors
+    /// [`Unwritten`]: it never will be, and what it announces must not be done.
+    pub async fn written(self) -> std::result::Result<(), Unwritten> {
+        match self.0 {
+            None => Ok(()),
+            Some(hear) => hear.await.map_err(|_| Unwritten),
+        }
+    }
+}
+
+/// The history of one run. Its clones are the same history.
+#[derive(Clone, Debug)]
 pub struct History {
-    sinks: Mutex<Sinks>,
+    book: Arc<Mutex<Book>>,
     stop: Stop,
-    to_file: bool,
 }
 
 #[derive(Debug)]
-struct Sinks {
-    stdout: bool,
+struct Book {
     file: Option<(PathBuf, File)>,
+    stdout: Option<Outlet>,
     tally: Tally,
+    /// Whether a reader of stdout that hangs is given up.
+    hurried: bool,
 }
 
 impl History {
@@ -87,18 +119,37 @@ impl History {
     /// 66, 77 or 71 where the file cannot be made.
     pub fn open(file: Option<&Path>, stop: Stop) -> Result<History> {
         let file = file.map(|path| Ok((path.to_path_buf(), create(path)?))).transpose()?;
-        let stdout = file.is_none() || !io::stdout().is_terminal();
-        let to_file = file.is_some();
-        Ok(History {
-            sinks: Mutex::new(Sinks { stdout, file, tally: Tally::default() }),
-            stop,
-            to_file,
-        })
+        let to_stdout = file.is_none() || !io::stdout().is_terminal();
+        let book = Book { file, stdout: None, tally: Tally::default(), hurried: false };
+        let history = History { book: Arc::new(Mutex::new(book)), stop };
+        if to_stdout {
+            let outlet = history.outlet()?;
+            history.lock().stdout = Some(outlet);
+        }
+        Ok(history)
     }
 
-    /// Whether the history goes to a file, and so on when the reader of stdout has left.
-    pub fn has_file(&self) -> bool {
-        self.to_file
+    fn outlet(&self) -> Result<Outlet> {
+        let (book, stop) = (Arc::downgrade(&self.book), self.stop.clone());
+        let tell = move |report| match report {
+            Report::Slow(lasted) => {
+                if let Some(book) = book.upgrade() {
+                    History { book, stop: stop.clone() }.record_stall(lasted);
+                }
+            }
+            Report::Refused(error) => stop.ring(match Error::output(&error) {
+                Error::ReaderGone => Cause::ReaderGone,
+                error => Cause::Broken(error),
+            }),
+        };
+        Outlet::start(io::stdout(), tell)
+            .map_err(|error| Error::io("start a thread that writes to stdout", &error))
+    }
+
+    /// Whether there is a place that still takes lines.
+    pub fn is_open(&self) -> bool {
+        let book = self.lock();
+        book.file.is_some() || book.stdout.as_ref().is_some_and(Outlet::is_open)
     }
 
     /// What it holds so far.
@@ -106,65 +157,140 @@ impl History {
         self.lock().tally
     }
 
-    /// Writes a line of ours, stamped with the present time.
+    /// Gives a line of ours its place, stamped with the present time, and does not wait for a reader.
+    ///
+    /// # Errors
+    /// [`Unwritten`].
+    pub fn record(&self, op: Op) -> std::result::Result<(), Unwritten> {
+        self.announce(op).map(drop)
+    }
+
+    /// As [`History::record`], for a line that must be written before something is done.
     ///
     /// # Errors
     /// [`Unwritten`]: what the line announces must not be done.
-    pub fn record(&self, mut op: Op) -> std::result::Result<(), Unwritten> {
-        let mut sinks = self.lock();
+    pub fn announce(&self, mut op: Op) -> std::result::Result<Underway, Unwritten> {
+        let book = self.lock();
         op.time = Some(clock::now());
-        self.write(&mut sinks, &op, &op.line())
+        self.write(book, &op, &op.line())
     }
 
-    /// Passes on somebody else's line as it is, its own time included.
+    /// Passes on somebody else's line as it is, its own time included, and does not wait for a reader.
     ///
     /// # Errors
     /// [`Unwritten`].
     pub fn pass_on(&self, op: &Op, line: &str) -> std::result::Result<(), Unwritten> {
-        self.write(&mut self.lock(), op, line)
+        self.write(self.lock(), op, line).map(drop)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sinks> {
-        // A writer that panicked has written its line or has not; the sinks are as good as before.
-        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// From now on a reader of stdout that hangs is given up in time: nothing is left to wait for but it.
+    ///
+    /// Must be called from within the clients' runtime.
+    pub fn hurry(&self) {
+        if !std::mem::replace(&mut self.lock().hurried, true) {
+            tokio::spawn(self.clone().give_up_in_time());
+        }
     }
 
-    fn write(&self, sinks: &mut Sinks, op: &Op, line: &str) -> std::result::Result<(), Unwritten> {
-        let stalled = sinks.put(line, &self.stop);
-        if !sinks.stdout && sinks.file.is_none() {
+    /// Waits until everything recorded so far is written, or its reader given up.
+    pub async fn written(&self) {
+        let all = self.lock().stdout.as_ref().map(Outlet::all_written);
+        if let Some(hear) = all {
+            // A reader that is gone or given up has rung the bell, or was talked of.
+            let _ = hear.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        // A writer that panicked has written its line or has not; the book is as good as before.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(
+        &self,
+        mut book: MutexGuard<'_, Book>,
+        op: &Op,
+        line: &str,
+    ) -> std::result::Result<Underway, Unwritten> {
+        let filed = book.file(line, &self.stop);
+        let queued = book.queue(line, Timed::Yes);
+        if !filed && queued.is_err() && queued != Err(Refusal::Full) {
             return Err(Unwritten);
         }
-        sinks.tally.count(op);
-        if let Some(lasted) = stalled.filter(|lasted| *lasted > STALL) {
-            // Its own stall is not worth a line: that would never end.
-            sinks.put(&stall(lasted).line(), &self.stop);
+        book.tally.count(op);
+        match (filed, queued) {
+            (_, Err(Refusal::Full)) => {
+                drop(book);
+                self.give_up("is too far behind");
+                if filed { Ok(Underway(None)) } else { Err(Unwritten) }
+            }
+            (false, Ok(number)) => {
+                Ok(Underway(book.stdout.as_ref().map(|outlet| outlet.written(number))))
+            }
+            _ => Ok(Underway(None)),
         }
-        Ok(())
+    }
+
+    /// A stall is recorded by the thread that met it, and never measured itself: that would not end.
+    fn record_stall(&self, lasted: Duration) {
+        let mut book = self.lock();
+        let line = stall(lasted).line();
+        book.file(&line, &self.stop);
+        // A reader that took no more would be told of elsewhere.
+        let _ = book.queue(&line, Timed::No);
+    }
+
+    async fn give_up_in_time(self) {
+        let (mut before, mut looks) = (0, 0);
+        loop {
+            sleep(LOOK).await;
+            let Some(backlog) = self.lock().stdout.as_ref().map(Outlet::backlog) else { return };
+            let Some(backlog) = backlog.filter(|backlog| backlog.written == before) else {
+                (before, looks) = (backlog.map_or(before, |backlog| backlog.written), 0);
+                continue;
+            };
+            looks += 1;
+            let pieces = u32::try_from(backlog.in_hand / PIECE + 1).unwrap_or(u32::MAX);
+            if LOOK * looks >= PATIENCE.saturating_mul(pieces) {
+                return self.give_up(&format!("took nothing for {}", clock::show(LOOK * looks)));
+            }
+        }
+    }
+
+    /// Gives up the reader of stdout. Where there is no file, the history ends with it.
+    fn give_up(&self, why: &str) {
+        let mut book = self.lock();
+        let Some(outlet) = book.stdout.take() else { return };
+        let file = book.file.as_ref().map(|(path, _)| path.display().to_string());
+        drop(book);
+        let what = format!("the reader of stdout {why} and was given up");
+        match (file, self.stop.cause()) {
+            (Some(file), _) => talk::error(format!("{what}; the whole history is in {file}")),
+            (None, Some(_)) => talk::error(format!("{what}; the history there is cut off")),
+            (None, None) => self.stop.ring(Cause::Broken(Error::system(format!(
+                "{what}; the history there is cut off (with -o FILE it is whole in FILE)"
+            )))),
+        }
+        // Last, as it frees whoever waits for a line, who then asks for the cause.
+        drop(outlet);
     }
 }
 
-impl Sinks {
-    /// Writes a line to all that still take one, and gives how long stdout took for it. One that takes no
-    /// more lines is given up, and rings `stop`.
-    fn put(&mut self, line: &str, stop: &Stop) -> Option<Duration> {
-        if let Some((path, file)) = &self.file
-            && let Err(error) = write_line(file, line)
-        {
-            stop.ring(Cause::Broken(Error::io(format!("write to {}", path.display()), &error)));
+impl Book {
+    /// Writes a line to the file; `false` where there is none that takes it. One that takes no more is given
+    /// up, and rings `stop`.
+    fn file(&mut self, line: &str, stop: &Stop) -> bool {
+        let Some((path, file)) = &self.file else { return false };
+        let written = write_line(file, line);
+        if let Err(error) = &written {
+            stop.ring(Cause::Broken(Error::io(format!("write to {}", path.display()), error)));
             self.file = None;
         }
-        if !self.stdout {
-            return None;
-        }
-        let before = Instant::now();
-        if let Err(error) = write_line(io::stdout(), line) {
-            stop.ring(match Error::output(&error) {
-                Error::ReaderGone => Cause::ReaderGone,
-                error => Cause::Broken(error),
-            });
-            self.stdout = false;
-        }
-        Some(before.elapsed())
+        written.is_ok()
+    }
+
+    fn queue(&self, line: &str, timed: Timed) -> std::result::Result<u64, Refusal> {
+        self.stdout.as_ref().map_or(Err(Refusal::Closed), |outlet| outlet.put(line, timed))
     }
 }
 

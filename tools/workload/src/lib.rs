@@ -11,6 +11,7 @@
 //! | [`final_reads`] | waiting until the nodes agree, then reading every one of them |
 //! | [`nemesis`] | the programs that break things meanwhile |
 //! | [`history`] | the lines, written whole and in order |
+//! | [`outlet`] | stdout, whose reader may hang |
 //! | [`stop`] | what ends a run early: a signal, a reader that left, a disk that is full |
 //! | [`progress`] | the line on a terminal |
 //! | [`client`] | what a database client must do, and those that there are |
@@ -26,6 +27,7 @@ pub mod generator;
 pub mod history;
 pub mod load;
 pub mod nemesis;
+pub mod outlet;
 pub mod pace;
 pub mod progress;
 pub mod redact;

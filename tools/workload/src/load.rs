@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::attempt::Line;
 use crate::client::{Client, Database, Outcome, Purpose, Request};
 use crate::generator::Generator;
-use crate::history::{History, Unwritten};
+use crate::history::{History, Underway, Unwritten};
 use crate::pace::Pace;
 use crate::stop::{Cause, Stop};
 
@@ -198,7 +198,10 @@ impl Worker {
         };
         let mut client: Option<Box<dyn Client>> = None;
         while let Some(due) = self.queue.next().await {
-            let Ok(request) = self.invoke(line.node, due) else { break };
+            let Ok((request, invoke)) = self.invoke(line.node, due) else { break };
+            if invoke.written().await.is_err() {
+                break;
+            }
             let outcome = line.attempt(&mut client, &request).await;
             shared.generator().learn(&request, &outcome);
             let unknown = matches!(outcome, Outcome::Info(_));
@@ -216,16 +219,16 @@ impl Worker {
         self.process + self.concurrency
     }
 
-    /// Draws the next operation and writes its line: as one step, so that the history has the
-    /// generator's order.
-    fn invoke(&self, node: &Node, due: u64) -> Result<Request, Unwritten> {
+    /// Draws the next operation and gives its line its place: as one step, so that the history has the
+    /// generator's order. The request must not leave before the line is written.
+    fn invoke(&self, node: &Node, due: u64) -> Result<(Request, Underway), Unwritten> {
         let mut generator = self.shared.generator();
         let request = generator.draw();
         let mut op = invocation(self.process, node, &request);
         if clock::now().saturating_sub(due) > clock::nanos(LATE) {
             op.extra.insert("due".into(), due.into());
         }
-        self.shared.history.record(op).map(|()| request)
+        self.shared.history.announce(op).map(|invoke| (request, invoke))
     }
 }
 

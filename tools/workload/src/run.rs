@@ -116,10 +116,14 @@ impl Plan {
         let _ = self.shared.history.record(remark("start", self.first_line()));
         let mut findings = Findings::default();
         let phases = self.phases(&progress, &mut findings).await;
+        // From here on it is the reader alone that could keep us; how it did is part of how the run ended.
+        self.shared.history.hurry();
+        self.shared.history.written().await;
         drop(progress);
         let (status, reason) = self.ending(&phases, &findings);
         let _ =
             self.shared.history.record(remark("end", self.last_line(status, &reason, &findings)));
+        self.shared.history.written().await;
         self.say(status, &reason);
         phases?;
         self.status(findings)
@@ -147,6 +151,7 @@ impl Plan {
         let nemeses = Nemeses::start(&self.nemeses, self.seed, &self.shared)?;
         let load = Load::run(&self.shared, self.limits, Pace::new(self.rate, self.seed)).await;
         progress.phase("healing");
+        self.shared.history.hurry();
         let (ended, failures) = tokio::join!(load.finish(), nemeses.end());
         findings.failures = failures;
         Ok(ended)
@@ -155,9 +160,8 @@ impl Plan {
     /// Whether there is somebody left to write for.
     fn goes_on(&self) -> bool {
         match self.shared.stop.cause() {
-            None | Some(Cause::Signal(_)) => true,
-            Some(Cause::ReaderGone) => self.shared.history.has_file(),
             Some(Cause::Broken(_)) => false,
+            None | Some(Cause::Signal(_) | Cause::ReaderGone) => self.shared.history.is_open(),
         }
     }
 

@@ -381,6 +381,94 @@ fn a_reader_that_hangs_holds_up_no_healing() {
     assert_eq!(end(&lines)["status"], "interrupted");
 }
 
+/// A run whose stdout is a pipe that nobody reads, and that is full after some 700 lines.
+struct Unread {
+    folder: Folder,
+    child: std::process::Child,
+    began: Instant,
+}
+
+impl Unread {
+    fn start(name: &str, more: &str) -> Unread {
+        let folder = Folder::new(name);
+        let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+        let mut command =
+            workload(&format!("register --client mem --rate 5000 --concurrency 50 {more}"));
+        command.args(["--nemesis", &format!("sh {nemesis}")]);
+        if name.ends_with("file") {
+            command.arg("-o").arg(folder.file("h.jsonl"));
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Unread { child: command.spawn().unwrap(), folder, began: Instant::now() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
+    }
+
+    fn heals_within(&self, limit: Duration) {
+        while !self.folder.file("healed").exists() {
+            assert!(self.began.elapsed() < limit, "not healed {limit:?} after the start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for its end; then reads what stood in the pipe.
+    fn end(mut self, limit: Duration) -> (Run, Folder) {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if self.began.elapsed() > limit {
+                self.child.kill().unwrap();
+                panic!("it did not end {limit:?} after the start");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        self.child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap());
+        (Run { status, stdout, stderr }, self.folder)
+    }
+}
+
+#[test]
+fn a_reader_that_neither_reads_nor_leaves_holds_up_neither_time_limit_nor_signal_nor_file() {
+    let limited = Unread::start("unread-limit", "--time-limit 1500ms");
+    let filed = Unread::start("unread-file", "--time-limit 1500ms");
+    let signalled = Unread::start("unread-signal", "--time-limit 10m");
+    limited.heals_within(Duration::from_secs(4));
+    filed.heals_within(Duration::from_secs(4));
+    for signal in [Signal::SIGINT, Signal::SIGINT, Signal::SIGTERM] {
+        signalled.signal(signal);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signalled.heals_within(Duration::from_secs(6));
+
+    let (limited, _folder) = limited.end(Duration::from_secs(15));
+    assert_eq!(limited.status, 71, "{}", limited.stderr);
+    assert!(limited.stderr.contains("took nothing for 5s and was given up"), "{}", limited.stderr);
+    let (whole, cut): (Vec<&str>, Vec<&str>) =
+        limited.stdout.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
+    assert!(whole.len() > 300 && cut.len() <= 1, "{} whole, {cut:?} cut", whole.len());
+    // No request left whose line could not be written.
+    let ops = limited.stderr.split_once(" operations").unwrap().0.rsplit(' ').next().unwrap();
+    assert!(ops.parse::<usize>().unwrap() < 1000, "{}", limited.stderr);
+
+    let (signalled, _folder) = signalled.end(Duration::from_secs(15));
+    assert_eq!(signalled.status, 130, "{}", signalled.stderr);
+
+    let (filed, folder) = filed.end(Duration::from_secs(15));
+    assert_eq!(filed.status, 0, "{}", filed.stderr);
+    assert!(filed.stderr.contains("the whole history is in"), "{}", filed.stderr);
+    let lines = folder.lines("h.jsonl");
+    assert!(well_formed(&lines)["invoke"] > 3000, "the load went on at its rate");
+    assert_eq!(end(&lines)["status"], "done");
+    assert!(of(&lines, "read").iter().any(|line| line["final"] == true));
+}
+
 #[test]
 fn kill_9_leaves_no_client_program_behind() {
     let folder = Folder::new("kill9-exec");

@@ -1,0 +1,286 @@
+//! A place for lines whose reader may hang: a thread of its own writes them, so that a write(2) which does
+//! not return holds up that thread and nothing else.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use breakit::jsonl::write_line;
+use tokio::sync::oneshot;
+
+/// A reader that holds a line up for longer than this is reported.
+const SLOW: Duration = Duration::from_millis(10);
+
+/// A reader that is further behind than this, in bytes, would cost us our memory.
+const FULL: usize = 64 << 20;
+
+/// What the writing thread has to say of the reader.
+#[derive(Debug)]
+pub enum Report {
+    /// It held a line up for so long.
+    Slow(Duration),
+    /// It takes no more lines, for this reason.
+    Refused(io::Error),
+}
+
+/// Whether a line that is held up is reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// It is.
+    Yes,
+    /// It is a report itself, and another one would never end.
+    No,
+}
+
+/// The line was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The outlet is closed.
+    Closed,
+    /// Too much waits already.
+    Full,
+}
+
+/// What the outlet still has to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many lines were written before.
+    pub written: u64,
+    /// The length of the line that is being written, in bytes.
+    pub in_hand: usize,
+}
+
+/// Lines on their way to a reader, in the order in which they were put. Dropped, it is closed.
+#[derive(Debug)]
+pub struct Outlet(Arc<Queue>);
+
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    open: bool,
+    lines: VecDeque<(String, Timed)>,
+    /// Bytes of all lines that were put and not written, the one in the writer's hand included.
+    bytes: usize,
+    in_hand: usize,
+    put: u64,
+    written: u64,
+    /// Who waits for which line, by its number and in its order.
+    waiting: VecDeque<(u64, oneshot::Sender<()>)>,
+}
+
+impl Outlet {
+    /// Starts the thread that writes to `out`, and that calls `tell` for whatever there is to report.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(
+        out: impl AsFd + Send + 'static,
+        tell: impl Fn(Report) + Send + 'static,
+    ) -> io::Result<Outlet> {
+        let queue = Arc::new(Queue {
+            state: Mutex::new(State {
+                open: true,
+                lines: VecDeque::new(),
+                bytes: 0,
+                in_hand: 0,
+                put: 0,
+                written: 0,
+                waiting: VecDeque::new(),
+            }),
+            changed: Condvar::new(),
+        });
+        let theirs = Arc::clone(&queue);
+        std::thread::Builder::new()
+            .name("outlet".into())
+            .spawn(move || write_out(&theirs, &out, tell))?;
+        Ok(Outlet(queue))
+    }
+
+    /// Puts a line at the end; gives its number.
+    ///
+    /// # Errors
+    /// [`Refusal`]: it will not be written.
+    pub fn put(&self, line: &str, timed: Timed) -> Result<u64, Refusal> {
+        let mut state = self.0.lock();
+        if !state.open {
+            return Err(Refusal::Closed);
+        }
+        if state.bytes > FULL {
+            return Err(Refusal::Full);
+        }
+        state.bytes += line.len();
+        state.lines.push_back((line.to_string(), timed));
+        state.put += 1;
+        self.0.changed.notify_one();
+        Ok(state.put)
+    }
+
+    /// Hears when the line of that number has reached write(2); an error where it never will.
+    pub fn written(&self, number: u64) -> oneshot::Receiver<()> {
+        let (tell, hear) = oneshot::channel();
+        let mut state = self.0.lock();
+        if state.written >= number {
+            // `hear` is still here to be told.
+            let _ = tell.send(());
+        } else if state.open {
+            let place = state.waiting.partition_point(|(other, _)| *other <= number);
+            state.waiting.insert(place, (number, tell));
+        }
+        hear
+    }
+
+    /// Hears when all that was put so far has been written; an error where it never will.
+    pub fn all_written(&self) -> oneshot::Receiver<()> {
+        let number = self.0.lock().put;
+        self.written(number)
+    }
+
+    /// What is still to be written; `None` where that is nothing.
+    pub fn backlog(&self) -> Option<Backlog> {
+        let state = self.0.lock();
+        let waits = state.open && state.written < state.put;
+        waits.then_some(Backlog { written: state.written, in_hand: state.in_hand })
+    }
+
+    /// Whether it takes lines.
+    pub fn is_open(&self) -> bool {
+        self.0.lock().open
+    }
+
+    /// Gives up the reader: what waits is never written, but for the line in the writer's hand.
+    pub fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing in here panics between two changes that belong together.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let mut state = self.lock();
+        state.open = false;
+        state.lines.clear();
+        // Whoever waits hears it from the sender's end.
+        state.waiting.clear();
+        self.changed.notify_one();
+    }
+
+    /// The next line, when there is one; `None` when there will be no more.
+    fn next(&self) -> Option<(String, Timed)> {
+        let mut state = self.lock();
+        loop {
+            if !state.open {
+                return None;
+            }
+            if let Some((line, timed)) = state.lines.pop_front() {
+                state.in_hand = line.len();
+                return Some((line, timed));
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn wrote(&self) {
+        let mut state = self.lock();
+        state.bytes -= state.in_hand;
+        state.in_hand = 0;
+        state.written += 1;
+        let heard = state.waiting.partition_point(|(number, _)| *number <= state.written);
+        for (_, tell) in state.waiting.drain(..heard) {
+            // Who no longer waits need not know.
+            let _ = tell.send(());
+        }
+    }
+}
+
+fn write_out(queue: &Queue, out: &impl AsFd, tell: impl Fn(Report)) {
+    while let Some((line, timed)) = queue.next() {
+        let before = Instant::now();
+        if let Err(error) = write_line(out, &line) {
+            // The reason comes first: whoever hears that a line is lost asks why.
+            tell(Report::Refused(error));
+            return queue.close();
+        }
+        let lasted = before.elapsed();
+        if timed == Timed::Yes && lasted > SLOW {
+            tell(Report::Slow(lasted));
+        }
+        queue.wrote();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::sync::mpsc::channel;
+
+    #[tokio::test]
+    async fn lines_come_out_in_their_order_and_whoever_waits_for_one_hears_of_it() {
+        let (reader, writer) = io::pipe().unwrap();
+        let outlet = Outlet::start(writer, |report| panic!("{report:?}")).unwrap();
+        let numbers: Vec<u64> =
+            ["a", "b", "c"].map(|line| outlet.put(line, Timed::No).unwrap()).to_vec();
+        for number in numbers {
+            outlet.written(number).await.unwrap();
+        }
+        outlet.all_written().await.unwrap();
+        assert_eq!(outlet.backlog(), None);
+        drop(outlet);
+        let lines: Vec<String> = BufReader::new(reader).lines().map_while(Result::ok).collect();
+        assert_eq!(lines, ["a", "b", "c"]);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_hangs_holds_up_nobody_who_puts_and_closing_frees_who_waits() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let outlet = Outlet::start(writer, drop).unwrap();
+        let long = "x".repeat(1 << 20);
+        let held = outlet.written(outlet.put(&long, Timed::Yes).unwrap());
+        let later = outlet.written(outlet.put("later", Timed::Yes).unwrap());
+        while outlet.backlog().is_none_or(|backlog| backlog.in_hand == 0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(outlet.backlog(), Some(Backlog { written: 0, in_hand: 1 << 20 }));
+        outlet.close();
+        assert!(held.await.is_err() && later.await.is_err());
+        assert_eq!(outlet.put("no more", Timed::Yes), Err(Refusal::Closed));
+    }
+
+    #[test]
+    fn a_reader_that_is_far_behind_is_refused_more() {
+        let (_reader, writer) = io::pipe().unwrap();
+        let outlet = Outlet::start(writer, drop).unwrap();
+        let long = "x".repeat(1 << 20);
+        let taken = (0..200).take_while(|_| outlet.put(&long, Timed::Yes).is_ok()).count();
+        assert_eq!(taken, 65);
+        assert_eq!(outlet.put("", Timed::Yes), Err(Refusal::Full));
+    }
+
+    #[test]
+    fn a_reader_that_left_is_reported_before_the_outlet_closes() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let (told, hear) = channel();
+        let outlet = Outlet::start(writer, move |report| told.send(report).unwrap()).unwrap();
+        outlet.put("x", Timed::Yes).unwrap();
+        let Ok(Report::Refused(error)) = hear.recv() else { panic!("no refusal") };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}
