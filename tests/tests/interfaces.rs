@@ -46,7 +46,11 @@ fn all_commands(command: &Command) -> Vec<(String, Command)> {
 
 fn visible_flags(command: &Command) -> BTreeSet<String> {
     let flags = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    flags.filter_map(|arg| arg.get_long().map(str::to_string)).collect()
+    let names = |arg: &clap::Arg| {
+        let other = arg.get_visible_aliases().unwrap_or_default();
+        arg.get_long().into_iter().chain(other).map(str::to_string).collect::<Vec<_>>()
+    };
+    flags.flat_map(names).collect()
 }
 
 #[test]
