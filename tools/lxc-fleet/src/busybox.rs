@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,16 +23,7 @@ pub fn make() -> Result<()> {
     if label("busybox").is_some() {
         return Ok(());
     }
-    let missing = |why: &str| Error::missing(format!("{why}; install the package busybox-static"));
-    let program = program::find("busybox", "busybox-static")?;
-    let bytes =
-        fs::read(&program).map_err(|e| Error::io(format!("read {}", program.display()), &e))?;
-    if is_dynamic(&bytes) {
-        return Err(missing(&format!(
-            "{} is not static, and the image has no libraries",
-            program.display()
-        )));
-    }
+    let (program, bytes) = program()?;
     let list =
         program::succeed(Command::new(&program).arg("--list"), None, Duration::from_secs(10))?;
     let site = folder().join(format!(".build-busybox-{}", std::process::id()));
@@ -44,6 +35,23 @@ pub fn make() -> Result<()> {
         &json!({ "packages": ["busybox-static"] }).to_string(),
     )?;
     fs::rename(&site, folder().join("busybox")).map_err(|e| Error::io("make the image busybox", &e))
+}
+
+/// The host's busybox and its bytes, where it is static.
+///
+/// # Errors
+/// 69 where it is missing or not static.
+pub fn program() -> Result<(PathBuf, Vec<u8>)> {
+    let program = program::find("busybox", "busybox-static")?;
+    let bytes =
+        fs::read(&program).map_err(|e| Error::io(format!("read {}", program.display()), &e))?;
+    if is_dynamic(&bytes) {
+        return Err(Error::missing(format!(
+            "{} is not static, and the image has no libraries; install the package busybox-static",
+            program.display()
+        )));
+    }
+    Ok((program, bytes))
 }
 
 /// Whether an ELF program asks for an interpreter (the dynamic linker).

@@ -84,6 +84,9 @@ pub struct ImageArgs {
     /// The packages in it, by the names that this host's package manager knows
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
+    /// Print what would be done, a command or step a line, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `image ls` and `image rm`.
@@ -121,6 +124,9 @@ pub struct UpArgs {
     /// Let new nodes see this path of the host although it would be hidden (repeatable)
     #[arg(long, value_name = "PATH")]
     pub show: Vec<PathBuf>,
+    /// Print what would be done, a command or step a line, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `down`.
@@ -132,6 +138,9 @@ pub struct DownArgs {
     /// All nodes of all fleets on this host
     #[arg(long, conflicts_with_all = ["nodes", "named"])]
     pub all: bool,
+    /// Print what would be done, a command or step a line, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `ls`.
@@ -199,6 +208,9 @@ pub struct StopArgs {
     /// How long their programs have to end after TERM
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
     pub limit: Duration,
+    /// Print what would be done, a command or step a line, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `kill` and `pause`.
@@ -219,6 +231,12 @@ pub struct HarmArgs {
     /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
     #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit"])]
     pub keep: bool,
+    /// The seed of --stagger [default: $BREAKIT_SEED, else random]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Print what would be done, a command or step a line, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `watchdog`.

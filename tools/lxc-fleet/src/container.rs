@@ -108,15 +108,18 @@ impl Container {
         state::address(self.subnet, self.member.number)
     }
 
-    fn config_dir(&self) -> PathBuf {
+    /// The folder of its configuration and logs.
+    pub fn config_dir(&self) -> PathBuf {
         PathBuf::from(LXCPATH).join(self.id())
     }
 
-    fn files(&self) -> PathBuf {
+    /// The folder of its overlay.
+    pub fn files(&self) -> PathBuf {
         store::node(&self.fleet, &self.member.name)
     }
 
-    fn rootfs(&self) -> PathBuf {
+    /// Where its root is mounted.
+    pub fn rootfs(&self) -> PathBuf {
         self.files().join("rootfs")
     }
 
@@ -232,9 +235,7 @@ impl Container {
         let log = self.log();
         // A log of earlier starts would be taken for that of this one.
         let _ = fs::remove_file(&log);
-        let mut command = self.lxc("lxc-start")?;
-        command.arg("-d").arg("-o").arg(&log).args(["-l", "ERROR"]);
-        let output = program::run(&mut command, None, LIMIT)?;
+        let output = program::run(&mut self.start_command()?, None, LIMIT)?;
         // A start that LXC calls a success may have died at once, and one that it calls a failure may have
         // found the node started by another: so the node itself is asked.
         if self.condition()? == Condition::Running && self.init().is_some() {
@@ -245,6 +246,16 @@ impl Container {
             "did not start: {}",
             self.complaint(&program::last_words(&output))
         )))
+    }
+
+    /// What starts it.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing.
+    pub fn start_command(&self) -> Result<Command> {
+        let mut command = self.lxc("lxc-start")?;
+        command.arg("-d").arg("-o").arg(self.log()).args(["-l", "ERROR"]);
+        Ok(command)
     }
 
     /// Joins its interface to the fleet's bridge again, where that was removed under it and made anew.
@@ -331,9 +342,17 @@ impl Container {
     /// # Errors
     /// 71 where it still runs afterwards.
     pub fn kill(&self) -> Result<()> {
+        self.until_stopped(&mut self.kill_command()?, LIMIT)
+    }
+
+    /// What kills all its processes.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing.
+    pub fn kill_command(&self) -> Result<Command> {
         let mut command = self.lxc("lxc-stop")?;
         command.arg("-k");
-        self.until_stopped(&mut command, LIMIT)
+        Ok(command)
     }
 
     /// Ends its processes with TERM, and with KILL what is left after `patience`.
@@ -341,13 +360,20 @@ impl Container {
     /// # Errors
     /// 71 where it still runs afterwards.
     pub fn stop(&self, patience: Duration) -> Result<()> {
+        self.until_stopped(&mut self.stop_command(patience)?, LIMIT.saturating_add(patience))
+    }
+
+    /// What ends its processes with TERM, and kills a node that is paused: what stands still hears no signal.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing, 75 where it does not answer.
+    pub fn stop_command(&self, patience: Duration) -> Result<Command> {
         if matches!(self.condition()?, Condition::Frozen | Condition::Freezing) {
-            // What stands still hears no signal.
-            return self.kill();
+            return self.kill_command();
         }
         let mut command = self.lxc("lxc-stop")?;
         command.args(["-t", &patience.as_secs().max(1).to_string()]);
-        self.until_stopped(&mut command, LIMIT.saturating_add(patience))
+        Ok(command)
     }
 
     fn until_stopped(&self, command: &mut Command, limit: Duration) -> Result<()> {
@@ -386,7 +412,11 @@ impl Container {
         }
     }
 
-    fn freezer(&self) -> Result<Freezer> {
+    /// The freezer of its processes.
+    ///
+    /// # Errors
+    /// 71 where it does not run, 69 where this host has none.
+    pub fn freezer(&self) -> Result<Freezer> {
         let init = self.init().ok_or_else(|| Error::system("did end just now"))?;
         Freezer::of(init)
     }

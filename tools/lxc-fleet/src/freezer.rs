@@ -108,12 +108,17 @@ impl Freezer {
         self.order(Ice::Thawed, LIMIT)
     }
 
-    fn order(&self, wanted: Ice, limit: Duration) -> Result<()> {
-        let frozen = wanted == Ice::Frozen;
-        let (file, word) = match self {
+    /// The file that takes the order to freeze or thaw, and the word for it.
+    pub fn order_of(&self, frozen: bool) -> (PathBuf, &'static str) {
+        match self {
             Freezer::One(file) => (file.clone(), if frozen { "FROZEN" } else { "THAWED" }),
             Freezer::Two(folder) => (folder.join("cgroup.freeze"), if frozen { "1" } else { "0" }),
-        };
+        }
+    }
+
+    fn order(&self, wanted: Ice, limit: Duration) -> Result<()> {
+        let frozen = wanted == Ice::Frozen;
+        let (file, word) = self.order_of(frozen);
         let deadline = Instant::now() + limit;
         loop {
             // Written again each time: version 1 tries only when it is told.

@@ -3,12 +3,14 @@
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::{Fault, Renewal, hold};
 use breakit::lease::Lease;
+use breakit::rng;
 use breakit::signal::Watch;
 use breakit::talk;
 use serde_json::{Value, json};
 
 use crate::cli::HarmArgs;
 use crate::container::{self, Condition, Container, at_once};
+use crate::dry_run;
 use crate::watchdog::Watchdog;
 use crate::which::called;
 
@@ -77,19 +79,25 @@ impl Kind {
 /// # Errors
 /// As [`crate::cli::Which::containers`], and 71 where the system refuses.
 pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
-    let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
+    let seed = rng::seed(args.seed)?;
+    let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     let times = &args.schedule;
     let timed =
         [times.length, times.every, times.first, times.time_limit].iter().any(Option::is_some);
     let containers = args.which.containers()?;
-    if !timed && !args.hold && !args.keep {
+    let held = timed || args.hold || args.keep;
+    if args.dry_run {
+        let holding = dry_run::Holding { schedule: &schedule, lease, keep: args.keep };
+        return dry_run::harm(kind, &containers, held.then_some(holding));
+    }
+    if !held {
         return container::all(at_once(&containers, |c| kind.apply(c))).map(|_| Status::Done);
     }
     const BUSY: &str = "putting the nodes right goes on";
     let from_stdin =
         args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-");
     let watch = if from_stdin { Watch::start_without_input(BUSY)? } else { Watch::start(BUSY)? };
-    let mut held = Held { kind, containers, watchdog: None, keep: args.keep };
+    let mut held = Held { kind, containers, watchdog: None, keep: args.keep, seed };
     hold(&mut held, &schedule, lease, args.keep, &watch)
 }
 
@@ -101,6 +109,7 @@ struct Held {
     containers: Vec<Container>,
     watchdog: Option<Watchdog>,
     keep: bool,
+    seed: u64,
 }
 
 impl Held {
@@ -109,7 +118,7 @@ impl Held {
     }
 
     fn value(&self) -> Value {
-        json!({ "nodes": called(&self.containers), "backend": self.kind.backend() })
+        json!({ "nodes": called(&self.containers), "backend": self.kind.backend(), "seed": self.seed })
     }
 
     fn apply_all(&self) -> Result<()> {

@@ -69,6 +69,21 @@ impl Image {
         }
     }
 
+    /// As [`Image::ready`], and nothing is made: whether it could be there. What lies in a store that is not
+    /// mounted cannot be seen.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn could_be_ready(&self) -> Result<()> {
+        match self {
+            Image::Busybox if label("busybox").is_none() => busybox::program().map(drop),
+            Image::Layer(_) if !store::file().exists() || store::is_mounted(&store::root())? => {
+                self.ready()
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The lower layers of a node whose own files are in `files`, the uppermost first.
     ///
     /// The mask lies beneath the layer: what a package brings is seen, what the host has there is not.

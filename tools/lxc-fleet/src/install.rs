@@ -42,20 +42,34 @@ impl Manager {
     }
 
     /// What runs inside the site: a shell script that gets the packages as its arguments.
-    fn script(&self) -> &'static str {
+    fn script(&self) -> String {
         match self {
-            Manager::Apt => APT,
+            Manager::Apt => APT.replace("APT_INSTALL", &self.command()),
+        }
+    }
+
+    /// What installs the packages that are written behind it.
+    pub fn command(&self) -> String {
+        match self {
+            Manager::Apt => APT_INSTALL.join(" "),
         }
     }
 }
 
 /// Where the host has a package already its files are hidden by the mask: so it is installed once more.
+const APT_INSTALL: [&str; 6] = [
+    "apt-get install -y --no-install-recommends --reinstall -o Dpkg::Use-Pty=0",
+    "-o Dpkg::Options::=--force-confmiss",
+    "-o Dpkg::Options::=--force-confdef",
+    "-o Dpkg::Options::=--force-confold",
+    "-o Acquire::Retries=2",
+    "--",
+];
+
 const APT: &str = r#"
 export DEBIAN_FRONTEND=noninteractive
 install() {
-    apt-get install -y --no-install-recommends --reinstall -o Dpkg::Use-Pty=0 \
-        -o Dpkg::Options::=--force-confmiss -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
-        -o Acquire::Retries=2 -- "$@"
+    APT_INSTALL "$@"
 }
 install "$@" && exit 0
 echo "refreshing the lists of packages" >&2

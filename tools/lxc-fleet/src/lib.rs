@@ -13,6 +13,7 @@
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
+//! | [`dry_run`] | what would be done, told and not done |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
 //! | [`exec`], [`copy`] | programs and files in nodes |
 //! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod container;
 pub mod copy;
 pub mod down;
+pub mod dry_run;
 pub mod exec;
 pub mod freezer;
 pub mod harm;

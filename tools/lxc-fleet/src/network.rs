@@ -127,17 +127,38 @@ fn ip(args: &[&str]) -> Result<String> {
 pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let bridge = bridge(fleet);
     let [a, b, c] = subnet;
-    if !exists(&bridge) {
+    let new = !exists(&bridge);
+    if new {
         not_taken(fleet, subnet)?;
-        ip(&["link", "add", &bridge, "type", "bridge"])?;
+    }
+    making(fleet, subnet).iter().try_for_each(|args| run(args))?;
+    if new {
         talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
     }
-    ip(&["addr", "replace", &format!("{a}.{b}.{c}.1/24"), "dev", &bridge])?;
-    ip(&["link", "set", &bridge, "up"])?;
-    let net = format!("{a}.{b}.{c}.0/24");
-    ip(&["route", "replace", "unreachable", &net, "metric", LAST_RESORT])?;
     not_through_iptables(&bridge);
     Ok(())
+}
+
+/// What `ip` is told to make the bridge and its routes, or what of them is missing.
+pub fn making(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
+    let (bridge, [a, b, c]) = (bridge(fleet), subnet);
+    let mut steps = Vec::new();
+    if !exists(&bridge) {
+        steps.push(format!("link add {bridge} type bridge"));
+    }
+    steps.push(format!("addr replace {a}.{b}.{c}.1/24 dev {bridge}"));
+    steps.push(format!("link set {bridge} up"));
+    steps.push(format!("route replace unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}"));
+    steps.iter().map(|step| words(step)).collect()
+}
+
+/// No name and no address has a blank in it.
+fn words(step: &str) -> Vec<String> {
+    step.split(' ').map(str::to_string).collect()
+}
+
+fn run(args: &[String]) -> Result<()> {
+    ip(&args.iter().map(String::as_str).collect::<Vec<_>>()).map(drop)
 }
 
 /// Joins the interface of node `number` to the bridge, where it is not.
@@ -145,12 +166,16 @@ pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
 /// # Errors
 /// 71 where the system refuses, or the interface is gone.
 pub fn join(fleet: &Name, number: u8) -> Result<()> {
+    joining(fleet, number).iter().try_for_each(|args| run(args))
+}
+
+/// What `ip` is told to join the interface of node `number` to the bridge; nothing where it is joined.
+pub fn joining(fleet: &Name, number: u8) -> Option<Vec<String>> {
     let (bridge, port) = (bridge(fleet), port(fleet, number));
     let master = fs::read_link(format!("/sys/class/net/{port}/master"));
-    if master.is_ok_and(|link| link.file_name().is_some_and(|name| name == bridge.as_str())) {
-        return Ok(());
-    }
-    ip(&["link", "set", &port, "master", &bridge, "up"]).map(drop)
+    let joined =
+        master.is_ok_and(|link| link.file_name().is_some_and(|name| name == bridge.as_str()));
+    (!joined).then(|| words(&format!("link set {port} master {bridge} up")))
 }
 
 /// After a reboot somebody else may have come to use the subnet that the fleet had.
@@ -185,18 +210,22 @@ pub fn bridged_frames_are_filtered() -> bool {
 /// # Errors
 /// 71 where the system refuses.
 pub fn remove(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
-    let bridge = bridge(fleet);
-    let [a, b, c] = subnet;
+    Error::all(removing(fleet, subnet).iter().filter_map(|args| run(args).err()).collect())
+}
+
+/// What `ip` is told to remove the bridge and its routes, or what is left of them.
+pub fn removing(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
+    let (bridge, [a, b, c]) = (bridge(fleet), subnet);
     let net = format!("{a}.{b}.{c}.0/24");
-    let mut errors = Vec::new();
+    let mut steps = Vec::new();
     let ours = json(&["-4", "route", "show", "type", "unreachable"]).unwrap_or_default();
     if ours.iter().any(|route| route["dst"] == net.as_str()) {
-        errors.extend(ip(&["route", "del", "unreachable", &net, "metric", LAST_RESORT]).err());
+        steps.push(format!("route del unreachable {net} metric {LAST_RESORT}"));
     }
     if exists(&bridge) {
-        errors.extend(ip(&["link", "del", &bridge]).err());
+        steps.push(format!("link del {bridge}"));
     }
-    Error::all(errors)
+    steps.iter().map(|step| words(step)).collect()
 }
 
 fn exists(interface: &str) -> bool {

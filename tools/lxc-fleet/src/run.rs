@@ -2,10 +2,11 @@
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::names;
+use breakit::rng;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{build, copy, down, exec, harm, image, listing, up, watchdog, which};
+use crate::{build, copy, down, dry_run, exec, harm, image, listing, up, watchdog, which};
 
 /// Runs the tool.
 ///
@@ -22,9 +23,14 @@ pub fn run(cli: Cli) -> Result<Status> {
             Some(ImageOther::Ls { json }) => image::list(json),
             Some(ImageOther::Rm { all: true, .. }) => image::remove_all(),
             Some(ImageOther::Rm { names, .. }) => image::remove(&names),
+            None if args.dry_run => {
+                dry_run::image(args.name.as_deref().unwrap_or_default(), &args.packages)
+            }
             None => build::build(args.name.as_deref().unwrap_or_default(), &args.packages),
         },
+        Command::Up(args) if args.dry_run => dry_run::up(&args),
         Command::Up(args) => up::up(&args),
+        Command::Down(args) if args.dry_run => dry_run::down(&args),
         Command::Down(args) => down::down(&args),
         Command::Ls(args) => listing::ls(&args),
         Command::Nodes(which) => listing::nodes(&which),
@@ -32,6 +38,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Push(args) => copy::push(&args),
         Command::Pull(args) => copy::pull(&args),
         Command::Start(which) => each(&which.containers()?, Container::start),
+        Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
         Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),
         Command::Kill(args) => harm::harm(harm::Kind::Kill, &args),
         Command::Pause(args) => harm::harm(harm::Kind::Pause, &args),
@@ -53,7 +60,7 @@ fn sensible(command: &Command) -> Result<()> {
             build::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
         }
         Command::Kill(args) | Command::Pause(args) => {
-            args.schedule.checked()?;
+            args.schedule.checked_with(rng::seed(args.seed)?)?;
             args.lease.checked()?;
             which::are_names(&args.which.specs())
         }

@@ -19,7 +19,7 @@ use nix::sys::statvfs::statvfs;
 use crate::state::{self, BASE};
 
 /// How large the store can become; it takes room on the disk only for what is in it.
-const LARGEST: u64 = 64 << 30;
+pub const LARGEST: u64 = 64 << 30;
 
 /// What must be free before anything is made.
 const LEAST: u64 = 512 << 20;
@@ -68,30 +68,54 @@ pub fn open() -> Result<()> {
 }
 
 fn mount() -> Result<()> {
+    program::succeed(&mut mount_command()?, None, Duration::from_secs(60)).map(drop)
+}
+
+/// What mounts the store.
+///
+/// # Errors
+/// 69 where mount is missing.
+pub fn mount_command() -> Result<Command> {
     let mut command = Command::new(program::find("mount", "mount")?);
     // Without noinit_itable the kernel would go on writing zeros into a file that is sparse on purpose.
     command.args(["-t", "ext4", "-o", "loop,noatime,discard,noinit_itable"]);
     command.arg(file()).arg(root());
-    program::succeed(&mut command, None, Duration::from_secs(60)).map(drop)
+    Ok(command)
 }
 
 /// Makes the store beside its final name: a making that is killed leaves nothing that looks whole.
 fn make() -> Result<()> {
     enough(Path::new(BASE))?;
-    let mkfs = program::find("mkfs.ext4", "e2fsprogs")?;
-    let new = file().with_extension("new");
+    let mut mkfs = mkfs_command()?;
+    let new = draft();
     let place = |e: std::io::Error| Error::io(format!("make {}", new.display()), &e);
     File::create(&new).and_then(|file| file.set_len(LARGEST)).map_err(place)?;
-    let mut command = Command::new(mkfs);
-    command.args(["-q", "-F", "-m", "0", "-L", "breakit"]);
-    command.args(["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-i", "32768"]);
-    command.arg(&new);
-    program::succeed(&mut command, None, Duration::from_secs(120))?;
+    program::succeed(&mut mkfs, None, Duration::from_secs(120))?;
     fs::rename(&new, file()).map_err(place)
 }
 
+/// The name under which the store's file is made.
+pub fn draft() -> PathBuf {
+    file().with_extension("new")
+}
+
+/// What makes the filesystem in [`draft`], which is [`LARGEST`] long.
+///
+/// # Errors
+/// 69 where mkfs.ext4 is missing.
+pub fn mkfs_command() -> Result<Command> {
+    let mut command = Command::new(program::find("mkfs.ext4", "e2fsprogs")?);
+    command.args(["-q", "-F", "-m", "0", "-L", "breakit"]);
+    command.args(["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-i", "32768"]);
+    command.arg(draft());
+    Ok(command)
+}
+
 /// Whether there is room to work in.
-fn enough(place: &Path) -> Result<()> {
+///
+/// # Errors
+/// 71 where there is not.
+pub fn enough(place: &Path) -> Result<()> {
     for folder in [place, Path::new(BASE)] {
         let room = statvfs(folder)
             .map_err(|e| Error::io(format!("ask {} for its room", folder.display()), &e.into()))?;

@@ -49,10 +49,11 @@ pub fn up(args: &UpArgs) -> Result<Status> {
 }
 
 /// What is to be done.
-struct Plan {
-    state: State,
+pub struct Plan {
+    /// What the fleet is about to have.
+    pub state: State,
     /// The nodes that were asked for.
-    containers: Vec<Container>,
+    pub containers: Vec<Container>,
     /// Those of them that were not there before.
     new: Vec<String>,
 }
@@ -75,7 +76,7 @@ pub fn is_host_name(name: &Name) -> Result<()> {
 fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     let _all = state::lock_all()?;
     let before = state::load(fleet)?;
-    let planned = store::open().and_then(|()| plan(fleet, before, wanted, args));
+    let planned = store::open().and_then(|()| plan(fleet, before, wanted, args, Image::ready));
     match planned.and_then(|plan| state::save(fleet, &plan.state).map(|()| plan)) {
         Ok(plan) => Ok(plan),
         Err(error) => {
@@ -88,7 +89,18 @@ fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     }
 }
 
-fn plan(fleet: &Name, before: Option<State>, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
+/// Plans an `up`; `ready` sees to it that an image is there.
+///
+/// # Errors
+/// 64 where a node that is there was made otherwise or the subnet is full, 71 where no subnet is free, and
+/// whatever `ready` finds.
+pub fn plan(
+    fleet: &Name,
+    before: Option<State>,
+    wanted: &[Name],
+    args: &UpArgs,
+    ready: impl Fn(&Image) -> Result<()>,
+) -> Result<Plan> {
     let mut state = match before {
         Some(state) => state,
         None => State { subnet: network::free_subnet()?, members: Vec::new() },
@@ -99,12 +111,12 @@ fn plan(fleet: &Name, before: Option<State>, wanted: &[Name], args: &UpArgs) -> 
     for member in state.members.iter().filter(|m| wanted.iter().any(|name| name.as_str() == m.name))
     {
         stays(member, image, &args.show)?;
-        Image::parse(&member.image)?.ready()?;
+        ready(&Image::parse(&member.image)?)?;
     }
     which::no_clash(fleet, &new)?;
     if !new.is_empty() {
         let image = image.unwrap_or("host");
-        Image::parse(image)?.ready()?;
+        ready(&Image::parse(image)?)?;
         for name in &new {
             state.add(name, image, &args.show)?;
         }

@@ -88,6 +88,26 @@ fn a_fault_that_would_never_end_before_the_next_is_refused() {
 }
 
 #[test]
+fn a_time_that_no_clock_can_hold_is_refused_before_anything_is_harmed() {
+    for flag in ["--for", "--first", "--time-limit", "--lease", "--every"] {
+        let said = lxc_fleet(&["pause", "n1", flag, "18446744073709551615s"]).expect(64).stderr;
+        assert!(said.contains("10 years"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+    lxc_fleet(&["stop", "n1", "--limit", "18446744073709551615s"]).expect(64);
+    lxc_fleet(&["exec", "n1", "--limit", "11years", "--", "true"]).expect(64);
+}
+
+#[test]
+fn a_seed_that_is_no_number_is_refused() {
+    lxc_fleet(&["pause", "n1", "--seed", "x"]).expect(64);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    command.args(["pause", "n1"]).env("BREAKIT_FLEET", "no-such-fleet").env("BREAKIT_SEED", "x");
+    let said = run(&mut command).expect(64).stderr;
+    assert!(said.contains("BREAKIT_SEED=\"x\" is no seed"), "{said}");
+}
+
+#[test]
 fn without_root_it_says_so() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
     command.args(["up", "n1"]).env("BREAKIT_FLEET", "no-such-fleet");

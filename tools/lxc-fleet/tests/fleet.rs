@@ -720,6 +720,119 @@ fn another_who_resumes_the_node_ends_the_holders_work() {
 }
 
 #[test]
+fn a_holder_that_was_stopped_skips_what_it_missed_instead_of_making_up_for_it() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let mut holder = Running::start(
+        &mut fleet.command(&["pause", "n1", "--every", "1s", "--for", "300ms", "--first", "0s"]),
+    );
+    let next = |holder: &mut Running, f: &str| {
+        let line = holder.line(Duration::from_secs(6));
+        assert_eq!(line["f"], f, "{line}");
+        line["time"].as_u64().unwrap()
+    };
+    next(&mut holder, "start-pause");
+    let healed = next(&mut holder, "stop-pause");
+    holder.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(4500));
+    holder.signal(Signal::SIGCONT);
+    // It goes on in the beat: what comes after the first one comes a whole second later.
+    let first = next(&mut holder, "start-pause");
+    next(&mut holder, "stop-pause");
+    let second = next(&mut holder, "start-pause");
+    assert!(first > healed + 4_000_000_000, "{} ns", first - healed);
+    assert!(second > first + 600_000_000, "a burst: {} ns", second - first);
+    holder.signal(Signal::SIGTERM);
+    let end = holder.end(Duration::from_secs(5));
+    assert!(end.stderr.contains("faults were skipped"), "{end:?}");
+}
+
+#[test]
+fn a_stagger_is_repeated_by_the_seed_on_the_start_line() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let starts = |seed: &[&str]| {
+        let flags = ["pause", "n1", "--every", "1s", "--for", "100ms", "--first", "0s"];
+        let flags = [&flags[..], &["--stagger", "800ms", "--time-limit", "3s"], seed].concat();
+        let plan = fleet.run(&[&flags[..], &["--dry-run"]].concat()).expect(0).stdout;
+        let times: Vec<String> =
+            plan.lines().filter(|l| l.contains("after ")).map(str::to_string).collect();
+        assert!(times.iter().any(|line| line.contains("the same again")), "{plan}");
+        (fleet.run(&flags).expect(0).lines(), times)
+    };
+    let (lines, plan) = starts(&["--seed", "7"]);
+    assert!(lines.len() >= 4, "{lines:?}");
+    assert!(lines.iter().all(|line| line["value"]["seed"] == 7), "{lines:?}");
+    assert_eq!(starts(&["--seed", "7"]).1, plan);
+    assert_ne!(starts(&["--seed", "8"]).1, plan);
+    let (lines, plan) = starts(&[]);
+    let drawn = lines[0]["value"]["seed"].as_u64().unwrap().to_string();
+    assert_ne!(starts(&[]).1, plan, "without a seed one is drawn");
+    let begun = |lines: &[Value]| lines[0]["time"].as_u64().unwrap();
+    let gap = |lines: &[Value]| lines[2]["time"].as_u64().unwrap() - begun(lines);
+    let again = starts(&["--seed", &drawn]).0;
+    assert!(gap(&lines).abs_diff(gap(&again)) < 250_000_000, "{lines:?}\n{again:?}");
+}
+
+#[test]
+fn a_dry_run_touches_nothing_and_what_it_prints_does_it() {
+    let fleet = fleet!();
+    let name = &fleet.name;
+    let traces = || {
+        sh(&format!(
+            "grep {name} /proc/self/mountinfo; ip -br link | grep {name}; ip route | grep {name}; \
+             find /var/lib/breakit /run/breakit -path '*{name}*' -not -path '*/rootfs/*' | sort"
+        ))
+        .stdout
+    };
+    let dry = |args: &[&str]| fleet.run(&[args, &["--dry-run"]].concat()).expect(0).stdout;
+
+    let up = dry(&["up", "n1..n2"]);
+    assert_eq!(traces(), "", "up --dry-run left something");
+    for part in ["ip link add bk-", "mount -t overlay -o nodev,lowerdir=", "lxc-start", "/config"] {
+        assert!(up.contains(part), "{part}: {up}");
+    }
+    assert_eq!(up.matches("lxc-start").count(), 2, "{up}");
+    let image = dry(&["image", &format!("img-{name}"), "--packages", "hello,sl"]);
+    assert!(image.contains("apt-get install") && image.contains(" -- hello sl\n"), "{image}");
+    assert_eq!(traces(), "", "image --dry-run left something");
+    fleet.run(&["up", "n1", "--image", "never-built", "--dry-run"]).expect(66);
+
+    fleet.run(&["up", "n1..n2"]).expect(0);
+    let made = traces();
+    let again = dry(&["up", "n1..n2"]);
+    assert!(!again.contains("lxc-start") && !again.contains("mount "), "{again}");
+    let pause = dry(&["pause", "n1"]);
+    let held = dry(&["pause", "n1", "--for", "2s", "--first", "1s"]);
+    assert!(held.starts_with("# after 1s\n# post a watchdog over n1"), "{held}");
+    assert!(held.contains(&pause) && held.contains("\n# after 3s\necho "), "{held}");
+    let (kill, stop) = (dry(&["kill", "n2"]), dry(&["stop", "n2", "--limit", "2s"]));
+    assert_eq!(stop, kill.replace(" -k\n", " -t 2\n"));
+    let down = dry(&["down"]);
+    assert_eq!(
+        (fleet.state("n1"), fleet.state("n2"), traces()),
+        ("running".into(), "running".into(), made),
+        "a dry run touched something"
+    );
+
+    // What was printed is what would have been done: a shell does the same with it.
+    sh(&pause).expect(0);
+    assert_eq!(fleet.state("n1"), "paused");
+    assert_eq!(dry(&["pause", "n1"]), "");
+    fleet.run(&["pause", "n1", "--hold", "--dry-run"]).expect(71);
+    fleet.run(&["resume", "n1"]).expect(0);
+    sh(&kill).expect(0);
+    assert_eq!(fleet.state("n2"), "stopped");
+    assert_eq!(dry(&["stop", "n2"]), "");
+    // n2 is dead already, and other fleets need the store.
+    let rest = |line: &&str| !line.contains("-n2 -k") && !line.ends_with("/breakit/store");
+    let script: Vec<&str> = down.lines().filter(rest).collect();
+    sh(&format!("set -e\n{}", script.join("\n"))).expect(0);
+    assert_eq!(traces(), "", "what down --dry-run printed is not all of it");
+    assert!(fleet.run(&["ls"]).expect(0).stdout.is_empty());
+}
+
+#[test]
 fn two_fleets_live_side_by_side() {
     let (a, b) = (fleet!(), fleet!());
     a.run(&["up", "n1"]).expect(0);

@@ -1,0 +1,307 @@
+//! `--dry-run`: what would be done, told and not done.
+//!
+//! Each line is a command as a shell takes it, or, behind a `#`, a step that we take ourselves. Nothing is
+//! locked, mounted, written or sent; what is there is looked at, so that only what is missing is told. The
+//! commands come from where they are run.
+
+use std::path::Path;
+use std::time::Duration;
+
+use breakit::clock;
+use breakit::exit::{Result, Status};
+use breakit::jsonl;
+use breakit::lease::Lease;
+use breakit::node::{LXCPATH, Name, names};
+use breakit::program::{self, quote, show};
+use breakit::schedule::Schedule;
+use breakit::talk;
+
+use crate::build;
+use crate::cli::{DownArgs, UpArgs};
+use crate::container::{self, Condition, Container, at_once, hosts_file, overlay_options};
+use crate::harm::Kind;
+use crate::image::{Image, folder, label, not_in_use};
+use crate::install::Manager;
+use crate::network;
+use crate::state::{self, BASE, State};
+use crate::store;
+use crate::up::plan;
+use crate::which::{self, called, of_specs};
+
+/// Lines that are told.
+type Steps = Vec<String>;
+
+fn tell(steps: &[String]) -> Result<Status> {
+    if steps.is_empty() {
+        talk::say("nothing would be done");
+    }
+    steps.iter().try_for_each(|step| jsonl::print(step)).map(|()| Status::Done)
+}
+
+fn path(path: &Path) -> String {
+    quote(path)
+}
+
+fn ip(args: Vec<Vec<String>>) -> impl Iterator<Item = String> {
+    args.into_iter().map(|args| format!("ip {}", args.join(" ")))
+}
+
+/// How a fault would be held.
+pub struct Holding<'a> {
+    /// When.
+    pub schedule: &'a Schedule,
+    /// How long it outlives its holder.
+    pub lease: Lease,
+    /// Whether the holder leaves at once.
+    pub keep: bool,
+}
+
+/// Tells `kill` or `pause`; where it would be held, the first fault with what undoes it.
+///
+/// # Errors
+/// As the real one: 71 for a node that is not as it must be, 69 where a program is missing.
+pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> Result<Status> {
+    let strokes = || container::all(at_once(containers, |c| apply(kind, c)));
+    let Some(Holding { schedule, lease, keep }) = held else {
+        return tell(&strokes()?.into_iter().flatten().collect::<Steps>());
+    };
+    container::all(at_once(containers, Container::must_run))?;
+    let mut windows = schedule.windows();
+    let Some(first) = windows.next() else { return tell(&[]) };
+    let mut steps = Steps::new();
+    if !keep && !first.start.is_zero() {
+        steps.push(format!("# after {}", clock::show(first.start)));
+    }
+    let length = schedule.length().filter(|_| keep).unwrap_or(lease.length);
+    steps.push(format!(
+        "# post a watchdog over {}, which undoes it after {} without a renewal",
+        called(containers).join(" "),
+        clock::show(length)
+    ));
+    steps.extend(strokes()?.into_iter().flatten());
+    steps.push(match first.end {
+        _ if keep => format!("# the watchdog, after {}", clock::show(length)),
+        Some(end) => format!("# after {}", clock::show(end)),
+        None => "# after a signal or the end of input".into(),
+    });
+    steps.extend(container::all(at_once(containers, |c| remedy(kind, c)))?);
+    if let Some(next) = windows.next().filter(|_| !keep) {
+        steps.push(format!("# the same again after {}, and so on", clock::show(next.start)));
+    }
+    tell(&steps)
+}
+
+fn remedy(kind: Kind, container: &Container) -> Result<String> {
+    match kind {
+        Kind::Kill => Ok(show(&container.start_command()?)),
+        Kind::Pause => order(container, false),
+    }
+}
+
+fn apply(kind: Kind, container: &Container) -> Result<Option<String>> {
+    Ok(match (kind, container.condition()?) {
+        (Kind::Kill, Condition::Stopped) | (Kind::Pause, Condition::Frozen) => None,
+        (Kind::Kill, _) => Some(show(&container.kill_command()?)),
+        (Kind::Pause, Condition::Stopped) => return container.must_run().map(|()| None),
+        (Kind::Pause, _) => Some(order(container, true)?),
+    })
+}
+
+fn order(container: &Container, frozen: bool) -> Result<String> {
+    let (file, word) = container.freezer()?.order_of(frozen);
+    Ok(format!("echo {word} > {}", path(&file)))
+}
+
+/// Tells `stop`.
+///
+/// # Errors
+/// 69 where LXC is missing, 75 where it does not answer.
+pub fn stop(containers: &[Container], patience: Duration) -> Result<Status> {
+    let steps = container::all(at_once(containers, |container| {
+        Ok(match container.condition()? {
+            Condition::Stopped => None,
+            _ => Some(show(&container.stop_command(patience)?)),
+        })
+    }))?;
+    tell(&steps.into_iter().flatten().collect::<Steps>())
+}
+
+/// Tells `up`.
+///
+/// # Errors
+/// What can be judged beforehand, as the real one.
+pub fn up(args: &UpArgs) -> Result<Status> {
+    let fleet = which::fleet()?;
+    let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
+    program::find("lxc-start", "lxc")?;
+    let before = state::load(&fleet)?;
+    let plan = plan(&fleet, before.clone(), &names(&specs)?, args, Image::could_be_ready)?;
+
+    let mut steps = opening()?;
+    let busybox = |container: &Container| container.member.image == "busybox";
+    if plan.containers.iter().any(busybox) && label("busybox").is_none() {
+        let made = folder().join("busybox");
+        steps.push(format!("# make {} of the host's static busybox", made.display()));
+    }
+    if before.as_ref() != Some(&plan.state) {
+        steps.push(format!("# remember the fleet in {BASE}/fleets/{fleet}.json"));
+    }
+    steps.extend(ip(network::making(&fleet, plan.state.subnet)));
+    steps.push(format!("# write {}", hosts_file(&fleet).display()));
+    for container in &plan.containers {
+        steps.extend(raising(&fleet, container)?);
+    }
+    steps.push(format!("# write {}/nodes.jsonl", state::run_dir(&fleet).display()));
+    tell(&steps)
+}
+
+/// What opens the store.
+fn opening() -> Result<Steps> {
+    let mut steps = Steps::new();
+    if store::is_mounted(&store::root())? {
+        return Ok(steps);
+    }
+    if !store::file().exists() {
+        let (file, new) = (path(&store::file()), path(&store::draft()));
+        steps.push(format!("mkdir -p {BASE}"));
+        steps.push(format!("truncate -s {} {new}", store::LARGEST));
+        steps.push(show(&store::mkfs_command()?));
+        steps.push(format!("mv {new} {file}"));
+    }
+    steps.push(format!("mkdir -p {}", path(&store::root())));
+    steps.push(show(&store::mount_command()?));
+    Ok(steps)
+}
+
+/// What makes one node run.
+fn raising(fleet: &Name, container: &Container) -> Result<Steps> {
+    let image = Image::parse(&container.member.image)?;
+    let (files, rootfs) = (container.files(), container.rootfs());
+    let mut steps = Steps::new();
+    if !store::is_mounted(&rootfs)? {
+        let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
+        steps.push(format!("# make the folders of an overlay in {}{hidden}", files.display()));
+        let options = overlay_options(&image.lowers(&files), &files);
+        steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&rootfs)));
+    }
+    steps.push(format!("# write {}/config", container.config_dir().display()));
+    if container.condition()? == Condition::Stopped {
+        // LXC joins the interface to the bridge then.
+        steps.push(show(&container.start_command()?));
+    } else {
+        steps.extend(ip(network::joining(fleet, container.member.number).into_iter().collect()));
+    }
+    Ok(steps)
+}
+
+/// Tells `down`.
+///
+/// # Errors
+/// As the real one, for a node or a fleet that is not there or damaged.
+pub fn down(args: &DownArgs) -> Result<Status> {
+    let specs = args.which.specs();
+    let mut steps = Steps::new();
+    let mut left = state::fleets()?;
+    let fleets = if args.all { left.clone() } else { vec![which::fleet()?] };
+    for fleet in fleets {
+        let Some(state) = state::load(&fleet)? else {
+            talk::say(format!("fleet {fleet} is not up"));
+            continue;
+        };
+        let containers = if specs.is_empty() { which::all(&fleet)? } else { of_specs(&specs)? };
+        for container in &containers {
+            steps.extend(felling(container)?);
+        }
+        if containers.len() == state.members.len() {
+            steps.extend(last(&fleet, &state));
+            left.retain(|other| *other != fleet);
+        } else {
+            steps.push(format!("# forget them in {BASE}/fleets/{fleet}.json"));
+            steps.push(format!("# write {}", hosts_file(&fleet).display()));
+            steps.push(format!("# write {}/nodes.jsonl", state::run_dir(&fleet).display()));
+        }
+    }
+    if left.is_empty() && store::is_mounted(&store::root())? {
+        steps.push(format!("umount {}", path(&store::root())));
+    }
+    tell(&steps)
+}
+
+/// What removes one node.
+fn felling(container: &Container) -> Result<Steps> {
+    let mut steps = Steps::new();
+    if container.exists() && container.condition()? != Condition::Stopped {
+        steps.push(show(&container.kill_command()?));
+    }
+    if store::is_mounted(&container.rootfs())? {
+        steps.push(format!("umount {}", path(&container.rootfs())));
+    }
+    for folder in [container.files(), container.config_dir()] {
+        if folder.exists() {
+            steps.push(format!("rm -r {}", path(&folder)));
+        }
+    }
+    Ok(steps)
+}
+
+/// What removes that which the nodes of a fleet shared.
+fn last(fleet: &Name, state: &State) -> Steps {
+    let mut steps: Steps = ip(network::removing(fleet, state.subnet)).collect();
+    let run = state::run_dir(fleet);
+    steps.push(format!("rm -rf {}", path(&store::fleet_dir(fleet))));
+    steps.push(format!("rm -f {}", path(&hosts_file(fleet))));
+    steps.push(format!("# remove {LXCPATH} where nothing else is in it"));
+    steps.push(format!("rm -f {BASE}/fleets/{fleet}.json {}", path(&run.join("nodes.jsonl"))));
+    steps.push(format!("rmdir {}", path(&run)));
+    steps
+}
+
+/// Tells `image NAME`.
+///
+/// # Errors
+/// As the real one, as far as can be judged beforehand: what the package manager finds is not asked.
+pub fn image(name: &str, packages: &[String]) -> Result<Status> {
+    let (name, packages) = build::checked(name, packages)?;
+    let manager = Manager::of_host()?;
+    program::find("unshare", "util-linux")?;
+    let mounted = store::is_mounted(&store::root())?;
+    if let Some(label) = label(name.as_str()) {
+        if label.packages == packages {
+            talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
+            return Ok(Status::Done);
+        }
+        not_in_use(name.as_str())?;
+    }
+    let site = folder().join(".build-PID");
+    let lowers = [site.join("bare"), site.join("hide"), "/".into()];
+    let mut steps = opening()?;
+    steps.push(format!(
+        "# make the folders of an overlay in {}, and what hides the host's secrets",
+        site.display()
+    ));
+    steps.push(
+        "# in a mount and a pid namespace of their own, with /proc, /dev, /run and /tmp:".into(),
+    );
+    steps.push(format!(
+        "mount -t overlay -o {} overlay {}",
+        overlay_options(&lowers, &site),
+        path(&site.join("root"))
+    ));
+    let words: Vec<String> = packages.iter().map(quote).collect();
+    steps.push(format!(
+        "chroot {} {} {}",
+        path(&site.join("root")),
+        manager.command(),
+        words.join(" ")
+    ));
+    steps.push("# where that fails: apt-get update, and once more".into());
+    steps.push(format!(
+        "# write {}/image.json, and keep of the folder that and upper alone",
+        site.display()
+    ));
+    steps.push(format!("mv {} {}", path(&site), path(&folder().join(name.as_str()))));
+    if !mounted && state::fleets()?.is_empty() {
+        steps.push(format!("umount {}", path(&store::root())));
+    }
+    tell(&steps)
+}
