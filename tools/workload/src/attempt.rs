@@ -33,7 +33,7 @@ impl Line<'_> {
         request: &Request,
     ) -> Outcome {
         let deadline = Instant::now() + self.timeout;
-        let mut open = match client.take() {
+        let mut open = match fit(client.take()) {
             Some(open) => open,
             None => match self.open(deadline).await {
                 Ok(open) => open,
@@ -59,4 +59,9 @@ impl Line<'_> {
             .await
             .unwrap_or_else(|_| Err(format!("no connection within {}", show(self.timeout))))
     }
+}
+
+fn fit(client: Option<Box<dyn Client>>) -> Option<Box<dyn Client>> {
+    let mut client = client?;
+    client.is_fit().then_some(client)
 }

@@ -54,6 +54,12 @@ pub trait Client: Send {
     /// Sends the request and waits for the answer. `workload` drops the future, and the client with it, when
     /// the operation's timeout is over: then nobody knows what became of it.
     fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome>;
+
+    /// Whether it can take another request after one that was answered. One that cannot is thrown away, and
+    /// the request goes to a new one: it has not been sent.
+    fn is_fit(&mut self) -> bool {
+        true
+    }
 }
 
 /// Whom a new client is for.

@@ -202,7 +202,7 @@ fn operations_that_find_no_free_process_say_when_they_were_due() {
     let folder = Folder::new("due");
     let slow = folder.write(
         "slow",
-        "while read -r line; do sleep 0.05; echo '{\"type\":\"ok\",\"value\":[]}'; done",
+        "while read -r line; do sleep 0.05; case $line in *read*) echo '{\"type\":\"ok\",\"value\":[]}';; *) echo '{\"type\":\"ok\"}';; esac; done",
     );
     let mut command =
         workload("set -n a=local --rate 200 --concurrency 2 --time-limit 600ms --no-final");
@@ -477,7 +477,7 @@ fn kill_9_leaves_no_client_program_behind() {
     let client = folder.write(
         "client",
         &format!(
-            "echo $$ >> {}\nwhile read -r l; do echo '{{\"type\":\"ok\",\"value\":[]}}'; done; exec sleep 100",
+            "echo $$ >> {}\nwhile read -r l; do case $l in *read*) echo '{{\"type\":\"ok\",\"value\":[]}}';; *) echo '{{\"type\":\"ok\"}}';; esac; done; exec sleep 100",
             pids.display()
         ),
     );
@@ -610,6 +610,50 @@ fn a_client_that_dies_answers_garbage_or_nothing_leaves_its_operation_unknown() 
     }
     let garbage = adds("echo whatever", "").expect(0);
     assert_eq!(garbage.stderr.matches("whatever").count(), 1, "said once: {}", garbage.stderr);
+}
+
+#[test]
+fn a_line_too_many_from_a_client_is_not_the_next_requests_answer() {
+    let folder = Folder::new("stray");
+    let (seen, starts) = (folder.file("seen"), folder.file("starts"));
+    // Each add is noted, and answered with an ok and a stray one; the third is answered with a fail first.
+    let client = folder.write(
+        "client",
+        &format!(
+            r#"echo $$ >> {starts}
+ok='{{"type":"ok"}}'
+while read -r l; do
+  case $l in
+    *read*) echo '{{"type":"ok","value":[]}}' ;;
+    *:3,*) printf '%s\n%s\n' '{{"type":"fail","error":"no"}}' "$ok" ;;
+    *) echo "$l" >> {seen}; printf '%s\n%s\n' "$ok" "$ok" ;;
+  esac
+done"#,
+            starts = starts.display(),
+            seen = seen.display()
+        ),
+    );
+    let mut command =
+        workload("set -n a=local --ops 6 --concurrency 1 --timeout 20s --rate 50 --no-final");
+    let run = run(command.args(["--client", &format!("exec:sh {client}")])).expect(0);
+    let lines = run.lines();
+    well_formed(&lines);
+    let acknowledged: Vec<&Value> =
+        lines.iter().filter(|l| l["f"] == "add" && l["type"] == "ok").collect();
+    let seen = fs::read_to_string(seen).unwrap();
+    assert_eq!(acknowledged.len(), seen.lines().count(), "{lines:?}");
+    assert_eq!(of(&lines, "add").iter().filter(|l| l["type"] == "fail").count(), 1);
+    assert_eq!(run.stderr.matches("more than one line").count(), 1, "said once: {}", run.stderr);
+    let starts = fs::read_to_string(starts).unwrap();
+    assert_eq!(starts.lines().count(), 7, "one for the setup, a fresh one for every add");
+}
+
+#[test]
+fn a_client_that_ends_after_each_answer_is_started_anew_and_loses_nothing() {
+    // The seed's moments lie far enough apart for it to be gone.
+    let run = adds("echo {\\\"type\\\":\\\"ok\\\"}; exit 0", "--rate 1 --seed 1").expect(0);
+    assert_eq!(well_formed(&run.lines())["ok"], 4, "{}", run.stdout);
+    assert!(!run.stderr.contains("more than one line"), "{}", run.stderr);
 }
 
 #[test]

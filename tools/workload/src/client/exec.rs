@@ -3,8 +3,10 @@
 //! Each process of the load has a child of its own, which is given one JSON object a line on its stdin and
 //! answers each with one on its stdout: `{"type":"ok","value":3}`, `{"type":"fail","error":"..."}`,
 //! `{"type":"info","error":"..."}`. A child that dies in the middle, or answers what is no answer, leaves
-//! its operation unknown.
+//! its operation unknown. One that has said more than it was asked for is replaced before the next request:
+//! what it said would pass for that one's answer, and shift all that follow.
 
+use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +16,7 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use breakit::op::json_clause;
 use breakit::talk;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -36,7 +39,7 @@ pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>
         words,
         ready: asked.ready,
         first_read: first_read(asked.workload),
-        garbage_said: Arc::default(),
+        said: Arc::default(),
     }))
 }
 
@@ -50,7 +53,22 @@ struct Exec {
     words: Words,
     ready: Duration,
     first_read: Request,
-    garbage_said: Arc<AtomicBool>,
+    said: Arc<Said>,
+}
+
+/// What was said of the clients of a run; each of them would say it again.
+#[derive(Default)]
+struct Said {
+    garbage: AtomicBool,
+    leftover: AtomicBool,
+}
+
+impl Said {
+    fn once(said: &AtomicBool, sentence: impl FnOnce() -> String) {
+        if !said.swap(true, Ordering::Relaxed) {
+            talk::error(sentence());
+        }
+    }
 }
 
 impl Exec {
@@ -70,7 +88,7 @@ impl Exec {
             node: node.clone(),
             prefix: prefix.to_string(),
             purpose,
-            garbage_said: Arc::clone(&self.garbage_said),
+            said: Arc::clone(&self.said),
         })
     }
 
@@ -162,7 +180,7 @@ struct Program {
     node: Node,
     prefix: String,
     purpose: Purpose,
-    garbage_said: Arc<AtomicBool>,
+    said: Arc<Said>,
 }
 
 impl Client for Program {
@@ -180,6 +198,21 @@ impl Client for Program {
                 Err(error) => Outcome::Info(format!("the client's answer is unreadable: {error}")),
             }
         })
+    }
+
+    fn is_fit(&mut self) -> bool {
+        let Some(leftover) = self.leftover() else { return true };
+        if !leftover.is_empty() {
+            Said::once(&self.said.leftover, || {
+                format!(
+                    "the client on node {} printed more than one line for a request, and is started anew; \
+                     earlier answers may be amiss too: {:?}",
+                    self.node.name,
+                    leftover.trim_end()
+                )
+            });
+        }
+        false
     }
 }
 
@@ -199,11 +232,28 @@ impl Program {
         question
     }
 
+    /// What stands on its stdout though nothing was asked for; empty where it is that it closed it. `None`:
+    /// there is nothing, as there should be.
+    fn leftover(&mut self) -> Option<String> {
+        if !self.stdout.buffer().is_empty() {
+            return Some(String::from_utf8_lossy(self.stdout.buffer()).into_owned());
+        }
+        let stdout = self.stdout.get_ref();
+        // Asked of the kernel itself: the runtime hears of new bytes only at its next turn.
+        let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
+            return None;
+        }
+        let mut bytes = [0_u8; 4096];
+        let read = nix::unistd::read(stdout, &mut bytes).unwrap_or(0);
+        Some(String::from_utf8_lossy(&bytes[..read]).into_owned())
+    }
+
     fn judge(&self, request: &Request, answer: &str) -> Outcome {
         outcome(request, answer).unwrap_or_else(|why| {
-            if !self.garbage_said.swap(true, Ordering::Relaxed) {
-                talk::error(format!("the client's answer is none ({why}): {}", answer.trim_end()));
-            }
+            Said::once(&self.said.garbage, || {
+                format!("the client's answer is none ({why}): {}", answer.trim_end())
+            });
             Outcome::Info(format!("the client's answer is none: {why}"))
         })
     }
@@ -233,7 +283,13 @@ fn outcome(request: &Request, answer: &str) -> std::result::Result<Outcome, Stri
     };
     match answer.get("type").and_then(Value::as_str) {
         Some("ok") => match answer.get("value") {
-            Some(value) => Ok(Outcome::Ok(value.clone())),
+            Some(value) if request.f == "read" || *value == request.value => {
+                Ok(Outcome::Ok(value.clone()))
+            }
+            Some(value) => Err(format!(
+                "the ok is for {value}, and the {} was of {}",
+                request.f, request.value
+            )),
             None if request.f == "read" => Err("an ok read needs a \"value\"".into()),
             None => Ok(Outcome::Ok(request.value.clone())),
         },
@@ -261,6 +317,23 @@ mod tests {
         assert!(outcome(&first_read("register"), r#"{"type":"ok"}"#).is_err());
         let read = outcome(&first_read("set"), r#"{"type":"ok","value":[]}"#);
         assert_eq!(read, Ok(Outcome::Ok(Value::Array(Vec::new()))));
+    }
+
+    #[test]
+    fn an_ok_with_the_value_of_another_request_is_no_answer() {
+        let cas = Request { f: "cas", key: Some(1.into()), value: json!([3, 4]) };
+        let same = r#"{"type":"ok","value":[3,4]}"#;
+        assert_eq!(outcome(&cas, same), Ok(Outcome::Ok(json!([3, 4]))));
+        for (request, value) in [
+            (write(), "6"),
+            (write(), "null"),
+            (write(), "[7]"),
+            (cas.clone(), "4"),
+            (cas, "[3,5]"),
+        ] {
+            let answer = format!(r#"{{"type":"ok","value":{value}}}"#);
+            assert!(outcome(&request, &answer).unwrap_err().contains("the ok is for"), "{answer}");
+        }
     }
 
     #[test]
