@@ -45,6 +45,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "logs" -d 'Print
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s h -l help -d 'Print help'
@@ -65,11 +66,13 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_se
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d 'The same, as the other tools take it' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l all -d 'All nodes of all fleets on this host'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s h -l help -d 'Print help'
@@ -102,6 +105,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s v -l verbo
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l limit -d 'How long their programs have to end after TERM' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s h -l help -d 'Print help'
@@ -110,9 +114,12 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l for -d 'How
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l hold -d 'Hold the fault until a signal or the end of input'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s h -l help -d 'Print help'
@@ -121,9 +128,12 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l for -d 'Ho
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l hold -d 'Hold the fault until a signal or the end of input'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s h -l help -d 'Print help'
