@@ -349,6 +349,9 @@ impl Cut {
         if !self.wanted.packets.words().is_empty() {
             value["packets"] = self.wanted.packets.words().into();
         }
+        if !self.backend.has_lease() {
+            value["leased"] = false.into();
+        }
         if let Whom::Peers(peers) = &self.wanted.whom {
             value["peers"] = peers.json();
         }

@@ -1005,6 +1005,7 @@ fn iptables_of_both_flavours_cuts_and_heals_as_nft_does() {
         for address in [bed.v4(1), bed.v6(1)] {
             assert!(!bed.reaches(0, &address), "{backend}");
         }
+        assert_eq!(line["value"]["leased"] == false, backend.contains("no-lease"));
         let stands = listed(&bed);
         assert_eq!(stands[0]["cut"], "n2 drops n1", "{backend}");
         assert_eq!(stands[0]["backend"], line["value"]["backend"]);
