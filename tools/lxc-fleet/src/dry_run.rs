@@ -70,7 +70,7 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
     let Some(first) = windows.next() else { return tell(&[]) };
     let mut steps = Steps::new();
     if !keep && !first.start.is_zero() {
-        steps.push(format!("# after {}", clock::show(first.start)));
+        steps.push(format!("# at {}", clock::show(first.start)));
     }
     let length = schedule.length().filter(|_| keep).unwrap_or(lease.length);
     steps.push(format!(
@@ -81,12 +81,12 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
     steps.extend(strokes()?.into_iter().flatten());
     steps.push(match first.end {
         _ if keep => format!("# the watchdog, after {}", clock::show(length)),
-        Some(end) => format!("# after {}", clock::show(end)),
+        Some(end) => format!("# at {}", clock::show(end)),
         None => "# after a signal or the end of input".into(),
     });
     steps.extend(container::all(at_once(containers, |c| remedy(kind, c)))?);
     if let Some(next) = windows.next().filter(|_| !keep) {
-        steps.push(format!("# the same again after {}, and so on", clock::show(next.start)));
+        steps.push(format!("# the same again at {}, and so on", clock::show(next.start)));
     }
     tell(&steps)
 }
@@ -141,7 +141,9 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let busybox = |container: &Container| container.member.image == "busybox";
     if plan.containers.iter().any(busybox) && label("busybox").is_none() {
         let made = folder().join("busybox");
-        steps.push(format!("# make {} of the host's static busybox", made.display()));
+        // What lies in a store that is not mounted cannot be seen.
+        let perhaps = if steps.is_empty() { "" } else { ", where it is missing" };
+        steps.push(format!("# make {} of the host's static busybox{perhaps}", made.display()));
     }
     if before.as_ref() != Some(&plan.state) {
         steps.push(format!("# remember the fleet in {BASE}/fleets/{fleet}.json"));

@@ -756,7 +756,7 @@ fn a_stagger_is_repeated_by_the_seed_on_the_start_line() {
         let flags = [&flags[..], &["--stagger", "800ms", "--time-limit", "3s"], seed].concat();
         let plan = fleet.run(&[&flags[..], &["--dry-run"]].concat()).expect(0).stdout;
         let times: Vec<String> =
-            plan.lines().filter(|l| l.contains("after ")).map(str::to_string).collect();
+            plan.lines().filter(|l| l.contains(" at ")).map(str::to_string).collect();
         assert!(times.iter().any(|line| line.contains("the same again")), "{plan}");
         (fleet.run(&flags).expect(0).lines(), times)
     };
@@ -804,8 +804,8 @@ fn a_dry_run_touches_nothing_and_what_it_prints_does_it() {
     assert!(!again.contains("lxc-start") && !again.contains("mount "), "{again}");
     let pause = dry(&["pause", "n1"]);
     let held = dry(&["pause", "n1", "--for", "2s", "--first", "1s"]);
-    assert!(held.starts_with("# after 1s\n# post a watchdog over n1"), "{held}");
-    assert!(held.contains(&pause) && held.contains("\n# after 3s\necho "), "{held}");
+    assert!(held.starts_with("# at 1s\n# post a watchdog over n1"), "{held}");
+    assert!(held.contains(&pause) && held.contains("\n# at 3s\necho "), "{held}");
     let (kill, stop) = (dry(&["kill", "n2"]), dry(&["stop", "n2", "--limit", "2s"]));
     assert_eq!(stop, kill.replace(" -k\n", " -t 2\n"));
     let down = dry(&["down"]);
@@ -1045,8 +1045,14 @@ fn a_host_that_cannot_bear_a_fleet_is_told_why() {
             .args(["-m", "sh", "-c", &script])
             .env("BREAKIT_FLEET", &fleet.name))
     };
-    let said = on("mount --bind /usr /usr").expect(69).stderr;
-    assert!(said.contains("/usr is a filesystem of its own") && said.contains("busybox"), "{said}");
+    for folder in ["/usr", "/var"] {
+        // With what is mounted below it: the store of other fleets may be.
+        let said = on(&format!("mount --rbind {folder} {folder}")).expect(69).stderr;
+        let sentence = format!("{folder} is a filesystem of its own");
+        assert!(said.contains(&sentence) && said.contains("busybox"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(fleet.run(&["ls"]).expect(0).stdout.is_empty(), "the failed up left a fleet");
+    }
     let lxc = "p=$(command -v lxc-start); mount --bind /dev/null $p";
     let said = on(lxc).expect(69).stderr;
     assert!(said.contains("lxc-start is missing") && said.contains("package lxc"), "{said}");
