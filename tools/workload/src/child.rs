@@ -8,10 +8,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
+use crate::redact::{redact, redact_all};
+
 /// A command as the user wrote it, with its program found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// As it was written, for messages.
+    /// As it was written but for secrets, for messages and the history.
     pub text: String,
     program: PathBuf,
     arguments: Vec<String>,
@@ -25,18 +27,25 @@ impl Words {
     /// # Errors
     /// 64 where it is empty or a quote stands open, 69 where the program is missing.
     pub fn of(text: &str, flag: &str) -> Result<Words> {
+        let shown = redact(text);
         let words = shlex::split(text).ok_or_else(|| {
-            Error::usage(format!("{flag} {text:?}: a quote or a backslash stands open; close it"))
+            Error::usage(format!("{flag} {shown:?}: a quote or a backslash stands open; close it"))
         })?;
         let Some((name, arguments)) = words.split_first() else {
             return Err(Error::usage(format!("{flag} names no program; write a command")));
         };
         let program = which::which(name).map_err(|_| {
             Error::missing(format!(
-                "{flag} {text:?}: there is no program {name}; install it or write its whole path"
+                "{flag} {shown:?}: there is no program {name}; install it or write its whole path"
             ))
         })?;
-        Ok(Words { text: text.to_string(), program, arguments: arguments.to_vec() })
+        Ok(Words { text: shown, program, arguments: arguments.to_vec() })
+    }
+
+    /// The words that would be run, the program's path first; without secrets.
+    pub fn argv(&self) -> Vec<String> {
+        let program = self.program.display().to_string();
+        redact_all(std::iter::once(program).chain(self.arguments.iter().cloned()))
     }
 
     /// The command: in a process group of its own, and sent `at_our_death` should we die.

@@ -23,10 +23,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::child::{Group, Words};
 use crate::history::remark;
 use crate::load::Shared;
-use crate::redact::redact;
 
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a killed one may take to be gone.
 const BURIAL: Duration = Duration::from_secs(2);
@@ -98,7 +97,7 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
         command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
     let group = Group::of(&child);
     let asked_to_end = Arc::new(AtomicBool::new(false));
-    let text = redact(&words.text);
+    let text = words.text.clone();
     let watcher = Watcher {
         text: text.clone(),
         shared: Arc::clone(shared),
