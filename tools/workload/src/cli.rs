@@ -98,6 +98,9 @@ pub struct CommonArgs {
     /// Write the history to FILE too, whatever becomes of the reader of stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Print what would be done, and touch nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Number the processes from N on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,

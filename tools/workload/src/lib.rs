@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cli`] | the command line |
+//! | [`plan`] | what a run is going to do, and `--dry-run` |
 //! | [`run`] | a run from its first line to its last, phase by phase |
 //! | [`generator`] | which operation comes next |
 //! | [`pace`] | when it is due |
@@ -29,6 +30,7 @@ pub mod load;
 pub mod nemesis;
 pub mod outlet;
 pub mod pace;
+pub mod plan;
 pub mod progress;
 pub mod redact;
 pub mod run;

@@ -747,6 +747,70 @@ fn no_secret_stands_on_the_first_line() {
 }
 
 #[test]
+fn no_secret_of_a_nemesis_stands_in_the_history() {
+    let folder = Folder::new("secrets");
+    let script = folder.write("nemesis", "exit 3\n");
+    let mut command = workload("set --client mem --time-limit 200ms --no-final");
+    for secret in [
+        "-H 'Authorization: Bearer hunter2'",
+        "-u me:hunter3",
+        "DB_PASS=hunter4",
+        "AWS_SECRET_ACCESS_KEY=hunter5",
+        "--pass hunter6",
+        "redis://me:hunter7@db1",
+    ] {
+        command.arg("--nemesis").arg(format!("sh {script} {secret}"));
+    }
+    let run = run(&mut command).expect(71);
+    let lines = run.lines();
+    assert_eq!(of(&lines, "nemesis-failed").len(), 6);
+    assert!(end(&lines)["reason"].as_str().unwrap().contains("***"), "{}", end(&lines));
+    assert!(!run.stdout.contains("hunter"), "{}", run.stdout);
+    assert!(!run.stderr.contains("hunter"), "{}", run.stderr);
+}
+
+#[test]
+fn no_secret_of_a_client_stands_in_the_reason_of_a_run_that_failed() {
+    let mut command = workload("set -n a=local --ready 200ms");
+    let run = run(command.args(["--client", "exec:false --password hunter2"])).expect(75);
+    assert!(!run.stdout.contains("hunter2") && !run.stderr.contains("hunter2"), "{run:?}");
+}
+
+#[test]
+fn a_dry_run_prints_the_first_line_and_the_phases_and_touches_nothing() {
+    let folder = Folder::new("dry");
+    let ran = folder.file("ran");
+    let script = folder.write("touches", &format!("touch {}\n", ran.display()));
+    let file = folder.write("h.jsonl", "yesterday\n");
+    let mut command = workload(
+        "set -n a=local,b=local --concurrency 3 --time-limit 20s --seed 5 --prefix mine --dry-run",
+    );
+    command.args(["-o", &file, "--client", &format!("exec:sh {script}")]);
+    let lines = run(command.args(["--nemesis", &format!("sh '{script}' --pass hunter2")]))
+        .expect(0)
+        .lines();
+    let (first, phases) = lines.split_first().unwrap();
+    assert_eq!((&first["f"], &first["time"]), (&json!("start"), &Value::Null));
+    let start = &first["value"];
+    assert_eq!((&start["seed"], &start["prefix"]), (&json!(5), &json!("mine")));
+    assert!(start["wall"].is_null() && !start["argv"].to_string().contains("dry-run"), "{start}");
+    let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
+    assert_eq!(names, ["setup", "load", "healing", "recovery", "final reads"]);
+    let load = &phases[1];
+    assert_eq!(load["lasts"], "20s");
+    assert_eq!(load["clients"][0]["processes"], json!([0, 2]));
+    assert_eq!(
+        load["clients"][1],
+        json!({"node": "b", "addrs": load["clients"][1]["addrs"], "processes": [1]})
+    );
+    let argv = load["nemeses"][0].as_array().unwrap();
+    assert!(argv[0].as_str().unwrap().ends_with("/sh"), "{load}");
+    assert_eq!(argv[1..], [json!(script), json!("--pass"), json!("***")]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "yesterday\n");
+    assert!(!ran.exists(), "something was run");
+}
+
+#[test]
 fn a_full_disk_is_said_and_ends_the_run() {
     if !PathBuf::from("/dev/full").exists() {
         breakit_tests::skip!("there is no /dev/full");

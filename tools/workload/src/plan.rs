@@ -1,0 +1,239 @@
+//! What a run is going to do: everything looked up that can be wrong before it starts, nothing touched yet.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use breakit::clock;
+use breakit::exit::{Error, Result};
+use breakit::jsonl;
+use breakit::node::Node;
+use breakit::rng;
+use serde_json::{Value, json};
+
+use crate::child::Words;
+use crate::cli::{CommonArgs, RegisterArgs, Workload};
+use crate::client::{self, Asked, Database};
+use crate::generator::{Generator, Kind, Turns};
+use crate::history::{History, remark};
+use crate::load::{Limits, Shared};
+use crate::nemesis;
+use crate::redact::redact_all;
+use crate::stop::Stop;
+
+/// A run as the command line says it.
+pub struct Plan {
+    /// What breaks things during the load.
+    pub nemeses: Vec<Words>,
+    /// When the load ends, and how many processes carry it.
+    pub limits: Limits,
+    /// Operations a second.
+    pub rate: f64,
+    /// Of all random choices.
+    pub seed: u64,
+    /// How long the nodes are given to agree again.
+    pub recovery: Duration,
+    /// Whether everything is read at the end.
+    pub final_reads: bool,
+    workload: &'static str,
+    kind: Kind,
+    turns: Turns,
+    database: Arc<dyn Database>,
+    nodes: Vec<Node>,
+    prefix: String,
+    ready: Duration,
+    timeout: Duration,
+    output: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The plan of a command line.
+    ///
+    /// # Errors
+    /// 64, 66 or 69, for whatever cannot be as it was asked.
+    pub fn of(workload: &Workload) -> Result<Plan> {
+        let common = workload.common();
+        let (kind, turns) = generated(workload);
+        let seed = rng::seed(common.seed)?;
+        let asked = Asked { ready: common.ready, seed, workload: workload.name() };
+        let database = client::database(&common.client, &asked)?;
+        carries(&*database, workload.name())?;
+        let nodes = nodes(&*database, common)?;
+        let nemeses = common
+            .nemesis
+            .iter()
+            .map(|text| Words::of(text, "--nemesis"))
+            .collect::<Result<Vec<Words>>>()?;
+        if common.timeout.is_zero() {
+            return Err(Error::usage("--timeout 0s leaves no time for an answer; give it some"));
+        }
+        let limits = Limits {
+            concurrency: common.concurrency,
+            process_base: common.process_base,
+            time: common.time_limit.or_else(|| common.ops.is_none().then(|| database.time_limit())),
+            ops: common.ops,
+        };
+        Ok(Plan {
+            nemeses,
+            limits,
+            rate: common.rate,
+            seed,
+            recovery: common.recovery.unwrap_or_else(|| database.recovery()),
+            final_reads: !common.no_final,
+            workload: workload.name(),
+            kind,
+            turns,
+            database,
+            nodes,
+            prefix: prefix(common)?,
+            ready: common.ready,
+            timeout: common.timeout,
+            output: common.output.clone(),
+        })
+    }
+
+    /// Opens the history, and gives it with all else that the phases of the run share.
+    ///
+    /// # Errors
+    /// 66, 77 or 71 where the history's file cannot be made.
+    pub fn begin(&self) -> Result<Arc<Shared>> {
+        let stop = Stop::default();
+        Ok(Arc::new(Shared {
+            database: Arc::clone(&self.database),
+            nodes: self.nodes.clone(),
+            prefix: self.prefix.clone(),
+            timeout: self.timeout,
+            history: History::open(self.output.as_deref(), stop.clone())?,
+            generator: Mutex::new(Generator::new(self.kind, self.turns, self.seed)),
+            stop,
+        }))
+    }
+
+    /// Prints the plan: the first line of the history without its times, then the phases, one a line.
+    ///
+    /// # Errors
+    /// Where the reader left, and 71 where stdout takes nothing.
+    pub fn print(&self) -> Result<()> {
+        let mut first = remark("start", self.first_line());
+        first.time = None;
+        jsonl::print(&first.line())?;
+        self.phases().iter().try_for_each(|phase| jsonl::print(&phase.to_string()))
+    }
+
+    /// What the first line of the history says, but for the wall clock.
+    pub fn first_line(&self) -> Value {
+        let nodes: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        // The line that is planned is that of the run, not of its plan.
+        let argv = redact_all(std::env::args().filter(|word| word != "--dry-run"));
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "workload": self.workload,
+            "client": self.database.name(),
+            "check": self.kind.check(),
+            "seed": self.seed,
+            "prefix": self.prefix,
+            "process_base": self.limits.process_base,
+            "concurrency": self.limits.concurrency,
+            "nodes": nodes,
+            "argv": argv,
+        })
+    }
+
+    fn phases(&self) -> Vec<Value> {
+        let mut phases = vec![
+            json!({
+                "phase": "setup",
+                "at_most": clock::show(self.ready),
+                "output": self.output,
+            }),
+            json!({
+                "phase": "load",
+                "lasts": self.limits.time.map(clock::show),
+                "ops": self.limits.ops,
+                "rate": self.rate,
+                "timeout": clock::show(self.timeout),
+                "clients": self.clients(),
+                "nemeses": self.nemeses.iter().map(Words::argv).collect::<Vec<_>>(),
+            }),
+            json!({
+                "phase": "healing",
+                "at_most": clock::show(self.timeout.max(self.patience())),
+            }),
+        ];
+        if self.final_reads {
+            phases.push(json!({ "phase": "recovery", "at_most": clock::show(self.recovery) }));
+            phases.push(json!({ "phase": "final reads", "nodes": self.nodes.len() }));
+        }
+        phases
+    }
+
+    fn patience(&self) -> Duration {
+        if self.nemeses.is_empty() { Duration::ZERO } else { nemesis::PATIENCE }
+    }
+
+    /// Each node with the first processes that talk to it.
+    fn clients(&self) -> Vec<Value> {
+        let base = self.limits.process_base;
+        let numbers = base..base + u64::from(self.limits.concurrency);
+        self.nodes
+            .iter()
+            .enumerate()
+            .map(|(place, node)| {
+                let processes: Vec<u64> =
+                    numbers.clone().skip(place).step_by(self.nodes.len()).collect();
+                json!({ "node": node.name.as_str(), "addrs": node.addrs, "processes": processes })
+            })
+            .collect()
+    }
+}
+
+fn generated(workload: &Workload) -> (Kind, Turns) {
+    let turns = |args: &RegisterArgs| Turns { keys: args.keys, ops_per_key: args.ops_per_key };
+    match workload {
+        Workload::Register(args) => (Kind::Register, turns(args)),
+        Workload::CasRegister(args) => (Kind::CasRegister, turns(args)),
+        Workload::Set(_) => (Kind::Set, Turns { keys: 1, ops_per_key: u32::MAX }),
+    }
+}
+
+fn carries(database: &dyn Database, workload: &str) -> Result<()> {
+    if database.carries().contains(&workload) {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "the client {} cannot carry {workload}; it carries {}",
+        database.name(),
+        database.carries().join(", ")
+    )))
+}
+
+fn nodes(database: &dyn Database, common: &CommonArgs) -> Result<Vec<Node>> {
+    let (own, named) = (database.own_nodes(), common.nodes.resolve()?);
+    match (own.is_empty(), named.is_empty()) {
+        (true, false) => Ok(named),
+        (false, true) => Ok(own),
+        (true, true) => Err(Error::usage(format!(
+            "the client {} needs to know where its database runs; name the nodes with -n n1..n5",
+            database.name()
+        ))),
+        (false, false) => Err(Error::usage(format!(
+            "the client {} brings its own nodes; leave out -n",
+            database.name()
+        ))),
+    }
+}
+
+/// The place of this run on the database. Without a flag it is new each time: yesterday's data is not ours.
+fn prefix(common: &CommonArgs) -> Result<String> {
+    let Some(prefix) = &common.prefix else {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        return Ok(format!("breakit-{:x}", since.as_nanos()));
+    };
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=100).contains(&prefix.len()) && prefix.chars().all(fits) && !prefix.starts_with('-') {
+        return Ok(prefix.clone());
+    }
+    Err(Error::usage(format!(
+        "--prefix {prefix:?} is no prefix; take up to 100 letters, digits, '-', '_' or '.'"
+    )))
+}
