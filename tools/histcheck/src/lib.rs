@@ -14,9 +14,11 @@
 pub mod budget;
 pub mod check;
 pub mod cli;
+mod column;
 pub mod faults;
 pub mod history;
 pub mod linear;
+pub mod processes;
 pub mod ranges;
 pub mod read;
 pub mod report;
