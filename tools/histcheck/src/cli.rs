@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::linear::Model;
+use crate::read::format::Format;
 
 /// Decides from a history whether a database kept its promise, and shows why not
 ///
@@ -39,6 +40,12 @@ pub struct Common {
     /// Drop a last line that was cut short, as a killed writer leaves it, and say so
     #[arg(long, global = true)]
     pub lenient: bool,
+    /// How the histories are written down [default: as their first bytes say]
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+    /// Take every value for [KEY, VALUE], as jepsen.independent writes them
+    #[arg(long, global = true)]
+    pub keyed: bool,
     /// How long one check of one history may take before it is unknown
     #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = breakit::clock::parse_duration)]
     pub timeout: Duration,

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::column::Sparse;
 use crate::faults::Faults;
 use crate::processes::Processes;
+use crate::read::format::Format;
 use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.
@@ -259,6 +260,8 @@ pub struct Counts {
 pub struct History {
     /// What to call it: the file's path, or `stdin`.
     pub name: String,
+    /// How it was written down.
+    pub format: Format,
     /// Its values.
     pub values: Values,
     /// The names of operations.
@@ -273,7 +276,8 @@ pub struct History {
     pub end: Option<End>,
     /// What was read.
     pub counts: Counts,
-    /// The line of each place in the order, from place 1, where `index` made the two differ.
+    /// The line of each place in the order, from place 1, where the two differ: by `index`, or as an event
+    /// is no line.
     pub reordered: Option<Vec<u32>>,
 }
 

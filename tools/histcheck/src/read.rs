@@ -2,28 +2,41 @@
 //!
 //! | step | module |
 //! |---|---|
+//! | what form it has | [`format`](mod@format), [`packed`] |
 //! | blocks of bytes to lines | [`blocks`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
-//! | invocations and completions to operations | [`pair`] |
+//! | the other forms, whole, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`], [`transactions`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`] |
 
+pub mod array;
+pub mod assemble;
 pub mod blocks;
+pub mod edn;
+pub mod format;
+pub mod forms;
 pub mod line;
+pub mod log;
+pub mod packed;
 pub mod pair;
 pub mod scan;
+pub mod table;
+pub mod text;
+pub mod transactions;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
-use breakit::op::{Op, Process};
-use serde_json::Value;
+use breakit::op::Op;
 
-use crate::history::{Counts, End, History, Start};
-use blocks::{Blocks, RawLine};
-use line::{Event, Parsed};
-use pair::Pairing;
+use crate::history::{Counts, History};
+use assemble::Assembly;
+use blocks::Blocks;
+use format::Format;
+use packed::Source;
+use text::{Item, Take, Text};
 
 /// What a reader puts up with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,13 +48,33 @@ pub enum Tolerance {
     CutLastLine,
 }
 
+/// How a history is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What to put up with.
+    pub tolerance: Tolerance,
+    /// Its format; `None`: as its first bytes say.
+    pub format: Option<Format>,
+    /// Whether the value of every operation is `[key, value]`, as `jepsen.independent` has it.
+    pub keyed: bool,
+}
+
 /// Reads the history at `path`, or on stdin for `-`.
 ///
 /// # Errors
 /// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read.
-pub fn read_path(path: &Path, tolerance: Tolerance) -> Result<History> {
+pub fn read_path(path: &Path, options: Options) -> Result<History> {
+    let (name, source) = open(path)?;
+    read(&name, source, options)
+}
+
+/// The name and the bytes of a file, or of stdin for `-`.
+///
+/// # Errors
+/// 66, 77, 71 where it cannot be opened.
+pub fn open(path: &Path) -> Result<(String, Source)> {
     if path == Path::new("-") {
-        return read("stdin", std::io::stdin(), tolerance);
+        return Ok(("stdin".into(), Box::new(std::io::stdin())));
     }
     let name = path.display().to_string();
     let place = |e| Error::io(format!("open {name}"), &e);
@@ -51,208 +84,106 @@ pub fn read_path(path: &Path, tolerance: Tolerance) -> Result<History> {
             "{name} is a directory; name the histories in it, as {name}/*.jsonl"
         )));
     }
-    read(&name, file, tolerance)
+    Ok((name, Box::new(file)))
 }
 
 /// Reads a history from any reader; `name` is what it is called.
 ///
 /// # Errors
 /// As [`read_path`].
-pub fn read(name: &str, source: impl Read, tolerance: Tolerance) -> Result<History> {
-    let mut reader = Reader::new(name, tolerance);
+pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) -> Result<History> {
+    let (format, source) = recognise(name, Box::new(source), options)?;
+    let mut assembly = Assembly::new(name, format, options);
+    if format == Format::Jsonl {
+        let mut blocks = Blocks::new(source);
+        while let Some(raw) = blocks.next_line().map_err(|error| unreadable(name, &error))? {
+            assembly.line(raw)?;
+        }
+    } else {
+        each_in_text(name, source, format, options, &mut |line, item| assembly.item(line, item))?;
+    }
+    assembly.finish()
+}
+
+/// Takes every event of a history, of whatever process, as it stands; returns its format.
+///
+/// # Errors
+/// As [`read_path`], and whatever `take` says.
+pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Result<Format> {
+    let (format, source) = recognise(name, source, options)?;
+    if format != Format::Jsonl {
+        each_in_text(name, source, format, options, take)?;
+        return Ok(format);
+    }
     let mut blocks = Blocks::new(source);
-    loop {
-        match blocks.next_line() {
-            Ok(Some(raw)) => reader.take(raw)?,
-            Ok(None) => return reader.finish(),
-            Err(error) => return Err(Error::io(format!("read {name}"), &error)),
+    while let Some(raw) = blocks.next_line().map_err(|error| unreadable(name, &error))? {
+        if raw.text.trim_ascii().is_empty() {
+            take(raw.number, Item::Blank)?;
+            continue;
+        }
+        let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
+            Ok(op) => Item::Op(Box::new(op)),
+            Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
+        };
+        take(raw.number, item)?;
+    }
+    Ok(format)
+}
+
+/// The format of a source, and what gives all of it, unpacked.
+fn recognise(name: &str, source: Source, options: Options) -> Result<(Format, Source)> {
+    let unreadable = |error| unreadable(name, &error);
+    let source = packed::unpack(source).map_err(unreadable)?;
+    match options.format {
+        Some(format) => Ok((format, source)),
+        None => {
+            let (head, source) = packed::look(source, Format::is_decided_by).map_err(unreadable)?;
+            Ok((Format::of(&head), source))
         }
     }
 }
 
-/// A history in the making.
-struct Reader {
-    history: History,
-    pairing: Pairing,
-    tolerance: Tolerance,
-    /// Client events that carry an `index`, held back until all are there to be put in its order.
-    indexed: Vec<(u64, u32, Event)>,
-    /// The first client line, and whether it has an `index`: all others must do as it does.
-    first: Option<(u32, bool)>,
-}
-
-impl Reader {
-    fn new(name: &str, tolerance: Tolerance) -> Reader {
-        let history = History { name: name.into(), ..History::default() };
-        Reader { history, pairing: Pairing::default(), tolerance, indexed: Vec::new(), first: None }
-    }
-
-    fn take(&mut self, raw: RawLine<'_>) -> Result<()> {
-        self.history.counts.lines += 1;
-        let number = u32::try_from(raw.number).unwrap_or(u32::MAX);
-        if number >= u32::MAX - 1 {
-            return Err(self.error(
-                raw.number,
-                "the history has more than 4,294,967,293 lines; split it by key",
-            ));
-        }
-        if let Some(event) = scan::event(raw.text, &mut self.history) {
-            return self.client(number, event, raw.text);
-        }
-        if raw.text.iter().all(u8::is_ascii_whitespace) {
-            self.history.counts.blank += 1;
-            return Ok(());
-        }
-        match line::parse(raw.text, &mut self.history) {
-            Ok(Parsed::Client(event)) => self.client(number, event, raw.text),
-            Ok(Parsed::Other(op)) => self.other(number, &op).map_err(|c| self.at(raw, &c)),
-            Err(clause) if !raw.whole && clause.no_json => self.cut(raw, &clause.text),
-            Err(clause) => Err(self.at(raw, &clause.text)),
-        }
-    }
-
-    /// The last line, without a newline and no JSON: what a killed writer leaves.
-    fn cut(&mut self, raw: RawLine<'_>, clause: &str) -> Result<()> {
-        if self.tolerance == Tolerance::CutLastLine {
-            self.history.counts.dropped += 1;
-            return Ok(());
-        }
-        Err(self.at(raw, &format!("{clause}; the last line was cut short, and --lenient drops it")))
-    }
-
-    fn client(&mut self, number: u32, event: Event, text: &[u8]) -> Result<()> {
-        let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
-        match event.index {
-            Some(index) if indexed => {
-                self.indexed.push((index, number, event));
-                Ok(())
-            }
-            None if !indexed => self.pair(number, number, &event, Some(text)),
-            _ => Err(self.error(
-                u64::from(number),
-                &format!(
-                    "column 1: this line {} an \"index\" and line {first} {}; give it to all lines or to none",
-                    if indexed { "lacks" } else { "has" },
-                    if indexed { "has one" } else { "has none" },
-                ),
-            )),
-        }
-    }
-
-    fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
-        let paired = self.pairing.take(&mut self.history, pos, event);
-        paired.map_err(|clause| match text {
-            Some(text) => {
-                let column = column_of(text, "\"process\"");
-                self.error(u64::from(number), &format!("column {column}: {clause}"))
-            }
-            None => self.error(u64::from(number), &format!("column 1: {clause}")),
-        })
-    }
-
-    fn other(&mut self, number: u32, op: &Op) -> std::result::Result<(), String> {
-        let Process::Other(word) = &op.process else { return Ok(()) };
-        match word.as_str() {
-            "nemesis" => {
-                self.history.counts.faults += 1;
-                self.history.faults.take(op, number);
-            }
-            "workload" => {
-                self.history.counts.workload += 1;
-                self.workload(op)?;
-            }
-            _ => self.history.counts.others += 1,
-        }
-        Ok(())
-    }
-
-    fn workload(&mut self, op: &Op) -> std::result::Result<(), String> {
-        match op.f.as_str() {
-            "start" if self.history.start.is_some() => Err(
-                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
-                    .into(),
-            ),
-            "start" => start(op).map(|start| self.history.start = Some(start)),
-            "end" => {
-                self.history.end = Some(end(op));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(mut self) -> Result<History> {
-        let mut indexed = std::mem::take(&mut self.indexed);
-        indexed.sort_by_key(|&(index, number, _)| (index, number));
-        if let Some(pair) = indexed.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let (index, first, second) = (pair[0].0, pair[0].1, pair[1].1);
-            return Err(self.error(
-                u64::from(second),
-                &format!("column 1: \"index\" {index} stands on line {first} already"),
-            ));
-        }
-        if !indexed.is_empty() {
-            self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
-        }
-        for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
-            self.pair(rank as u32 + 1, number, &event, None)?;
-        }
-        Ok(self.history)
-    }
-
-    fn at(&self, raw: RawLine<'_>, clause: &str) -> Error {
-        if clause.starts_with("column ") {
-            return self.error(raw.number, clause);
-        }
-        let named = clause.split('"').nth(1).map(|name| format!("\"{name}\""));
-        let column = named.map_or(1, |name| column_of(raw.text, &name));
-        self.error(raw.number, &format!("column {column}: {clause}"))
-    }
-
-    fn error(&self, number: u64, clause: &str) -> Error {
-        Error::data(format!("{}, line {number}: {clause}", self.history.name))
+fn each_in_text(
+    name: &str,
+    mut source: Source,
+    format: Format,
+    options: Options,
+    take: Take<'_>,
+) -> Result<()> {
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    let text = Text::new(name, &bytes, options.tolerance);
+    match format {
+        // Whoever forces this on a text in memory has lines.
+        Format::Jsonl => Ok(()),
+        Format::Json => array::each(&text, take),
+        Format::Edn => forms::each(&text, take),
+        Format::Log => log::each(&text, take),
+        Format::Csv => table::each(&text, take),
+        Format::Plume => transactions::each_of_plume(&text, take),
+        Format::Sessions => transactions::each_of_sessions(&text, take),
     }
 }
 
-/// The column, from 1, at which `name` stands on the line; 1 where it does not.
-fn column_of(text: &[u8], name: &str) -> usize {
-    text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
-}
-
-fn start(op: &Op) -> std::result::Result<Start, String> {
-    let value = op.value.clone().unwrap_or_default();
-    let checks = match value.get("check") {
-        Some(Value::Array(checks)) => checks.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
-    };
-    let words = |name: &str| -> Vec<String> {
-        let list = value.get(name).and_then(Value::as_array);
-        let words = list.into_iter().flatten().filter_map(Value::as_str);
-        words.map(str::to_string).collect()
-    };
-    let asks_for_faults =
-        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
-    Ok(Start { checks, nodes: words("nodes"), asks_for_faults })
-}
-
-fn end(op: &Op) -> End {
-    let field = |name: &str| {
-        let value = op.value.as_ref().and_then(|value| value.get(name));
-        value.and_then(Value::as_str).map(str::to_string)
-    };
-    End { status: field("status").unwrap_or_else(|| "done".into()), reason: field("reason") }
+fn unreadable(name: &str, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
+            Error::data(format!("{name}: the packed data are damaged or cut short: {error}"))
+        }
+        _ => Error::io(format!("read {name}"), error),
+    }
 }
 
 /// Lines read, in words, nothing left out.
-pub fn count_sentence(counts: &Counts, operations: usize) -> String {
-    let Counts { lines, ok, fail, faults, workload, others, blank, dropped, .. } = *counts;
+pub fn count_sentence(history: &History) -> String {
+    let operations = history.ops.len();
+    let Counts { lines, ok, fail, faults, workload, others, blank, dropped, .. } = history.counts;
     let unknown = operations as u64 - ok - fail;
     let mut text = format!(
         "{} read: {} ({ok} ok, {fail} fail, {unknown} info), {}",
-        many(lines, "line"),
+        many(lines, history.format.unit()),
         many(operations as u64, "operation"),
-        many(faults, "fault line"),
+        many(faults, &format!("fault {}", history.format.unit())),
     );
     for (number, what) in [
         (workload, "of the workload"),
@@ -278,7 +209,7 @@ mod tests {
     use crate::history::Outcome;
 
     fn parse(text: &str) -> Result<History> {
-        read("h", text.as_bytes(), Tolerance::Strict)
+        read("h", std::io::Cursor::new(text.to_string()), Options::default())
     }
 
     const INVOKE: &str = r#"{"process":0,"type":"invoke","f":"write","value":1}"#;
@@ -343,7 +274,9 @@ mod tests {
         let whole = format!("{INVOKE}\n{OK}\n{INVOKE}\n");
         for length in 0..whole.len() {
             let cut = &whole[..length];
-            assert!(read("h", cut.as_bytes(), Tolerance::CutLastLine).is_ok(), "{cut:?}");
+            let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
+            let source = std::io::Cursor::new(cut.to_string());
+            assert!(read("h", source, lenient).is_ok(), "{cut:?}");
             let strict = parse(cut);
             let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
             assert_eq!(strict.is_ok(), complete, "{cut:?}");

@@ -71,7 +71,7 @@ fn text_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     for line in &verdict.details {
         text += &format!("    {line}\n");
     }
-    let counted = count_sentence(&history.counts, history.ops.len());
+    let counted = count_sentence(history);
     text += &format!("    {counted}\n    {}\n", ending(history));
     text
 }

@@ -14,7 +14,7 @@ use crate::budget::{self, Budget};
 use crate::check::{self, Check};
 use crate::cli::{CheckArgs, Cli, Common};
 use crate::history::History;
-use crate::read::{self, Tolerance};
+use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
 
 /// Runs the tool.
@@ -79,7 +79,7 @@ fn read_on_at_first_interrupt() -> Result<()> {
 struct Job {
     check: Option<Check>,
     form: Form,
-    tolerance: Tolerance,
+    reading: Options,
     common: Common,
 }
 
@@ -87,7 +87,8 @@ impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
         let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-        Job { check, form, tolerance, common }
+        let reading = Options { tolerance, format: common.format, keyed: common.keyed };
+        Job { check, form, reading, common }
     }
 
     /// Reads one history, decides and tells; there is a verdict line whatever happens.
@@ -95,7 +96,7 @@ impl Job {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         let named = self.check.as_ref().map(Check::name);
         let began = Instant::now();
-        let mut history = match read::read_path(path, self.tolerance) {
+        let mut history = match read::read_path(path, self.reading) {
             Ok(history) => {
                 let lines = history.counts.lines;
                 talk::detail(format!("{name}: {lines} lines read in {:.1?}", began.elapsed()));

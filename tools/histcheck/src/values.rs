@@ -9,6 +9,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::read::edn;
+
 /// A value of this history; meaningful only together with its [`Values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
@@ -63,7 +65,10 @@ impl Values {
                 let ids: Vec<Id> = items.iter().map(|item| self.intern(item)).collect();
                 self.items(ids)
             }
-            Value::Object(_) => self.text(&ordered(value).to_string()),
+            Value::Object(_) => match edn::tagged(value) {
+                Some(("set", Value::Array(items))) => self.set(items),
+                _ => self.text(&ordered(value).to_string()),
+            },
             other => self.text(&other.to_string()),
         }
     }
@@ -95,6 +100,15 @@ impl Values {
         let id = self.add(Datum::List(Arc::clone(&items)));
         self.lists.insert(items, id);
         id
+    }
+
+    /// A set of EDN is the list of its elements, in an order that does not depend on how it was written.
+    fn set(&mut self, items: &[Value]) -> Id {
+        let mut items: Vec<(String, &Value)> =
+            items.iter().map(|item| (ordered(item).to_string(), item)).collect();
+        items.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        let ids: Vec<Id> = items.into_iter().map(|(_, item)| self.intern(item)).collect();
+        self.items(ids)
     }
 
     /// The id of a value that is given as its JSON text, of a kind that is kept as text.

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, Read};
 
 const BLOCK: usize = 1 << 20;
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// The byte order mark in UTF-8.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A line without its ending.
 #[derive(Debug, Clone, Copy)]

@@ -58,9 +58,23 @@ impl From<String> for Clause {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
-    let value: Value = serde_json::from_slice(text)
-        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })?;
-    let op = Op::of(value)?;
+    of(Op::of(json(text)?)?, history)
+}
+
+/// A line as JSON.
+///
+/// # Errors
+/// Where it is none.
+pub fn json(text: &[u8]) -> Result<Value, Clause> {
+    serde_json::from_slice(text)
+        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })
+}
+
+/// The event of a line that is read already.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of(op: Op, history: &mut History) -> Result<Parsed, Clause> {
     match op.process {
         Process::Other(_) => Ok(Parsed::Other(Box::new(op))),
         Process::Client(process) => client(process, &op, history).map(Parsed::Client),

@@ -1,7 +1,5 @@
 //! Invocations and completions to operations.
 
-use std::collections::HashMap;
-
 use breakit::op::Type;
 
 use crate::history::{History, OPEN, Operation, Outcome, Pos};
@@ -11,7 +9,7 @@ use crate::values::{Id, NULL};
 /// Which operation each process has open.
 #[derive(Debug, Default)]
 pub struct Pairing {
-    open: HashMap<u64, usize>,
+    open: rustc_hash::FxHashMap<u64, usize>,
 }
 
 impl Pairing {

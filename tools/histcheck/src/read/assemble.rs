@@ -1,0 +1,281 @@
+//! Events to a history: who is a client and who is not, in which order, with which key.
+
+use breakit::exit::{Error, Result};
+use breakit::op::{Op, Process, Type};
+use serde_json::Value;
+
+use super::blocks::RawLine;
+use super::format::Format;
+use super::line::{self, Clause, Event, Parsed};
+use super::pair::Pairing;
+use super::text::Item;
+use super::{Options, Tolerance, scan};
+use crate::history::{End, History, Start};
+
+/// Lines are counted in 31 bits; the places of parts of a history are added.
+const MOST_LINES: u32 = (1 << 31) - 1;
+
+/// A history in the making.
+#[derive(Debug)]
+pub struct Assembly {
+    history: History,
+    pairing: Pairing,
+    options: Options,
+    /// Client events that carry an `index`, held back until all are there to be put in its order.
+    indexed: Vec<(u64, u32, Event)>,
+    /// The first client line, and whether it has an `index`: all others must do as it does.
+    first: Option<(u32, bool)>,
+}
+
+impl Assembly {
+    /// Nothing yet.
+    pub fn new(name: &str, format: Format, options: Options) -> Assembly {
+        // Where an event is no line, the line of each place in the order is kept.
+        let reordered = (format != Format::Jsonl).then(Vec::new);
+        let history = History { name: name.into(), format, reordered, ..History::default() };
+        Assembly { history, pairing: Pairing::default(), options, indexed: Vec::new(), first: None }
+    }
+
+    /// Takes a line of JSON.
+    ///
+    /// # Errors
+    /// 65 with file, line and column for what is none, or does not fit what came before.
+    pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
+        self.history.counts.lines += 1;
+        let number = self.number(raw.number)?;
+        if let Some(event) = scan::event(raw.text, &mut self.history) {
+            return self.client(number, number, event, Some(raw.text));
+        }
+        if raw.text.trim_ascii().is_empty() {
+            self.history.counts.blank += 1;
+            return Ok(());
+        }
+        match line::parse(raw.text, &mut self.history) {
+            Ok(Parsed::Client(event)) => self.client(number, number, event, Some(raw.text)),
+            Ok(Parsed::Other(op)) => {
+                self.other(number, &op).map_err(|c| at(&self.history.name, raw, &c))
+            }
+            Err(clause) => {
+                cut(&self.history.name, raw, &clause, self.options.tolerance)?;
+                self.history.counts.dropped += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what the reader of another format found on `line`.
+    ///
+    /// # Errors
+    /// As [`Assembly::line`].
+    pub fn item(&mut self, line: u64, item: Item) -> Result<()> {
+        self.history.counts.lines += 1;
+        let number = self.number(line)?;
+        match item {
+            Item::Blank => self.history.counts.blank += 1,
+            Item::Remark => self.history.counts.others += 1,
+            Item::Cut => self.history.counts.dropped += 1,
+            Item::Op(op) => {
+                let parsed = line::of(*op, &mut self.history);
+                match parsed.map_err(|clause| self.error(line, &clause.text))? {
+                    Parsed::Client(event) => {
+                        let lines = self.history.reordered.get_or_insert_default();
+                        lines.push(number);
+                        let pos = lines.len() as u32;
+                        self.client(pos, number, event, None)?;
+                    }
+                    Parsed::Other(op) => {
+                        self.other(number, &op).map_err(|clause| self.error(line, &clause))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&self, line: u64) -> Result<u32> {
+        match u32::try_from(line) {
+            Ok(number) if number < MOST_LINES => Ok(number),
+            _ => {
+                Err(self
+                    .error(line, "the history has more than 2,147,483,646 lines; split it by key"))
+            }
+        }
+    }
+
+    /// Takes an event at `pos` in the order of the text, which stands on line `number`.
+    fn client(
+        &mut self,
+        pos: u32,
+        number: u32,
+        mut event: Event,
+        text: Option<&[u8]>,
+    ) -> Result<()> {
+        if self.options.keyed {
+            self.unwrap_key(&mut event).map_err(|clause| self.error(number.into(), &clause))?;
+        }
+        let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
+        match event.index {
+            Some(index) if indexed => {
+                self.indexed.push((index, number, event));
+                Ok(())
+            }
+            None if !indexed => self.pair(pos, number, &event, text),
+            _ => Err(self.error(
+                u64::from(number),
+                &format!(
+                    "column 1: this line {} an \"index\" and line {first} {}; give it to all lines or to none",
+                    if indexed { "lacks" } else { "has" },
+                    if indexed { "has one" } else { "has none" },
+                ),
+            )),
+        }
+    }
+
+    /// `[key, value]` to key and value.
+    fn unwrap_key(&self, event: &mut Event) -> std::result::Result<(), String> {
+        let values = &self.history.values;
+        match event.value.map(|value| (value, values.list(value))) {
+            Some((_, Some(&[key, value]))) if event.key.is_none() => {
+                event.key = Some(key);
+                event.value = Some(value);
+                Ok(())
+            }
+            _ if event.key.is_some() => Ok(()),
+            Some((value, _)) => Err(format!(
+                "column 1: with --keyed the value must be [key, value], not {}",
+                values.show(value)
+            )),
+            None => Err("column 1: with --keyed every operation has a value [key, value]".into()),
+        }
+    }
+
+    fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
+        let paired = self.pairing.take(&mut self.history, pos, event);
+        paired.map_err(|clause| match text {
+            Some(text) => {
+                let column = column_of(text, "\"process\"");
+                self.error(u64::from(number), &format!("column {column}: {clause}"))
+            }
+            None => self.error(u64::from(number), &format!("column 1: {clause}")),
+        })
+    }
+
+    fn other(&mut self, number: u32, op: &Op) -> std::result::Result<(), String> {
+        let Process::Other(word) = &op.process else { return Ok(()) };
+        match word.as_str() {
+            "nemesis" => {
+                self.history.counts.faults += 1;
+                self.history.faults.take(op, number);
+            }
+            "workload" => {
+                self.history.counts.workload += 1;
+                self.workload(op)?;
+            }
+            _ => self.history.counts.others += 1,
+        }
+        Ok(())
+    }
+
+    fn workload(&mut self, op: &Op) -> std::result::Result<(), String> {
+        match op.f.as_str() {
+            "start" if self.history.start.is_some() => Err(
+                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
+                    .into(),
+            ),
+            "start" => start(op).map(|start| self.history.start = Some(start)),
+            "end" => {
+                self.history.end = Some(end(op));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The history, all of which was taken.
+    ///
+    /// # Errors
+    /// 65 where the order that `index` gives is none.
+    pub fn finish(mut self) -> Result<History> {
+        let mut indexed = std::mem::take(&mut self.indexed);
+        // Of two events with one index it is not known which came first: the invocation goes first, so that
+        // the two overlap and neither is said to precede the other.
+        indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
+        if !indexed.is_empty() {
+            self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
+        }
+        for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
+            self.pair(rank as u32 + 1, number, &event, None)?;
+        }
+        let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
+        if self.history.reordered.as_ref().is_some_and(in_place) {
+            self.history.reordered = None;
+        }
+        Ok(self.history)
+    }
+
+    fn error(&self, number: u64, clause: &str) -> Error {
+        error(&self.history.name, number, clause)
+    }
+}
+
+/// The last line, without a newline and no JSON: what a killed writer leaves.
+///
+/// # Errors
+/// 65 where it is another line, or that is not allowed.
+pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) -> Result<Item> {
+    match (!raw.whole && clause.no_json, tolerance) {
+        (true, Tolerance::CutLastLine) => Ok(Item::Cut),
+        (true, Tolerance::Strict) => {
+            let clause = &clause.text;
+            Err(at(
+                name,
+                raw,
+                &format!("{clause}; the last line was cut short, and --lenient drops it"),
+            ))
+        }
+        (false, _) => Err(at(name, raw, &clause.text)),
+    }
+}
+
+fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
+    if clause.starts_with("column ") {
+        return error(name, raw.number, clause);
+    }
+    let named = clause.split('"').nth(1).map(|name| format!("\"{name}\""));
+    let column = named.map_or(1, |name| column_of(raw.text, &name));
+    error(name, raw.number, &format!("column {column}: {clause}"))
+}
+
+fn error(name: &str, number: u64, clause: &str) -> Error {
+    Error::data(format!("{name}, line {number}: {clause}"))
+}
+
+/// The column, from 1, at which `name` stands on the line; 1 where it does not.
+fn column_of(text: &[u8], name: &str) -> usize {
+    text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
+}
+
+fn start(op: &Op) -> std::result::Result<Start, String> {
+    let value = op.value.clone().unwrap_or_default();
+    let checks = match value.get("check") {
+        Some(Value::Array(checks)) => checks.clone(),
+        None | Some(Value::Null) => Vec::new(),
+        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
+    };
+    let words = |name: &str| -> Vec<String> {
+        let list = value.get(name).and_then(Value::as_array);
+        let words = list.into_iter().flatten().filter_map(Value::as_str);
+        words.map(str::to_string).collect()
+    };
+    let asks_for_faults =
+        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
+    Ok(Start { checks, nodes: words("nodes"), asks_for_faults })
+}
+
+fn end(op: &Op) -> End {
+    let field = |name: &str| {
+        let value = op.value.as_ref().and_then(|value| value.get(name));
+        value.and_then(Value::as_str).map(str::to_string)
+    };
+    End { status: field("status").unwrap_or_else(|| "done".into()), reason: field("reason") }
+}
