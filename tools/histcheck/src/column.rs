@@ -33,12 +33,12 @@ impl<T: Copy + PartialEq> Sparse<T> {
     }
 
     /// Puts the rows of another column behind our first `rows`, each changed by `rename`.
-    pub fn append(&mut self, rows: usize, other: &Sparse<T>, rename: impl Fn(T) -> T) {
+    pub fn append(&mut self, rows: usize, other: Sparse<T>, rename: impl Fn(T) -> T) {
         if other.data.is_empty() {
             return;
         }
         self.data.resize(rows, self.none);
-        let renamed = other.data.iter().map(|&value| match value == other.none {
+        let renamed = other.data.into_iter().map(|value| match value == other.none {
             true => self.none,
             false => rename(value),
         });
@@ -64,12 +64,15 @@ mod tests {
 
     #[test]
     fn columns_are_put_behind_one_another_whatever_they_hold() {
-        let mut other = Sparse::new(0_u8);
-        other.set(1, 3);
+        let other = || {
+            let mut other = Sparse::new(0_u8);
+            other.set(1, 3);
+            other
+        };
         let mut column = Sparse::new(0_u8);
-        column.append(2, &other, |value| value + 10);
-        column.append(5, &Sparse::new(0), |value| value);
-        column.append(6, &other, |value| value);
+        column.append(2, other(), |value| value + 10);
+        column.append(5, Sparse::new(0), |value| value);
+        column.append(6, other(), |value| value);
         let rows: Vec<u8> = (0..9).map(|row| column.get(row)).collect();
         assert_eq!(rows, [0, 0, 0, 13, 0, 0, 0, 3, 0]);
     }

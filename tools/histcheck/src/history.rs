@@ -7,6 +7,7 @@ use crate::column::Sparse;
 use crate::faults::Faults;
 use crate::processes::Processes;
 use crate::read::format::Format;
+use crate::read::line::Event;
 use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.
@@ -141,49 +142,79 @@ impl Operations {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Adds an operation; returns its index.
-    pub fn push(&mut self, op: Operation) -> usize {
-        let index = self.len();
-        self.process.push(self.processes.place(op.process));
-        self.f.push(op.f);
-        self.key.set(index, raw(op.key));
-        self.value.set(index, raw(op.value));
-        self.node.set(index, raw(op.node));
-        self.marks.push(marks(op.outcome, op.is_final));
-        self.inv.push(op.inv);
-        self.res.push(op.res);
-        self.invoked_at.set(index, op.invoked_at.unwrap_or(NO_TIME));
-        self.completed_at.set(index, op.completed_at.unwrap_or(NO_TIME));
-        index
-    }
-
     /// Puts the operations of a later part of the history behind ours: its places come `after`, its values
     /// and words are given in ours.
-    pub fn append(&mut self, part: &Operations, after: Pos, values: &Renamed, words: &[u16]) {
+    pub(crate) fn append(&mut self, part: Operations, after: Pos, values: &Renamed, words: &[u16]) {
         let rows = self.len();
         let value = |raw| values.id(Id(raw)).0;
         let processes: Vec<u32> =
             part.processes.iter().map(|number| self.processes.place(number)).collect();
-        self.process.extend(part.process.iter().map(|&place| processes[place as usize]));
-        self.f.extend(part.f.iter().map(|&f| words[usize::from(f)]));
-        self.key.append(rows, &part.key, value);
-        self.value.append(rows, &part.value, value);
-        self.node.append(rows, &part.node, value);
-        self.marks.extend_from_slice(&part.marks);
-        self.inv.extend(part.inv.iter().map(|&pos| pos + after));
-        self.res.extend(part.res.iter().map(|&pos| if pos == OPEN { OPEN } else { pos + after }));
-        self.invoked_at.append(rows, &part.invoked_at, |time| time);
-        self.completed_at.append(rows, &part.completed_at, |time| time);
+        // Each column of the part goes as soon as it is copied.
+        self.process.extend(part.process.into_iter().map(|place| processes[place as usize]));
+        self.f.extend(part.f.into_iter().map(|f| words[usize::from(f)]));
+        self.key.append(rows, part.key, value);
+        self.value.append(rows, part.value, value);
+        self.node.append(rows, part.node, value);
+        self.marks.extend(part.marks);
+        self.inv.extend(part.inv.into_iter().map(|pos| pos + after));
+        let shifted = |pos| if pos == OPEN { OPEN } else { pos + after };
+        self.res.extend(part.res.into_iter().map(shifted));
+        self.invoked_at.append(rows, part.invoked_at, |time| time);
+        self.completed_at.append(rows, part.completed_at, |time| time);
     }
 
-    /// Replaces the operation at `index`, whose completion came.
-    pub fn set(&mut self, index: usize, op: Operation) {
-        self.key.set(index, raw(op.key));
-        self.value.set(index, raw(op.value));
-        self.node.set(index, raw(op.node));
-        self.marks[index] = marks(op.outcome, op.is_final);
-        self.res[index] = op.res;
-        self.completed_at.set(index, op.completed_at.unwrap_or(NO_TIME));
+    /// Adds an operation that began; returns its index.
+    #[inline]
+    pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
+        let index = self.len();
+        self.process.push(process);
+        self.f.push(event.f);
+        self.key.set(index, raw(event.key));
+        self.value.set(index, raw(event.value));
+        self.node.set(index, raw(event.node));
+        self.marks.push(marks(Outcome::Info, event.is_final));
+        self.inv.push(pos);
+        self.res.push(OPEN);
+        self.invoked_at.set(index, event.time.unwrap_or(NO_TIME));
+        self.completed_at.set(index, NO_TIME);
+        index
+    }
+
+    /// Says of an operation what became of it; what the completion does not say stays.
+    #[inline]
+    pub(crate) fn complete(&mut self, index: usize, event: &Event, outcome: Outcome, pos: Pos) {
+        if event.key.is_some() {
+            self.key.set(index, raw(event.key));
+        }
+        if event.node.is_some() {
+            self.node.set(index, raw(event.node));
+        }
+        self.marks[index] = marks(outcome, event.is_final || self.marks[index] & FINAL != 0);
+        self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
+        self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
+    }
+
+    /// The name of an operation, by its place in [`History::words`].
+    #[inline]
+    pub fn f(&self, index: usize) -> u16 {
+        self.f[index]
+    }
+
+    /// Which of many independent objects an operation is of.
+    #[inline]
+    pub fn key(&self, index: usize) -> Option<Id> {
+        id(self.key.get(index))
+    }
+
+    /// The result of an operation where there is one, else the argument.
+    #[inline]
+    pub fn value(&self, index: usize) -> Option<Id> {
+        id(self.value.get(index))
+    }
+
+    #[inline]
+    pub(crate) fn set_value(&mut self, index: usize, value: Option<Id>) {
+        self.value.set(index, raw(value));
     }
 }
 
@@ -253,6 +284,26 @@ pub struct Counts {
     pub blank: u64,
     /// A last line cut short, dropped because `--lenient` allows it: 0 or 1.
     pub dropped: u64,
+}
+
+impl Counts {
+    /// Adds those of another part of the history.
+    pub fn add(&mut self, part: &Counts) {
+        for (ours, theirs) in [
+            (&mut self.lines, part.lines),
+            (&mut self.invokes, part.invokes),
+            (&mut self.ok, part.ok),
+            (&mut self.fail, part.fail),
+            (&mut self.info, part.info),
+            (&mut self.faults, part.faults),
+            (&mut self.workload, part.workload),
+            (&mut self.others, part.others),
+            (&mut self.blank, part.blank),
+            (&mut self.dropped, part.dropped),
+        ] {
+            *ours += theirs;
+        }
+    }
 }
 
 /// A history, read.

@@ -3,7 +3,9 @@
 //! | step | module |
 //! |---|---|
 //! | what form it has | [`format`](mod@format), [`packed`] |
+//! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
+//! | a line like those before it to an event, faster | [`layout`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
 //! | the other forms, whole, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`], [`transactions`] |
@@ -15,10 +17,13 @@ pub mod blocks;
 pub mod edn;
 pub mod format;
 pub mod forms;
+pub mod layout;
 pub mod line;
 pub mod log;
 pub mod packed;
 pub mod pair;
+pub mod parts;
+pub mod progress;
 pub mod scan;
 pub mod table;
 pub mod text;
@@ -36,6 +41,7 @@ use assemble::Assembly;
 use blocks::Blocks;
 use format::Format;
 use packed::Source;
+use progress::Progress;
 use text::{Item, Take, Text};
 
 /// What a reader puts up with.
@@ -57,6 +63,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// Whether the value of every operation is `[key, value]`, as `jepsen.independent` has it.
     pub keyed: bool,
+    /// Whether nobody will ask for times: they are a third of what is kept.
+    pub skip_times: bool,
 }
 
 /// Reads the history at `path`, or on stdin for `-`.
@@ -64,8 +72,22 @@ pub struct Options {
 /// # Errors
 /// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read.
 pub fn read_path(path: &Path, options: Options) -> Result<History> {
-    let (name, source) = open(path)?;
-    read(&name, source, options)
+    if path == Path::new("-") {
+        return read("stdin", std::io::stdin(), options);
+    }
+    let (name, file) = open_file(path)?;
+    let format = options.format.or_else(|| parts::format(&file));
+    // Of a packed file it is not known how long its text is.
+    let size = format.and_then(|_| file.metadata().ok()).map(|metadata| metadata.len());
+    let progress = Progress::new(&name, size);
+    if format == Some(Format::Jsonl) && parts::is_regular(&file) {
+        if let Some(history) = parts::read(&name, &file, options, &progress) {
+            return Ok(history);
+        }
+        // The parts were read at their places: the file still stands at its beginning.
+        progress.again();
+    }
+    read_telling(&name, Box::new(file), options, &progress)
 }
 
 /// The name and the bytes of a file, or of stdin for `-`.
@@ -76,6 +98,11 @@ pub fn open(path: &Path) -> Result<(String, Source)> {
     if path == Path::new("-") {
         return Ok(("stdin".into(), Box::new(std::io::stdin())));
     }
+    let (name, file) = open_file(path)?;
+    Ok((name, Box::new(file)))
+}
+
+fn open_file(path: &Path) -> Result<(String, File)> {
     let name = path.display().to_string();
     let place = |e| Error::io(format!("open {name}"), &e);
     let file = File::open(path).map_err(place)?;
@@ -84,7 +111,7 @@ pub fn open(path: &Path) -> Result<(String, Source)> {
             "{name} is a directory; name the histories in it, as {name}/*.jsonl"
         )));
     }
-    Ok((name, Box::new(file)))
+    Ok((name, file))
 }
 
 /// Reads a history from any reader; `name` is what it is called.
@@ -92,17 +119,35 @@ pub fn open(path: &Path) -> Result<(String, Source)> {
 /// # Errors
 /// As [`read_path`].
 pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) -> Result<History> {
-    let (format, source) = recognise(name, Box::new(source), options)?;
+    read_telling(name, Box::new(source), options, &Progress::none())
+}
+
+fn read_telling(
+    name: &str,
+    source: Source,
+    options: Options,
+    progress: &Progress,
+) -> Result<History> {
+    let (format, source) = recognise(name, source, options)?;
     let mut assembly = Assembly::new(name, format, options);
     if format == Format::Jsonl {
-        let mut blocks = Blocks::new(source);
-        while let Some(raw) = blocks.next_line().map_err(|error| unreadable(name, &error))? {
-            assembly.line(raw)?;
-        }
-    } else {
-        each_in_text(name, source, format, options, &mut |line, item| assembly.item(line, item))?;
+        return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
     }
+    each_in_text(name, source, format, options, &mut |line, item| assembly.item(line, item))?;
     assembly.finish()
+}
+
+fn read_lines(
+    name: &str,
+    blocks: &mut Blocks<impl Read>,
+    mut assembly: Assembly,
+    progress: &Progress,
+) -> Result<Assembly> {
+    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+        assembly.piece(piece)?;
+        progress.add(piece.text.len());
+    }
+    Ok(assembly)
 }
 
 /// Takes every event of a history, of whatever process, as it stands; returns its format.

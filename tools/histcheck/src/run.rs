@@ -87,7 +87,9 @@ impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
         let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-        let reading = Options { tolerance, format: common.format, keyed: common.keyed };
+        // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
+        let skip_times = matches!(check, Some(Check::Linear { .. }));
+        let reading = Options { tolerance, format: common.format, keyed: common.keyed, skip_times };
         Job { check, form, reading, common }
     }
 

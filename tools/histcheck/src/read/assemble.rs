@@ -2,15 +2,18 @@
 
 use breakit::exit::{Error, Result};
 use breakit::op::{Op, Process, Type};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
-use super::blocks::RawLine;
+use super::blocks::{Piece, RawLine};
 use super::format::Format;
+use super::layout::Layouts;
 use super::line::{self, Clause, Event, Parsed};
 use super::pair::Pairing;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::history::{End, History, Start};
+use crate::values::Id;
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
 const MOST_LINES: u32 = (1 << 31) - 1;
@@ -23,17 +26,68 @@ pub struct Assembly {
     options: Options,
     /// Client events that carry an `index`, held back until all are there to be put in its order.
     indexed: Vec<(u64, u32, Event)>,
+    layouts: Layouts,
+    /// What is left to whoever puts this part behind the one before it; `None` where there is none before.
+    seam: Option<Seam>,
     /// The first client line, and whether it has an `index`: all others must do as it does.
     first: Option<(u32, bool)>,
 }
 
+/// What a later part of a history cannot know.
+#[derive(Debug, Default)]
+struct Seam {
+    /// Completions of what was invoked in an earlier part.
+    completions: Vec<(u32, Event)>,
+    /// Lines of processes that are words.
+    others: Vec<(u32, Op)>,
+}
+
 impl Assembly {
+    /// Nothing yet, of a part of a file of JSON lines.
+    pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
+        let seam = is_later.then(Seam::default);
+        Assembly { seam, ..Assembly::new(name, Format::Jsonl, options) }
+    }
+
     /// Nothing yet.
     pub fn new(name: &str, format: Format, options: Options) -> Assembly {
         // Where an event is no line, the line of each place in the order is kept.
         let reordered = (format != Format::Jsonl).then(Vec::new);
         let history = History { name: name.into(), format, reordered, ..History::default() };
-        Assembly { history, pairing: Pairing::default(), options, indexed: Vec::new(), first: None }
+        Assembly {
+            history,
+            pairing: Pairing::default(),
+            options,
+            indexed: Vec::new(),
+            layouts: Layouts::new(options.skip_times),
+            seam: None,
+            first: None,
+        }
+    }
+
+    /// Takes lines of JSON with their endings.
+    ///
+    /// # Errors
+    /// As [`Assembly::line`].
+    pub fn piece(&mut self, piece: Piece<'_>) -> Result<()> {
+        let text = piece.text;
+        let mut at = 0;
+        while at < text.len() {
+            if let Some((event, next)) = self.layouts.event(text, at, &mut self.history.values) {
+                self.history.counts.lines += 1;
+                let number = self.number(self.history.counts.lines)?;
+                self.client(number, number, event, Some(&text[at..next]))?;
+                at = next;
+                continue;
+            }
+            let rest = &text[at..];
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+            let whole = end < rest.len() || piece.whole;
+            self.line(RawLine { number: self.history.counts.lines + 1, text: line, whole })?;
+            at += end + 1;
+        }
+        Ok(())
     }
 
     /// Takes a line of JSON.
@@ -43,7 +97,9 @@ impl Assembly {
     pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
         self.history.counts.lines += 1;
         let number = self.number(raw.number)?;
-        if let Some(event) = scan::event(raw.text, &mut self.history) {
+        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
+            self.layouts.learn(raw.text, &event);
+            event.time = event.time.filter(|_| !self.options.skip_times);
             return self.client(number, number, event, Some(raw.text));
         }
         if raw.text.trim_ascii().is_empty() {
@@ -52,6 +108,10 @@ impl Assembly {
         }
         match line::parse(raw.text, &mut self.history) {
             Ok(Parsed::Client(event)) => self.client(number, number, event, Some(raw.text)),
+            Ok(Parsed::Other(op)) if self.seam.is_some() => {
+                self.seam.get_or_insert_default().others.push((number, *op));
+                Ok(())
+            }
             Ok(Parsed::Other(op)) => {
                 self.other(number, &op).map_err(|c| at(&self.history.name, raw, &c))
             }
@@ -92,6 +152,7 @@ impl Assembly {
         Ok(())
     }
 
+    #[inline]
     fn number(&self, line: u64) -> Result<u32> {
         match u32::try_from(line) {
             Ok(number) if number < MOST_LINES => Ok(number),
@@ -103,6 +164,7 @@ impl Assembly {
     }
 
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
+    #[inline]
     fn client(
         &mut self,
         pos: u32,
@@ -114,12 +176,14 @@ impl Assembly {
             self.unwrap_key(&mut event).map_err(|clause| self.error(number.into(), &clause))?;
         }
         let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
+        if event.index.is_none() && !indexed {
+            return self.pair(pos, number, &event, text);
+        }
         match event.index {
             Some(index) if indexed => {
                 self.indexed.push((index, number, event));
                 Ok(())
             }
-            None if !indexed => self.pair(pos, number, &event, text),
             _ => Err(self.error(
                 u64::from(number),
                 &format!(
@@ -149,7 +213,12 @@ impl Assembly {
         }
     }
 
+    #[inline]
     fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
+        if self.seam.is_some() && event.kind != Type::Invoke && self.is_of_an_earlier_part(event) {
+            self.seam.get_or_insert_default().completions.push((pos, *event));
+            return Ok(());
+        }
         let paired = self.pairing.take(&mut self.history, pos, event);
         paired.map_err(|clause| match text {
             Some(text) => {
@@ -211,6 +280,63 @@ impl Assembly {
             self.history.reordered = None;
         }
         Ok(self.history)
+    }
+
+    /// Whether nothing of the event's process came before it in this part; it is seen from now on.
+    fn is_of_an_earlier_part(&mut self, event: &Event) -> bool {
+        let process = self.history.ops.processes.place(event.process);
+        let unseen = self.pairing.is_unseen(process);
+        if unseen {
+            self.pairing.set(process, None);
+        }
+        unseen
+    }
+
+    /// Whether the part can be put behind another: the order is that of the lines.
+    pub fn is_joinable(&self) -> bool {
+        self.indexed.is_empty()
+    }
+
+    /// Puts the next part of the history behind this one.
+    ///
+    /// # Errors
+    /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
+    pub fn join(&mut self, part: Assembly) -> Result<()> {
+        let Assembly { history: theirs, pairing, seam, .. } = part;
+        let seam = seam.unwrap_or_default();
+        let after = self.number(self.history.counts.lines)?;
+        self.number(self.history.counts.lines + theirs.counts.lines)?;
+        let values = self.history.values.absorb(&theirs.values);
+        let words: Vec<u16> = theirs
+            .words
+            .iter()
+            .map(|word| line::word(word, &mut self.history.words))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|clause| self.error(0, &clause.text))?;
+        let renamed = |id: Option<Id>| id.map(|id| values.id(id));
+        let completing: FxHashSet<u64> =
+            seam.completions.iter().map(|(_, event)| event.process).collect();
+        for (pos, event) in seam.completions {
+            let f = words[usize::from(event.f)];
+            let (key, value, node) =
+                (renamed(event.key), renamed(event.value), renamed(event.node));
+            let event = Event { f, key, value, node, ..event };
+            self.pair(pos + after, pos + after, &event, None)?;
+        }
+        let rows = self.history.ops.len();
+        for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
+            let ours = self.history.ops.processes.place(number);
+            if !completing.contains(&number) && self.pairing.open(ours).is_some() {
+                return Err(self.error(0, "a process invokes with an operation open"));
+            }
+            self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
+        }
+        self.history.ops.append(theirs.ops, after, &values, &words);
+        self.history.counts.add(&theirs.counts);
+        for (number, op) in seam.others {
+            self.other(number + after, &op).map_err(|clause| self.error(number.into(), &clause))?;
+        }
+        Ok(())
     }
 
     fn error(&self, number: u64, clause: &str) -> Error {

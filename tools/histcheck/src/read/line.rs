@@ -112,7 +112,10 @@ fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause>
 }
 
 /// The place of a word; a history has a handful of them.
-fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
+///
+/// # Errors
+/// Where it has too many.
+pub fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
     let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
         words.push(word.to_string());
         words.len() - 1

@@ -17,13 +17,32 @@ pub type Source = Box<dyn Read + Send>;
 /// Whatever reading says.
 pub fn unpack(mut source: Source) -> io::Result<Source> {
     let head = peek(&mut source, |head| head.len() >= 4)?;
-    let magic: [u8; 4] = std::array::from_fn(|at| head.get(at).copied().unwrap_or(0));
-    let whole = BufReader::with_capacity(1 << 17, Cursor::new(head).chain(source));
-    Ok(match magic {
-        [0x1f, 0x8b, 8, _] => Box::new(MultiGzDecoder::new(whole)),
-        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Box::new(Zstd::new(whole)),
-        _ => Box::new(whole),
+    let packing = packing(&head);
+    let whole = Cursor::new(head).chain(source);
+    let buffered = |whole| BufReader::with_capacity(1 << 17, whole);
+    Ok(match packing {
+        Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(buffered(whole))),
+        Some(Packing::Zstd) => Box::new(Zstd::new(buffered(whole))),
+        None => Box::new(whole),
     })
+}
+
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+fn packing(head: &[u8]) -> Option<Packing> {
+    match head {
+        [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Packing::Zstd),
+        _ => None,
+    }
+}
+
+/// Whether a file that begins with `head` is packed.
+pub fn is_packed(head: &[u8]) -> bool {
+    packing(head).is_some()
 }
 
 /// The beginning of a source, until `enough` of it is there, and what gives the whole of it again.
