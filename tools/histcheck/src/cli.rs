@@ -54,7 +54,7 @@ pub struct Common {
     pub memory: Option<usize>,
 }
 
-/// The checks.
+/// The checks, and what else is done with histories.
 #[derive(Subcommand, Clone, Debug)]
 pub enum CheckArgs {
     /// Count operations by name and outcome, with latencies and faults; judges nothing
@@ -73,6 +73,50 @@ pub enum CheckArgs {
         #[command(flatten)]
         files: Files,
     },
+    /// Write a history in another format
+    Convert {
+        /// Which
+        #[arg(long, value_enum)]
+        to: Target,
+        /// The history; - is stdin
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Split a history into shards that can be checked apart; prints their names
+    Split {
+        /// What stays together
+        #[arg(long, value_enum, default_value = "key")]
+        by: SplitBy,
+        /// How many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+        shards: u32,
+        /// The folder in which they are made
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+        /// The history; - is stdin
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Make one verdict of those on the shards, which --json printed
+    Merge(Files),
+}
+
+/// In which format a history is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One JSON object a line
+    Jsonl,
+    /// EDN, one map a line
+    Edn,
+    /// A table
+    Csv,
+}
+
+/// By what a history is split.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitBy {
+    /// Operations of one key stay together
+    Key,
 }
 
 /// The histories of a check.

@@ -325,6 +325,8 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Which shard of how many it is, where `histcheck split` made it.
+    pub shard: Option<Value>,
     /// What was read.
     pub counts: Counts,
     /// The line of each place in the order, from place 1, where the two differ: by `index`, or as an event

@@ -38,8 +38,10 @@ use breakit::op::Op;
 
 use crate::history::{Counts, History};
 use assemble::Assembly;
-use blocks::Blocks;
+use blocks::{Blocks, RawLine};
 use format::Format;
+use layout::Layouts;
+use line::{Clause, Parsed};
 use packed::Source;
 use progress::Progress;
 use text::{Item, Take, Text};
@@ -173,6 +175,100 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
         take(raw.number, item)?;
     }
     Ok(format)
+}
+
+/// What an event of a history is taken by: its line, its text in JSON, what it is, and the history whose values
+/// and words it has.
+pub type TakeEvent<'a> = &'a mut dyn FnMut(u64, &[u8], &Parsed, &History) -> Result<()>;
+
+/// Takes every event of a history with its text in JSON; values and words go into `history`.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_event(
+    name: &str,
+    source: Source,
+    options: Options,
+    history: &mut History,
+    take: TakeEvent<'_>,
+) -> Result<()> {
+    let (format, source) = recognise(name, source, options)?;
+    if format == Format::Jsonl {
+        return each_event_in_lines(name, source, options, history, take);
+    }
+    each_in_text(name, source, format, options, &mut |number, item| {
+        let Item::Op(op) = item else { return Ok(()) };
+        let text = op.line();
+        let place = |clause: String| Error::data(format!("{name}, line {number}: {clause}"));
+        let mut parsed = line::of(*op, history).map_err(|clause| place(clause.text))?;
+        if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
+            event.unwrap_key(&history.values).map_err(place)?;
+        }
+        take(number, text.as_bytes(), &parsed, history)
+    })
+}
+
+fn each_event_in_lines(
+    name: &str,
+    source: Source,
+    options: Options,
+    history: &mut History,
+    take: TakeEvent<'_>,
+) -> Result<()> {
+    let mut layouts = Layouts::new(true);
+    let mut blocks = Blocks::new(source);
+    let mut number = 0;
+    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+        let text = piece.text;
+        let mut at = 0;
+        while at < text.len() {
+            number += 1;
+            let rest = &text[at..];
+            let known = layouts.event(text, at, &mut history.values);
+            let (mut parsed, line, next) = match known {
+                Some((event, next)) => (Parsed::Client(event), &text[at..next - 1], next),
+                None => {
+                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+                    let next = at + end + 1;
+                    if line.trim_ascii().is_empty() {
+                        at = next;
+                        continue;
+                    }
+                    let whole = end < rest.len() || piece.whole;
+                    let raw = RawLine { number, text: line, whole };
+                    match event_of(raw, &mut layouts, history) {
+                        Ok(parsed) => (parsed, line, next),
+                        Err(clause) => {
+                            assemble::cut(name, raw, &clause, options.tolerance)?;
+                            return Ok(());
+                        }
+                    }
+                }
+            };
+            if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
+                let place = |clause| Error::data(format!("{name}, line {number}: {clause}"));
+                event.unwrap_key(&history.values).map_err(place)?;
+            }
+            take(number, line, &parsed, history)?;
+            at = next;
+        }
+    }
+    Ok(())
+}
+
+fn event_of(
+    raw: RawLine<'_>,
+    layouts: &mut Layouts,
+    history: &mut History,
+) -> std::result::Result<Parsed, Clause> {
+    match scan::event(raw.text, history) {
+        Some(event) => {
+            layouts.learn(raw.text, &event);
+            Ok(Parsed::Client(event))
+        }
+        None => line::parse(raw.text, history),
+    }
 }
 
 /// The format of a source, and what gives all of it, unpacked.

@@ -12,10 +12,11 @@ use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
 use crate::check::{self, Check};
-use crate::cli::{CheckArgs, Cli, Common};
+use crate::cli::{CheckArgs, Cli, Common, SplitBy};
 use crate::history::History;
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
+use crate::{convert, merge, split};
 
 /// Runs the tool.
 ///
@@ -24,6 +25,17 @@ use crate::report::Form;
 /// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    let reading = reading(cli.common);
+    match cli.check {
+        Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
+        Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
+            return split::run(&file, shards, &into, reading);
+        }
+        Some(CheckArgs::Merge(args)) => {
+            return merge::run(&files_or_stdin(args.files)?, cli.common.json);
+        }
+        _ => {}
+    }
     let (check, files) = choose(cli.check, cli.files)?;
     if files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
@@ -38,14 +50,23 @@ pub fn run(cli: Cli) -> Result<Status> {
 
 /// The check, if one is named, and the files, stdin where none is.
 fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
-    let (check, mut files) = match check {
+    let (check, files) = match check {
         None => (None, files),
         Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
         Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
         Some(CheckArgs::Linear { model, initial, files }) => {
             (Some(Check::Linear { model, initial: initial.unwrap_or_default() }), files.files)
         }
+        // They are no checks, and done before this is asked.
+        Some(CheckArgs::Convert { .. } | CheckArgs::Split { .. } | CheckArgs::Merge(_)) => {
+            (None, files)
+        }
     };
+    Ok((check, files_or_stdin(files)?))
+}
+
+/// The files, or stdin where none is named.
+fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let stdin = Path::new("-");
     if files.iter().filter(|file| *file == stdin).count() > 1 {
         return Err(Error::usage("stdin (-) is named twice; it can be read only once"));
@@ -58,7 +79,13 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
         }
         files.push(stdin.into());
     }
-    Ok((check, files))
+    Ok(files)
+}
+
+/// How histories are to be read.
+fn reading(common: Common) -> Options {
+    let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
+    Options { tolerance, format: common.format, keyed: common.keyed, skip_times: false }
 }
 
 /// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the
@@ -86,10 +113,9 @@ struct Job {
 impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
-        let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
         // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
         let skip_times = matches!(check, Some(Check::Linear { .. }));
-        let reading = Options { tolerance, format: common.format, keyed: common.keyed, skip_times };
+        let reading = Options { skip_times, ..reading(common) };
         Job { check, form, reading, common }
     }
 

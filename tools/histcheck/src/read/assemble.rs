@@ -173,7 +173,8 @@ impl Assembly {
         text: Option<&[u8]>,
     ) -> Result<()> {
         if self.options.keyed {
-            self.unwrap_key(&mut event).map_err(|clause| self.error(number.into(), &clause))?;
+            let unwrapped = event.unwrap_key(&self.history.values);
+            unwrapped.map_err(|clause| self.error(number.into(), &clause))?;
         }
         let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
         if event.index.is_none() && !indexed {
@@ -192,24 +193,6 @@ impl Assembly {
                     if indexed { "has one" } else { "has none" },
                 ),
             )),
-        }
-    }
-
-    /// `[key, value]` to key and value.
-    fn unwrap_key(&self, event: &mut Event) -> std::result::Result<(), String> {
-        let values = &self.history.values;
-        match event.value.map(|value| (value, values.list(value))) {
-            Some((_, Some(&[key, value]))) if event.key.is_none() => {
-                event.key = Some(key);
-                event.value = Some(value);
-                Ok(())
-            }
-            _ if event.key.is_some() => Ok(()),
-            Some((value, _)) => Err(format!(
-                "column 1: with --keyed the value must be [key, value], not {}",
-                values.show(value)
-            )),
-            None => Err("column 1: with --keyed every operation has a value [key, value]".into()),
         }
     }
 
@@ -235,6 +218,10 @@ impl Assembly {
             "nemesis" => {
                 self.history.counts.faults += 1;
                 self.history.faults.take(op, number);
+            }
+            "split" if op.f == "shard" => {
+                self.history.counts.others += 1;
+                self.history.shard = op.value.clone();
             }
             "workload" => {
                 self.history.counts.workload += 1;

@@ -4,7 +4,7 @@ use breakit::op::{Op, Process, Type};
 use serde_json::Value;
 
 use crate::history::History;
-use crate::values::Id;
+use crate::values::{Id, Values};
 
 /// One line of a client.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +27,29 @@ pub struct Event {
     pub time: Option<u64>,
     /// Its place in the order, where lines carry one.
     pub index: Option<u64>,
+}
+
+impl Event {
+    /// `[key, value]` to key and value, as `--keyed` says.
+    ///
+    /// # Errors
+    /// In words, where the value is no such pair.
+    pub fn unwrap_key(&mut self, values: &Values) -> Result<(), String> {
+        if self.key.is_some() {
+            return Ok(());
+        }
+        match self.value.map(|value| (value, values.list(value))) {
+            Some((_, Some(&[key, value]))) => {
+                (self.key, self.value) = (Some(key), Some(value));
+                Ok(())
+            }
+            Some((value, _)) => Err(format!(
+                "column 1: with --keyed the value must be [key, value], not {}",
+                values.show(value)
+            )),
+            None => Err("column 1: with --keyed every operation has a value [key, value]".into()),
+        }
+    }
 }
 
 /// What a line is.

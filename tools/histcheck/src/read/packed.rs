@@ -102,7 +102,10 @@ impl<R: BufRead> Read for Zstd<R> {
                     self.frame = open(source)?;
                 }
                 Frame::Within(mut decoder) => {
-                    let read = decoder.read(buffer)?;
+                    // Its own errors are of many kinds; whatever stops it, the data are not whole.
+                    let read = decoder
+                        .read(buffer)
+                        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
                     self.frame = match read {
                         0 => Frame::Between(decoder.into_inner()),
                         _ => Frame::Within(decoder),
