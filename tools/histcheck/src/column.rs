@@ -32,6 +32,13 @@ impl<T: Copy + PartialEq> Sparse<T> {
         }
     }
 
+    /// Makes room for so many rows, where there are values at all.
+    pub fn reserve(&mut self, rows: usize) {
+        if !self.data.is_empty() {
+            self.data.reserve(rows.saturating_sub(self.data.len()));
+        }
+    }
+
     /// Puts the rows of another column behind our first `rows`, each changed by `rename`.
     pub fn append(&mut self, rows: usize, other: Sparse<T>, rename: impl Fn(T) -> T) {
         if other.data.is_empty() {

@@ -163,6 +163,22 @@ impl Operations {
         self.completed_at.append(rows, part.completed_at, |time| time);
     }
 
+    /// Makes room for so many operations in all. Room that is not used is never touched, and costs nothing;
+    /// columns that grow by halves leave their old places behind.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        let more = rows.saturating_sub(self.len());
+        self.process.reserve(more);
+        self.f.reserve(more);
+        self.marks.reserve(more);
+        self.inv.reserve(more);
+        self.res.reserve(more);
+        for column in [&mut self.key, &mut self.value, &mut self.node] {
+            column.reserve(rows);
+        }
+        self.invoked_at.reserve(rows);
+        self.completed_at.reserve(rows);
+    }
+
     /// Adds an operation that began; returns its index.
     #[inline]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {

@@ -131,7 +131,7 @@ fn read_telling(
     progress: &Progress,
 ) -> Result<History> {
     let (format, source) = recognise(name, source, options)?;
-    let mut assembly = Assembly::new(name, format, options);
+    let mut assembly = Assembly::new(name, format, options).expecting(progress.size());
     if format == Format::Jsonl {
         return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
     }
@@ -348,6 +348,7 @@ pub fn many(number: u64, what: &str) -> String {
 mod tests {
     use super::*;
     use crate::history::Outcome;
+    use clap::ValueEnum;
 
     fn parse(text: &str) -> Result<History> {
         read("h", std::io::Cursor::new(text.to_string()), Options::default())
@@ -422,5 +423,66 @@ mod tests {
             let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
             assert_eq!(strict.is_ok(), complete, "{cut:?}");
         }
+    }
+
+    #[test]
+    fn no_bytes_make_any_reader_panic() {
+        let texts: [&[u8]; 7] = [
+            concat_bytes(&[INVOKE, "\n", OK, "\n"]),
+            b"[{\"process\":0,\"type\":\"invoke\",\"f\":\"r\"}, {\"process\":0,\"type\":\"ok\",\"f\":\"r\",\"value\":[1,\"\\u00e9\"]}]",
+            b"[{:process 0, :type :invoke, :f :r #_x} ; y\n #t {:process 0 :type :ok :f :r :value #{1N 2/3 \\a}}]",
+            b"INFO jepsen.util - 0\t:invoke\t:r\tnil\n0\t:ok\t:r\t[1 2]\t:why\n",
+            b"process,type,f,value,extra\n0,invoke,r,\"[1,\"\"2\"\"]\",\n0,ok,r,,\"{}\"\n",
+            b"w(1,2,0,0)\nr(1,2,1,1)\nr(1,0,1,-1)\n",
+            b"w 1 2\n---\nr 1 2\n===\nw 2 3\n",
+        ];
+        let mut seed = 7_u64;
+        let mut random = move |below: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let formats = [None].into_iter().chain(Format::value_variants().iter().copied().map(Some));
+        let formats: Vec<Option<Format>> = formats.collect();
+        let (mut good, mut bad) = (0, 0);
+        for round in 0..30_000 {
+            let mut bytes = texts[round % texts.len()].to_vec();
+            for _ in 0..random(4) {
+                let at = random(bytes.len().max(1));
+                if bytes.is_empty() {
+                    break;
+                }
+                match random(5) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.truncate(at + 1),
+                    3 => bytes.insert(at, b"\n{[(\"\\:,#0-\xc3"[random(12)]),
+                    _ => {
+                        let other = texts[random(texts.len())];
+                        let from = random(other.len());
+                        bytes.splice(at..at, other[from..].iter().copied());
+                    }
+                }
+            }
+            let options = Options {
+                format: formats[random(formats.len())],
+                keyed: random(4) == 0,
+                tolerance: [Tolerance::Strict, Tolerance::CutLastLine][random(2)],
+                skip_times: random(2) == 0,
+            };
+            match read("h", std::io::Cursor::new(bytes), options) {
+                Ok(_) => good += 1,
+                Err(error) => {
+                    assert_eq!(error.status(), breakit::exit::Status::Data, "{error}");
+                    bad += 1;
+                }
+            }
+        }
+        assert!(good > 1000 && bad > 1000, "{good} good, {bad} bad");
+    }
+
+    fn concat_bytes(parts: &[&str]) -> &'static [u8] {
+        parts.concat().into_bytes().leak()
     }
 }

@@ -27,6 +27,8 @@ pub struct Assembly {
     /// Client events that carry an `index`, held back until all are there to be put in its order.
     indexed: Vec<(u64, u32, Event)>,
     layouts: Layouts,
+    /// How many bytes there will be, until room is made for their operations.
+    expected: Option<u64>,
     /// What is left to whoever puts this part behind the one before it; `None` where there is none before.
     seam: Option<Seam>,
     /// The first client line, and whether it has an `index`: all others must do as it does.
@@ -60,9 +62,16 @@ impl Assembly {
             options,
             indexed: Vec::new(),
             layouts: Layouts::new(options.skip_times),
+            expected: None,
             seam: None,
             first: None,
         }
+    }
+
+    /// Says how many bytes of lines there will be.
+    #[must_use]
+    pub fn expecting(self, bytes: Option<u64>) -> Assembly {
+        Assembly { expected: bytes, ..self }
     }
 
     /// Takes lines of JSON with their endings.
@@ -87,7 +96,19 @@ impl Assembly {
             self.line(RawLine { number: self.history.counts.lines + 1, text: line, whole })?;
             at += end + 1;
         }
+        if let Some(expected) = self.expected.take() {
+            self.make_room(text.len() as u64, expected);
+        }
         Ok(())
+    }
+
+    /// Makes room for the operations in `expected` bytes, as many in each as in the first `taken`, and a few more.
+    fn make_room(&mut self, taken: u64, expected: u64) {
+        let so_far = self.history.ops.len() as u64 + 1;
+        let rows = u128::from(so_far) * u128::from(expected) / u128::from(taken.max(1));
+        let rows = rows + rows / 64;
+        // More than lines can be counted is more than will be.
+        self.history.ops.reserve(usize::try_from(rows).unwrap_or(0).min(MOST_LINES as usize));
     }
 
     /// Takes a line of JSON.

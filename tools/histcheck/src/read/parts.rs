@@ -34,7 +34,9 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     let stop = AtomicBool::new(false);
     let part = |from: u64, to: u64| {
         let part = Part { file, at: from, end: to, stop: &stop };
-        let assembly = Assembly::part(name, options, from > 0);
+        // The first part takes the others in.
+        let expected = if from == 0 { size } else { to - from };
+        let assembly = Assembly::part(name, options, from > 0).expecting(Some(expected));
         let read = assemble(name, part, assembly, progress);
         if read.is_none() {
             stop.store(true, Ordering::Relaxed);

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
+    size: Option<u64>,
 }
 
 /// A file that is smaller is read before anybody looks.
@@ -19,7 +20,7 @@ impl Progress {
     pub fn new(name: &str, size: Option<u64>) -> Progress {
         let worth_it = size.is_none_or(|size| size >= WORTH_IT);
         if !worth_it || breakit::talk::quiet() || !std::io::stderr().is_terminal() {
-            return Progress::none();
+            return Progress { bar: ProgressBar::hidden(), size };
         }
         let bar = match size {
             Some(size) => ProgressBar::new(size),
@@ -36,12 +37,17 @@ impl Progress {
         }
         bar.set_message(name.to_string());
         bar.enable_steady_tick(Duration::from_millis(200));
-        Progress { bar }
+        Progress { bar, size }
     }
 
     /// That of a reading that nobody waits for.
     pub fn none() -> Progress {
-        Progress { bar: ProgressBar::hidden() }
+        Progress { bar: ProgressBar::hidden(), size: None }
+    }
+
+    /// How many bytes there are, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.size
     }
 
     /// Reading begins from the beginning once more.
