@@ -37,6 +37,9 @@ _histcheck() {
             histcheck,stats)
                 cmd="histcheck__subcmd__stats"
                 ;;
+            histcheck,verify)
+                cmd="histcheck__subcmd__verify"
+                ;;
             histcheck__subcmd__help,convert)
                 cmd="histcheck__subcmd__help__subcmd__convert"
                 ;;
@@ -58,6 +61,9 @@ _histcheck() {
             histcheck__subcmd__help,stats)
                 cmd="histcheck__subcmd__help__subcmd__stats"
                 ;;
+            histcheck__subcmd__help,verify)
+                cmd="histcheck__subcmd__help__subcmd__verify"
+                ;;
             *)
                 ;;
         esac
@@ -65,7 +71,7 @@ _histcheck() {
 
     case "${cmd}" in
         histcheck)
-            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --quiet --verbose --help --version stats set linear convert split merge help"
+            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --quiet --verbose --help --version stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -121,7 +127,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__help)
-            opts="stats set linear convert split merge help"
+            opts="stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -232,18 +238,40 @@ _histcheck() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        histcheck__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --model)
-                    COMPREPLY=($(compgen -W "register cas-register" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "register cas-register mutex reentrant-mutex fenced-mutex fifo-queue unordered-queue stack priority-queue set counter fetch-add list-append kv-append multi-register" -- "${cur}"))
                     return 0
                     ;;
                 --initial)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --svg)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -363,6 +391,44 @@ _histcheck() {
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__verify)
+            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -W "register cas-register mutex reentrant-mutex fenced-mutex fifo-queue unordered-queue stack priority-queue set counter fetch-add list-append kv-append multi-register" -- "${cur}"))
+                    return 0
+                    ;;
+                --initial)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0

@@ -1,9 +1,11 @@
 //! The command line of `histcheck`: arguments and their help, nothing else.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use breakit::talk::Loudness;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
@@ -63,13 +65,34 @@ pub enum CheckArgs {
     Set(Files),
     /// Some order of the operations is one that a single copy could have followed
     Linear {
-        /// The object
-        #[arg(long, value_enum)]
-        model: Model,
-        /// What it holds before the first operation, as JSON [default: null]
-        #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
-        initial: Option<Value>,
+        /// The object and its first value
+        #[command(flatten)]
+        object: Object,
+        /// A cas that failed says that the register held another value
+        #[arg(long)]
+        fail_observes: bool,
+        /// Write a legal order of each valid key to a file, for verify
+        #[arg(long, value_name = "FILE")]
+        witness: Option<PathBuf>,
+        /// Draw the evidence of the first invalid key as SVG
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         /// Which histories
+        #[command(flatten)]
+        files: Files,
+    },
+    /// An order that linear wrote is one that the object could have followed
+    Verify {
+        /// The object and its first value
+        #[command(flatten)]
+        object: Object,
+        /// The order, as linear --witness wrote it
+        #[arg(long, value_name = "FILE")]
+        witness: PathBuf,
+        /// A cas that failed says that the register held another value
+        #[arg(long)]
+        fail_observes: bool,
+        /// Which history
         #[command(flatten)]
         files: Files,
     },
@@ -99,6 +122,38 @@ pub enum CheckArgs {
     },
     /// Make one verdict of those on the shards, which --json printed
     Merge(Files),
+}
+
+/// An object.
+#[derive(Args, Clone, Debug)]
+pub struct Object {
+    /// The object: a model, semaphore:N, or @FILE for a table
+    #[arg(long, value_parser = ModelName)]
+    pub model: String,
+    /// What it holds before the first operation, as JSON [default: null]
+    #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
+    pub initial: Option<Value>,
+}
+
+/// Any text, so that numbers and files can follow; shells complete the names.
+#[derive(Clone, Debug)]
+struct ModelName;
+
+impl TypedValueParser for ModelName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Model::names().map(PossibleValue::new)))
+    }
 }
 
 /// In which format a history is written.

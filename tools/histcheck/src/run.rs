@@ -12,8 +12,9 @@ use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
 use crate::check::{self, Check};
-use crate::cli::{CheckArgs, Cli, Common, SplitBy};
+use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
 use crate::history::History;
+use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
 use crate::{convert, merge, split};
@@ -54,8 +55,16 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
         None => (None, files),
         Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
         Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
-        Some(CheckArgs::Linear { model, initial, files }) => {
-            (Some(Check::Linear { model, initial: initial.unwrap_or_default() }), files.files)
+        Some(CheckArgs::Linear { object, fail_observes, witness, svg, files }) => {
+            if files.files.len() > 1 && (witness.is_some() || svg.is_some()) {
+                return Err(Error::usage("--witness and --svg take one history at a time"));
+            }
+            let question = Question { fail_observes, witness, svg, ..question(object)? };
+            (Some(Check::Linear(Box::new(question))), files.files)
+        }
+        Some(CheckArgs::Verify { object, witness, fail_observes, files }) => {
+            let question = Question { fail_observes, ..question(object)? };
+            (Some(Check::Verify(Box::new(question), witness)), files.files)
         }
         // They are no checks, and done before this is asked.
         Some(CheckArgs::Convert { .. } | CheckArgs::Split { .. } | CheckArgs::Merge(_)) => {
@@ -88,6 +97,10 @@ fn reading(common: Common) -> Options {
     Options { tolerance, format: common.format, keyed: common.keyed, skip_times: false }
 }
 
+fn question(object: Object) -> Result<Question> {
+    Ok(Question::new(Model::of(&object.model)?, object.initial.unwrap_or_default()))
+}
+
 /// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the
 /// first INT is passed over, and the second ends us.
 fn read_on_at_first_interrupt() -> Result<()> {
@@ -114,7 +127,7 @@ impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
         // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
-        let skip_times = matches!(check, Some(Check::Linear { .. }));
+        let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
         let reading = Options { skip_times, ..reading(common) };
         Job { check, form, reading, common }
     }
