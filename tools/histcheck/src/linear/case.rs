@@ -27,7 +27,7 @@ use super::replay::{self, Fault};
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
-use crate::history::History;
+use crate::history::{History, Outcome};
 use crate::values::{Id, NULL};
 
 /// Which engine decided.
@@ -126,7 +126,8 @@ pub fn of(
             let has_cas = question.model == Model::CasRegister;
             let object = Register { initial, has_cas, fail_observes: question.fail_observes };
             let ops = made.operations(&object)?;
-            Ok(Box::new(OfRegister { ops, object }))
+            let refused = if has_cas { made.refused() } else { 0 };
+            Ok(Box::new(OfRegister { ops, object, refused }))
         }
         Model::Mutex => made.case(Lock::Mutex),
         Model::ReentrantMutex => made.case(Lock::Reentrant),
@@ -175,6 +176,13 @@ impl Maker<'_> {
         Error::usage(format!("the model {model} begins with {what}; --initial {initial} is none"))
     }
 
+    /// How many cas were refused: each is an answer about what the register held, whether it is weighed
+    /// (`--fail-observes`) or not. A history of nothing else did ask something.
+    fn refused(&self) -> usize {
+        let ops = self.indices.iter().map(|&index| self.history.ops.get(index));
+        ops.filter(|op| op.outcome == Outcome::Fail && self.history.word(op.f) == "cas").count()
+    }
+
     fn whole_number(&self) -> Result<i64> {
         match &self.question.initial {
             Value::Null => Ok(0),
@@ -221,6 +229,8 @@ impl Maker<'_> {
 struct OfRegister {
     ops: Vec<Op>,
     object: Register,
+    /// How many cas were refused.
+    refused: usize,
 }
 
 impl Case for OfRegister {
@@ -236,7 +246,7 @@ impl Case for OfRegister {
         Decided {
             engine,
             decision,
-            observations: self.ops.iter().filter(observes).count(),
+            observations: self.ops.iter().filter(observes).count() + self.refused,
             order: order.map(|order| sources(&order, &self.ops)),
         }
     }
