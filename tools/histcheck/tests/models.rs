@@ -22,7 +22,7 @@ use histcheck::linear::models::priority_queue::{PriorityQueue, Ranked};
 use histcheck::linear::models::queue::{self, Queue};
 use histcheck::linear::models::set::{self, Set};
 use histcheck::linear::models::stack::Stack;
-use histcheck::linear::object::{Fast, Object};
+use histcheck::linear::object::{Fast, Group, Object};
 use histcheck::linear::op::{Fate, Op};
 use histcheck::linear::refutation;
 use histcheck::linear::replay::replay;
@@ -267,6 +267,9 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
     let initial = [object.initial()];
     let breadth = general::decide_in_breadth(object, ops, &initial, &budget(), &mut |_| {});
     assert_eq!(breadth == Search::Valid, expected, "in breadth, {object:?}: {ops:?}");
+    if expected && evidence {
+        less_is_legal_too(object, ops);
+    }
     if expected {
         let by_source =
             |order: Vec<usize>| order.iter().map(|&at| ops[at].source).collect::<Vec<_>>();
@@ -280,6 +283,57 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
         refuted(object, ops, &fast, searched);
     }
     (expected, !matches!(fast, Fast::Unsuited(_)))
+}
+
+/// Whatever evidence may leave out or forget leaves a valid history valid: else it would convict the innocent.
+fn less_is_legal_too<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>]) {
+    let groups = object.groups(ops);
+    let useful = object.useful(ops);
+    let valid = |fewer: &[Op<O::Act>], what: &str| {
+        assert!(
+            is_linearizable(object, fewer),
+            "{what} left out, {object:?}: {fewer:?} of {ops:?}"
+        );
+    };
+    for at in 0..ops.len() {
+        let mut weaker = ops.to_vec();
+        weaker[at] = ops[at].clone().weakened();
+        valid(&weaker, "a return");
+        let is_idle = ops[at].fate == Fate::Fail || ops[at].fate == Fate::Info && !useful[at];
+        let is_out = |other: usize| match groups[at] {
+            Group::Needed => is_idle && other == at,
+            Group::Alone | Group::RestsOn(_) => other == at,
+            Group::With(number) => {
+                groups[other] == groups[at] || groups[other] == Group::RestsOn(number)
+            }
+        };
+        let left = (0..ops.len()).filter(|&other| !is_out(other));
+        valid(&left.map(|other| ops[other].clone()).collect::<Vec<_>>(), "a group");
+    }
+}
+
+/// Names, places and what lies between them do not matter; wider operations leave a valid history valid.
+fn changes_that_do_not_matter<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>]) {
+    let judge = |ops: &[Op<O::Act>]| general::decide(object, ops, &[object.initial()], &budget());
+    let before = judge(ops);
+    let stretched: Vec<Op<O::Act>> = ops
+        .iter()
+        .map(|op| {
+            let far = |pos: u32| if pos == OPEN { OPEN } else { pos * 7 + 100 };
+            Op { inv: far(op.inv), res: far(op.res), source: op.source + 9, ..op.clone() }
+        })
+        .collect();
+    assert_eq!(judge(&stretched), before, "stretched: {ops:?}");
+    let same = (object.decide(ops, &budget()), object.decide(&stretched, &budget()));
+    assert_eq!(same.0, same.1, "stretched: {ops:?}");
+    if before == Search::Valid {
+        let last = ops.iter().filter(|op| op.res != OPEN).map(|op| op.res).max().unwrap_or(0);
+        for at in 0..ops.len() {
+            let mut wider = ops.to_vec();
+            wider[at].res = if ops[at].res == OPEN { OPEN } else { last + 1 };
+            assert_eq!(judge(&wider), Search::Valid, "wider at {at}: {ops:?}");
+        }
+    }
 }
 
 /// The evidence is part of the history, weakened at most, and invalid by the oracle.
@@ -318,6 +372,9 @@ fn holds<O: Tested + Debug>(object: &O, seed: u64, numbers: u32, most: usize) {
     for round in 0..many() {
         let ops = random_history(object, &mut random, if round % 2 == 0 { 5 } else { 8 });
         let (is_valid, fast) = agree(object, &ops, round % 16 == 0);
+        if round % 16 == 1 {
+            changes_that_do_not_matter(object, &ops);
+        }
         valid += u32::from(is_valid);
         direct += u32::from(fast);
     }

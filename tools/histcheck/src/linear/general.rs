@@ -78,6 +78,9 @@ const CONFIG_BYTES: usize = 2 * (size_of::<Config>() + 16);
 /// Steps without progress after which depth first gives up.
 const PATIENCE: u64 = 200_000;
 
+/// How many configurations are carried on at first, where depth first wandered: so many orders at once rarely all end.
+const WIDTHS: [usize; 2] = [64, 1024];
+
 /// Which classes of info operations are counted; the supply of the others is taken for endless.
 #[derive(Debug, Clone)]
 struct Supply {
@@ -181,7 +184,7 @@ fn by_supply<O: Object>(
     }
 }
 
-/// Breadth first, first with as few classes counted as `supply` says: what is impossible then is impossible.
+/// Breadth first: first along a few configurations only, whose survival is a legal order; then along all, with as few classes counted as `supply` says: what is impossible then is impossible.
 fn in_breadth<O: Object>(
     plan: &Plan,
     machine: &mut Machine<'_, O>,
@@ -190,6 +193,13 @@ fn in_breadth<O: Object>(
     budget: &Budget,
 ) -> Search {
     let mut quiet = |_| {};
+    for width in WIDTHS {
+        let all = Supply::all(plan);
+        match frontier::in_width(plan, machine, &all, initial, budget, width, &mut quiet) {
+            (Search::Invalid(_), true) => {}
+            (answer, _) => return answer,
+        }
+    }
     let found = frontier::search(plan, machine, supply, initial, budget, &mut quiet);
     if found == Search::Valid && plan.has_pending {
         let all = Supply::all(plan);

@@ -63,6 +63,8 @@ pub enum Group {
     Alone,
     /// Together with all others of this number.
     With(u64),
+    /// Alone; and it must be where those of this number are.
+    RestsOn(u64),
     /// Never.
     Needed,
 }

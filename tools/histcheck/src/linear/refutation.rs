@@ -97,8 +97,10 @@ impl<O: Object> Judge<'_, O> {
         let wanted: Vec<Group> = named.iter().map(|&at| groups[at]).collect();
         let keep = |at: usize| match groups[at] {
             Group::Needed => true,
-            Group::Alone => named.contains(&at),
-            group @ Group::With(_) => wanted.contains(&group),
+            Group::Alone | Group::RestsOn(_) => named.contains(&at),
+            group @ Group::With(number) => {
+                wanted.contains(&group) || wanted.contains(&Group::RestsOn(number))
+            }
         };
         (0..ops.len()).filter(|&at| keep(at)).map(|at| ops[at].clone()).collect()
     }
@@ -164,12 +166,16 @@ impl<O: Object> Judge<'_, O> {
             groups[range.clone()].iter().filter(|g| matches!(g, Group::With(_))).copied().collect();
         let is_gone = |index: usize| {
             let alone = match groups[index] {
-                Group::Alone => true,
+                Group::Alone | Group::RestsOn(_) => true,
                 Group::Needed => ops[index].fate == Fate::Fail,
                 Group::With(_) => false,
             };
             let idle = ops[index].fate == Fate::Info && !useful[index];
-            gone.contains(&groups[index]) || range.contains(&index) && (alone || idle)
+            let rests = match groups[index] {
+                Group::RestsOn(number) => gone.contains(&Group::With(number)),
+                _ => false,
+            };
+            rests || gone.contains(&groups[index]) || range.contains(&index) && (alone || idle)
         };
         let left: Vec<Op<O::Act>> = (0..ops.len())
             .filter(|&index| !is_gone(index))

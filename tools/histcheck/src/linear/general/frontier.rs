@@ -1,5 +1,7 @@
 //! Breadth first: all configurations at one moment, carried from event to event.
 
+use std::collections::VecDeque;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::machine::{Machine, State};
@@ -28,6 +30,22 @@ pub(super) fn search<O: Object>(
     budget: &Budget,
     moment: &mut dyn FnMut(Moment<O::State>),
 ) -> Search {
+    in_width(plan, machine, supply, initial, budget, usize::MAX, moment).0
+}
+
+/// The same, where no more than about `width` configurations are carried on: those in which the fewest
+/// operations took effect before they had to. Also says whether any was left behind: then only `Valid` is an
+/// answer.
+pub(super) fn in_width<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    initial: &[O::State],
+    budget: &Budget,
+    width: usize,
+    moment: &mut dyn FnMut(Moment<O::State>),
+) -> (Search, bool) {
+    let mut is_narrowed = false;
     let mut cursor = Cursor::new(plan);
     let mut uses = Uses::default();
     let start = |state| Config { state: machine.id(state), done: 0, used: Used::NONE };
@@ -41,19 +59,24 @@ pub(super) fn search<O: Object>(
             }
             Event::Pending { .. } => {}
             Event::Close { op, slot } => {
-                let step = Step { cursor: &cursor, supply, slot, budget };
-                frontier = match step.close(machine, &frontier, &mut uses) {
-                    Ok(next) if next.is_empty() => return Search::Invalid(op as usize),
+                let step = Step { cursor: &cursor, supply, slot, budget, width };
+                let (next, narrowed) = match step.close(machine, &frontier, &mut uses) {
                     Ok(next) => next,
-                    Err(limit) => return Search::Unknown(op as usize, limit),
+                    Err(limit) => return (Search::Unknown(op as usize, limit), is_narrowed),
                 };
+                is_narrowed |= narrowed;
+                frontier = next;
+                if frontier.is_empty() {
+                    return (Search::Invalid(op as usize), is_narrowed);
+                }
                 let pos = plan.res[op as usize];
                 moment(Moment { pos, states: states(machine, &frontier) });
             }
         }
         cursor.step(machine);
     }
-    if frontier.is_empty() { Search::Invalid(plan.op_at(0)) } else { Search::Valid }
+    let found = if frontier.is_empty() { Search::Invalid(plan.op_at(0)) } else { Search::Valid };
+    (found, is_narrowed)
 }
 
 fn states<O: Object>(machine: &Machine<'_, O>, frontier: &[Config]) -> Vec<O::State> {
@@ -69,45 +92,52 @@ struct Step<'s> {
     supply: &'s Supply,
     slot: u32,
     budget: &'s Budget,
+    width: usize,
 }
 
 impl Step<'_> {
-    /// All configurations in which the operation took effect, without it.
+    /// All configurations in which the operation took effect, without it; whether some were left behind. Those
+    /// that took the fewest effects come first.
     fn close<O: Object>(
         &self,
         machine: &mut Machine<'_, O>,
         frontier: &[Config],
         uses: &mut Uses,
-    ) -> Result<Vec<Config>, Exhausted> {
+    ) -> Result<(Vec<Config>, bool), Exhausted> {
         let due = 1 << self.slot;
         let mut next = Pareto::default();
         let mut seen: FxHashSet<Config> = FxHashSet::default();
-        let mut work: Vec<Config> = Vec::new();
+        let settle = |&config: &Config| settled(self.cursor, machine, config);
+        let mut work: VecDeque<Config> = frontier.iter().map(settle).collect();
         let mut out = Vec::new();
         let mut steps = 0_u32;
-        for &config in frontier {
-            work.push(settled(self.cursor, machine, config));
-            while let Some(config) = work.pop() {
-                if config.done & due != 0 {
-                    next.add(Config { done: config.done & !due, ..config }, uses);
-                    continue;
+        while let Some(config) = work.pop_front() {
+            if config.done & due != 0 {
+                next.add(Config { done: config.done & !due, ..config }, uses);
+                if next.len >= self.width {
+                    break;
                 }
-                if !seen.insert(config) {
-                    continue;
-                }
-                out.clear();
-                successors(self.cursor, machine, self.supply, config, uses, &mut out);
-                work.extend(out.iter().map(|&(_, config)| config));
-                steps += 1;
-                if steps.is_multiple_of(256) {
-                    let held = seen.len() + next.len + work.len() + frontier.len();
-                    self.budget.spend(held * CONFIG_BYTES + uses.bytes() + machine.bytes())?;
-                }
+                continue;
+            }
+            if !seen.insert(config) {
+                continue;
+            }
+            out.clear();
+            successors(self.cursor, machine, self.supply, config, uses, &mut out);
+            work.extend(out.iter().map(|&(_, config)| config));
+            steps += 1;
+            if steps.is_multiple_of(256) {
+                let held = seen.len() + next.len + work.len() + frontier.len();
+                self.budget.spend(held * CONFIG_BYTES + uses.bytes() + machine.bytes())?;
             }
         }
         let held = (next.len + frontier.len()) * CONFIG_BYTES;
         self.budget.spend(held + uses.bytes() + machine.bytes())?;
-        Ok(next.into_configs())
+        let mut configs = next.into_configs();
+        if self.width < usize::MAX {
+            configs.sort_by_key(|config| config.done.count_ones());
+        }
+        Ok((configs, !work.is_empty()))
     }
 }
 

@@ -73,16 +73,16 @@ impl Object for FencedMutex {
     }
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
+        let Ok(holds) = holds(ops) else {
+            // Without one of its processes a lock's legal order stays legal.
+            return ops.iter().map(|op| Group::With(op.act.process())).collect();
+        };
         let mut group = vec![Group::Alone; ops.len()];
-        for (number, hold) in holds(ops).unwrap_or_default().iter().enumerate() {
+        for (number, hold) in holds.iter().enumerate() {
             group[hold.acquire] = Group::With(number as u64);
             hold.release.into_iter().for_each(|at| group[at] = Group::With(number as u64));
         }
-        let needed = |(at, op): (usize, &Op<Act>)| match (group[at], op.fate) {
-            (Group::Alone, Fate::Ok) => Group::With(u64::MAX - op.act.process()),
-            (known, _) => known,
-        };
-        ops.iter().enumerate().map(needed).collect()
+        group
     }
 
     fn engine(&self) -> &'static str {

@@ -102,23 +102,13 @@ impl Object for Set {
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
         let whole = ops.iter().any(|op| matches!(op.act, Act::Whole(_)));
         let group = |op: &Op<Act>| match op.act {
-            Act::Contains(..) | Act::Whole(_) => Group::Alone,
+            Act::Whole(_) => Group::Alone,
+            Act::Contains(..) if whole => Group::Alone,
+            Act::Contains(element, _) => Group::RestsOn(element.0.into()),
             Act::Add(_) | Act::Remove(_) if whole => Group::Needed,
             Act::Add(element) | Act::Remove(element) => Group::With(element.0.into()),
         };
-        let groups: Vec<Group> = ops.iter().map(group).collect();
-        match whole {
-            true => groups,
-            // An element goes with all that was asked of it.
-            false => ops
-                .iter()
-                .zip(groups)
-                .map(|(op, group)| match op.act {
-                    Act::Contains(..) => Group::Alone,
-                    _ => group,
-                })
-                .collect(),
-        }
+        ops.iter().map(group).collect()
     }
 
     fn engine(&self) -> &'static str {
