@@ -12,6 +12,9 @@ use crate::budget::{Budget, Exhausted};
 use crate::history::Pos;
 use crate::linear::object::Object;
 
+/// How many steps are taken at one return for each configuration that may be carried on.
+const STEPS_EACH: usize = 4;
+
 /// A moment after the return of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moment<S> {
@@ -110,14 +113,20 @@ impl Step<'_> {
         let settle = |&config: &Config| settled(self.cursor, machine, config);
         let mut work: VecDeque<Config> = frontier.iter().map(settle).collect();
         let mut out = Vec::new();
-        let mut steps = 0_u32;
+        let (mut steps, mut is_narrowed) = (0_u32, false);
         while let Some(config) = work.pop_front() {
             if config.done & due != 0 {
                 next.add(Config { done: config.done & !due, ..config }, uses);
                 if next.len >= self.width {
+                    is_narrowed = true;
                     break;
                 }
                 continue;
+            }
+            // Where few configurations are to be had, many ways to use info operations lead to them.
+            if next.len > 0 && seen.len() / STEPS_EACH > self.width {
+                is_narrowed = true;
+                break;
             }
             if !seen.insert(config) {
                 continue;
@@ -137,7 +146,7 @@ impl Step<'_> {
         if self.width < usize::MAX {
             configs.sort_by_key(|config| config.done.count_ones());
         }
-        Ok((configs, !work.is_empty()))
+        Ok((configs, is_narrowed))
     }
 }
 
