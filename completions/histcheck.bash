@@ -16,17 +16,32 @@ _histcheck() {
             ",$1")
                 cmd="histcheck"
                 ;;
+            histcheck,convert)
+                cmd="histcheck__subcmd__convert"
+                ;;
             histcheck,help)
                 cmd="histcheck__subcmd__help"
                 ;;
             histcheck,linear)
                 cmd="histcheck__subcmd__linear"
                 ;;
+            histcheck,merge)
+                cmd="histcheck__subcmd__merge"
+                ;;
             histcheck,set)
                 cmd="histcheck__subcmd__set"
                 ;;
+            histcheck,split)
+                cmd="histcheck__subcmd__split"
+                ;;
             histcheck,stats)
                 cmd="histcheck__subcmd__stats"
+                ;;
+            histcheck,verify)
+                cmd="histcheck__subcmd__verify"
+                ;;
+            histcheck__subcmd__help,convert)
+                cmd="histcheck__subcmd__help__subcmd__convert"
                 ;;
             histcheck__subcmd__help,help)
                 cmd="histcheck__subcmd__help__subcmd__help"
@@ -34,11 +49,20 @@ _histcheck() {
             histcheck__subcmd__help,linear)
                 cmd="histcheck__subcmd__help__subcmd__linear"
                 ;;
+            histcheck__subcmd__help,merge)
+                cmd="histcheck__subcmd__help__subcmd__merge"
+                ;;
             histcheck__subcmd__help,set)
                 cmd="histcheck__subcmd__help__subcmd__set"
                 ;;
+            histcheck__subcmd__help,split)
+                cmd="histcheck__subcmd__help__subcmd__split"
+                ;;
             histcheck__subcmd__help,stats)
                 cmd="histcheck__subcmd__help__subcmd__stats"
+                ;;
+            histcheck__subcmd__help,verify)
+                cmd="histcheck__subcmd__help__subcmd__verify"
                 ;;
             *)
                 ;;
@@ -47,12 +71,46 @@ _histcheck() {
 
     case "${cmd}" in
         histcheck)
-            opts="-q -v -h -V --json --lenient --timeout --memory --quiet --verbose --help --version stats set linear help"
+            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --quiet --verbose --help --version stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__convert)
+            opts="-q -v -h --to --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -W "jsonl edn csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -69,8 +127,22 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__help)
-            opts="stats set linear help"
+            opts="stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__help__subcmd__convert)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -110,7 +182,35 @@ _histcheck() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        histcheck__subcmd__help__subcmd__merge)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         histcheck__subcmd__help__subcmd__set)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__help__subcmd__split)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -138,19 +238,71 @@ _histcheck() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        histcheck__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --json --lenient --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --model)
-                    COMPREPLY=($(compgen -W "register cas-register" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "register cas-register mutex reentrant-mutex fenced-mutex fifo-queue unordered-queue stack priority-queue set counter fetch-add list-append kv-append multi-register" -- "${cur}"))
                     return 0
                     ;;
                 --initial)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__merge)
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -169,12 +321,54 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__set)
-            opts="-q -v -h --json --lenient --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__split)
+            opts="-q -v -h --by --shards --into --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -W "key" -- "${cur}"))
+                    return 0
+                    ;;
+                --shards)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -191,12 +385,54 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__stats)
-            opts="-q -v -h --json --lenient --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        histcheck__subcmd__verify)
+            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --model)
+                    COMPREPLY=($(compgen -W "register cas-register mutex reentrant-mutex fenced-mutex fifo-queue unordered-queue stack priority-queue set counter fetch-add list-append kv-append multi-register" -- "${cur}"))
+                    return 0
+                    ;;
+                --initial)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_histcheck_global_optspecs
-    string join \n json lenient timeout= memory= q/quiet v/verbose h/help V/version
+    string join \n json lenient format= keyed timeout= memory= q/quiet v/verbose h/help V/version
 end
 
 function __fish_histcheck_needs_command
@@ -24,10 +24,18 @@ function __fish_histcheck_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -35,32 +43,164 @@ complete -c histcheck -n "__fish_histcheck_needs_command" -s V -l version -d 'Pr
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "verify" -d 'An order that linear wrote is one that the object could have followed'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "convert" -d 'Write a history in another format'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "split" -d 'Split a history into shards that can be checked apart; prints their names'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "merge" -d 'Make one verdict of those on the shards, which --json printed'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Say what is done, step by step'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s h -l help -d 'Print help'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l model -d 'The object' -r -f -a "register\t'`read` and `write`'
-cas-register\t'`read`, `write` and `cas`, whose value is `[expected, new]`'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l model -d 'The object: a model, semaphore:N, or @FILE for a table' -r -f -a "register\t''
+cas-register\t''
+mutex\t''
+reentrant-mutex\t''
+fenced-mutex\t''
+fifo-queue\t''
+unordered-queue\t''
+stack\t''
+priority-queue\t''
+set\t''
+counter\t''
+fetch-add\t''
+list-append\t''
+kv-append\t''
+multi-register\t''"
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l witness -d 'Write a legal order of each valid key to a file, for verify' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l svg -d 'Draw the evidence of the first invalid key as SVG' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l model -d 'The object: a model, semaphore:N, or @FILE for a table' -r -f -a "register\t''
+cas-register\t''
+mutex\t''
+reentrant-mutex\t''
+fenced-mutex\t''
+fifo-queue\t''
+unordered-queue\t''
+stack\t''
+priority-queue\t''
+set\t''
+counter\t''
+fetch-add\t''
+list-append\t''
+kv-append\t''
+multi-register\t''"
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l witness -d 'The order, as linear --witness wrote it' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'Which' -r -f -a "jsonl\t'One JSON object a line'
+edn\t'EDN, one map a line'
+csv\t'A table'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l by -d 'What stays together' -r -f -a "key\t'Operations of one key stay together'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l shards -d 'How many' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'The folder in which they are made' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli takes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
+csv\t'A table; its header names the columns'
+plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
+sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'One JSON object a verdict, on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s q -l quiet -d 'Say nothing but errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "verify" -d 'An order that linear wrote is one that the object could have followed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "convert" -d 'Write a history in another format'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "split" -d 'Split a history into shards that can be checked apart; prints their names'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "merge" -d 'Make one verdict of those on the shards, which --json printed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -50,6 +50,11 @@ impl Budget {
         Ok(())
     }
 
+    /// What a search says that stopped because of its memory.
+    pub fn out_of_memory(&self) -> Exhausted {
+        Exhausted::Memory(self.bytes)
+    }
+
     /// The same limits with at most `time` from now on.
     #[must_use]
     pub fn at_most(&self, time: Duration) -> Budget {

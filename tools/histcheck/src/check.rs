@@ -1,11 +1,13 @@
 //! The checks there are, and which of them a history asks for.
 
+use std::path::PathBuf;
+
 use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::history::History;
-use crate::linear::Model;
+use crate::linear::{Model, Question};
 use crate::verdict::Verdict;
 use crate::{linear, set, stats};
 
@@ -20,12 +22,9 @@ pub enum Check {
     /// No acknowledged element is lost.
     Set,
     /// Linearizable as the model says.
-    Linear {
-        /// The object.
-        model: Model,
-        /// What it holds before the first operation.
-        initial: Value,
-    },
+    Linear(Box<Question>),
+    /// An order is one that the model could have followed; it stands in this file.
+    Verify(Box<Question>, PathBuf),
 }
 
 impl Check {
@@ -34,7 +33,8 @@ impl Check {
         match self {
             Check::Stats => "stats",
             Check::Set => "set",
-            Check::Linear { .. } => "linear",
+            Check::Linear(_) => "linear",
+            Check::Verify(..) => "verify",
         }
     }
 
@@ -47,9 +47,10 @@ impl Check {
         match self {
             Check::Stats => Ok(stats::report(history)),
             Check::Set => set::check(history).map(|verdict| verdict.doubted(doubt)),
-            Check::Linear { model, initial } => {
-                linear::check(history, *model, initial, budget).map(|v| v.doubted(doubt))
+            Check::Linear(question) => {
+                linear::check(history, question, budget).map(|verdict| verdict.doubted(doubt))
             }
+            Check::Verify(question, order) => linear::verify(history, question, order),
         }
     }
 }
@@ -85,11 +86,17 @@ fn of(check: &Value) -> std::result::Result<Check, String> {
         Some("stats") => known(options, &[]).map(|()| Check::Stats),
         Some("set") => known(options, &[]).map(|()| Check::Set),
         Some("linear") => {
-            known(options, &["model", "initial"])?;
-            Ok(Check::Linear {
-                model: model(options.get("model"))?,
-                initial: options.get("initial").cloned().unwrap_or_default(),
-            })
+            known(options, &["model", "initial", "fail-observes"])?;
+            let initial = options.get("initial").cloned().unwrap_or_default();
+            let fail_observes = match options.get("fail-observes") {
+                None | Some(Value::Null) => false,
+                Some(Value::Bool(flag)) => *flag,
+                Some(other) => {
+                    return Err(format!("\"fail-observes\" must be true or false, not {other}"));
+                }
+            };
+            let question = Question::new(model(options.get("model"))?, initial);
+            Ok(Check::Linear(Box::new(Question { fail_observes, ..question })))
         }
         Some(other) => Err(format!(
             "it asks for the check {other:?}, which this histcheck does not have ({NAMES})"
@@ -114,6 +121,9 @@ fn known(options: &Value, names: &[&str]) -> std::result::Result<(), String> {
 
 fn model(value: Option<&Value>) -> std::result::Result<Model, String> {
     let word = value.and_then(Value::as_str);
-    word.and_then(Model::of)
-        .ok_or_else(|| format!("the check linear needs a model of {}", Model::NAMES))
+    let word = word.ok_or("the check linear needs a model, by its name")?;
+    if word.starts_with('@') {
+        return Err(format!("the model {word:?} is a file, which only the command line may name"));
+    }
+    Model::of(word).map_err(|error| error.to_string())
 }

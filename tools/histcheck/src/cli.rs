@@ -1,13 +1,16 @@
 //! The command line of `histcheck`: arguments and their help, nothing else.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use breakit::talk::Loudness;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::linear::Model;
+use crate::read::format::Format;
 
 /// Decides from a history whether a database kept its promise, and shows why not
 ///
@@ -39,6 +42,12 @@ pub struct Common {
     /// Drop a last line that was cut short, as a killed writer leaves it, and say so
     #[arg(long, global = true)]
     pub lenient: bool,
+    /// How the histories are written down [default: as their first bytes say]
+    #[arg(long, global = true, value_enum)]
+    pub format: Option<Format>,
+    /// Take every value for [KEY, VALUE], as jepsen.independent writes them
+    #[arg(long, global = true)]
+    pub keyed: bool,
     /// How long one check of one history may take before it is unknown
     #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = breakit::clock::parse_duration)]
     pub timeout: Duration,
@@ -47,7 +56,7 @@ pub struct Common {
     pub memory: Option<usize>,
 }
 
-/// The checks.
+/// The checks, and what else is done with histories.
 #[derive(Subcommand, Clone, Debug)]
 pub enum CheckArgs {
     /// Count operations by name and outcome, with latencies and faults; judges nothing
@@ -56,16 +65,113 @@ pub enum CheckArgs {
     Set(Files),
     /// Some order of the operations is one that a single copy could have followed
     Linear {
-        /// The object
-        #[arg(long, value_enum)]
-        model: Model,
-        /// What it holds before the first operation, as JSON [default: null]
-        #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
-        initial: Option<Value>,
+        /// The object and its first value
+        #[command(flatten)]
+        object: Object,
+        /// A cas that failed says that the register held another value
+        #[arg(long)]
+        fail_observes: bool,
+        /// Write a legal order of each valid key to a file, for verify
+        #[arg(long, value_name = "FILE")]
+        witness: Option<PathBuf>,
+        /// Draw the evidence of the first invalid key as SVG
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
         /// Which histories
         #[command(flatten)]
         files: Files,
     },
+    /// An order that linear wrote is one that the object could have followed
+    Verify {
+        /// The object and its first value
+        #[command(flatten)]
+        object: Object,
+        /// The order, as linear --witness wrote it
+        #[arg(long, value_name = "FILE")]
+        witness: PathBuf,
+        /// A cas that failed says that the register held another value
+        #[arg(long)]
+        fail_observes: bool,
+        /// Which history
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Write a history in another format
+    Convert {
+        /// Which
+        #[arg(long, value_enum)]
+        to: Target,
+        /// The history; - is stdin
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Split a history into shards that can be checked apart; prints their names
+    Split {
+        /// What stays together
+        #[arg(long, value_enum, default_value = "key")]
+        by: SplitBy,
+        /// How many
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+        shards: u32,
+        /// The folder in which they are made
+        #[arg(long, value_name = "DIR")]
+        into: PathBuf,
+        /// The history; - is stdin
+        #[arg(value_name = "FILE", default_value = "-")]
+        file: PathBuf,
+    },
+    /// Make one verdict of those on the shards, which --json printed
+    Merge(Files),
+}
+
+/// An object.
+#[derive(Args, Clone, Debug)]
+pub struct Object {
+    /// The object: a model, semaphore:N, or @FILE for a table
+    #[arg(long, value_parser = ModelName)]
+    pub model: String,
+    /// What it holds before the first operation, as JSON [default: null]
+    #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
+    pub initial: Option<Value>,
+}
+
+/// Any text, so that numbers and files can follow; shells complete the names.
+#[derive(Clone, Debug)]
+struct ModelName;
+
+impl TypedValueParser for ModelName {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        StringValueParser::new().parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Model::names().map(PossibleValue::new)))
+    }
+}
+
+/// In which format a history is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One JSON object a line
+    Jsonl,
+    /// EDN, one map a line
+    Edn,
+    /// A table
+    Csv,
+}
+
+/// By what a history is split.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitBy {
+    /// Operations of one key stay together
+    Key,
 }
 
 /// The histories of a check.

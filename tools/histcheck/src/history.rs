@@ -3,8 +3,12 @@
 
 use serde_json::Value;
 
+use crate::column::Sparse;
 use crate::faults::Faults;
-use crate::values::{Id, Values};
+use crate::processes::Processes;
+use crate::read::format::Format;
+use crate::read::line::Event;
+use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.
 pub type Pos = u32;
@@ -53,20 +57,56 @@ pub struct Operation {
     pub completed_at: Option<u64>,
 }
 
-/// All operations, in the order of their invocations, in columns.
-#[derive(Debug, Default)]
+/// All operations, in the order of their invocations, in columns: 15 bytes an operation, and 2 to 8 for each
+/// of the fields that any of them has.
+#[derive(Debug)]
 pub struct Operations {
-    process: Vec<u64>,
+    pub(crate) processes: Processes,
+    process: Vec<u32>,
     f: Vec<u16>,
-    key: Vec<u32>,
-    value: Vec<u32>,
-    node: Vec<u32>,
-    is_final: Vec<bool>,
-    outcome: Vec<Outcome>,
+    key: Sparse<u32>,
+    value: Sparse<u32>,
+    node: Sparse<u32>,
+    marks: Vec<u8>,
     inv: Vec<Pos>,
     res: Vec<Pos>,
-    invoked_at: Vec<u64>,
-    completed_at: Vec<u64>,
+    invoked_at: Sparse<u64>,
+    completed_at: Sparse<u64>,
+}
+
+/// The bit of [`Operations::marks`] that says that it is one of the final reads; the two below say what
+/// became of it.
+const FINAL: u8 = 4;
+
+fn marks(outcome: Outcome, is_final: bool) -> u8 {
+    let final_bit = if is_final { FINAL } else { 0 };
+    final_bit | outcome as u8
+}
+
+fn outcome(marks: u8) -> Outcome {
+    match marks & 3 {
+        0 => Outcome::Ok,
+        1 => Outcome::Fail,
+        _ => Outcome::Info,
+    }
+}
+
+impl Default for Operations {
+    fn default() -> Operations {
+        Operations {
+            processes: Processes::default(),
+            process: Vec::new(),
+            f: Vec::new(),
+            key: Sparse::new(NONE),
+            value: Sparse::new(NONE),
+            node: Sparse::new(NONE),
+            marks: Vec::new(),
+            inv: Vec::new(),
+            res: Vec::new(),
+            invoked_at: Sparse::new(NO_TIME),
+            completed_at: Sparse::new(NO_TIME),
+        }
+    }
 }
 
 impl Operations {
@@ -83,17 +123,17 @@ impl Operations {
     /// The operation at `index`.
     pub fn get(&self, index: usize) -> Operation {
         Operation {
-            process: self.process[index],
+            process: self.processes.number(self.process[index]),
             f: self.f[index],
-            key: id(self.key[index]),
-            value: id(self.value[index]),
-            node: id(self.node[index]),
-            is_final: self.is_final[index],
-            outcome: self.outcome[index],
+            key: id(self.key.get(index)),
+            value: id(self.value.get(index)),
+            node: id(self.node.get(index)),
+            is_final: self.marks[index] & FINAL != 0,
+            outcome: outcome(self.marks[index]),
             inv: self.inv[index],
             res: self.res[index],
-            invoked_at: time(self.invoked_at[index]),
-            completed_at: time(self.completed_at[index]),
+            invoked_at: time(self.invoked_at.get(index)),
+            completed_at: time(self.completed_at.get(index)),
         }
     }
 
@@ -102,31 +142,95 @@ impl Operations {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// Adds an operation; returns its index.
-    pub fn push(&mut self, op: Operation) -> usize {
-        self.process.push(op.process);
-        self.f.push(op.f);
-        self.key.push(raw(op.key));
-        self.value.push(raw(op.value));
-        self.node.push(raw(op.node));
-        self.is_final.push(op.is_final);
-        self.outcome.push(op.outcome);
-        self.inv.push(op.inv);
-        self.res.push(op.res);
-        self.invoked_at.push(op.invoked_at.unwrap_or(NO_TIME));
-        self.completed_at.push(op.completed_at.unwrap_or(NO_TIME));
-        self.len() - 1
+    /// Puts the operations of a later part of the history behind ours: its places come `after`, its values
+    /// and words are given in ours.
+    pub(crate) fn append(&mut self, part: Operations, after: Pos, values: &Renamed, words: &[u16]) {
+        let rows = self.len();
+        let value = |raw| values.id(Id(raw)).0;
+        let processes: Vec<u32> =
+            part.processes.iter().map(|number| self.processes.place(number)).collect();
+        // Each column of the part goes as soon as it is copied.
+        self.process.extend(part.process.into_iter().map(|place| processes[place as usize]));
+        self.f.extend(part.f.into_iter().map(|f| words[usize::from(f)]));
+        self.key.append(rows, part.key, value);
+        self.value.append(rows, part.value, value);
+        self.node.append(rows, part.node, value);
+        self.marks.extend(part.marks);
+        self.inv.extend(part.inv.into_iter().map(|pos| pos + after));
+        let shifted = |pos| if pos == OPEN { OPEN } else { pos + after };
+        self.res.extend(part.res.into_iter().map(shifted));
+        self.invoked_at.append(rows, part.invoked_at, |time| time);
+        self.completed_at.append(rows, part.completed_at, |time| time);
     }
 
-    /// Replaces the operation at `index`, whose completion came.
-    pub fn set(&mut self, index: usize, op: Operation) {
-        self.key[index] = raw(op.key);
-        self.value[index] = raw(op.value);
-        self.node[index] = raw(op.node);
-        self.is_final[index] = op.is_final;
-        self.outcome[index] = op.outcome;
-        self.res[index] = op.res;
-        self.completed_at[index] = op.completed_at.unwrap_or(NO_TIME);
+    /// Makes room for so many operations in all. Room that is not used is never touched, and costs nothing;
+    /// columns that grow by halves leave their old places behind.
+    pub(crate) fn reserve(&mut self, rows: usize) {
+        let more = rows.saturating_sub(self.len());
+        self.process.reserve(more);
+        self.f.reserve(more);
+        self.marks.reserve(more);
+        self.inv.reserve(more);
+        self.res.reserve(more);
+        for column in [&mut self.key, &mut self.value, &mut self.node] {
+            column.reserve(rows);
+        }
+        self.invoked_at.reserve(rows);
+        self.completed_at.reserve(rows);
+    }
+
+    /// Adds an operation that began; returns its index.
+    #[inline]
+    pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
+        let index = self.len();
+        self.process.push(process);
+        self.f.push(event.f);
+        self.key.set(index, raw(event.key));
+        self.value.set(index, raw(event.value));
+        self.node.set(index, raw(event.node));
+        self.marks.push(marks(Outcome::Info, event.is_final));
+        self.inv.push(pos);
+        self.res.push(OPEN);
+        self.invoked_at.set(index, event.time.unwrap_or(NO_TIME));
+        self.completed_at.set(index, NO_TIME);
+        index
+    }
+
+    /// Says of an operation what became of it; what the completion does not say stays.
+    #[inline]
+    pub(crate) fn complete(&mut self, index: usize, event: &Event, outcome: Outcome, pos: Pos) {
+        if event.key.is_some() {
+            self.key.set(index, raw(event.key));
+        }
+        if event.node.is_some() {
+            self.node.set(index, raw(event.node));
+        }
+        self.marks[index] = marks(outcome, event.is_final || self.marks[index] & FINAL != 0);
+        self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
+        self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
+    }
+
+    /// The name of an operation, by its place in [`History::words`].
+    #[inline]
+    pub fn f(&self, index: usize) -> u16 {
+        self.f[index]
+    }
+
+    /// Which of many independent objects an operation is of.
+    #[inline]
+    pub fn key(&self, index: usize) -> Option<Id> {
+        id(self.key.get(index))
+    }
+
+    /// The result of an operation where there is one, else the argument.
+    #[inline]
+    pub fn value(&self, index: usize) -> Option<Id> {
+        id(self.value.get(index))
+    }
+
+    #[inline]
+    pub(crate) fn set_value(&mut self, index: usize, value: Option<Id>) {
+        self.value.set(index, raw(value));
     }
 }
 
@@ -198,11 +302,33 @@ pub struct Counts {
     pub dropped: u64,
 }
 
+impl Counts {
+    /// Adds those of another part of the history.
+    pub fn add(&mut self, part: &Counts) {
+        for (ours, theirs) in [
+            (&mut self.lines, part.lines),
+            (&mut self.invokes, part.invokes),
+            (&mut self.ok, part.ok),
+            (&mut self.fail, part.fail),
+            (&mut self.info, part.info),
+            (&mut self.faults, part.faults),
+            (&mut self.workload, part.workload),
+            (&mut self.others, part.others),
+            (&mut self.blank, part.blank),
+            (&mut self.dropped, part.dropped),
+        ] {
+            *ours += theirs;
+        }
+    }
+}
+
 /// A history, read.
 #[derive(Debug, Default)]
 pub struct History {
     /// What to call it: the file's path, or `stdin`.
     pub name: String,
+    /// How it was written down.
+    pub format: Format,
     /// Its values.
     pub values: Values,
     /// The names of operations.
@@ -215,9 +341,12 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Which shard of how many it is, where `histcheck split` made it.
+    pub shard: Option<Value>,
     /// What was read.
     pub counts: Counts,
-    /// The line of each place in the order, from place 1, where `index` made the two differ.
+    /// The line of each place in the order, from place 1, where the two differ: by `index`, or as an event
+    /// is no line.
     pub reordered: Option<Vec<u32>>,
 }
 
@@ -267,9 +396,10 @@ impl History {
 
     /// The operations of each key, keys in the order of their first appearance.
     pub fn by_key(&self) -> Vec<(Option<Id>, Vec<usize>)> {
-        let mut place = std::collections::HashMap::new();
+        let mut place = rustc_hash::FxHashMap::default();
         let mut keys: Vec<(Option<Id>, Vec<usize>)> = Vec::new();
-        for (index, &key) in self.ops.key.iter().enumerate() {
+        for index in 0..self.ops.len() {
+            let key = self.ops.key.get(index);
             let at = *place.entry(key).or_insert_with(|| {
                 keys.push((id(key), Vec::new()));
                 keys.len() - 1

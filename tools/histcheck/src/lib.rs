@@ -9,19 +9,27 @@
 //! | decide | [`stats`], [`set`], [`linear`] |
 //! | tell | [`verdict`], [`report`] |
 //!
+//! Beside that [`convert`] writes a history in another format, and [`split`] and [`merge`] let many machines
+//! check one.
+//!
 //! The engines are a library with the binary beside it, so that benchmarks and other programs call them.
 
 pub mod budget;
 pub mod check;
 pub mod cli;
+mod column;
+pub mod convert;
 pub mod faults;
 pub mod history;
 pub mod linear;
+pub mod merge;
+pub mod processes;
 pub mod ranges;
 pub mod read;
 pub mod report;
 pub mod run;
 pub mod set;
+pub mod split;
 pub mod stats;
 pub mod values;
 pub mod verdict;

@@ -2,28 +2,49 @@
 //!
 //! | step | module |
 //! |---|---|
+//! | what form it has | [`format`](mod@format), [`packed`] |
+//! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
+//! | a line like those before it to an event, faster | [`layout`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
-//! | invocations and completions to operations | [`pair`] |
+//! | the other forms, whole, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`], [`transactions`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`] |
 
+pub mod array;
+pub mod assemble;
 pub mod blocks;
+pub mod edn;
+pub mod format;
+pub mod forms;
+pub mod layout;
 pub mod line;
+pub mod log;
+pub mod packed;
 pub mod pair;
+pub mod parts;
+pub mod progress;
 pub mod scan;
+pub mod table;
+pub mod text;
+pub mod transactions;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
-use breakit::op::{Op, Process};
-use serde_json::Value;
+use breakit::op::Op;
 
-use crate::history::{Counts, End, History, Start};
+use crate::history::{Counts, History};
+use assemble::Assembly;
 use blocks::{Blocks, RawLine};
-use line::{Event, Parsed};
-use pair::Pairing;
+use format::Format;
+use layout::Layouts;
+use line::{Clause, Parsed};
+use packed::Source;
+use progress::Progress;
+use text::{Item, Take, Text};
 
 /// What a reader puts up with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,14 +56,55 @@ pub enum Tolerance {
     CutLastLine,
 }
 
+/// How a history is to be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What to put up with.
+    pub tolerance: Tolerance,
+    /// Its format; `None`: as its first bytes say.
+    pub format: Option<Format>,
+    /// Whether the value of every operation is `[key, value]`, as `jepsen.independent` has it.
+    pub keyed: bool,
+    /// Whether nobody will ask for times: they are a third of what is kept.
+    pub skip_times: bool,
+}
+
 /// Reads the history at `path`, or on stdin for `-`.
 ///
 /// # Errors
 /// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read.
-pub fn read_path(path: &Path, tolerance: Tolerance) -> Result<History> {
+pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if path == Path::new("-") {
-        return read("stdin", std::io::stdin(), tolerance);
+        return read("stdin", std::io::stdin(), options);
     }
+    let (name, file) = open_file(path)?;
+    let format = options.format.or_else(|| parts::format(&file));
+    // Of a packed file it is not known how long its text is.
+    let size = format.and_then(|_| file.metadata().ok()).map(|metadata| metadata.len());
+    let progress = Progress::new(&name, size);
+    if format == Some(Format::Jsonl) && parts::is_regular(&file) {
+        if let Some(history) = parts::read(&name, &file, options, &progress) {
+            return Ok(history);
+        }
+        // The parts were read at their places: the file still stands at its beginning.
+        progress.again();
+    }
+    read_telling(&name, Box::new(file), options, &progress)
+}
+
+/// The name and the bytes of a file, or of stdin for `-`.
+///
+/// # Errors
+/// 66, 77, 71 where it cannot be opened.
+pub fn open(path: &Path) -> Result<(String, Source)> {
+    if path == Path::new("-") {
+        return Ok(("stdin".into(), Box::new(std::io::stdin())));
+    }
+    let (name, file) = open_file(path)?;
+    Ok((name, Box::new(file)))
+}
+
+fn open_file(path: &Path) -> Result<(String, File)> {
     let name = path.display().to_string();
     let place = |e| Error::io(format!("open {name}"), &e);
     let file = File::open(path).map_err(place)?;
@@ -51,208 +113,218 @@ pub fn read_path(path: &Path, tolerance: Tolerance) -> Result<History> {
             "{name} is a directory; name the histories in it, as {name}/*.jsonl"
         )));
     }
-    read(&name, file, tolerance)
+    Ok((name, file))
 }
 
 /// Reads a history from any reader; `name` is what it is called.
 ///
 /// # Errors
 /// As [`read_path`].
-pub fn read(name: &str, source: impl Read, tolerance: Tolerance) -> Result<History> {
-    let mut reader = Reader::new(name, tolerance);
+pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) -> Result<History> {
+    read_telling(name, Box::new(source), options, &Progress::none())
+}
+
+fn read_telling(
+    name: &str,
+    source: Source,
+    options: Options,
+    progress: &Progress,
+) -> Result<History> {
+    let (format, source) = recognise(name, source, options)?;
+    let mut assembly = Assembly::new(name, format, options).expecting(progress.size());
+    if format == Format::Jsonl {
+        return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
+    }
+    each_in_text(name, source, format, options, &mut |line, item| assembly.item(line, item))?;
+    assembly.finish()
+}
+
+fn read_lines(
+    name: &str,
+    blocks: &mut Blocks<impl Read>,
+    mut assembly: Assembly,
+    progress: &Progress,
+) -> Result<Assembly> {
+    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+        assembly.piece(piece)?;
+        progress.add(piece.text.len());
+    }
+    Ok(assembly)
+}
+
+/// Takes every event of a history, of whatever process, as it stands; returns its format.
+///
+/// # Errors
+/// As [`read_path`], and whatever `take` says.
+pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Result<Format> {
+    let (format, source) = recognise(name, source, options)?;
+    if format != Format::Jsonl {
+        each_in_text(name, source, format, options, take)?;
+        return Ok(format);
+    }
     let mut blocks = Blocks::new(source);
-    loop {
-        match blocks.next_line() {
-            Ok(Some(raw)) => reader.take(raw)?,
-            Ok(None) => return reader.finish(),
-            Err(error) => return Err(Error::io(format!("read {name}"), &error)),
+    while let Some(raw) = blocks.next_line().map_err(|error| unreadable(name, &error))? {
+        if raw.text.trim_ascii().is_empty() {
+            take(raw.number, Item::Blank)?;
+            continue;
+        }
+        let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
+            Ok(op) => Item::Op(Box::new(op)),
+            Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
+        };
+        take(raw.number, item)?;
+    }
+    Ok(format)
+}
+
+/// What an event of a history is taken by: its line, its text in JSON, what it is, and the history whose values
+/// and words it has.
+pub type TakeEvent<'a> = &'a mut dyn FnMut(u64, &[u8], &Parsed, &History) -> Result<()>;
+
+/// Takes every event of a history with its text in JSON; values and words go into `history`.
+///
+/// # Errors
+/// As [`each`].
+pub fn each_event(
+    name: &str,
+    source: Source,
+    options: Options,
+    history: &mut History,
+    take: TakeEvent<'_>,
+) -> Result<()> {
+    let (format, source) = recognise(name, source, options)?;
+    if format == Format::Jsonl {
+        return each_event_in_lines(name, source, options, history, take);
+    }
+    each_in_text(name, source, format, options, &mut |number, item| {
+        let Item::Op(op) = item else { return Ok(()) };
+        let text = op.line();
+        let place = |clause: String| Error::data(format!("{name}, line {number}: {clause}"));
+        let mut parsed = line::of(*op, history).map_err(|clause| place(clause.text))?;
+        if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
+            event.unwrap_key(&history.values).map_err(place)?;
+        }
+        take(number, text.as_bytes(), &parsed, history)
+    })
+}
+
+fn each_event_in_lines(
+    name: &str,
+    source: Source,
+    options: Options,
+    history: &mut History,
+    take: TakeEvent<'_>,
+) -> Result<()> {
+    let mut layouts = Layouts::new(true);
+    let mut blocks = Blocks::new(source);
+    let mut number = 0;
+    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+        let text = piece.text;
+        let mut at = 0;
+        while at < text.len() {
+            number += 1;
+            let rest = &text[at..];
+            let known = layouts.event(text, at, &mut history.values);
+            let (mut parsed, line, next) = match known {
+                Some((event, next)) => (Parsed::Client(event), &text[at..next - 1], next),
+                None => {
+                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+                    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+                    let next = at + end + 1;
+                    if line.trim_ascii().is_empty() {
+                        at = next;
+                        continue;
+                    }
+                    let whole = end < rest.len() || piece.whole;
+                    let raw = RawLine { number, text: line, whole };
+                    match event_of(raw, &mut layouts, history) {
+                        Ok(parsed) => (parsed, line, next),
+                        Err(clause) => {
+                            assemble::cut(name, raw, &clause, options.tolerance)?;
+                            return Ok(());
+                        }
+                    }
+                }
+            };
+            if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
+                let place = |clause| Error::data(format!("{name}, line {number}: {clause}"));
+                event.unwrap_key(&history.values).map_err(place)?;
+            }
+            take(number, line, &parsed, history)?;
+            at = next;
+        }
+    }
+    Ok(())
+}
+
+fn event_of(
+    raw: RawLine<'_>,
+    layouts: &mut Layouts,
+    history: &mut History,
+) -> std::result::Result<Parsed, Clause> {
+    match scan::event(raw.text, history) {
+        Some(event) => {
+            layouts.learn(raw.text, &event);
+            Ok(Parsed::Client(event))
+        }
+        None => line::parse(raw.text, history),
+    }
+}
+
+/// The format of a source, and what gives all of it, unpacked.
+fn recognise(name: &str, source: Source, options: Options) -> Result<(Format, Source)> {
+    let unreadable = |error| unreadable(name, &error);
+    let source = packed::unpack(source).map_err(unreadable)?;
+    match options.format {
+        Some(format) => Ok((format, source)),
+        None => {
+            let (head, source) = packed::look(source, Format::is_decided_by).map_err(unreadable)?;
+            Ok((Format::of(&head), source))
         }
     }
 }
 
-/// A history in the making.
-struct Reader {
-    history: History,
-    pairing: Pairing,
-    tolerance: Tolerance,
-    /// Client events that carry an `index`, held back until all are there to be put in its order.
-    indexed: Vec<(u64, u32, Event)>,
-    /// The first client line, and whether it has an `index`: all others must do as it does.
-    first: Option<(u32, bool)>,
-}
-
-impl Reader {
-    fn new(name: &str, tolerance: Tolerance) -> Reader {
-        let history = History { name: name.into(), ..History::default() };
-        Reader { history, pairing: Pairing::default(), tolerance, indexed: Vec::new(), first: None }
-    }
-
-    fn take(&mut self, raw: RawLine<'_>) -> Result<()> {
-        self.history.counts.lines += 1;
-        let number = u32::try_from(raw.number).unwrap_or(u32::MAX);
-        if number >= u32::MAX - 1 {
-            return Err(self.error(
-                raw.number,
-                "the history has more than 4,294,967,293 lines; split it by key",
-            ));
-        }
-        if let Some(event) = scan::event(raw.text, &mut self.history) {
-            return self.client(number, event, raw.text);
-        }
-        if raw.text.iter().all(u8::is_ascii_whitespace) {
-            self.history.counts.blank += 1;
-            return Ok(());
-        }
-        match line::parse(raw.text, &mut self.history) {
-            Ok(Parsed::Client(event)) => self.client(number, event, raw.text),
-            Ok(Parsed::Other(op)) => self.other(number, &op).map_err(|c| self.at(raw, &c)),
-            Err(clause) if !raw.whole && clause.no_json => self.cut(raw, &clause.text),
-            Err(clause) => Err(self.at(raw, &clause.text)),
-        }
-    }
-
-    /// The last line, without a newline and no JSON: what a killed writer leaves.
-    fn cut(&mut self, raw: RawLine<'_>, clause: &str) -> Result<()> {
-        if self.tolerance == Tolerance::CutLastLine {
-            self.history.counts.dropped += 1;
-            return Ok(());
-        }
-        Err(self.at(raw, &format!("{clause}; the last line was cut short, and --lenient drops it")))
-    }
-
-    fn client(&mut self, number: u32, event: Event, text: &[u8]) -> Result<()> {
-        let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
-        match event.index {
-            Some(index) if indexed => {
-                self.indexed.push((index, number, event));
-                Ok(())
-            }
-            None if !indexed => self.pair(number, number, &event, Some(text)),
-            _ => Err(self.error(
-                u64::from(number),
-                &format!(
-                    "column 1: this line {} an \"index\" and line {first} {}; give it to all lines or to none",
-                    if indexed { "lacks" } else { "has" },
-                    if indexed { "has one" } else { "has none" },
-                ),
-            )),
-        }
-    }
-
-    fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
-        let paired = self.pairing.take(&mut self.history, pos, event);
-        paired.map_err(|clause| match text {
-            Some(text) => {
-                let column = column_of(text, "\"process\"");
-                self.error(u64::from(number), &format!("column {column}: {clause}"))
-            }
-            None => self.error(u64::from(number), &format!("column 1: {clause}")),
-        })
-    }
-
-    fn other(&mut self, number: u32, op: &Op) -> std::result::Result<(), String> {
-        let Process::Other(word) = &op.process else { return Ok(()) };
-        match word.as_str() {
-            "nemesis" => {
-                self.history.counts.faults += 1;
-                self.history.faults.take(op, number);
-            }
-            "workload" => {
-                self.history.counts.workload += 1;
-                self.workload(op)?;
-            }
-            _ => self.history.counts.others += 1,
-        }
-        Ok(())
-    }
-
-    fn workload(&mut self, op: &Op) -> std::result::Result<(), String> {
-        match op.f.as_str() {
-            "start" if self.history.start.is_some() => Err(
-                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
-                    .into(),
-            ),
-            "start" => start(op).map(|start| self.history.start = Some(start)),
-            "end" => {
-                self.history.end = Some(end(op));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn finish(mut self) -> Result<History> {
-        let mut indexed = std::mem::take(&mut self.indexed);
-        indexed.sort_by_key(|&(index, number, _)| (index, number));
-        if let Some(pair) = indexed.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            let (index, first, second) = (pair[0].0, pair[0].1, pair[1].1);
-            return Err(self.error(
-                u64::from(second),
-                &format!("column 1: \"index\" {index} stands on line {first} already"),
-            ));
-        }
-        if !indexed.is_empty() {
-            self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
-        }
-        for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
-            self.pair(rank as u32 + 1, number, &event, None)?;
-        }
-        Ok(self.history)
-    }
-
-    fn at(&self, raw: RawLine<'_>, clause: &str) -> Error {
-        if clause.starts_with("column ") {
-            return self.error(raw.number, clause);
-        }
-        let named = clause.split('"').nth(1).map(|name| format!("\"{name}\""));
-        let column = named.map_or(1, |name| column_of(raw.text, &name));
-        self.error(raw.number, &format!("column {column}: {clause}"))
-    }
-
-    fn error(&self, number: u64, clause: &str) -> Error {
-        Error::data(format!("{}, line {number}: {clause}", self.history.name))
+fn each_in_text(
+    name: &str,
+    mut source: Source,
+    format: Format,
+    options: Options,
+    take: Take<'_>,
+) -> Result<()> {
+    let mut bytes = Vec::new();
+    source.read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
+    let text = Text::new(name, &bytes, options.tolerance);
+    match format {
+        // Whoever forces this on a text in memory has lines.
+        Format::Jsonl => Ok(()),
+        Format::Json => array::each(&text, take),
+        Format::Edn => forms::each(&text, take),
+        Format::Log => log::each(&text, take),
+        Format::Csv => table::each(&text, take),
+        Format::Plume => transactions::each_of_plume(&text, take),
+        Format::Sessions => transactions::each_of_sessions(&text, take),
     }
 }
 
-/// The column, from 1, at which `name` stands on the line; 1 where it does not.
-fn column_of(text: &[u8], name: &str) -> usize {
-    text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
-}
-
-fn start(op: &Op) -> std::result::Result<Start, String> {
-    let value = op.value.clone().unwrap_or_default();
-    let checks = match value.get("check") {
-        Some(Value::Array(checks)) => checks.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
-    };
-    let words = |name: &str| -> Vec<String> {
-        let list = value.get(name).and_then(Value::as_array);
-        let words = list.into_iter().flatten().filter_map(Value::as_str);
-        words.map(str::to_string).collect()
-    };
-    let asks_for_faults =
-        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
-    Ok(Start { checks, nodes: words("nodes"), asks_for_faults })
-}
-
-fn end(op: &Op) -> End {
-    let field = |name: &str| {
-        let value = op.value.as_ref().and_then(|value| value.get(name));
-        value.and_then(Value::as_str).map(str::to_string)
-    };
-    End { status: field("status").unwrap_or_else(|| "done".into()), reason: field("reason") }
+fn unreadable(name: &str, error: &std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
+            Error::data(format!("{name}: the packed data are damaged or cut short: {error}"))
+        }
+        _ => Error::io(format!("read {name}"), error),
+    }
 }
 
 /// Lines read, in words, nothing left out.
-pub fn count_sentence(counts: &Counts, operations: usize) -> String {
-    let Counts { lines, ok, fail, faults, workload, others, blank, dropped, .. } = *counts;
+pub fn count_sentence(history: &History) -> String {
+    let operations = history.ops.len();
+    let Counts { lines, ok, fail, faults, workload, others, blank, dropped, .. } = history.counts;
     let unknown = operations as u64 - ok - fail;
     let mut text = format!(
         "{} read: {} ({ok} ok, {fail} fail, {unknown} info), {}",
-        many(lines, "line"),
+        many(lines, history.format.unit()),
         many(operations as u64, "operation"),
-        many(faults, "fault line"),
+        many(faults, &format!("fault {}", history.format.unit())),
     );
     for (number, what) in [
         (workload, "of the workload"),
@@ -276,9 +348,10 @@ pub fn many(number: u64, what: &str) -> String {
 mod tests {
     use super::*;
     use crate::history::Outcome;
+    use clap::ValueEnum;
 
     fn parse(text: &str) -> Result<History> {
-        read("h", text.as_bytes(), Tolerance::Strict)
+        read("h", std::io::Cursor::new(text.to_string()), Options::default())
     }
 
     const INVOKE: &str = r#"{"process":0,"type":"invoke","f":"write","value":1}"#;
@@ -343,10 +416,73 @@ mod tests {
         let whole = format!("{INVOKE}\n{OK}\n{INVOKE}\n");
         for length in 0..whole.len() {
             let cut = &whole[..length];
-            assert!(read("h", cut.as_bytes(), Tolerance::CutLastLine).is_ok(), "{cut:?}");
+            let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
+            let source = std::io::Cursor::new(cut.to_string());
+            assert!(read("h", source, lenient).is_ok(), "{cut:?}");
             let strict = parse(cut);
             let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
             assert_eq!(strict.is_ok(), complete, "{cut:?}");
         }
+    }
+
+    #[test]
+    fn no_bytes_make_any_reader_panic() {
+        let texts: [&[u8]; 7] = [
+            concat_bytes(&[INVOKE, "\n", OK, "\n"]),
+            b"[{\"process\":0,\"type\":\"invoke\",\"f\":\"r\"}, {\"process\":0,\"type\":\"ok\",\"f\":\"r\",\"value\":[1,\"\\u00e9\"]}]",
+            b"[{:process 0, :type :invoke, :f :r #_x} ; y\n #t {:process 0 :type :ok :f :r :value #{1N 2/3 \\a}}]",
+            b"INFO jepsen.util - 0\t:invoke\t:r\tnil\n0\t:ok\t:r\t[1 2]\t:why\n",
+            b"process,type,f,value,extra\n0,invoke,r,\"[1,\"\"2\"\"]\",\n0,ok,r,,\"{}\"\n",
+            b"w(1,2,0,0)\nr(1,2,1,1)\nr(1,0,1,-1)\n",
+            b"w 1 2\n---\nr 1 2\n===\nw 2 3\n",
+        ];
+        let mut seed = 7_u64;
+        let mut random = move |below: usize| {
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) as usize % below
+        };
+        let formats = [None].into_iter().chain(Format::value_variants().iter().copied().map(Some));
+        let formats: Vec<Option<Format>> = formats.collect();
+        let (mut good, mut bad) = (0, 0);
+        for round in 0..30_000 {
+            let mut bytes = texts[round % texts.len()].to_vec();
+            for _ in 0..random(4) {
+                let at = random(bytes.len().max(1));
+                if bytes.is_empty() {
+                    break;
+                }
+                match random(5) {
+                    0 => bytes[at] = random(256) as u8,
+                    1 => drop(bytes.remove(at)),
+                    2 => bytes.truncate(at + 1),
+                    3 => bytes.insert(at, b"\n{[(\"\\:,#0-\xc3"[random(12)]),
+                    _ => {
+                        let other = texts[random(texts.len())];
+                        let from = random(other.len());
+                        bytes.splice(at..at, other[from..].iter().copied());
+                    }
+                }
+            }
+            let options = Options {
+                format: formats[random(formats.len())],
+                keyed: random(4) == 0,
+                tolerance: [Tolerance::Strict, Tolerance::CutLastLine][random(2)],
+                skip_times: random(2) == 0,
+            };
+            match read("h", std::io::Cursor::new(bytes), options) {
+                Ok(_) => good += 1,
+                Err(error) => {
+                    assert_eq!(error.status(), breakit::exit::Status::Data, "{error}");
+                    bad += 1;
+                }
+            }
+        }
+        assert!(good > 1000 && bad > 1000, "{good} good, {bad} bad");
+    }
+
+    fn concat_bytes(parts: &[&str]) -> &'static [u8] {
+        parts.concat().into_bytes().leak()
     }
 }

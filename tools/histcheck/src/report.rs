@@ -71,7 +71,7 @@ fn text_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     for line in &verdict.details {
         text += &format!("    {line}\n");
     }
-    let counted = count_sentence(&history.counts, history.ops.len());
+    let counted = count_sentence(history);
     text += &format!("    {counted}\n    {}\n", ending(history));
     text
 }
@@ -84,6 +84,9 @@ fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     fields.insert("because".into(), verdict.because.as_str().into());
     fields.extend(verdict.facts.clone());
     fields.insert("ending".into(), ending(history).into());
+    if let Some(shard) = &history.shard {
+        fields.insert("shard".into(), shard.clone());
+    }
     fields.insert("counts".into(), counts(&history.counts, history.ops.len()));
     Value::Object(fields).to_string()
 }

@@ -12,10 +12,12 @@ use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
 use crate::check::{self, Check};
-use crate::cli::{CheckArgs, Cli, Common};
+use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
 use crate::history::History;
-use crate::read::{self, Tolerance};
+use crate::linear::{Model, Question};
+use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
+use crate::{convert, merge, split};
 
 /// Runs the tool.
 ///
@@ -24,6 +26,17 @@ use crate::report::Form;
 /// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    let reading = reading(cli.common);
+    match cli.check {
+        Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
+        Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
+            return split::run(&file, shards, &into, reading);
+        }
+        Some(CheckArgs::Merge(args)) => {
+            return merge::run(&files_or_stdin(args.files)?, cli.common.json);
+        }
+        _ => {}
+    }
     let (check, files) = choose(cli.check, cli.files)?;
     if files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
@@ -38,14 +51,31 @@ pub fn run(cli: Cli) -> Result<Status> {
 
 /// The check, if one is named, and the files, stdin where none is.
 fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
-    let (check, mut files) = match check {
+    let (check, files) = match check {
         None => (None, files),
         Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
         Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
-        Some(CheckArgs::Linear { model, initial, files }) => {
-            (Some(Check::Linear { model, initial: initial.unwrap_or_default() }), files.files)
+        Some(CheckArgs::Linear { object, fail_observes, witness, svg, files }) => {
+            if files.files.len() > 1 && (witness.is_some() || svg.is_some()) {
+                return Err(Error::usage("--witness and --svg take one history at a time"));
+            }
+            let question = Question { fail_observes, witness, svg, ..question(object)? };
+            (Some(Check::Linear(Box::new(question))), files.files)
+        }
+        Some(CheckArgs::Verify { object, witness, fail_observes, files }) => {
+            let question = Question { fail_observes, ..question(object)? };
+            (Some(Check::Verify(Box::new(question), witness)), files.files)
+        }
+        // They are no checks, and done before this is asked.
+        Some(CheckArgs::Convert { .. } | CheckArgs::Split { .. } | CheckArgs::Merge(_)) => {
+            (None, files)
         }
     };
+    Ok((check, files_or_stdin(files)?))
+}
+
+/// The files, or stdin where none is named.
+fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let stdin = Path::new("-");
     if files.iter().filter(|file| *file == stdin).count() > 1 {
         return Err(Error::usage("stdin (-) is named twice; it can be read only once"));
@@ -58,7 +88,17 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
         }
         files.push(stdin.into());
     }
-    Ok((check, files))
+    Ok(files)
+}
+
+/// How histories are to be read.
+fn reading(common: Common) -> Options {
+    let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
+    Options { tolerance, format: common.format, keyed: common.keyed, skip_times: false }
+}
+
+fn question(object: Object) -> Result<Question> {
+    Ok(Question::new(Model::of(&object.model)?, object.initial.unwrap_or_default()))
 }
 
 /// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the
@@ -79,15 +119,17 @@ fn read_on_at_first_interrupt() -> Result<()> {
 struct Job {
     check: Option<Check>,
     form: Form,
-    tolerance: Tolerance,
+    reading: Options,
     common: Common,
 }
 
 impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
-        let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-        Job { check, form, tolerance, common }
+        // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
+        let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
+        let reading = Options { skip_times, ..reading(common) };
+        Job { check, form, reading, common }
     }
 
     /// Reads one history, decides and tells; there is a verdict line whatever happens.
@@ -95,7 +137,7 @@ impl Job {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         let named = self.check.as_ref().map(Check::name);
         let began = Instant::now();
-        let mut history = match read::read_path(path, self.tolerance) {
+        let mut history = match read::read_path(path, self.reading) {
             Ok(history) => {
                 let lines = history.counts.lines;
                 talk::detail(format!("{name}: {lines} lines read in {:.1?}", began.elapsed()));

@@ -4,10 +4,12 @@
 //! their digits. No number ever goes through floating point: `1` and `1.0` are two values, and so are two
 //! integers of forty digits that differ in the last.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde_json::Value;
+
+use crate::read::edn;
 
 /// A value of this history; meaningful only together with its [`Values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,6 +17,11 @@ pub struct Id(pub u32);
 
 /// JSON's null, in every [`Values`].
 pub const NULL: Id = Id(0);
+
+/// Ids from here on are the integers from 0 on themselves: the values of most histories cost nothing.
+const DIRECT: u32 = 1 << 31;
+/// The integers below it are their own ids. One less than would fit: `u32::MAX` is nobody's id.
+const FIRST_NOT_DIRECT: i64 = (1 << 31) - 1;
 
 #[derive(Debug, Clone)]
 enum Datum {
@@ -28,18 +35,18 @@ enum Datum {
 #[derive(Debug)]
 pub struct Values {
     data: Vec<Datum>,
-    ints: HashMap<i64, Id>,
-    texts: HashMap<Arc<str>, Id>,
-    lists: HashMap<Arc<[Id]>, Id>,
+    ints: FxHashMap<i64, Id>,
+    texts: FxHashMap<Arc<str>, Id>,
+    lists: FxHashMap<Arc<[Id]>, Id>,
 }
 
 impl Default for Values {
     fn default() -> Values {
         let mut values = Values {
             data: Vec::new(),
-            ints: HashMap::new(),
-            texts: HashMap::new(),
-            lists: HashMap::new(),
+            ints: FxHashMap::default(),
+            texts: FxHashMap::default(),
+            lists: FxHashMap::default(),
         };
         values.text("null");
         values
@@ -58,13 +65,24 @@ impl Values {
                 let ids: Vec<Id> = items.iter().map(|item| self.intern(item)).collect();
                 self.items(ids)
             }
-            Value::Object(_) => self.text(&ordered(value).to_string()),
+            Value::Object(_) => match edn::tagged(value) {
+                Some(("set", Value::Array(items))) => self.set(items),
+                _ => self.text(&ordered(value).to_string()),
+            },
             other => self.text(&other.to_string()),
         }
     }
 
     /// The id of an integer.
+    #[inline]
     pub fn int(&mut self, int: i64) -> Id {
+        match int {
+            0..FIRST_NOT_DIRECT => Id(DIRECT | int as u32),
+            _ => self.far_int(int),
+        }
+    }
+
+    fn far_int(&mut self, int: i64) -> Id {
         if let Some(&id) = self.ints.get(&int) {
             return id;
         }
@@ -82,6 +100,15 @@ impl Values {
         let id = self.add(Datum::List(Arc::clone(&items)));
         self.lists.insert(items, id);
         id
+    }
+
+    /// A set of EDN is the list of its elements, in an order that does not depend on how it was written.
+    fn set(&mut self, items: &[Value]) -> Id {
+        let mut items: Vec<(String, &Value)> =
+            items.iter().map(|item| (ordered(item).to_string(), item)).collect();
+        items.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        let ids: Vec<Id> = items.into_iter().map(|(_, item)| self.intern(item)).collect();
+        self.items(ids)
     }
 
     /// The id of a value that is given as its JSON text, of a kind that is kept as text.
@@ -103,16 +130,26 @@ impl Values {
         id
     }
 
+    fn datum(&self, id: Id) -> Datum {
+        match id.0 & DIRECT {
+            0 => self.data[id.0 as usize].clone(),
+            _ => Datum::Int(i64::from(id.0 & !DIRECT)),
+        }
+    }
+
     /// The elements, where the value is a list.
     pub fn list(&self, id: Id) -> Option<&[Id]> {
-        match &self.data[id.0 as usize] {
-            Datum::List(items) => Some(items),
+        match self.data.get(id.0 as usize) {
+            Some(Datum::List(items)) => Some(items),
             _ => None,
         }
     }
 
     /// The integer, where the value is one of 64 bits.
     pub fn as_int(&self, id: Id) -> Option<i64> {
+        if id.0 & DIRECT != 0 {
+            return Some(i64::from(id.0 & !DIRECT));
+        }
         match self.data[id.0 as usize] {
             Datum::Int(int) => Some(int),
             _ => None,
@@ -121,7 +158,7 @@ impl Values {
 
     /// The value as JSON text.
     pub fn show(&self, id: Id) -> String {
-        match &self.data[id.0 as usize] {
+        match self.datum(id) {
             Datum::Int(int) => int.to_string(),
             Datum::Text(text) => text.to_string(),
             Datum::List(items) => {
@@ -133,11 +170,42 @@ impl Values {
 
     /// The value as it came.
     pub fn json(&self, id: Id) -> Value {
-        match &self.data[id.0 as usize] {
-            Datum::Int(int) => Value::from(*int),
+        match self.datum(id) {
+            Datum::Int(int) => Value::from(int),
             // What was kept is JSON text by construction.
-            Datum::Text(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+            Datum::Text(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
             Datum::List(items) => items.iter().map(|&item| self.json(item)).collect(),
+        }
+    }
+
+    /// Takes over all values of `other`, which another thread has read; what turns its ids into ours.
+    pub fn absorb(&mut self, other: &Values) -> Renamed {
+        let mut renamed = Renamed { ids: Vec::with_capacity(other.data.len()) };
+        for datum in &other.data {
+            let id = match datum {
+                Datum::Int(int) => self.int(*int),
+                Datum::Text(text) => self.text(text),
+                // A list comes after its elements.
+                Datum::List(items) => self.items(items.iter().map(|&id| renamed.id(id)).collect()),
+            };
+            renamed.ids.push(id);
+        }
+        renamed
+    }
+}
+
+/// The ids of one [`Values`] in another.
+#[derive(Debug)]
+pub struct Renamed {
+    ids: Vec<Id>,
+}
+
+impl Renamed {
+    /// The id there of what has `id` here.
+    pub fn id(&self, id: Id) -> Id {
+        match id.0 & DIRECT {
+            0 => self.ids[id.0 as usize],
+            _ => id,
         }
     }
 }
@@ -178,6 +246,31 @@ mod tests {
             for b in &different[i + 1..] {
                 assert_ne!(id(v, a), id(v, b), "{a} {b}");
             }
+        }
+    }
+
+    #[test]
+    fn small_integers_are_kept_in_their_ids_and_all_others_in_a_table() {
+        let mut values = Values::default();
+        let edge = FIRST_NOT_DIRECT;
+        for int in [0, 1, 41, edge - 1, edge, edge + 1, -1, i64::MAX, i64::MIN] {
+            let id = values.int(int);
+            assert_ne!(id.0, u32::MAX, "{int}");
+            assert_eq!((values.as_int(id), values.int(int)), (Some(int), id));
+        }
+        assert_eq!(values.data.len(), 6, "null and five integers");
+    }
+
+    #[test]
+    fn the_values_of_another_keep_their_meaning_when_taken_over() {
+        let (mut ours, mut theirs) = (Values::default(), Values::default());
+        id(&mut ours, r#""x""#);
+        let texts = ["7", "-7", "null", r#""y""#, r#"[1,["x",-7]]"#, r#""x""#];
+        let ids = texts.map(|text| id(&mut theirs, text));
+        let renamed = ours.absorb(&theirs);
+        for (text, theirs) in texts.iter().zip(ids) {
+            assert_eq!(ours.show(renamed.id(theirs)), *text);
+            assert_eq!(id(&mut ours, text), renamed.id(theirs));
         }
     }
 

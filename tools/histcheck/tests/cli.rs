@@ -248,8 +248,8 @@ fn a_first_line_that_asks_for_what_there_is_not_is_refused() {
     for (check, said) in [
         (r#"[{"name":"bank"}]"#, "the check \"bank\", which this histcheck does not have"),
         (r#"[{"name":"set","options":{"strict":true}}]"#, "does not know the option \"strict\""),
-        (r#"[{"name":"linear","options":{"model":"queue"}}]"#, "needs a model of register"),
-        (r#"[{"name":"linear"}]"#, "needs a model of register"),
+        (r#"[{"name":"linear","options":{"model":"queue"}}]"#, "there is no model \"queue\""),
+        (r#"[{"name":"linear"}]"#, "needs a model, by its name"),
         (r#"["set"]"#, "a check must be"),
         (r#""set""#, "must be a list of checks"),
     ] {
@@ -352,4 +352,196 @@ fn a_reader_that_left_is_no_error() {
         env!("CARGO_BIN_EXE_histcheck")
     );
     run(command.args(["-c", &line])).expect(0);
+}
+
+/// A history of these operations, one after the other.
+fn in_turn(ops: &[(&str, &str)]) -> String {
+    let lines = ops.iter().map(|&(f, value)| done(0, f, value));
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+fn linear(model: &str, more: &[&str], history: &str) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(["linear", "--model", model]).args(more);
+    run_with(&mut command, history)
+}
+
+#[test]
+fn every_model_reads_its_operations_and_tells_right_from_wrong() {
+    type Ops = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Ops, Ops); 13] = [
+        (
+            "mutex",
+            &[("acquire", "null"), ("release", "null")],
+            &[("acquire", "1"), ("acquire", "1")],
+        ),
+        (
+            "reentrant-mutex",
+            &[("acquire", "1"), ("acquire", "1"), ("release", "1")],
+            &[("acquire", "1"), ("release", "1"), ("release", "1")],
+        ),
+        (
+            "fenced-mutex",
+            &[("acquire", "1"), ("release", "null"), ("acquire", "5")],
+            &[("acquire", "5"), ("release", "null"), ("acquire", "4")],
+        ),
+        (
+            "semaphore:2",
+            &[("acquire", "1"), ("acquire", "1")],
+            &[("acquire", "1"), ("acquire", "1"), ("acquire", "1")],
+        ),
+        (
+            "fifo-queue",
+            &[
+                ("enqueue", "1"),
+                ("enqueue", "2"),
+                ("dequeue", "1"),
+                ("dequeue", "2"),
+                ("dequeue", "null"),
+            ],
+            &[("enqueue", "1"), ("enqueue", "2"), ("dequeue", "2")],
+        ),
+        (
+            "unordered-queue",
+            &[("enqueue", "1"), ("enqueue", "2"), ("dequeue", "2")],
+            &[("enqueue", "1"), ("dequeue", "null")],
+        ),
+        (
+            "stack",
+            &[("push", "1"), ("push", "2"), ("pop", "2"), ("pop", "1")],
+            &[("push", "1"), ("push", "2"), ("pop", "1")],
+        ),
+        (
+            "priority-queue",
+            &[("insert", "7"), ("insert", "3"), ("extract", "3")],
+            &[("insert", "7"), ("insert", "3"), ("extract", "7")],
+        ),
+        (
+            "set",
+            &[("add", "1"), ("contains", "[1,true]"), ("remove", "1"), ("read", "[]")],
+            &[("add", "1"), ("contains", "[1,false]")],
+        ),
+        ("counter", &[("inc", "1"), ("read", "1")], &[("inc", "1"), ("read", "0")]),
+        (
+            "fetch-add",
+            &[("fetch-add", "[3,0]"), ("read", "3")],
+            &[("fetch-add", "[3,0]"), ("fetch-add", "[1,0]")],
+        ),
+        (
+            "list-append",
+            &[("append", "1"), ("append", "2"), ("read", "[1,2]")],
+            &[("append", "1"), ("read", "[]")],
+        ),
+        (
+            "kv-append",
+            &[("put", "\"a\""), ("append", "\"b\""), ("get", "\"ab\"")],
+            &[("put", "\"a\""), ("append", "\"b\""), ("get", "\"a\"")],
+        ),
+    ];
+    for (model, good, bad) in cases {
+        let run = linear(model, &[], &in_turn(good));
+        assert_eq!(run.status, 0, "{model}: {}{}", run.stdout, run.stderr);
+        let run = linear(model, &[], &in_turn(bad));
+        assert_eq!(run.status, 1, "{model}: {}{}", run.stdout, run.stderr);
+        assert!(
+            run.stdout.contains("the fewest operations that show it"),
+            "{model}: {}",
+            run.stdout
+        );
+        assert!(run.stdout.contains("(line ") && !run.stdout.contains("{}"), "{}", run.stdout);
+        let run = linear(model, &[], &in_turn(&[("fly", "null")]));
+        assert_eq!(run.status, 65, "{model}: {}{}", run.stdout, run.stderr);
+        assert!(run.stderr.contains("no operation \"fly\""), "{model}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn registers_that_one_transaction_writes_change_together() {
+    let good = in_turn(&[
+        ("txn", r#"[["w","x",1],["w","y",1]]"#),
+        ("txn", r#"[["r","x",1],["r","y",1]]"#),
+        ("read", r#"{"x":1,"z":null}"#),
+    ]);
+    assert_eq!(linear("multi-register", &[], &good).status, 0);
+    let bad = in_turn(&[("write", r#"{"x":1,"y":1}"#), ("read", r#"{"x":1,"y":null}"#)]);
+    assert_eq!(linear("multi-register", &[], &bad).status, 1);
+}
+
+#[test]
+fn a_table_is_a_model_and_a_wrong_one_is_named() {
+    let folder = std::env::temp_dir().join(format!("histcheck-table-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let table = folder.join("lock.model");
+    std::fs::write(&table, "start free\nfree acquire * held\nheld release * free\n").unwrap();
+    let model = format!("@{}", table.display());
+    let good = in_turn(&[("acquire", "1"), ("release", "1"), ("acquire", "2")]);
+    let run = linear(&model, &[], &good);
+    assert_eq!(run.status, 0, "{}{}", run.stdout, run.stderr);
+    assert!(run.stdout.contains("linearizable as a lock"), "{}", run.stdout);
+    let run = linear(&model, &[], &in_turn(&[("acquire", "1"), ("acquire", "2")]));
+    assert_eq!(run.status, 1, "{}{}", run.stdout, run.stderr);
+    std::fs::write(&table, "start free\nfree acquire held\n").unwrap();
+    let run = linear(&model, &[], &good);
+    assert_eq!(run.status, 65, "{}", run.stderr);
+    assert!(run.stderr.contains("line 2"), "{}", run.stderr);
+    std::fs::remove_file(&table).unwrap();
+    assert_eq!(linear(&model, &[], &good).status, 66);
+    assert_eq!(linear("heap", &[], &good).status, 64);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_failed_cas_is_an_observation_only_where_that_is_asked_for() {
+    let history = in_turn(&[("write", "1")])
+        + &op(0, "invoke", "cas", "[1,2]")
+        + "\n"
+        + &op(0, "fail", "cas", "[1,2]")
+        + "\n"
+        + &in_turn(&[("read", "1")]);
+    assert_eq!(linear("cas-register", &[], &history).status, 0);
+    let run = linear("cas-register", &["--fail-observes"], &history);
+    assert_eq!(run.status, 1, "{}", run.stdout);
+}
+
+#[test]
+fn an_order_is_written_and_verified_and_a_wrong_one_is_refused() {
+    let folder = std::env::temp_dir().join(format!("histcheck-order-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (order, history) = (folder.join("order.jsonl"), folder.join("history.jsonl"));
+    let text = in_turn(&[("enqueue", "1"), ("enqueue", "2"), ("dequeue", "1")]);
+    std::fs::write(&history, &text).unwrap();
+    let run = linear("fifo-queue", &["--witness", order.to_str().unwrap()], &text);
+    assert_eq!(run.status, 0, "{}{}", run.stdout, run.stderr);
+    let verify = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+        command.args(["verify", "--model", "fifo-queue", "--witness"]).arg(&order).arg(&history);
+        run_with(&mut command, "")
+    };
+    let run = verify();
+    assert_eq!(run.status, 0, "{}{}", run.stdout, run.stderr);
+    for (wrong, says) in [
+        ("{\"line\":1}\n{\"line\":3}\n", "the order lacks it"),
+        ("{\"line\":3}\n{\"line\":1}\n{\"line\":5}\n", "had ended before"),
+        ("{\"line\":1}\n{\"line\":1}\n", "twice"),
+    ] {
+        std::fs::write(&order, wrong).unwrap();
+        let run = verify();
+        assert_eq!(run.status, 1, "{wrong}: {}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains(says), "{wrong}: {}", run.stdout);
+    }
+    std::fs::write(&order, "{\"line\":2}\n").unwrap();
+    assert_eq!(verify().status, 65);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn evidence_is_drawn_as_a_standalone_picture() {
+    let path = std::env::temp_dir().join(format!("histcheck-{}.svg", std::process::id()));
+    let bad = in_turn(&[("write", "1"), ("write", "2"), ("read", "1")]);
+    let run = linear("register", &["--svg", path.to_str().unwrap()], &bad);
+    assert_eq!(run.status, 1, "{}{}", run.stdout, run.stderr);
+    let svg = std::fs::read_to_string(&path).unwrap();
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"), "{svg}");
+    assert_eq!(svg.matches("<rect ").count(), 1 + 3, "{svg}");
+    std::fs::remove_file(&path).unwrap();
 }

@@ -12,9 +12,11 @@ use std::time::Duration;
 use histcheck::budget::Budget;
 use histcheck::history::OPEN;
 use histcheck::linear::general::{self, Search};
+use histcheck::linear::models::register::Register;
 use histcheck::linear::op::{Act, Fate, Op};
+use histcheck::linear::replay::replay;
 use histcheck::linear::zones::{self, Zones};
-use histcheck::linear::{Decision, decide};
+use histcheck::linear::{Decision, Proof, decide};
 use histcheck::values::{Id, NULL};
 
 fn is_linearizable(ops: &[Op], initial: Id) -> bool {
@@ -36,6 +38,7 @@ fn is_linearizable(ops: &[Op], initial: Id) -> bool {
                 Act::Read(v) => (v == state).then_some(state),
                 Act::Write(v) => Some(v),
                 Act::Cas(a, b) => (a == state).then_some(b),
+                Act::Differs(v) => (v != state).then_some(state),
             };
             if let Some(next) = next {
                 stack.push((placed | 1 << i, next));
@@ -75,6 +78,7 @@ fn random_history(random: &mut Random, most: u32, unique: bool) -> Vec<Op> {
         let seen = Id(random.below(if unique { count.min(4) + 1 } else { 4 }));
         let act = match random.below(5) {
             0 | 1 => Act::Read(seen),
+            2 if !unique && random.below(4) == 0 => Act::Differs(seen),
             2 | 3 => Act::Write(new(random)),
             _ => Act::Cas(seen, new(random)),
         };
@@ -83,6 +87,7 @@ fn random_history(random: &mut Random, most: u32, unique: bool) -> Vec<Op> {
             1 if random.below(2) == 0 => Fate::Fail,
             _ => Fate::Ok,
         };
+        let fate = if matches!(act, Act::Differs(_)) { Fate::Ok } else { fate };
         ops.extend(Op::new(act, fate, inv, res, source as usize));
     }
     ops
@@ -97,12 +102,13 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
     let expected = is_linearizable(ops, NULL);
     let zones = zones::decide(ops, NULL);
     match &zones {
-        Zones::Ambiguous(_) => {}
+        Zones::Ambiguous => {}
         Zones::Valid => assert!(expected, "zones say valid: {ops:?}"),
         Zones::Invalid(conflict) => assert!(!expected, "zones say {conflict:?}: {ops:?}"),
     }
-    let depth = general::decide(ops, &[NULL], &budget());
-    let breadth = general::decide_in_breadth(ops, &[NULL], &budget(), &mut |_| {});
+    let depth = general::decide(&Register::default(), ops, &[NULL], &budget());
+    let breadth =
+        general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
     for (name, found) in [("depth", depth), ("breadth", breadth)] {
         match found {
             Search::Valid => assert!(expected, "{name} first says valid: {ops:?}"),
@@ -110,23 +116,39 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
             other => panic!("{name} first gave up with {other:?}: {ops:?}"),
         }
     }
-    if let Search::Invalid(at) = general::decide(ops, &[NULL], &budget()) {
-        assert_eq!(
-            general::decide_in_breadth(ops, &[NULL], &budget(), &mut |_| {}),
-            Search::Invalid(at),
-            "the two name different operations: {ops:?}"
-        );
+    if let Search::Invalid(at) = general::decide(&Register::default(), ops, &[NULL], &budget()) {
+        let breadth =
+            general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
+        let Search::Invalid(first) = breadth else { panic!("{breadth:?}: {ops:?}") };
+        assert!(ops[first].res <= ops[at].res, "breadth comes farther: {ops:?}");
     }
     if evidence && !expected {
         evidence_convicts(ops);
     }
-    (expected, !matches!(zones, Zones::Ambiguous(_)))
+    if expected {
+        orders_are_legal(ops, zones == Zones::Valid);
+    }
+    (expected, !matches!(zones, Zones::Ambiguous))
+}
+
+/// Each engine's order replays.
+fn orders_are_legal(ops: &[Op], by_zones: bool) {
+    let by_source =
+        |order: Vec<usize>| -> Vec<usize> { order.iter().map(|&at| ops[at].source).collect() };
+    let found = general::order(&Register::default(), ops, &[NULL], &budget()).unwrap();
+    assert_eq!(replay(&Register::default(), ops, &by_source(found)), Ok(()), "{ops:?}");
+    if by_zones {
+        let found = by_source(zones::order(ops, NULL).unwrap());
+        assert_eq!(replay(&Register::default(), ops, &found), Ok(()), "zones: {found:?} {ops:?}");
+    }
 }
 
 /// The evidence is part of the history, weakened at most, invalid by the oracle, and minimal.
 fn evidence_convicts(ops: &[Op]) {
     let (_, decision) = decide(ops, NULL, &budget());
-    let Decision::Invalid(evidence) = decision else { panic!("{decision:?}: {ops:?}") };
+    let Decision::Invalid(Proof::Register(evidence)) = decision else {
+        panic!("{decision:?}: {ops:?}")
+    };
     let invalid = |few: &[Op]| evidence.initial.iter().all(|&v| !is_linearizable(few, v));
     assert!(invalid(&evidence.ops), "evidence {evidence:?} has a legal order: {ops:?}");
     assert!(evidence.minimal, "{ops:?}");

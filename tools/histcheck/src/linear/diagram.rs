@@ -16,7 +16,7 @@ pub struct Row {
 ///
 /// `|--|` is an operation from its invocation to its return, `|--...` one that may take effect at any later
 /// time, `x--x` one that failed. Places are ranks: what lies between is left out.
-pub fn draw(ops: &[Op], rows: &[Row]) -> Vec<String> {
+pub fn draw<A>(ops: &[Op<A>], rows: &[Row]) -> Vec<String> {
     let ranks = ranks(ops);
     let width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
     let span = ranks.len() * STEP + OPEN_TAIL.len();
@@ -33,7 +33,7 @@ pub fn draw(ops: &[Op], rows: &[Row]) -> Vec<String> {
 const STEP: usize = 3;
 const OPEN_TAIL: &str = "...";
 
-fn ranks(ops: &[Op]) -> Vec<Pos> {
+pub(super) fn ranks<A>(ops: &[Op<A>]) -> Vec<Pos> {
     let mut ranks: Vec<Pos> =
         ops.iter().flat_map(|op| [op.inv, op.res]).filter(|&pos| pos != OPEN).collect();
     ranks.sort_unstable();
@@ -41,7 +41,7 @@ fn ranks(ops: &[Op]) -> Vec<Pos> {
     ranks
 }
 
-fn bar(op: &Op, ranks: &[Pos]) -> String {
+fn bar<A>(op: &Op<A>, ranks: &[Pos]) -> String {
     let column = |pos: Pos| ranks.partition_point(|&rank| rank < pos) * STEP;
     let from = column(op.inv);
     let edge = if op.fate == Fate::Fail { 'x' } else { '|' };

@@ -15,6 +15,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::general::{self, Moment, Search};
+use super::models::register::Register;
 use super::op::{Act, Fate, Op};
 use super::zones::{self, Conflict, Reason, Zones};
 use crate::budget::Budget;
@@ -79,9 +80,9 @@ pub fn of_search(ops: &[Op], at: usize, initial: Id, budget: &Budget) -> Option<
 }
 
 /// The last moments before `end` of a search in breadth, as far as the budget carries it.
-fn last_moments(ops: &[Op], initial: Id, end: Pos, budget: &Budget) -> VecDeque<Moment> {
+fn last_moments(ops: &[Op], initial: Id, end: Pos, budget: &Budget) -> VecDeque<Moment<Id>> {
     let mut moments = VecDeque::new();
-    general::decide_in_breadth(ops, &[initial], budget, &mut |moment| {
+    general::decide_in_breadth(&Register::default(), ops, &[initial], budget, &mut |moment| {
         if moments.len() == MOMENTS {
             moments.pop_front();
         }
@@ -107,14 +108,14 @@ fn after(ops: &[Op], pos: Pos) -> Vec<Op> {
 
 /// Whether no order is legal; `None` where the budget ran out.
 fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
-    match general::decide(ops, initial, budget) {
+    match general::decide(&Register::default(), ops, initial, budget) {
         Search::Invalid(_) => Some(true),
         Search::Valid => Some(false),
         // The zones may still tell.
         Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial) {
             Some(Zones::Invalid(_)) => Some(true),
             Some(Zones::Valid) => Some(false),
-            Some(Zones::Ambiguous(_)) | None => None,
+            Some(Zones::Ambiguous) | None => None,
         },
     }
 }
@@ -149,7 +150,10 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
     let is_invalid = |ops: &[Op]| judge(ops, initial, budget) == Some(true);
     let observed: HashSet<Id> = ops.iter().filter_map(|op| op.act.observes()).collect();
     // Of many pending operations most play no part: both engines pass over what nothing observes.
-    ops.retain(|op| op.fate != Fate::Info || op.act.puts().is_some_and(|v| observed.contains(&v)));
+    if !ops.iter().any(|op| matches!(op.act, Act::Differs(_))) {
+        let matters = |op: &Op| op.act.puts().is_some_and(|value| observed.contains(&value));
+        ops.retain(|op| op.fate != Fate::Info || matters(op));
+    }
     loop {
         let mut changed = false;
         for step in [Op::is_left_out as Step, Op::is_relaxed, Op::is_weakened] {
@@ -190,7 +194,9 @@ impl Op {
                 continue;
             }
             let Some(value) = ops[index].act.puts() else { continue };
-            work.extend((0..ops.len()).filter(|&i| ops[i].act.observes() == Some(value)));
+            // Who saw that the value was another may have seen this one.
+            let rests = |act: Act| act.observes() == Some(value) || matches!(act, Act::Differs(_));
+            work.extend((0..ops.len()).filter(|&i| rests(ops[i].act)));
         }
         Some(ops.iter().zip(out).filter(|(_, out)| !out).map(|(op, _)| *op).collect())
     }

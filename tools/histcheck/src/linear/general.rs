@@ -1,34 +1,48 @@
-//! Any history of a register, values written as often as you like: decided by search over the operations that
+//! Any history of any object that has a sequential specification: decided by search over the operations that
 //! are open at one moment.
 //!
 //! Just-in-time linearization (Lowe 2017): walk the events in order, and choose only when an operation returns
 //! that has not taken effect yet; then some sequence of open operations that ends with it takes effect. A
-//! configuration is the register's value, a **mask** of the open ok operations that took effect already, and
+//! configuration is the object's state, a **mask** of the open ok operations that took effect already, and
 //! a **count**, for each class of info operations with the same effect, of those that did.
 //!
 //! What keeps the choices few, each of them exact:
-//! - an open read takes effect the moment the register holds its value: it never changes anything;
+//! - an open read takes effect the moment it can: it never changes anything;
 //! - of open ok operations with the same effect only the one that returns first is tried, and an info operation
-//!   of that effect only where no ok one is open (a count in place of the mask would be unsound:
-//!   `w2[40,96] w1[48,51] w2[68,69] r1[74,80]` is invalid, and counts call it valid);
-//! - an info operation is tried only where something that is open would observe its value: unobserved, it may
-//!   as well not have happened;
-//! - an info operation whose value nothing ever observes is dropped from the start.
+//!   of that effect only where no ok one is open. Proof: let a and b be open, with equal effects, a returning
+//!   first (an info operation never returns). If b takes effect in a legal order and a later or never, let them
+//!   change places: both were invoked before the first of the two moments, and b returns after a, so after the
+//!   second; the effects are the same, so the order stays legal. (A count in place of the mask would be
+//!   unsound: `w2[40,96] w1[48,51] w2[68,69] r1[74,80]` is invalid, and counts call it valid: which of the equal
+//!   operations took effect decides which of them may still do so when the other returns);
+//! - info operations of one effect differ in nothing once invoked, as none returns: there a count is enough;
+//! - an info operation is tried only where something that is open may profit;
+//! - an info operation that cannot be of use is dropped from the start.
+//!
+//! Info operations that wait for ever are many, and how many of them an order used would tell configurations
+//! apart that are otherwise equal. So the search first takes the supply of each class, once there is one, for
+//! endless ([`Supply`]): if even then no order is legal, none is. If one is found, it is counted over; if it
+//! drew more of a class than were there, that class is counted in a second search, and so on. Objects whose states
+//! would never end then, such as queues, have all counted at once.
 //!
 //! First depth first with a memo, which is fast where a legal order exists; where that wanders, breadth first
 //! over the frontier of configurations, whose emptiness names the operation that cannot be explained. Both are
 //! exact, and both stop at the budget.
 
 mod frontier;
+mod machine;
+mod path;
 mod plan;
 mod uses;
 
-use std::collections::HashSet;
+use rustc_hash::FxHashSet;
 
-use super::op::{Act, Op};
+use super::object::Object;
+use super::op::Op;
 use crate::budget::{Budget, Exhausted};
-use crate::values::Id;
 pub use frontier::Moment;
+use machine::{Class, Machine, State};
+use path::{Pick, Trail};
 use plan::{Cursor, Event, Plan};
 use uses::{Used, Uses};
 
@@ -37,7 +51,7 @@ use uses::{Used, Uses};
 pub enum Search {
     /// A legal order exists.
     Valid,
-    /// None does: up to the return of this operation, by its index, and not before.
+    /// None does, up to the return of this operation, by its index.
     Invalid(usize),
     /// The budget ran out at this operation.
     Unknown(usize, Exhausted),
@@ -51,10 +65,10 @@ pub const MOST_OPEN: usize = 128;
 /// What is known at one moment of a possible order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Config {
-    state: Id,
     /// Slots of open ok operations that took effect.
     done: u128,
-    /// How many info operations of each class took effect.
+    state: State,
+    /// How many info operations of each counted class took effect.
     used: Used,
 }
 
@@ -64,46 +78,163 @@ const CONFIG_BYTES: usize = 2 * (size_of::<Config>() + 16);
 /// Steps without progress after which depth first gives up.
 const PATIENCE: u64 = 200_000;
 
-/// Decides whether a legal order exists that begins with one of the `initial` values.
-pub fn decide(ops: &[Op], initial: &[Id], budget: &Budget) -> Search {
-    let plan = match Plan::new(ops) {
-        Ok(plan) => plan,
-        Err(op) => return Search::TooMany(op),
-    };
-    match depth_first(&plan, initial, budget) {
-        Some(answer) => answer,
-        None => frontier::search(&plan, initial, budget, &mut |_| {}),
+/// How many configurations are carried on at first, where depth first wandered: so many orders at once rarely all end.
+const WIDTHS: [usize; 2] = [64, 1024];
+
+/// Which classes of info operations are counted; the supply of the others is taken for endless.
+#[derive(Debug, Clone)]
+struct Supply {
+    counted: Vec<bool>,
+}
+
+impl Supply {
+    fn endless(plan: &Plan) -> Supply {
+        let classes = plan.class.iter().max().map_or(0, |&class| class as usize + 1);
+        Supply { counted: vec![false; classes] }
+    }
+
+    fn all(plan: &Plan) -> Supply {
+        let mut supply = Supply::endless(plan);
+        supply.counted.fill(true);
+        supply
+    }
+
+    fn counts(&self, class: Class) -> bool {
+        self.counted[class as usize]
     }
 }
 
-/// Decides breadth first alone, and tells what the register may hold after each return.
-pub fn decide_in_breadth(
-    ops: &[Op],
-    initial: &[Id],
+/// Decides whether a legal order exists that begins with one of the `initial` states.
+pub fn decide<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    initial: &[O::State],
     budget: &Budget,
-    moment: &mut dyn FnMut(Moment),
 ) -> Search {
-    match Plan::new(ops) {
-        Ok(plan) => frontier::search(&plan, initial, budget, moment),
+    match Plan::new(object, ops) {
+        Ok((plan, mut machine)) => {
+            by_supply(&plan, &mut machine, initial, budget, PATIENCE, true).0
+        }
         Err(op) => Search::TooMany(op),
     }
 }
 
+/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs. `None` where
+/// there is none, or the budget ran out.
+pub fn order<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    initial: &[O::State],
+    budget: &Budget,
+) -> Option<Vec<usize>> {
+    let (plan, mut machine) = Plan::new(object, ops).ok()?;
+    by_supply(&plan, &mut machine, initial, budget, u64::MAX, false).1
+}
+
+/// Decides breadth first alone, and tells what the object may hold after each return.
+pub fn decide_in_breadth<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    initial: &[O::State],
+    budget: &Budget,
+    moment: &mut dyn FnMut(Moment<O::State>),
+) -> Search {
+    match Plan::new(object, ops) {
+        Ok((plan, mut machine)) => {
+            let supply = Supply::all(&plan);
+            frontier::search(&plan, &mut machine, &supply, initial, budget, moment)
+        }
+        Err(op) => Search::TooMany(op),
+    }
+}
+
+/// Counts more and more classes of info operations, until the answer is exact. The order comes along where the
+/// search was in depth, and it was wanted or had to be counted over.
+fn by_supply<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    initial: &[O::State],
+    budget: &Budget,
+    patience: u64,
+    may_widen: bool,
+) -> (Search, Option<Vec<usize>>) {
+    let mut supply = match machine.is_bounded() {
+        true => Supply::endless(plan),
+        false => Supply::all(plan),
+    };
+    let trailed = plan.has_pending || !may_widen;
+    loop {
+        let mut trail = Trail::new(trailed);
+        let found = depth_first(plan, machine, &supply, initial, budget, patience, &mut trail);
+        match found {
+            Some((Search::Valid, end)) if trailed => {
+                match path::replay(plan, machine, &trail, end) {
+                    Ok(order) => return (Search::Valid, Some(order)),
+                    Err(class) if supply.counts(class) => return (Search::Valid, None),
+                    Err(class) => supply.counted[class as usize] = true,
+                }
+            }
+            Some((answer, _)) => return (answer, None),
+            None if !may_widen => return (Search::Unknown(0, budget.out_of_memory()), None),
+            None => {
+                drop(trail);
+                return (in_breadth(plan, machine, &supply, initial, budget), None);
+            }
+        }
+    }
+}
+
+/// Breadth first: first along a few configurations only, whose survival is a legal order; then along all, with as few classes counted as `supply` says: what is impossible then is impossible.
+fn in_breadth<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    initial: &[O::State],
+    budget: &Budget,
+) -> Search {
+    let mut quiet = |_| {};
+    for width in WIDTHS {
+        let all = Supply::all(plan);
+        match frontier::in_width(plan, machine, &all, initial, budget, width, &mut quiet) {
+            (Search::Invalid(_), true) => {}
+            (answer, _) => return answer,
+        }
+    }
+    let found = frontier::search(plan, machine, supply, initial, budget, &mut quiet);
+    if found == Search::Valid && plan.has_pending {
+        let all = Supply::all(plan);
+        return frontier::search(plan, machine, &all, initial, budget, &mut quiet);
+    }
+    found
+}
+
 /// `None` where it wandered too long without progress or its memo took half the memory.
-fn depth_first(plan: &Plan, initial: &[Id], budget: &Budget) -> Option<Search> {
+fn depth_first<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    initial: &[O::State],
+    budget: &Budget,
+    patience: u64,
+    trail: &mut Trail,
+) -> Option<(Search, u32)> {
     let mut cursor = Cursor::new(plan);
     let mut uses = Uses::default();
-    let mut memo: HashSet<(usize, Config)> = HashSet::new();
-    let start = |&state: &Id| (0, Config { state, done: 0, used: Used::NONE });
-    let mut stack: Vec<(usize, Config)> = initial.iter().rev().map(start).collect();
+    let mut memo: FxHashSet<(usize, Config)> = FxHashSet::default();
+    let mut stack: Vec<(usize, Config, u32)> = Vec::new();
+    for state in initial.iter().rev() {
+        let state = machine.id(state);
+        let config = Config { state, done: 0, used: Used::NONE };
+        stack.push((0, config, trail.begin(state)));
+    }
     let (mut deepest, mut steps, mut progress) = (0, 0_u64, 0_u64);
     let mut candidates = Vec::new();
-    while let Some((from, config)) = stack.pop() {
-        cursor.seek(from);
-        let config = forward(&mut cursor, config);
+    while let Some((from, config, node)) = stack.pop() {
+        cursor.seek(from, machine);
+        let config = forward(&mut cursor, machine, config);
         let at = cursor.at();
         if at == plan.events.len() {
-            return Some(Search::Valid);
+            return Some((Search::Valid, node));
         }
         steps += 1;
         if at > deepest {
@@ -114,35 +245,37 @@ fn depth_first(plan: &Plan, initial: &[Id], budget: &Budget) -> Option<Search> {
                 memo.clear();
             }
         }
-        if steps - progress > PATIENCE {
+        if steps - progress > patience {
             return None;
         }
         if steps.is_multiple_of(1024) {
-            let bytes = memo.len() * CONFIG_BYTES + uses.bytes();
-            match budget.spend(bytes * 2) {
+            let held = memo.len() * CONFIG_BYTES + uses.bytes() + machine.bytes() + trail.bytes();
+            match budget.spend(held * 2) {
                 Ok(()) => {}
                 Err(Exhausted::Memory(_)) => return None,
-                Err(time) => return Some(Search::Unknown(plan.op_at(deepest), time)),
+                Err(time) => return Some((Search::Unknown(plan.op_at(deepest), time), node)),
             }
         }
         if memo.insert((at, config)) {
             candidates.clear();
-            successors(&cursor, config, &mut uses, &mut candidates);
-            stack.extend(candidates.iter().rev().map(|&next| (at, next)));
+            successors(&cursor, machine, supply, config, &mut uses, &mut candidates);
+            for &(pick, next) in candidates.iter().rev() {
+                stack.push((at, next, trail.add(node, pick, next.state)));
+            }
         }
     }
-    Some(Search::Invalid(plan.op_at(deepest)))
+    Some((Search::Invalid(plan.op_at(deepest)), 0))
 }
 
 /// Walks on until an operation returns that has not taken effect, or to the end.
-fn forward(cursor: &mut Cursor<'_>, mut config: Config) -> Config {
+fn forward<O: Object>(
+    cursor: &mut Cursor<'_>,
+    machine: &mut Machine<'_, O>,
+    mut config: Config,
+) -> Config {
     while let Some(event) = cursor.event() {
         match event {
-            Event::Open { op, slot } => {
-                if cursor.plan.act(op) == Act::Read(config.state) {
-                    config.done |= 1 << slot;
-                }
-            }
+            Event::Open { op, slot } => opened(cursor.plan, machine, op, slot, &mut config),
             Event::Pending { .. } => {}
             Event::Close { slot, .. } => {
                 if config.done & (1 << slot) == 0 {
@@ -151,67 +284,111 @@ fn forward(cursor: &mut Cursor<'_>, mut config: Config) -> Config {
                 config.done &= !(1 << slot);
             }
         }
-        cursor.step();
+        cursor.step(machine);
     }
     config
 }
 
+/// A read that can take effect as it is invoked does.
+fn opened<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    op: u32,
+    slot: u32,
+    config: &mut Config,
+) {
+    let class = plan.class[op as usize];
+    if machine.is_read(class) && machine.can(config.state, class) {
+        config.done |= 1 << slot;
+    }
+}
+
 /// Every configuration that is one effect further, best first: the operation that must return now, the other
 /// ok operations, the info operations.
-fn successors(cursor: &Cursor<'_>, config: Config, uses: &mut Uses, out: &mut Vec<Config>) {
-    let plan = cursor.plan;
-    let due = match cursor.event() {
-        Some(Event::Close { slot, .. }) => slot,
-        _ => return,
-    };
-    let open = |slot: usize| cursor.open[slot].filter(|_| config.done & (1 << slot) == 0);
-    let mut tried: Vec<(Act, usize)> = Vec::new();
-    for slot in std::iter::once(due).chain((0..cursor.open.len()).filter(|&s| s != due)) {
-        let Some(op) = open(slot) else { continue };
-        let act = plan.act(op);
-        if act.step(config.state).is_none() || matches!(act, Act::Read(_)) {
+fn successors<O: Object>(
+    cursor: &Cursor<'_>,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    config: Config,
+    uses: &mut Uses,
+    out: &mut Vec<(Pick, Config)>,
+) {
+    let Some(Event::Close { slot: due, .. }) = cursor.event() else { return };
+    let mut due_at = 0..0;
+    for &(class, mask) in &cursor.updates {
+        let left = mask & !config.done;
+        if left == 0 {
             continue;
         }
-        match tried.iter_mut().find(|(other, _)| *other == act) {
-            // Of equals the one that returns first goes first; `due` returns before all.
-            Some((_, best)) => {
-                let at = |slot: usize| open(slot).map(|op| plan.ops[op].res);
-                if at(slot) < at(*best) {
-                    *best = slot;
-                }
-            }
-            None => tried.push((act, slot)),
-        }
-    }
-    for &(act, slot) in &tried {
-        if let Some(state) = act.step(config.state) {
+        let slot = first_to_return(cursor, left);
+        let begin = out.len();
+        for at in 0..machine.step(config.state, class).len() {
+            let state = machine.step(config.state, class)[at];
             let done = config.done | (1 << slot);
-            out.push(settled(cursor, Config { state, done, used: config.used }));
+            let next = settled(cursor, machine, Config { state, done, ..config });
+            out.push((Pick::Op(cursor.open[slot as usize]), next));
+        }
+        if slot == due {
+            due_at = begin..out.len();
         }
     }
+    out[..due_at.end].rotate_right(due_at.len());
     for &class in &cursor.pending {
-        let act = plan.classes[class as usize];
-        let left = cursor.available[class as usize] > uses.count(config.used, class);
-        if !left || tried.iter().any(|(other, _)| *other == act) {
+        let is_counted = supply.counts(class);
+        if is_counted && cursor.available[class as usize] <= uses.count(config.used, class) {
             continue;
         }
-        let Some(state) = act.step(config.state) else { continue };
-        let wanted = |op: usize| plan.act(op).observes() == Some(state);
-        let by_open = (0..cursor.open.len()).filter_map(open).any(wanted);
-        let by_pending =
-            || cursor.pending.iter().any(|&c| plan.classes[c as usize].observes() == Some(state));
-        if state != config.state && (by_open || by_pending()) {
-            let used = uses.one_more(config.used, class);
-            out.push(settled(cursor, Config { state, used, ..config }));
+        let open = |&(other, mask): &(Class, u128)| other == class && mask & !config.done != 0;
+        if cursor.updates.iter().any(open) {
+            continue;
+        }
+        for at in 0..machine.step(config.state, class).len() {
+            let state = machine.step(config.state, class)[at];
+            if state != config.state && is_wanted(cursor, machine, state, config.done) {
+                let used = if is_counted { uses.one_more(config.used, class) } else { config.used };
+                let next = settled(cursor, machine, Config { state, used, ..config });
+                out.push((Pick::Class(class), next));
+            }
         }
     }
 }
 
-/// Lets every open read of the present value take effect.
-fn settled(cursor: &Cursor<'_>, mut config: Config) -> Config {
-    for (slot, op) in cursor.open.iter().enumerate() {
-        if op.is_some_and(|op| cursor.plan.act(op) == Act::Read(config.state)) {
-            config.done |= 1 << slot;
+/// Whether anything that is open or pending may profit from `state`.
+fn is_wanted<O: Object>(
+    cursor: &Cursor<'_>,
+    machine: &Machine<'_, O>,
+    state: State,
+    done: u128,
+) -> bool {
+    let wants = |&(class, mask): &(Class, u128)| mask & !done != 0 && machine.prompts(state, class);
+    cursor.reads.iter().any(wants)
+        || cursor.updates.iter().any(wants)
+        || cursor.pending.iter().any(|&class| machine.prompts(state, class))
+}
+
+fn first_to_return(cursor: &Cursor<'_>, slots: u128) -> u32 {
+    let mut left = slots & (slots - 1);
+    let mut best = slots.trailing_zeros();
+    let res = |slot: u32| cursor.plan.res[cursor.open[slot as usize] as usize];
+    while left != 0 {
+        let slot = left.trailing_zeros();
+        left &= left - 1;
+        if res(slot) < res(best) {
+            best = slot;
+        }
+    }
+    best
+}
+
+/// Lets every open read that can take effect do so.
+fn settled<O: Object>(
+    cursor: &Cursor<'_>,
+    machine: &mut Machine<'_, O>,
+    mut config: Config,
+) -> Config {
+    for &(class, mask) in &cursor.reads {
+        if mask & !config.done != 0 && machine.can(config.state, class) {
+            config.done |= mask;
         }
     }
     config

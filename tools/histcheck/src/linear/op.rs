@@ -1,4 +1,5 @@
-//! An operation on a register, as the engines see it.
+//! An operation, as the engines see it: what it does, whether it happened, and when. What it does is a
+//! register's [`Act`] unless another object says otherwise.
 
 use crate::history::{OPEN, Pos};
 use crate::values::Id;
@@ -12,21 +13,23 @@ pub enum Act {
     Write(Id),
     /// Found the first value and put the second in its place.
     Cas(Id, Id),
+    /// Found another value than this.
+    Differs(Id),
 }
 
 impl Act {
-    /// The value that the register must hold for it.
+    /// The one value that the register must hold for it.
     pub fn observes(self) -> Option<Id> {
         match self {
             Act::Read(value) | Act::Cas(value, _) => Some(value),
-            Act::Write(_) => None,
+            Act::Write(_) | Act::Differs(_) => None,
         }
     }
 
     /// The value that the register holds after it, where it puts one.
     pub fn puts(self) -> Option<Id> {
         match self {
-            Act::Read(_) => None,
+            Act::Read(_) | Act::Differs(_) => None,
             Act::Write(value) | Act::Cas(_, value) => Some(value),
         }
     }
@@ -34,6 +37,7 @@ impl Act {
     /// The register after it; `None` where it cannot happen on `state`.
     pub fn step(self, state: Id) -> Option<Id> {
         match self.observes() {
+            _ if self == Act::Differs(state) => None,
             Some(value) if value != state => None,
             _ => Some(self.puts().unwrap_or(state)),
         }
@@ -53,9 +57,9 @@ pub enum Fate {
 
 /// One operation of one key. No cas puts the value that it compares with: that is a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Op {
+pub struct Op<A = Act> {
     /// What it does.
-    pub act: Act,
+    pub act: A,
     /// Whether it happened.
     pub fate: Fate,
     /// Where it was invoked; at least 1.
@@ -79,16 +83,6 @@ impl Op {
         matters.then_some(Op { act, fate, inv, res, source })
     }
 
-    /// The same operation, as if nobody knew what became of it: it can do all that it could, and more. What
-    /// failed stays failed.
-    #[must_use]
-    pub fn weakened(self) -> Op {
-        match self.fate {
-            Fate::Ok => Op { fate: Fate::Info, res: OPEN, ..self },
-            Fate::Info | Fate::Fail => self,
-        }
-    }
-
     /// A compare-and-set as if it had not compared: it can do all that it could, and more.
     #[must_use]
     pub fn relaxed(self) -> Op {
@@ -97,9 +91,26 @@ impl Op {
             _ => self,
         }
     }
+}
+
+impl<A> Op<A> {
+    /// The same operation, as if nobody knew what became of it: it can do all that it could, and more. What
+    /// failed stays failed.
+    #[must_use]
+    pub fn weakened(self) -> Op<A> {
+        match self.fate {
+            Fate::Ok => Op { fate: Fate::Info, res: OPEN, ..self },
+            Fate::Info | Fate::Fail => self,
+        }
+    }
+
+    /// The same operation with something else in place of what it does.
+    pub fn doing<B>(&self, act: B) -> Op<B> {
+        Op { act, fate: self.fate, inv: self.inv, res: self.res, source: self.source }
+    }
 
     /// Whether it returned before the other was invoked.
-    pub fn precedes(&self, other: &Op) -> bool {
+    pub fn precedes<B>(&self, other: &Op<B>) -> bool {
         self.res < other.inv
     }
 }

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::diagram::{self, Row};
 use super::evidence::Evidence;
 use super::op::{Act, Fate, Op};
+use super::refutation::Refutation;
+use super::replay::Fault;
 use super::zones::{INITIAL, Reason};
-use super::{Decision, KeyVerdict, Model};
+use super::{Decision, Engine, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::read::many;
 use crate::values::Id;
@@ -19,7 +21,7 @@ const SHOWN_OPS: usize = 24;
 /// How many JSON shows; minimal evidence has never so many.
 const JSON_OPS: usize = 1000;
 
-pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> Verdict {
+pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> Verdict {
     let (answer, because) = judge(history, model, keys);
     let mut verdict = Verdict::new(answer, because);
     verdict.fact("model", model.name());
@@ -41,20 +43,28 @@ pub(super) fn verdict(history: &History, model: Model, keys: &[KeyVerdict]) -> V
             verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
         }
     }
-    let searched = keys.iter().filter(|key| key.engine == super::Engine::General).count();
-    if searched > 0 {
-        verdict.details.push(format!(
-            "{} decided by search, as values were written more than once",
-            many(searched as u64, "key")
-        ));
-    }
+    verdict.details.extend(searched(keys));
     if history.ending() == Ending::CutOff {
         verdict.details.push("the history is cut off: this is of the part that is there".into());
     }
     verdict
 }
 
-fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, String) {
+/// How many keys took a search, for each reason.
+fn searched(keys: &[KeyVerdict]) -> Vec<String> {
+    let mut reasons: Vec<(&str, u64)> = Vec::new();
+    for key in keys {
+        let Engine::General(why) = key.engine else { continue };
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((why, 1)),
+        }
+    }
+    let line = |(why, count)| format!("{} decided by search, as {why}", many(count, "key"));
+    reasons.into_iter().map(line).collect()
+}
+
+fn judge(history: &History, model: &Model, keys: &[KeyVerdict]) -> (Answer, String) {
     let invalid: Vec<&KeyVerdict> =
         keys.iter().filter(|key| matches!(key.decision, Decision::Invalid(_))).collect();
     let unknown: Vec<&KeyVerdict> =
@@ -84,7 +94,7 @@ fn judge(history: &History, model: Model, keys: &[KeyVerdict]) -> (Answer, Strin
             if observations == 0 {
                 return (
                     Answer::Unknown,
-                    "nothing was checked: no ok operation says what the register held".into(),
+                    "nothing was checked: no ok operation says what the object held".into(),
                 );
             }
             let on = match keys {
@@ -128,9 +138,42 @@ fn prefix(history: &History, key: &KeyVerdict) -> String {
 
 fn explanation(history: &History, key: &KeyVerdict) -> String {
     match &key.decision {
-        Decision::Invalid(evidence) => explain(history, evidence),
+        Decision::Invalid(proof) => because(history, proof),
         _ => String::new(),
     }
+}
+
+/// Why, in one sentence.
+pub(super) fn because(history: &History, proof: &Proof) -> String {
+    match proof {
+        Proof::Register(evidence) => explain(history, evidence),
+        Proof::Other(refutation) => refuted(history, refutation),
+    }
+}
+
+/// The reason with its operations in place of the braces.
+fn refuted(history: &History, refutation: &Refutation) -> String {
+    let name = |op: &Op<()>| {
+        let pos = if op.res == OPEN { op.inv } else { op.res };
+        format!("{} (line {})", words(history, op), history.line(pos))
+    };
+    let Some(reason) = &refutation.reason else { return unexplained(history, &refutation.ops) };
+    let mut named = reason.ops.iter().filter_map(|&at| refutation.ops.get(at)).map(name);
+    let mut parts = reason.text.split("{}");
+    let mut sentence = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        sentence += &named.next().unwrap_or_default();
+        sentence += part;
+    }
+    sentence
+}
+
+fn unexplained<A>(history: &History, ops: &[Op<A>]) -> String {
+    let last = ops.iter().filter(|op| op.res != OPEN).max_by_key(|op| op.res);
+    let what = last.map_or("them".into(), |op| {
+        format!("{} (line {})", words(history, op), history.line(op.res))
+    });
+    format!("no order of the operations explains {what}")
 }
 
 /// What the register may hold: `1`, `1 or 2`.
@@ -206,7 +249,7 @@ fn explain(history: &History, evidence: &Evidence) -> String {
         ),
         Some(Reason::Torn([_, b, c, d])) if b == c && evidence.ops[d].act.puts().is_none() => {
             let replaced = match evidence.ops[b].act {
-                Act::Read(_) => "had seen it replaced",
+                Act::Read(_) | Act::Differs(_) => "had seen it replaced",
                 Act::Write(_) | Act::Cas(..) => "had replaced that value",
             };
             let (stale, other) = (name(d), name(b));
@@ -229,47 +272,87 @@ fn explain(history: &History, evidence: &Evidence) -> String {
             };
             format!("{}, and {}: no order of them is legal", before(a, b), before(c, d))
         }
-        None => {
-            let last = evidence.ops.iter().filter(|op| op.res != OPEN).max_by_key(|op| op.res);
-            let what = last.map_or("them".into(), |op| {
-                format!("{} (line {})", words(history, op), history.line(op.res))
-            });
-            format!("no order of the operations explains {what}")
-        }
+        None => unexplained(history, &evidence.ops),
     }
 }
 
 /// The evidence as a picture.
 fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
-    let Decision::Invalid(evidence) = &key.decision else { return };
-    let few = match (evidence.minimal, evidence.checked) {
+    let Decision::Invalid(proof) = &key.decision else { return };
+    let (minimal, checked) = match proof {
+        Proof::Register(evidence) => (evidence.minimal, evidence.checked),
+        Proof::Other(refutation) => (refutation.minimal, refutation.checked),
+    };
+    let few = match (minimal, checked) {
         (true, _) => "the fewest operations that show it",
         (false, true) => "operations that show it",
         (false, false) => "operations that show it (too many to be checked once more in time)",
     };
-    let from = match evidence.after {
-        Some(pos) => format!("from line {} on, when it held", history.line(pos)),
-        None => "beginning with".into(),
-    };
-    details.push(format!("{few}, {from} {}:", values(history, &evidence.initial)));
-    let (left_out, shown) = last(&evidence.ops, SHOWN_OPS);
+    let rows = picture(history, proof);
+    details.push(match proof {
+        Proof::Register(evidence) => {
+            let from = match evidence.after {
+                Some(pos) => format!("from line {} on, when it held", history.line(pos)),
+                None => "beginning with".into(),
+            };
+            format!("{few}, {from} {}:", values(history, &evidence.initial))
+        }
+        Proof::Other(_) => format!("{few}:"),
+    });
+    let (left_out, shown) = last(&rows, SHOWN_OPS);
     if left_out > 0 {
         details.push(format!("  the last {SHOWN_OPS}, after {left_out} others:"));
     }
-    let rows: Vec<Row> = shown.iter().map(|op| row(history, op)).collect();
-    details.extend(diagram::draw(shown, &rows).into_iter().map(|line| format!("  {line}")));
+    let (ops, rows): (Vec<Op<()>>, Vec<Row>) = shown.iter().cloned().unzip();
+    details.extend(diagram::draw(&ops, &rows).into_iter().map(|line| format!("  {line}")));
+}
+
+/// What is wrong with an order, in words.
+pub(super) fn fault(history: &History, fault: Fault) -> String {
+    let name = |index: usize| {
+        let op = history.ops.get(index);
+        let value =
+            op.value.map_or(String::new(), |value| format!(" {}", history.values.show(value)));
+        format!("{}{value} (line {})", history.word(op.f), history.line(op.inv))
+    };
+    match fault {
+        Fault::Foreign(at) => format!("{} stands in the order, and did not happen", name(at)),
+        Fault::Twice(at) => format!("{} stands in the order twice", name(at)),
+        Fault::Missing(at) => format!("{} happened, and the order lacks it", name(at)),
+        Fault::Late(at, other) => {
+            format!("{} stands after {}, and had ended before that began", name(at), name(other))
+        }
+        Fault::Illegal(at) => format!("{} cannot happen at its place in the order", name(at)),
+    }
+}
+
+/// The operations of a proof, each with its words.
+pub(super) fn picture(history: &History, proof: &Proof) -> Vec<(Op<()>, Row)> {
+    match proof {
+        Proof::Register(evidence) => evidence
+            .ops
+            .iter()
+            .map(|op| (op.doing(()), row(history, op, matches!(op.act, Act::Write(_)))))
+            .collect(),
+        Proof::Other(refutation) => {
+            refutation.ops.iter().map(|op| (*op, row(history, op, false))).collect()
+        }
+    }
 }
 
 /// The last `most` operations, and how many come before them.
-fn last(ops: &[Op], most: usize) -> (usize, &[Op]) {
+fn last<T>(ops: &[T], most: usize) -> (usize, &[T]) {
     let left_out = ops.len().saturating_sub(most);
     (left_out, &ops[left_out..])
 }
 
 /// `read 3`, `cas 1 2`, as the history has it.
-fn words(history: &History, op: &Op) -> String {
+fn words<A>(history: &History, op: &Op<A>) -> String {
     let source = history.ops.get(op.source);
     let show = |id| history.values.show(id);
+    if source.value.is_none() {
+        return history.word(source.f).to_string();
+    }
     let values = match source.value.and_then(|value| history.values.list(value)) {
         Some(&[from, to]) if history.word(source.f) == "cas" => {
             format!("{} -> {}", show(from), show(to))
@@ -279,7 +362,7 @@ fn words(history: &History, op: &Op) -> String {
     format!("{} {values}", history.word(source.f))
 }
 
-fn row(history: &History, op: &Op) -> Row {
+fn row<A>(history: &History, op: &Op<A>, as_write: bool) -> Row {
     let source = history.ops.get(op.source);
     let label = format!("process {}: {}", source.process, words(history, op));
     let lines = match source.res {
@@ -290,7 +373,7 @@ fn row(history: &History, op: &Op) -> Row {
     if op.fate == Fate::Info && source.outcome == Outcome::Ok {
         remark += ", whenever it ended";
     }
-    if matches!(op.act, Act::Write(_)) && history.word(source.f) == "cas" {
+    if as_write && history.word(source.f) == "cas" {
         remark += ", whatever it found";
     }
     Row { label, remark }
@@ -313,12 +396,17 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
         Decision::Unknown { .. } => {
             (Answer::Unknown, json!({"because": open_question(history, key)}))
         }
-        Decision::Invalid(evidence) => (Answer::Invalid, json_evidence(history, evidence)),
+        Decision::Invalid(proof) => (Answer::Invalid, json_proof(history, proof)),
+    };
+    let searched = match key.engine {
+        Engine::General(why) => Some(why),
+        Engine::Direct(_) => None,
     };
     let mut object = json!({
         "key": key.key.map(|id| history.values.json(id)),
         "valid": answer.json(),
         "engine": key.engine.name(),
+        "searched_because": searched,
         "operations": key.operations,
     });
     if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
@@ -327,9 +415,28 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
     object
 }
 
+fn json_proof(history: &History, proof: &Proof) -> Value {
+    let refutation = match proof {
+        Proof::Register(evidence) => return json_evidence(history, evidence),
+        Proof::Other(refutation) => refutation,
+    };
+    let (left_out, shown) = last(&refutation.ops, JSON_OPS);
+    let ops: Vec<Value> = shown.iter().map(|op| json_op(history, op, true)).collect();
+    json!({
+        "because": refuted(history, refutation),
+        "witness": {
+            "minimal": refutation.minimal,
+            "checked": refutation.checked,
+            "left_out": left_out,
+            "operations": ops,
+        },
+    })
+}
+
 fn json_evidence(history: &History, evidence: &Evidence) -> Value {
     let (left_out, shown) = last(&evidence.ops, JSON_OPS);
-    let ops: Vec<Value> = shown.iter().map(|op| json_op(history, op)).collect();
+    let ops: Vec<Value> =
+        shown.iter().map(|op| json_op(history, op, matches!(op.act, Act::Cas(..)))).collect();
     let initial: Vec<Value> = evidence.initial.iter().map(|&id| history.values.json(id)).collect();
     json!({
         "because": explain(history, evidence),
@@ -344,7 +451,7 @@ fn json_evidence(history: &History, evidence: &Evidence) -> Value {
     })
 }
 
-fn json_op(history: &History, op: &Op) -> Value {
+fn json_op<A>(history: &History, op: &Op<A>, compares: bool) -> Value {
     let source = history.ops.get(op.source);
     json!({
         "line": history.line(source.inv),
@@ -355,6 +462,6 @@ fn json_op(history: &History, op: &Op) -> Value {
         "f": history.word(source.f),
         "value": source.value.map(|id| history.values.json(id)),
         "end_matters": op.fate == Fate::Ok,
-        "comparison_matters": matches!(op.act, Act::Cas(..)),
+        "comparison_matters": compares,
     })
 }

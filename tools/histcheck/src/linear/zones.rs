@@ -14,6 +14,7 @@
 
 use std::collections::HashMap;
 
+use super::object::{self, Fast};
 use super::op::{Act, Fate, Op};
 use crate::history::Pos;
 use crate::values::Id;
@@ -25,8 +26,9 @@ pub enum Zones {
     Valid,
     /// None does, and these operations alone show it.
     Invalid(Conflict),
-    /// An observed value has several writers: another engine must decide.
-    Ambiguous(Id),
+    /// An observed value has several writers, or a cas says only what the value was not: another engine must
+    /// decide.
+    Ambiguous,
 }
 
 /// Why no legal order exists.
@@ -63,6 +65,10 @@ pub const INITIAL: usize = usize::MAX;
 
 /// Decides.
 pub fn decide(ops: &[Op], initial: Id) -> Zones {
+    let is_negative = |op: &Op| matches!(op.act, Act::Differs(_));
+    if ops.iter().any(is_negative) {
+        return Zones::Ambiguous;
+    }
     let writers = match Writers::find(ops, initial) {
         Ok(writers) => writers,
         Err(answer) => return answer,
@@ -71,6 +77,53 @@ pub fn decide(ops: &[Op], initial: Id) -> Zones {
         Zones::Invalid(conflict) => Zones::Invalid(conflict.with_witnesses(&writers.seen_by)),
         other => other,
     }
+}
+
+/// A legal order of all that happened, where [`decide`] says valid.
+///
+/// Blocks stand in the order of the lesser of `f` and `s`: if A must stand before B, so that `f(A) < s(B)`, and no
+/// forward zone holds a backward one or overlaps another, the lesser of A's two comes first.
+pub fn order(ops: &[Op], initial: Id) -> Option<Vec<usize>> {
+    let writers = Writers::find(ops, initial).ok()?;
+    let links = Links::find(ops, &writers).ok()?;
+    let mut reached = vec![false; ops.len()];
+    let mut blocks: Vec<(Pos, Vec<usize>)> = Vec::new();
+    for root in links.roots(ops, &writers, initial) {
+        let block = links.walk(ops, root, &mut reached).ok()??;
+        // The initial value stands before all else.
+        let place = if root.0 == INITIAL { 0 } else { block.f.min(block.s) };
+        blocks.push((place, links.members(ops, root)));
+    }
+    blocks.sort_by_key(|&(place, _)| place);
+    Some(blocks.into_iter().flat_map(|(_, members)| members).collect())
+}
+
+/// A conflict among operations that stand for those of another object, which their `source` names, in its words.
+pub fn reason(conflict: &Conflict, ops: &[Op]) -> Fast {
+    let (text, named): (_, Vec<usize>) = match conflict.reason {
+        Reason::NeverWritten(at) => ("{} saw what nobody wrote", vec![at]),
+        Reason::Aborted(at, writer) => {
+            ("{} saw what only {} wrote, and that failed", vec![at, writer])
+        }
+        Reason::ReplacedTwice(a, b) => {
+            ("{} and {} found the same value, which was there only once", vec![a, b])
+        }
+        Reason::Circle(at) => ("{} rests, in a circle, on what rests on it", vec![at]),
+        Reason::Backwards(later, earlier) => {
+            ("{} had ended before {}, on which it rests, began", vec![later, earlier])
+        }
+        Reason::Torn([INITIAL, b, c, d] | [c, d, INITIAL, b]) => {
+            ("{} stands at the beginning, yet {} had ended before {} began", vec![b, c, d])
+        }
+        Reason::Torn([a, b, c, d]) => (
+            "{} had ended before {} began, and {} before {}, which stand the other way round",
+            vec![a, b, c, d],
+        ),
+    };
+    // The first operations are those in the sentence; the others complete the proof.
+    let mut all: Vec<usize> = named;
+    all.retain(|&at| at != INITIAL);
+    Fast::Invalid(object::Reason { text, ops: all.iter().map(|&at| ops[at].source).collect() })
 }
 
 /// Decides what the written values themselves do not decide.
@@ -136,7 +189,8 @@ impl Writers {
         }
         let mut happened: Vec<bool> = ops.iter().map(|op| op.fate == Fate::Ok).collect();
         let mut work: Vec<usize> = (0..ops.len()).rev().filter(|&i| happened[i]).collect();
-        let (mut of, mut seen_by, mut ambiguous) = (HashMap::new(), HashMap::new(), None);
+        let (mut of, mut seen_by) = (HashMap::new(), HashMap::new());
+        let mut ambiguous = false;
         while let Some(observer) = work.pop() {
             let Some(value) = ops[observer].act.observes() else { continue };
             match (candidates.get(&value), value == initial) {
@@ -153,12 +207,12 @@ impl Writers {
                         work.push(writer);
                     }
                 }
-                (Some(_), _) => ambiguous = Some(value),
+                (Some(_), _) => ambiguous = true,
             }
         }
         match ambiguous {
-            Some(value) => Err(Zones::Ambiguous(value)),
-            None => Ok(Writers { of, happened, seen_by }),
+            true => Err(Zones::Ambiguous),
+            false => Ok(Writers { of, happened, seen_by }),
         }
     }
 }
@@ -191,7 +245,7 @@ impl Links {
                         return Err(twice(ops, writers, other, index));
                     }
                 }
-                Act::Write(_) => {}
+                Act::Write(_) | Act::Differs(_) => {}
             }
         }
         Ok(links)
@@ -208,6 +262,22 @@ impl Links {
             |value: Id| self.reads.contains_key(&value) || self.next.contains_key(&value);
         let start = observed(initial).then_some((INITIAL, initial));
         start.into_iter().chain(writes).collect()
+    }
+
+    /// The operations of the block that begins with `root`, in a legal order.
+    fn members(&self, ops: &[Op], (root, value): (usize, Id)) -> Vec<usize> {
+        let mut all = vec![root];
+        let mut value = value;
+        loop {
+            let mut reads = self.reads.get(&value).cloned().unwrap_or_default();
+            reads.sort_unstable_by_key(|&index| ops[index].inv);
+            all.extend(reads);
+            let Some(&cas) = self.next.get(&value) else { break };
+            all.push(cas);
+            value = ops[cas].act.puts().unwrap_or(value);
+        }
+        all.retain(|&index| index != INITIAL);
+        all
     }
 
     /// The block that begins with `root`, in layers: a writer, the reads of its value, the cas that replaced it.

@@ -3,7 +3,8 @@
 use std::io::{self, ErrorKind, Read};
 
 const BLOCK: usize = 1 << 20;
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// The byte order mark in UTF-8.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// A line without its ending.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +17,15 @@ pub struct RawLine<'a> {
     pub whole: bool,
 }
 
+/// Some lines with their endings.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// Their bytes, without the byte order mark.
+    pub text: &'a [u8],
+    /// Whether a newline ends the last of them.
+    pub whole: bool,
+}
+
 /// Lines of a reader.
 #[derive(Debug)]
 pub struct Blocks<R> {
@@ -24,13 +34,22 @@ pub struct Blocks<R> {
     start: usize,
     end: usize,
     number: u64,
+    began: bool,
     ended: bool,
 }
 
 impl<R: Read> Blocks<R> {
     /// Lines of `source`.
     pub fn new(source: R) -> Blocks<R> {
-        Blocks { source, buffer: vec![0; BLOCK], start: 0, end: 0, number: 0, ended: false }
+        Blocks {
+            source,
+            buffer: vec![0; BLOCK],
+            start: 0,
+            end: 0,
+            number: 0,
+            began: false,
+            ended: false,
+        }
     }
 
     /// The next line; `None` at the end.
@@ -52,6 +71,39 @@ impl<R: Read> Blocks<R> {
             let unsearched = self.end - self.start;
             self.fill()?;
             searched = self.start + unsearched;
+        }
+    }
+
+    /// The next piece: all whole lines that are there, or at the end what no newline ended. `None` at the end.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece<'_>>> {
+        let mut searched = self.start;
+        loop {
+            let last = memchr::memrchr(b'\n', &self.buffer[searched..self.end]);
+            let (end, whole) = match last {
+                Some(at) => (searched + at + 1, true),
+                None if self.ended => (self.end, false),
+                None => {
+                    let unsearched = self.end - self.start;
+                    self.fill()?;
+                    searched = self.start + unsearched;
+                    continue;
+                }
+            };
+            let begin = self.start + self.bom();
+            self.start = end;
+            return Ok((begin < end).then(|| Piece { text: &self.buffer[begin..end], whole }));
+        }
+    }
+
+    /// How long the byte order mark is that begins the text.
+    fn bom(&mut self) -> usize {
+        let is_first = std::mem::replace(&mut self.began, true);
+        match self.buffer[self.start..self.end].starts_with(BOM) {
+            true if !is_first => BOM.len(),
+            _ => 0,
         }
     }
 
@@ -129,6 +181,20 @@ mod tests {
         ];
         for step in 1..=bytes.len() {
             assert_eq!(lines(bytes, step), expected, "{step} bytes at a time");
+        }
+    }
+
+    #[test]
+    fn pieces_are_whole_lines_however_the_bytes_arrive() {
+        let bytes = b"\xef\xbb\xbfone\r\n\ntwo\nthree";
+        for step in 1..=bytes.len() {
+            let mut blocks = Blocks::new(Slow(bytes, step));
+            let mut whole = Vec::new();
+            while let Some(piece) = blocks.next_piece().unwrap() {
+                assert_eq!(piece.whole, piece.text.ends_with(b"\n"));
+                whole.extend_from_slice(piece.text);
+            }
+            assert_eq!(whole, bytes[BOM.len()..], "{step} bytes at a time");
         }
     }
 

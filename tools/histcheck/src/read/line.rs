@@ -4,7 +4,7 @@ use breakit::op::{Op, Process, Type};
 use serde_json::Value;
 
 use crate::history::History;
-use crate::values::Id;
+use crate::values::{Id, Values};
 
 /// One line of a client.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +27,29 @@ pub struct Event {
     pub time: Option<u64>,
     /// Its place in the order, where lines carry one.
     pub index: Option<u64>,
+}
+
+impl Event {
+    /// `[key, value]` to key and value, as `--keyed` says.
+    ///
+    /// # Errors
+    /// In words, where the value is no such pair.
+    pub fn unwrap_key(&mut self, values: &Values) -> Result<(), String> {
+        if self.key.is_some() {
+            return Ok(());
+        }
+        match self.value.map(|value| (value, values.list(value))) {
+            Some((_, Some(&[key, value]))) => {
+                (self.key, self.value) = (Some(key), Some(value));
+                Ok(())
+            }
+            Some((value, _)) => Err(format!(
+                "column 1: with --keyed the value must be [key, value], not {}",
+                values.show(value)
+            )),
+            None => Err("column 1: with --keyed every operation has a value [key, value]".into()),
+        }
+    }
 }
 
 /// What a line is.
@@ -58,9 +81,23 @@ impl From<String> for Clause {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
-    let value: Value = serde_json::from_slice(text)
-        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })?;
-    let op = Op::of(value)?;
+    of(Op::of(json(text)?)?, history)
+}
+
+/// A line as JSON.
+///
+/// # Errors
+/// Where it is none.
+pub fn json(text: &[u8]) -> Result<Value, Clause> {
+    serde_json::from_slice(text)
+        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })
+}
+
+/// The event of a line that is read already.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of(op: Op, history: &mut History) -> Result<Parsed, Clause> {
     match op.process {
         Process::Other(_) => Ok(Parsed::Other(Box::new(op))),
         Process::Client(process) => client(process, &op, history).map(Parsed::Client),
@@ -98,7 +135,10 @@ fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause>
 }
 
 /// The place of a word; a history has a handful of them.
-fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
+///
+/// # Errors
+/// Where it has too many.
+pub fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
     let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
         words.push(word.to_string());
         words.len() - 1

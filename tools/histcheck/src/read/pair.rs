@@ -1,35 +1,78 @@
 //! Invocations and completions to operations.
 
-use std::collections::HashMap;
-
 use breakit::op::Type;
 
-use crate::history::{History, OPEN, Operation, Outcome, Pos};
+use crate::history::{History, Outcome, Pos};
 use crate::read::line::Event;
 use crate::values::{Id, NULL};
 
-/// Which operation each process has open.
+/// Which operation each process has open, by the place of the process.
 #[derive(Debug, Default)]
 pub struct Pairing {
-    open: HashMap<u64, usize>,
+    open: Vec<u32>,
 }
+
+/// A process of which no event came yet.
+const UNSEEN: u32 = u32::MAX;
+/// A process that has nothing open.
+const IDLE: u32 = u32::MAX - 1;
 
 impl Pairing {
     /// Takes the event at `pos` into the history.
     ///
     /// # Errors
     /// Two invocations of one process, a completion of nothing, or of something else, in words.
+    #[inline]
     pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), String> {
+        let process = history.ops.processes.place(event.process);
         match event.kind {
-            Type::Invoke => self.invoke(history, pos, event),
-            Type::Ok => self.complete(history, pos, event, Outcome::Ok),
-            Type::Fail => self.complete(history, pos, event, Outcome::Fail),
-            Type::Info => self.complete(history, pos, event, Outcome::Info),
+            Type::Invoke => self.invoke(history, process, pos, event),
+            Type::Ok => self.complete(history, process, pos, event, Outcome::Ok),
+            Type::Fail => self.complete(history, process, pos, event, Outcome::Fail),
+            Type::Info => self.complete(history, process, pos, event, Outcome::Info),
         }
     }
 
-    fn invoke(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), String> {
-        if let Some(&index) = self.open.get(&event.process) {
+    /// Whether no event of the process at a place came yet.
+    pub fn is_unseen(&self, process: u32) -> bool {
+        self.of(process) == UNSEEN
+    }
+
+    /// The operation that the process at a place has open.
+    pub fn open(&self, process: u32) -> Option<usize> {
+        let open = self.of(process);
+        (open < IDLE).then_some(open as usize)
+    }
+
+    /// Says what a process has open; it is seen by that.
+    pub fn set(&mut self, process: u32, open: Option<usize>) {
+        // There are fewer operations than lines, and these are counted in 31 bits.
+        *self.place(process) = open.map_or(IDLE, |index| index as u32);
+    }
+
+    #[inline]
+    fn of(&self, process: u32) -> u32 {
+        self.open.get(process as usize).copied().unwrap_or(UNSEEN)
+    }
+
+    #[inline]
+    fn place(&mut self, process: u32) -> &mut u32 {
+        let at = process as usize;
+        if at >= self.open.len() {
+            self.open.resize(at + 1, UNSEEN);
+        }
+        &mut self.open[at]
+    }
+
+    #[inline]
+    fn invoke(
+        &mut self,
+        history: &mut History,
+        process: u32,
+        pos: Pos,
+        event: &Event,
+    ) -> Result<(), String> {
+        if let Some(index) = self.open(process) {
             return Err(format!(
                 "process {} invokes {:?} while its {}; a process has one operation open at most \
                  (--process-base keeps two workloads apart)",
@@ -39,42 +82,31 @@ impl Pairing {
             ));
         }
         history.counts.invokes += 1;
-        let index = history.ops.push(Operation {
-            process: event.process,
-            f: event.f,
-            key: event.key,
-            value: event.value,
-            node: event.node,
-            is_final: event.is_final,
-            outcome: Outcome::Info,
-            inv: pos,
-            res: OPEN,
-            invoked_at: event.time,
-            completed_at: None,
-        });
-        self.open.insert(event.process, index);
+        let index = history.ops.invoke(process, event, pos);
+        *self.place(process) = index as u32;
         Ok(())
     }
 
+    #[inline]
     fn complete(
         &mut self,
         history: &mut History,
+        process: u32,
         pos: Pos,
         event: &Event,
         outcome: Outcome,
     ) -> Result<(), String> {
-        let Some(index) = self.open.remove(&event.process) else {
+        let Some(index) = self.open(process) else {
             return Err(format!(
                 "process {} completes {:?} and has nothing open",
                 event.process,
                 history.word(event.f)
             ));
         };
-        let op = history.ops.get(index);
-        if op.f != event.f {
+        if history.ops.f(index) != event.f {
             return Err(mismatch(history, event, index));
         }
-        if let (Some(invoked), Some(completed)) = (op.key, event.key)
+        if let (Some(invoked), Some(completed)) = (history.ops.key(index), event.key)
             && invoked != completed
         {
             return Err(format!(
@@ -90,17 +122,10 @@ impl Pairing {
             Outcome::Fail => history.counts.fail += 1,
             Outcome::Info => history.counts.info += 1,
         }
-        let completed = Operation {
-            key: event.key.or(op.key),
-            value: value(op.value, event.value, outcome),
-            node: event.node.or(op.node),
-            is_final: event.is_final || op.is_final,
-            outcome,
-            res: if outcome == Outcome::Info { OPEN } else { pos },
-            completed_at: event.time,
-            ..op
-        };
-        history.ops.set(index, completed);
+        let value = value(history.ops.value(index), event.value, outcome);
+        history.ops.set_value(index, value);
+        history.ops.complete(index, event, outcome, pos);
+        *self.place(process) = IDLE;
         Ok(())
     }
 }

@@ -95,26 +95,26 @@ const DEEPEST: usize = 8;
 const DIGITS: usize = 18;
 
 /// A place on a line.
-struct Scan<'a> {
-    text: &'a [u8],
-    at: usize,
+pub(super) struct Scan<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl<'a> Scan<'a> {
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         while self.text.get(self.at) == Some(&b' ') {
             self.at += 1;
         }
         self.text.get(self.at).copied()
     }
 
-    fn next(&mut self) -> Option<u8> {
+    pub(super) fn next(&mut self) -> Option<u8> {
         let byte = self.peek()?;
         self.at += 1;
         Some(byte)
     }
 
-    fn byte(&mut self, wanted: u8) -> Option<()> {
+    pub(super) fn byte(&mut self, wanted: u8) -> Option<()> {
         (self.next()? == wanted).then_some(())
     }
 
@@ -123,7 +123,7 @@ impl<'a> Scan<'a> {
     }
 
     /// The inside of a string of printable ASCII without escapes.
-    fn plain_string(&mut self) -> Option<&'a [u8]> {
+    pub(super) fn plain_string(&mut self) -> Option<&'a [u8]> {
         self.byte(b'"')?;
         let begin = self.at;
         loop {
@@ -138,7 +138,7 @@ impl<'a> Scan<'a> {
     }
 
     /// A string as a value: kept with its quotes, as JSON text.
-    fn string_value(&mut self, values: &mut Values) -> Option<Id> {
+    pub(super) fn string_value(&mut self, values: &mut Values) -> Option<Id> {
         let inside = self.plain_string()?;
         let whole = &self.text[self.at - inside.len() - 2..self.at];
         Some(values.text(std::str::from_utf8(whole).ok()?))
@@ -186,7 +186,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn value(&mut self, values: &mut Values, depth: usize) -> Option<Id> {
+    pub(super) fn value(&mut self, values: &mut Values, depth: usize) -> Option<Id> {
         match self.peek()? {
             b'"' => self.string_value(values),
             b'n' => self.word(b"null").map(|()| NULL),

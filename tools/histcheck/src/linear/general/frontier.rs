@@ -1,109 +1,161 @@
 //! Breadth first: all configurations at one moment, carried from event to event.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::VecDeque;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::machine::{Machine, State};
 use super::plan::{Cursor, Event, Plan};
 use super::uses::{Used, Uses};
-use super::{CONFIG_BYTES, Config, Search, settled, successors};
+use super::{CONFIG_BYTES, Config, Search, Supply, opened, settled, successors};
 use crate::budget::{Budget, Exhausted};
 use crate::history::Pos;
-use crate::linear::op::Act;
-use crate::values::Id;
+use crate::linear::object::Object;
+
+/// How many steps are taken at one return for each configuration that may be carried on.
+const STEPS_EACH: usize = 4;
 
 /// A moment after the return of an operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment {
+pub struct Moment<S> {
     /// The place of the return.
     pub pos: Pos,
-    /// What the register may hold then, in orders in which nothing took effect before it had to.
-    pub states: Vec<Id>,
+    /// What the object may hold then, in orders in which nothing took effect before it had to.
+    pub states: Vec<S>,
 }
 
 /// Searches; tells each moment.
-pub(super) fn search(
-    plan: &Plan<'_>,
-    initial: &[Id],
+pub(super) fn search<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    initial: &[O::State],
     budget: &Budget,
-    moment: &mut dyn FnMut(Moment),
+    moment: &mut dyn FnMut(Moment<O::State>),
 ) -> Search {
+    in_width(plan, machine, supply, initial, budget, usize::MAX, moment).0
+}
+
+/// The same, where no more than about `width` configurations are carried on: those in which the fewest
+/// operations took effect before they had to. Also says whether any was left behind: then only `Valid` is an
+/// answer.
+pub(super) fn in_width<O: Object>(
+    plan: &Plan,
+    machine: &mut Machine<'_, O>,
+    supply: &Supply,
+    initial: &[O::State],
+    budget: &Budget,
+    width: usize,
+    moment: &mut dyn FnMut(Moment<O::State>),
+) -> (Search, bool) {
+    let mut is_narrowed = false;
     let mut cursor = Cursor::new(plan);
     let mut uses = Uses::default();
-    let start = |&state: &Id| Config { state, done: 0, used: Used::NONE };
+    let start = |state| Config { state: machine.id(state), done: 0, used: Used::NONE };
     let mut frontier: Vec<Config> = initial.iter().map(start).collect();
     while let Some(event) = cursor.event() {
         match event {
             Event::Open { op, slot } => {
                 for config in &mut frontier {
-                    if plan.act(op) == Act::Read(config.state) {
-                        config.done |= 1 << slot;
-                    }
+                    opened(plan, machine, op, slot, config);
                 }
             }
             Event::Pending { .. } => {}
             Event::Close { op, slot } => {
-                frontier = match close(&cursor, slot, &frontier, &mut uses, budget) {
-                    Ok(next) if next.is_empty() => return Search::Invalid(op),
+                let step = Step { cursor: &cursor, supply, slot, budget, width };
+                let (next, narrowed) = match step.close(machine, &frontier, &mut uses) {
                     Ok(next) => next,
-                    Err(limit) => return Search::Unknown(op, limit),
+                    Err(limit) => return (Search::Unknown(op as usize, limit), is_narrowed),
                 };
-                moment(Moment { pos: plan.ops[op].res, states: states(&frontier) });
+                is_narrowed |= narrowed;
+                frontier = next;
+                if frontier.is_empty() {
+                    return (Search::Invalid(op as usize), is_narrowed);
+                }
+                let pos = plan.res[op as usize];
+                moment(Moment { pos, states: states(machine, &frontier) });
             }
         }
-        cursor.step();
+        cursor.step(machine);
     }
-    if frontier.is_empty() { Search::Invalid(plan.op_at(0)) } else { Search::Valid }
+    let found = if frontier.is_empty() { Search::Invalid(plan.op_at(0)) } else { Search::Valid };
+    (found, is_narrowed)
 }
 
-fn states(frontier: &[Config]) -> Vec<Id> {
-    let mut states: Vec<Id> = frontier.iter().map(|config| config.state).collect();
+fn states<O: Object>(machine: &Machine<'_, O>, frontier: &[Config]) -> Vec<O::State> {
+    let mut states: Vec<State> = frontier.iter().map(|config| config.state).collect();
     states.sort_unstable();
     states.dedup();
-    states
+    states.into_iter().map(|state| machine.state(state).clone()).collect()
 }
 
-/// All configurations in which the operation in `slot` took effect, without it.
-fn close(
-    cursor: &Cursor<'_>,
-    slot: usize,
-    frontier: &[Config],
-    uses: &mut Uses,
-    budget: &Budget,
-) -> Result<Vec<Config>, Exhausted> {
-    let mut next = Pareto::default();
-    let mut seen: HashSet<Config> = HashSet::new();
-    let mut work: Vec<Config> = Vec::new();
-    let mut out = Vec::new();
-    let mut steps = 0_u32;
-    for &config in frontier {
-        work.push(settled(cursor, config));
-        while let Some(config) = work.pop() {
-            if config.done & (1 << slot) != 0 {
-                next.add(Config { done: config.done & !(1 << slot), ..config }, uses);
+/// The return of the operation in `slot`.
+struct Step<'s> {
+    cursor: &'s Cursor<'s>,
+    supply: &'s Supply,
+    slot: u32,
+    budget: &'s Budget,
+    width: usize,
+}
+
+impl Step<'_> {
+    /// All configurations in which the operation took effect, without it; whether some were left behind. Those
+    /// that took the fewest effects come first.
+    fn close<O: Object>(
+        &self,
+        machine: &mut Machine<'_, O>,
+        frontier: &[Config],
+        uses: &mut Uses,
+    ) -> Result<(Vec<Config>, bool), Exhausted> {
+        let due = 1 << self.slot;
+        let mut next = Pareto::default();
+        let mut seen: FxHashSet<Config> = FxHashSet::default();
+        let settle = |&config: &Config| settled(self.cursor, machine, config);
+        let mut work: VecDeque<Config> = frontier.iter().map(settle).collect();
+        let mut out = Vec::new();
+        let (mut steps, mut is_narrowed) = (0_u32, false);
+        while let Some(config) = work.pop_front() {
+            if config.done & due != 0 {
+                next.add(Config { done: config.done & !due, ..config }, uses);
+                if next.len >= self.width {
+                    is_narrowed = true;
+                    break;
+                }
                 continue;
+            }
+            // Where few configurations are to be had, many ways to use info operations lead to them.
+            if next.len > 0 && seen.len() / STEPS_EACH > self.width {
+                is_narrowed = true;
+                break;
             }
             if !seen.insert(config) {
                 continue;
             }
             out.clear();
-            successors(cursor, config, uses, &mut out);
-            work.extend_from_slice(&out);
+            successors(self.cursor, machine, self.supply, config, uses, &mut out);
+            work.extend(out.iter().map(|&(_, config)| config));
             steps += 1;
             if steps.is_multiple_of(256) {
                 let held = seen.len() + next.len + work.len() + frontier.len();
-                budget.spend(held * CONFIG_BYTES + uses.bytes())?;
+                self.budget.spend(held * CONFIG_BYTES + uses.bytes() + machine.bytes())?;
             }
         }
+        let held = (next.len + frontier.len()) * CONFIG_BYTES;
+        self.budget.spend(held + uses.bytes() + machine.bytes())?;
+        let mut configs = next.into_configs();
+        if self.width < usize::MAX {
+            configs.sort_by_key(|config| config.done.count_ones());
+        }
+        Ok((configs, is_narrowed))
     }
-    budget.spend((next.len + frontier.len()) * CONFIG_BYTES + uses.bytes())?;
-    Ok(next.into_configs())
 }
 
 /// Configurations without those that another dominates: equal, but with fewer info operations used.
 #[derive(Default)]
 struct Pareto {
-    by: HashMap<(Id, u128), Vec<Used>>,
+    by: FxHashMap<(State, u128), Vec<Used>>,
     /// In the order of arrival, so that the search does not depend on hashes.
-    order: Vec<(Id, u128)>,
+    order: Vec<(State, u128)>,
     len: usize,
 }
 

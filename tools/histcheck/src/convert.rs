@@ -1,0 +1,88 @@
+//! `histcheck convert`: a history in another format, without loss.
+
+use std::path::Path;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::jsonl;
+use breakit::op::{Op, Process};
+use breakit::talk;
+use serde_json::Value;
+
+use crate::cli::Target;
+use crate::read::text::Item;
+use crate::read::{self, Options, forms, table};
+
+/// So many bytes go out at once.
+const BATCH: usize = 1 << 16;
+
+/// Reads the history at `path` and writes it on stdout as `to`.
+///
+/// # Errors
+/// 65 for what is no history or cannot be said in that format; where stdout takes nothing more.
+pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
+    let (name, source) = read::open(path)?;
+    let mut out = String::new();
+    let (mut blank, mut remarks, mut cut) = (0_u64, 0_u64, 0_u64);
+    if to == Target::Csv {
+        out += &format!("{}\n", table::header());
+    }
+    let format = read::each(&name, source, options, &mut |line, item| {
+        match item {
+            Item::Blank => blank += 1,
+            Item::Remark => remarks += 1,
+            Item::Cut => cut += 1,
+            Item::Op(mut op) => {
+                let wrong = |clause| Error::data(format!("{name}, line {line}: {clause}"));
+                if options.keyed {
+                    unwrap_key(&mut op).map_err(wrong)?;
+                }
+                out += &written(&op, to).map_err(wrong)?;
+                out.push('\n');
+            }
+        }
+        if out.len() >= BATCH {
+            jsonl::print_text(&out)?;
+            out.clear();
+        }
+        Ok(())
+    })?;
+    jsonl::print_text(&out)?;
+    for (number, what) in
+        [(blank, "blank"), (remarks, "of a log that are no events"), (cut, "cut short")]
+    {
+        if number > 0 {
+            talk::say(format!("{name}: left out: {} {what}", read::many(number, "line")));
+        }
+    }
+    if !format.has_real_time() {
+        talk::say(format!(
+            "{name}: it does not say which transaction ended before one of another session began; the \
+             order of the lines written here says nothing of it either"
+        ));
+    }
+    Ok(Status::Done)
+}
+
+fn written(op: &Op, to: Target) -> std::result::Result<String, String> {
+    match to {
+        Target::Jsonl => Ok(op.line()),
+        Target::Edn => Ok(forms::line(op)),
+        Target::Csv => table::row(op),
+    }
+}
+
+/// `[key, value]` to key and value, as `--keyed` says.
+fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
+    if matches!(op.process, Process::Other(_)) || op.key.is_some() {
+        return Ok(());
+    }
+    match op.value.take() {
+        Some(Value::Array(mut pair)) if pair.len() == 2 => {
+            op.value = pair.pop();
+            op.key = pair.pop();
+            Ok(())
+        }
+        Some(other) => Err(format!("with --keyed the value must be [key, value], not {other}")),
+        None => Err("with --keyed every operation has a value [key, value]".into()),
+    }
+}

@@ -1,0 +1,369 @@
+//! The operations of one key as those of their object, ready to be decided on any thread.
+
+use std::sync::Arc;
+
+use breakit::exit::{Error, Result};
+use serde_json::Value;
+
+use super::evidence::{self, Evidence};
+use super::general::{self, Search};
+use super::model::Model;
+use super::models::counter::Counter;
+use super::models::fenced_mutex::FencedMutex;
+use super::models::fetch_add::FetchAdd;
+use super::models::kv_append::KvAppend;
+use super::models::list_append::ListAppend;
+use super::models::lock::Lock;
+use super::models::multi_register::MultiRegister;
+use super::models::priority_queue::PriorityQueue;
+use super::models::queue::Queue;
+use super::models::register::Register;
+use super::models::set::Set;
+use super::models::stack::Stack;
+use super::object::{Call, Fast, Object};
+use super::op::{Act, Fate, Op};
+use super::refutation::{self, Refutation};
+use super::replay::{self, Fault};
+use super::zones::{self, Zones};
+use super::{Question, fate, wrong};
+use crate::budget::{Budget, Exhausted};
+use crate::history::{History, Outcome};
+use crate::values::{Id, NULL};
+
+/// Which engine decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// One without search, by its name.
+    Direct(&'static str),
+    /// The search, as the way without it was not exact, for this reason.
+    General(&'static str),
+}
+
+impl Engine {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Direct(name) => name,
+            Engine::General(_) => "general",
+        }
+    }
+}
+
+const ZONES: Engine = Engine::Direct("zones");
+const AMBIGUOUS: Engine = Engine::General("values were written more than once");
+const NEGATIVE: Engine = Engine::General("a failed cas says only what the value was not");
+
+/// What was decided about one key.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Some order is legal.
+    Valid,
+    /// No order is.
+    Invalid(Proof),
+    /// Nobody knows.
+    Unknown {
+        /// Why, in words.
+        why: String,
+        /// The operation of the history at which the search stood.
+        at: Option<usize>,
+    },
+}
+
+/// The operations that show that no order is legal.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// Of a register.
+    Register(Evidence),
+    /// Of another object.
+    Other(Refutation),
+}
+
+/// What else is wanted of a decision.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// A legal order, where there is one.
+    pub order: bool,
+}
+
+/// What was decided, and how.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// Which engine decided.
+    pub engine: Engine,
+    /// What it decided.
+    pub decision: Decision,
+    /// How many operations say what the object held.
+    pub observations: usize,
+    /// A legal order, by operations of the history.
+    pub order: Option<Vec<usize>>,
+}
+
+/// One key's operations.
+pub trait Case: Send + Sync {
+    /// Decides them.
+    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided;
+    /// Goes through an order of theirs, given by operations of the history.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault>;
+}
+
+/// The operations at `indices`, all of one key, as the question's object has them.
+///
+/// # Errors
+/// 65 for an operation that the object does not have, 64 for an initial value that it cannot hold.
+pub fn of(
+    history: &History,
+    indices: &[usize],
+    question: &Question,
+    initial: Id,
+) -> Result<Box<dyn Case>> {
+    let made = Maker { history, indices, question };
+    let number = || made.whole_number();
+    match &question.model {
+        Model::Register | Model::CasRegister => {
+            let has_cas = question.model == Model::CasRegister;
+            let object = Register { initial, has_cas, fail_observes: question.fail_observes };
+            let ops = made.operations(&object)?;
+            let refused = if has_cas { made.refused() } else { 0 };
+            Ok(Box::new(OfRegister { ops, object, refused }))
+        }
+        Model::Mutex => made.case(Lock::Mutex),
+        Model::ReentrantMutex => made.case(Lock::Reentrant),
+        Model::FencedMutex => made.case(FencedMutex),
+        Model::Semaphore(permits) => made.case(Lock::Semaphore(*permits)),
+        Model::FifoQueue => made.case(Queue { is_fifo: true }),
+        Model::UnorderedQueue => made.case(Queue { is_fifo: false }),
+        Model::Stack => made.case(Stack),
+        Model::PriorityQueue => made.case(PriorityQueue),
+        Model::Set => made.case(Set),
+        Model::Counter => Ok(Box::new(made.any(Counter { initial: number()? })?)),
+        Model::FetchAdd => Ok(Box::new(made.any(FetchAdd { initial: number()? })?)),
+        Model::ListAppend => {
+            let first = match history.values.list(initial) {
+                Some(list) => list.to_vec(),
+                None if initial == NULL => Vec::new(),
+                None => return Err(made.cannot_begin("a list")),
+            };
+            Ok(Box::new(made.any(ListAppend { initial: first })?))
+        }
+        Model::KvAppend => {
+            let initial = match &question.initial {
+                Value::Null => Arc::default(),
+                Value::String(text) => text.as_str().into(),
+                _ => return Err(made.cannot_begin("a string")),
+            };
+            Ok(Box::new(made.any(KvAppend { initial })?))
+        }
+        Model::MultiRegister => {
+            let initial = question.initial.to_string().into();
+            Ok(Box::new(made.any(MultiRegister { initial })?))
+        }
+        Model::Table(table) => made.case((**table).clone()),
+    }
+}
+
+struct Maker<'m> {
+    history: &'m History,
+    indices: &'m [usize],
+    question: &'m Question,
+}
+
+impl Maker<'_> {
+    fn cannot_begin(&self, what: &str) -> Error {
+        let (model, initial) = (self.question.model.name(), &self.question.initial);
+        Error::usage(format!("the model {model} begins with {what}; --initial {initial} is none"))
+    }
+
+    /// How many cas were refused: each is an answer about what the register held, whether it is weighed
+    /// (`--fail-observes`) or not. A history of nothing else did ask something.
+    fn refused(&self) -> usize {
+        let ops = self.indices.iter().map(|&index| self.history.ops.get(index));
+        ops.filter(|op| op.outcome == Outcome::Fail && self.history.word(op.f) == "cas").count()
+    }
+
+    fn whole_number(&self) -> Result<i64> {
+        match &self.question.initial {
+            Value::Null => Ok(0),
+            other => other.as_i64().ok_or_else(|| self.cannot_begin("a whole number")),
+        }
+    }
+
+    /// The case of an object that always begins in the same way.
+    fn case<O: Object + Send + 'static>(&self, object: O) -> Result<Box<dyn Case>> {
+        match self.question.initial {
+            Value::Null => Ok(Box::new(self.any(object)?)),
+            _ => Err(Error::usage(format!(
+                "the model {} begins empty; leave --initial out",
+                self.question.model.name()
+            ))),
+        }
+    }
+
+    fn any<O: Object>(&self, object: O) -> Result<OfObject<O>> {
+        Ok(OfObject { ops: self.operations(&object)?, object })
+    }
+
+    fn operations<O: Object>(&self, object: &O) -> Result<Vec<Op<O::Act>>> {
+        let mut ops = Vec::with_capacity(self.indices.len());
+        for &index in self.indices {
+            let op = self.history.ops.get(index);
+            let call = Call {
+                word: self.history.word(op.f),
+                value: op.value,
+                fate: fate(op.outcome),
+                process: op.process,
+                values: &self.history.values,
+            };
+            let act = object.act(&call).map_err(|clause| wrong(self.history, index, &clause))?;
+            let plain =
+                act.map(|act| Op { act, fate: call.fate, inv: op.inv, res: op.res, source: index });
+            ops.extend(plain.and_then(|op| object.kept(op)));
+        }
+        Ok(ops)
+    }
+}
+
+/// A register's operations.
+struct OfRegister {
+    ops: Vec<Op>,
+    object: Register,
+    /// How many cas were refused.
+    refused: usize,
+}
+
+impl Case for OfRegister {
+    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
+        let (engine, decision) = decide(&self.ops, self.object.initial, budget);
+        let order = (wanted.order && matches!(decision, Decision::Valid))
+            .then(|| match engine {
+                ZONES => zones::order(&self.ops, self.object.initial),
+                _ => general::order(&self.object, &self.ops, &[self.object.initial], budget),
+            })
+            .flatten();
+        let observes = |op: &&Op| op.fate == Fate::Ok && self.object.observes(&op.act);
+        Decided {
+            engine,
+            decision,
+            observations: self.ops.iter().filter(observes).count() + self.refused,
+            order: order.map(|order| sources(&order, &self.ops)),
+        }
+    }
+
+    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
+        replay::replay(&self.object, &self.ops, order)
+    }
+}
+
+fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
+    order.iter().map(|&at| ops[at].source).collect()
+}
+
+/// Decides the operations of one register: by zones where they can, else by search.
+pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
+    match zones::decide(ops, initial) {
+        Zones::Valid => (ZONES, Decision::Valid),
+        Zones::Invalid(conflict) => {
+            let evidence = evidence::of_conflict(ops, &conflict, initial, budget);
+            (ZONES, proved(evidence.map(Proof::Register)))
+        }
+        Zones::Ambiguous => {
+            let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
+            let engine = if negative { NEGATIVE } else { AMBIGUOUS };
+            let found = general::decide(&Register::default(), ops, &[initial], budget);
+            let prove = |at| evidence::of_search(ops, at, initial, budget).map(Proof::Register);
+            (engine, of_search(ops, found, prove))
+        }
+    }
+}
+
+fn of_search<A>(
+    ops: &[Op<A>],
+    found: Search,
+    prove: impl FnOnce(usize) -> Option<Proof>,
+) -> Decision {
+    match found {
+        Search::Valid => Decision::Valid,
+        Search::Invalid(at) => proved(prove(at)),
+        Search::Unknown(at, limit) => out_of(ops, at, limit),
+        Search::TooMany(at) => {
+            let most = general::MOST_OPEN;
+            let why =
+                format!("more than {most} operations are open at once, and it takes a search");
+            Decision::Unknown { why, at: Some(ops[at].source) }
+        }
+    }
+}
+
+fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
+    let done = ops.iter().filter(|op| op.res < ops[at].res).count();
+    let why = format!("{limit} after {done} of {} operations", ops.len());
+    Decision::Unknown { why, at: Some(ops[at].source) }
+}
+
+fn proved(proof: Option<Proof>) -> Decision {
+    match proof {
+        Some(proof) => Decision::Invalid(proof),
+        None => Decision::Unknown {
+            why: "the two engines disagree about it, which is a fault of histcheck: please report it with \
+                  the history"
+                .into(),
+            at: None,
+        },
+    }
+}
+
+/// The operations of any other object.
+struct OfObject<O: Object> {
+    ops: Vec<Op<O::Act>>,
+    object: O,
+}
+
+impl<O: Object> OfObject<O> {
+    fn answer(&self, budget: &Budget) -> (Engine, Decision) {
+        match self.object.decide(&self.ops, budget) {
+            Fast::Valid => (Engine::Direct(self.object.engine()), Decision::Valid),
+            Fast::Invalid(reason) => {
+                let proof = refutation::of(&self.object, &self.ops, Some(&reason), None, budget);
+                (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
+            }
+            Fast::Unsuited(why) => {
+                let initial = [self.object.initial()];
+                let found = general::decide(&self.object, &self.ops, &initial, budget);
+                let prove = |at| {
+                    let proof = refutation::of(&self.object, &self.ops, None, Some(at), budget);
+                    proof.map(Proof::Other)
+                };
+                (Engine::General(why), of_search(&self.ops, found, prove))
+            }
+        }
+    }
+
+    fn order(&self, engine: Engine, budget: &Budget) -> Option<Vec<usize>> {
+        let direct = match engine {
+            Engine::Direct(_) => self.object.order(&self.ops),
+            Engine::General(_) => None,
+        };
+        let search = || general::order(&self.object, &self.ops, &[self.object.initial()], budget);
+        direct.or_else(search).map(|order| sources(&order, &self.ops))
+    }
+}
+
+impl<O: Object + Send> Case for OfObject<O> {
+    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
+        let (engine, decision) = self.answer(budget);
+        let is_valid = matches!(decision, Decision::Valid);
+        let observes = |op: &&Op<O::Act>| op.fate == Fate::Ok && self.object.observes(&op.act);
+        Decided {
+            observations: self.ops.iter().filter(observes).count(),
+            order: if wanted.order && is_valid { self.order(engine, budget) } else { None },
+            engine,
+            decision,
+        }
+    }
+
+    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
+        replay::replay(&self.object, &self.ops, order)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is kept in files: orders of valid keys, and the evidence of an invalid one as SVG.
+//!
+//! An order is a JSON line an operation, `{"line":N}`, by the line of its invocation, with its `"key"` for those
+//! who read along; the orders of all keys stand one after the other.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use breakit::exit::{Error, Result};
+use serde_json::{Value, json};
+
+use super::{Decision, KeyVerdict, svg as drawing, tell};
+use crate::history::History;
+use crate::read::many;
+use crate::values::Id;
+
+/// Writes the orders; says what it wrote.
+pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Result<String> {
+    let mut text = Vec::new();
+    let (mut found, mut missing) = (0, 0);
+    for key in keys {
+        let Some(order) = &key.order else {
+            missing += u64::from(matches!(key.decision, Decision::Valid));
+            continue;
+        };
+        found += 1;
+        for &index in order {
+            let mut line = json!({ "line": history.line(history.ops.get(index).inv) });
+            if let Some(key) = key.key {
+                line["key"] = history.values.json(key);
+            }
+            // Writing to memory cannot fail.
+            let _ = writeln!(text, "{line}");
+        }
+    }
+    std::fs::write(path, text).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
+    let lacking = match missing {
+        0 => String::new(),
+        count => format!("; for {} none was found in time", many(count, "valid key")),
+    };
+    Ok(format!("a legal order of {} is in {}{lacking}", many(found, "key"), path.display()))
+}
+
+/// Reads orders: for each key the operations of the history.
+pub(super) fn orders(history: &History, path: &Path) -> Result<HashMap<Option<Id>, Vec<usize>>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::io(format!("read the order {}", path.display()), &e))?;
+    let by_line: HashMap<u32, usize> =
+        history.ops.iter().enumerate().map(|(index, op)| (history.line(op.inv), index)).collect();
+    let mut orders: HashMap<Option<Id>, Vec<usize>> = HashMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let wrong = |clause: &str| {
+            Error::data(format!("{}, line {}: {clause}", path.display(), number + 1))
+        };
+        let value: Value = serde_json::from_str(line).map_err(|_| wrong("this is no JSON"))?;
+        let named = value.get("line").and_then(Value::as_u64);
+        let named = named.ok_or_else(|| wrong("\"line\" must be the number of a line"))?;
+        let index = u32::try_from(named).ok().and_then(|line| by_line.get(&line).copied());
+        let index = index.ok_or_else(|| wrong("no operation begins at that line"))?;
+        orders.entry(history.ops.get(index).key).or_default().push(index);
+    }
+    Ok(orders)
+}
+
+/// Draws the evidence of the first invalid key; says what it did.
+pub(super) fn svg(history: &History, keys: &[KeyVerdict], path: &Path) -> Result<String> {
+    let invalid = keys.iter().find_map(|key| match &key.decision {
+        Decision::Invalid(proof) => Some((key, proof)),
+        _ => None,
+    });
+    let Some((key, proof)) = invalid else {
+        return Ok("no picture was drawn, as no key is invalid".into());
+    };
+    let name = key.key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
+    let title = format!("{name}{}", tell::because(history, proof));
+    let drawn = drawing::draw(&title, &tell::picture(history, proof));
+    std::fs::write(path, drawn).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
+    Ok(format!("a picture of it is in {}", path.display()))
+}

@@ -1,0 +1,237 @@
+//! A string: `put`, `append` to its end, and `get`, whose ok value is the whole string.
+//!
+//! Where each string was put or appended once, and each string that was got is made of them in one way only, an
+//! append that was seen is a compare-and-set from the string before it to the one after it, and a put, or an
+//! append that nobody saw, is a write: the zones of registers decide.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::budget::Budget;
+use crate::linear::object::{Call, Fast, Object, Read};
+use crate::linear::op::{self, Fate, Op};
+use crate::linear::zones;
+use crate::values::{Id, NULL};
+
+/// A string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KvAppend {
+    /// What it holds first.
+    pub initial: Arc<str>,
+}
+
+/// What an operation does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Puts this in place of all.
+    Put(Arc<str>),
+    /// Puts this at the end.
+    Append(Arc<str>),
+    /// Returned this.
+    Get(Arc<str>),
+}
+
+impl Object for KvAppend {
+    type Act = Act;
+    type State = Arc<str>;
+
+    fn act(&self, call: &Call<'_>) -> Read<Act> {
+        let text = match call.value {
+            None => None,
+            Some(NULL) => Some(Arc::default()),
+            Some(value) => match call.values.json(value) {
+                serde_json::Value::String(text) => Some(text.into()),
+                other => return Err(format!("the model kv-append has strings only, not {other}")),
+            },
+        };
+        match (call.word, text, call.fate) {
+            ("put", Some(text), _) => Ok(Some(Act::Put(text))),
+            ("append", Some(text), _) => Ok(Some(Act::Append(text))),
+            ("put" | "append", None, Fate::Fail) => Ok(None),
+            ("get", _, Fate::Fail | Fate::Info) => Ok(None),
+            ("get", Some(text), _) => Ok(Some(Act::Get(text))),
+            ("get" | "put" | "append", None, _) => {
+                Err(format!("the operation {:?} has no value", call.word))
+            }
+            (word, ..) => Err(format!("the model kv-append has no operation {word:?}")),
+        }
+    }
+
+    fn initial(&self) -> Arc<str> {
+        Arc::clone(&self.initial)
+    }
+
+    fn step(&self, state: &Arc<str>, act: &Act, next: &mut Vec<Arc<str>>) {
+        match act {
+            Act::Put(text) => next.push(Arc::clone(text)),
+            Act::Append(text) => next.push(format!("{state}{text}").into()),
+            Act::Get(text) => next.extend((text == state).then(|| Arc::clone(state))),
+        }
+    }
+
+    fn is_read(&self, act: &Act) -> bool {
+        matches!(act, Act::Get(_)) || *act == Act::Append(Arc::default())
+    }
+
+    fn observes(&self, act: &Act) -> bool {
+        matches!(act, Act::Get(_))
+    }
+
+    fn engine(&self) -> &'static str {
+        "zones"
+    }
+
+    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
+        let known = match self.as_register(ops) {
+            Ok(known) => known,
+            Err(answer) => return answer,
+        };
+        match zones::decide(&known, INITIAL) {
+            zones::Zones::Valid => Fast::Valid,
+            zones::Zones::Invalid(conflict) => zones::reason(&conflict, &known),
+            zones::Zones::Ambiguous => Fast::Unsuited("a string came up in two ways"),
+        }
+    }
+
+    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
+        let known = self.as_register(ops).ok()?;
+        let order = zones::order(&known, INITIAL)?;
+        Some(order.into_iter().map(|at| known[at].source).collect())
+    }
+}
+
+const INITIAL: Id = Id(0);
+
+impl KvAppend {
+    /// The operations as ones on a register, whose `source` is their index.
+    fn as_register(&self, ops: &[Op<Act>]) -> Result<Vec<Op>, Fast> {
+        let pieces = Pieces::find(&self.initial, ops)?;
+        let mut strings: HashMap<&str, Id> = HashMap::from([(&*self.initial, INITIAL)]);
+        // For each append that was seen, the strings before and after it.
+        let mut seen: HashMap<usize, (Id, Id)> = HashMap::new();
+        let mut got: HashSet<&str> = HashSet::new();
+        for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
+            let Act::Get(text) = &op.act else { continue };
+            if !got.insert(text) {
+                continue;
+            }
+            let mut before = None;
+            for (end, append) in pieces.parts(text, index)? {
+                let fresh = Id(strings.len() as u32);
+                let after = *strings.entry(&text[..end]).or_insert(fresh);
+                if let (Some(append), Some(before)) = (append, before) {
+                    let link = *seen.entry(append).or_insert((before, after));
+                    if link != (before, after) {
+                        return Err(Fast::invalid(
+                            "{} and another get disagree about what {} was appended to",
+                            [index, append],
+                        ));
+                    }
+                }
+                before = Some(after);
+            }
+        }
+        let mut fresh = strings.len() as u32;
+        let mut unseen = || {
+            fresh += 1;
+            Id(fresh)
+        };
+        let mut known = Vec::with_capacity(ops.len());
+        for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+            let act = match &op.act {
+                Act::Append(text) if text.is_empty() => continue,
+                Act::Append(_) => match seen.get(&index) {
+                    Some(&(before, after)) => op::Act::Cas(before, after),
+                    None => op::Act::Write(unseen()),
+                },
+                Act::Put(text) => op::Act::Write(match strings.get(&**text) {
+                    Some(&id) => id,
+                    None => unseen(),
+                }),
+                Act::Get(text) => match strings.get(&**text) {
+                    Some(&id) if op.fate == Fate::Ok => op::Act::Read(id),
+                    _ => continue,
+                },
+            };
+            known.push(Op { source: index, ..op.doing(act) });
+        }
+        Ok(known)
+    }
+}
+
+/// What strings are made of.
+struct Pieces<'o> {
+    /// What a string may begin with: what was put, and the initial one.
+    begin: HashSet<&'o str>,
+    appends: HashMap<&'o str, usize>,
+    /// The lengths of what was appended.
+    lengths: Vec<usize>,
+}
+
+impl<'o> Pieces<'o> {
+    fn find(initial: &'o str, ops: &'o [Op<Act>]) -> Result<Pieces<'o>, Fast> {
+        let again = Fast::Unsuited("a string was written more than once");
+        let mut begin = HashSet::from([initial]);
+        let mut appends = HashMap::new();
+        for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+            let is_again = match &op.act {
+                Act::Put(text) => !begin.insert(text),
+                Act::Append(text) if text.is_empty() => false,
+                Act::Append(text) => appends.insert(&**text, index).is_some(),
+                Act::Get(_) => false,
+            };
+            if is_again {
+                return Err(again);
+            }
+        }
+        let mut lengths: Vec<usize> = appends.keys().map(|text| text.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        Ok(Pieces { begin, appends, lengths })
+    }
+
+    /// The one way in which `text`, got by the operation `who`, is made: where each part ends, and who appended
+    /// it.
+    fn parts(&self, text: &str, who: usize) -> Result<Vec<(usize, Option<usize>)>, Fast> {
+        // For each place in how many ways one gets there, and whence.
+        let mut ways: Vec<(u8, usize, Option<usize>)> = vec![(0, 0, None); text.len() + 1];
+        for begin in &self.begin {
+            if text.starts_with(begin) {
+                ways[begin.len()].0 += 1;
+            }
+        }
+        for at in 0..text.len() {
+            if ways[at].0 == 0 || !text.is_char_boundary(at) {
+                continue;
+            }
+            for end in self.lengths.iter().map(|length| at + length) {
+                let piece = text.get(at..end).and_then(|piece| self.appends.get(piece));
+                let Some(&append) = piece else { continue };
+                let count = ways[end].0.saturating_add(ways[at].0).min(2);
+                ways[end] = (count, at, Some(append));
+            }
+        }
+        match ways[text.len()].0 {
+            0 => return Err(Fast::invalid("{} got a string that nobody can have made", [who])),
+            1 => {}
+            _ => return Err(Fast::Unsuited("a string can have been made in two ways")),
+        }
+        let mut parts = Vec::new();
+        let mut at = text.len();
+        loop {
+            let (_, before, append) = ways[at];
+            parts.push((at, append));
+            if append.is_none() {
+                break;
+            }
+            at = before;
+        }
+        parts.reverse();
+        let mut used: Vec<usize> = parts.iter().filter_map(|&(_, append)| append).collect();
+        used.sort_unstable();
+        match used.windows(2).any(|pair| pair[0] == pair[1]) {
+            true => Err(Fast::invalid("{} has a piece twice that was appended once", [who])),
+            false => Ok(parts),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Several registers that one operation reads and writes at once: `read` and `write` with an object of names and
+//! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::linear::object::{Call, Object, Read};
+use crate::linear::op::Fate;
+
+/// Registers by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultiRegister {
+    /// What each holds first, as JSON.
+    pub initial: Arc<str>,
+}
+
+/// One read or write of a register.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Micro {
+    is_write: bool,
+    name: Arc<str>,
+    value: Arc<str>,
+}
+
+/// What an operation does, in its order.
+pub type Act = Arc<[Micro]>;
+
+impl Object for MultiRegister {
+    type Act = Act;
+    /// The registers that hold another value than at first, in the order of their names.
+    type State = Vec<(Arc<str>, Arc<str>)>;
+
+    fn act(&self, call: &Call<'_>) -> Read<Act> {
+        if call.fate == Fate::Fail {
+            return Ok(None);
+        }
+        let value = call.value.map(|value| call.values.json(value)).unwrap_or_default();
+        let micros = match (call.word, &value) {
+            ("read" | "write", Value::Object(fields)) => {
+                let is_write = call.word == "write";
+                let micro = |(name, value)| Micro {
+                    is_write,
+                    name: text(&Value::from(name)),
+                    value: text(value),
+                };
+                fields.iter().map(|(name, value)| micro((name.as_str(), value))).collect()
+            }
+            ("txn", Value::Array(items)) => {
+                items.iter().map(micro).collect::<Result<Vec<Micro>, String>>()?
+            }
+            ("read", _) if call.fate == Fate::Info => return Ok(None),
+            ("read" | "write", other) => {
+                return Err(format!(
+                    "the value of a {} must be an object of names and values, not {other}",
+                    call.word
+                ));
+            }
+            ("txn", other) => {
+                return Err(format!(
+                    "the value of a txn must be a list of operations, not {other}"
+                ));
+            }
+            (word, _) => {
+                return Err(format!("the model multi-register has no operation {word:?}"));
+            }
+        };
+        // What an operation of unknown outcome read is not known either.
+        let known = micros.into_iter().filter(|micro| micro.is_write || call.fate == Fate::Ok);
+        let act: Act = known.collect();
+        Ok((!act.is_empty()).then_some(act))
+    }
+
+    fn initial(&self) -> Self::State {
+        Vec::new()
+    }
+
+    fn step(&self, state: &Self::State, act: &Act, next: &mut Vec<Self::State>) {
+        let mut after = state.clone();
+        for micro in act.iter() {
+            let place = after.binary_search_by(|(name, _)| name.cmp(&micro.name));
+            let is_initial = micro.value == self.initial;
+            match (micro.is_write, place) {
+                (true, Ok(at)) if is_initial => {
+                    after.remove(at);
+                }
+                (true, Ok(at)) => after[at].1 = Arc::clone(&micro.value),
+                (true, Err(_)) if is_initial => {}
+                (true, Err(at)) => {
+                    after.insert(at, (Arc::clone(&micro.name), Arc::clone(&micro.value)));
+                }
+                (false, Ok(at)) if after[at].1 == micro.value => {}
+                (false, Err(_)) if is_initial => {}
+                (false, _) => return,
+            }
+        }
+        next.push(after);
+    }
+
+    fn is_read(&self, act: &Act) -> bool {
+        act.iter().all(|micro| !micro.is_write)
+    }
+
+    fn observes(&self, act: &Act) -> bool {
+        act.iter().any(|micro| !micro.is_write)
+    }
+}
+
+fn micro(item: &Value) -> Result<Micro, String> {
+    let wrong =
+        || format!("an operation of a txn must be [\"r\" or \"w\", name, value], not {item}");
+    let parts = item.as_array().ok_or_else(wrong)?;
+    let [word, name, value] = parts.as_slice() else { return Err(wrong()) };
+    let is_write = match word.as_str() {
+        Some("r" | "read") => false,
+        Some("w" | "write") => true,
+        _ => return Err(wrong()),
+    };
+    Ok(Micro { is_write, name: text(name), value: text(value) })
+}
+
+fn text(value: &Value) -> Arc<str> {
+    value.to_string().into()
+}

@@ -1,0 +1,123 @@
+//! A priority queue: `insert` with a whole number, and `extract`, whose ok value is the least, null where nothing
+//! was there.
+//!
+//! With priorities that were each inserted once, no search is needed. Take the values from the least on: an
+//! extract of v needs a moment, within itself and after the insert of v began, at which no lesser value is surely
+//! there. Why that is exact: at such a moment t each lesser value can stand wholly before t or wholly after t, what stands
+//! before followed by what stands after is again a legal order, and v's extract fits between: so constraints
+//! add up one value at a time.
+
+use super::queue::{Act, Items, Words, act_of, groups, useful};
+use crate::budget::Budget;
+use crate::linear::cover::Timeline;
+use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::op::Op;
+use crate::values::Id;
+
+/// A priority queue, the least number first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriorityQueue;
+
+/// What an operation does, with the number that the id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ranked {
+    /// What it does.
+    pub act: Act,
+    /// The number that it puts or takes; 0 where it does neither.
+    pub rank: i64,
+}
+
+impl Object for PriorityQueue {
+    type Act = Ranked;
+    type State = Vec<(i64, Id)>;
+
+    fn act(&self, call: &Call<'_>) -> Read<Ranked> {
+        let words = Words { model: "priority-queue", put: "insert", take: "extract" };
+        let Some(act) = act_of(call, words)? else { return Ok(None) };
+        let rank = match act {
+            Act::Put(value) | Act::Take(value) => call.values.as_int(value).ok_or_else(|| {
+                format!("a priority is a whole number of 64 bits, not {}", call.values.show(value))
+            })?,
+            Act::TakeAny | Act::Empty => 0,
+        };
+        Ok(Some(Ranked { act, rank }))
+    }
+
+    fn initial(&self) -> Self::State {
+        Vec::new()
+    }
+
+    fn step(&self, state: &Self::State, act: &Ranked, next: &mut Vec<Self::State>) {
+        let rest = || state[1..].to_vec();
+        match (act.act, state.first()) {
+            (Act::Put(value), _) => {
+                let mut more = state.clone();
+                let new = (act.rank, value);
+                more.insert(state.partition_point(|&other| other < new), new);
+                next.push(more);
+            }
+            (Act::Take(value), Some(&(_, first))) if first == value => next.push(rest()),
+            (Act::TakeAny, Some(_)) => next.push(rest()),
+            (Act::Empty, None) => next.push(Vec::new()),
+            _ => {}
+        }
+    }
+
+    fn is_read(&self, act: &Ranked) -> bool {
+        act.act == Act::Empty
+    }
+
+    fn observes(&self, act: &Ranked) -> bool {
+        !matches!(act.act, Act::Put(_))
+    }
+
+    fn useful(&self, ops: &[Op<Ranked>]) -> Vec<bool> {
+        useful(&plain(ops))
+    }
+
+    fn groups(&self, ops: &[Op<Ranked>]) -> Vec<Group> {
+        groups(&plain(ops))
+    }
+
+    fn engine(&self) -> &'static str {
+        "covers"
+    }
+
+    fn decide(&self, ops: &[Op<Ranked>], _: &Budget) -> Fast {
+        let all = plain(ops);
+        let mut found = match Items::find(&all) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        if !found.unknown.is_empty() {
+            return Fast::Unsuited("it is not known what an extract took");
+        }
+        found.items.sort_by_key(|item| ops[item.put].act.rank);
+        let same =
+            |pair: &[super::queue::Item]| ops[pair[0].put].act.rank == ops[pair[1].put].act.rank;
+        if found.items.windows(2).any(same) {
+            return Fast::Unsuited("two values have the same priority");
+        }
+        let timeline = Timeline::of(ops);
+        let mut cover = timeline.cover();
+        for &item in &found.items {
+            if let Some(take) = item.take {
+                let begin = ops[take].inv.max(ops[item.put].inv);
+                let moment = cover.first_free(timeline.after(begin));
+                if moment > timeline.before(ops[take].res) {
+                    return Fast::invalid(
+                        "{} took its value although at each moment of it a lesser one was surely there",
+                        [take, item.put],
+                    );
+                }
+            }
+            let (first, last) = Items::stay(item, ops, &timeline);
+            cover.add(first, last);
+        }
+        found.found_nothing(&all, &timeline).unwrap_or(Fast::Valid)
+    }
+}
+
+fn plain(ops: &[Op<Ranked>]) -> Vec<Op<Act>> {
+    ops.iter().map(|op| op.doing(op.act.act)).collect()
+}

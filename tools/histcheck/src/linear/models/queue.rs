@@ -1,0 +1,438 @@
+//! Queues: `enqueue` and `dequeue`, whose ok value is what it took, null where nothing was there.
+//!
+//! With values that were each enqueued once, no search is needed (Henzinger, Sezgin and Vafeiadis 2013): no
+//! order is legal iff
+//! - (a) a value was dequeued that was never enqueued, (b) twice, or (c) before its enqueue began;
+//! - (d) in a `fifo-queue`, a was enqueued before b, and b was dequeued although a was not, or before a;
+//! - (e) a dequeue found nothing, and at each moment of it some value was surely there.
+//!
+//! A dequeue of unknown outcome may take any value, at any time. Each value a that no ok dequeue took has a
+//! deadline: the return of the first dequeue of a value enqueued after a, and the moment, chosen as early as can
+//! be, at which an ok dequeue found nothing. An order exists iff up to each deadline no more values are due
+//! than unknown dequeues began (Hall's theorem for intervals with a common end).
+
+use std::collections::HashMap;
+
+use crate::budget::Budget;
+use crate::history::{OPEN, Pos};
+use crate::linear::cover::{Cover, Timeline};
+use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::op::{Fate, Op};
+use crate::values::{Id, NULL};
+
+/// A queue; without an order it is a bag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Queue {
+    /// First in, first out.
+    pub is_fifo: bool,
+}
+
+/// What an operation on a queue does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// Put this value.
+    Put(Id),
+    /// Took this value.
+    Take(Id),
+    /// Took some value, if one was there: nobody knows which.
+    TakeAny,
+    /// Found nothing.
+    Empty,
+}
+
+/// What the operations of a container are called.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words {
+    pub model: &'static str,
+    pub put: &'static str,
+    pub take: &'static str,
+}
+
+/// What an operation of a queue, a stack or the like does.
+pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
+    let Words { model, put, take } = words;
+    match (call.word, call.value, call.fate) {
+        (word, Some(value), _) if word == put => Ok(Some(Act::Put(value))),
+        (word, None, Fate::Fail) if word == put => Ok(None),
+        (word, None, _) if word == put => Err(format!("the operation {put:?} has no value")),
+        (word, _, Fate::Fail) if word == take => Ok(None),
+        (word, None | Some(NULL), Fate::Info) if word == take => Ok(Some(Act::TakeAny)),
+        (word, Some(NULL), Fate::Ok) if word == take => Ok(Some(Act::Empty)),
+        (word, Some(value), _) if word == take => Ok(Some(Act::Take(value))),
+        (word, None, _) if word == take => {
+            Err(format!("an ok {take} says no value; write null where nothing was there"))
+        }
+        (word, ..) => Err(format!("the model {model} has no operation {word:?}")),
+    }
+}
+
+/// Of the info operations those are of use that put a value which something took, and those that took.
+pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
+    let taken: std::collections::HashSet<Id> = ops
+        .iter()
+        .filter(|op| op.fate != Fate::Fail)
+        .filter_map(|op| match op.act {
+            Act::Take(value) => Some(value),
+            _ => None,
+        })
+        .collect();
+    let is_useful = |op: &Op<Act>| match op.act {
+        Act::Put(value) => taken.contains(&value),
+        _ => true,
+    };
+    ops.iter().map(is_useful).collect()
+}
+
+/// A value with all that put or took it goes together; who found nothing saw no value.
+pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
+    let group = |op: &Op<Act>| match op.act {
+        Act::Put(value) | Act::Take(value) => Group::With(value.0.into()),
+        Act::TakeAny => Group::Needed,
+        Act::Empty => Group::Alone,
+    };
+    ops.iter().map(group).collect()
+}
+
+/// A value that was there for a while.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item {
+    pub put: usize,
+    pub take: Option<usize>,
+}
+
+/// All values that were surely put, with who took them.
+pub(super) struct Items {
+    pub items: Vec<Item>,
+    pub empties: Vec<usize>,
+    pub unknown: Vec<usize>,
+}
+
+impl Items {
+    /// Finds them; or says why there is no legal order, or none without search.
+    pub fn find(ops: &[Op<Act>]) -> Result<Items, Fast> {
+        let mut puts: HashMap<Id, (usize, u32)> = HashMap::new();
+        let mut failed: HashMap<Id, usize> = HashMap::new();
+        let mut takes: HashMap<Id, usize> = HashMap::new();
+        let (mut twice, mut empties, mut unknown) = (None, Vec::new(), Vec::new());
+        for (index, op) in ops.iter().enumerate() {
+            match (op.act, op.fate) {
+                (Act::Put(value), Fate::Fail) => {
+                    failed.insert(value, index);
+                }
+                (Act::Put(value), _) => {
+                    puts.entry(value).and_modify(|(_, n)| *n += 1).or_insert((index, 1));
+                }
+                (_, Fate::Fail) => {}
+                (Act::Take(value), Fate::Ok) => {
+                    if let Some(other) = takes.insert(value, index) {
+                        twice = twice.or(Some((other, index, value)));
+                    }
+                }
+                (Act::Take(_), Fate::Info) => {
+                    return Err(Fast::Unsuited("it is not known whether a value was taken"));
+                }
+                (Act::TakeAny, _) => unknown.push(index),
+                (Act::Empty, Fate::Ok) => empties.push(index),
+                (Act::Empty, Fate::Info) => {}
+            }
+        }
+        if takes.keys().any(|value| puts.get(value).is_some_and(|&(_, n)| n > 1)) {
+            return Err(Fast::Unsuited("a value was put more than once, and taken"));
+        }
+        if let Some((first, second, value)) = twice {
+            let put = puts.get(&value).map(|&(put, _)| put);
+            return Err(Fast::invalid(
+                "{} and {} took the same value, which was put only once",
+                [first, second].into_iter().chain(put).collect::<Vec<_>>(),
+            ));
+        }
+        let mut items = Vec::with_capacity(ops.len() / 2 + 1);
+        for (index, op) in ops.iter().enumerate() {
+            let Act::Put(value) = op.act else { continue };
+            let take = takes.get(&value).copied();
+            if op.fate == Fate::Ok || op.fate == Fate::Info && take.is_some() {
+                items.push(Item { put: index, take });
+            }
+        }
+        let mut takes: Vec<(Id, usize)> = takes.into_iter().collect();
+        takes.sort_unstable_by_key(|&(_, take)| take);
+        for (value, take) in takes {
+            match (puts.get(&value), failed.get(&value)) {
+                (Some(&(put, _)), _) if ops[take].res < ops[put].inv => {
+                    return Err(Fast::invalid(
+                        "{} had ended before {}, whose value it took, began",
+                        [take, put],
+                    ));
+                }
+                (Some(_), _) => {}
+                (None, Some(&put)) => {
+                    return Err(Fast::invalid(
+                        "{} took what only {} put, and that failed",
+                        [take, put],
+                    ));
+                }
+                (None, None) => {
+                    return Err(Fast::invalid("{} took what nobody put", [take]));
+                }
+            }
+        }
+        Ok(Items { items, empties, unknown })
+    }
+
+    /// The gaps at which an item is surely there: first and last.
+    pub fn stay<A>(item: Item, ops: &[Op<A>], timeline: &Timeline) -> (usize, usize) {
+        let first = timeline.after(ops[item.put].res);
+        let last = item.take.map_or(timeline.end(), |take| timeline.before(ops[take].inv));
+        (first, last)
+    }
+
+    /// A take that found nothing while at each moment of it something was surely there.
+    pub fn found_nothing(&self, ops: &[Op<Act>], timeline: &Timeline) -> Option<Fast> {
+        let mut cover = timeline.cover();
+        for &item in &self.items {
+            let (first, last) = Items::stay(item, ops, timeline);
+            cover.add(first, last);
+        }
+        let is_covered = |&&at: &&usize| {
+            cover.first_free(timeline.after(ops[at].inv)) > timeline.before(ops[at].res)
+        };
+        let at = self.empties.iter().find(is_covered)?;
+        Some(Fast::invalid(FOUND_NOTHING, [*at]))
+    }
+}
+
+pub(super) const FOUND_NOTHING: &str =
+    "{} found nothing, and at each moment of it some value was surely there";
+
+impl Object for Queue {
+    type Act = Act;
+    type State = Vec<Id>;
+
+    fn act(&self, call: &Call<'_>) -> Read<Act> {
+        let model = if self.is_fifo { "fifo-queue" } else { "unordered-queue" };
+        act_of(call, Words { model, put: "enqueue", take: "dequeue" })
+    }
+
+    fn initial(&self) -> Vec<Id> {
+        Vec::new()
+    }
+
+    fn step(&self, state: &Vec<Id>, act: &Act, next: &mut Vec<Vec<Id>>) {
+        let without = |at: usize| {
+            let mut left = state.clone();
+            left.remove(at);
+            left
+        };
+        match *act {
+            Act::Put(value) => {
+                let at = match self.is_fifo {
+                    true => state.len(),
+                    false => state.partition_point(|&other| other < value),
+                };
+                let mut more = state.clone();
+                more.insert(at, value);
+                next.push(more);
+            }
+            Act::Take(value) if self.is_fifo => {
+                next.extend((state.first() == Some(&value)).then(|| without(0)));
+            }
+            Act::Take(value) => {
+                next.extend(state.iter().position(|&other| other == value).map(without));
+            }
+            Act::TakeAny if self.is_fifo => next.extend((!state.is_empty()).then(|| without(0))),
+            Act::TakeAny => next.extend((0..state.len()).map(without)),
+            Act::Empty => next.extend(state.is_empty().then(Vec::new)),
+        }
+    }
+
+    fn is_read(&self, act: &Act) -> bool {
+        *act == Act::Empty
+    }
+
+    fn observes(&self, act: &Act) -> bool {
+        !matches!(act, Act::Put(_))
+    }
+
+    fn useful(&self, ops: &[Op<Act>]) -> Vec<bool> {
+        useful(ops)
+    }
+
+    fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
+        groups(ops)
+    }
+
+    fn engine(&self) -> &'static str {
+        "patterns"
+    }
+
+    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
+        let found = match Items::find(ops) {
+            Ok(found) => found,
+            Err(answer) => return answer,
+        };
+        if self.is_fifo
+            && let Some((a, b)) = overtaken(&found.items, ops)
+        {
+            let takes = [a.take, b.take].into_iter().flatten();
+            let named: Vec<usize> = [b.put, a.put].into_iter().chain(takes.rev()).collect();
+            return Fast::invalid(
+                "{} began after {} had ended, but {} had ended before {} began",
+                named,
+            );
+        }
+        let timeline = Timeline::of(ops);
+        left_over(self.is_fifo, &found, ops, &timeline).unwrap_or(Fast::Valid)
+    }
+}
+
+/// Two values, the first of which was put before the second and taken after it.
+fn overtaken(items: &[Item], ops: &[Op<Act>]) -> Option<(Item, Item)> {
+    let taken = || items.iter().filter_map(|item| Some((item, item.take?)));
+    let mut by_begin: Vec<(&Item, usize)> = taken().collect();
+    by_begin.sort_unstable_by_key(|(item, _)| ops[item.put].inv);
+    let mut by_end = by_begin.clone();
+    by_end.sort_unstable_by_key(|(item, _)| ops[item.put].res);
+    let mut earlier = by_end.into_iter().peekable();
+    let mut latest: Option<(&Item, Pos)> = None;
+    for (item, take) in by_begin {
+        while let Some((before, taken)) =
+            earlier.next_if(|(before, _)| ops[before.put].res < ops[item.put].inv)
+        {
+            let began = ops[taken].inv;
+            if latest.is_none_or(|(_, most)| began > most) {
+                latest = Some((before, began));
+            }
+        }
+        if let Some((before, began)) = latest
+            && began > ops[take].res
+        {
+            return Some((*before, *item));
+        }
+    }
+    None
+}
+
+/// Why the values that no ok dequeue took cannot all have been taken in time, or have stayed.
+fn left_over(is_fifo: bool, found: &Items, ops: &[Op<Act>], timeline: &Timeline) -> Option<Fast> {
+    let mut left: Vec<Left> = deadlines(is_fifo, &found.items, ops, timeline);
+    let mut began: Vec<usize> =
+        found.unknown.iter().map(|&at| timeline.after(ops[at].inv)).collect();
+    began.sort_unstable();
+    let free = free_gaps(found, &left, &began, ops, timeline);
+    let mut found_nothing_at = usize::MAX;
+    let mut by_gap: Vec<(usize, usize)> = Vec::new();
+    for &empty in &found.empties {
+        let gap = free.get(timeline.after(ops[empty].inv)).copied().unwrap_or(usize::MAX);
+        if gap > timeline.before(ops[empty].res) {
+            return Some(Fast::invalid(FOUND_NOTHING, [empty]));
+        }
+        by_gap.push((gap, empty));
+        found_nothing_at = found_nothing_at.min(gap);
+    }
+    by_gap.sort_unstable();
+    for item in &mut left {
+        // The first empty moment at which it would surely be there.
+        let at = by_gap.partition_point(|&(gap, _)| gap < item.there);
+        if let Some(&(gap, empty)) = by_gap.get(at)
+            && gap < item.due
+        {
+            (item.due, item.because) = (gap, [empty, empty]);
+        }
+    }
+    left.retain(|item| item.due != usize::MAX);
+    left.sort_unstable_by_key(|item| item.due);
+    for (at, item) in left.iter().enumerate() {
+        if began.partition_point(|&gap| gap <= item.due) <= at {
+            let [put, take] = item.because;
+            return Some(match put == take {
+                true => {
+                    Fast::invalid("{} was not taken, and yet {} found nothing", [item.put, put])
+                }
+                false => Fast::invalid(
+                    "{} was not taken, and yet {}, which came later, was taken by {}",
+                    [item.put, put, take],
+                ),
+            });
+        }
+    }
+    None
+}
+
+/// A value that no ok dequeue took.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    put: usize,
+    /// The first gap at which it was surely put.
+    there: usize,
+    /// The last gap at which it may be taken.
+    due: usize,
+    /// Who says so: a later value's enqueue and dequeue, or twice a dequeue that found nothing.
+    because: [usize; 2],
+}
+
+fn deadlines(is_fifo: bool, items: &[Item], ops: &[Op<Act>], timeline: &Timeline) -> Vec<Left> {
+    let mut taken: Vec<(Pos, Pos, [usize; 2])> = items
+        .iter()
+        .filter_map(|item| {
+            let take = item.take?;
+            Some((ops[item.put].inv, ops[take].res, [item.put, take]))
+        })
+        .collect();
+    taken.sort_unstable();
+    // From the end: the first return of a dequeue among values enqueued from there on.
+    let mut first: Vec<(Pos, [usize; 2])> = vec![(OPEN, [0; 2]); taken.len() + 1];
+    for at in (0..taken.len()).rev() {
+        let (_, res, who) = taken[at];
+        first[at] = if res < first[at + 1].0 { (res, who) } else { first[at + 1] };
+    }
+    let left = items.iter().filter(|item| item.take.is_none());
+    left.map(|item| {
+        let put = &ops[item.put];
+        let later = taken.partition_point(|&(inv, ..)| inv <= put.res);
+        let (due, because) = if is_fifo { first[later] } else { (OPEN, [0; 2]) };
+        let due = if due == OPEN { usize::MAX } else { timeline.before(due) };
+        Left { put: item.put, there: timeline.after(put.res), due, because }
+    })
+    .collect()
+}
+
+/// For each gap the first one from there on at which a dequeue may have found nothing.
+fn free_gaps(
+    found: &Items,
+    left: &[Left],
+    began: &[usize],
+    ops: &[Op<Act>],
+    timeline: &Timeline,
+) -> Vec<usize> {
+    if found.empties.is_empty() {
+        return Vec::new();
+    }
+    let mut cover: Cover = timeline.cover();
+    for item in found.items.iter().filter(|item| item.take.is_some()) {
+        let (first, last) = Items::stay(*item, ops, timeline);
+        cover.add(first, last);
+    }
+    // How many values must have been taken by unknown dequeues, and how many of those began.
+    let mut balance = vec![0_i64; timeline.end() + 2];
+    for item in left {
+        // Past its deadline it is gone, and one unknown dequeue with it.
+        balance[item.there.min(item.due.saturating_add(1)).min(timeline.end() + 1)] += 1;
+    }
+    for &gap in began {
+        balance[gap.min(timeline.end() + 1)] -= 1;
+    }
+    let mut free = vec![usize::MAX; timeline.end() + 2];
+    let mut sum = 0;
+    let enough: Vec<bool> = balance
+        .iter()
+        .map(|change| {
+            sum += change;
+            sum <= 0
+        })
+        .collect();
+    for gap in (0..=timeline.end()).rev() {
+        let is_free = enough[gap] && cover.first_free(gap) == gap;
+        free[gap] = if is_free { gap } else { free[gap + 1] };
+    }
+    free
+}

@@ -1,0 +1,167 @@
+//! A set: `add`, `remove`, `contains` with `[element, true or false]`, and `read` with the list of all elements.
+//!
+//! Without reads of the whole, elements are independent of one another: each is a register that holds whether it
+//! is there, decided by zones where it came and went once, and else by a search over its two states.
+
+use std::collections::HashMap;
+
+use crate::budget::Budget;
+use crate::linear::general::{self, Search};
+use crate::linear::models::register::Register;
+use crate::linear::object::{Call, Fast, Group, Object, Read, Reason};
+use crate::linear::op::{self, Fate, Op};
+use crate::linear::zones::{self, Zones};
+use crate::values::{Id, NULL};
+
+/// A set, empty at first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Set;
+
+/// What an operation on a set does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// It is there from now on.
+    Add(Id),
+    /// It is not, from now on.
+    Remove(Id),
+    /// Whether it was there.
+    Contains(Id, bool),
+    /// All that was there, in the order of ids.
+    Whole(Vec<Id>),
+}
+
+impl Object for Set {
+    type Act = Act;
+    type State = Vec<Id>;
+
+    fn act(&self, call: &Call<'_>) -> Read<Act> {
+        let list = call.value.and_then(|value| call.values.list(value));
+        match (call.word, call.value) {
+            ("add", Some(element)) => Ok(Some(Act::Add(element))),
+            ("remove", Some(element)) => Ok(Some(Act::Remove(element))),
+            ("add" | "remove", None) if call.fate == Fate::Fail => Ok(None),
+            ("add" | "remove", None) => Err(format!("the operation {:?} has no value", call.word)),
+            ("contains" | "read", _) if call.fate != Fate::Ok => Ok(None),
+            ("contains", _) => match list {
+                Some(&[element, there]) if call.values.show(there) == "true" => {
+                    Ok(Some(Act::Contains(element, true)))
+                }
+                Some(&[element, there]) if call.values.show(there) == "false" => {
+                    Ok(Some(Act::Contains(element, false)))
+                }
+                _ => Err("the value of an ok contains must be [element, true or false]".into()),
+            },
+            ("read", Some(NULL)) => Ok(Some(Act::Whole(Vec::new()))),
+            ("read", _) => {
+                let mut all = list.ok_or("an ok read must return a list")?.to_vec();
+                all.sort_unstable();
+                all.dedup();
+                Ok(Some(Act::Whole(all)))
+            }
+            (word, _) => Err(format!("the model set has no operation {word:?}")),
+        }
+    }
+
+    fn initial(&self) -> Vec<Id> {
+        Vec::new()
+    }
+
+    fn step(&self, state: &Vec<Id>, act: &Act, next: &mut Vec<Vec<Id>>) {
+        let mut after = state.clone();
+        match act {
+            Act::Add(element) => {
+                if let Err(at) = after.binary_search(element) {
+                    after.insert(at, *element);
+                }
+            }
+            Act::Remove(element) => after.retain(|other| other != element),
+            Act::Contains(element, there) if state.contains(element) != *there => return,
+            Act::Whole(all) if all != state => return,
+            Act::Contains(..) | Act::Whole(_) => {}
+        }
+        next.push(after);
+    }
+
+    fn is_read(&self, act: &Act) -> bool {
+        matches!(act, Act::Contains(..) | Act::Whole(_))
+    }
+
+    fn observes(&self, act: &Act) -> bool {
+        self.is_read(act)
+    }
+
+    fn prompts(&self, after: &Vec<Id>, act: &Act) -> bool {
+        match act {
+            Act::Contains(element, there) => after.contains(element) == *there,
+            // Several may have to come together.
+            Act::Whole(_) => true,
+            Act::Add(_) | Act::Remove(_) => false,
+        }
+    }
+
+    fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
+        let whole = ops.iter().any(|op| matches!(op.act, Act::Whole(_)));
+        let group = |op: &Op<Act>| match op.act {
+            Act::Whole(_) => Group::Alone,
+            Act::Contains(..) if whole => Group::Alone,
+            Act::Contains(element, _) => Group::RestsOn(element.0.into()),
+            Act::Add(_) | Act::Remove(_) if whole => Group::Needed,
+            Act::Add(element) | Act::Remove(element) => Group::With(element.0.into()),
+        };
+        ops.iter().map(group).collect()
+    }
+
+    fn engine(&self) -> &'static str {
+        "elements"
+    }
+
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        let Some(elements) = elements(ops) else {
+            return Fast::Unsuited("the whole set was read");
+        };
+        for known in elements {
+            match zones::decide(&known, ABSENT) {
+                Zones::Valid => continue,
+                Zones::Invalid(conflict) => return zones::reason(&conflict, &known),
+                Zones::Ambiguous => {}
+            }
+            match general::decide(&Register::default(), &known, &[ABSENT], budget) {
+                Search::Valid => {}
+                Search::Invalid(at) => {
+                    let ops = vec![known[at].source];
+                    let text = "no order of the operations on its element explains {}";
+                    return Fast::Invalid(Reason { text, ops });
+                }
+                Search::Unknown(..) | Search::TooMany(_) => {
+                    return Fast::Unsuited("an element came and went too often");
+                }
+            }
+        }
+        Fast::Valid
+    }
+}
+
+const ABSENT: Id = Id(0);
+const PRESENT: Id = Id(1);
+
+/// The operations on each element as those on a register; `source` is the index. `None` where the whole was read.
+fn elements(ops: &[Op<Act>]) -> Option<Vec<Vec<Op>>> {
+    let mut place: HashMap<Id, usize> = HashMap::new();
+    let mut elements: Vec<Vec<Op>> = Vec::new();
+    for (index, op) in ops.iter().enumerate() {
+        let (element, act) = match op.act {
+            Act::Add(element) => (element, op::Act::Write(PRESENT)),
+            Act::Remove(element) => (element, op::Act::Write(ABSENT)),
+            Act::Contains(element, true) => (element, op::Act::Read(PRESENT)),
+            Act::Contains(element, false) => (element, op::Act::Read(ABSENT)),
+            Act::Whole(_) if op.fate == Fate::Ok => return None,
+            Act::Whole(_) => continue,
+        };
+        let at = *place.entry(element).or_insert_with(|| {
+            elements.push(Vec::new());
+            elements.len() - 1
+        });
+        elements[at].extend(Op::new(act, op.fate, op.inv, op.res, index));
+    }
+    Some(elements)
+}

@@ -1,0 +1,203 @@
+//! The few operations of any object that show why a history is invalid, checked once more by search.
+//!
+//! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
+//! The steps are to leave out what [`Object::groups`] allows, to forget that an operation returned, and to leave
+//! out an info operation that cannot be of use.
+
+use std::time::Duration;
+
+use super::general::{self, Search};
+use super::object::{Fast, Group, Object, Reason};
+use super::op::{Fate, Op};
+use crate::budget::Budget;
+
+/// How long the search for less may take; what is found by then is shown.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why no legal order exists.
+#[derive(Debug, Clone)]
+pub struct Refutation {
+    /// The operations, in the order of their invocations.
+    pub ops: Vec<Op<()>>,
+    /// The reason, where the way without search gives one; indices into `ops`.
+    pub reason: Option<Reason>,
+    /// Whether each step towards less would make it valid.
+    pub minimal: bool,
+    /// Whether a search of these operations alone found them invalid in time.
+    pub checked: bool,
+}
+
+/// Finds the fewest. `reason` names operations of `ops`; a search that came as far as the return of `end` found
+/// nothing legal. `None` where a search of the result does not agree.
+pub fn of<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    reason: Option<&Reason>,
+    end: Option<usize>,
+    budget: &Budget,
+) -> Option<Refutation> {
+    let budget = &budget.at_most(PATIENCE);
+    let whole = match end {
+        Some(end) => until(ops, ops[end].res),
+        None => ops.to_vec(),
+    };
+    let judge = Judge { object, budget };
+    let named = reason.map(|reason| judge.with_groups(ops, &reason.ops)).unwrap_or_default();
+    let few = match judge.is_invalid(&named) {
+        Some(true) => named,
+        _ => judge
+            .near(ops, reason)
+            .filter(|near| judge.is_invalid(near) == Some(true))
+            .unwrap_or(whole),
+    };
+    let (few, minimal) = judge.shrink(few);
+    let searched = general::decide(object, &few, &[object.initial()], budget);
+    let checked = match searched {
+        Search::Invalid(_) => true,
+        Search::Valid => return None,
+        Search::Unknown(..) | Search::TooMany(_) => false,
+    };
+    let reason = match object.decide(&few, budget) {
+        Fast::Invalid(reason) => Some(reason),
+        Fast::Valid | Fast::Unsuited(_) => None,
+    };
+    let ops = few.iter().map(|op| op.doing(())).collect();
+    Some(Refutation { ops, reason, minimal: minimal && checked, checked })
+}
+
+/// What had been invoked before `end`, with what had not returned by then as if it never did.
+fn until<A: Clone>(ops: &[Op<A>], end: crate::history::Pos) -> Vec<Op<A>> {
+    let begun = ops.iter().filter(|op| op.inv < end).cloned();
+    begun.map(|op| if op.res > end { op.weakened() } else { op }).collect()
+}
+
+struct Judge<'j, O: Object> {
+    object: &'j O,
+    budget: &'j Budget,
+}
+
+impl<O: Object> Judge<'_, O> {
+    /// Whether no order is legal; `None` where the budget ran out.
+    fn is_invalid(&self, ops: &[Op<O::Act>]) -> Option<bool> {
+        match self.object.decide(ops, self.budget) {
+            Fast::Valid => return Some(false),
+            Fast::Invalid(_) => return Some(true),
+            Fast::Unsuited(_) => {}
+        }
+        match general::decide(self.object, ops, &[self.object.initial()], self.budget) {
+            Search::Invalid(_) => Some(true),
+            Search::Valid => Some(false),
+            Search::Unknown(..) | Search::TooMany(_) => None,
+        }
+    }
+
+    /// The named operations and all that must not be left out without them.
+    fn with_groups(&self, ops: &[Op<O::Act>], named: &[usize]) -> Vec<Op<O::Act>> {
+        let groups = self.object.groups(ops);
+        let wanted: Vec<Group> = named.iter().map(|&at| groups[at]).collect();
+        let keep = |at: usize| match groups[at] {
+            Group::Needed => true,
+            Group::Alone | Group::RestsOn(_) => named.contains(&at),
+            group @ Group::With(number) => {
+                wanted.contains(&group) || wanted.contains(&Group::RestsOn(number))
+            }
+        };
+        (0..ops.len()).filter(|&at| keep(at)).map(|at| ops[at].clone()).collect()
+    }
+
+    /// The first named operation, and all groups that were there when it was.
+    fn near(&self, ops: &[Op<O::Act>], reason: Option<&Reason>) -> Option<Vec<Op<O::Act>>> {
+        let first = ops.get(*reason?.ops.first()?)?;
+        let groups = self.object.groups(ops);
+        let mut span: std::collections::HashMap<Group, (u32, u32)> =
+            std::collections::HashMap::new();
+        for (op, &group) in ops.iter().zip(&groups).filter(|(op, _)| op.fate != Fate::Fail) {
+            let (begin, end) = span.entry(group).or_insert((op.inv, 0));
+            *begin = op.inv.min(*begin);
+            *end = (*end).max(op.res);
+        }
+        // A group of one, such as a value that nobody took, lasts.
+        let mut sizes: std::collections::HashMap<Group, u32> = std::collections::HashMap::new();
+        groups.iter().for_each(|group| *sizes.entry(*group).or_default() += 1);
+        let is_near = |group: &Group| {
+            let (begin, end) = span.get(group).copied().unwrap_or((0, u32::MAX));
+            begin < first.res && (end > first.inv || sizes.get(group) == Some(&1))
+        };
+        let named: Vec<usize> = (0..ops.len()).filter(|&at| is_near(&groups[at])).collect();
+        Some(self.with_groups(ops, &named))
+    }
+
+    /// Takes steps towards less while it stays invalid. Also says whether no step was left.
+    fn shrink(&self, mut ops: Vec<Op<O::Act>>) -> (Vec<Op<O::Act>>, bool) {
+        let mut chunk = (ops.len() / 8).max(1);
+        loop {
+            let mut changed = false;
+            let mut at = 0;
+            while at < ops.len() {
+                if self.budget.spend(0).is_err() {
+                    return (ops, false);
+                }
+                match self.without(&ops, at, chunk) {
+                    Some(fewer) if self.is_invalid(&fewer) == Some(true) => {
+                        ops = fewer;
+                        changed = true;
+                    }
+                    _ => at += chunk,
+                }
+            }
+            if chunk == 1 {
+                changed |= self.weaken(&mut ops);
+                if !changed {
+                    return (ops, true);
+                }
+            }
+            if !changed || chunk > ops.len() {
+                chunk = (chunk / 2).max(1);
+            }
+        }
+    }
+
+    /// Without the groups of `count` operations from `at` on.
+    fn without(&self, ops: &[Op<O::Act>], at: usize, count: usize) -> Option<Vec<Op<O::Act>>> {
+        let groups = self.object.groups(ops);
+        let useful = self.object.useful(ops);
+        let range = at..(at + count).min(ops.len());
+        let gone: std::collections::HashSet<Group> =
+            groups[range.clone()].iter().filter(|g| matches!(g, Group::With(_))).copied().collect();
+        let is_gone = |index: usize| {
+            let alone = match groups[index] {
+                Group::Alone | Group::RestsOn(_) => true,
+                Group::Needed => ops[index].fate == Fate::Fail,
+                Group::With(_) => false,
+            };
+            let idle = ops[index].fate == Fate::Info && !useful[index];
+            let rests = match groups[index] {
+                Group::RestsOn(number) => gone.contains(&Group::With(number)),
+                _ => false,
+            };
+            rests || gone.contains(&groups[index]) || range.contains(&index) && (alone || idle)
+        };
+        let left: Vec<Op<O::Act>> = (0..ops.len())
+            .filter(|&index| !is_gone(index))
+            .map(|index| ops[index].clone())
+            .collect();
+        (left.len() < ops.len()).then_some(left)
+    }
+
+    /// Forgets returns that do not matter.
+    fn weaken(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
+        let mut changed = false;
+        for at in 0..ops.len() {
+            if ops[at].fate != Fate::Ok || self.budget.spend(0).is_err() {
+                continue;
+            }
+            let mut weaker = ops.clone();
+            weaker[at] = ops[at].clone().weakened();
+            if self.is_invalid(&weaker) == Some(true) {
+                *ops = weaker;
+                changed = true;
+            }
+        }
+        changed
+    }
+}

@@ -1,0 +1,91 @@
+//! A few operations as a standalone SVG: the diagram for a report or a bug tracker.
+
+use std::fmt::Write;
+
+use super::diagram::{Row, ranks};
+use super::op::{Fate, Op};
+use crate::history::OPEN;
+
+const ROW: usize = 28;
+const STEP: usize = 26;
+/// Of a character of the label, on average.
+const CHARACTER: usize = 8;
+const MARGIN: usize = 16;
+
+/// Draws the operations, each with its words, under a title. Time runs to the right; places are ranks.
+pub fn draw(title: &str, rows: &[(Op<()>, Row)]) -> String {
+    let ops: Vec<Op<()>> = rows.iter().map(|(op, _)| *op).collect();
+    let ranks = ranks(&ops);
+    let widest = |of: fn(&Row) -> &str| {
+        rows.iter().map(|(_, row)| of(row).chars().count()).max().unwrap_or(0) * CHARACTER
+    };
+    let left = MARGIN + widest(|row| &row.label) + MARGIN;
+    let right = left + (ranks.len() + 1) * STEP;
+    let width = (right + MARGIN + widest(|row| &row.remark))
+        .max(MARGIN * 2 + title.chars().count() * CHARACTER);
+    let height = MARGIN * 2 + ROW * (rows.len() + 1);
+    let column = |pos| left + ranks.partition_point(|&rank| rank < pos) * STEP;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"monospace\" font-size=\"13\">\n\
+         <title>{0}</title>\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
+         <text x=\"{MARGIN}\" y=\"{1}\" font-weight=\"bold\">{0}</text>\n",
+        escaped(title),
+        MARGIN + 8,
+    );
+    for (at, (op, row)) in rows.iter().enumerate() {
+        let y = MARGIN + ROW * (at + 1);
+        let (from, to) = (column(op.inv), if op.res == OPEN { right } else { column(op.res) });
+        let (fill, dash) = match op.fate {
+            Fate::Ok => ("#c6dbef", ""),
+            Fate::Info => ("#fdd0a2", " stroke-dasharray=\"5 3\""),
+            Fate::Fail => ("#dddddd", " stroke-dasharray=\"2 2\""),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            svg,
+            "<text x=\"{MARGIN}\" y=\"{}\">{}</text>\n\
+             <rect x=\"{from}\" y=\"{y}\" width=\"{}\" height=\"16\" fill=\"{fill}\" stroke=\"#333333\"{dash}/>\n\
+             <text x=\"{}\" y=\"{}\" fill=\"#555555\">{}</text>",
+            y + 13,
+            escaped(&row.label),
+            to - from,
+            right + MARGIN,
+            y + 13,
+            escaped(&row.remark),
+        );
+    }
+    svg += "</svg>\n";
+    svg
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '<' => safe += "&lt;",
+            '>' => safe += "&gt;",
+            '&' => safe += "&amp;",
+            '"' => safe += "&quot;",
+            // XML has no control characters.
+            control if control.is_control() => safe.push(' '),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_history_says_is_text_and_never_markup() {
+        let op = Op { act: (), fate: Fate::Ok, inv: 1, res: 2, source: 0 };
+        let row = Row { label: "<b>&\"".into(), remark: "\u{7}".into() };
+        let svg = draw("a < b", &[(op, row)]);
+        assert!(svg.contains("&lt;b&gt;&amp;&quot;") && svg.contains("a &lt; b"), "{svg}");
+        assert!(!svg.contains('\u{7}'), "{svg}");
+    }
+}

@@ -1,0 +1,182 @@
+//! `histcheck merge`: the verdicts on the shards of a history as one verdict on all of it.
+//!
+//! Invalid outranks unknown, which outranks valid. A shard without a verdict makes the whole unknown, unless
+//! another is invalid. In a shard there may be nothing to check, as when its keys were only written; that says
+//! nothing of the whole, unless it is so in all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use breakit::exit::{Result, Status};
+use breakit::jsonl::{self, Lines};
+use serde_json::{Map, Value, json};
+
+use crate::read::many;
+use crate::verdict::{Answer, Verdict};
+
+/// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check.
+///
+/// # Errors
+/// 65 for what is no verdict; where a file cannot be read, or stdout takes nothing more.
+pub fn run(files: &[PathBuf], as_json: bool) -> Result<Status> {
+    let mut checks: BTreeMap<String, Vec<Told>> = BTreeMap::new();
+    for file in files {
+        let mut lines = Lines::open(file)?;
+        while let Some((_, line)) = lines.next_line()? {
+            let told = Told::of(&line).map_err(|clause| lines.error(clause))?;
+            checks.entry(told.check.clone()).or_default().push(told);
+        }
+    }
+    let mut status = Status::Done;
+    if checks.is_empty() {
+        checks.insert("none".into(), Vec::new());
+    }
+    for (check, told) in checks {
+        let verdict = merge(&told);
+        status = status.worst(verdict.answer.status());
+        jsonl::print(&match as_json {
+            true => as_object(&check, &verdict),
+            false => as_text(&check, &verdict),
+        })?;
+    }
+    Ok(status)
+}
+
+/// A verdict as it was told.
+#[derive(Debug, Clone)]
+struct Told {
+    file: String,
+    check: String,
+    answer: Answer,
+    because: String,
+    /// Which shard of how many.
+    shard: Option<(u64, u64)>,
+    counts: Map<String, Value>,
+}
+
+impl Told {
+    fn of(line: &str) -> std::result::Result<Told, String> {
+        let value: Value =
+            serde_json::from_str(line).map_err(|error| breakit::op::json_clause(&error))?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_string);
+        let answer = match value.get("valid") {
+            Some(Value::Bool(true)) => Answer::Valid,
+            Some(Value::Bool(false)) => Answer::Invalid,
+            Some(Value::String(word)) if word == "unknown" => Answer::Unknown,
+            _ => return Err("column 1: this is no verdict as histcheck --json prints it".into()),
+        };
+        let part = |name: &str| value.get("shard")?.get(name)?.as_u64();
+        Ok(Told {
+            file: text("file").unwrap_or_default(),
+            check: text("check").unwrap_or_else(|| "none".into()),
+            answer,
+            because: text("because").or_else(|| text("error")).unwrap_or_default(),
+            shard: part("shard").zip(part("of")),
+            counts: value.get("counts").and_then(Value::as_object).cloned().unwrap_or_default(),
+        })
+    }
+
+    fn has_nothing_to_check(&self) -> bool {
+        self.answer == Answer::Unknown && self.because.starts_with("nothing was checked")
+    }
+}
+
+fn merge(told: &[Told]) -> Verdict {
+    let (answer, because) = judge(told);
+    let mut verdict = Verdict::new(answer, because);
+    for one in told.iter().filter(|one| one.answer == Answer::Invalid) {
+        verdict.details.push(format!("{}: invalid: {}", one.file, one.because));
+    }
+    for one in told.iter().filter(|one| one.answer == Answer::Unknown) {
+        verdict.details.push(format!("{}: unknown: {}", one.file, one.because));
+    }
+    verdict.fact("verdicts", told.len());
+    verdict.fact("counts", counts(told));
+    verdict
+}
+
+fn judge(told: &[Told]) -> (Answer, String) {
+    let of = |answer: Answer| told.iter().filter(move |one| one.answer == answer);
+    if let Some(first) = of(Answer::Invalid).next() {
+        let (bad, all) = (of(Answer::Invalid).count(), told.len());
+        let what = format!(
+            "{bad} of {} invalid: {}: {}",
+            many(all as u64, "verdict"),
+            first.file,
+            first.because
+        );
+        return (Answer::Invalid, what);
+    }
+    if let Some(why) = incomplete(told) {
+        return (Answer::Unknown, why);
+    }
+    if let Some(first) = of(Answer::Unknown).find(|one| !one.has_nothing_to_check()) {
+        return (Answer::Unknown, format!("{}: {}", first.file, first.because));
+    }
+    match told.iter().find(|one| one.answer == Answer::Valid) {
+        Some(_) => {
+            (Answer::Valid, format!("{}, none of them invalid", many(told.len() as u64, "verdict")))
+        }
+        None => (Answer::Unknown, "nothing was checked".into()),
+    }
+}
+
+/// Why these are not the verdicts on one whole history, where they are not.
+fn incomplete(told: &[Told]) -> Option<String> {
+    if told.is_empty() {
+        return Some("there is no verdict to merge".into());
+    }
+    let totals: BTreeSet<u64> = told.iter().filter_map(|one| Some(one.shard?.1)).collect();
+    let &total = totals.first()?;
+    // A shard that could not be read does not say which it is; it is missing, then.
+    let of_a_whole = |one: &Told| one.shard.is_none() && one.answer == Answer::Valid;
+    if totals.len() > 1 || told.iter().any(of_a_whole) {
+        return Some("these are verdicts on shards of more than one history".into());
+    }
+    let mut there = BTreeSet::new();
+    for one in told {
+        let Some((shard, _)) = one.shard else { continue };
+        if !there.insert(shard) {
+            return Some(format!("shard {shard} of {total} has two verdicts"));
+        }
+    }
+    let missing = (1..=total).find(|shard| !there.contains(shard))?;
+    Some(format!(
+        "{} of {total} shards have no verdict, the first of them shard {missing}",
+        total - there.len() as u64
+    ))
+}
+
+/// Counts added; lines that stand in every shard are counted once.
+fn counts(told: &[Told]) -> Value {
+    let mut sum: Map<String, Value> = Map::new();
+    for (name, value) in told.iter().flat_map(|one| &one.counts) {
+        let value = value.as_u64().unwrap_or_default();
+        let so_far = sum.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let in_all = ["fault_lines", "workload_lines", "other_lines"].contains(&name.as_str());
+        let new = if in_all { so_far.max(value) } else { so_far + value };
+        sum.insert(name.clone(), new.into());
+    }
+    Value::Object(sum)
+}
+
+fn as_text(check: &str, verdict: &Verdict) -> String {
+    let mut text = format!("merged: {check}: {}: {}", verdict.answer.word(), verdict.because);
+    for line in &verdict.details {
+        text += &format!("\n    {line}");
+    }
+    text
+}
+
+fn as_object(check: &str, verdict: &Verdict) -> String {
+    let mut object = json!({
+        "file": "merged",
+        "check": check,
+        "valid": verdict.answer.json(),
+        "because": verdict.because,
+    });
+    if let Value::Object(fields) = &mut object {
+        fields.extend(verdict.facts.clone());
+    }
+    object.to_string()
+}

@@ -1,0 +1,415 @@
+//! Events to a history: who is a client and who is not, in which order, with which key.
+
+use breakit::exit::{Error, Result};
+use breakit::op::{Op, Process, Type};
+use rustc_hash::FxHashSet;
+use serde_json::Value;
+
+use super::blocks::{Piece, RawLine};
+use super::format::Format;
+use super::layout::Layouts;
+use super::line::{self, Clause, Event, Parsed};
+use super::pair::Pairing;
+use super::text::Item;
+use super::{Options, Tolerance, scan};
+use crate::history::{End, History, Start};
+use crate::values::Id;
+
+/// Lines are counted in 31 bits; the places of parts of a history are added.
+const MOST_LINES: u32 = (1 << 31) - 1;
+
+/// A history in the making.
+#[derive(Debug)]
+pub struct Assembly {
+    history: History,
+    pairing: Pairing,
+    options: Options,
+    /// Client events that carry an `index`, held back until all are there to be put in its order.
+    indexed: Vec<(u64, u32, Event)>,
+    layouts: Layouts,
+    /// How many bytes there will be, until room is made for their operations.
+    expected: Option<u64>,
+    /// What is left to whoever puts this part behind the one before it; `None` where there is none before.
+    seam: Option<Seam>,
+    /// The first client line, and whether it has an `index`: all others must do as it does.
+    first: Option<(u32, bool)>,
+}
+
+/// What a later part of a history cannot know.
+#[derive(Debug, Default)]
+struct Seam {
+    /// Completions of what was invoked in an earlier part.
+    completions: Vec<(u32, Event)>,
+    /// Lines of processes that are words.
+    others: Vec<(u32, Op)>,
+}
+
+impl Assembly {
+    /// Nothing yet, of a part of a file of JSON lines.
+    pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
+        let seam = is_later.then(Seam::default);
+        Assembly { seam, ..Assembly::new(name, Format::Jsonl, options) }
+    }
+
+    /// Nothing yet.
+    pub fn new(name: &str, format: Format, options: Options) -> Assembly {
+        // Where an event is no line, the line of each place in the order is kept.
+        let reordered = (format != Format::Jsonl).then(Vec::new);
+        let history = History { name: name.into(), format, reordered, ..History::default() };
+        Assembly {
+            history,
+            pairing: Pairing::default(),
+            options,
+            indexed: Vec::new(),
+            layouts: Layouts::new(options.skip_times),
+            expected: None,
+            seam: None,
+            first: None,
+        }
+    }
+
+    /// Says how many bytes of lines there will be.
+    #[must_use]
+    pub fn expecting(self, bytes: Option<u64>) -> Assembly {
+        Assembly { expected: bytes, ..self }
+    }
+
+    /// Takes lines of JSON with their endings.
+    ///
+    /// # Errors
+    /// As [`Assembly::line`].
+    pub fn piece(&mut self, piece: Piece<'_>) -> Result<()> {
+        let text = piece.text;
+        let mut at = 0;
+        while at < text.len() {
+            if let Some((event, next)) = self.layouts.event(text, at, &mut self.history.values) {
+                self.history.counts.lines += 1;
+                let number = self.number(self.history.counts.lines)?;
+                self.client(number, number, event, Some(&text[at..next]))?;
+                at = next;
+                continue;
+            }
+            let rest = &text[at..];
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
+            let whole = end < rest.len() || piece.whole;
+            self.line(RawLine { number: self.history.counts.lines + 1, text: line, whole })?;
+            at += end + 1;
+        }
+        if let Some(expected) = self.expected.take() {
+            self.make_room(text.len() as u64, expected);
+        }
+        Ok(())
+    }
+
+    /// Makes room for the operations in `expected` bytes, as many in each as in the first `taken`, and a few more.
+    fn make_room(&mut self, taken: u64, expected: u64) {
+        let so_far = self.history.ops.len() as u64 + 1;
+        let rows = u128::from(so_far) * u128::from(expected) / u128::from(taken.max(1));
+        let rows = rows + rows / 64;
+        // More than lines can be counted is more than will be.
+        self.history.ops.reserve(usize::try_from(rows).unwrap_or(0).min(MOST_LINES as usize));
+    }
+
+    /// Takes a line of JSON.
+    ///
+    /// # Errors
+    /// 65 with file, line and column for what is none, or does not fit what came before.
+    pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
+        self.history.counts.lines += 1;
+        let number = self.number(raw.number)?;
+        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
+            self.layouts.learn(raw.text, &event);
+            event.time = event.time.filter(|_| !self.options.skip_times);
+            return self.client(number, number, event, Some(raw.text));
+        }
+        if raw.text.trim_ascii().is_empty() {
+            self.history.counts.blank += 1;
+            return Ok(());
+        }
+        match line::parse(raw.text, &mut self.history) {
+            Ok(Parsed::Client(event)) => self.client(number, number, event, Some(raw.text)),
+            Ok(Parsed::Other(op)) if self.seam.is_some() => {
+                self.seam.get_or_insert_default().others.push((number, *op));
+                Ok(())
+            }
+            Ok(Parsed::Other(op)) => {
+                self.other(number, &op).map_err(|c| at(&self.history.name, raw, &c))
+            }
+            Err(clause) => {
+                cut(&self.history.name, raw, &clause, self.options.tolerance)?;
+                self.history.counts.dropped += 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes what the reader of another format found on `line`.
+    ///
+    /// # Errors
+    /// As [`Assembly::line`].
+    pub fn item(&mut self, line: u64, item: Item) -> Result<()> {
+        self.history.counts.lines += 1;
+        let number = self.number(line)?;
+        match item {
+            Item::Blank => self.history.counts.blank += 1,
+            Item::Remark => self.history.counts.others += 1,
+            Item::Cut => self.history.counts.dropped += 1,
+            Item::Op(op) => {
+                let parsed = line::of(*op, &mut self.history);
+                match parsed.map_err(|clause| self.error(line, &clause.text))? {
+                    Parsed::Client(event) => {
+                        let lines = self.history.reordered.get_or_insert_default();
+                        lines.push(number);
+                        let pos = lines.len() as u32;
+                        self.client(pos, number, event, None)?;
+                    }
+                    Parsed::Other(op) => {
+                        self.other(number, &op).map_err(|clause| self.error(line, &clause))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&self, line: u64) -> Result<u32> {
+        match u32::try_from(line) {
+            Ok(number) if number < MOST_LINES => Ok(number),
+            _ => {
+                Err(self
+                    .error(line, "the history has more than 2,147,483,646 lines; split it by key"))
+            }
+        }
+    }
+
+    /// Takes an event at `pos` in the order of the text, which stands on line `number`.
+    #[inline]
+    fn client(
+        &mut self,
+        pos: u32,
+        number: u32,
+        mut event: Event,
+        text: Option<&[u8]>,
+    ) -> Result<()> {
+        if self.options.keyed {
+            let unwrapped = event.unwrap_key(&self.history.values);
+            unwrapped.map_err(|clause| self.error(number.into(), &clause))?;
+        }
+        let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
+        if event.index.is_none() && !indexed {
+            return self.pair(pos, number, &event, text);
+        }
+        match event.index {
+            Some(index) if indexed => {
+                self.indexed.push((index, number, event));
+                Ok(())
+            }
+            _ => Err(self.error(
+                u64::from(number),
+                &format!(
+                    "column 1: this line {} an \"index\" and line {first} {}; give it to all lines or to none",
+                    if indexed { "lacks" } else { "has" },
+                    if indexed { "has one" } else { "has none" },
+                ),
+            )),
+        }
+    }
+
+    #[inline]
+    fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
+        if self.seam.is_some() && event.kind != Type::Invoke && self.is_of_an_earlier_part(event) {
+            self.seam.get_or_insert_default().completions.push((pos, *event));
+            return Ok(());
+        }
+        let paired = self.pairing.take(&mut self.history, pos, event);
+        paired.map_err(|clause| match text {
+            Some(text) => {
+                let column = column_of(text, "\"process\"");
+                self.error(u64::from(number), &format!("column {column}: {clause}"))
+            }
+            None => self.error(u64::from(number), &format!("column 1: {clause}")),
+        })
+    }
+
+    fn other(&mut self, number: u32, op: &Op) -> std::result::Result<(), String> {
+        let Process::Other(word) = &op.process else { return Ok(()) };
+        match word.as_str() {
+            "nemesis" => {
+                self.history.counts.faults += 1;
+                self.history.faults.take(op, number);
+            }
+            "split" if op.f == "shard" => {
+                self.history.counts.others += 1;
+                self.history.shard = op.value.clone();
+            }
+            "workload" => {
+                self.history.counts.workload += 1;
+                self.workload(op)?;
+            }
+            _ => self.history.counts.others += 1,
+        }
+        Ok(())
+    }
+
+    fn workload(&mut self, op: &Op) -> std::result::Result<(), String> {
+        match op.f.as_str() {
+            "start" if self.history.start.is_some() => Err(
+                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
+                    .into(),
+            ),
+            "start" => start(op).map(|start| self.history.start = Some(start)),
+            "end" => {
+                self.history.end = Some(end(op));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The history, all of which was taken.
+    ///
+    /// # Errors
+    /// 65 where the order that `index` gives is none.
+    pub fn finish(mut self) -> Result<History> {
+        let mut indexed = std::mem::take(&mut self.indexed);
+        // Of two events with one index it is not known which came first: the invocation goes first, so that
+        // the two overlap and neither is said to precede the other.
+        indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
+        if !indexed.is_empty() {
+            self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
+        }
+        for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
+            self.pair(rank as u32 + 1, number, &event, None)?;
+        }
+        let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
+        if self.history.reordered.as_ref().is_some_and(in_place) {
+            self.history.reordered = None;
+        }
+        Ok(self.history)
+    }
+
+    /// Whether nothing of the event's process came before it in this part; it is seen from now on.
+    fn is_of_an_earlier_part(&mut self, event: &Event) -> bool {
+        let process = self.history.ops.processes.place(event.process);
+        let unseen = self.pairing.is_unseen(process);
+        if unseen {
+            self.pairing.set(process, None);
+        }
+        unseen
+    }
+
+    /// Whether the part can be put behind another: the order is that of the lines.
+    pub fn is_joinable(&self) -> bool {
+        self.indexed.is_empty()
+    }
+
+    /// Puts the next part of the history behind this one.
+    ///
+    /// # Errors
+    /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
+    pub fn join(&mut self, part: Assembly) -> Result<()> {
+        let Assembly { history: theirs, pairing, seam, .. } = part;
+        let seam = seam.unwrap_or_default();
+        let after = self.number(self.history.counts.lines)?;
+        self.number(self.history.counts.lines + theirs.counts.lines)?;
+        let values = self.history.values.absorb(&theirs.values);
+        let words: Vec<u16> = theirs
+            .words
+            .iter()
+            .map(|word| line::word(word, &mut self.history.words))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|clause| self.error(0, &clause.text))?;
+        let renamed = |id: Option<Id>| id.map(|id| values.id(id));
+        let completing: FxHashSet<u64> =
+            seam.completions.iter().map(|(_, event)| event.process).collect();
+        for (pos, event) in seam.completions {
+            let f = words[usize::from(event.f)];
+            let (key, value, node) =
+                (renamed(event.key), renamed(event.value), renamed(event.node));
+            let event = Event { f, key, value, node, ..event };
+            self.pair(pos + after, pos + after, &event, None)?;
+        }
+        let rows = self.history.ops.len();
+        for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
+            let ours = self.history.ops.processes.place(number);
+            if !completing.contains(&number) && self.pairing.open(ours).is_some() {
+                return Err(self.error(0, "a process invokes with an operation open"));
+            }
+            self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
+        }
+        self.history.ops.append(theirs.ops, after, &values, &words);
+        self.history.counts.add(&theirs.counts);
+        for (number, op) in seam.others {
+            self.other(number + after, &op).map_err(|clause| self.error(number.into(), &clause))?;
+        }
+        Ok(())
+    }
+
+    fn error(&self, number: u64, clause: &str) -> Error {
+        error(&self.history.name, number, clause)
+    }
+}
+
+/// The last line, without a newline and no JSON: what a killed writer leaves.
+///
+/// # Errors
+/// 65 where it is another line, or that is not allowed.
+pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) -> Result<Item> {
+    match (!raw.whole && clause.no_json, tolerance) {
+        (true, Tolerance::CutLastLine) => Ok(Item::Cut),
+        (true, Tolerance::Strict) => {
+            let clause = &clause.text;
+            Err(at(
+                name,
+                raw,
+                &format!("{clause}; the last line was cut short, and --lenient drops it"),
+            ))
+        }
+        (false, _) => Err(at(name, raw, &clause.text)),
+    }
+}
+
+fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
+    if clause.starts_with("column ") {
+        return error(name, raw.number, clause);
+    }
+    let named = clause.split('"').nth(1).map(|name| format!("\"{name}\""));
+    let column = named.map_or(1, |name| column_of(raw.text, &name));
+    error(name, raw.number, &format!("column {column}: {clause}"))
+}
+
+fn error(name: &str, number: u64, clause: &str) -> Error {
+    Error::data(format!("{name}, line {number}: {clause}"))
+}
+
+/// The column, from 1, at which `name` stands on the line; 1 where it does not.
+fn column_of(text: &[u8], name: &str) -> usize {
+    text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
+}
+
+fn start(op: &Op) -> std::result::Result<Start, String> {
+    let value = op.value.clone().unwrap_or_default();
+    let checks = match value.get("check") {
+        Some(Value::Array(checks)) => checks.clone(),
+        None | Some(Value::Null) => Vec::new(),
+        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
+    };
+    let words = |name: &str| -> Vec<String> {
+        let list = value.get(name).and_then(Value::as_array);
+        let words = list.into_iter().flatten().filter_map(Value::as_str);
+        words.map(str::to_string).collect()
+    };
+    let asks_for_faults =
+        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
+    Ok(Start { checks, nodes: words("nodes"), asks_for_faults })
+}
+
+fn end(op: &Op) -> End {
+    let field = |name: &str| {
+        let value = op.value.as_ref().and_then(|value| value.get(name));
+        value.and_then(Value::as_str).map(str::to_string)
+    };
+    End { status: field("status").unwrap_or_else(|| "done".into()), reason: field("reason") }
+}

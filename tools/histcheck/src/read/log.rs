@@ -1,0 +1,112 @@
+//! Jepsen's `history.txt`, and what `jepsen.util` wrote of operations into `jepsen.log`: process, type, name,
+//! value and error between tabs. Other lines of a log are counted and passed over.
+
+use breakit::exit::Result;
+use breakit::op::{Op, Process, Type};
+use serde_json::{Map, Value};
+
+use super::edn::{self, Reader};
+use super::text::{Item, Take, Text};
+
+/// Takes all events.
+///
+/// # Errors
+/// 65 with line and column for what is no event, and whatever `take` says.
+pub fn each(text: &Text<'_>, take: Take<'_>) -> Result<()> {
+    for (begin, line) in text.lines() {
+        let number = text.place(begin).0;
+        if line.trim_ascii().is_empty() {
+            take(number, Item::Blank)?;
+            continue;
+        }
+        match event(line) {
+            None => take(number, Item::Remark)?,
+            Some(Ok(op)) => take(number, Item::Op(Box::new(op)))?,
+            Some(Err((at, clause))) => return Err(text.error(begin + at, &clause)),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line is an event.
+pub fn is_event(line: &[u8]) -> bool {
+    Fields::of(line).is_some()
+}
+
+/// The fields of an event, as they stand.
+struct Fields<'a> {
+    process: &'a str,
+    kind: Type,
+    f: &'a str,
+    /// Value and error, with the byte at which the first begins.
+    rest: (usize, &'a str),
+}
+
+impl<'a> Fields<'a> {
+    fn of(line: &'a [u8]) -> Option<Fields<'a>> {
+        let line = std::str::from_utf8(line).ok()?;
+        let mut before = 0;
+        for (end, _) in line.match_indices('\t') {
+            let word = &line[end + 1..];
+            let word = word.split('\t').next().unwrap_or(word);
+            if let Some(kind) = word.strip_prefix(':').and_then(Type::of) {
+                let process = line[before..end].split_whitespace().last()?;
+                let rest = line.get(end + 1 + word.len() + 1..)?;
+                let f = rest.split('\t').next()?;
+                let at = line.len() - rest.len() + f.len();
+                let rest = (at, &line[at..]);
+                let is_process = process.parse::<u64>().is_ok() || process.ends_with("nemesis");
+                return (is_process && !f.is_empty()).then_some(Fields { process, kind, f, rest });
+            }
+            before = end + 1;
+        }
+        None
+    }
+}
+
+fn event(line: &[u8]) -> Option<std::result::Result<Op, (usize, String)>> {
+    let fields = Fields::of(line)?;
+    let process = match fields.process.parse() {
+        Ok(number) => Process::Client(number),
+        Err(_) => Process::Other(fields.process.trim_start_matches(':').into()),
+    };
+    let (at, rest) = fields.rest;
+    let mut reader = Reader::new(rest.as_bytes());
+    let mut forms: Vec<Value> = Vec::new();
+    loop {
+        match reader.peek() {
+            Ok(None) => break,
+            _ => match reader.next_form() {
+                Ok(form) => forms.push(form),
+                Err(wrong) => {
+                    return Some(Err((at + wrong.at, format!("not EDN: {}", wrong.clause))));
+                }
+            },
+        }
+    }
+    let mut forms = forms.into_iter();
+    Some(Ok(Op {
+        time: None,
+        process,
+        kind: fields.kind,
+        f: fields.f.trim_start_matches(':').into(),
+        key: None,
+        value: forms.next().map(plain),
+        node: None,
+        error: forms.next(),
+        extra: match forms.next() {
+            Some(more) => {
+                Map::from_iter([("more".to_string(), std::iter::once(more).chain(forms).collect())])
+            }
+            None => Map::new(),
+        },
+    }))
+}
+
+/// `:timed-out` in the place of a value is no value of the object: the log writes the error there.
+fn plain(value: Value) -> Value {
+    match edn::keyword(&value) {
+        Some("timed-out") => Value::Null,
+        _ => value,
+    }
+}

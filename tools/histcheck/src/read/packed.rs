@@ -1,0 +1,141 @@
+//! gzip and zstd, recognised by their first bytes.
+
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+
+/// How much of a text is looked at to recognise its format, at most.
+const HEAD: usize = 1 << 16;
+
+/// A text from its beginning.
+pub type Source = Box<dyn Read + Send>;
+
+/// The source unpacked, where it is packed.
+///
+/// # Errors
+/// Whatever reading says.
+pub fn unpack(mut source: Source) -> io::Result<Source> {
+    let head = peek(&mut source, |head| head.len() >= 4)?;
+    let packing = packing(&head);
+    let whole = Cursor::new(head).chain(source);
+    let buffered = |whole| BufReader::with_capacity(1 << 17, whole);
+    Ok(match packing {
+        Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(buffered(whole))),
+        Some(Packing::Zstd) => Box::new(Zstd::new(buffered(whole))),
+        None => Box::new(whole),
+    })
+}
+
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+fn packing(head: &[u8]) -> Option<Packing> {
+    match head {
+        [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Packing::Zstd),
+        _ => None,
+    }
+}
+
+/// Whether a file that begins with `head` is packed.
+pub fn is_packed(head: &[u8]) -> bool {
+    packing(head).is_some()
+}
+
+/// The beginning of a source, until `enough` of it is there, and what gives the whole of it again.
+///
+/// # Errors
+/// Whatever reading says.
+pub fn look(mut source: Source, enough: fn(&[u8]) -> bool) -> io::Result<(Vec<u8>, Source)> {
+    let head = peek(&mut source, enough)?;
+    Ok((head.clone(), Box::new(Cursor::new(head).chain(source))))
+}
+
+fn peek(source: &mut Source, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    while !enough(&head) && head.len() < HEAD {
+        let mut piece = [0; 4096];
+        match source.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => head.extend_from_slice(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(head)
+}
+
+/// All frames of a zstd file, one after the other, as `zstd -d` takes them.
+struct Zstd<R: BufRead> {
+    /// Between two frames it is the rest of the file.
+    frame: Frame<R>,
+}
+
+enum Frame<R: BufRead> {
+    Between(R),
+    Within(Box<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>),
+    /// After an error.
+    Nowhere,
+}
+
+impl<R: BufRead> Zstd<R> {
+    fn new(source: R) -> Zstd<R> {
+        Zstd { frame: Frame::Between(source) }
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            match std::mem::replace(&mut self.frame, Frame::Nowhere) {
+                Frame::Between(mut source) => {
+                    if source.fill_buf()?.is_empty() {
+                        self.frame = Frame::Between(source);
+                        return Ok(0);
+                    }
+                    self.frame = open(source)?;
+                }
+                Frame::Within(mut decoder) => {
+                    // Its own errors are of many kinds; whatever stops it, the data are not whole.
+                    let read = decoder
+                        .read(buffer)
+                        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+                    self.frame = match read {
+                        0 => Frame::Between(decoder.into_inner()),
+                        _ => Frame::Within(decoder),
+                    };
+                    if read > 0 {
+                        return Ok(read);
+                    }
+                }
+                Frame::Nowhere => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// The next frame; one that is to be skipped is passed over.
+fn open<R: BufRead>(mut source: R) -> io::Result<Frame<R>> {
+    let head = source.fill_buf()?;
+    // Both numbers of a skippable frame stand at its beginning; a buffer that ends within them is refilled.
+    if let [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] = head {
+        let mut numbers = [0; 8];
+        source.read_exact(&mut numbers)?;
+        let length = u32::from_le_bytes([numbers[4], numbers[5], numbers[6], numbers[7]]);
+        let skipped = io::copy(&mut source.by_ref().take(length.into()), &mut io::sink())?;
+        return match skipped == u64::from(length) {
+            true => Ok(Frame::Between(source)),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+    }
+    match StreamingDecoder::new(source) {
+        Ok(decoder) => Ok(Frame::Within(Box::new(decoder))),
+        Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error.to_string())),
+    }
+}

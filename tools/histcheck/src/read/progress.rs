@@ -1,0 +1,68 @@
+//! How far reading has come, on a terminal.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar on stderr where that is a terminal, else nothing.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    size: Option<u64>,
+}
+
+/// A file that is smaller is read before anybody looks.
+const WORTH_IT: u64 = 64 << 20;
+
+impl Progress {
+    /// For a source of so many bytes, where that is known.
+    pub fn new(name: &str, size: Option<u64>) -> Progress {
+        let worth_it = size.is_none_or(|size| size >= WORTH_IT);
+        if !worth_it || breakit::talk::quiet() || !std::io::stderr().is_terminal() {
+            return Progress { bar: ProgressBar::hidden(), size };
+        }
+        let bar = match size {
+            Some(size) => ProgressBar::new(size),
+            None => ProgressBar::no_length(),
+        };
+        let form = match size {
+            Some(_) => {
+                "{msg} {bar:30} {bytes} of {total_bytes}, {binary_bytes_per_sec}, {eta} left"
+            }
+            None => "{msg} {bytes} read, {binary_bytes_per_sec}",
+        };
+        if let Ok(style) = ProgressStyle::with_template(form) {
+            bar.set_style(style);
+        }
+        bar.set_message(name.to_string());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Progress { bar, size }
+    }
+
+    /// That of a reading that nobody waits for.
+    pub fn none() -> Progress {
+        Progress { bar: ProgressBar::hidden(), size: None }
+    }
+
+    /// How many bytes there are, where that is known.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Reading begins from the beginning once more.
+    pub fn again(&self) {
+        self.bar.set_position(0);
+    }
+
+    /// So many bytes more were read.
+    pub fn add(&self, bytes: usize) {
+        self.bar.inc(bytes as u64);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,131 @@
+//! Histories of transactions without times: AWDIT's test text, and the text of Plume.
+//!
+//! A session is a process, a transaction is an operation `txn` whose value is the list of its steps. Nothing
+//! says which transaction of one session ended before one of another began.
+
+use breakit::exit::Result;
+use breakit::op::{Op, Process, Type};
+use serde_json::{Map, Value};
+
+use super::text::{Item, Take, Text};
+
+type Step = (usize, Value);
+
+/// Plume writes the steps of all transactions that were aborted under this number.
+const ABORTED: i64 = -1;
+
+/// Takes the transactions of AWDIT's test text: `r KEY VALUE`, `w KEY VALUE`, `---` between transactions, `===`
+/// between sessions.
+///
+/// # Errors
+/// 65 with line and column for what is none of these, and whatever `take` says.
+pub fn each_of_sessions(text: &Text<'_>, take: Take<'_>) -> Result<()> {
+    let (mut session, mut steps) = (0, Vec::new());
+    for (begin, line) in text.lines() {
+        let line_text = line.trim_ascii();
+        if line_text.is_empty() {
+            take(text.place(begin).0, Item::Blank)?;
+        } else if is_rule(line_text, b'-') || is_rule(line_text, b'=') {
+            transaction(text, session, Type::Ok, &mut steps, take)?;
+            session += u64::from(line_text[0] == b'=');
+        } else {
+            let step = step(line_text).ok_or_else(|| {
+                text.error(begin, "a line must be \"r KEY VALUE\", \"w KEY VALUE\", --- or ===")
+            })?;
+            steps.push((begin, step));
+        }
+    }
+    transaction(text, session, Type::Ok, &mut steps, take)
+}
+
+fn is_rule(line: &[u8], byte: u8) -> bool {
+    line.len() >= 3 && line.iter().all(|&other| other == byte)
+}
+
+fn step(line: &[u8]) -> Option<Value> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.split_ascii_whitespace();
+    let f = words.next().filter(|f| ["r", "w"].contains(f))?;
+    let (key, value) = (words.next()?.parse::<i64>().ok()?, words.next()?.parse::<i64>().ok()?);
+    words
+        .next()
+        .is_none()
+        .then(|| Value::from(vec![f.into(), Value::from(key), Value::from(value)]))
+}
+
+/// Takes the transactions of Plume's text: `r(KEY,VALUE,SESSION,TRANSACTION)`, `w(...)`. The value 0 is that of
+/// a key which nobody wrote.
+///
+/// # Errors
+/// 65 with line and column for what is none of these, and whatever `take` says.
+pub fn each_of_plume(text: &Text<'_>, take: Take<'_>) -> Result<()> {
+    let (mut now, mut steps): (Option<(u64, i64)>, Vec<Step>) = (None, Vec::new());
+    for (begin, line) in text.lines() {
+        if line.trim_ascii().is_empty() {
+            take(text.place(begin).0, Item::Blank)?;
+            continue;
+        }
+        let (step, of) = plume(line.trim_ascii()).ok_or_else(|| {
+            text.error(begin, "a line must be r(KEY,VALUE,SESSION,TRANSACTION) or w(...)")
+        })?;
+        if let Some(before) = now.filter(|&before| before != of) {
+            transaction(text, before.0, fate(before.1), &mut steps, take)?;
+        }
+        now = Some(of);
+        steps.push((begin, step));
+    }
+    let (session, number) = now.unwrap_or_default();
+    transaction(text, session, fate(number), &mut steps, take)
+}
+
+fn fate(transaction: i64) -> Type {
+    if transaction == ABORTED { Type::Fail } else { Type::Ok }
+}
+
+fn plume(line: &[u8]) -> Option<(Value, (u64, i64))> {
+    let line = std::str::from_utf8(line).ok()?;
+    let (f, rest) = line.split_once('(').filter(|(f, _)| ["r", "w"].contains(f))?;
+    let numbers: Option<Vec<i64>> =
+        rest.strip_suffix(')')?.split(',').map(|word| word.trim().parse().ok()).collect();
+    let &[key, value, session, transaction] = numbers?.as_slice() else { return None };
+    let value = if f == "r" && value == 0 { Value::Null } else { value.into() };
+    let step = Value::from(vec![f.into(), key.into(), value]);
+    (transaction >= ABORTED).then_some((step, (u64::try_from(session).ok()?, transaction)))
+}
+
+/// Gives the steps so far as one transaction of this end.
+fn transaction(
+    text: &Text<'_>,
+    session: u64,
+    end: Type,
+    steps: &mut Vec<Step>,
+    take: Take<'_>,
+) -> Result<()> {
+    let Some(&(begin, _)) = steps.first() else { return Ok(()) };
+    let done: Value = steps.drain(..).map(|(_, step)| step).collect();
+    let mut asked = done.clone();
+    for step in asked.as_array_mut().into_iter().flatten() {
+        if step[0] == "r" {
+            step[2] = Value::Null;
+        }
+    }
+    let line = text.place(begin).0;
+    for (kind, value) in [(Type::Invoke, asked), (end, done)] {
+        take(line, Item::Op(Box::new(op(session, kind, value))))?;
+    }
+    Ok(())
+}
+
+fn op(session: u64, kind: Type, value: Value) -> Op {
+    Op {
+        time: None,
+        process: Process::Client(session),
+        kind,
+        f: "txn".into(),
+        key: None,
+        value: Some(value),
+        node: None,
+        error: None,
+        extra: Map::new(),
+    }
+}

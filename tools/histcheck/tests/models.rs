@@ -1,0 +1,513 @@
+//! Every model against an exhaustive oracle: Wing and Gong's search over all subsets, with the model's sequential
+//! specification and nothing else. The way without search, the search, the evidence and the orders are held
+//! against it, on random histories and on every small one.
+//! `HISTCHECK_ORACLE=1000000 cargo test --release -p histcheck --test models` takes as many for each model.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use histcheck::budget::Budget;
+use histcheck::history::OPEN;
+use histcheck::linear::general::{self, Search};
+use histcheck::linear::models::counter::{self, Counter};
+use histcheck::linear::models::fenced_mutex::{self, FencedMutex};
+use histcheck::linear::models::fetch_add::{self, FetchAdd};
+use histcheck::linear::models::kv_append::{self, KvAppend};
+use histcheck::linear::models::list_append::{self, ListAppend};
+use histcheck::linear::models::lock::{self, Lock};
+use histcheck::linear::models::priority_queue::{PriorityQueue, Ranked};
+use histcheck::linear::models::queue::{self, Queue};
+use histcheck::linear::models::set::{self, Set};
+use histcheck::linear::models::stack::Stack;
+use histcheck::linear::object::{Fast, Group, Object};
+use histcheck::linear::op::{Fate, Op};
+use histcheck::linear::refutation;
+use histcheck::linear::replay::replay;
+use histcheck::values::Id;
+
+fn is_linearizable<O: Object>(object: &O, ops: &[Op<O::Act>]) -> bool {
+    let ops: Vec<&Op<O::Act>> = ops.iter().filter(|op| op.fate != Fate::Fail).collect();
+    let must: u32 = (0..ops.len()).filter(|&i| ops[i].fate == Fate::Ok).map(|i| 1 << i).sum();
+    let mut seen = HashSet::new();
+    let mut stack = vec![(0_u32, object.initial())];
+    while let Some((placed, state)) = stack.pop() {
+        if placed & must == must {
+            return true;
+        }
+        if !seen.insert((placed, state.clone())) {
+            continue;
+        }
+        let left = |i: &usize| placed & (1 << i) == 0;
+        let first_return = (0..ops.len()).filter(left).map(|i| ops[i].res).min().unwrap_or(OPEN);
+        for i in (0..ops.len()).filter(left).filter(|&i| ops[i].inv < first_return) {
+            let mut next = Vec::new();
+            object.step(&state, &ops[i].act, &mut next);
+            stack.extend(next.into_iter().map(|state| (placed | 1 << i, state)));
+        }
+    }
+    false
+}
+
+/// xorshift64*: a test needs no better, and no crate.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u32) -> u32 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
+    }
+}
+
+fn budget() -> Budget {
+    Budget::start(Duration::from_secs(60), 1 << 30)
+}
+
+/// What a model's tests need: an operation for one of a few numbers, and whose it is.
+trait Tested: Object {
+    fn act_of(&self, number: u32, process: u64) -> Self::Act;
+}
+
+impl Tested for Lock {
+    fn act_of(&self, number: u32, process: u64) -> lock::Act {
+        match number % 2 {
+            0 => lock::Act::Acquire(process),
+            _ => lock::Act::Release(process),
+        }
+    }
+}
+
+impl Tested for FencedMutex {
+    fn act_of(&self, number: u32, process: u64) -> fenced_mutex::Act {
+        match number % 4 {
+            0 => fenced_mutex::Act::Release(process),
+            token => fenced_mutex::Act::Acquire(process, Some(token.into())),
+        }
+    }
+}
+
+fn queue_act(number: u32) -> queue::Act {
+    match number % 10 {
+        n @ 0..=3 => queue::Act::Put(Id(n)),
+        n @ 4..=7 => queue::Act::Take(Id(n - 4)),
+        8 => queue::Act::Empty,
+        _ => queue::Act::TakeAny,
+    }
+}
+
+impl Tested for Queue {
+    fn act_of(&self, number: u32, _: u64) -> queue::Act {
+        queue_act(number)
+    }
+}
+
+impl Tested for Stack {
+    fn act_of(&self, number: u32, _: u64) -> queue::Act {
+        queue_act(number)
+    }
+}
+
+impl Tested for PriorityQueue {
+    fn act_of(&self, number: u32, _: u64) -> Ranked {
+        let act = queue_act(number);
+        let rank = match act {
+            queue::Act::Put(value) | queue::Act::Take(value) => i64::from(value.0),
+            _ => 0,
+        };
+        Ranked { act, rank }
+    }
+}
+
+impl Tested for Counter {
+    fn act_of(&self, number: u32, _: u64) -> counter::Act {
+        match number % 9 {
+            n @ 0..=3 => counter::Act::Read(n.into()),
+            8 => counter::Act::Add(2),
+            _ => counter::Act::Add(1),
+        }
+    }
+}
+
+impl Tested for FetchAdd {
+    fn act_of(&self, number: u32, _: u64) -> fetch_add::Act {
+        match number % 9 {
+            n @ 0..=3 => fetch_add::Act::Add(1, Some(n.into())),
+            n @ 4..=6 => fetch_add::Act::Read(i64::from(n) - 4),
+            7 => fetch_add::Act::Add(2, Some(0)),
+            _ => fetch_add::Act::Add(-1, Some(1)),
+        }
+    }
+}
+
+impl Tested for Set {
+    fn act_of(&self, number: u32, _: u64) -> set::Act {
+        let element = Id(number % 2);
+        match number / 2 % 5 {
+            0 => set::Act::Add(element),
+            1 => set::Act::Remove(element),
+            4 if number % 20 == 8 => set::Act::Whole(vec![Id(0), Id(1)]),
+            n => set::Act::Contains(element, n == 2),
+        }
+    }
+}
+
+impl Tested for ListAppend {
+    fn act_of(&self, number: u32, _: u64) -> list_append::Act {
+        let list = |items: &[u32]| {
+            list_append::Act::Read(items.iter().map(|&n| Id(n)).collect::<Vec<_>>().into())
+        };
+        match number % 9 {
+            n @ 0..=2 => list_append::Act::Append(Id(n)),
+            3 => list(&[]),
+            4 => list(&[0]),
+            5 => list(&[0, 1]),
+            6 => list(&[1]),
+            7 => list(&[1, 0]),
+            _ => list(&[0, 1, 2]),
+        }
+    }
+}
+
+impl Tested for KvAppend {
+    fn act_of(&self, number: u32, _: u64) -> kv_append::Act {
+        match number % 11 {
+            0 => kv_append::Act::Put("p".into()),
+            1 => kv_append::Act::Put("q".into()),
+            2 => kv_append::Act::Append("a".into()),
+            3 => kv_append::Act::Append("b".into()),
+            4 => kv_append::Act::Append("ab".into()),
+            n => kv_append::Act::Get(["", "a", "pa", "ab", "pab", "qb"][n as usize - 5].into()),
+        }
+    }
+}
+
+/// What an operation of unknown outcome does, as the model reads it from a history: its result is not known.
+fn unknown<O: Tested>(object: &O, op: Op<O::Act>, number: u32) -> Option<Op<O::Act>> {
+    let op = Op { fate: Fate::Info, res: OPEN, ..op };
+    let act =
+        (0..10).map(|n| object.act_of(n, 0)).find(|act| format!("{act:?}").contains("TakeAny"));
+    let takes = format!("{:?}", op.act).contains("Take(") && !number.is_multiple_of(4);
+    match act {
+        Some(act) if takes => object.kept(Op { act, ..op }),
+        _ => object.kept(op),
+    }
+}
+
+/// Nobody knows what it took: then it is of unknown outcome.
+fn takes_any<A: Debug>(op: &Op<A>) -> bool {
+    format!("{:?}", op.act).contains("TakeAny")
+}
+
+/// A random history of up to `most` operations of a few processes, each of which has one open at a time.
+fn random_history<O: Tested>(object: &O, random: &mut Random, most: u32) -> Vec<Op<O::Act>> {
+    let count = 1 + random.below(most);
+    let processes = 1 + random.below(3);
+    let mut open: Vec<(u32, usize)> = Vec::new();
+    let mut ops: Vec<Op<O::Act>> = Vec::new();
+    let (mut place, mut used) = (0, HashSet::new());
+    while ops.len() < count as usize || !open.is_empty() {
+        place += 1;
+        let process = random.below(processes);
+        match open.iter().position(|&(busy, _)| busy == process) {
+            Some(at) => {
+                let (_, index) = open.remove(at);
+                ops[index].res = place;
+            }
+            None if ops.len() < count as usize => {
+                let mut number = random.below(1000);
+                // Mostly, each value is written once.
+                for _ in 0..8 {
+                    let act = format!("{:?}", object.act_of(number, 0));
+                    let writes = ["Put", "Append", "Add(Id"].iter().any(|word| act.contains(word));
+                    if random.below(8) == 0 || !writes || used.insert(act) {
+                        break;
+                    }
+                    number = random.below(1000);
+                }
+                let act = object.act_of(number, process.into());
+                let source = ops.len();
+                open.push((process, source));
+                ops.push(Op { act, fate: Fate::Ok, inv: place, res: OPEN, source });
+            }
+            None => {}
+        }
+    }
+    let fated = ops.into_iter().filter_map(|op| match random.below(10) {
+        _ if takes_any(&op) => unknown(object, op, 0),
+        0 => unknown(object, op, random.below(100)),
+        1 if random.below(2) == 0 => object.kept(Op { fate: Fate::Fail, ..op }),
+        _ => Some(op),
+    });
+    fated.collect()
+}
+
+/// Compares everything on one history; says whether it is valid, and whether it took no search.
+fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (bool, bool) {
+    let expected = is_linearizable(object, ops);
+    let fast = object.decide(ops, &budget());
+    match &fast {
+        Fast::Valid => assert!(expected, "{object:?} says valid: {ops:?}"),
+        Fast::Invalid(reason) => {
+            assert!(!expected, "{object:?} says {reason:?}: {ops:?}");
+            let named = reason.ops.iter().all(|&at| at < ops.len());
+            assert!(named && !reason.text.is_empty(), "{reason:?}: {ops:?}");
+        }
+        Fast::Unsuited(_) => {}
+    }
+    let searched = general::decide(object, ops, &[object.initial()], &budget());
+    match searched {
+        Search::Valid => assert!(expected, "the search says valid for {object:?}: {ops:?}"),
+        Search::Invalid(_) => assert!(!expected, "the search says invalid for {object:?}: {ops:?}"),
+        other => panic!("the search gave up with {other:?}: {ops:?}"),
+    }
+    let initial = [object.initial()];
+    let breadth = general::decide_in_breadth(object, ops, &initial, &budget(), &mut |_| {});
+    assert_eq!(breadth == Search::Valid, expected, "in breadth, {object:?}: {ops:?}");
+    if expected && evidence {
+        less_is_legal_too(object, ops);
+    }
+    if expected {
+        let by_source =
+            |order: Vec<usize>| order.iter().map(|&at| ops[at].source).collect::<Vec<_>>();
+        if let (Fast::Valid, Some(order)) = (&fast, object.order(ops)) {
+            let order = by_source(order);
+            assert_eq!(replay(object, ops, &order), Ok(()), "{object:?}: {order:?} of {ops:?}");
+        }
+        let order = by_source(general::order(object, ops, &initial, &budget()).unwrap());
+        assert_eq!(replay(object, ops, &order), Ok(()), "search: {order:?} of {ops:?}");
+    } else if evidence {
+        refuted(object, ops, &fast, searched);
+    }
+    (expected, !matches!(fast, Fast::Unsuited(_)))
+}
+
+/// Whatever evidence may leave out or forget leaves a valid history valid: else it would convict the innocent.
+fn less_is_legal_too<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>]) {
+    let groups = object.groups(ops);
+    let useful = object.useful(ops);
+    let valid = |fewer: &[Op<O::Act>], what: &str| {
+        assert!(
+            is_linearizable(object, fewer),
+            "{what} left out, {object:?}: {fewer:?} of {ops:?}"
+        );
+    };
+    for at in 0..ops.len() {
+        let mut weaker = ops.to_vec();
+        weaker[at] = ops[at].clone().weakened();
+        valid(&weaker, "a return");
+        let is_idle = ops[at].fate == Fate::Fail || ops[at].fate == Fate::Info && !useful[at];
+        let is_out = |other: usize| match groups[at] {
+            Group::Needed => is_idle && other == at,
+            Group::Alone | Group::RestsOn(_) => other == at,
+            Group::With(number) => {
+                groups[other] == groups[at] || groups[other] == Group::RestsOn(number)
+            }
+        };
+        let left = (0..ops.len()).filter(|&other| !is_out(other));
+        valid(&left.map(|other| ops[other].clone()).collect::<Vec<_>>(), "a group");
+    }
+}
+
+/// Names, places and what lies between them do not matter; wider operations leave a valid history valid.
+fn changes_that_do_not_matter<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>]) {
+    let judge = |ops: &[Op<O::Act>]| general::decide(object, ops, &[object.initial()], &budget());
+    let before = judge(ops);
+    let stretched: Vec<Op<O::Act>> = ops
+        .iter()
+        .map(|op| {
+            let far = |pos: u32| if pos == OPEN { OPEN } else { pos * 7 + 100 };
+            Op { inv: far(op.inv), res: far(op.res), source: op.source + 9, ..op.clone() }
+        })
+        .collect();
+    assert_eq!(judge(&stretched), before, "stretched: {ops:?}");
+    let same = (object.decide(ops, &budget()), object.decide(&stretched, &budget()));
+    assert_eq!(same.0, same.1, "stretched: {ops:?}");
+    if before == Search::Valid {
+        let last = ops.iter().filter(|op| op.res != OPEN).map(|op| op.res).max().unwrap_or(0);
+        for at in 0..ops.len() {
+            let mut wider = ops.to_vec();
+            wider[at].res = if ops[at].res == OPEN { OPEN } else { last + 1 };
+            assert_eq!(judge(&wider), Search::Valid, "wider at {at}: {ops:?}");
+        }
+    }
+}
+
+/// The evidence is part of the history, weakened at most, and invalid by the oracle.
+fn refuted<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], fast: &Fast, searched: Search) {
+    let found = match (fast, searched) {
+        (Fast::Invalid(reason), _) => refutation::of(object, ops, Some(reason), None, &budget()),
+        (_, Search::Invalid(at)) => refutation::of(object, ops, None, Some(at), &budget()),
+        other => panic!("{other:?}"),
+    };
+    let found = found.unwrap_or_else(|| panic!("no evidence, {object:?}: {ops:?}"));
+    assert!(found.minimal && found.checked, "{found:?}: {ops:?}");
+    let original = |source: usize| ops.iter().find(|op| op.source == source).unwrap();
+    let few: Vec<Op<O::Act>> =
+        found.ops.iter().map(|op| op.doing(original(op.source).act.clone())).collect();
+    for op in &few {
+        let whole = original(op.source).clone();
+        assert!(*op == whole || *op == whole.weakened(), "{op:?} is no form of its own");
+    }
+    assert!(!is_linearizable(object, &few), "evidence {few:?} has a legal order: {ops:?}");
+    for at in 0..few.len() {
+        let mut fewer = few.clone();
+        fewer[at] = few[at].clone().weakened();
+        let was_ok = few[at].fate == Fate::Ok;
+        assert!(!was_ok || is_linearizable(object, &fewer), "{at} could be less in {few:?}");
+    }
+}
+
+fn many() -> u32 {
+    std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(4_000)
+}
+
+/// Random histories, and every history of up to `most` operations over `numbers`.
+fn holds<O: Tested + Debug>(object: &O, seed: u64, numbers: u32, most: usize) {
+    let mut random = Random(seed);
+    let (mut valid, mut direct) = (0, 0);
+    for round in 0..many() {
+        let ops = random_history(object, &mut random, if round % 2 == 0 { 5 } else { 8 });
+        let (is_valid, fast) = agree(object, &ops, round % 16 == 0);
+        if round % 16 == 1 {
+            changes_that_do_not_matter(object, &ops);
+        }
+        valid += u32::from(is_valid);
+        direct += u32::from(fast);
+    }
+    let share = |n: u32| f64::from(n) / f64::from(many());
+    assert!((0.05..0.95).contains(&share(valid)), "{valid} valid of {}", many());
+    assert!(share(direct) > 0.25, "{direct} without search of {}", many());
+    for n in 1..=most {
+        for intervals in intervals(n) {
+            every_history(object, &intervals, numbers, &mut Vec::new());
+        }
+    }
+}
+
+/// Every way in which `n` intervals, in the order of their beginnings, can lie to one another.
+fn intervals(n: usize) -> Vec<Vec<(u32, u32)>> {
+    fn place(free: &[u32], made: &mut Vec<(u32, u32)>, all: &mut Vec<Vec<(u32, u32)>>) {
+        let Some((&inv, rest)) = free.split_first() else {
+            all.push(made.clone());
+            return;
+        };
+        for at in 0..rest.len() {
+            let mut left = rest.to_vec();
+            let res = left.remove(at);
+            made.push((inv, res));
+            place(&left, made, all);
+            made.pop();
+        }
+    }
+    let mut all = Vec::new();
+    place(&(1..=2 * n as u32).collect::<Vec<_>>(), &mut Vec::new(), &mut all);
+    all
+}
+
+fn every_history<O: Tested + Debug>(
+    object: &O,
+    intervals: &[(u32, u32)],
+    numbers: u32,
+    made: &mut Vec<Op<O::Act>>,
+) {
+    let source = made.len();
+    let Some(&(inv, res)) = intervals.get(source) else {
+        agree(object, made, false);
+        return;
+    };
+    // The first process that has nothing open.
+    let busy = |p: &u64| made.iter().any(|op| op.res > inv && process(op) == Some(*p));
+    let process = (0..).find(|p| !busy(p)).unwrap();
+    for number in 0..numbers {
+        let act = object.act_of(number, process);
+        for fate in [Fate::Ok, Fate::Info, Fate::Fail] {
+            let op = Op { act: act.clone(), fate, inv, res, source };
+            if fate == Fate::Ok && takes_any(&op) {
+                continue;
+            }
+            if let Some(op) = object.kept(op) {
+                made.push(op);
+                every_history(object, intervals, numbers, made);
+                made.pop();
+            }
+        }
+    }
+}
+
+/// Whose operation it is, where the model cares.
+fn process<A: Debug>(op: &Op<A>) -> Option<u64> {
+    let text = format!("{:?}", op.act);
+    let inner = text.strip_prefix("Acquire(").or(text.strip_prefix("Release("))?;
+    inner.split([',', ')']).next()?.parse().ok()
+}
+
+const MOST: usize = if cfg!(debug_assertions) { 2 } else { 3 };
+
+#[test]
+fn a_mutex_is_decided_as_the_oracle_does() {
+    holds(&Lock::Mutex, 0x11, 2, MOST + 1);
+}
+
+#[test]
+fn a_reentrant_mutex_is_decided_as_the_oracle_does() {
+    holds(&Lock::Reentrant, 0x12, 2, MOST + 1);
+}
+
+#[test]
+fn a_semaphore_is_decided_as_the_oracle_does() {
+    holds(&Lock::Semaphore(2), 0x13, 2, MOST + 1);
+}
+
+#[test]
+fn a_fenced_mutex_is_decided_as_the_oracle_does() {
+    holds(&FencedMutex, 0x14, 3, MOST);
+}
+
+#[test]
+fn a_fifo_queue_is_decided_as_the_oracle_does() {
+    holds(&Queue { is_fifo: true }, 0x15, 10, MOST);
+}
+
+#[test]
+fn an_unordered_queue_is_decided_as_the_oracle_does() {
+    holds(&Queue { is_fifo: false }, 0x16, 10, MOST);
+}
+
+#[test]
+fn a_stack_is_decided_as_the_oracle_does() {
+    holds(&Stack, 0x17, 10, MOST);
+}
+
+#[test]
+fn a_priority_queue_is_decided_as_the_oracle_does() {
+    holds(&PriorityQueue, 0x18, 10, MOST);
+}
+
+#[test]
+fn a_set_is_decided_as_the_oracle_does() {
+    holds(&Set, 0x19, 9, MOST);
+}
+
+#[test]
+fn a_counter_is_decided_as_the_oracle_does() {
+    holds(&Counter { initial: 0 }, 0x1A, 9, MOST);
+}
+
+#[test]
+fn a_fetch_add_is_decided_as_the_oracle_does() {
+    holds(&FetchAdd { initial: 0 }, 0x1B, 9, MOST);
+}
+
+#[test]
+fn a_list_is_decided_as_the_oracle_does() {
+    holds(&ListAppend { initial: Vec::new() }, 0x1C, 9, MOST);
+}
+
+#[test]
+fn a_string_is_decided_as_the_oracle_does() {
+    holds(&KvAppend { initial: "".into() }, 0x1D, 11, MOST);
+}

@@ -1,0 +1,132 @@
+//! A history split by key, checked in shards, and the verdicts merged: the same verdict as that of the whole.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::Command;
+
+use breakit_tests::process::{run, run_with};
+use serde_json::Value;
+
+fn histcheck() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_histcheck"))
+}
+
+/// A folder that lives as long as the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const START: &str = r#"{"process":"workload","type":"info","f":"start","value":{"check":[{"name":"linear","options":{"model":"register"}}]}}"#;
+const END: &str = r#"{"process":"workload","type":"info","f":"end","value":{"status":"done"}}"#;
+
+/// A write and a read of each key by one process; the completion does not say the key. Of `stale` keys the
+/// read returns what was never there, `unread` keys are only written.
+fn history(keys: usize, stale: &[usize], unread: &[usize]) -> String {
+    let mut text = format!("{START}\n");
+    for key in 0..keys {
+        let read = if stale.contains(&key) { "null".to_string() } else { key.to_string() };
+        for (f, argument, result) in
+            [("write", key.to_string(), key.to_string()), ("read", "null".into(), read)]
+        {
+            if f == "read" && unread.contains(&key) {
+                continue;
+            }
+            let process = key % 7;
+            writeln!(text, r#"{{"process":{process},"type":"invoke","f":"{f}","key":"k{key}","value":{argument}}}"#).unwrap();
+            writeln!(text, r#"{{"process":{process},"type":"ok","f":"{f}","value":{result}}}"#)
+                .unwrap();
+        }
+    }
+    text + END + "\n"
+}
+
+/// The verdicts on all shards, a line each.
+fn shards(folder: &Folder, text: &str, count: usize) -> Vec<String> {
+    let count = count.to_string();
+    let into = folder.0.join(format!("shards-{count}"));
+    let split = ["split", "--by", "key", "--shards", &count, "--into"];
+    let made = run_with(histcheck().args(split).arg(&into), text).expect(0);
+    let files: Vec<&str> = made.stdout.lines().collect();
+    let run = run(histcheck().arg("--json").args(&files));
+    run.stdout.lines().map(str::to_string).collect()
+}
+
+fn merged(verdicts: &[String], status: i32) -> Value {
+    run_with(histcheck().args(["merge", "--json"]), &verdicts.join("\n"))
+        .expect(status)
+        .lines()
+        .remove(0)
+}
+
+#[test]
+fn the_merged_verdict_is_that_of_the_whole() {
+    for (name, stale, unread, status) in [
+        ("valid", vec![], vec![3, 4, 5], 0),
+        ("invalid", vec![17], vec![], 1),
+        ("nothing", vec![], (0..40).collect(), 2),
+    ] {
+        let folder = Folder::new(&format!("merge-{name}"));
+        let text = history(40, &stale, &unread);
+        let whole = run_with(histcheck().arg("--json"), &text).expect(status).lines().remove(0);
+        for count in [1, 3, 100] {
+            let verdicts = shards(&folder, &text, count);
+            assert_eq!(verdicts.len(), count);
+            let merged = merged(&verdicts, status);
+            assert_eq!(merged["valid"], whole["valid"], "{name} {count}: {merged}");
+            for counted in ["operations", "ok", "info", "workload_lines"] {
+                assert_eq!(merged["counts"][counted], whole["counts"][counted], "{name} {counted}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_shard_without_a_verdict_makes_the_whole_unknown_and_never_hides_an_invalid_one() {
+    let folder = Folder::new("merge-missing");
+    let verdicts = shards(&folder, &history(40, &[], &[]), 4);
+    let missing = merged(&verdicts[1..], 2);
+    assert_eq!(missing["because"], "1 of 4 shards have no verdict, the first of them shard 1");
+    let twice = merged(&[&verdicts[..], &verdicts[..1]].concat(), 2);
+    assert_eq!(twice["because"], "shard 1 of 4 has two verdicts");
+    let failed =
+        r#"{"file":"shard-1.jsonl","check":"linear","valid":"unknown","status":65,"error":"no"}"#;
+    let failed = [&[failed.to_string()], &verdicts[1..]].concat();
+    assert_eq!(merged(&failed, 2)["valid"], "unknown");
+    let other = Folder::new("merge-other");
+    let bad = shards(&other, &history(40, &[17], &[]), 4);
+    let bad: Vec<String> =
+        bad.into_iter().filter(|line| line.contains("\"valid\":false,\"because\"")).collect();
+    assert_eq!(merged(&bad[..1], 1)["valid"], false);
+    assert_eq!(merged(&[], 2)["because"], "there is no verdict to merge");
+    let text = run_with(histcheck().arg("merge"), "nope\n").expect(65);
+    assert!(text.stderr.contains("stdin, line 1: column 2: not JSON"), "{}", text.stderr);
+}
+
+#[test]
+fn shards_are_never_mixed_with_others_and_a_bad_history_is_not_split_in_silence() {
+    let folder = Folder::new("split-twice");
+    let into = folder.0.join("shards");
+    let split = |text: &str| {
+        run_with(histcheck().args(["split", "--shards", "2", "--into"]).arg(&into), text)
+    };
+    split(&history(4, &[], &[])).expect(0);
+    let again = split(&history(4, &[], &[])).expect(64);
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    std::fs::remove_dir_all(&into).unwrap();
+    let stray = split("{\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"key\":1}\n").expect(65);
+    assert!(stray.stderr.contains("line 1: process 0 completes"), "{}", stray.stderr);
+}
