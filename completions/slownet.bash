@@ -221,7 +221,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --limit --to --protocol --port --for --every --first --time-limit --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -295,6 +295,10 @@ _slownet() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --direction)
+                    COMPREPLY=($(compgen -W "out in both" -- "${cur}"))
+                    return 0
+                    ;;
                 --protocol)
                     COMPREPLY=($(compgen -W "tcp udp" -- "${cur}"))
                     return 0
@@ -316,6 +320,10 @@ _slownet() {
                     return 0
                     ;;
                 --time-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stagger)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

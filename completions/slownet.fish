@@ -57,6 +57,9 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Turn
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Strike what the nodes send, what they receive (from those that --to names), or both' -r -f -a "out\t'What the node sends'
+in\t'What the node receives'
+both\t'What it sends, and what it receives'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
@@ -64,6 +67,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
 netem\t'The kernel\'s network emulator: all parts'

@@ -13,7 +13,7 @@ use crate::fault_id::FaultId;
 use crate::parts::Distribution;
 use crate::preset::Preset;
 use crate::quantity::{Chance, Percent, Rate, parse_hold};
-use crate::traffic::{Ports, Protocol};
+use crate::traffic::{Direction, Ports, Protocol};
 
 /// Makes the network between nodes bad without cutting it, with a lease
 #[derive(Parser, Debug)]
@@ -131,6 +131,9 @@ pub struct TrafficArgs {
     /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
+    /// Strike what the nodes send, what they receive (from those that --to names), or both
+    #[arg(long, value_name = "DIRECTION", value_enum, default_value = "out")]
+    pub direction: Direction,
     /// Only packets of this protocol
     #[arg(long, value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,

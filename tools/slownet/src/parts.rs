@@ -131,6 +131,17 @@ impl Parts {
         (*self == alone).then_some(percent)
     }
 
+    /// Whether the same happens to every packet: then segments may stay together.
+    pub fn strike_all_alike(&self) -> bool {
+        let same = self.delay.filter(|delay| delay.jitter.is_none());
+        *self == Parts { delay: same, limit: self.limit, ..Parts::default() }
+    }
+
+    /// Whether no packet is held for longer than `moment`.
+    pub fn are_at_once(&self, moment: Duration) -> bool {
+        self.rate.is_none() && self.longest() <= moment
+    }
+
     /// The longest that a packet is held on purpose, but for the rare tail of a distribution.
     pub fn longest(&self) -> Duration {
         self.delay.map_or(Duration::ZERO, |delay| {

@@ -36,7 +36,8 @@ fn set(args: SetArgs) -> Result<Status> {
     let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
     let nodes = somewhere(&args.nodes)?;
     let to = traffic::whom(&args.traffic.to)?;
-    let traffic = Traffic::new(to, args.traffic.protocol, args.traffic.port);
+    let traffic =
+        Traffic::new(to, args.traffic.protocol, args.traffic.port).going(args.traffic.direction);
     if args.dry_run {
         let mut line = traffic.json();
         line["parts"] = parts.json();

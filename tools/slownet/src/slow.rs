@@ -25,7 +25,7 @@ use crate::qdisc::{self, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::Traffic;
+use crate::traffic::{Traffic, Way};
 use crate::turn::Turn;
 
 /// Which network namespace a node had; another number is another network.
@@ -41,7 +41,7 @@ pub struct Slow {
     seed: u64,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
-    lines: Mutex<BTreeMap<String, Line>>,
+    lines: Mutex<BTreeMap<String, Vec<Line>>>,
     guardian: Option<Guardian>,
 }
 
@@ -81,7 +81,7 @@ impl Slow {
             let network = Network::of(node).map_err(at)?;
             let backend = match (&network, &ours) {
                 (Network::Here | Network::Namespace(_), Some(backend)) => backend.clone(),
-                _ => Backend::choose(wanted, &parts, &network).map_err(at)?,
+                _ => Backend::choose(wanted, &parts, traffic.direction, &network).map_err(at)?,
             };
             if !matches!(network, Network::Ssh(_)) {
                 ours = Some(backend.clone());
@@ -186,7 +186,7 @@ impl Slow {
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.interfaces)?;
         drop(turn);
-        self.open_line(node)?;
+        self.open_lines(node)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
         if let Ok(mut struck) = self.struck.lock() {
@@ -195,15 +195,22 @@ impl Slow {
         Ok(())
     }
 
-    /// Opens the node's delay line, where its backend is one; the line of an earlier network ends.
-    fn open_line(&self, node: &Node) -> Result<()> {
+    /// Opens the node's delay lines, where its backend is one; those of an earlier network end.
+    fn open_lines(&self, node: &Node) -> Result<()> {
         if self.backend(node)?.target() != Target::Queue {
             return Ok(());
         }
-        let rng = breakit::rng::generator(self.seed, node.name.as_str());
-        let line = Line::open(Network::of(node)?, self.id, self.parts.clone(), rng)?;
+        let mut opened = Vec::new();
+        for way in self.traffic.direction.ways() {
+            let purpose = match way {
+                Way::Out => node.name.to_string(),
+                Way::In => format!("to {}", node.name),
+            };
+            let rng = breakit::rng::generator(self.seed, &purpose);
+            opened.push(Line::open(Network::of(node)?, self.id, *way, self.parts.clone(), rng)?);
+        }
         if let Ok(mut lines) = self.lines.lock() {
-            lines.insert(node.name.to_string(), line);
+            lines.insert(node.name.to_string(), opened);
         }
         Ok(())
     }
@@ -211,7 +218,11 @@ impl Slow {
     /// Whether the node has a delay line that is not at work any more.
     fn line_is_dead(&self, node: &Node) -> bool {
         let lines = self.lines.lock();
-        lines.is_ok_and(|lines| lines.get(node.name.as_str()).is_some_and(|line| !line.works()))
+        lines.is_ok_and(|lines| {
+            lines
+                .get(node.name.as_str())
+                .is_some_and(|lines| lines.iter().any(|line| !line.works()))
+        })
     }
 
     /// Reads back from the kernel that every queue is there.
@@ -270,16 +281,39 @@ impl Slow {
         }
     }
 
+    /// Ends the delay lines. First nothing more is sent to them; then they let out what they hold; and only
+    /// then the chains go, for with a hook the kernel drops all that is queued in its network.
+    fn end_lines(&self) {
+        if let Ok(mut lines) = self.lines.lock() {
+            if lines.is_empty() {
+                return;
+            }
+            // What could not be starved is swept all the same, and says then what stood in the way.
+            drop(node::at_once(&self.nodes, |node| self.starve(node)));
+            let ended: Vec<Vec<Line>> = std::mem::take(&mut *lines).into_values().collect();
+            std::thread::scope(|scope| {
+                for lines in ended {
+                    scope.spawn(|| drop(lines));
+                }
+            });
+        }
+    }
+
+    fn starve(&self, node: &Node) -> Result<()> {
+        let network = Network::of(node)?;
+        for step in self.backend(node)?.feeder().starve(self.id) {
+            step.output(&network)?;
+        }
+        Ok(())
+    }
+
     fn clear_everywhere(&self, root: WithRoot) -> Result<()> {
+        self.end_lines();
         let swept = node::at_once(&self.nodes, |node| match Network::of(node) {
             Ok(network) => sweep::sweep(&network, |id| id == self.id, root).map(drop),
             Err(error) if error.status() == Status::NoInput => Ok(()),
             Err(error) => Err(error),
         });
-        // Only now that nothing is sent to them do the lines let out what they hold, and end.
-        if let Ok(mut lines) = self.lines.lock() {
-            lines.clear();
-        }
         Error::all(swept.into_iter().filter_map(Result::err).collect())
     }
 

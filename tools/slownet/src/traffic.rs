@@ -103,6 +103,47 @@ impl Protocol {
     }
 }
 
+/// Which way packets go, seen from the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The node sends them.
+    Out,
+    /// The node receives them.
+    In,
+}
+
+/// Which ways are struck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// What the node sends
+    #[default]
+    Out,
+    /// What the node receives
+    In,
+    /// What it sends, and what it receives
+    Both,
+}
+
+impl Direction {
+    /// The ways.
+    pub fn ways(self) -> &'static [Way] {
+        match self {
+            Direction::Out => &[Way::Out],
+            Direction::In => &[Way::In],
+            Direction::Both => &[Way::Out, Way::In],
+        }
+    }
+
+    /// The word, as on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Out => "out",
+            Direction::In => "in",
+            Direction::Both => "both",
+        }
+    }
+}
+
 /// A port, or a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
@@ -140,8 +181,10 @@ impl Ports {
 /// The packets that are struck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// To whom; empty for everybody.
+    /// With whom; empty for everybody.
     to: Vec<Prefix>,
+    /// Which way.
+    pub direction: Direction,
     /// Only of this protocol.
     pub protocol: Option<Protocol>,
     /// Only from or to these ports, of either protocol where none is said.
@@ -150,7 +193,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Packets to `to` (everybody where it is empty), and what lies within another block left out:
-    /// a set of nft(8) takes no overlap.
+    /// a set of nft(8) takes no overlap. [`Traffic::going`] says which way, if it is not out.
     pub fn new(mut to: Vec<Prefix>, protocol: Option<Protocol>, ports: Vec<Ports>) -> Traffic {
         to.sort_unstable_by_key(|prefix| (prefix.length, *prefix));
         let mut kept: Vec<Prefix> = Vec::new();
@@ -160,10 +203,16 @@ impl Traffic {
             }
         }
         kept.sort_unstable();
-        Traffic { to: kept, protocol, ports }
+        Traffic { to: kept, direction: Direction::Out, protocol, ports }
     }
 
-    /// The blocks to whom, as sets take them.
+    /// The same that way.
+    #[must_use]
+    pub fn going(self, direction: Direction) -> Traffic {
+        Traffic { direction, ..self }
+    }
+
+    /// The blocks with whom, as sets take them.
     pub fn elements(&self, v4: bool) -> Vec<Prefix> {
         let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let everybody = all.map(|address| Prefix { address, length: 0 });
@@ -171,7 +220,7 @@ impl Traffic {
         to.iter().filter(|prefix| prefix.is_v4() == v4).flat_map(|p| p.halves()).collect()
     }
 
-    /// To whom, where that was said.
+    /// With whom, where that was said.
     pub fn named(&self) -> &[Prefix] {
         &self.to
     }
@@ -183,6 +232,7 @@ impl Traffic {
         if self.to.is_empty() {
             value["to"] = "everybody".into();
         }
+        value["direction"] = self.direction.word().into();
         if let Some(protocol) = self.protocol {
             value["protocol"] = protocol.word().into();
         }

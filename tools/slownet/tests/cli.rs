@@ -37,6 +37,7 @@ fn a_quantity_that_cannot_be_is_wrong_usage_in_one_sentence() {
     set("--port", "7003-7000", "runs backwards");
     set("--port", "0", "is no port");
     set("--backend", "magic", "magic");
+    set("--direction", "up", "out, in, both");
     set("--preset", "5g", "5g");
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -71,9 +71,25 @@ fn answered(bed: &Namespaces, a: usize, address: &str, count: usize) -> usize {
     words[at - 1].parse().unwrap()
 }
 
+fn network(bed: &Namespaces, i: usize) -> Network {
+    Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap()
+}
+
+/// How many of 20 datagrams from node `a` come to node `b`.
+fn datagrams(bed: &Namespaces, a: usize, b: usize) -> usize {
+    let socket =
+        |i| network(bed, i).inside(|| Ok(UdpSocket::bind("0.0.0.0:7778").unwrap())).unwrap();
+    let (sender, receiver) = (socket(a), socket(b));
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    for _ in 0..20 {
+        sender.send_to(b"datagram", (bed.v4(b).as_str(), 7778)).unwrap();
+    }
+    (0..20).take_while(|_| receiver.recv(&mut [0; 16]).is_ok()).count()
+}
+
 /// Megabits a second that TCP carries from node `a` to node `b` within `time`.
 fn throughput(bed: &Namespaces, a: usize, b: usize, time: Duration) -> f64 {
-    let network = |i: usize| Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap();
+    let network = |i: usize| network(bed, i);
     let listener = network(b).inside(|| Ok(TcpListener::bind("0.0.0.0:7777").unwrap())).unwrap();
     let address = format!("{}:7777", bed.v4(b));
     let stream = network(a).inside(|| Ok(TcpStream::connect(address).unwrap())).unwrap();
@@ -308,7 +324,8 @@ fn a_fault_that_comes_and_goes_costs_bystanders_no_packet() {
 /// The round trips of pings from node `a` to `address`, in milliseconds, sorted.
 fn rtts(bed: &Namespaces, a: usize, address: &str, count: usize) -> Vec<f64> {
     let count = count.to_string();
-    let ping = run(bed.at(a, "ping").args(["-n", "-i", "0.01", "-c", &count, address]));
+    // -U: from the user and to the user. The kernel's own stamp is put on before packets are held.
+    let ping = run(bed.at(a, "ping").args(["-n", "-U", "-i", "0.01", "-c", &count, address]));
     let rtt = |line: &str| line.split("time=").nth(1)?.split(' ').next()?.parse().ok();
     let mut rtts: Vec<f64> = ping.stdout.lines().filter_map(rtt).collect();
     rtts.sort_by(f64::total_cmp);
@@ -367,18 +384,100 @@ fn a_slow_flow_still_flows() {
 }
 
 #[test]
-fn packets_still_held_when_the_fault_ends_arrive() {
-    let bed = bed!(2, "all");
-    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "200ms"]));
-    held.line(SOON);
-    let mut ping = bed.at(0, "ping");
-    ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
-    let ping = std::thread::spawn(move || run(&mut ping));
-    std::thread::sleep(Duration::from_millis(250));
+fn what_a_node_receives_is_struck_and_not_what_it_sends() {
+    let bed = bed!(3, "all");
+    let flags = ["--loss", "100%", "--direction", "in", "--to", &bed.v4(1)];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    assert_eq!(held.line(SOON)["value"]["direction"], "in");
+    assert_eq!(datagrams(&bed, 0, 1), 20);
+    assert_eq!(datagrams(&bed, 1, 0), 0);
+    assert_eq!(datagrams(&bed, 2, 0), 20);
+    assert_eq!(list(&bed)[0]["in_force"], true);
     held.signal(Signal::SIGINT);
     assert_eq!(held.end(SOON).status, 130);
-    let said = ping.join().unwrap();
-    assert!(said.stdout.contains(" 50 received"), "{}", said.stdout);
+    assert_eq!(datagrams(&bed, 1, 0), 20);
+}
+
+#[test]
+fn both_directions_are_delayed_each_by_the_whole_time() {
+    let bed = bed!(2, "all");
+    let before = state(&bed, 0);
+    let flags = ["--delay", "20ms", "--direction", "both"];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 40.0);
+    delayed_by(&rtts(&bed, 0, &bed.v6(1), 50), 50, 40.0);
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+    assert_eq!(state(&bed, 0), before);
+    let before = state(&bed, 1);
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 1), &flags));
+    held.line(SOON);
+    held.signal(Signal::SIGKILL);
+    held.end(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 30), 30, 0.0);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while state(&bed, 1) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 1), before);
+}
+
+#[test]
+fn what_comes_in_is_damaged_overtaken_and_limited_as_asked() {
+    let bed = bed!(2, "all");
+    let into = |flags: &[&str]| {
+        let flags = [&["--direction", "in"], flags].concat();
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        held.line(SOON);
+        held
+    };
+    let held = into(&["--corrupt", "20%"]);
+    // Only requests: ping itself would take damaged replies.
+    let whole = answered(&bed, 1, &bed.v4(0), 1000);
+    assert!((749..=851).contains(&whole), "{whole} of 1000 undamaged");
+    drop(held);
+    let held = into(&["--delay", "20ms", "--reorder", "25%"]);
+    let early = rtts(&bed, 0, &bed.v4(1), 200).iter().filter(|rtt| **rtt < 10.0).count();
+    // Four deviations of a binomial around 50.
+    assert!((26..=74).contains(&early), "{early} of 200 overtook");
+    drop(held);
+    let _held = into(&["--rate", "20mbit"]);
+    let rate = throughput(&bed, 1, 0, Duration::from_secs(2));
+    assert!((17.0..=20.5).contains(&rate), "{rate} Mbit/s");
+}
+
+#[test]
+fn packets_that_nothing_happens_to_are_carried_without_copies() {
+    let bed = bed!(2, "all");
+    let plain = throughput(&bed, 0, 1, Duration::from_secs(1));
+    for direction in ["out", "in"] {
+        let flags = ["--delay", "0", "--backend", "nfqueue", "--direction", direction];
+        let mut held =
+            Running::start(&mut set(&bed, &node(&bed, usize::from(direction == "in")), &flags));
+        held.line(SOON);
+        let carried = throughput(&bed, 0, 1, Duration::from_secs(1));
+        // benches/slownet measures how much; with a copy of each packet it is a fifth.
+        assert!(carried > plain * 0.35, "{direction}: {carried} of {plain} Mbit/s");
+    }
+}
+
+#[test]
+fn packets_still_held_when_the_fault_ends_arrive() {
+    let bed = bed!(2, "all");
+    for (direction, delay) in [("out", "200ms"), ("in", "200ms"), ("in", "1s")] {
+        let flags = ["--delay", delay, "--direction", direction];
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        held.line(SOON);
+        let mut ping = bed.at(0, "ping");
+        ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
+        let ping = std::thread::spawn(move || run(&mut ping));
+        std::thread::sleep(Duration::from_millis(250));
+        held.signal(Signal::SIGINT);
+        assert_eq!(held.end(SOON).status, 130);
+        let said = ping.join().unwrap();
+        assert!(said.stdout.contains(" 50 received"), "{direction} {delay}: {}", said.stdout);
+    }
 }
 
 #[test]
@@ -425,6 +524,8 @@ fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     };
     refused(&["--delay", "5ms", "--backend", "htb"], 64, "limits the rate and does nothing else");
     refused(&["--loss", "5%,5%", "--backend", "blackhole"], 64, "without correlation");
+    refused(&["--rate", "5mbit", "--backend", "htb", "--direction", "in"], 64, "name the senders");
+    refused(&["--duplicate", "5%", "--direction", "both"], 64, "leave --direction out");
     refused(&["--delay", "5ms", "--backend", "nfqueue", "--keep"], 64, "leave --keep out");
     refused(&["--rate", "5mbit", "--backend", "htb", "--seed", "1"], 64, "draws its own");
     let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
