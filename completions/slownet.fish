@@ -82,7 +82,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'S
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
-complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the fault of this number [default: all of slownet\'s]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'

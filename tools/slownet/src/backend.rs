@@ -44,13 +44,62 @@ pub enum Backend {
     Nfqueue(Feeder),
 }
 
-impl Backend {
+/// All that a choice depends on, beside the kernel of a host.
+#[derive(Clone, Debug, PartialEq)]
+struct Question {
+    rate_alone: bool,
+    loss_alone: bool,
+    doubles: bool,
+    direction: Direction,
+    host: Option<String>,
+}
+
+/// The choices made so far: what works is tried once, however many links there are.
+#[derive(Debug)]
+pub struct Choices {
+    wanted: Wanted,
+    made: Vec<(Question, Backend)>,
+}
+
+impl Choices {
+    /// None yet.
+    pub fn of(wanted: Wanted) -> Choices {
+        Choices { wanted, made: Vec::new() }
+    }
+
     /// The backend for `parts` on the kernel under `network`.
     ///
     /// # Errors
     /// 64 where the wanted one cannot do the parts; 69 where nothing here can, with what is missing and
     /// what to do; 77 where nothing may be tried.
     pub fn choose(
+        &mut self,
+        parts: &Parts,
+        direction: Direction,
+        network: &Network,
+    ) -> Result<Backend> {
+        let host = match network {
+            Network::Ssh(host) => Some(host.clone()),
+            Network::Here | Network::Namespace(_) => None,
+        };
+        let question = Question {
+            rate_alone: parts.only_rate().is_some(),
+            loss_alone: parts.only_loss().is_some(),
+            doubles: parts.duplicate.is_some(),
+            direction,
+            host,
+        };
+        if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
+            return Ok(backend.clone());
+        }
+        let backend = Backend::choose(self.wanted, parts, direction, network)?;
+        self.made.push((question, backend.clone()));
+        Ok(backend)
+    }
+}
+
+impl Backend {
+    fn choose(
         wanted: Wanted,
         parts: &Parts,
         direction: Direction,

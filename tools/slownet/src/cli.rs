@@ -43,6 +43,9 @@ pub enum Command {
 /// `slownet set`.
 #[derive(Args, Debug)]
 pub struct SetArgs {
+    /// Take links from a file: a JSON line for each, {"from":"n1","to":"n2","delay":"40ms"}, all in force at once
+    #[arg(value_name = "@FILE", conflicts_with_all = ["PartsArgs", "TrafficArgs"])]
+    pub links: Option<String>,
     /// Whose packets
     #[command(flatten)]
     pub nodes: NodesArg,
@@ -148,9 +151,9 @@ pub struct ClearArgs {
     /// Where
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// Only the fault of this number [default: all of slownet's]
-    #[arg(long, value_name = "ID", value_parser = FaultId::parse)]
-    pub id: Option<FaultId>,
+    /// Only the faults of these numbers [default: all of slownet's]
+    #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
+    pub id: Vec<FaultId>,
     /// Print what would be cleared, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use breakit::exit::Result;
-use breakit::{node, reach};
+use breakit::node::{self, Node};
+use breakit::reach;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -212,6 +213,18 @@ impl Traffic {
         Traffic { direction, ..self }
     }
 
+    /// Whether a packet may be of both.
+    pub fn meets(&self, other: &Traffic) -> bool {
+        let ways = self.direction.ways().iter().any(|way| other.direction.ways().contains(way));
+        let protocols = self.protocol.zip(other.protocol).is_none_or(|(a, b)| a == b);
+        let overlaps = |a: &Ports| other.ports.iter().any(|b| a.low <= b.high && b.low <= a.high);
+        let ports =
+            self.ports.is_empty() || other.ports.is_empty() || self.ports.iter().any(overlaps);
+        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
+        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
+        ways && protocols && ports && peers
+    }
+
     /// The blocks with whom, as sets take them.
     pub fn elements(&self, v4: bool) -> Vec<Prefix> {
         let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
@@ -260,11 +273,22 @@ pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
             }
             None => {
                 let nodes = node::resolve(&[part.to_string()]);
-                for node in nodes.map_err(|error| error.at(format!("--to {part}")))? {
-                    blocks.extend(reach::addresses(&node)?.into_iter().map(Prefix::host));
-                }
+                blocks
+                    .extend(blocks_of(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?);
             }
         }
+    }
+    Ok(blocks)
+}
+
+/// All addresses of `nodes`.
+///
+/// # Errors
+/// As [`reach::addresses`].
+pub fn blocks_of(nodes: &[Node]) -> Result<Vec<Prefix>> {
+    let mut blocks = Vec::new();
+    for node in nodes {
+        blocks.extend(reach::addresses(node)?.into_iter().map(Prefix::host));
     }
     Ok(blocks)
 }

@@ -92,6 +92,28 @@ fn a_target_that_is_none_is_refused_and_named() {
 }
 
 #[test]
+fn links_that_are_none_are_bad_input_with_file_and_line() {
+    let links = |input: &str, status: i32, says: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+        let run = run_with(command.args(["set", "@-", "-n", "n1=local,n2=addr:192.0.2.2"]), input);
+        let run = run.expect(status);
+        assert!(run.stderr.contains(says), "{input}\n{says}\n{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "one sentence: {}", run.stderr);
+    };
+    let good = r#"{"from":"n1","to":"n2","delay":"5ms"}"#;
+    links("", 66, "has no link");
+    links(&format!("{good}\nrubbish"), 65, "stdin, line 2");
+    links(&format!("{good}\n{good}"), 65, "that line 1 strikes already");
+    links(r#"{"from":"n1","loss":"101%"}"#, 65, "101% is out of range");
+    links(r#"{"from":"n1","magic":"1"}"#, 65, "unknown field 'magic");
+    links(&good.replace("n1", "-x"), 65, "is no node name");
+    refused(&["set", "links.jsonl"], 64, "write @links.jsonl");
+    refused(&["set", "@links.jsonl", "--delay", "5ms"], 64, "cannot be used with");
+    refused(&["set", "@links.jsonl", "--to", "n1"], 64, "cannot be used with");
+    refused(&["set", "@/no/such/links"], 66, "/no/such/links");
+}
+
+#[test]
 fn an_empty_list_of_nodes_is_no_input() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
     let run = run_with(command.args(["set", "--loss", "5%", "-n", "-"]), "").expect(66);

@@ -361,6 +361,84 @@ fn a_delay_is_exact_and_only_towards_the_named_peers() {
     delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 0.0);
 }
 
+/// A file, for as long as a test needs it.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn with(name: &str, text: &str) -> Temporary {
+        let path = std::env::temp_dir().join(format!("slownet-{name}-{}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+
+    fn spec(&self) -> String {
+        format!("@{}", self.0.display())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_matrix_of_links_gives_each_pair_of_regions_its_own_delay_and_ends_as_one() {
+    let bed = bed!(4, "all");
+    let before: Vec<String> = (0..4).map(|i| state(&bed, i)).collect();
+    let links = Temporary::with(
+        "links",
+        r#"{"region":"eu","nodes":"n1,n2"}
+{"from":"eu","to":"n3","delay":"20ms","both":true}
+{"from":"eu","to":"n4","delay":"40ms"}
+{"from":"n3","to":"n4","delay":"30ms"}
+{"from":"n1","to":"n2","loss":"100%","protocol":"udp"}
+"#,
+    );
+    let mut held = Running::start(bed.tool("slownet").args([
+        "set",
+        &links.spec(),
+        "-n",
+        &bed.spec(),
+        "--lease",
+        "3s",
+    ]));
+    let value = held.line(SOON)["value"].clone();
+    let ids: Vec<&str> =
+        value["links"].as_array().unwrap().iter().map(|l| l["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 5);
+    // The pings last longer than the lease.
+    for (a, b, millis) in [(0, 2, 40.0), (1, 2, 40.0), (0, 3, 40.0), (2, 3, 30.0), (0, 1, 0.0)] {
+        delayed_by(&rtts(&bed, a, &bed.v4(b), 20), 20, millis);
+    }
+    assert_eq!(datagrams(&bed, 0, 1), 0);
+    assert_eq!(datagrams(&bed, 1, 0), 20);
+    // Five links, two of them from both nodes of eu.
+    let list = list(&bed);
+    assert_eq!(list.iter().filter(|line| line["in_force"] == true).count(), 7, "{list:?}");
+    held.signal(Signal::SIGTERM);
+    let end = held.end(SOON);
+    assert_eq!((end.status, end.lines().len()), (143, 2), "{}{}", end.stdout, end.stderr);
+    assert_eq!((0..4).map(|i| state(&bed, i)).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn where_one_link_cannot_be_struck_none_is() {
+    let bed = bed!(2, "rate");
+    let before = state(&bed, 0);
+    let links = Temporary::with(
+        "half",
+        r#"{"from":"n1","to":"n2","rate":"5mbit"}
+{"from":"n2","to":"192.0.2.1","delay":"5ms"}
+"#,
+    );
+    run(bed.at(1, "ip").args(["route", "add", "unreachable", "192.0.2.1"])).expect(0);
+    let refused =
+        run(bed.tool("slownet").args(["set", &links.spec(), "-n", &bed.spec()])).expect(71);
+    assert!(refused.stderr.contains("no route to 192.0.2.1"), "{}", refused.stderr);
+    assert_eq!((refused.stdout, state(&bed, 0)), (String::new(), before));
+}
+
 #[test]
 fn two_delay_lines_for_one_peer_do_not_send_packets_round_for_ever() {
     let bed = bed!(2, "all");
