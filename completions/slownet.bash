@@ -28,6 +28,9 @@ _slownet() {
             slownet,probe)
                 cmd="slownet__subcmd__probe"
                 ;;
+            slownet,replay)
+                cmd="slownet__subcmd__replay"
+                ;;
             slownet,set)
                 cmd="slownet__subcmd__set"
                 ;;
@@ -43,6 +46,9 @@ _slownet() {
             slownet__subcmd__help,probe)
                 cmd="slownet__subcmd__help__subcmd__probe"
                 ;;
+            slownet__subcmd__help,replay)
+                cmd="slownet__subcmd__help__subcmd__replay"
+                ;;
             slownet__subcmd__help,set)
                 cmd="slownet__subcmd__help__subcmd__set"
                 ;;
@@ -53,7 +59,7 @@ _slownet() {
 
     case "${cmd}" in
         slownet)
-            opts="-q -v -h -V --quiet --verbose --help --version set clear list probe help"
+            opts="-q -v -h -V --quiet --verbose --help --version set replay clear list probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,7 +99,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__help)
-            opts="set clear list probe help"
+            opts="set replay clear list probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -162,6 +168,20 @@ _slownet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        slownet__subcmd__help__subcmd__replay)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         slownet__subcmd__help__subcmd__set)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -211,6 +231,36 @@ _slownet() {
                     ;;
                 -n)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        slownet__subcmd__replay)
+            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --nodes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend)
+                    COMPREPLY=($(compgen -W "auto netem htb blackhole nfqueue" -- "${cur}"))
                     return 0
                     ;;
                 *)

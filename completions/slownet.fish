@@ -29,6 +29,7 @@ complete -c slownet -n "__fish_slownet_needs_command" -s v -l verbose -d 'Say wh
 complete -c slownet -n "__fish_slownet_needs_command" -s h -l help -d 'Print help'
 complete -c slownet -n "__fish_slownet_needs_command" -s V -l version -d 'Print version'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "probe" -d 'Say what works here, and why not what does not'
@@ -81,6 +82,17 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Prin
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
+netem\t'The kernel\'s network emulator: all parts'
+htb\t'A class of htb: a rate and nothing else'
+blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
+nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l force -d 'Make even what an sshd of a node sends slow'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
@@ -95,8 +107,9 @@ complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s h -l help -d 'Print help'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

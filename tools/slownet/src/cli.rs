@@ -32,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop
     Set(Box<SetArgs>),
+    /// Make the faults of a recorded run again: the same parts, the same nodes, the same offsets
+    Replay(ReplayArgs),
     /// Take faults off, whoever put them there and whether or not that one still lives
     Clear(ClearArgs),
     /// Show the faults in force, as the kernels of the nodes have them
@@ -143,6 +145,26 @@ pub struct TrafficArgs {
     /// Only packets from or to these ports: 5432, 7000-7003, a list
     #[arg(long, value_name = "PORTS", value_parser = Ports::parse, value_delimiter = ',')]
     pub port: Vec<Ports>,
+}
+
+/// `slownet replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The run's history, or - for stdin
+    #[arg(value_name = "HISTORY")]
+    pub history: String,
+    /// Where its nodes are now [default: the fleet's]
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// How long each fault outlives us
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// By what means
+    #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
+    pub backend: Wanted,
+    /// Make even what an sshd of a node sends slow
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// `slownet clear`.

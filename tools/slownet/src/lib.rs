@@ -16,6 +16,7 @@
 //! | [`seat`] | what an sshd sends stays quick |
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
 //! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
+//! | [`replay`] | the faults of a recorded run |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
 pub mod asked;
@@ -34,6 +35,7 @@ pub mod preset;
 pub mod probe;
 pub mod qdisc;
 pub mod quantity;
+pub mod replay;
 pub mod run;
 pub mod seat;
 pub mod slow;

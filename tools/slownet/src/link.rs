@@ -39,7 +39,7 @@ struct Fields {
 
 /// Names that lines may use.
 #[derive(Debug, Default)]
-struct Names {
+pub struct Names {
     nodes: Vec<Node>,
     regions: BTreeMap<String, Vec<Node>>,
 }
@@ -50,7 +50,7 @@ struct Names {
 /// 65 with file and line for what is no link, names nobody or strikes what an earlier one strikes; 66 where
 /// there is no link at all.
 pub fn read(mut lines: Lines, nodes: Vec<Node>) -> Result<Vec<Link>> {
-    let mut names = Names { nodes, ..Names::default() };
+    let mut names = Names::of(nodes);
     let mut links: Vec<(u64, Link)> = Vec::new();
     while let Some((number, line)) = lines.next_line()? {
         if line.trim().is_empty() {
@@ -143,6 +143,11 @@ fn strings(name: &str, value: &Value) -> Result<Vec<String>> {
 }
 
 impl Names {
+    /// The names of `nodes`, beside those of the fleet.
+    pub fn of(nodes: Vec<Node>) -> Names {
+        Names { nodes, ..Names::default() }
+    }
+
     fn add_region(&mut self, object: &Map<String, Value>) -> Result<()> {
         let field = |name: &str| {
             object.get(name).ok_or_else(|| Error::usage(format!("a region needs \"{name}\"")))
@@ -189,7 +194,10 @@ impl Names {
     }
 
     /// Regions and nodes by their names.
-    fn nodes(&self, specs: &[String]) -> Result<Vec<Node>> {
+    ///
+    /// # Errors
+    /// As [`node::resolve`].
+    pub fn nodes(&self, specs: &[String]) -> Result<Vec<Node>> {
         let mut found: Vec<Node> = Vec::new();
         for part in specs.iter().flat_map(|spec| spec.split(',')) {
             match self.regions.get(part) {

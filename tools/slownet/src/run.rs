@@ -3,20 +3,22 @@
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
 use breakit::jsonl::Lines;
+use breakit::lease::Lease;
 use breakit::node::{self, Fleet, Node, NodesArg};
 use breakit::op::Op;
 use breakit::reach::Network;
+use breakit::schedule::Schedule;
 use breakit::signal::Watch;
 use breakit::{jsonl, talk};
 use serde_json::json;
 
-use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, SetArgs};
+use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, ReplayArgs, SetArgs};
 use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
 use crate::traffic::{self, Traffic};
-use crate::{asked, list, sweep};
+use crate::{asked, list, replay, sweep};
 
 /// Runs the tool.
 ///
@@ -26,6 +28,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     match cli.command {
         Command::Set(args) => set(*args),
+        Command::Replay(args) => replay(&args),
         Command::Clear(args) => clear(&args),
         Command::List(args) => show(&somewhere(&args.nodes)?),
         Command::Probe(args) => report(&args),
@@ -112,6 +115,62 @@ fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, faults: &Fault
         )),
         _ => Ok(()),
     }
+}
+
+/// Each holder of the recorded run has a thread, which holds its faults at its times.
+fn replay(args: &ReplayArgs) -> Result<Status> {
+    let lease = args.lease.checked()?;
+    let from_stdin = args.history == "-";
+    if from_stdin && args.nodes.reads_stdin() {
+        return Err(Error::usage(
+            "nodes and history cannot both come on stdin; give one as a file",
+        ));
+    }
+    let lines = match from_stdin {
+        true => Lines::new("stdin", std::io::stdin()),
+        false => Lines::open(args.history.as_ref())?,
+    };
+    let record = replay::read(lines, args.nodes.resolve()?)?;
+    if record.others > 0 {
+        talk::say(format!("{} faults of other kinds are left out", record.others));
+    }
+    let (drawn, backend, force) = (breakit::rng::seed(None)?, args.backend, args.force);
+    let mut parts = Vec::new();
+    for part in record.parts {
+        let means = Means { backend, force, seed: part.seed.unwrap_or(drawn) };
+        parts.push((Faults::plan(part.links, means)?, Schedule::of(part.windows)));
+    }
+    let mut watch = Watch::start("the faults are being taken back; that goes on")?;
+    if from_stdin || args.nodes.reads_stdin() {
+        watch.ignore_input();
+    }
+    ended(hold_all(parts, lease, &watch))
+}
+
+fn hold_all(parts: Vec<(Faults, Schedule)>, lease: Lease, watch: &Watch) -> Vec<Result<Status>> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|(mut faults, schedule)| {
+                scope.spawn(move || {
+                    let held = hold(&mut faults, &schedule, lease, false, watch);
+                    left(held, faults.leave())
+                })
+            })
+            .collect();
+        let died = |_| Err(Error::system("the thread that held a fault died"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect()
+    })
+}
+
+/// All ended for the same reason where that came from outside: it is told once.
+fn ended(outcomes: Vec<Result<Status>>) -> Result<Status> {
+    let (outside, errors): (Vec<Error>, Vec<Error>) = outcomes
+        .into_iter()
+        .filter_map(Result::err)
+        .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
+    Error::all(errors)?;
+    outside.into_iter().next().map_or(Ok(Status::Done), Err)
 }
 
 /// The nodes that were named, else all of the fleet.

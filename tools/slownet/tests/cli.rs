@@ -114,6 +114,15 @@ fn links_that_are_none_are_bad_input_with_file_and_line() {
 }
 
 #[test]
+fn a_history_without_our_faults_is_bad_input() {
+    refused(&["replay", "/no/such/history"], 66, "/no/such/history");
+    refused(&["replay", "-", "-n", "-"], 64, "cannot both come on stdin");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    let run = run_with(command.args(["replay", "-"]), "").expect(65);
+    assert!(run.stderr.contains("no start-slow line"), "{}", run.stderr);
+}
+
+#[test]
 fn an_empty_list_of_nodes_is_no_input() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
     let run = run_with(command.args(["set", "--loss", "5%", "-n", "-"]), "").expect(66);

@@ -423,6 +423,94 @@ fn a_matrix_of_links_gives_each_pair_of_regions_its_own_delay_and_ends_as_one() 
 }
 
 #[test]
+fn a_recorded_run_is_made_again_with_its_parts_nodes_and_offsets() {
+    let bed = bed!(2, "all");
+    let began = |line: &serde_json::Value| line["value"]["began"].as_u64().unwrap();
+    let flags = ["--delay", "20ms", "--loss", "10%", "--seed", "7", "--first", "300ms"];
+    let mut first = set(&bed, &node(&bed, 0), &flags);
+    first.args(["--to", &bed.v4(1), "--every", "600ms", "--for", "300ms", "--time-limit", "1s"]);
+    let begin = breakit::clock::now();
+    let recorded = run(&mut first).expect(0);
+    let opened = format!(
+        r#"{{"time":{begin},"process":"workload","type":"info","f":"start","value":{{}}}}
+{{"time":{begin},"process":"nemesis","type":"info","f":"start-partition","value":{{}}}}"#
+    );
+    let history = Temporary::with("history", &format!("{opened}\n{}", recorded.stdout));
+    let again = breakit::clock::now();
+    let replayed = run(bed.tool("slownet").args(["replay", "-n", &bed.spec()]).arg(&history.0));
+    let (before, after) = (recorded.lines(), replayed.expect(0).lines());
+    assert_eq!((before.len(), after.len()), (4, 4));
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before["f"], after["f"]);
+        assert_eq!(before["value"]["nodes"], after["value"]["nodes"]);
+        for field in ["parts", "to", "direction", "seed"] {
+            assert_eq!(before["value"][field], after["value"][field], "{field}");
+        }
+    }
+    for i in [0, 2] {
+        let offset = (began(&after[i]) - again).abs_diff(began(&before[i]) - begin);
+        assert!(offset < 300_000_000, "{offset} ns from where it was");
+    }
+    assert!(list(&bed).is_empty());
+}
+
+/// An `ssh` that runs its words by a shell in the namespace that the destination names, as sshd would.
+const SSH: &str = r#"#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+destination=$2
+shift 2
+case $destination in gone) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255;; esac
+SSH_CONNECTION="10.77.0.1 40000 10.77.0.11 2222" exec ip netns exec "$destination" sh -c "$*"
+"#;
+
+#[test]
+fn hosts_over_ssh_are_slow_in_their_own_networks_and_our_way_to_them_stays_quick() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(3, "rate");
+    let folder = std::env::temp_dir().join(format!("slownet-ssh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let with_ssh = |args: &str, nodes: &str| {
+        let mut command = bed.tool("slownet");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        command.args(args.split(' ')).args(["-n", nodes]);
+        command
+    };
+    let before = state(&bed, 0);
+    let nodes = format!("n1=ssh:{},n2=ssh:{}", bed.name(0), bed.name(1));
+    let probed = run(&mut with_ssh("probe", &nodes)).expect(0).lines();
+    assert_eq!(probed.len(), 2);
+    assert_eq!(probed[0]["works"]["queue"]["works"], false, "no process of ours runs there");
+    let mut held = Running::start(&mut with_ssh("set --rate 5mbit --lease 3s", &nodes));
+    assert_eq!(held.line(SOON)["value"]["backend"], probed[0]["chosen"]["rate"]);
+    let slow = throughput(&bed, 0, 2, Duration::from_secs(1));
+    assert!(slow < 10.0, "{slow} Mbit/s");
+    let rules = state(&bed, 0);
+    assert!(rules.contains("tcp sport 22 ") && rules.contains("tcp sport 2222 "), "{rules}");
+    assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines().len(), 2);
+    held.signal(Signal::SIGKILL);
+    held.end(SOON).expect(137);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while state(&bed, 0) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 0), before, "the guardian has cleared");
+
+    let half = format!("n1=ssh:{},n2=ssh:gone", bed.name(0));
+    let refused = run(&mut with_ssh("set --rate 5mbit --for 1s", &half)).expect(71);
+    assert!(refused.stderr.contains("No route to host"), "{}", refused.stderr);
+    assert_eq!((refused.stdout, state(&bed, 0)), (String::new(), before));
+    if probed[0]["works"]["netem"]["works"] == false {
+        let refused = run(&mut with_ssh("set --delay 5ms --for 1s", &nodes)).expect(69);
+        assert!(refused.stderr.contains("is another host"), "{}", refused.stderr);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn where_one_link_cannot_be_struck_none_is() {
     let bed = bed!(2, "rate");
     let before = state(&bed, 0);
