@@ -271,7 +271,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -298,7 +298,7 @@ _slownet() {
                     return 0
                     ;;
                 --distribution)
-                    COMPREPLY=($(compgen -W "uniform normal pareto paretonormal" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --correlation)
@@ -334,6 +334,18 @@ _slownet() {
                     return 0
                     ;;
                 --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slot-packets)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slot-bytes)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -43,10 +43,7 @@ satellite\t'A geostationary link: 300 ms each way, 0.5 % loss, 20 Mbit/s'
 dialup\t'A modem: 90 ms ± 10 ms, 56 kbit/s'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l delay -d 'Hold each packet for TIME' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l jitter -d 'Let the delay stray by TIME' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l distribution -d 'How the delay strays [default: uniform]' -r -f -a "uniform\t'Evenly between delay - jitter and delay + jitter'
-normal\t'A bell with the jitter as its standard deviation'
-pareto\t'Many short and a few very long delays'
-paretonormal\t'A quarter normal, three quarters pareto'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l distribution -d 'How the delay strays: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l correlation -d 'How much a packet\'s delay resembles the one before' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss -d 'Lose packets at random: 20%, or 20%,75% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss-state -d 'Lose packets by a Markov chain of four states: P13[,P31[,P32[,P23[,P14]]]]' -r
@@ -56,6 +53,9 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l reorder -d 'Let 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l gap -d 'Let only each Nth packet overtake' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-packets -d 'Let at most N packets out in one batch' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-bytes -d 'Let at most N bytes out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Strike what the nodes send, what they receive (from those that --to names), or both' -r -f -a "out\t'What the node sends'

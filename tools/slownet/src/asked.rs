@@ -3,7 +3,8 @@
 use breakit::exit::{Error, Result};
 
 use crate::cli::PartsArgs;
-use crate::parts::{Delay, Distribution, Jitter, Loss, Parts, Reorder};
+use crate::distribution::Distribution;
+use crate::parts::{Delay, Jitter, Loss, Parts, Reorder, Slot};
 
 /// The parts that the flags say, on top of the preset's.
 ///
@@ -17,6 +18,12 @@ pub fn parts(args: &PartsArgs) -> Result<Parts> {
     parts.reorder = args.reorder.map(|chance| Reorder { chance, gap: args.gap }).or(parts.reorder);
     parts.corrupt = args.corrupt.or(parts.corrupt);
     parts.rate = args.rate.or(parts.rate);
+    parts.slot = args.slot.map(|(least, most)| Slot {
+        least,
+        most,
+        packets: args.slot_packets,
+        bytes: args.slot_bytes,
+    });
     parts.limit = args.limit;
     parts.checked()
 }

@@ -9,10 +9,10 @@ use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Wanted;
+use crate::distribution::Distribution;
 use crate::fault_id::FaultId;
-use crate::parts::Distribution;
 use crate::preset::Preset;
-use crate::quantity::{Chance, Percent, Rate, parse_hold};
+use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
 use crate::traffic::{Direction, Ports, Protocol};
 
 /// Makes the network between nodes bad without cutting it, with a lease
@@ -92,8 +92,8 @@ pub struct PartsArgs {
     /// Let the delay stray by TIME
     #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
     pub jitter: Option<Duration>,
-    /// How the delay strays [default: uniform]
-    #[arg(long, value_name = "NAME", value_enum)]
+    /// How the delay strays: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
+    #[arg(long, value_name = "NAME", value_parser = Distribution::parse)]
     pub distribution: Option<Distribution>,
     /// How much a packet's delay resembles the one before
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
@@ -125,6 +125,15 @@ pub struct PartsArgs {
     /// Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
     #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
+    /// Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms
+    #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
+    pub slot: Option<(Duration, Duration)>,
+    /// Let at most N packets out in one batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
+    pub slot_packets: Option<u32>,
+    /// Let at most N bytes out in one batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
+    pub slot_bytes: Option<u32>,
     /// Hold at most N packets at once [default: computed from delay and rate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,

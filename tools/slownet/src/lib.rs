@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`parts`] | what is done to packets: delay, loss, rate, ... |
+//! | [`distribution`] | how delays spread |
 //! | [`asked`] | from flags to parts |
 //! | [`preset`] | networks that have a name |
 //! | [`quantity`] | percents, rates and times, as they are written |
@@ -22,6 +23,7 @@
 pub mod asked;
 pub mod backend;
 pub mod cli;
+pub mod distribution;
 pub mod fault_id;
 pub mod faults;
 pub mod feed;

@@ -144,10 +144,14 @@ impl Hold {
     }
 }
 
+/// Whether `parts` hold packets at all.
+fn holds(parts: &Parts) -> bool {
+    !parts.are_at_once(Duration::from_nanos(AT_ONCE))
+}
+
 /// How much must be seen of packets to do `parts` to them.
 fn shows(parts: &Parts, way: Way) -> Shows {
-    let held = !parts.are_at_once(Duration::from_nanos(AT_ONCE));
-    let copied = way == Way::Out && (held || parts.duplicate.is_some());
+    let copied = way == Way::Out && (holds(parts) || parts.duplicate.is_some());
     match () {
         () if copied || parts.corrupt.is_some() => Shows::Bytes,
         () if parts.strike_all_alike() => Shows::Bursts,
@@ -166,7 +170,9 @@ struct Worker {
 
 impl Worker {
     fn open(id: FaultId, way: Way, parts: Parts, rng: Pcg64) -> Result<Worker> {
-        be_punctual();
+        if holds(&parts) {
+            be_punctual();
+        }
         Ok(Worker {
             queue: Queue::bind(id.queue(way), shows(&parts, way), netem::limit(&parts))?,
             injector: Injector::open(id.mark())?,
@@ -278,7 +284,8 @@ fn wait(queue: &Queue, hear: Option<&OwnedFd>, until: Option<u64>) -> Result<()>
 }
 
 /// Asks to be run when a packet is due and not a time slice later. Where that is not allowed delays are a
-/// millisecond less exact.
+/// millisecond less exact. A line that holds nothing does better without: packets gather while others run,
+/// and go on together, at half the cost.
 fn be_punctual() {
     let _ = nix::sys::prctl::set_timerslack(1);
     let param = nix::libc::sched_param { sched_priority: 1 };

@@ -33,6 +33,10 @@ fn a_quantity_that_cannot_be_is_wrong_usage_in_one_sentence() {
     set("--loss", "0%", "leave the flag out");
     set("--rate", "0mbit", "a rate of 0mbit is out of range");
     set("--rate", "1mbps", "bits a second");
+    set("--slot", "5ms,4ms", "the shorter first");
+    set("--slot", "0", "is no span of time");
+    set("--slot-packets", "0", "0 is not in 1..=");
+    set("--distribution", "/no/such.dist", "/no/such.dist");
     set("--limit", "0", "0 is not in 1..=");
     set("--port", "7003-7000", "runs backwards");
     set("--port", "0", "is no port");
@@ -59,6 +63,7 @@ fn a_part_that_needs_another_says_so() {
     set(&["--delay", "5ms", "--distribution", "normal"], "need --jitter");
     set(&["--reorder", "5%"], "--reorder needs --delay");
     set(&["--delay", "5ms", "--gap", "5"], "--reorder");
+    set(&["--delay", "5ms", "--slot-bytes", "1500"], "--slot");
     set(&["--loss", "5%", "--loss-state", "1%"], "cannot be used with");
     set(&["--loss-state", "1%,1%,1%,1%,1%,1%"], "five percentages at the most");
     set(&["--loss", "5%", "--keep", "--for", "1s", "--every", "3s"], "cannot be used with");

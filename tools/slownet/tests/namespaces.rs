@@ -680,6 +680,31 @@ fn a_delay_line_that_hangs_is_passed_by_when_its_lease_ends() {
 }
 
 #[test]
+fn a_table_from_a_file_spreads_delays_and_slots_gather_packets() {
+    let bed = bed!(2, "all");
+    let path = std::env::temp_dir().join(format!("slownet-{}.dist", std::process::id()));
+    std::fs::write(&path, "# early or late, and nothing between\n-8192 8192\n").unwrap();
+    let mut flags = vec!["--delay", "30ms", "--jitter", "20ms", "--backend", "nfqueue"];
+    flags.extend(["--distribution", path.to_str().unwrap()]);
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    let times = rtts(&bed, 0, &bed.v4(1), 100);
+    let early = times.iter().filter(|rtt| (10.0..15.0).contains(*rtt)).count();
+    let late = times.iter().filter(|rtt| (50.0..55.0).contains(*rtt)).count();
+    // Four deviations of a binomial around 50, and few that a busy machine holds longer.
+    assert!((30..=70).contains(&early) && early + late >= 95, "{times:?}");
+    drop(held);
+    std::fs::remove_file(&path).unwrap();
+
+    let flags = ["--slot", "100ms", "--backend", "nfqueue"];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    // Ten packets a slot: the first waits the longest.
+    let times = rtts(&bed, 0, &bed.v4(1), 100);
+    assert!(times[10] < 20.0 && times[50] > 30.0 && times[89] > 80.0, "{times:?}");
+}
+
+#[test]
 fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     let bed = bed!(1, "all");
     let spec = bed.spec();
