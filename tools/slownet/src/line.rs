@@ -214,9 +214,10 @@ impl Worker {
                 Kept::Queued { id, bytes } => {
                     self.queue.give(id, Verdict::Accept, bytes.as_deref());
                 }
-                Kept::Copied { interface, bytes } => self.injector.send(&bytes, interface),
+                Kept::Copied { interface, bytes } => self.injector.take(bytes, interface),
             }
         }
+        self.injector.send();
     }
 
     fn tell(&mut self) -> Result<()> {

@@ -1,13 +1,13 @@
 //! The kernel's packet queue (nfnetlink_queue): bind one, receive packets, give verdicts.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, MultiHeaders, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
+    recv, recvmmsg, send, setsockopt, socket, sockopt,
 };
 
 // linux/netfilter/nfnetlink.h and nfnetlink_queue.h.
@@ -35,8 +35,9 @@ const NLMSG_ERROR: u16 = 2;
 /// How many bytes the kernel shows where only the length is asked for; none would mean all to it.
 const GLIMPSE: u32 = 20;
 
-/// The longest packet, and its attributes.
-const BUFFER: usize = 1 << 17;
+/// The longest packet with its attributes, and a glimpse of one.
+const LONG: usize = 1 << 17;
+const SHORT: usize = 1 << 10;
 
 /// How many bytes of packets may wait for us while we do not run.
 const RECEIVE_BUFFER: usize = 16 << 20;
@@ -87,7 +88,8 @@ pub struct Packet<'a> {
 pub struct Queue {
     socket: OwnedFd,
     number: u16,
-    buffer: Vec<u8>,
+    /// For the packets of one round; the system gives memory only to those that are used.
+    buffers: Vec<Vec<u8>>,
     verdicts: Vec<u8>,
 }
 
@@ -110,8 +112,12 @@ impl Queue {
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(place)?;
         // Without the privilege to exceed the system's limit a smaller buffer has to do.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
-        let queue = Queue { socket, number, buffer: vec![0; BUFFER], verdicts: Vec::new() };
-        let range = if shows == Shows::Bytes { u32::MAX } else { GLIMPSE };
+        let (range, buffer) = match shows {
+            Shows::Bytes => (u32::MAX, LONG),
+            Shows::Bursts | Shows::Lengths => (GLIMPSE, SHORT),
+        };
+        let buffers = (0..ROUND).map(|_| vec![0; buffer]).collect();
+        let queue = Queue { socket, number, buffers, verdicts: Vec::new() };
         let mut params = range.to_be_bytes().to_vec();
         params.push(COPY_PACKET);
         let most = held.saturating_add(WAITING).to_be_bytes();
@@ -156,16 +162,13 @@ impl Queue {
         &mut self,
         mut judge: impl FnMut(Packet<'_>) -> Option<Verdict>,
     ) -> io::Result<()> {
-        // One round takes what is there and no more, so that those held leave in time.
-        for _ in 0..ROUND {
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let length = match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
-                Ok(length) => length,
-                Err(Errno::EAGAIN) => break,
-                Err(Errno::EINTR | Errno::ENOBUFS) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
-            for packet in packets(&self.buffer[..length]) {
+        let lengths = match self.fill() {
+            Ok(lengths) => lengths,
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        for (buffer, length) in self.buffers.iter().zip(lengths) {
+            for packet in packets(buffer.get(..length).unwrap_or_default()) {
                 let id = packet.id;
                 if let Some(verdict) = judge(packet) {
                     put_verdict(&mut self.verdicts, self.number, id, verdict, None);
@@ -173,6 +176,18 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives how
+    /// long each is.
+    fn fill(&mut self) -> nix::Result<Vec<usize>> {
+        let mut headers = MultiHeaders::<()>::preallocate(ROUND, None);
+        let slices = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> = slices.collect();
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let socket = self.socket.as_raw_fd();
+        let got = recvmmsg(socket, &mut headers, slices.iter_mut(), flags, None)?;
+        Ok(got.map(|message| message.bytes).collect())
     }
 
     /// Decides on a packet that stayed in the kernel; with other bytes where some are given. The kernel
