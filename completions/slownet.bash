@@ -28,6 +28,9 @@ _slownet() {
             slownet,probe)
                 cmd="slownet__subcmd__probe"
                 ;;
+            slownet,replay)
+                cmd="slownet__subcmd__replay"
+                ;;
             slownet,set)
                 cmd="slownet__subcmd__set"
                 ;;
@@ -43,6 +46,9 @@ _slownet() {
             slownet__subcmd__help,probe)
                 cmd="slownet__subcmd__help__subcmd__probe"
                 ;;
+            slownet__subcmd__help,replay)
+                cmd="slownet__subcmd__help__subcmd__replay"
+                ;;
             slownet__subcmd__help,set)
                 cmd="slownet__subcmd__help__subcmd__set"
                 ;;
@@ -53,7 +59,7 @@ _slownet() {
 
     case "${cmd}" in
         slownet)
-            opts="-q -v -h -V --quiet --verbose --help --version set clear list probe help"
+            opts="-q -v -h -V --quiet --verbose --help --version set replay clear list probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -93,7 +99,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__help)
-            opts="set clear list probe help"
+            opts="set replay clear list probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +155,20 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__help__subcmd__probe)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        slownet__subcmd__help__subcmd__replay)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -220,8 +240,38 @@ _slownet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        slownet__subcmd__replay)
+            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --nodes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --lease)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend)
+                    COMPREPLY=($(compgen -W "auto netem htb blackhole nfqueue" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --limit --to --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -248,7 +298,7 @@ _slownet() {
                     return 0
                     ;;
                 --distribution)
-                    COMPREPLY=($(compgen -W "uniform normal pareto paretonormal" -- "${cur}"))
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --correlation)
@@ -287,12 +337,28 @@ _slownet() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --slot)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slot-packets)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slot-bytes)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --limit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --direction)
+                    COMPREPLY=($(compgen -W "out in both" -- "${cur}"))
                     return 0
                     ;;
                 --protocol)

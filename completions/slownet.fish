@@ -29,6 +29,7 @@ complete -c slownet -n "__fish_slownet_needs_command" -s v -l verbose -d 'Say wh
 complete -c slownet -n "__fish_slownet_needs_command" -s h -l help -d 'Print help'
 complete -c slownet -n "__fish_slownet_needs_command" -s V -l version -d 'Print version'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "probe" -d 'Say what works here, and why not what does not'
@@ -42,10 +43,7 @@ satellite\t'A geostationary link: 300 ms each way, 0.5 % loss, 20 Mbit/s'
 dialup\t'A modem: 90 ms ± 10 ms, 56 kbit/s'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l delay -d 'Hold each packet for TIME' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l jitter -d 'Let the delay stray by TIME' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l distribution -d 'How the delay strays [default: uniform]' -r -f -a "uniform\t'Evenly between delay - jitter and delay + jitter'
-normal\t'A bell with the jitter as its standard deviation'
-pareto\t'Many short and a few very long delays'
-paretonormal\t'A quarter normal, three quarters pareto'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l distribution -d 'How the delay strays: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l correlation -d 'How much a packet\'s delay resembles the one before' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss -d 'Lose packets at random: 20%, or 20%,75% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l loss-state -d 'Lose packets by a Markov chain of four states: P13[,P31[,P32[,P23[,P14]]]]' -r
@@ -55,8 +53,14 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l reorder -d 'Let 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l gap -d 'Let only each Nth packet overtake' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-packets -d 'Let at most N packets out in one batch' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-bytes -d 'Let at most N bytes out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Strike what the nodes send, what they receive (from those that --to names), or both' -r -f -a "out\t'What the node sends'
+in\t'What the node receives'
+both\t'What it sends, and what it receives'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
@@ -78,8 +82,19 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Prin
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
+netem\t'The kernel\'s network emulator: all parts'
+htb\t'A class of htb: a rate and nothing else'
+blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
+nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l force -d 'Make even what an sshd of a node sends slow'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)' -r
-complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the fault of this number [default: all of slownet\'s]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
@@ -92,8 +107,9 @@ complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s h -l help -d 'Print help'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

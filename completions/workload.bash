@@ -61,7 +61,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__cas__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -221,7 +221,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -311,7 +311,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__set)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --process-base --prefix --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -50,6 +50,7 @@ complete -c workload -n "__fish_workload_using_subcommand register" -l keys -d '
 complete -c workload -n "__fish_workload_using_subcommand register" -l ops-per-key -d 'A register is replaced by a new one after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand register" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand register" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand register" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand register" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_using_subcommand register" -s h -l help -d 'Print help'
@@ -71,6 +72,7 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -l keys 
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops-per-key -d 'A register is replaced by a new one after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s h -l help -d 'Print help'
@@ -90,6 +92,7 @@ complete -c workload -n "__fish_workload_using_subcommand set" -l process-base -
 complete -c workload -n "__fish_workload_using_subcommand set" -l prefix -d 'Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand set" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand set" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_using_subcommand set" -s h -l help -d 'Print help'

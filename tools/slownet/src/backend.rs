@@ -11,6 +11,7 @@ use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
+use crate::traffic::Direction;
 
 /// What `--backend` may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,14 +44,71 @@ pub enum Backend {
     Nfqueue(Feeder),
 }
 
-impl Backend {
+/// All that a choice depends on, beside the kernel of a host.
+#[derive(Clone, Debug, PartialEq)]
+struct Question {
+    rate_alone: bool,
+    loss_alone: bool,
+    doubles: bool,
+    direction: Direction,
+    host: Option<String>,
+}
+
+/// The choices made so far: what works is tried once, however many links there are.
+#[derive(Debug)]
+pub struct Choices {
+    wanted: Wanted,
+    made: Vec<(Question, Backend)>,
+}
+
+impl Choices {
+    /// None yet.
+    pub fn of(wanted: Wanted) -> Choices {
+        Choices { wanted, made: Vec::new() }
+    }
+
     /// The backend for `parts` on the kernel under `network`.
     ///
     /// # Errors
     /// 64 where the wanted one cannot do the parts; 69 where nothing here can, with what is missing and
     /// what to do; 77 where nothing may be tried.
-    pub fn choose(wanted: Wanted, parts: &Parts, network: &Network) -> Result<Backend> {
+    pub fn choose(
+        &mut self,
+        parts: &Parts,
+        direction: Direction,
+        network: &Network,
+    ) -> Result<Backend> {
+        let host = match network {
+            Network::Ssh(host) => Some(host.clone()),
+            Network::Here | Network::Namespace(_) => None,
+        };
+        let question = Question {
+            rate_alone: parts.only_rate().is_some(),
+            loss_alone: parts.only_loss().is_some(),
+            doubles: parts.duplicate.is_some(),
+            direction,
+            host,
+        };
+        if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
+            return Ok(backend.clone());
+        }
+        let backend = Backend::choose(self.wanted, parts, direction, network)?;
+        self.made.push((question, backend.clone()));
+        Ok(backend)
+    }
+}
+
+impl Backend {
+    fn choose(
+        wanted: Wanted,
+        parts: &Parts,
+        direction: Direction,
+        network: &Network,
+    ) -> Result<Backend> {
         let kernel = Kernel::of(network);
+        if direction != Direction::Out {
+            return Backend::incoming(wanted, parts, kernel);
+        }
         match wanted {
             Wanted::Netem => Backend::netem(kernel)?.map_err(Error::missing),
             Wanted::Htb => {
@@ -68,6 +126,21 @@ impl Backend {
             Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
             Wanted::Auto => Backend::first(kernel, parts),
         }
+    }
+
+    /// What comes in passes no queueing discipline; only a delay line can hold it.
+    fn incoming(wanted: Wanted, parts: &Parts, kernel: Kernel<'_>) -> Result<Backend> {
+        if !matches!(wanted, Wanted::Auto | Wanted::Nfqueue) {
+            return Err(Error::usage(
+                "queueing disciplines strike only what a node sends; leave --backend out, or --direction, and name the senders with -n",
+            ));
+        }
+        if parts.duplicate.is_some() {
+            return Err(Error::usage(
+                "--duplicate doubles only what a node sends; leave --direction out and name the senders with -n",
+            ));
+        }
+        Backend::nfqueue(kernel)?.map_err(Error::missing)
     }
 
     fn first(kernel: Kernel<'_>, parts: &Parts) -> Result<Backend> {

@@ -9,11 +9,11 @@ use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Wanted;
+use crate::distribution::Distribution;
 use crate::fault_id::FaultId;
-use crate::parts::Distribution;
 use crate::preset::Preset;
-use crate::quantity::{Chance, Percent, Rate, parse_hold};
-use crate::traffic::{Ports, Protocol};
+use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
+use crate::traffic::{Direction, Ports, Protocol};
 
 /// Makes the network between nodes bad without cutting it, with a lease
 #[derive(Parser, Debug)]
@@ -32,6 +32,8 @@ pub struct Cli {
 pub enum Command {
     /// Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop
     Set(Box<SetArgs>),
+    /// Make the faults of a recorded run again: the same parts, the same nodes, the same offsets
+    Replay(ReplayArgs),
     /// Take faults off, whoever put them there and whether or not that one still lives
     Clear(ClearArgs),
     /// Show the faults in force, as the kernels of the nodes have them
@@ -43,6 +45,9 @@ pub enum Command {
 /// `slownet set`.
 #[derive(Args, Debug)]
 pub struct SetArgs {
+    /// Take links from a file: a JSON line for each, {"from":"n1","to":"n2","delay":"40ms"}, all in force at once
+    #[arg(value_name = "@FILE", conflicts_with_all = ["PartsArgs", "TrafficArgs"])]
+    pub links: Option<String>,
     /// Whose packets
     #[command(flatten)]
     pub nodes: NodesArg,
@@ -87,8 +92,8 @@ pub struct PartsArgs {
     /// Let the delay stray by TIME
     #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
     pub jitter: Option<Duration>,
-    /// How the delay strays [default: uniform]
-    #[arg(long, value_name = "NAME", value_enum)]
+    /// How the delay strays: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
+    #[arg(long, value_name = "NAME", value_parser = Distribution::parse)]
     pub distribution: Option<Distribution>,
     /// How much a packet's delay resembles the one before
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
@@ -120,6 +125,15 @@ pub struct PartsArgs {
     /// Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
     #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
+    /// Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms
+    #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
+    pub slot: Option<(Duration, Duration)>,
+    /// Let at most N packets out in one batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
+    pub slot_packets: Option<u32>,
+    /// Let at most N bytes out in one batch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
+    pub slot_bytes: Option<u32>,
     /// Hold at most N packets at once [default: computed from delay and rate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
@@ -131,6 +145,9 @@ pub struct TrafficArgs {
     /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
+    /// Strike what the nodes send, what they receive (from those that --to names), or both
+    #[arg(long, value_name = "DIRECTION", value_enum, default_value = "out")]
+    pub direction: Direction,
     /// Only packets of this protocol
     #[arg(long, value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
@@ -139,15 +156,35 @@ pub struct TrafficArgs {
     pub port: Vec<Ports>,
 }
 
+/// `slownet replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// The run's history, or - for stdin
+    #[arg(value_name = "HISTORY")]
+    pub history: String,
+    /// Where its nodes are now [default: the fleet's]
+    #[command(flatten)]
+    pub nodes: NodesArg,
+    /// How long each fault outlives us
+    #[command(flatten)]
+    pub lease: LeaseArgs,
+    /// By what means
+    #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
+    pub backend: Wanted,
+    /// Make even what an sshd of a node sends slow
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// `slownet clear`.
 #[derive(Args, Debug)]
 pub struct ClearArgs {
     /// Where
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// Only the fault of this number [default: all of slownet's]
-    #[arg(long, value_name = "ID", value_parser = FaultId::parse)]
-    pub id: Option<FaultId>,
+    /// Only the faults of these numbers [default: all of slownet's]
+    #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
+    pub id: Vec<FaultId>,
     /// Print what would be cleared, and do nothing
     #[arg(long)]
     pub dry_run: bool,

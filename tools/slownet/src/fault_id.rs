@@ -4,6 +4,8 @@ use std::fmt;
 
 use breakit::exit::Error;
 
+use crate::traffic::Way;
+
 /// A fault's number: the minor of its traffic class, and the end of its tables' and sets' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FaultId(u16);
@@ -11,7 +13,8 @@ pub struct FaultId(u16);
 impl FaultId {
     /// One drawn from the system. Never from a seed: two runs with one seed must not meet in one class.
     pub fn draw() -> FaultId {
-        FaultId(rand::random_range(0x1000..=0xffef))
+        // An even number: the odd one after it is its second packet queue.
+        FaultId(rand::random_range(0x1000..=0xffef) & !1)
     }
 
     /// Reads four hexadecimal digits.
@@ -32,9 +35,12 @@ impl FaultId {
         FaultId::parse(rest.get(..4)?).ok()
     }
 
-    /// Its packet queue, where it has a delay line.
-    pub fn queue(self) -> u16 {
-        self.0
+    /// Its packet queue for the packets that go that way, where it has a delay line.
+    pub fn queue(self, way: Way) -> u16 {
+        match way {
+            Way::Out => self.0,
+            Way::In => self.0 | 1,
+        }
     }
 
     /// The mark on packets that its delay line sends.

@@ -92,6 +92,14 @@ impl Feeder {
         Ok(false)
     }
 
+    /// What ends the lease of the elements now: no packet is fed any more, but chains and hooks stay.
+    pub fn starve(&self, id: FaultId) -> Vec<Step> {
+        match self {
+            Feeder::Nft => vec![nft::starve(id)],
+            Feeder::Ipset(_) => ipset::starve(id),
+        }
+    }
+
     /// What gives the elements another lease. It fails where they are not there any more.
     pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Vec<Step> {
         match self {

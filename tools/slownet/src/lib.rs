@@ -3,6 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`parts`] | what is done to packets: delay, loss, rate, ... |
+//! | [`distribution`] | how delays spread |
+//! | [`asked`] | from flags to parts |
 //! | [`preset`] | networks that have a name |
 //! | [`quantity`] | percents, rates and times, as they are written |
 //! | [`traffic`] | which packets are struck |
@@ -13,15 +15,21 @@
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
-//! | [`slow`] | the fault: started, renewed, taken back |
+//! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
+//! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
+//! | [`replay`] | the faults of a recorded run |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
+pub mod asked;
 pub mod backend;
 pub mod cli;
+pub mod distribution;
 pub mod fault_id;
+pub mod faults;
 pub mod feed;
 pub mod interface;
 pub mod line;
+pub mod link;
 pub mod list;
 pub mod netem;
 pub mod parts;
@@ -29,6 +37,7 @@ pub mod preset;
 pub mod probe;
 pub mod qdisc;
 pub mod quantity;
+pub mod replay;
 pub mod run;
 pub mod seat;
 pub mod slow;

@@ -5,9 +5,11 @@ use breakit::node::Node;
 use breakit::reach::Network;
 use serde_json::{Value, json};
 
+use crate::fault_id::FaultId;
 use crate::feed::{self, Fed};
 use crate::qdisc::{self, Leaf, Tree};
 use crate::step::Step;
+use crate::traffic::Way;
 
 /// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
 ///
@@ -25,7 +27,9 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
     let has_queue = |fed: &Fed| trees.iter().flat_map(|tree| &tree.leaves).any(|l| l.id == fed.id);
     let queues = bound_queues(&network)?;
     let without = fed.iter().filter(|fed| !has_queue(fed));
-    lines.extend(without.map(|fed| set(name, fed, queues.contains(&fed.id.queue()))));
+    let listening =
+        |id: FaultId| [Way::Out, Way::In].iter().any(|way| queues.contains(&id.queue(*way)));
+    lines.extend(without.map(|fed| set(name, fed, listening(fed.id))));
     Ok(lines)
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::parts::{Delay, Distribution, Loss, Parts};
+use crate::distribution::Distribution;
+use crate::parts::{Delay, Loss, Parts, Slot};
 use crate::quantity::{Chance, Percent, Rate};
 
 /// How long a full queue behind a rate holds a packet: what home routers do, far from the seconds that
@@ -45,6 +46,7 @@ pub fn words(parts: &Parts) -> Vec<String> {
         words.extend(reorder.gap.into_iter().flat_map(|gap| ["gap".into(), gap.to_string()]));
     }
     words.extend(parts.rate.into_iter().flat_map(rate_words));
+    words.extend(parts.slot.into_iter().flat_map(slot_words));
     words
 }
 
@@ -55,7 +57,7 @@ fn delay_words(delay: Delay) -> Vec<String> {
         words.extend(jitter.correlation.map(|c| c.to_string()));
         // Uniform is what netem does without a table; it has none of that name on older systems.
         if jitter.distribution != Distribution::Uniform {
-            words.extend(["distribution".into(), jitter.distribution.word().into()]);
+            words.extend(["distribution".into(), jitter.distribution.stem().into()]);
         }
     }
     words
@@ -86,6 +88,13 @@ fn chance_words(name: &str, chance: Chance) -> Vec<String> {
 
 fn rate_words(rate: Rate) -> [String; 2] {
     ["rate".into(), format!("{}bit", rate.bits())]
+}
+
+fn slot_words(slot: Slot) -> Vec<String> {
+    let mut words = vec!["slot".to_string(), time(slot.least), time(slot.most)];
+    words.extend(slot.packets.into_iter().flat_map(|n| ["packets".into(), n.to_string()]));
+    words.extend(slot.bytes.into_iter().flat_map(|n| ["bytes".into(), n.to_string()]));
+    words
 }
 
 fn time(time: Duration) -> String {

@@ -4,35 +4,10 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result};
-use clap::ValueEnum;
 use serde_json::{Map, Value};
 
+use crate::distribution::Distribution;
 use crate::quantity::{Chance, Percent, Rate};
-
-/// How delays spread around their mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Distribution {
-    /// Evenly between delay - jitter and delay + jitter.
-    Uniform,
-    /// A bell with the jitter as its standard deviation.
-    Normal,
-    /// Many short and a few very long delays.
-    Pareto,
-    /// A quarter normal, three quarters pareto.
-    Paretonormal,
-}
-
-impl Distribution {
-    /// The word, as on the command line and for tc.
-    pub fn word(self) -> &'static str {
-        match self {
-            Distribution::Uniform => "uniform",
-            Distribution::Normal => "normal",
-            Distribution::Pareto => "pareto",
-            Distribution::Paretonormal => "paretonormal",
-        }
-    }
-}
 
 /// How long packets are held.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +49,19 @@ pub struct Reorder {
     pub gap: Option<u32>,
 }
 
+/// Packets leave in batches, at moments that chance sets: what a modem or a radio does that waits for its slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The shortest time from slot to slot.
+    pub least: Duration,
+    /// The longest.
+    pub most: Duration,
+    /// How many packets leave in one, where that is bounded.
+    pub packets: Option<u32>,
+    /// How many bytes, where that is bounded.
+    pub bytes: Option<u32>,
+}
+
 /// All that is done to packets. At least one part is there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parts {
@@ -89,6 +77,8 @@ pub struct Parts {
     pub corrupt: Option<Chance>,
     /// Not more than so many bits a second.
     pub rate: Option<Rate>,
+    /// In batches.
+    pub slot: Option<Slot>,
     /// How many packets may be held at once; [`crate::netem::limit`] computes it where it is not said.
     pub limit: Option<u32>,
 }
@@ -131,12 +121,24 @@ impl Parts {
         (*self == alone).then_some(percent)
     }
 
+    /// Whether the same happens to every packet: then segments may stay together.
+    pub fn strike_all_alike(&self) -> bool {
+        let same = self.delay.filter(|delay| delay.jitter.is_none());
+        *self == Parts { delay: same, limit: self.limit, ..Parts::default() }
+    }
+
+    /// Whether no packet is held for longer than `moment`.
+    pub fn are_at_once(&self, moment: Duration) -> bool {
+        self.rate.is_none() && self.longest() <= moment
+    }
+
     /// The longest that a packet is held on purpose, but for the rare tail of a distribution.
     pub fn longest(&self) -> Duration {
-        self.delay.map_or(Duration::ZERO, |delay| {
+        let delay = self.delay.map_or(Duration::ZERO, |delay| {
             // Four deviations hold all but one in 16,000 of a normal spread.
             delay.time + delay.jitter.map_or(Duration::ZERO, |jitter| jitter.time * 4)
-        })
+        });
+        delay + self.slot.map_or(Duration::ZERO, |slot| slot.most)
     }
 
     /// The parts by name, written as their flags take them.
@@ -159,6 +161,9 @@ impl Parts {
         put("gap", self.reorder.and_then(|reorder| reorder.gap).map(|gap| gap.to_string()));
         put("corrupt", self.corrupt.map(|chance| chance.to_string()));
         put("rate", self.rate.map(|rate| rate.to_string()));
+        put("slot", self.slot.map(|s| format!("{},{}", clock::show(s.least), clock::show(s.most))));
+        put("slot-packets", self.slot.and_then(|slot| slot.packets).map(|n| n.to_string()));
+        put("slot-bytes", self.slot.and_then(|slot| slot.bytes).map(|n| n.to_string()));
         put("limit", self.limit.map(|limit| limit.to_string()));
         flags
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::parts::{Delay, Distribution, Jitter, Loss, Parts};
+use crate::distribution::Distribution;
+use crate::parts::{Delay, Jitter, Loss, Parts};
 use crate::quantity::{Chance, Percent, Rate};
 
 /// A named bad network.

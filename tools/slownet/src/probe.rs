@@ -6,7 +6,7 @@ use breakit::reach::Network;
 use serde_json::{Map, Value, json};
 
 use crate::feed::{Feeder, Target, ipset};
-use crate::line::nfqueue::Queue;
+use crate::line::nfqueue::{Queue, Shows};
 use crate::step::Step;
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
@@ -141,7 +141,7 @@ impl<'a> Kernel<'a> {
         let tried = std::thread::spawn(|| {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
                 .map_err(|errno| Error::io("make a network namespace", &errno.into()))?;
-            Queue::bind(1).map(drop)
+            Queue::bind(1, Shows::Lengths, 0).map(drop)
         });
         let died = |_| Err(Error::system("the thread that tried died"));
         tried.join().unwrap_or_else(died).map_err(|error| error.to_string())

@@ -4,6 +4,7 @@
 //! may stay when its holder is dead: without the set's elements it harms nobody. A root that somebody else
 //! put there is never touched.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
@@ -39,24 +40,28 @@ pub enum Root {
 pub struct Queue {
     class: String,
     leaf: String,
+    /// Where tc finds the table that the leaf needs.
+    tables: Option<PathBuf>,
 }
 
 impl Queue {
     /// netem with `parts`, below a class that does not slow down by itself.
     pub fn netem(parts: &Parts) -> Queue {
         let leaf = format!("netem {}", netem::words(parts).join(" "));
-        Queue { class: UNLIMITED.into(), leaf }
+        let jitter = parts.delay.and_then(|delay| delay.jitter);
+        let tables = jitter.and_then(|jitter| jitter.distribution.folder());
+        Queue { class: UNLIMITED.into(), leaf, tables }
     }
 
     /// A class that lets no more pass than the rate of `parts`.
     pub fn limited(parts: &Parts) -> Queue {
         let class = parts.rate.map_or_else(|| UNLIMITED.into(), limited_to);
-        Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)) }
+        Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)), tables: None }
     }
 
     /// A queue that swallows all it gets, and tells the sender that it was sent.
     pub fn blackhole() -> Queue {
-        Queue { class: UNLIMITED.into(), leaf: "blackhole".into() }
+        Queue { class: UNLIMITED.into(), leaf: "blackhole".into(), tables: None }
     }
 }
 
@@ -157,11 +162,13 @@ pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     }
     let there = tree.leaves.iter().any(|leaf| leaf.id == id);
     let verb = if there { "change" } else { "add" };
-    let Queue { class, leaf } = queue;
+    let Queue { class, leaf, tables } = queue;
+    let tables = tables.as_ref().map(|folder| format!("env TC_LIB_DIR={} ", folder.display()));
+    let tables = tables.unwrap_or_default();
     steps.push(Step::new(format!(
         "tc class {verb} dev {dev} parent 77: classid 77:{id} htb {class} {QUANTUM}"
     )));
-    steps.push(Step::new(format!("tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
+    steps.push(Step::new(format!("{tables}tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
     Ok(steps)
 }
 

@@ -142,6 +142,21 @@ pub fn parse_hold(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// Reads a shortest and a longest time, `10ms,40ms`, or one that is both; neither is 0.
+///
+/// # Errors
+/// A sentence with the text and the form.
+pub fn parse_holds(text: &str) -> Result<(Duration, Duration), String> {
+    let (least, most) = text.split_once(',').unwrap_or((text, text));
+    let (least, most) = (parse_hold(least)?, parse_hold(most)?);
+    if least.is_zero() || least > most {
+        return Err(format!(
+            "{text} is no span of time; write 20ms, or the shorter first: 10ms,40ms"
+        ));
+    }
+    Ok((least, most))
+}
+
 /// `1.5ms`, which the library's durations do not know, or any of theirs.
 fn fractional(text: &str) -> Result<Duration, String> {
     for (unit, seconds) in [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)] {
@@ -178,6 +193,12 @@ mod tests {
         }
         for bad in ["0mbit", "-1mbit", "1", "1mbps", "mbit", "7bit", "NaNmbit", "infbit"] {
             assert!(Rate::parse(bad).is_err(), "{bad}");
+        }
+        let ms = Duration::from_millis;
+        assert_eq!(parse_holds("20ms"), Ok((ms(20), ms(20))));
+        assert_eq!(parse_holds("10ms,40ms"), Ok((ms(10), ms(40))));
+        for bad in ["0", "0,5ms", "5ms,4ms", "5ms,", "5", ""] {
+            assert!(parse_holds(bad).is_err(), "{bad}");
         }
         for bad in ["-50ms", "50", "2h", "NaNms", "infs", "1e300s"] {
             assert!(parse_hold(bad).is_err(), "{bad}");

@@ -2,20 +2,23 @@
 
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
+use breakit::jsonl::Lines;
+use breakit::lease::Lease;
 use breakit::node::{self, Fleet, Node, NodesArg};
 use breakit::op::Op;
 use breakit::reach::Network;
+use breakit::schedule::Schedule;
 use breakit::signal::Watch;
 use breakit::{jsonl, talk};
 use serde_json::json;
 
-use crate::cli::{ClearArgs, Cli, Command, PartsArgs, ProbeArgs, SetArgs};
-use crate::parts::{Delay, Distribution, Jitter, Loss, Parts, Reorder};
+use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, ReplayArgs, SetArgs};
+use crate::faults::{Faults, Means};
+use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
-use crate::slow::Slow;
 use crate::traffic::{self, Traffic};
-use crate::{list, sweep};
+use crate::{asked, list, replay, sweep};
 
 /// Runs the tool.
 ///
@@ -25,6 +28,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     match cli.command {
         Command::Set(args) => set(*args),
+        Command::Replay(args) => replay(&args),
         Command::Clear(args) => clear(&args),
         Command::List(args) => show(&somewhere(&args.nodes)?),
         Command::Probe(args) => report(&args),
@@ -32,43 +36,77 @@ pub fn run(cli: Cli) -> Result<Status> {
 }
 
 fn set(args: SetArgs) -> Result<Status> {
-    let parts = parts(&args.parts)?;
-    let (schedule, lease) = (args.schedule.checked()?, args.lease.checked()?);
-    let nodes = somewhere(&args.nodes)?;
-    let to = traffic::whom(&args.traffic.to)?;
-    let traffic = Traffic::new(to, args.traffic.protocol, args.traffic.port);
-    if args.dry_run {
-        let mut line = traffic.json();
-        line["parts"] = parts.json();
-        jsonl::print(&line.to_string())?;
-    }
+    let links = links(&args)?;
     let seed = breakit::rng::seed(args.seed)?;
-    let mut slow = Slow::plan(nodes, parts, traffic, args.backend, args.force, seed)?;
-    refuse_what_the_backend_cannot(&args.seed, args.keep, &slow)?;
+    let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     if args.dry_run {
-        for line in slow.rehearse(lease)? {
+        for link in &links {
+            let mut line = link.traffic.json();
+            line["parts"] = link.parts.json();
+            jsonl::print(&line.to_string())?;
+        }
+    }
+    let means = Means { backend: args.backend, force: args.force, seed };
+    let mut faults = Faults::plan(links, means)?;
+    refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
+    if args.dry_run {
+        for line in faults.rehearse(lease)? {
             jsonl::print(&line.to_string())?;
         }
         return Ok(Status::Done);
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
-    if args.nodes.reads_stdin() || args.traffic.to.iter().any(|to| to == "-") {
+    if reads_stdin(&args) {
         watch.ignore_input();
     }
-    let held = hold(&mut slow, &schedule, lease, args.keep, &watch);
+    let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
     if args.keep {
-        slow.entrust_to_lease();
+        faults.entrust_to_lease();
         return held;
     }
-    match (held, slow.leave()) {
+    left(held, faults.leave())
+}
+
+/// What holding ended with, and what leaving met.
+fn left(held: Result<Status>, left: Result<()>) -> Result<Status> {
+    match (held, left) {
         (held, Ok(())) => held,
         (Err(held), Err(left)) => Err(Error::Many(vec![held, left])),
         (Ok(_), Err(left)) => Err(left),
     }
 }
 
-fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, slow: &Slow) -> Result<()> {
-    match slow.needs_its_holder() {
+/// The one link that the flags say, or all that a file says.
+fn links(args: &SetArgs) -> Result<Vec<Link>> {
+    if let Some(file) = &args.links {
+        return link::read(lines_of(file)?, args.nodes.resolve()?);
+    }
+    let parts = asked::parts(&args.parts)?;
+    let nodes = somewhere(&args.nodes)?;
+    let traffic = &args.traffic;
+    let to = traffic::whom(&traffic.to)?;
+    let traffic = Traffic::new(to, traffic.protocol, traffic.port.clone());
+    Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction) }])
+}
+
+fn lines_of(file: &str) -> Result<Lines> {
+    match file.strip_prefix('@') {
+        Some("-") => Ok(Lines::new("stdin", std::io::stdin())),
+        Some(path) => Lines::open(path.as_ref()),
+        None => Err(Error::usage(format!(
+            "{file:?} names no file with links; write @links.jsonl, or @- for stdin (nodes are named with -n)"
+        ))),
+    }
+}
+
+fn reads_stdin(args: &SetArgs) -> bool {
+    args.nodes.reads_stdin()
+        || args.traffic.to.iter().any(|to| to == "-")
+        || args.links.as_deref() == Some("@-")
+}
+
+fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, faults: &Faults) -> Result<()> {
+    match faults.need_their_holder() {
         true if keep => Err(Error::usage(
             "--keep cannot be had with the backend nfqueue: its packets go through this process; leave --keep out",
         )),
@@ -79,57 +117,60 @@ fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, slow: &Slow) -
     }
 }
 
-/// The parts that the flags say, on top of the preset's.
-fn parts(args: &PartsArgs) -> Result<Parts> {
-    let mut parts = args.preset.map(|preset| preset.parts()).unwrap_or_default();
-    parts.delay = delay(args, parts.delay)?;
-    parts.loss = loss(args)?.or(parts.loss);
-    parts.duplicate = args.duplicate.or(parts.duplicate);
-    parts.reorder = args.reorder.map(|chance| Reorder { chance, gap: args.gap }).or(parts.reorder);
-    parts.corrupt = args.corrupt.or(parts.corrupt);
-    parts.rate = args.rate.or(parts.rate);
-    parts.limit = args.limit;
-    parts.checked()
-}
-
-fn delay(args: &PartsArgs, preset: Option<Delay>) -> Result<Option<Delay>> {
-    let before = preset.and_then(|delay| delay.jitter);
-    let Some(time) = args.delay.or(preset.map(|delay| delay.time)) else {
-        return match args.jitter {
-            Some(_) => Err(Error::usage("--jitter needs --delay: it is how the delay strays")),
-            None => no_spread(args, "--delay and --jitter").map(|()| None),
-        };
+/// Each holder of the recorded run has a thread, which holds its faults at its times.
+fn replay(args: &ReplayArgs) -> Result<Status> {
+    let lease = args.lease.checked()?;
+    let from_stdin = args.history == "-";
+    if from_stdin && args.nodes.reads_stdin() {
+        return Err(Error::usage(
+            "nodes and history cannot both come on stdin; give one as a file",
+        ));
+    }
+    let lines = match from_stdin {
+        true => Lines::new("stdin", std::io::stdin()),
+        false => Lines::open(args.history.as_ref())?,
     };
-    let Some(stray) = args.jitter.or(before.map(|jitter| jitter.time)).filter(|t| !t.is_zero())
-    else {
-        return no_spread(args, "--jitter").map(|()| Some(Delay { time, jitter: None }));
-    };
-    let distribution = args.distribution.or(before.map(|jitter| jitter.distribution));
-    let correlation = args.correlation.or(before.and_then(|jitter| jitter.correlation));
-    let distribution = distribution.unwrap_or(Distribution::Uniform);
-    Ok(Some(Delay { time, jitter: Some(Jitter { time: stray, distribution, correlation }) }))
+    let record = replay::read(lines, args.nodes.resolve()?)?;
+    if record.others > 0 {
+        talk::say(format!("{} faults of other kinds are left out", record.others));
+    }
+    let (drawn, backend, force) = (breakit::rng::seed(None)?, args.backend, args.force);
+    let mut parts = Vec::new();
+    for part in record.parts {
+        let means = Means { backend, force, seed: part.seed.unwrap_or(drawn) };
+        parts.push((Faults::plan(part.links, means)?, Schedule::of(part.windows)));
+    }
+    let mut watch = Watch::start("the faults are being taken back; that goes on")?;
+    if from_stdin || args.nodes.reads_stdin() {
+        watch.ignore_input();
+    }
+    ended(hold_all(parts, lease, &watch))
 }
 
-fn no_spread(args: &PartsArgs, needed: &str) -> Result<()> {
-    if args.distribution.is_none() && args.correlation.is_none() {
-        return Ok(());
-    }
-    Err(Error::usage(format!("--distribution and --correlation need {needed}")))
-}
-
-fn loss(args: &PartsArgs) -> Result<Option<Loss>> {
-    if args.loss_state.len() > 5 {
-        return Err(Error::usage("--loss-state takes five percentages at the most"));
-    }
-    if args.loss_gemodel.len() > 4 {
-        return Err(Error::usage("--loss-gemodel takes four percentages at the most"));
-    }
-    Ok(match (args.loss, &args.loss_state[..], &args.loss_gemodel[..]) {
-        (Some(chance), _, _) => Some(Loss::Random(chance)),
-        (None, [_, ..], _) => Some(Loss::State(args.loss_state.clone())),
-        (None, _, [_, ..]) => Some(Loss::Gemodel(args.loss_gemodel.clone())),
-        _ => None,
+fn hold_all(parts: Vec<(Faults, Schedule)>, lease: Lease, watch: &Watch) -> Vec<Result<Status>> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|(mut faults, schedule)| {
+                scope.spawn(move || {
+                    let held = hold(&mut faults, &schedule, lease, false, watch);
+                    left(held, faults.leave())
+                })
+            })
+            .collect();
+        let died = |_| Err(Error::system("the thread that held a fault died"));
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect()
     })
+}
+
+/// All ended for the same reason where that came from outside: it is told once.
+fn ended(outcomes: Vec<Result<Status>>) -> Result<Status> {
+    let (outside, errors): (Vec<Error>, Vec<Error>) = outcomes
+        .into_iter()
+        .filter_map(Result::err)
+        .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
+    Error::all(errors)?;
+    outside.into_iter().next().map_or(Ok(Status::Done), Err)
 }
 
 /// The nodes that were named, else all of the fleet.
@@ -144,9 +185,11 @@ fn somewhere(args: &NodesArg) -> Result<Vec<Node>> {
 fn clear(args: &ClearArgs) -> Result<Status> {
     let nodes = somewhere(&args.nodes)?;
     if args.dry_run {
-        return show_those(&nodes, |line| args.id.is_none_or(|id| line["id"] == id.to_string()));
+        return show_those(&nodes, |line| {
+            args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())
+        });
     }
-    let ours = |id| args.id.is_none_or(|only| only == id);
+    let ours = |id| args.id.is_empty() || args.id.contains(&id);
     let swept = node::at_once(&nodes, |node| match Network::of(node) {
         Ok(network) => sweep::sweep(&network, ours, WithRoot::Remove),
         // What does not run holds no fault.

@@ -1,48 +1,52 @@
-//! The fault itself: parts put in force on nodes, renewed, and taken back.
+//! One link: parts put in force on nodes, renewed, and taken back.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::process::Command;
 use std::sync::Mutex;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::guardian::Guardian;
-use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
 use breakit::node::{self, Node};
 use breakit::reach::Network;
 use breakit::talk;
 use serde_json::{Value, json};
 
-use crate::backend::{Backend, Wanted};
+use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
 use crate::line::Line;
-use crate::parts::Parts;
+use crate::link::Link;
 use crate::qdisc::{self, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::Traffic;
+use crate::traffic::Way;
 use crate::turn::Turn;
 
 /// Which network namespace a node had; another number is another network.
 type Inode = Option<u64>;
 
+/// What a link is struck with.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// Strike even what an sshd sends.
+    pub force: bool,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// Which of the links this is: none draws what another draws.
+    pub number: usize,
+}
+
 /// A bad network on some nodes.
 pub struct Slow {
     id: FaultId,
-    nodes: Vec<Node>,
-    parts: Parts,
-    traffic: Traffic,
-    force: bool,
-    seed: u64,
+    link: Link,
+    draw: Draw,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
-    lines: Mutex<BTreeMap<String, Line>>,
-    guardian: Option<Guardian>,
+    lines: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
 /// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
@@ -51,6 +55,15 @@ struct Steps {
     interfaces: Vec<Interface>,
     queues: Vec<Step>,
     feed: Vec<Step>,
+}
+
+/// What a renewal found on all nodes.
+#[derive(Debug)]
+pub struct Renewed {
+    /// The nodes where it was put in force again: they came back with a new network.
+    pub again: Vec<String>,
+    /// Whether somebody cleared it everywhere.
+    pub cleared: bool,
 }
 
 /// What a renewal found on one node.
@@ -65,41 +78,33 @@ impl Slow {
     /// The fault, with a backend found for every node. Nothing is in force yet.
     ///
     /// # Errors
-    /// As [`Backend::choose`] and [`Network::of`].
-    pub fn plan(
-        nodes: Vec<Node>,
-        parts: Parts,
-        traffic: Traffic,
-        wanted: Wanted,
-        force: bool,
-        seed: u64,
-    ) -> Result<Slow> {
+    /// As [`Choices::choose`] and [`Network::of`].
+    pub fn plan(link: Link, draw: Draw, choices: &mut Choices) -> Result<Slow> {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
-        let mut ours: Option<Backend> = None;
-        for node in &nodes {
+        for node in &link.nodes {
             let at = |error: Error| error.at(format!("node {}", node.name));
             let network = Network::of(node).map_err(at)?;
-            let backend = match (&network, &ours) {
-                (Network::Here | Network::Namespace(_), Some(backend)) => backend.clone(),
-                _ => Backend::choose(wanted, &parts, &network).map_err(at)?,
-            };
-            if !matches!(network, Network::Ssh(_)) {
-                ours = Some(backend.clone());
-            }
-            backends.insert(node.name.to_string(), backend);
+            let chosen = choices.choose(&link.parts, link.traffic.direction, &network);
+            backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }
         Ok(Slow {
             id: FaultId::draw(),
-            nodes,
-            parts,
-            traffic,
-            force,
-            seed,
+            link,
+            draw,
             backends,
             struck: Mutex::default(),
             lines: Mutex::default(),
-            guardian: None,
         })
+    }
+
+    /// Its number.
+    pub fn id(&self) -> FaultId {
+        self.id
+    }
+
+    /// Whose packets.
+    pub fn nodes(&self) -> &[Node] {
+        &self.link.nodes
     }
 
     /// Whether a process of ours carries packets: such a fault cannot outlive us.
@@ -112,7 +117,7 @@ impl Slow {
     /// # Errors
     /// As [`Fault::start`].
     pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
-        let plans = node::at_once(&self.nodes, |node| {
+        let plans = node::at_once(&self.link.nodes, |node| {
             let network = Network::of(node)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
             let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
@@ -123,30 +128,6 @@ impl Slow {
         plans.into_iter().collect()
     }
 
-    /// Takes away what outlasts single windows. Where that fails the guardian tries it again.
-    ///
-    /// # Errors
-    /// All that stood in the way.
-    pub fn leave(&mut self) -> Result<()> {
-        if self.guardian.is_none() {
-            return Ok(());
-        }
-        self.clear_everywhere(WithRoot::Remove)?;
-        self.dismiss_guardian();
-        Ok(())
-    }
-
-    /// Leaves the fault in force, to end with its lease.
-    pub fn entrust_to_lease(&mut self) {
-        self.dismiss_guardian();
-    }
-
-    fn dismiss_guardian(&mut self) {
-        if let Some(guardian) = self.guardian.take() {
-            guardian.dismiss();
-        }
-    }
-
     fn backend(&self, node: &Node) -> Result<&Backend> {
         self.backends
             .get(node.name.as_str())
@@ -154,9 +135,10 @@ impl Slow {
     }
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
-        let (interfaces, seat) = (interface::find(network, &self.traffic)?, self.seat(network));
-        let (backend, traffic) = (self.backend(node)?, &self.traffic);
-        let share = backend.share(&self.parts);
+        let (interfaces, seat) =
+            (interface::find(network, &self.link.traffic)?, self.seat(network));
+        let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
+        let share = backend.share(&self.link.parts);
         let order = Order {
             id: self.id,
             target: backend.target(),
@@ -167,12 +149,12 @@ impl Slow {
             lease,
         };
         let feed = backend.feeder().start(order, network)?;
-        let queues = backend.queues(order, &self.parts, &qdisc::trees(network)?)?;
+        let queues = backend.queues(order, &self.link.parts, &qdisc::trees(network)?)?;
         Ok(Steps { interfaces, queues, feed })
     }
 
     fn seat(&self, network: &Network) -> Vec<u16> {
-        if self.force { Vec::new() } else { seat::ports(network) }
+        if self.draw.force { Vec::new() } else { seat::ports(network) }
     }
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
@@ -186,7 +168,7 @@ impl Slow {
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.interfaces)?;
         drop(turn);
-        self.open_line(node)?;
+        self.open_lines(node)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
         if let Ok(mut struck) = self.struck.lock() {
@@ -195,23 +177,43 @@ impl Slow {
         Ok(())
     }
 
-    /// Opens the node's delay line, where its backend is one; the line of an earlier network ends.
-    fn open_line(&self, node: &Node) -> Result<()> {
+    /// Opens the node's delay lines, where its backend is one; those of an earlier network end.
+    fn open_lines(&self, node: &Node) -> Result<()> {
         if self.backend(node)?.target() != Target::Queue {
             return Ok(());
         }
-        let rng = breakit::rng::generator(self.seed, node.name.as_str());
-        let line = Line::open(Network::of(node)?, self.id, self.parts.clone(), rng)?;
+        let mut opened = Vec::new();
+        for way in self.link.traffic.direction.ways() {
+            let rng = breakit::rng::generator(self.draw.seed, &self.purpose(node, *way));
+            let parts = self.link.parts.clone();
+            opened.push(Line::open(Network::of(node)?, self.id, *way, parts, rng)?);
+        }
         if let Ok(mut lines) = self.lines.lock() {
-            lines.insert(node.name.to_string(), line);
+            lines.insert(node.name.to_string(), opened);
         }
         Ok(())
+    }
+
+    /// What chance is drawn for.
+    fn purpose(&self, node: &Node, way: Way) -> String {
+        let name = match way {
+            Way::Out => node.name.to_string(),
+            Way::In => format!("to {}", node.name),
+        };
+        match self.draw.number {
+            0 => name,
+            number => format!("{name}, link {number}"),
+        }
     }
 
     /// Whether the node has a delay line that is not at work any more.
     fn line_is_dead(&self, node: &Node) -> bool {
         let lines = self.lines.lock();
-        lines.is_ok_and(|lines| lines.get(node.name.as_str()).is_some_and(|line| !line.works()))
+        lines.is_ok_and(|lines| {
+            lines
+                .get(node.name.as_str())
+                .is_some_and(|lines| lines.iter().any(|line| !line.works()))
+        })
     }
 
     /// Reads back from the kernel that every queue is there.
@@ -260,7 +262,7 @@ impl Slow {
         }
         let feeder = self.backend(node)?.feeder();
         let renewed = feeder
-            .renew(self.id, &self.traffic, lease)
+            .renew(self.id, &self.link.traffic, lease)
             .iter()
             .try_for_each(|step| step.run(&network).map(drop));
         match renewed {
@@ -270,36 +272,49 @@ impl Slow {
         }
     }
 
-    fn clear_everywhere(&self, root: WithRoot) -> Result<()> {
-        let swept = node::at_once(&self.nodes, |node| match Network::of(node) {
+    /// Ends the delay lines. First nothing more is sent to them; then they let out what they hold; and only
+    /// then the chains go, for with a hook the kernel drops all that is queued in its network.
+    fn end_lines(&self) {
+        if let Ok(mut lines) = self.lines.lock() {
+            if lines.is_empty() {
+                return;
+            }
+            // What could not be starved is swept all the same, and says then what stood in the way.
+            drop(node::at_once(&self.link.nodes, |node| self.starve(node)));
+            let ended: Vec<Vec<Line>> = std::mem::take(&mut *lines).into_values().collect();
+            std::thread::scope(|scope| {
+                for lines in ended {
+                    scope.spawn(|| drop(lines));
+                }
+            });
+        }
+    }
+
+    fn starve(&self, node: &Node) -> Result<()> {
+        let network = Network::of(node)?;
+        for step in self.backend(node)?.feeder().starve(self.id) {
+            step.output(&network)?;
+        }
+        Ok(())
+    }
+
+    /// Takes it off all nodes.
+    ///
+    /// # Errors
+    /// All that stood in the way, after everything was tried.
+    pub fn clear(&self, root: WithRoot) -> Result<()> {
+        self.end_lines();
+        let swept = node::at_once(&self.link.nodes, |node| match Network::of(node) {
             Ok(network) => sweep::sweep(&network, |id| id == self.id, root).map(drop),
             Err(error) if error.status() == Status::NoInput => Ok(()),
             Err(error) => Err(error),
         });
-        // Only now that nothing is sent to them do the lines let out what they hold, and end.
-        if let Ok(mut lines) = self.lines.lock() {
-            lines.clear();
-        }
         Error::all(swept.into_iter().filter_map(Result::err).collect())
     }
 
-    /// Whoever finds the holder dead clears this fault, on the nodes as they were named to us.
-    fn post_guardian(&mut self) -> Result<()> {
-        if self.guardian.is_some() {
-            return Ok(());
-        }
-        let program = std::env::current_exe().map_err(|e| Error::io("find our own program", &e))?;
-        let nodes: Vec<String> =
-            self.nodes.iter().map(|node| format!("{}={}", node.name, node.via)).collect();
-        let mut clear = Command::new(program);
-        clear.args(["clear", "--quiet", "--id", &self.id.to_string(), "-n", &nodes.join(",")]);
-        self.guardian = Some(Guardian::post(&clear)?);
-        Ok(())
-    }
-
-    fn value(&self) -> Value {
-        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-        let mut value = json!({ "id": self.id.to_string(), "nodes": names });
+    /// The fields of a line: whom it strikes, how, with what.
+    pub fn value(&self) -> Value {
+        let mut value = json!({ "id": self.id.to_string(), "nodes": self.names() });
         let mut kinds: Vec<&Backend> = self.backends.values().collect();
         kinds.dedup();
         match kinds[..] {
@@ -309,58 +324,46 @@ impl Slow {
                 value["backend"] = Value::Object(each.collect());
             }
         }
-        join(&mut value, self.traffic.json());
-        value["parts"] = self.parts.json();
+        join(&mut value, self.link.traffic.json());
+        value["parts"] = self.link.parts.json();
         if self.needs_its_holder() {
-            value["seed"] = self.seed.into();
+            value["seed"] = self.draw.seed.into();
         }
         value
     }
-}
 
-impl Fault for Slow {
-    fn kind(&self) -> &'static str {
-        "slow"
+    /// The names of its nodes.
+    pub fn names(&self) -> Vec<&str> {
+        self.link.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 
-    fn start(&mut self, lease: Lease) -> Result<Value> {
-        self.post_guardian()?;
-        let struck = node::at_once(&self.nodes, |node| self.strike(node, lease));
-        let errors: Vec<Error> = struck.into_iter().filter_map(Result::err).collect();
-        if errors.is_empty() {
-            return Ok(self.value());
-        }
-        // All nodes or none: what was struck is taken back.
-        let undone = self.leave();
-        Error::all(errors.into_iter().chain(undone.err()).collect()).map(|()| Value::Null)
+    /// Puts it in force on all nodes; where that fails on one, on others it is in force.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn start(&self, lease: Lease) -> Result<()> {
+        let struck = node::at_once(&self.link.nodes, |node| self.strike(node, lease));
+        Error::all(struck.into_iter().filter_map(Result::err).collect())
     }
 
-    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
-        let renewed = node::at_once(&self.nodes, |node| self.renew_at(node, lease));
-        let (mut again, mut cleared, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for (node, found) in self.nodes.iter().zip(renewed) {
+    /// Extends it for another lease.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn renew(&self, lease: Lease) -> Result<Renewed> {
+        let found = node::at_once(&self.link.nodes, |node| self.renew_at(node, lease));
+        let (mut again, mut cleared, mut errors) = (Vec::new(), 0, Vec::new());
+        for (node, found) in self.link.nodes.iter().zip(found) {
             match found {
                 Ok(Found::InForce) => {}
                 Ok(Found::Down) => talk::detail(format!("node {} is down", node.name)),
-                Ok(Found::Again) => again.push(node.name.as_str()),
-                Ok(Found::Cleared) => cleared.push(node.name.as_str()),
+                Ok(Found::Again) => again.push(node.name.to_string()),
+                Ok(Found::Cleared) => cleared += 1,
                 Err(error) => errors.push(error),
             }
         }
         Error::all(errors)?;
-        if !cleared.is_empty() && cleared.len() == self.nodes.len() {
-            return Ok(Renewal::Healed);
-        }
-        if again.is_empty() {
-            return Ok(Renewal::InForce);
-        }
-        Ok(Renewal::Again(json!({ "id": self.id.to_string(), "nodes": again })))
-    }
-
-    fn heal(&mut self) -> Result<Value> {
-        self.clear_everywhere(WithRoot::Keep)?;
-        let names: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-        Ok(json!({ "id": self.id.to_string(), "nodes": names }))
+        Ok(Renewed { again, cleared: cleared > 0 && cleared == self.link.nodes.len() })
     }
 }
 

@@ -53,13 +53,14 @@ impl Step {
     /// Runs it and gives whatever came.
     ///
     /// # Errors
-    /// 69 where the program is missing, and as [`Network::run`].
+    /// 69 where the program is missing, 71 where ssh does not get there, and as [`Network::run`].
     pub fn output(&self, network: &Network) -> Result<Output> {
         let input = self.input.as_deref().map(str::as_bytes);
         match network {
             Network::Ssh(_) => {
                 let words = [REMOTE_PATH, &self.program].into_iter().map(str::to_string);
-                network.run(Path::new("env"), words.chain(self.args.clone()), input, LIMIT)
+                let words = words.chain(self.args.clone());
+                reached(network.run(Path::new("env"), words, input, LIMIT)?)
             }
             _ => network.run(&self.path()?, self.args.clone(), input, LIMIT),
         }
@@ -100,6 +101,17 @@ impl Step {
 
     fn path(&self) -> Result<PathBuf> {
         program::find(&self.program, package(&self.program))
+    }
+}
+
+/// What another host answered: 255 is ssh's own, and says nothing of what runs there.
+fn reached(output: Output) -> Result<Output> {
+    match output.status.code() {
+        Some(255) => Err(Error::system(format!(
+            "{}; check that ssh -o BatchMode=yes gets there without a question",
+            program::last_words(&output)
+        ))),
+        _ => Ok(output),
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use breakit::exit::Result;
-use breakit::{node, reach};
+use breakit::node::{self, Node};
+use breakit::reach;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
@@ -103,6 +104,47 @@ impl Protocol {
     }
 }
 
+/// Which way packets go, seen from the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The node sends them.
+    Out,
+    /// The node receives them.
+    In,
+}
+
+/// Which ways are struck.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Direction {
+    /// What the node sends
+    #[default]
+    Out,
+    /// What the node receives
+    In,
+    /// What it sends, and what it receives
+    Both,
+}
+
+impl Direction {
+    /// The ways.
+    pub fn ways(self) -> &'static [Way] {
+        match self {
+            Direction::Out => &[Way::Out],
+            Direction::In => &[Way::In],
+            Direction::Both => &[Way::Out, Way::In],
+        }
+    }
+
+    /// The word, as on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Direction::Out => "out",
+            Direction::In => "in",
+            Direction::Both => "both",
+        }
+    }
+}
+
 /// A port, or a range of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
@@ -140,8 +182,10 @@ impl Ports {
 /// The packets that are struck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// To whom; empty for everybody.
+    /// With whom; empty for everybody.
     to: Vec<Prefix>,
+    /// Which way.
+    pub direction: Direction,
     /// Only of this protocol.
     pub protocol: Option<Protocol>,
     /// Only from or to these ports, of either protocol where none is said.
@@ -150,7 +194,7 @@ pub struct Traffic {
 
 impl Traffic {
     /// Packets to `to` (everybody where it is empty), and what lies within another block left out:
-    /// a set of nft(8) takes no overlap.
+    /// a set of nft(8) takes no overlap. [`Traffic::going`] says which way, if it is not out.
     pub fn new(mut to: Vec<Prefix>, protocol: Option<Protocol>, ports: Vec<Ports>) -> Traffic {
         to.sort_unstable_by_key(|prefix| (prefix.length, *prefix));
         let mut kept: Vec<Prefix> = Vec::new();
@@ -160,10 +204,28 @@ impl Traffic {
             }
         }
         kept.sort_unstable();
-        Traffic { to: kept, protocol, ports }
+        Traffic { to: kept, direction: Direction::Out, protocol, ports }
     }
 
-    /// The blocks to whom, as sets take them.
+    /// The same that way.
+    #[must_use]
+    pub fn going(self, direction: Direction) -> Traffic {
+        Traffic { direction, ..self }
+    }
+
+    /// Whether a packet may be of both.
+    pub fn meets(&self, other: &Traffic) -> bool {
+        let ways = self.direction.ways().iter().any(|way| other.direction.ways().contains(way));
+        let protocols = self.protocol.zip(other.protocol).is_none_or(|(a, b)| a == b);
+        let overlaps = |a: &Ports| other.ports.iter().any(|b| a.low <= b.high && b.low <= a.high);
+        let ports =
+            self.ports.is_empty() || other.ports.is_empty() || self.ports.iter().any(overlaps);
+        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
+        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
+        ways && protocols && ports && peers
+    }
+
+    /// The blocks with whom, as sets take them.
     pub fn elements(&self, v4: bool) -> Vec<Prefix> {
         let all = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         let everybody = all.map(|address| Prefix { address, length: 0 });
@@ -171,7 +233,7 @@ impl Traffic {
         to.iter().filter(|prefix| prefix.is_v4() == v4).flat_map(|p| p.halves()).collect()
     }
 
-    /// To whom, where that was said.
+    /// With whom, where that was said.
     pub fn named(&self) -> &[Prefix] {
         &self.to
     }
@@ -183,6 +245,7 @@ impl Traffic {
         if self.to.is_empty() {
             value["to"] = "everybody".into();
         }
+        value["direction"] = self.direction.word().into();
         if let Some(protocol) = self.protocol {
             value["protocol"] = protocol.word().into();
         }
@@ -210,11 +273,22 @@ pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
             }
             None => {
                 let nodes = node::resolve(&[part.to_string()]);
-                for node in nodes.map_err(|error| error.at(format!("--to {part}")))? {
-                    blocks.extend(reach::addresses(&node)?.into_iter().map(Prefix::host));
-                }
+                blocks
+                    .extend(blocks_of(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?);
             }
         }
+    }
+    Ok(blocks)
+}
+
+/// All addresses of `nodes`.
+///
+/// # Errors
+/// As [`reach::addresses`].
+pub fn blocks_of(nodes: &[Node]) -> Result<Vec<Prefix>> {
+    let mut blocks = Vec::new();
+    for node in nodes {
+        blocks.extend(reach::addresses(node)?.into_iter().map(Prefix::host));
     }
     Ok(blocks)
 }

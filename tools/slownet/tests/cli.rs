@@ -33,10 +33,15 @@ fn a_quantity_that_cannot_be_is_wrong_usage_in_one_sentence() {
     set("--loss", "0%", "leave the flag out");
     set("--rate", "0mbit", "a rate of 0mbit is out of range");
     set("--rate", "1mbps", "bits a second");
+    set("--slot", "5ms,4ms", "the shorter first");
+    set("--slot", "0", "is no span of time");
+    set("--slot-packets", "0", "0 is not in 1..=");
+    set("--distribution", "/no/such.dist", "/no/such.dist");
     set("--limit", "0", "0 is not in 1..=");
     set("--port", "7003-7000", "runs backwards");
     set("--port", "0", "is no port");
     set("--backend", "magic", "magic");
+    set("--direction", "up", "out, in, both");
     set("--preset", "5g", "5g");
 }
 
@@ -58,6 +63,7 @@ fn a_part_that_needs_another_says_so() {
     set(&["--delay", "5ms", "--distribution", "normal"], "need --jitter");
     set(&["--reorder", "5%"], "--reorder needs --delay");
     set(&["--delay", "5ms", "--gap", "5"], "--reorder");
+    set(&["--delay", "5ms", "--slot-bytes", "1500"], "--slot");
     set(&["--loss", "5%", "--loss-state", "1%"], "cannot be used with");
     set(&["--loss-state", "1%,1%,1%,1%,1%,1%"], "five percentages at the most");
     set(&["--loss", "5%", "--keep", "--for", "1s", "--every", "3s"], "cannot be used with");
@@ -88,6 +94,37 @@ fn a_target_that_is_none_is_refused_and_named() {
     to("10.0.0.0/33", 64, "\"10.0.0.0/33\" is no block of addresses");
     to("10.0.0.999", 66, "10.0.0.999");
     to("-x", 64, "-x");
+}
+
+#[test]
+fn links_that_are_none_are_bad_input_with_file_and_line() {
+    let links = |input: &str, status: i32, says: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+        let run = run_with(command.args(["set", "@-", "-n", "n1=local,n2=addr:192.0.2.2"]), input);
+        let run = run.expect(status);
+        assert!(run.stderr.contains(says), "{input}\n{says}\n{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 1, "one sentence: {}", run.stderr);
+    };
+    let good = r#"{"from":"n1","to":"n2","delay":"5ms"}"#;
+    links("", 66, "has no link");
+    links(&format!("{good}\nrubbish"), 65, "stdin, line 2");
+    links(&format!("{good}\n{good}"), 65, "that line 1 strikes already");
+    links(r#"{"from":"n1","loss":"101%"}"#, 65, "101% is out of range");
+    links(r#"{"from":"n1","magic":"1"}"#, 65, "unknown field 'magic");
+    links(&good.replace("n1", "-x"), 65, "is no node name");
+    refused(&["set", "links.jsonl"], 64, "write @links.jsonl");
+    refused(&["set", "@links.jsonl", "--delay", "5ms"], 64, "cannot be used with");
+    refused(&["set", "@links.jsonl", "--to", "n1"], 64, "cannot be used with");
+    refused(&["set", "@/no/such/links"], 66, "/no/such/links");
+}
+
+#[test]
+fn a_history_without_our_faults_is_bad_input() {
+    refused(&["replay", "/no/such/history"], 66, "/no/such/history");
+    refused(&["replay", "-", "-n", "-"], 64, "cannot both come on stdin");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    let run = run_with(command.args(["replay", "-"]), "").expect(65);
+    assert!(run.stderr.contains("no start-slow line"), "{}", run.stderr);
 }
 
 #[test]

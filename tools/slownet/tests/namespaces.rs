@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -71,9 +71,31 @@ fn answered(bed: &Namespaces, a: usize, address: &str, count: usize) -> usize {
     words[at - 1].parse().unwrap()
 }
 
+fn network(bed: &Namespaces, i: usize) -> Network {
+    Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap()
+}
+
+/// Ends a fault in order: one that is killed leaves its bypass to the guardian.
+fn end(held: Running) {
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+}
+
+/// How many of 20 datagrams from node `a` come to node `b`.
+fn datagrams(bed: &Namespaces, a: usize, b: usize) -> usize {
+    let socket =
+        |i| network(bed, i).inside(|| Ok(UdpSocket::bind("0.0.0.0:7778").unwrap())).unwrap();
+    let (sender, receiver) = (socket(a), socket(b));
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    for _ in 0..20 {
+        sender.send_to(b"datagram", (bed.v4(b).as_str(), 7778)).unwrap();
+    }
+    (0..20).take_while(|_| receiver.recv(&mut [0; 16]).is_ok()).count()
+}
+
 /// Megabits a second that TCP carries from node `a` to node `b` within `time`.
 fn throughput(bed: &Namespaces, a: usize, b: usize, time: Duration) -> f64 {
-    let network = |i: usize| Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap();
+    let network = |i: usize| network(bed, i);
     let listener = network(b).inside(|| Ok(TcpListener::bind("0.0.0.0:7777").unwrap())).unwrap();
     let address = format!("{}:7777", bed.v4(b));
     let stream = network(a).inside(|| Ok(TcpStream::connect(address).unwrap())).unwrap();
@@ -308,7 +330,8 @@ fn a_fault_that_comes_and_goes_costs_bystanders_no_packet() {
 /// The round trips of pings from node `a` to `address`, in milliseconds, sorted.
 fn rtts(bed: &Namespaces, a: usize, address: &str, count: usize) -> Vec<f64> {
     let count = count.to_string();
-    let ping = run(bed.at(a, "ping").args(["-n", "-i", "0.01", "-c", &count, address]));
+    // -U: from the user and to the user. The kernel's own stamp is put on before packets are held.
+    let ping = run(bed.at(a, "ping").args(["-n", "-U", "-i", "0.01", "-c", &count, address]));
     let rtt = |line: &str| line.split("time=").nth(1)?.split(' ').next()?.parse().ok();
     let mut rtts: Vec<f64> = ping.stdout.lines().filter_map(rtt).collect();
     rtts.sort_by(f64::total_cmp);
@@ -344,6 +367,177 @@ fn a_delay_is_exact_and_only_towards_the_named_peers() {
     delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 0.0);
 }
 
+/// A file, for as long as a test needs it.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn with(name: &str, text: &str) -> Temporary {
+        let path = std::env::temp_dir().join(format!("slownet-{name}-{}", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+
+    fn spec(&self) -> String {
+        format!("@{}", self.0.display())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_matrix_of_links_gives_each_pair_of_regions_its_own_delay_and_ends_as_one() {
+    let bed = bed!(4, "all");
+    let before: Vec<String> = (0..4).map(|i| state(&bed, i)).collect();
+    let links = Temporary::with(
+        "links",
+        r#"{"region":"eu","nodes":"n1,n2"}
+{"from":"eu","to":"n3","delay":"20ms","both":true}
+{"from":"eu","to":"n4","delay":"40ms"}
+{"from":"n3","to":"n4","delay":"30ms"}
+{"from":"n1","to":"n2","loss":"100%","protocol":"udp"}
+"#,
+    );
+    let mut held = Running::start(bed.tool("slownet").args([
+        "set",
+        &links.spec(),
+        "-n",
+        &bed.spec(),
+        "--lease",
+        "3s",
+    ]));
+    let value = held.line(SOON)["value"].clone();
+    let ids: Vec<&str> =
+        value["links"].as_array().unwrap().iter().map(|l| l["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 5);
+    // The pings last longer than the lease.
+    for (a, b, millis) in [(0, 2, 40.0), (1, 2, 40.0), (0, 3, 40.0), (2, 3, 30.0), (0, 1, 0.0)] {
+        let rtts = rtts(&bed, a, &bed.v4(b), 20);
+        assert_eq!(rtts.len(), 20);
+        // Delays are ten milliseconds apart; how exact they are is another test.
+        assert!((millis..millis + 9.0).contains(&rtts[10]), "{a} to {b}: {rtts:?}");
+    }
+    assert_eq!(datagrams(&bed, 0, 1), 0);
+    assert_eq!(datagrams(&bed, 1, 0), 20);
+    // Five links, two of them from both nodes of eu.
+    let list = list(&bed);
+    assert_eq!(list.iter().filter(|line| line["in_force"] == true).count(), 7, "{list:?}");
+    held.signal(Signal::SIGTERM);
+    let end = held.end(SOON);
+    assert_eq!((end.status, end.lines().len()), (143, 2), "{}{}", end.stdout, end.stderr);
+    assert_eq!((0..4).map(|i| state(&bed, i)).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn a_recorded_run_is_made_again_with_its_parts_nodes_and_offsets() {
+    let bed = bed!(2, "all");
+    let began = |line: &serde_json::Value| line["value"]["began"].as_u64().unwrap();
+    let flags = ["--delay", "20ms", "--loss", "10%", "--seed", "7", "--first", "300ms"];
+    let mut first = set(&bed, &node(&bed, 0), &flags);
+    first.args(["--to", &bed.v4(1), "--every", "600ms", "--for", "300ms", "--time-limit", "1s"]);
+    let begin = breakit::clock::now();
+    let recorded = run(&mut first).expect(0);
+    let opened = format!(
+        r#"{{"time":{begin},"process":"workload","type":"info","f":"start","value":{{}}}}
+{{"time":{begin},"process":"nemesis","type":"info","f":"start-partition","value":{{}}}}"#
+    );
+    let history = Temporary::with("history", &format!("{opened}\n{}", recorded.stdout));
+    let again = breakit::clock::now();
+    let replayed = run(bed.tool("slownet").args(["replay", "-n", &bed.spec()]).arg(&history.0));
+    let (before, after) = (recorded.lines(), replayed.expect(0).lines());
+    assert_eq!((before.len(), after.len()), (4, 4));
+    for (before, after) in before.iter().zip(&after) {
+        assert_eq!(before["f"], after["f"]);
+        assert_eq!(before["value"]["nodes"], after["value"]["nodes"]);
+        for field in ["parts", "to", "direction", "seed"] {
+            assert_eq!(before["value"][field], after["value"][field], "{field}");
+        }
+    }
+    // A busy machine takes its time to begin; but what comes late comes late together.
+    let late = (began(&after[0]) - again).abs_diff(began(&before[0]) - begin);
+    assert!(late < 1_000_000_000, "{late} ns from where it was");
+    let apart = |lines: &[serde_json::Value]| began(&lines[2]) - began(&lines[0]);
+    let moved = apart(&after).abs_diff(apart(&before));
+    assert!(moved < 400_000_000, "{} ns apart, not {}", apart(&after), apart(&before));
+    assert!(list(&bed).is_empty());
+}
+
+/// An `ssh` that runs its words by a shell in the namespace that the destination names, as sshd would.
+const SSH: &str = r#"#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+destination=$2
+shift 2
+case $destination in gone) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255;; esac
+SSH_CONNECTION="10.77.0.1 40000 10.77.0.11 2222" exec ip netns exec "$destination" sh -c "$*"
+"#;
+
+#[test]
+fn hosts_over_ssh_are_slow_in_their_own_networks_and_our_way_to_them_stays_quick() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(3, "rate");
+    let folder = std::env::temp_dir().join(format!("slownet-ssh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let with_ssh = |args: &str, nodes: &str| {
+        let mut command = bed.tool("slownet");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        command.args(args.split(' ')).args(["-n", nodes]);
+        command
+    };
+    let before = state(&bed, 0);
+    let nodes = format!("n1=ssh:{},n2=ssh:{}", bed.name(0), bed.name(1));
+    let probed = run(&mut with_ssh("probe", &nodes)).expect(0).lines();
+    assert_eq!(probed.len(), 2);
+    assert_eq!(probed[0]["works"]["queue"]["works"], false, "no process of ours runs there");
+    let mut held = Running::start(&mut with_ssh("set --rate 5mbit --lease 3s", &nodes));
+    assert_eq!(held.line(SOON)["value"]["backend"], probed[0]["chosen"]["rate"]);
+    let slow = throughput(&bed, 0, 2, Duration::from_secs(1));
+    assert!(slow < 10.0, "{slow} Mbit/s");
+    let rules = state(&bed, 0);
+    assert!(rules.contains("tcp sport 22 ") && rules.contains("tcp sport 2222 "), "{rules}");
+    assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines().len(), 2);
+    held.signal(Signal::SIGKILL);
+    held.end(SOON).expect(137);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while state(&bed, 0) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 0), before, "the guardian has cleared");
+
+    let half = format!("n1=ssh:{},n2=ssh:gone", bed.name(0));
+    let refused = run(&mut with_ssh("set --rate 5mbit --for 1s", &half)).expect(71);
+    assert!(refused.stderr.contains("No route to host"), "{}", refused.stderr);
+    assert_eq!((refused.stdout, state(&bed, 0)), (String::new(), before));
+    if probed[0]["works"]["netem"]["works"] == false {
+        let refused = run(&mut with_ssh("set --delay 5ms --for 1s", &nodes)).expect(69);
+        assert!(refused.stderr.contains("is another host"), "{}", refused.stderr);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn where_one_link_cannot_be_struck_none_is() {
+    let bed = bed!(2, "rate");
+    let before = state(&bed, 0);
+    let links = Temporary::with(
+        "half",
+        r#"{"from":"n1","to":"n2","rate":"5mbit"}
+{"from":"n2","to":"192.0.2.1","delay":"5ms"}
+"#,
+    );
+    run(bed.at(1, "ip").args(["route", "add", "unreachable", "192.0.2.1"])).expect(0);
+    let refused =
+        run(bed.tool("slownet").args(["set", &links.spec(), "-n", &bed.spec()])).expect(71);
+    assert!(refused.stderr.contains("no route to 192.0.2.1"), "{}", refused.stderr);
+    assert_eq!((refused.stdout, state(&bed, 0)), (String::new(), before));
+}
+
 #[test]
 fn two_delay_lines_for_one_peer_do_not_send_packets_round_for_ever() {
     let bed = bed!(2, "all");
@@ -367,18 +561,100 @@ fn a_slow_flow_still_flows() {
 }
 
 #[test]
-fn packets_still_held_when_the_fault_ends_arrive() {
-    let bed = bed!(2, "all");
-    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "200ms"]));
-    held.line(SOON);
-    let mut ping = bed.at(0, "ping");
-    ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
-    let ping = std::thread::spawn(move || run(&mut ping));
-    std::thread::sleep(Duration::from_millis(250));
+fn what_a_node_receives_is_struck_and_not_what_it_sends() {
+    let bed = bed!(3, "all");
+    let flags = ["--loss", "100%", "--direction", "in", "--to", &bed.v4(1)];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    assert_eq!(held.line(SOON)["value"]["direction"], "in");
+    assert_eq!(datagrams(&bed, 0, 1), 20);
+    assert_eq!(datagrams(&bed, 1, 0), 0);
+    assert_eq!(datagrams(&bed, 2, 0), 20);
+    assert_eq!(list(&bed)[0]["in_force"], true);
     held.signal(Signal::SIGINT);
     assert_eq!(held.end(SOON).status, 130);
-    let said = ping.join().unwrap();
-    assert!(said.stdout.contains(" 50 received"), "{}", said.stdout);
+    assert_eq!(datagrams(&bed, 1, 0), 20);
+}
+
+#[test]
+fn both_directions_are_delayed_each_by_the_whole_time() {
+    let bed = bed!(2, "all");
+    let before = state(&bed, 0);
+    let flags = ["--delay", "20ms", "--direction", "both"];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 40.0);
+    delayed_by(&rtts(&bed, 0, &bed.v6(1), 50), 50, 40.0);
+    held.signal(Signal::SIGINT);
+    assert_eq!(held.end(SOON).status, 130);
+    assert_eq!(state(&bed, 0), before);
+    let before = state(&bed, 1);
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 1), &flags));
+    held.line(SOON);
+    held.signal(Signal::SIGKILL);
+    held.end(SOON);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 30), 30, 0.0);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while state(&bed, 1) != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(state(&bed, 1), before);
+}
+
+#[test]
+fn what_comes_in_is_damaged_overtaken_and_limited_as_asked() {
+    let bed = bed!(2, "all");
+    let into = |flags: &[&str]| {
+        let flags = [&["--direction", "in"], flags].concat();
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        held.line(SOON);
+        held
+    };
+    let held = into(&["--corrupt", "20%"]);
+    // Only requests: ping itself would take damaged replies.
+    let whole = answered(&bed, 1, &bed.v4(0), 1000);
+    assert!((749..=851).contains(&whole), "{whole} of 1000 undamaged");
+    end(held);
+    let held = into(&["--delay", "20ms", "--reorder", "25%"]);
+    let early = rtts(&bed, 0, &bed.v4(1), 200).iter().filter(|rtt| **rtt < 10.0).count();
+    // Four deviations of a binomial around 50.
+    assert!((26..=74).contains(&early), "{early} of 200 overtook");
+    end(held);
+    let _held = into(&["--rate", "20mbit"]);
+    let rate = throughput(&bed, 1, 0, Duration::from_secs(2));
+    assert!((17.0..=20.5).contains(&rate), "{rate} Mbit/s");
+}
+
+#[test]
+fn packets_that_nothing_happens_to_are_carried_without_copies() {
+    let bed = bed!(2, "all");
+    let plain = throughput(&bed, 0, 1, Duration::from_secs(1));
+    for direction in ["out", "in"] {
+        let flags = ["--delay", "0", "--backend", "nfqueue", "--direction", direction];
+        let mut held =
+            Running::start(&mut set(&bed, &node(&bed, usize::from(direction == "in")), &flags));
+        held.line(SOON);
+        let carried = throughput(&bed, 0, 1, Duration::from_secs(1));
+        // benches/slownet measures how much; with a copy of each packet it is a fifth.
+        assert!(carried > plain * 0.35, "{direction}: {carried} of {plain} Mbit/s");
+    }
+}
+
+#[test]
+fn packets_still_held_when_the_fault_ends_arrive() {
+    let bed = bed!(2, "all");
+    for (direction, delay) in [("out", "200ms"), ("in", "200ms"), ("in", "1s")] {
+        let flags = ["--delay", delay, "--direction", direction];
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        held.line(SOON);
+        let mut ping = bed.at(0, "ping");
+        ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
+        let ping = std::thread::spawn(move || run(&mut ping));
+        std::thread::sleep(Duration::from_millis(250));
+        held.signal(Signal::SIGINT);
+        assert_eq!(held.end(SOON).status, 130);
+        let said = ping.join().unwrap();
+        assert!(said.stdout.contains(" 50 received"), "{direction} {delay}: {}", said.stdout);
+    }
 }
 
 #[test]
@@ -415,6 +691,31 @@ fn a_delay_line_that_hangs_is_passed_by_when_its_lease_ends() {
 }
 
 #[test]
+fn a_table_from_a_file_spreads_delays_and_slots_gather_packets() {
+    let bed = bed!(2, "all");
+    let path = std::env::temp_dir().join(format!("slownet-{}.dist", std::process::id()));
+    std::fs::write(&path, "# early or late, and nothing between\n-8192 8192\n").unwrap();
+    let mut flags = vec!["--delay", "30ms", "--jitter", "20ms", "--backend", "nfqueue"];
+    flags.extend(["--distribution", path.to_str().unwrap()]);
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    let times = rtts(&bed, 0, &bed.v4(1), 100);
+    let early = times.iter().filter(|rtt| (10.0..30.0).contains(*rtt)).count();
+    let late = times.iter().filter(|rtt| **rtt >= 50.0).count();
+    // Four deviations of a binomial around 50, and few that a busy machine holds longer.
+    assert!((30..=70).contains(&early) && early + late >= 90, "{times:?}");
+    end(held);
+    std::fs::remove_file(&path).unwrap();
+
+    let flags = ["--slot", "100ms", "--backend", "nfqueue"];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    held.line(SOON);
+    // Ten packets a slot: the first waits the longest.
+    let times = rtts(&bed, 0, &bed.v4(1), 100);
+    assert!(times[10] < 20.0 && times[50] > 30.0 && times[89] > 80.0, "{times:?}");
+}
+
+#[test]
 fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     let bed = bed!(1, "all");
     let spec = bed.spec();
@@ -425,6 +726,8 @@ fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     };
     refused(&["--delay", "5ms", "--backend", "htb"], 64, "limits the rate and does nothing else");
     refused(&["--loss", "5%,5%", "--backend", "blackhole"], 64, "without correlation");
+    refused(&["--rate", "5mbit", "--backend", "htb", "--direction", "in"], 64, "name the senders");
+    refused(&["--duplicate", "5%", "--direction", "both"], 64, "leave --direction out");
     refused(&["--delay", "5ms", "--backend", "nfqueue", "--keep"], 64, "leave --keep out");
     refused(&["--rate", "5mbit", "--backend", "htb", "--seed", "1"], 64, "draws its own");
     let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);

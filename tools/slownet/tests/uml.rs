@@ -144,6 +144,13 @@ $S clear -n a=netns:a >/dev/null
 $S set -n a=netns:a --delay 100ms --to 10.0.0.99 --keep >/dev/null
 rtts 5 | sed 's/^rtt/other/'
 $S clear -n a=netns:a >/dev/null
+printf '# one jitter\n8192 8192\n8192 8192\n' > ./x.dist
+$S set -n a=netns:a --delay 20ms --jitter 10ms --distribution ./x.dist --keep >/dev/null
+rtts 20 | sed 's/^rtt/table/'
+$S clear -n a=netns:a >/dev/null
+$S set -n a=netns:a --slot 30ms,40ms --slot-packets 5 --keep >/dev/null
+rtts 20 | sed 's/^rtt/slot/'
+$S clear -n a=netns:a >/dev/null
 $S set -n a=netns:a --preset 3g --reorder 5%,10% --gap 3 --corrupt 0.1% --limit 500 --keep > /dev/null
 echo "parts $($S list -n a=netns:a | grep -c '"backend":"netem".*"limit":500.*"rate":200000')"
 $S clear -n a=netns:a >/dev/null
@@ -159,6 +166,10 @@ state | cmp - before && echo "swept 1"
     // The other kernel has half a busy processor: one packet in ten may wait for it.
     assert!(spread.iter().filter(|rtt| **rtt <= 65.0).count() >= 36, "{spread:?}");
     assert!(spread.iter().any(|rtt| *rtt < 38.0) && spread.iter().any(|rtt| *rtt > 42.0));
+    let (mut table, mut slot) = (values(&run, "table"), values(&run, "slot"));
+    assert_eq!((table.len(), slot.len()), (20, 20), "{}", run.stdout);
+    assert!((30.0..=35.0).contains(&median(&mut table)) && table[0] >= 30.0, "{table:?}");
+    assert!((5.0..=60.0).contains(&median(&mut slot)), "{slot:?}");
     assert!(values(&run, "other").iter().all(|rtt| *rtt < 10.0), "{}", run.stdout);
     assert_eq!((one("parts"), one("swept")), (1.0, 1.0), "{}", run.stdout);
 }

@@ -10,7 +10,7 @@ use super::{Fed, Order, Target};
 use crate::fault_id::FaultId;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Traffic};
+use crate::traffic::{Ports, Traffic, Way};
 
 /// The flavours of iptables, in the order in which they are tried: the system's own choice first.
 pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
@@ -39,13 +39,11 @@ impl Tables {
         }
         let mut steps = vec![sets(order.id, order.traffic, order.lease, true)];
         for v4 in families(order.traffic, self.v6) {
-            let program =
-                format!("{}{}-restore", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
-            steps.push(Step::new(format!("{program} --noflush -w")).fed(chain(
-                order,
-                v4,
-                mangle::is_absent(network, v4),
-            )));
+            let program = format!("{}{}", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
+            let ours = mangle::is_ours(network, &program, v4);
+            steps.push(
+                Step::new(format!("{program}-restore --noflush -w")).fed(chains(order, v4, ours)),
+            );
         }
         Ok(steps)
     }
@@ -67,6 +65,11 @@ fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
 /// Of these one succeeds where a set of the fault is there.
 pub fn shows(id: FaultId) -> Vec<Step> {
     [true, false].map(|v4| Step::new(format!("ipset list -n {}", set(id, v4)))).to_vec()
+}
+
+/// What empties the sets; that of a family that is not struck is not there.
+pub fn starve(id: FaultId) -> Vec<Step> {
+    [true, false].map(|v4| Step::new(format!("ipset flush {}", set(id, v4)))).to_vec()
 }
 
 fn set(id: FaultId, v4: bool) -> String {
@@ -94,9 +97,33 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: bool) -> Step {
     Step::new("ipset restore -exist").fed(script)
 }
 
-fn chain(order: Order<'_>, v4: bool, makes_table: bool) -> String {
-    let (chain, set) = (chain_name(order.id), set(order.id, v4));
-    let mut script = format!("*mangle\n:{chain} - [0:0]\n");
+fn chains(order: Order<'_>, v4: bool, makes_table: bool) -> String {
+    let mut script = String::from("*mangle\n");
+    for way in order.traffic.direction.ways() {
+        script += &chain(order, v4, *way, makes_table);
+    }
+    for way in order.traffic.direction.ways() {
+        let (chain, hook) = hung(order.id, *way);
+        script += &format!("-A {hook} -j {chain}\n");
+    }
+    script + "COMMIT\n"
+}
+
+/// The chain of a fault for a way, and the one from which it hangs.
+fn hung(id: FaultId, way: Way) -> (String, &'static str) {
+    match way {
+        Way::Out => (chain_name(id), "POSTROUTING"),
+        Way::In => (format!("{}-in", chain_name(id)), "PREROUTING"),
+    }
+}
+
+fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
+    let ((chain, _), set) = (hung(order.id, way), set(order.id, v4));
+    let (near, far) = match way {
+        Way::Out => ("--sport", "dst"),
+        Way::In => ("--dport", "src"),
+    };
+    let mut script = format!(":{chain} - [0:0]\n");
     if makes_table {
         script += &format!("-A {chain} -m comment --comment {}\n", mangle::MADE);
     }
@@ -111,25 +138,32 @@ fn chain(order: Order<'_>, v4: bool, makes_table: bool) -> String {
         }
     }
     for port in order.seat {
-        script += &format!("-A {chain} -p tcp --sport {port} -j RETURN\n");
+        script += &format!("-A {chain} -p tcp {near} {port} -j RETURN\n");
     }
-    if order.target == Target::Queue {
+    if order.target == Target::Queue && way == Way::Out {
         script += &format!("-A {chain} -m mark --mark 0x00770000/0xffff0000 -j RETURN\n");
     }
     let share = share(order.share);
     let target = match order.target {
         Target::Class => format!("CLASSIFY --set-class 77:{}", order.id),
-        Target::Queue => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
+        Target::Queue => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue(way)),
     };
-    for interface in order.interfaces {
+    for interface in interfaces(order, way) {
         for which in which(order.traffic) {
             script += &format!(
-                "-A {chain} -o {} {which}-m set --match-set {set} dst {share}-j {target}\n",
-                interface.name
+                "-A {chain} {interface} {which}-m set --match-set {set} {far} {share}-j {target}\n"
             );
         }
     }
-    script + &format!("-A POSTROUTING -j {chain}\nCOMMIT\n")
+    script
+}
+
+/// The match on each interface. Packets come in by any: routes back need not be routes there.
+fn interfaces(order: Order<'_>, way: Way) -> Vec<String> {
+    match way {
+        Way::Out => order.interfaces.iter().map(|at| format!("-o {}", at.name)).collect(),
+        Way::In => vec!["! -i lo".into()],
+    }
 }
 
 /// Only so many of the packets, drawn anew for each.
@@ -229,32 +263,37 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
 }
 
 fn stop_chains(network: &Network, id: FaultId) -> Result<()> {
-    let chain = chain_name(id);
     let mut errors = Vec::new();
     for flavour in FLAVOURS {
         for program in ["iptables", "ip6tables"] {
             let program = format!("{program}{flavour}");
-            if !step::has(network, &program) {
-                continue;
-            }
-            let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
-            let listed = listing.output(network)?;
-            if listed.status.success() {
-                let made = String::from_utf8_lossy(&listed.stdout).contains(mangle::MADE);
-                let script =
-                    format!("*mangle\n-D POSTROUTING -j {chain}\n-F {chain}\n-X {chain}\nCOMMIT\n");
-                let delete = Step::new(format!("{program}-restore --noflush -w")).fed(script);
-                match delete.run(network) {
-                    Ok(_) if made => {
-                        mangle::remove_if_empty(network, program.starts_with("iptables"))
-                    }
-                    Ok(_) => {}
-                    Err(error) => errors.push(error),
-                }
+            if step::has(network, &program) {
+                errors.extend(stop_chains_of(network, id, &program).err());
             }
         }
     }
     Error::all(errors)
+}
+
+fn stop_chains_of(network: &Network, id: FaultId, program: &str) -> Result<()> {
+    let (mut script, mut made) = (String::new(), false);
+    for (chain, hook) in [Way::Out, Way::In].map(|way| hung(id, way)) {
+        let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
+        let listed = listing.output(network)?;
+        if listed.status.success() {
+            made |= String::from_utf8_lossy(&listed.stdout).contains(mangle::MADE);
+            script += &format!("-D {hook} -j {chain}\n-F {chain}\n-X {chain}\n");
+        }
+    }
+    if script.is_empty() {
+        return Ok(());
+    }
+    let delete = Step::new(format!("{program}-restore --noflush -w"));
+    delete.fed(format!("*mangle\n{script}COMMIT\n")).run(network)?;
+    if made {
+        mangle::remove_if_empty(network, program.starts_with("iptables"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

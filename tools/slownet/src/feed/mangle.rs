@@ -11,12 +11,17 @@ use crate::step::{self, Step};
 /// The comment that says so.
 pub const MADE: &str = "breakit-made-the-table";
 
-/// Whether nftables has no table mangle of this family now, so that iptables-nft will make it.
-pub fn is_absent(network: &Network, v4: bool) -> bool {
-    step::has(network, "nft")
-        && Step::new(format!("nft list table {} mangle", family(v4)))
-            .output(network)
-            .is_ok_and(|output| !output.status.success())
+/// Whether nftables has no table mangle of this family but for faults of ours: none now, so that iptables-nft
+/// will make it, or one that another of ours made. Whichever of them goes last takes it away.
+pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
+    if !step::has(network, "nft") {
+        return false;
+    }
+    let there = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
+    // nft does not show the comment; iptables does, but makes the table where it is not there.
+    let rules = || Step::new(format!("{iptables} -w -t mangle -S")).output(network);
+    there.is_ok_and(|there| !there.status.success())
+        || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
 }
 
 /// Takes the table away where nothing is in it but the chain that ours hung from.
@@ -26,13 +31,20 @@ pub fn remove_if_empty(network: &Network, v4: bool) {
     let family = family(v4);
     let listing = Step::new(format!("nft -j list table {family} mangle"));
     let Ok(text) = listing.run(network) else { return };
-    if serde_json::from_str(&text).is_ok_and(|listing: Value| is_bare(&listing)) {
-        // Deleting the chain fails where a rule has come in since, and the whole transaction with it.
-        let script =
-            format!("delete chain {family} mangle POSTROUTING\ndelete table {family} mangle\n");
+    let Ok(listing) = serde_json::from_str::<Value>(&text) else { return };
+    if is_bare(&listing) {
+        let mut script = String::new();
+        // Deleting a chain fails where a rule has come in since, and the whole transaction with it.
+        for chain in HUNG_FROM.iter().filter(|chain| has_chain(&listing, chain)) {
+            script += &format!("delete chain {family} mangle {chain}\n");
+        }
+        script += &format!("delete table {family} mangle\n");
         let _ = Step::new("nft -f -").fed(script).output(network);
     }
 }
+
+/// The chains from which ours hang.
+const HUNG_FROM: [&str; 2] = ["POSTROUTING", "PREROUTING"];
 
 fn family(v4: bool) -> &'static str {
     if v4 { "ip" } else { "ip6" }
@@ -40,13 +52,20 @@ fn family(v4: bool) -> &'static str {
 
 fn is_bare(listing: &Value) -> bool {
     let objects = || listing["nftables"].as_array().into_iter().flatten();
-    let chains = objects().filter(|object| !object["chain"].is_null()).count();
+    let mut chains = objects().filter(|object| !object["chain"].is_null()).peekable();
+    let some = chains.peek().is_some();
     let others = ["rule", "set", "map"];
     let foreign = objects().any(|object| others.iter().any(|kind| !object[*kind].is_null()));
-    let ours = objects().any(|object| {
-        object["chain"]["name"] == "POSTROUTING" && object["chain"]["policy"] == "accept"
-    });
-    chains == 1 && ours && !foreign
+    let ours = |object: &Value| {
+        let name = object["chain"]["name"].as_str().unwrap_or_default();
+        HUNG_FROM.contains(&name) && object["chain"]["policy"] == "accept"
+    };
+    some && chains.all(ours) && !foreign
+}
+
+fn has_chain(listing: &Value, name: &str) -> bool {
+    let mut objects = listing["nftables"].as_array().into_iter().flatten();
+    objects.any(|object| object["chain"]["name"] == name)
 }
 
 #[cfg(test)]
@@ -59,6 +78,7 @@ mod tests {
         let chain = json!({"chain": {"name": "POSTROUTING", "policy": "accept"}});
         let bare = json!({"nftables": [{"table": {"name": "mangle"}}, chain]});
         assert!(is_bare(&bare));
+        assert!(!is_bare(&json!({"nftables": [{"table": {"name": "mangle"}}]})));
         for more in [json!({"rule": {}}), json!({"chain": {"name": "OUTPUT"}}), json!({"set": {}})]
         {
             let mut used = bare.clone();

@@ -11,7 +11,7 @@ use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Traffic};
+use crate::traffic::{Ports, Traffic, Way};
 
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
@@ -23,7 +23,9 @@ pub fn start(order: Order<'_>) -> Step {
     script += &format!("table inet {table} {{\n");
     script += "  set to4 { type ipv4_addr; flags interval, timeout; }\n";
     script += "  set to6 { type ipv6_addr; flags interval, timeout; }\n";
-    script += &chain(order);
+    for way in order.traffic.direction.ways() {
+        script += &chain(order, *way);
+    }
     script += "}\n";
     script += &elements(order.id, order.traffic, order.lease);
     Step::new("nft -f -").fed(script)
@@ -31,9 +33,17 @@ pub fn start(order: Order<'_>) -> Step {
 
 /// One transaction that fills the sets anew: adding an element that is there does not renew its timeout.
 pub fn renew(id: FaultId, traffic: &Traffic, lease: Lease) -> Step {
+    Step::new("nft -f -").fed(flush(id) + &elements(id, traffic, lease))
+}
+
+/// One transaction that empties the sets.
+pub fn starve(id: FaultId) -> Step {
+    Step::new("nft -f -").fed(flush(id))
+}
+
+fn flush(id: FaultId) -> String {
     let table = table(id);
-    let flush = format!("flush set inet {table} to4\nflush set inet {table} to6\n");
-    Step::new("nft -f -").fed(flush + &elements(id, traffic, lease))
+    format!("flush set inet {table} to4\nflush set inet {table} to6\n")
 }
 
 /// What succeeds where the fault's table is there.
@@ -45,30 +55,42 @@ fn table(id: FaultId) -> String {
     format!("breakit_slow_{id}")
 }
 
-fn chain(order: Order<'_>) -> String {
-    let names: Vec<String> =
-        order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
+fn chain(order: Order<'_>, way: Way) -> String {
+    let (name, hook, near, far) = match way {
+        Way::Out => ("feed", "postrouting", "sport", ["ip daddr @to4", "ip6 daddr @to6"]),
+        Way::In => ("feed_in", "prerouting", "dport", ["ip saddr @to4", "ip6 saddr @to6"]),
+    };
     let mut chain = format!(
-        "  chain feed {{\n    type filter hook postrouting priority -150; policy accept;\n    oifname != {{ {} }} return\n    {NEIGHBOURS}\n",
-        names.join(", ")
+        "  chain {name} {{\n    type filter hook {hook} priority -150; policy accept;\n    {}\n    {NEIGHBOURS}\n",
+        elsewhere(order, way)
     );
     for port in order.seat {
-        chain += &format!("    tcp sport {port} return\n");
+        chain += &format!("    tcp {near} {port} return\n");
     }
-    if order.target == Target::Queue {
+    if order.target == Target::Queue && way == Way::Out {
         chain += "    meta mark & 0xffff0000 == 0x00770000 return\n";
     }
     let share = share(order.share);
     let target = match order.target {
         Target::Class => format!("meta priority set {}", order.id.priority()),
-        Target::Queue => format!("queue flags bypass to {}", order.id.queue()),
+        Target::Queue => format!("queue flags bypass to {}", order.id.queue(way)),
     };
-    for whom in ["ip daddr @to4", "ip6 daddr @to6"] {
+    for whom in far {
         for which in which(order.traffic) {
             chain += &format!("    {whom} {which}{share}{target}\n");
         }
     }
     chain + "  }\n"
+}
+
+/// What lets packets of other interfaces pass. They come in by any: routes back need not be routes there.
+fn elsewhere(order: Order<'_>, way: Way) -> String {
+    if way == Way::In {
+        return "iifname \"lo\" return".into();
+    }
+    let names: Vec<String> =
+        order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
+    format!("oifname != {{ {} }} return", names.join(", "))
 }
 
 /// Only so many of the packets, drawn anew for each.

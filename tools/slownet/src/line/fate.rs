@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use breakit::rng::{Pcg64, RngExt};
 
+use crate::distribution::Distribution;
 use crate::netem;
-use crate::parts::{Delay, Distribution, Loss, Parts};
+use crate::parts::{Delay, Loss, Parts, Slot};
 use crate::quantity::{Chance, Percent};
 
 /// What becomes of one packet, or of one copy of it.
@@ -74,6 +75,15 @@ pub struct Fates {
     bad: bool,
     since_reordered: u32,
     link_free: u64,
+    slot: Batch,
+}
+
+/// The slot in which packets leave now, and what has left in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Batch {
+    at: u64,
+    packets: u32,
+    bytes: u64,
 }
 
 impl Fates {
@@ -94,6 +104,7 @@ impl Fates {
             bad: false,
             since_reordered: 0,
             link_free: 0,
+            slot: Batch::default(),
         }
     }
 
@@ -116,7 +127,27 @@ impl Fates {
             true => now,
             false => now + self.hold(),
         };
-        Fate { leaves: self.over_the_link(bytes, leaves, now), corrupt }
+        let leaves = self.over_the_link(bytes, leaves, now);
+        Fate { leaves: self.in_its_slot(bytes, leaves), corrupt }
+    }
+
+    /// When the slot comes that has room for a packet that would leave at `leaves`.
+    fn in_its_slot(&mut self, bytes: usize, leaves: u64) -> u64 {
+        let Some(slot) = self.parts.slot else { return leaves };
+        let full = slot.packets.is_some_and(|most| self.slot.packets >= most)
+            || slot.bytes.is_some_and(|most| self.slot.bytes >= u64::from(most));
+        if leaves > self.slot.at || full {
+            let at = leaves.max(self.slot.at) + self.until_the_next(slot);
+            self.slot = Batch { at, ..Batch::default() };
+        }
+        self.slot.packets += 1;
+        self.slot.bytes += bytes as u64;
+        self.slot.at
+    }
+
+    fn until_the_next(&mut self, slot: Slot) -> u64 {
+        let (least, most) = (slot.least.as_nanos() as u64, slot.most.as_nanos() as u64);
+        self.rng.random_range(least..=most)
     }
 
     /// How long the link itself takes: one packet after the other at the rate.
@@ -208,6 +239,7 @@ fn spread(distribution: Distribution, drawn: f64) -> f64 {
         Distribution::Uniform => 2.0 * below(drawn) - 1.0,
         Distribution::Normal => normal,
         Distribution::Pareto => pareto(below(drawn)),
+        Distribution::Table(table) => table.stray(below(drawn)),
         Distribution::Paretonormal => 0.25 * normal + 0.75 * pareto(below(drawn)),
     }
 }
@@ -346,6 +378,33 @@ mod tests {
         let leaves: Vec<u64> = (0..3).map(|_| fates.of(1250, 0, 0)[0].leaves / MS).collect();
         assert_eq!(leaves, [10, 20, 30]);
         assert_eq!(fates.of(1250, 0, 100 * MS)[0].leaves / MS, 110);
+    }
+
+    #[test]
+    fn packets_leave_together_in_slots_that_are_apart_by_chance() {
+        let slot = |packets, bytes| Slot {
+            least: Duration::from_millis(10),
+            most: Duration::from_millis(40),
+            packets,
+            bytes,
+        };
+        let leaves = |slot: Slot| -> Vec<u64> {
+            let mut fates = fates(Parts { slot: Some(slot), ..Parts::default() });
+            (1..=1000).map(|n| fates.of(100, 0, n * MS)[0].leaves).collect()
+        };
+        let free = leaves(slot(None, None));
+        assert!((1..).zip(&free).all(|(n, at)| (n * MS..=(n + 40) * MS).contains(at)));
+        let slots = |mut leaves: Vec<u64>| {
+            assert!(leaves.is_sorted(), "nobody overtakes");
+            leaves.dedup();
+            leaves
+        };
+        let apart: Vec<u64> = slots(free).windows(2).map(|w| (w[1] - w[0]) / MS).collect();
+        assert!(apart.iter().all(|ms| (10..=41).contains(ms)), "{apart:?}");
+        assert!(apart.contains(&12) || apart.contains(&13), "by chance: {apart:?}");
+        // In bursts, where more come than leave, none is half full.
+        assert_eq!(slots(leaves(slot(Some(1), None))).len(), 1000);
+        assert_eq!(slots(leaves(slot(None, Some(200)))).len(), 500);
     }
 
     #[test]

@@ -4,21 +4,34 @@
 //! beyond those (TCP Small Queues): a flow would stall. So the kernel drops it, and we send our copy, with a mark
 //! by which our own rule lets it pass.
 
+use std::io::IoSlice;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrIn6, sendto,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, MultiHeaders, SockFlag, SockProtocol, SockType, SockaddrIn,
+    SockaddrIn6, SockaddrLike, sendmmsg, setsockopt, socket, sockopt,
 };
+
+/// How many packets one system call sends at the most.
+const AT_ONCE: usize = 64;
 
 /// Raw sockets for both families, in the network of the thread that made them.
 #[derive(Debug)]
 pub struct Injector {
     v4: OwnedFd,
     v6: Option<OwnedFd>,
+    due4: Vec<Due<SockaddrIn>>,
+    due6: Vec<Due<SockaddrIn6>>,
+}
+
+/// A packet, from its IP header on, and where it goes.
+#[derive(Debug)]
+struct Due<S> {
+    to: S,
+    bytes: Vec<u8>,
 }
 
 impl Injector {
@@ -34,19 +47,43 @@ impl Injector {
         };
         let v4 = raw(AddressFamily::Inet, mark);
         let v4 = v4.map_err(|errno| Error::io("open a raw socket", &errno.into()))?;
-        Ok(Injector { v4, v6 })
+        Ok(Injector { v4, v6, due4: Vec::new(), due6: Vec::new() })
     }
 
-    /// Sends `packet`, from its IP header on; `interface` is where a link-local destination lies.
+    /// Takes a packet, from its IP header on, for the next [`Injector::send`]; `interface` is where a
+    /// link-local destination lies.
+    pub fn take(&mut self, bytes: Vec<u8>, interface: u32) {
+        if let Some(to) = destination_v4(&bytes) {
+            self.due4.push(Due { to: to.into(), bytes });
+        } else if let Some(to) = destination_v6(&bytes, interface) {
+            self.due6.push(Due { to: to.into(), bytes });
+        }
+    }
+
+    /// Sends what was taken, in its order, many packets in one system call.
     ///
     /// What the network refuses is lost, as any packet may be.
-    pub fn send(&self, packet: &[u8], interface: u32) {
-        let flags = MsgFlags::MSG_DONTWAIT;
-        if let Some(to) = destination_v4(packet) {
-            let _ = sendto(self.v4.as_raw_fd(), packet, &SockaddrIn::from(to), flags);
-        } else if let (Some(socket), Some(to)) = (&self.v6, destination_v6(packet, interface)) {
-            let _ = sendto(socket.as_raw_fd(), packet, &SockaddrIn6::from(to), flags);
+    pub fn send(&mut self) {
+        send(&self.v4, &self.due4);
+        self.due4.clear();
+        if let Some(socket) = &self.v6 {
+            send(socket, &self.due6);
         }
+        self.due6.clear();
+    }
+}
+
+fn send<S: SockaddrLike + Copy>(socket: &OwnedFd, mut due: &[Due<S>]) {
+    while !due.is_empty() {
+        let slices: Vec<[IoSlice<'_>; 1]> =
+            due.iter().take(AT_ONCE).map(|due| [IoSlice::new(&due.bytes)]).collect();
+        let to: Vec<Option<S>> = due.iter().take(AT_ONCE).map(|due| Some(due.to)).collect();
+        let mut headers = MultiHeaders::<S>::preallocate(slices.len(), None);
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let sent = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, to, [], flags);
+        // It ends before the first packet that is refused; that one is passed over.
+        let done = sent.map_or(1, |sent| sent.count().max(1));
+        due = due.get(done..).unwrap_or_default();
     }
 }
 

@@ -1,13 +1,13 @@
 //! The kernel's packet queue (nfnetlink_queue): bind one, receive packets, give verdicts.
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, MultiHeaders, NetlinkAddr, SockFlag, SockProtocol, SockType, bind,
+    recv, recvmmsg, send, setsockopt, socket, sockopt,
 };
 
 // linux/netfilter/nfnetlink.h and nfnetlink_queue.h.
@@ -18,24 +18,36 @@ const CONFIG: u16 = SUBSYSTEM | 2;
 const CFG_CMD: u16 = 1;
 const CFG_PARAMS: u16 = 2;
 const CFG_MAXLEN: u16 = 3;
+const CFG_MASK: u16 = 4;
+const CFG_FLAGS: u16 = 5;
+const FLAG_GSO: u32 = 1 << 2;
 const CMD_BIND: u8 = 1;
 const COPY_PACKET: u8 = 2;
 const NFQA_PACKET_HDR: u16 = 1;
 const NFQA_VERDICT_HDR: u16 = 2;
 const NFQA_IFINDEX_OUTDEV: u16 = 6;
 const NFQA_PAYLOAD: u16 = 10;
+const NFQA_CAP_LEN: u16 = 13;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const NLMSG_ERROR: u16 = 2;
 
-/// The longest packet, and its attributes.
-const BUFFER: usize = 1 << 17;
+/// How many bytes the kernel shows where only the length is asked for; none would mean all to it.
+const GLIMPSE: u32 = 20;
+
+/// The longest packet with its attributes, and a glimpse of one.
+const LONG: usize = 1 << 17;
+const SHORT: usize = 1 << 10;
 
 /// How many bytes of packets may wait for us while we do not run.
 const RECEIVE_BUFFER: usize = 16 << 20;
 
-/// How many packets may wait for us in the kernel.
-const QUEUE: u32 = 1 << 16;
+/// How many packets may wait for us in the kernel beyond those that we hold there.
+const WAITING: u32 = 1 << 16;
+
+/// How many packets are taken before they get their verdicts: one system call for all, and not so many that
+/// the first waits for the last.
+const ROUND: usize = 64;
 
 /// What the kernel does with a packet that it queued to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +58,18 @@ pub enum Verdict {
     Accept = 1,
 }
 
+/// How much of each packet the kernel shows us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// Next to nothing but its length, of as many segments as the kernel has put into one: what is done to
+    /// one of them is done to all.
+    Bursts,
+    /// Next to nothing but its length, of each packet as it is on the wire.
+    Lengths,
+    /// All of it, as it is on the wire, checksums filled in.
+    Bytes,
+}
+
 /// A packet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Packet<'a> {
@@ -53,7 +77,9 @@ pub struct Packet<'a> {
     pub id: u32,
     /// The index of the interface by which it leaves.
     pub interface: u32,
-    /// From its IP header on.
+    /// How long it is, from its IP header on.
+    pub length: usize,
+    /// What is shown of it.
     pub bytes: &'a [u8],
 }
 
@@ -62,16 +88,17 @@ pub struct Packet<'a> {
 pub struct Queue {
     socket: OwnedFd,
     number: u16,
-    buffer: Vec<u8>,
+    /// For the packets of one round; the system gives memory only to those that are used.
+    buffers: Vec<Vec<u8>>,
     verdicts: Vec<u8>,
 }
 
 impl Queue {
-    /// Binds queue `number` of the network that this thread is in.
+    /// Binds queue `number` of the network that this thread is in, for `held` packets to be held there.
     ///
     /// # Errors
     /// 69 where the kernel has no nfnetlink_queue, 77 where it does not let us, 71 where the number is taken.
-    pub fn bind(number: u16) -> Result<Queue> {
+    pub fn bind(number: u16, shows: Shows, held: u32) -> Result<Queue> {
         let place = |errno: Errno| match errno {
             Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL => Error::missing(format!(
                 "the kernel has no packet queue ({errno}); try modprobe nfnetlink_queue"
@@ -85,13 +112,24 @@ impl Queue {
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(place)?;
         // Without the privilege to exceed the system's limit a smaller buffer has to do.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
-        let queue = Queue { socket, number, buffer: vec![0; BUFFER], verdicts: Vec::new() };
-        let command = [CMD_BIND, 0, 0, nix::libc::AF_INET as u8];
-        let mut params = u32::MAX.to_be_bytes().to_vec();
+        let (range, buffer) = match shows {
+            Shows::Bytes => (u32::MAX, LONG),
+            Shows::Bursts | Shows::Lengths => (GLIMPSE, SHORT),
+        };
+        let buffers = (0..ROUND).map(|_| vec![0; buffer]).collect();
+        let queue = Queue { socket, number, buffers, verdicts: Vec::new() };
+        let mut params = range.to_be_bytes().to_vec();
         params.push(COPY_PACKET);
-        queue.configure(CFG_CMD, &command).map_err(place)?;
-        queue.configure(CFG_PARAMS, &params).map_err(place)?;
-        queue.configure(CFG_MAXLEN, &QUEUE.to_be_bytes()).map_err(place)?;
+        let most = held.saturating_add(WAITING).to_be_bytes();
+        queue
+            .configure(&[(CFG_CMD, &[CMD_BIND, 0, 0, nix::libc::AF_INET as u8])])
+            .map_err(place)?;
+        queue.configure(&[(CFG_PARAMS, &params)]).map_err(place)?;
+        queue.configure(&[(CFG_MAXLEN, &most)]).map_err(place)?;
+        if shows == Shows::Bursts {
+            let gso = FLAG_GSO.to_be_bytes();
+            queue.configure(&[(CFG_MASK, &gso), (CFG_FLAGS, &gso)]).map_err(place)?;
+        }
         Ok(queue)
     }
 
@@ -100,9 +138,9 @@ impl Queue {
         self.socket.as_fd()
     }
 
-    fn configure(&self, attribute: u16, data: &[u8]) -> nix::Result<()> {
+    fn configure(&self, attributes: &[(u16, &[u8])]) -> nix::Result<()> {
         let mut message = Vec::new();
-        put_message(&mut message, CONFIG, REQUEST | ACK, self.number, attribute, data);
+        put_message(&mut message, CONFIG, REQUEST | ACK, self.number, attributes);
         send(self.socket.as_raw_fd(), &message, MsgFlags::empty())?;
         let mut answer = [0_u8; 4096];
         loop {
@@ -115,55 +153,92 @@ impl Queue {
         }
     }
 
-    /// Hands every packet that is there to `judge` and tells the kernel what it says.
+    /// Hands packets that are there to `judge`; where it gives no verdict a packet stays in the kernel until
+    /// [`Queue::give`].
     ///
     /// # Errors
     /// Whatever the socket says; packets that did not fit into it were lost in the kernel, which is none.
-    pub fn receive(&mut self, mut judge: impl FnMut(Packet<'_>) -> Verdict) -> io::Result<()> {
-        // One round takes what is there and no more, so that those held leave in time.
-        for _ in 0..256 {
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let length = match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
-                Ok(length) => length,
-                Err(Errno::EAGAIN) => break,
-                Err(Errno::EINTR | Errno::ENOBUFS) => continue,
-                Err(errno) => return Err(errno.into()),
-            };
-            for packet in packets(&self.buffer[..length]) {
+    pub fn receive(
+        &mut self,
+        mut judge: impl FnMut(Packet<'_>) -> Option<Verdict>,
+    ) -> io::Result<()> {
+        let lengths = match self.fill() {
+            Ok(lengths) => lengths,
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(()),
+            Err(errno) => return Err(errno.into()),
+        };
+        for (buffer, length) in self.buffers.iter().zip(lengths) {
+            for packet in packets(buffer.get(..length).unwrap_or_default()) {
                 let id = packet.id;
-                let verdict = judge(packet);
-                put_verdict(&mut self.verdicts, self.number, id, verdict);
+                if let Some(verdict) = judge(packet) {
+                    put_verdict(&mut self.verdicts, self.number, id, verdict, None);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives how
+    /// long each is.
+    fn fill(&mut self) -> nix::Result<Vec<usize>> {
+        let mut headers = MultiHeaders::<()>::preallocate(ROUND, None);
+        let slices = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut slices: Vec<[IoSliceMut<'_>; 1]> = slices.collect();
+        let flags = MsgFlags::MSG_DONTWAIT;
+        let socket = self.socket.as_raw_fd();
+        let got = recvmmsg(socket, &mut headers, slices.iter_mut(), flags, None)?;
+        Ok(got.map(|message| message.bytes).collect())
+    }
+
+    /// Decides on a packet that stayed in the kernel; with other bytes where some are given. The kernel
+    /// hears of it with [`Queue::tell`].
+    pub fn give(&mut self, id: u32, verdict: Verdict, bytes: Option<&[u8]>) {
+        put_verdict(&mut self.verdicts, self.number, id, verdict, bytes);
+    }
+
+    /// Tells the kernel all verdicts since the last time, in one system call.
+    ///
+    /// # Errors
+    /// Whatever the socket says.
+    pub fn tell(&mut self) -> io::Result<()> {
         if self.verdicts.is_empty() {
             return Ok(());
         }
-        // All verdicts of a round in one system call.
         let sent = send(self.socket.as_raw_fd(), &self.verdicts, MsgFlags::empty());
         self.verdicts.clear();
         sent.map(drop).map_err(io::Error::from)
     }
 }
 
-fn put_verdict(out: &mut Vec<u8>, queue: u16, id: u32, verdict: Verdict) {
-    let mut header = (verdict as u32).to_be_bytes().to_vec();
-    header.extend(id.to_be_bytes());
-    put_message(out, VERDICT, REQUEST, queue, NFQA_VERDICT_HDR, &header);
+fn put_verdict(out: &mut Vec<u8>, queue: u16, id: u32, verdict: Verdict, bytes: Option<&[u8]>) {
+    let mut header = [0; 8];
+    header[..4].copy_from_slice(&(verdict as u32).to_be_bytes());
+    header[4..].copy_from_slice(&id.to_be_bytes());
+    match bytes {
+        None => put_message(out, VERDICT, REQUEST, queue, &[(NFQA_VERDICT_HDR, &header)]),
+        Some(bytes) => {
+            let attributes = [(NFQA_VERDICT_HDR, &header[..]), (NFQA_PAYLOAD, bytes)];
+            put_message(out, VERDICT, REQUEST, queue, &attributes);
+        }
+    }
 }
 
-/// A netlink message with one attribute; both are padded to four bytes.
-fn put_message(out: &mut Vec<u8>, kind: u16, flags: u16, queue: u16, attribute: u16, data: &[u8]) {
-    let padded = data.len().next_multiple_of(4);
-    out.extend((16 + 4 + 4 + padded as u32).to_ne_bytes());
+/// A netlink message; each attribute is padded to four bytes.
+fn put_message(out: &mut Vec<u8>, kind: u16, flags: u16, queue: u16, attributes: &[(u16, &[u8])]) {
+    let padded = |data: &[u8]| data.len().next_multiple_of(4);
+    let length: usize = attributes.iter().map(|(_, data)| 4 + padded(data)).sum();
+    out.extend((16 + 4 + length as u32).to_ne_bytes());
     out.extend(kind.to_ne_bytes());
     out.extend(flags.to_ne_bytes());
     out.extend([0; 8]);
     out.extend([nix::libc::AF_UNSPEC as u8, 0]);
     out.extend(queue.to_be_bytes());
-    out.extend((4 + data.len() as u16).to_ne_bytes());
-    out.extend(attribute.to_ne_bytes());
-    out.extend(data);
-    out.resize(out.len() + padded - data.len(), 0);
+    for (attribute, data) in attributes {
+        out.extend((4 + data.len() as u16).to_ne_bytes());
+        out.extend(attribute.to_ne_bytes());
+        out.extend(*data);
+        out.resize(out.len() + padded(data) - data.len(), 0);
+    }
 }
 
 /// The messages of a datagram: kind and body.
@@ -188,7 +263,7 @@ fn packets(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
 }
 
 fn packet(body: &[u8]) -> Option<Packet<'_>> {
-    let (mut id, mut interface, mut bytes) = (None, 0, &[][..]);
+    let (mut id, mut interface, mut bytes, mut whole) = (None, 0, &[][..], None);
     let mut rest = body.get(4..)?;
     while rest.len() >= 4 {
         let length = usize::from(u16::from_ne_bytes(rest[..2].try_into().ok()?));
@@ -199,11 +274,13 @@ fn packet(body: &[u8]) -> Option<Packet<'_>> {
             NFQA_PACKET_HDR => id = word(),
             NFQA_IFINDEX_OUTDEV => interface = word()?,
             NFQA_PAYLOAD => bytes = data,
+            NFQA_CAP_LEN => whole = word().map(|length| length as usize),
             _ => {}
         }
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
-    Some(Packet { id: id?, interface, bytes })
+    // The kernel says the length where it shows less.
+    Some(Packet { id: id?, interface, length: whole.unwrap_or(bytes.len()), bytes })
 }
 
 #[cfg(test)]
@@ -213,16 +290,20 @@ mod tests {
     #[test]
     fn a_packet_is_read_from_its_message() {
         let mut datagram = Vec::new();
-        put_message(&mut datagram, PACKET, 0, 7, NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3]);
-        put_message(&mut datagram, VERDICT, 0, 7, NFQA_PAYLOAD, b"not a packet");
+        let header = (NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3][..]);
+        put_message(&mut datagram, PACKET, 0, 7, &[header]);
+        put_message(&mut datagram, VERDICT, 0, 7, &[(NFQA_PAYLOAD, b"not a packet")]);
+        let glimpse = [header, (NFQA_CAP_LEN, &[0, 0, 5, 220]), (NFQA_PAYLOAD, &[0x45; 20])];
+        put_message(&mut datagram, PACKET, 0, 7, &glimpse);
         let found: Vec<Packet<'_>> = packets(&datagram).collect();
-        assert_eq!(found, [Packet { id: 258, interface: 0, bytes: &[] }]);
+        let packet = |length, bytes| Packet { id: 258, interface: 0, length, bytes };
+        assert_eq!(found, [packet(0, &[]), packet(1500, &[0x45; 20])]);
     }
 
     #[test]
     fn a_cut_datagram_is_no_packet_and_no_panic() {
         let mut datagram = Vec::new();
-        put_message(&mut datagram, PACKET, 0, 7, NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3]);
+        put_message(&mut datagram, PACKET, 0, 7, &[(NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3])]);
         for length in 0..datagram.len() - 1 {
             assert!(packets(&datagram[..length]).next().is_none(), "{length}");
         }

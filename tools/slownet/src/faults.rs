@@ -1,0 +1,175 @@
+//! All links of a run, held as one fault: all of them in force, or none.
+
+use std::process::Command;
+
+use breakit::exit::{Error, Result};
+use breakit::guardian::Guardian;
+use breakit::hold::{Fault, Renewal};
+use breakit::lease::Lease;
+use serde_json::{Value, json};
+
+use crate::backend::{Choices, Wanted};
+use crate::link::Link;
+use crate::qdisc::WithRoot;
+use crate::slow::{Draw, Slow};
+
+/// How links are struck.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// By what backend.
+    pub backend: Wanted,
+    /// Even what an sshd sends.
+    pub force: bool,
+    /// Where chance comes from.
+    pub seed: u64,
+}
+
+/// The links, and the guardian that clears them all when we die.
+pub struct Faults {
+    links: Vec<Slow>,
+    guardian: Option<Guardian>,
+}
+
+impl Faults {
+    /// The faults, with a backend found for every node. Nothing is in force yet.
+    ///
+    /// # Errors
+    /// As [`Slow::plan`].
+    pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
+        let mut choices = Choices::of(means.backend);
+        let Means { force, seed, .. } = means;
+        let links = links.into_iter().enumerate();
+        let links = links
+            .map(|(number, link)| Slow::plan(link, Draw { force, seed, number }, &mut choices));
+        Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None })
+    }
+
+    /// Whether a process of ours carries packets: such faults cannot outlive us.
+    pub fn need_their_holder(&self) -> bool {
+        self.links.iter().any(Slow::needs_its_holder)
+    }
+
+    /// What would be done, a line for each node of each link.
+    ///
+    /// # Errors
+    /// As [`Slow::rehearse`].
+    pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
+        let lines: Vec<Vec<Value>> =
+            self.links.iter().map(|link| link.rehearse(lease)).collect::<Result<_>>()?;
+        Ok(lines.into_iter().flatten().collect())
+    }
+
+    /// Takes away what outlasts single windows. Where that fails the guardian tries it again.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn leave(&mut self) -> Result<()> {
+        if self.guardian.is_none() {
+            return Ok(());
+        }
+        self.clear(WithRoot::Remove)?;
+        self.entrust_to_lease();
+        Ok(())
+    }
+
+    /// Sends the guardian home: the fault is taken back, or is to end with its lease.
+    pub fn entrust_to_lease(&mut self) {
+        if let Some(guardian) = self.guardian.take() {
+            guardian.dismiss();
+        }
+    }
+
+    /// Whoever finds the holder dead clears these faults, on the nodes as they were named to us.
+    fn post_guardian(&mut self) -> Result<()> {
+        if self.guardian.is_some() {
+            return Ok(());
+        }
+        let program = std::env::current_exe().map_err(|e| Error::io("find our own program", &e))?;
+        let nodes = self.links.iter().flat_map(Slow::nodes);
+        let mut nodes: Vec<String> =
+            nodes.map(|node| format!("{}={}", node.name, node.via)).collect();
+        nodes.sort();
+        nodes.dedup();
+        let ids: Vec<String> = self.links.iter().map(|link| link.id().to_string()).collect();
+        let mut clear = Command::new(program);
+        clear.args(["clear", "--quiet", "--id", &ids.join(","), "-n", &nodes.join(",")]);
+        self.guardian = Some(Guardian::post(&clear)?);
+        Ok(())
+    }
+
+    /// Does `work` with all links at once.
+    fn each<T: Send>(&self, work: impl Fn(&Slow) -> Result<T> + Sync) -> Vec<Result<T>> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                self.links.iter().map(|link| scope.spawn(|| work(link))).collect();
+            let died = |_| Err(Error::system("the thread of a link died"));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect()
+        })
+    }
+
+    fn clear(&self, root: WithRoot) -> Result<()> {
+        all(self.each(|link| link.clear(root))).map(drop)
+    }
+
+    /// The fields of a line: those of the one link, or what they have in common and then each.
+    fn value(&self, fields: impl Fn(&Slow) -> Value) -> Value {
+        match &self.links[..] {
+            [link] => fields(link),
+            links => json!({ "links": links.iter().map(fields).collect::<Vec<_>>() }),
+        }
+    }
+}
+
+/// All values, or all errors.
+fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
+    let (mut values, mut errors) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(error) => errors.push(error),
+        }
+    }
+    Error::all(errors).map(|()| values)
+}
+
+impl Fault for Faults {
+    fn kind(&self) -> &'static str {
+        "slow"
+    }
+
+    fn start(&mut self, lease: Lease) -> Result<Value> {
+        self.post_guardian()?;
+        match all(self.each(|link| link.start(lease))) {
+            Ok(_) => Ok(self.value(Slow::value)),
+            // All nodes or none: what was struck is taken back.
+            Err(error) => match self.leave() {
+                Ok(()) => Err(error),
+                Err(undone) => Err(Error::Many(vec![error, undone])),
+            },
+        }
+    }
+
+    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        let renewed = all(self.each(|link| link.renew(lease)))?;
+        if renewed.iter().all(|renewed| renewed.cleared) {
+            return Ok(Renewal::Healed);
+        }
+        let again: Vec<Value> = self
+            .links
+            .iter()
+            .zip(&renewed)
+            .filter(|(_, renewed)| !renewed.again.is_empty())
+            .map(|(link, renewed)| json!({ "id": link.id().to_string(), "nodes": renewed.again }))
+            .collect();
+        match &again[..] {
+            [] => Ok(Renewal::InForce),
+            [again] => Ok(Renewal::Again(again.clone())),
+            _ => Ok(Renewal::Again(json!({ "links": again }))),
+        }
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        self.clear(WithRoot::Keep)?;
+        Ok(self.value(|link| json!({ "id": link.id().to_string(), "nodes": link.names() })))
+    }
+}
