@@ -39,12 +39,15 @@ pub struct Faults {
     list: Vec<Fault>,
     /// Stop lines without a start: their kind and line.
     strays: Vec<(String, u32)>,
+    /// How many lines say that a fault came into force.
+    in_force: u32,
 }
 
 impl Faults {
     /// Takes a line of `nemesis`.
     pub fn take(&mut self, op: &Op, line: u32) {
         let f = op.f.as_str();
+        self.in_force += u32::from(op.brings_a_fault());
         if let Some(kind) = f.strip_prefix("start-").or((f == "start").then_some("fault")) {
             self.begin(kind, op, line);
         } else if let Some(kind) = f.strip_prefix("stop-").or((f == "stop").then_some("fault")) {
@@ -93,8 +96,8 @@ impl Faults {
     }
 
     /// Whether none came into force.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+    pub fn none_in_force(&self) -> bool {
+        self.in_force == 0
     }
 
     /// All of them, in the order of their lines.
@@ -149,7 +152,7 @@ mod tests {
     fn a_stop_of_nothing_is_kept_as_a_stray() {
         let mut faults = Faults::default();
         line(&mut faults, 7, 1, "stop-slow", Value::Null);
-        assert!(faults.is_empty());
+        assert!(faults.none_in_force());
         assert_eq!(faults.strays(), &[("slow".to_string(), 7)]);
     }
 }

@@ -390,7 +390,7 @@ impl History {
             return Some(format!("the run's last line says unknown: {reason}"));
         }
         let asked = self.start.as_ref().is_some_and(|start| start.asks_for_faults);
-        (asked && self.faults.is_empty())
+        (asked && self.faults.none_in_force())
             .then(|| "the run asked for faults and none came into force".to_string())
     }
 

@@ -123,6 +123,17 @@ impl Op {
         op
     }
 
+    /// Whether a line of a nemesis says that a fault came into force: not that one ended, went on, or
+    /// failed to come. A run that asked for faults and has no such line has shown nothing.
+    pub fn brings_a_fault(&self) -> bool {
+        const ENDS: [&str; 6] = ["stop", "renew", "heal", "resume", "reset", "clear"];
+        let ends = ENDS.iter().any(|word| {
+            self.f.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        });
+        // A bare "start" starts what was killed.
+        self.error.is_none() && !ends && self.f != "start"
+    }
+
     /// The line without its newline.
     pub fn line(&self) -> String {
         let mut fields = Map::new();
@@ -231,6 +242,19 @@ mod tests {
         assert_eq!(op.value, Some(Value::Null));
         assert_eq!(op.line(), line);
         assert_eq!(Op::parse(r#"{"process":0,"type":"invoke","f":"read"}"#).unwrap().value, None);
+    }
+
+    #[test]
+    fn a_fault_that_failed_to_come_or_ended_brings_none() {
+        let line = |f: &str| Op::fault(f, Value::Null);
+        for f in ["start-partition", "kill", "start-slow", "bump"] {
+            assert!(line(f).brings_a_fault(), "{f}");
+        }
+        for f in ["stop-partition", "renew-slow", "heal", "resume", "start"] {
+            assert!(!line(f).brings_a_fault(), "{f}");
+        }
+        let failed = Op { error: Some("no such node".into()), ..line("start-partition") };
+        assert!(!failed.brings_a_fault());
     }
 
     #[test]

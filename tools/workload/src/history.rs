@@ -57,19 +57,12 @@ impl Tally {
             (Process::Client(_), Type::Ok) => self.ok += 1,
             (Process::Client(_), Type::Fail) => self.fail += 1,
             (Process::Client(_), Type::Info) => self.info += 1,
-            (Process::Other(word), _) if word != "workload" && is_fault(op) => self.faults += 1,
+            (Process::Other(word), _) if word != "workload" && op.brings_a_fault() => {
+                self.faults += 1;
+            }
             (Process::Other(_), _) => {}
         }
     }
-}
-
-/// Whether a line says that a fault came into force: not that one ended, went on, or failed to come.
-fn is_fault(op: &Op) -> bool {
-    const ENDS: [&str; 6] = ["stop", "renew", "heal", "resume", "reset", "clear"];
-    let ends = ENDS.iter().any(|word| {
-        op.f.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    });
-    op.error.is_none() && !ends && op.f != "start"
 }
 
 /// The line was written nowhere: the reader is gone, or the disk is full. [`Stop`] has been rung.
