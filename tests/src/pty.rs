@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::pty::openpty;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::setsid;
 
 nix::ioctl_write_int_bad!(
@@ -108,8 +109,12 @@ impl Drop for Terminal {
     }
 }
 
+/// A session with the terminal as its own, in which keys have the effect that they have at a login: who runs the
+/// tests in the background has the interrupt ignored, and all its children with it.
 fn own_session() -> std::io::Result<()> {
     setsid()?;
+    // SAFETY: the default action is no handler of ours, so nothing can run in an unsafe moment.
+    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
     // SAFETY: the ioctl takes a number and no pointer; stdin is the terminal.
     unsafe { take_terminal(std::io::stdin().as_raw_fd(), 0) }?;
     Ok(())

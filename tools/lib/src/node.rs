@@ -194,6 +194,7 @@ impl NodesArg {
 /// 64 for what is no spec, a range backwards or a node named twice; 65 for a bad node line; 66 for a name
 /// that the fleet does not know, or a fleet that is not up.
 pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
+    named_once(specs)?;
     let mut fleet = None;
     let mut nodes = Vec::new();
     for part in specs.iter().flat_map(|spec| spec.split(',')) {
@@ -213,6 +214,14 @@ pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
         }
     }
     once(nodes)
+}
+
+/// A name given twice is wrong whether or not the fleet knows it: no look-up comes before this.
+fn named_once(specs: &[String]) -> Result<()> {
+    let bare = |part: &&str| *part != "-" && !part.starts_with('@') && !part.contains('=');
+    let parts = specs.iter().flat_map(|spec| spec.split(',')).filter(bare);
+    let names: Vec<Name> = parts.map(expand).collect::<Result<Vec<_>>>()?.concat();
+    twice(names.iter())
 }
 
 /// The names that `specs` spell, without looking any up: for a tool that is about to make them.

@@ -779,9 +779,11 @@ fn a_dry_run_touches_nothing_and_what_it_prints_does_it() {
     let fleet = fleet!();
     let name = &fleet.name;
     let traces = || {
+        // A bridge's state follows its ports', and a walk through other fleets' folders ends where they go.
         sh(&format!(
-            "grep {name} /proc/self/mountinfo; ip -br link | grep {name}; ip route | grep {name}; \
-             find /var/lib/breakit /run/breakit -path '*{name}*' -not -path '*/rootfs/*' | sort"
+            "grep {name} /proc/self/mountinfo; ip -br link | grep -o '^[^ ]*{name}[^ ]*'; ip route | grep {name}; \
+             find /var/lib/breakit/*/*{name}* /var/lib/breakit/store/*/*{name}* /run/breakit/{name}* \
+             -not -path '*/rootfs/*' 2>/dev/null | sort -u"
         ))
         .stdout
     };
