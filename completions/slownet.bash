@@ -241,7 +241,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__replay)
-            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --lease --backend --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,7 +271,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -334,6 +334,10 @@ _slownet() {
                     return 0
                     ;;
                 --rate)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --burst)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

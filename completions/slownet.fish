@@ -53,6 +53,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l reorder -d 'Let 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l gap -d 'Let only each Nth packet overtake' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l burst -d 'With a rate: let N bytes pass at once before it is felt [default: what accrues in 2 ms, or a packet]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-packets -d 'Let at most N packets out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-bytes -d 'Let at most N bytes out in one batch' -r
@@ -90,6 +91,7 @@ htb\t'A class of htb: a rate and nothing else'
 blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
 nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l force -d 'Make even what an sshd of a node sends slow'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l dry-run -d 'Print what would be done, and when, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'

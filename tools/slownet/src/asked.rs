@@ -18,6 +18,7 @@ pub fn parts(args: &PartsArgs) -> Result<Parts> {
     parts.reorder = args.reorder.map(|chance| Reorder { chance, gap: args.gap }).or(parts.reorder);
     parts.corrupt = args.corrupt.or(parts.corrupt);
     parts.rate = args.rate.or(parts.rate);
+    parts.burst = args.burst;
     parts.slot = args.slot.map(|(least, most)| Slot {
         least,
         most,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::arrival;
 use crate::feed::{Feeder, Order, Target};
 use crate::interface::Interface;
+use crate::netem;
 use crate::parts::Parts;
 use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
@@ -54,6 +55,7 @@ pub enum Backend {
 /// All that a choice depends on, beside the kernel of a host.
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
+    netem_cannot: Option<&'static str>,
     rate_alone: bool,
     loss_alone: bool,
     doubles: bool,
@@ -90,6 +92,7 @@ impl Choices {
             Network::Here | Network::Namespace(_) => None,
         };
         let question = Question {
+            netem_cannot: netem::cannot(parts),
             rate_alone: parts.only_rate().is_some(),
             loss_alone: parts.only_loss().is_some(),
             doubles: parts.duplicate.is_some(),
@@ -117,7 +120,10 @@ impl Backend {
             return Backend::incoming(wanted, parts, kernel);
         }
         match wanted {
-            Wanted::Netem => Backend::netem(kernel)?.map_err(Error::missing),
+            Wanted::Netem => {
+                netem_can(parts).map_err(refused)?;
+                Backend::netem(kernel)?.map_err(Error::missing)
+            }
             Wanted::Htb => {
                 parts.only_rate().ok_or_else(|| Error::usage(HTB_LIMITS))?;
                 Backend::htb(kernel)?.map_err(Error::missing)
@@ -139,7 +145,10 @@ impl Backend {
         let doubles = parts.duplicate.is_some();
         let limits = parts.only_rate().is_some();
         match wanted {
-            Wanted::Netem => Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing),
+            Wanted::Netem => {
+                netem_can(parts).map_err(refused)?;
+                Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
+            }
             Wanted::Htb if limits => Backend::arriving(kernel, Need::Htb)?.map_err(Error::missing),
             Wanted::Htb => Err(Error::usage(HTB_LIMITS)),
             Wanted::Blackhole => Err(Error::usage(
@@ -148,7 +157,11 @@ impl Backend {
             Wanted::Nfqueue if doubles => Err(Error::usage(LINE_DOUBLES)),
             Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
             Wanted::Auto => {
-                let mut reasons = match Backend::arriving(kernel, Need::Netem)? {
+                let netem = match netem_can(parts) {
+                    Ok(()) => Backend::arriving(kernel, Need::Netem)?,
+                    Err(why) => Err(why),
+                };
+                let mut reasons = match netem {
                     Ok(backend) => return Ok(backend),
                     Err(why) => vec![why],
                 };
@@ -182,7 +195,11 @@ impl Backend {
     }
 
     fn first(kernel: Kernel<'_>, parts: &Parts) -> Result<Backend> {
-        let mut reasons = match Backend::netem(kernel)? {
+        let netem = match netem_can(parts) {
+            Ok(()) => Backend::netem(kernel)?,
+            Err(why) => Err(why),
+        };
+        let mut reasons = match netem {
             Ok(backend) => return Ok(backend),
             Err(why) => vec![why],
         };
@@ -319,6 +336,14 @@ impl Backend {
         }
         Ok(steps)
     }
+}
+
+fn netem_can(parts: &Parts) -> std::result::Result<(), String> {
+    netem::cannot(parts).map_or(Ok(()), |why| Err(why.into()))
+}
+
+fn refused(why: String) -> Error {
+    Error::usage(format!("{why}; leave the correlation out or take --backend nfqueue"))
 }
 
 /// Whether packets that leave there are struck.

@@ -125,6 +125,9 @@ pub struct PartsArgs {
     /// Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
     #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
+    /// With a rate: let N bytes pass at once before it is felt [default: what accrues in 2 ms, or a packet]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1600..))]
+    pub burst: Option<u32>,
     /// Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms
     #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
     pub slot: Option<(Duration, Duration)>,
@@ -174,6 +177,9 @@ pub struct ReplayArgs {
     /// Make even what an sshd of a node sends slow
     #[arg(long)]
     pub force: bool,
+    /// Print what would be done, and when, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `slownet clear`.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::asked;
 use crate::cli::{PartsArgs, TrafficArgs};
 use crate::parts::Parts;
-use crate::traffic::{self, Prefix, Traffic};
+use crate::traffic::{Prefix, Traffic, Whom};
 
 /// A link.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,8 @@ pub struct Link {
     pub traffic: Traffic,
     /// What happens to them.
     pub parts: Parts,
+    /// With which nodes, where they were named, and their addresses.
+    pub named: BTreeMap<String, Vec<Prefix>>,
 }
 
 /// The flags that a line may have as fields, read as the command line reads them.
@@ -91,17 +93,14 @@ impl Link {
     ///
     /// # Errors
     /// 64 with the field that is wrong.
-    pub fn of_fields(
-        nodes: Vec<Node>,
-        to: Vec<Prefix>,
-        fields: &Map<String, Value>,
-    ) -> Result<Link> {
+    pub fn of_fields(nodes: Vec<Node>, to: Whom, fields: &Map<String, Value>) -> Result<Link> {
         let flags = fields.iter().map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
         let parts = asked::parts(&fields.parts)?;
-        let traffic = Traffic::new(to, fields.traffic.protocol, fields.traffic.port);
-        Ok(Link { nodes, parts, traffic: traffic.going(fields.traffic.direction) })
+        let Whom { blocks, named } = to;
+        let traffic = Traffic::new(blocks, fields.traffic.protocol, fields.traffic.port);
+        Ok(Link { nodes, parts, traffic: traffic.going(fields.traffic.direction), named })
     }
 
     /// Whether a packet may be of both links.
@@ -181,7 +180,7 @@ impl Names {
         };
         let to = to.unwrap_or_default();
         let link = |from: &[String], to: &[String]| {
-            Link::of_fields(self.nodes(from)?, self.blocks(to)?, &fields)
+            Link::of_fields(self.nodes(from)?, self.whom(to)?, &fields)
         };
         let mut links = vec![link(&from, &to)?];
         if both {
@@ -221,15 +220,15 @@ impl Names {
     }
 
     /// Addresses and blocks as they are, regions and nodes with all their addresses.
-    fn blocks(&self, specs: &[String]) -> Result<Vec<Prefix>> {
-        let mut blocks = Vec::new();
+    fn whom(&self, specs: &[String]) -> Result<Whom> {
+        let mut whom = Whom::default();
         for part in specs.iter().flat_map(|spec| spec.split(',')) {
             match Prefix::parse(part) {
-                Some(prefix) => blocks.push(prefix),
-                None => blocks.extend(traffic::blocks_of(&self.nodes(&[part.to_string()])?)?),
+                Some(prefix) => whom.blocks.push(prefix),
+                None => whom.add(&self.nodes(&[part.to_string()])?)?,
             }
         }
-        Ok(blocks)
+        Ok(whom)
     }
 }
 

@@ -70,14 +70,37 @@ fn loss_words(loss: &Loss) -> Vec<String> {
         words
     };
     match loss {
-        Loss::Random(chance) => {
-            let mut words = vec!["loss".into(), "random".into(), chance.percent.to_string()];
-            words.extend(chance.correlation.map(|c| c.to_string()));
-            words
+        Loss::Random(Chance { percent, correlation: None }) => {
+            vec!["loss".into(), "random".into(), percent.to_string()]
+        }
+        Loss::Random(Chance { percent, correlation: Some(correlation) }) => {
+            let [p, r] = correlated(percent.fraction(), correlation.fraction());
+            vec!["loss".into(), "gemodel".into(), p, r]
         }
         Loss::State(percents) => model("state", percents),
         Loss::Gemodel(percents) => model("gemodel", percents),
     }
+}
+
+/// The Gilbert model that loses the share `lost`, each packet's fate resembling the last one's by `alike`: from
+/// good to bad by lost (1 - alike), back by (1 - lost)(1 - alike), which leaves the share and correlates so.
+///
+/// netem's own `loss random` with a correlation mixes uniform numbers, which crowd around a half then: of 20 %
+/// with 75 % next to nothing is lost.
+fn correlated(lost: f64, alike: f64) -> [String; 2] {
+    [lost, 1.0 - lost].map(|share| format!("{:.6}%", 100.0 * share * (1.0 - alike)))
+}
+
+/// What of `parts` netem would take and not do, and why.
+pub fn cannot(parts: &Parts) -> Option<&'static str> {
+    let correlates = |chance: Option<Chance>| chance.is_some_and(|c| c.correlation.is_some());
+    let reorder = parts.reorder.map(|reorder| reorder.chance);
+    if parts.delay.and_then(|delay| delay.jitter?.correlation).is_some() {
+        return Some("netem takes a correlation of delays, but its delays do not correlate");
+    }
+    [parts.duplicate, parts.corrupt, reorder].into_iter().any(correlates).then_some(
+        "netem strikes far fewer packets than asked where a correlation is asked for, but for --loss",
+    )
 }
 
 fn chance_words(name: &str, chance: Chance) -> Vec<String> {
@@ -110,9 +133,23 @@ mod tests {
     fn the_words_are_those_of_tc() {
         assert_eq!(
             words(&Preset::ThreeG.parts()).join(" "),
-            "limit 82 delay 100000us 30000us 25% distribution normal loss random 1% rate 1600000bit"
+            "limit 82 delay 100000us 30000us distribution normal loss random 1% rate 1600000bit"
         );
-        assert_eq!(words(&Preset::Flaky.parts()).join(" "), "limit 10000 loss random 20% 75%");
+        assert_eq!(
+            words(&Preset::Flaky.parts()).join(" "),
+            "limit 10000 loss gemodel 5.000000% 20.000000%"
+        );
+    }
+
+    #[test]
+    fn what_netem_would_take_and_not_do_is_known() {
+        let of = |chance: &str| Chance::parse(chance).ok();
+        let parts = |duplicate, corrupt| Parts { duplicate, corrupt, ..Parts::default() };
+        assert!(cannot(&parts(of("1%,25%"), None)).is_some());
+        assert!(cannot(&parts(None, of("1%,25%"))).is_some());
+        assert_eq!(cannot(&parts(of("1%"), of("1%"))), None);
+        assert_eq!(cannot(&Preset::Flaky.parts()), None);
+        assert_eq!(cannot(&Preset::ThreeG.parts()), None);
     }
 
     #[test]

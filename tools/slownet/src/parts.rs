@@ -77,6 +77,8 @@ pub struct Parts {
     pub corrupt: Option<Chance>,
     /// Not more than so many bits a second.
     pub rate: Option<Rate>,
+    /// How many bytes may pass at once before the rate is felt.
+    pub burst: Option<u32>,
     /// In batches.
     pub slot: Option<Slot>,
     /// How many packets may be held at once; [`crate::netem::limit`] computes it where it is not said.
@@ -99,6 +101,11 @@ impl Parts {
                 "--reorder needs --delay: packets overtake only those that are held",
             ));
         }
+        if self.burst.is_some() && self.rate.is_none() {
+            return Err(Error::usage(
+                "--burst needs --rate: it is what may pass before that is felt",
+            ));
+        }
         Ok(self)
     }
 
@@ -108,7 +115,8 @@ impl Parts {
 
     /// Whether the rate is all there is.
     pub fn only_rate(&self) -> Option<Rate> {
-        let alone = Parts { rate: self.rate, limit: self.limit, ..Parts::default() };
+        let Parts { rate, burst, limit, .. } = *self;
+        let alone = Parts { rate, burst, limit, ..Parts::default() };
         self.rate.filter(|_| *self == alone)
     }
 
@@ -161,6 +169,7 @@ impl Parts {
         put("gap", self.reorder.and_then(|reorder| reorder.gap).map(|gap| gap.to_string()));
         put("corrupt", self.corrupt.map(|chance| chance.to_string()));
         put("rate", self.rate.map(|rate| rate.to_string()));
+        put("burst", self.burst.map(|bytes| bytes.to_string()));
         put("slot", self.slot.map(|s| format!("{},{}", clock::show(s.least), clock::show(s.most))));
         put("slot-packets", self.slot.and_then(|slot| slot.packets).map(|n| n.to_string()));
         put("slot-bytes", self.slot.and_then(|slot| slot.bytes).map(|n| n.to_string()));

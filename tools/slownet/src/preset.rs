@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::distribution::Distribution;
 use crate::parts::{Delay, Jitter, Loss, Parts};
-use crate::quantity::{Chance, Percent, Rate};
+use crate::quantity::{Chance, Rate};
 
 /// A named bad network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,9 +51,9 @@ impl Preset {
     }
 }
 
-/// A normal spread with a quarter of correlation, as links have it.
+/// A normal spread. Where others give a correlation, too, it is netem's, which does nothing.
 fn normal(time: Duration) -> Jitter {
-    Jitter { time, distribution: Distribution::Normal, correlation: Percent::parse("25%").ok() }
+    Jitter { time, distribution: Distribution::Normal, correlation: None }
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
         let flags = |preset: Preset| {
             preset.parts().checked().unwrap().flags().into_iter().map(|f| f.0).collect::<Vec<_>>()
         };
-        let delay = ["delay", "jitter", "distribution", "correlation"];
+        let delay = ["delay", "jitter", "distribution"];
         assert_eq!(flags(Preset::Slow), delay);
         assert_eq!(flags(Preset::Flaky), ["loss"]);
         assert_eq!(flags(Preset::Lossy), ["loss", "duplicate", "corrupt"]);

@@ -46,17 +46,24 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// netem with `parts`, below a class that does not slow down by itself.
+    /// netem with `parts`, below a class that does not slow down by itself; but netem knows no bursts, so that a
+    /// rate with one is the class's.
     pub fn netem(parts: &Parts) -> Queue {
-        let leaf = format!("netem {}", netem::words(parts).join(" "));
+        let leaf = match parts.burst {
+            None => parts.clone(),
+            Some(_) => {
+                Parts { rate: None, burst: None, limit: Some(netem::limit(parts)), ..parts.clone() }
+            }
+        };
+        let leaf = format!("netem {}", netem::words(&leaf).join(" "));
         let jitter = parts.delay.and_then(|delay| delay.jitter);
         let tables = jitter.and_then(|jitter| jitter.distribution.folder());
-        Queue { class: UNLIMITED.into(), leaf, tables }
+        Queue { class: class_for(parts, parts.burst.and(parts.rate)), leaf, tables }
     }
 
     /// A class that lets no more pass than the rate of `parts`.
     pub fn limited(parts: &Parts) -> Queue {
-        let class = parts.rate.map_or_else(|| UNLIMITED.into(), limited_to);
+        let class = class_for(parts, parts.rate);
         Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)), tables: None }
     }
 
@@ -66,9 +73,12 @@ impl Queue {
     }
 }
 
-fn limited_to(rate: Rate) -> String {
+/// A class that lets no more than `rate` pass, where there is one.
+fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
+    let Some(rate) = rate else { return UNLIMITED.into() };
     // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
     let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
+    let burst = parts.burst.map_or(burst, u64::from);
     let bits = rate.bits();
     format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
 }
@@ -254,6 +264,19 @@ mod tests {
 
     fn shown(steps: &[Step]) -> Vec<String> {
         steps.iter().map(Step::show).collect()
+    }
+
+    #[test]
+    fn a_rate_with_a_burst_is_the_class_s_and_the_rest_netem_s() {
+        let parts = crate::preset::Preset::Dialup.parts();
+        let queue = Queue::netem(&Parts { burst: Some(5000), ..parts.clone() });
+        assert_eq!(queue.class, "rate 56000bit ceil 56000bit burst 5000b cburst 5000b");
+        assert!(queue.leaf.starts_with("netem limit 50 delay") && !queue.leaf.contains("rate"));
+        let queue = Queue::netem(&parts);
+        assert!(queue.leaf.ends_with("rate 56000bit") && queue.class == UNLIMITED);
+        let limited =
+            Queue::limited(&Parts { burst: Some(5000), rate: parts.rate, ..Parts::default() });
+        assert!(limited.class.ends_with("burst 5000b cburst 5000b"));
     }
 
     #[test]

@@ -8,10 +8,11 @@ use breakit::jsonl::Lines;
 use breakit::node::Node;
 use breakit::op::Op;
 use breakit::schedule::Window;
+use breakit::talk;
 use serde_json::{Map, Value};
 
 use crate::link::{Link, Names};
-use crate::traffic::Prefix;
+use crate::traffic::{Prefix, Whom};
 
 /// What one holder did: the same links in every window.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +138,8 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
     let block = |text: &String| {
         Prefix::parse(text).ok_or_else(|| Error::data(format!("{text:?} is no block of addresses")))
     };
-    let to = to.iter().map(block).collect::<Result<_>>()?;
+    let recorded = to.iter().map(block).collect::<Result<_>>()?;
+    let to = as_they_are_now(recorded, value, names)?;
     let parts = value.get("parts").and_then(Value::as_object);
     let mut fields: Map<String, Value> =
         parts.cloned().ok_or_else(|| Error::data("\"parts\" must say what was done"))?;
@@ -147,6 +149,26 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
         fields.extend(value.get(recorded).map(|value| (flag.to_string(), value.clone())));
     }
     Link::of_fields(names.nodes(&nodes)?, to, &fields)
+}
+
+/// Nodes that were named are found by their names, wherever they are now; those that nobody knows any more are
+/// taken to be where they were.
+fn as_they_are_now(recorded: Vec<Prefix>, value: &Value, names: &Names) -> Result<Whom> {
+    let mut whom = Whom { blocks: recorded, ..Whom::default() };
+    let named = value.get("to_nodes").and_then(Value::as_object).into_iter().flatten();
+    for (name, addresses) in named {
+        let addresses = addresses.as_array().into_iter().flatten();
+        let before: Vec<Prefix> =
+            addresses.filter_map(|address| Prefix::parse(address.as_str()?)).collect();
+        match names.nodes(std::slice::from_ref(name)) {
+            Ok(nodes) => {
+                whom.blocks.retain(|block| !before.contains(block));
+                whom.add(&nodes)?;
+            }
+            Err(_) => talk::say(format!("{name} is no node now: its recorded addresses are meant")),
+        }
+    }
+    Ok(whom)
 }
 
 /// Before the fault was in force: its line was written after.
@@ -195,6 +217,18 @@ mod tests {
         assert_eq!(link.parts.json().to_string(), r#"{"loss":"5%","limit":"9"}"#);
         let traffic = r#"{"to":["10.0.0.0/8"],"direction":"out","protocol":"tcp","ports":["80"]}"#;
         assert_eq!(link.traffic.json().to_string(), traffic);
+    }
+
+    #[test]
+    fn named_peers_are_where_they_are_now_and_unknown_ones_where_they_were() {
+        let value = r#"{"id":"3f2a","nodes":["n1"],"to":["10.0.0.0/8","192.0.2.1","192.0.2.9"],
+            "to_nodes":{"n2":["192.0.2.1"],"gone":["192.0.2.9"]},"parts":{"delay":"5ms"}}"#;
+        let node = Node::parse(r#"{"node":"n2","addrs":["192.0.2.77"],"via":"netns:x"}"#).unwrap();
+        let one = Node::parse(r#"{"node":"n1","via":"netns:x"}"#).unwrap();
+        let text = line(1, "start-slow", &value.replace('\n', ""));
+        let record = read(Lines::new("h", std::io::Cursor::new(text)), vec![one, node]).unwrap();
+        let traffic = record.parts[0].links[0].traffic.json();
+        assert_eq!(traffic["to"], serde_json::json!(["10.0.0.0/8", "192.0.2.9", "192.0.2.77"]));
     }
 
     #[test]

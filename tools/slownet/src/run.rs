@@ -7,17 +7,17 @@ use breakit::lease::Lease;
 use breakit::node::{self, Fleet, Node, NodesArg};
 use breakit::op::Op;
 use breakit::reach::Network;
-use breakit::schedule::Schedule;
+use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{jsonl, talk};
-use serde_json::json;
+use breakit::{clock, jsonl, talk};
+use serde_json::{Value, json};
 
 use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, ReplayArgs, SetArgs};
 use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
-use crate::traffic::{self, Traffic};
+use crate::traffic::{self, Traffic, Whom};
 use crate::{asked, list, replay, sweep};
 
 /// Runs the tool.
@@ -84,9 +84,9 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes)?;
     let traffic = &args.traffic;
-    let to = traffic::whom(&traffic.to)?;
-    let traffic = Traffic::new(to, traffic.protocol, traffic.port.clone());
-    Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction) }])
+    let Whom { blocks, named } = traffic::whom(&traffic.to)?;
+    let traffic = Traffic::new(blocks, traffic.protocol, traffic.port.clone());
+    Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction), named }])
 }
 
 fn lines_of(file: &str) -> Result<Lines> {
@@ -140,11 +140,28 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
         let means = Means { backend, force, seed: part.seed.unwrap_or(drawn) };
         parts.push((Faults::plan(part.links, means)?, Schedule::of(part.windows)));
     }
+    if args.dry_run {
+        return rehearse(&parts, lease);
+    }
     let mut watch = Watch::start("the faults are being taken back; that goes on")?;
     if from_stdin || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
     ended(hold_all(parts, lease, &watch))
+}
+
+/// When each holder would make its faults, and how.
+fn rehearse(parts: &[(Faults, Schedule)], lease: Lease) -> Result<Status> {
+    for (faults, schedule) in parts {
+        let window =
+            |window: Window| json!([clock::show(window.start), window.end.map(clock::show)]);
+        let windows: Vec<Value> = schedule.windows().map(window).collect();
+        for mut line in faults.rehearse(lease)? {
+            line["windows"] = windows.clone().into();
+            jsonl::print(&line.to_string())?;
+        }
+    }
+    Ok(Status::Done)
 }
 
 fn hold_all(parts: Vec<(Faults, Schedule)>, lease: Lease, watch: &Watch) -> Vec<Result<Status>> {

@@ -25,7 +25,7 @@ use crate::qdisc::{self, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::{Traffic, Way};
+use crate::traffic::{Prefix, Traffic, Way};
 use crate::turn::Turn;
 
 /// Which network namespace a node had; another number is another network.
@@ -349,6 +349,11 @@ impl Slow {
             }
         }
         join(&mut value, self.link.traffic.json());
+        if !self.link.named.is_empty() {
+            let words = |blocks: &Vec<Prefix>| blocks.iter().map(Prefix::to_string).collect();
+            let named = self.link.named.iter().map(|(name, blocks)| (name.clone(), words(blocks)));
+            value["to_nodes"] = Value::Object(named.collect());
+        }
         value["parts"] = self.link.parts.json();
         if self.needs_its_holder() {
             value["seed"] = self.draw.seed.into();

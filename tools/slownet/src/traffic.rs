@@ -1,5 +1,6 @@
 //! Which packets a fault strikes: to whom, of which protocol, from or to which ports.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -291,15 +292,40 @@ impl Traffic {
     }
 }
 
-/// The blocks that `--to` names: addresses and blocks as they are, anything else as nodes with all their addresses.
+/// With whom, as it was said: blocks, and which of them were nodes' names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whom {
+    /// All blocks.
+    pub blocks: Vec<Prefix>,
+    /// The addresses of those that were named: another run finds them by their names, wherever they are then.
+    pub named: BTreeMap<String, Vec<Prefix>>,
+}
+
+impl Whom {
+    /// Adds all addresses of `nodes`.
+    ///
+    /// # Errors
+    /// As [`reach::addresses`].
+    pub fn add(&mut self, nodes: &[Node]) -> Result<()> {
+        for node in nodes {
+            let blocks: Vec<Prefix> =
+                reach::addresses(node)?.into_iter().map(Prefix::host).collect();
+            self.blocks.extend(&blocks);
+            self.named.insert(node.name.to_string(), blocks);
+        }
+        Ok(())
+    }
+}
+
+/// Whom `--to` names: addresses and blocks as they are, anything else as nodes with all their addresses.
 ///
 /// # Errors
 /// As [`node::resolve`] and [`reach::addresses`].
-pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
-    let mut blocks = Vec::new();
+pub fn whom(specs: &[String]) -> Result<Whom> {
+    let mut whom = Whom::default();
     for part in specs.iter().flat_map(|spec| spec.split(',')) {
         match Prefix::parse(part) {
-            Some(prefix) => blocks.push(prefix),
+            Some(prefix) => whom.blocks.push(prefix),
             None if part.contains('/') && !part.contains('=') && !part.starts_with('@') => {
                 return Err(breakit::exit::Error::usage(format!(
                     "{part:?} is no block of addresses; write 10.0.0.0/8 or fd00::/8"
@@ -307,24 +333,11 @@ pub fn whom(specs: &[String]) -> Result<Vec<Prefix>> {
             }
             None => {
                 let nodes = node::resolve(&[part.to_string()]);
-                blocks
-                    .extend(blocks_of(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?);
+                whom.add(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?;
             }
         }
     }
-    Ok(blocks)
-}
-
-/// All addresses of `nodes`.
-///
-/// # Errors
-/// As [`reach::addresses`].
-pub fn blocks_of(nodes: &[Node]) -> Result<Vec<Prefix>> {
-    let mut blocks = Vec::new();
-    for node in nodes {
-        blocks.extend(reach::addresses(node)?.into_iter().map(Prefix::host));
-    }
-    Ok(blocks)
+    Ok(whom)
 }
 
 #[cfg(test)]

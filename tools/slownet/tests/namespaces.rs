@@ -295,9 +295,9 @@ fn a_matrix_of_links_gives_each_pair_of_regions_its_own_delay_and_ends_as_one() 
 fn a_recorded_run_is_made_again_with_its_parts_nodes_and_offsets() {
     let bed = bed!(2, "all");
     let began = |line: &serde_json::Value| line["value"]["began"].as_u64().unwrap();
-    let flags = ["--delay", "20ms", "--loss", "10%", "--seed", "7", "--first", "300ms"];
+    let flags = ["--delay", "20ms", "--loss", "10%", "--seed", "7", "--first", "1s"];
     let mut first = set(&bed, &node(&bed, 0), &flags);
-    first.args(["--to", &bed.v4(1), "--every", "600ms", "--for", "300ms", "--time-limit", "1s"]);
+    first.args(["--to", &bed.v4(1), "--every", "3s", "--for", "1500ms", "--time-limit", "5s"]);
     let begin = breakit::clock::now();
     let recorded = run(&mut first).expect(0);
     let opened = format!(
@@ -318,10 +318,10 @@ fn a_recorded_run_is_made_again_with_its_parts_nodes_and_offsets() {
     }
     // A busy machine takes its time to begin; but what comes late comes late together.
     let late = (began(&after[0]) - again).abs_diff(began(&before[0]) - begin);
-    assert!(late < 1_000_000_000, "{late} ns from where it was");
+    assert!(late < 1_500_000_000, "{late} ns from where it was");
     let apart = |lines: &[serde_json::Value]| began(&lines[2]) - began(&lines[0]);
     let moved = apart(&after).abs_diff(apart(&before));
-    assert!(moved < 400_000_000, "{} ns apart, not {}", apart(&after), apart(&before));
+    assert!(moved < 1_000_000_000, "{} ns apart, not {}", apart(&after), apart(&before));
     assert!(list(&bed).is_empty());
 }
 
@@ -580,6 +580,16 @@ fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     refused(&[&doubles[..], &["nfqueue"]].concat(), 64, "leave --direction out");
     refused(&["--delay", "5ms", "--backend", "nfqueue", "--keep"], 64, "leave --keep out");
     refused(&["--rate", "5mbit", "--backend", "htb", "--seed", "1"], 64, "draws its own");
+    for flags in [
+        &["--delay", "5ms", "--jitter", "1ms", "--correlation", "25%"][..],
+        &["--duplicate", "5%,25%"],
+        &["--corrupt", "5%,25%", "--direction", "in"],
+        &["--delay", "5ms", "--reorder", "5%,25%"],
+    ] {
+        // netem would take it and not do it, whether or not it is here.
+        let flags = [flags, &["--backend", "netem"]].concat();
+        refused(&flags, 64, "leave the correlation out or take --backend nfqueue");
+    }
     let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
     if probe["works"]["netem"]["works"] == false {
         refused(&["--delay", "5ms", "--backend", "netem"], 69, "modprobe sch_netem");

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "bed/pings.rs"]
+mod pings;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use breakit_tests::{Run, Running, skip};
+
+use pings::{CASES, Case, Pings, judge};
 
 /// `uml-run`, which lies beside the repository and not in it.
 fn uml_run() -> Result<PathBuf, String> {
@@ -47,7 +52,9 @@ impl Bench {
         std::fs::write(&path, format!("{WORLD}{script}")).unwrap();
         let mut command = Command::new(uml_run);
         command.args(["bash"]).arg(&path).env("UML_RW", &self.0).current_dir(&self.0);
-        Running::start(&mut command).end(Duration::from_secs(180))
+        // It boots in seconds, but has what a busy machine leaves it.
+        command.env("UML_TIMEOUT", "600");
+        Running::start(&mut command).end(Duration::from_secs(620))
     }
 }
 
@@ -88,7 +95,7 @@ fn netem_delays_as_asked_and_ends_with_its_lease_or_its_guardian() {
         Ok(path) => path,
         Err(why) => skip!("{why}"),
     };
-    let bench = Bench::make("delay");
+    let bench = Bench::make("lease");
     let run = bench
         .run(
             &uml_run,
@@ -129,9 +136,10 @@ fn netem_loses_doubles_and_spreads_as_asked_and_only_towards_the_named_peer() {
         Err(why) => skip!("{why}"),
     };
     let bench = Bench::make("parts");
-    let run = bench.run(
-        &uml_run,
-        r#"
+    let run = bench
+        .run(
+            &uml_run,
+            r#"
 $S set -n a=netns:a --loss 20% --keep >/dev/null
 echo "left $(answered 500)"
 $S clear -n a=netns:a >/dev/null
@@ -151,13 +159,13 @@ $S clear -n a=netns:a >/dev/null
 $S set -n a=netns:a --slot 30ms,40ms --slot-packets 5 --keep >/dev/null
 rtts 20 | sed 's/^rtt/slot/'
 $S clear -n a=netns:a >/dev/null
-$S set -n a=netns:a --preset 3g --reorder 5%,10% --gap 3 --corrupt 0.1% --limit 500 --keep > /dev/null
+$S set -n a=netns:a --preset 3g --reorder 5% --gap 3 --corrupt 0.1% --limit 500 --keep > /dev/null
 echo "parts $($S list -n a=netns:a | grep -c '"backend":"netem".*"limit":500.*"rate":200000')"
 $S clear -n a=netns:a >/dev/null
 state | cmp - before && echo "swept 1"
 "#,
-    )
-    .expect(0);
+        )
+        .expect(0);
     let one = |word: &str| values(&run, word)[0];
     assert!((355.0..=445.0).contains(&one("left")), "{} of 500 at 20 %", one("left"));
     assert!((30.0..=70.0).contains(&one("doubled")), "{} of 100 at 50 %", one("doubled"));
@@ -172,4 +180,49 @@ state | cmp - before && echo "swept 1"
     assert!((5.0..=60.0).contains(&median(&mut slot)), "{slot:?}");
     assert!(values(&run, "other").iter().all(|rtt| *rtt < 10.0), "{}", run.stdout);
     assert_eq!((one("parts"), one("swept")), (1.0, 1.0), "{}", run.stdout);
+}
+
+/// A script that shows each of `cases` by pings, each line with the case's name in front. The set and the
+/// removal are held away from the pings, which take the longest.
+fn pinged<'a>(cases: impl Iterator<Item = &'a Case>, direction: &str) -> String {
+    let each = cases.map(|Case { name, flags, pings }| {
+        format!(
+            "$S set -n a=netns:a {flags} --direction {direction} --backend netem --lease 120s --keep >/dev/null
+             ip netns exec a ping -n -U -i 0.01 -W 1 -c {pings} 10.0.0.2 | sed 's/^/{name} /' || true
+             $S clear -n a=netns:a >/dev/null\n"
+        )
+    });
+    each.collect::<String>() + "state | cmp - before && echo swept 1\n"
+}
+
+fn judged<'a>(name: &str, cases: impl Iterator<Item = &'a Case> + Clone, direction: &str) {
+    let uml_run = match uml_run() {
+        Ok(path) => path,
+        Err(why) => skip!("{why}"),
+    };
+    let run = Bench::make(name).run(&uml_run, &pinged(cases.clone(), direction)).expect(0);
+    for case in cases {
+        let prefix = format!("{} ", case.name);
+        let lines = run.stdout.lines().filter_map(|line| line.strip_prefix(&prefix));
+        judge(case.name, &Pings::read(lines, case.pings));
+    }
+    assert_eq!(values(&run, "swept"), [1.0], "{}", run.stdout);
+}
+
+#[test]
+fn each_fault_of_time_does_what_it_says_by_netem() {
+    judged("times", CASES.iter().take(5), "out");
+}
+
+#[test]
+fn each_other_fault_does_what_it_says_by_netem() {
+    // A sender on the same host is told of a full queue, and ping sends again.
+    let others = CASES.iter().skip(6).filter(|case| case.name != "limit");
+    judged("others", others, "out");
+}
+
+#[test]
+fn what_comes_in_is_struck_by_netem_as_what_goes_out() {
+    let wanted = ["delay", "normal", "loss-gemodel", "duplicate", "reorder", "limit"];
+    judged("arrivals", CASES.iter().filter(|case| wanted.contains(&case.name)), "in");
 }

@@ -150,12 +150,14 @@ impl Fates {
         self.rng.random_range(least..=most)
     }
 
-    /// How long the link itself takes: one packet after the other at the rate.
+    /// How long the link itself takes: one packet after the other at the rate. A link that was idle has time to
+    /// spare for a burst.
     fn over_the_link(&mut self, bytes: usize, leaves: u64, now: u64) -> u64 {
         let Some(rate) = self.parts.rate else { return leaves };
-        let time = (bytes as f64 * 8e9 / rate.bits() as f64) as u64;
-        self.link_free = self.link_free.max(now) + time;
-        leaves + (self.link_free - now)
+        let time = |bytes: f64| (bytes * 8e9 / rate.bits() as f64) as u64;
+        let spare = self.parts.burst.map_or(0, |burst| time(f64::from(burst)));
+        self.link_free = self.link_free.max(now.saturating_sub(spare)) + time(bytes as f64);
+        leaves + self.link_free.saturating_sub(now)
     }
 
     fn overtakes(&mut self) -> bool {
@@ -378,6 +380,20 @@ mod tests {
         let leaves: Vec<u64> = (0..3).map(|_| fates.of(1250, 0, 0)[0].leaves / MS).collect();
         assert_eq!(leaves, [10, 20, 30]);
         assert_eq!(fates.of(1250, 0, 100 * MS)[0].leaves / MS, 110);
+    }
+
+    #[test]
+    fn a_burst_passes_before_the_rate_is_felt_and_again_after_a_pause() {
+        let burst = Some(3000);
+        let mut fates = fates(Parts { rate: Rate::parse("8mbit").ok(), burst, ..Parts::default() });
+        let begin = 1_000_000_000;
+        let mut leaves = |now: u64| fates.of(1000, 0, now)[0].leaves - now;
+        // A thousand bytes take a millisecond.
+        let first: Vec<u64> = (0..5).map(|_| leaves(begin)).collect();
+        assert_eq!(first, [0, 0, 0, 1_000_000, 2_000_000]);
+        assert_eq!(leaves(begin + 2_000_000), 1_000_000);
+        let later: Vec<u64> = (0..4).map(|_| leaves(begin + 1_000_000_000)).collect();
+        assert_eq!(later, [0, 0, 0, 1_000_000]);
     }
 
     #[test]

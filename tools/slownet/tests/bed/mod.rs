@@ -2,6 +2,8 @@
 
 #![allow(dead_code)] // Each test file uses what it needs.
 
+pub mod pings;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
