@@ -7,6 +7,7 @@
 #![allow(dead_code)] // Each test that has this module uses a part of it.
 
 mod models;
+pub mod written;
 
 use std::collections::HashSet;
 
