@@ -32,7 +32,7 @@ use histcheck::linear::models::table::Table;
 use histcheck::linear::object::{Call, Fast, Object};
 use histcheck::linear::op::{self, Op};
 use histcheck::linear::zones::{self, Zones};
-use histcheck::values::{NULL, Values};
+use histcheck::values::{Id, NULL, Values};
 use spec::{Fate, Made, Random, Spec};
 
 /// The operations of an object.
@@ -61,6 +61,11 @@ fn zones_of(register: Register) -> Engines<Register> {
     }
 }
 
+/// The number 1, which is the same in all [`Values`].
+fn one() -> Id {
+    Values::default().int(1)
+}
+
 fn parsed_table() -> Table {
     Table::parse("table", spec::TABLE).unwrap()
 }
@@ -77,6 +82,9 @@ macro_rules! with_engines {
             "cas-register with fails that observe" => {
                 $run($name, zones_of(Register { fail_observes: true, ..Register::default() }))
             }
+            "cas-register from 1" => {
+                $run($name, zones_of(Register { initial: one(), ..Register::default() }))
+            }
             "mutex" => $run($name, engines(Lock::Mutex)),
             "reentrant-mutex" => $run($name, engines(Lock::Reentrant)),
             "semaphore:1" => $run($name, engines(Lock::Semaphore(1))),
@@ -88,6 +96,10 @@ macro_rules! with_engines {
             "priority-queue" => $run($name, engines(PriorityQueue)),
             "set" => $run($name, engines(Set)),
             "counter" => $run($name, engines(Counter { initial: 0 })),
+            "counter from 1" => $run($name, engines(Counter { initial: 1 })),
+            "fetch-add from 1" => $run($name, engines(FetchAdd { initial: 1 })),
+            "list-append from 1" => $run($name, engines(ListAppend { initial: vec![one()] })),
+            "kv-append from a" => $run($name, engines(KvAppend { initial: "a".into() })),
             "fetch-add" => $run($name, engines(FetchAdd { initial: 0 })),
             "list-append" => $run($name, engines(ListAppend { initial: Vec::new() })),
             "kv-append" => $run($name, engines(KvAppend { initial: Arc::default() })),
@@ -289,6 +301,7 @@ tests! {
     register "register"
     cas_register "cas-register"
     cas_register_with_fails_that_observe "cas-register with fails that observe"
+    cas_register_from_1 "cas-register from 1"
     mutex "mutex"
     reentrant_mutex "reentrant-mutex"
     semaphore_of_one "semaphore:1"
@@ -300,9 +313,13 @@ tests! {
     priority_queue "priority-queue"
     set "set"
     counter "counter"
+    counter_from_1 "counter from 1"
     fetch_add "fetch-add"
+    fetch_add_from_1 "fetch-add from 1"
     list_append "list-append"
+    list_append_from_1 "list-append from 1"
     kv_append "kv-append"
+    kv_append_from_a "kv-append from a"
     multi_register "multi-register"
     table "@"
 }

@@ -47,6 +47,9 @@ impl Folder {
         let model = if spec.model == "@" { "@table.model" } else { spec.model.as_str() };
         command.args(["linear", "--json", "--model", model]);
         command.args(spec.fail_observes.then_some("--fail-observes"));
+        if let Some(initial) = &spec.begins_with {
+            command.args(["--initial", &initial.to_string()]);
+        }
         command
     }
 
@@ -127,10 +130,19 @@ fn other_names_of_processes_and_keys_change_no_verdict() {
 #[test]
 fn other_names_of_values_change_no_verdict() {
     let names = [json!("one"), json!(-99), json!({"a": [1.5, true]})];
-    let plain = ["register", "cas-register", "fifo-queue", "unordered-queue", "stack", "set"];
+    let plain = [
+        "register",
+        "cas-register",
+        "fifo-queue",
+        "unordered-queue",
+        "stack",
+        "set",
+        "list-append",
+    ];
     with_every_model("values", |folder, spec, text, before| {
         let is_ordered = spec.model == "priority-queue";
-        if !plain.contains(&spec.model.as_str()) && spec.model != "list-append" && !is_ordered {
+        let is_free = plain.contains(&spec.model.as_str()) && spec.begins_with.is_none();
+        if !is_free && !is_ordered {
             return;
         }
         let other = |value: &Value| match value.as_u64() {

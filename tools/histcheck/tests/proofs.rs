@@ -44,6 +44,9 @@ impl Judged {
         let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
         command.current_dir(&self.folder).args([check, "--json", "--model", model]);
         command.args(self.spec.fail_observes.then_some("--fail-observes"));
+        if let Some(initial) = &self.spec.begins_with {
+            command.args(["--initial", &initial.to_string()]);
+        }
         run(command.args(more).arg("history.jsonl"))
     }
 
@@ -359,6 +362,7 @@ tests! {
     register "register"
     cas_register "cas-register"
     cas_register_with_fails_that_observe "cas-register with fails that observe"
+    cas_register_from_1 "cas-register from 1"
     mutex "mutex"
     reentrant_mutex "reentrant-mutex"
     semaphore_of_one "semaphore:1"
@@ -370,9 +374,13 @@ tests! {
     priority_queue "priority-queue"
     set "set"
     counter "counter"
+    counter_from_1 "counter from 1"
     fetch_add "fetch-add"
+    fetch_add_from_1 "fetch-add from 1"
     list_append "list-append"
+    list_append_from_1 "list-append from 1"
     kv_append "kv-append"
+    kv_append_from_a "kv-append from a"
     multi_register "multi-register"
     table "@"
 }

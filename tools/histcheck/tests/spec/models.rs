@@ -11,6 +11,8 @@ pub struct Spec {
     /// As `--model` takes it; `@` for the table, whose text is [`TABLE`].
     pub model: String,
     pub initial: State,
+    /// As `--initial` takes it, where that is not left out.
+    pub begins_with: Option<Value>,
     pub items: Vec<Item>,
     /// Whether it matters whose an operation is.
     pub has_owners: bool,
@@ -27,6 +29,7 @@ impl Spec {
         Spec {
             model: model.into(),
             initial: initial.to_vec(),
+            begins_with: None,
             differs: vec![None; items.len()],
             items,
             has_owners: false,
@@ -46,6 +49,14 @@ impl Spec {
             other => panic!("{other:?} names no values"),
         };
         self.names = Some(self.items.iter().map(named).collect());
+        self
+    }
+
+    /// It holds something at first. That has a name of its own, which no other value can take.
+    fn beginning(mut self, initial: &[i64], shown: Value) -> Spec {
+        self.initial = initial.to_vec();
+        self.begins_with = Some(shown);
+        self.names = None;
         self
     }
 
@@ -410,10 +421,11 @@ fn table() -> Spec {
 }
 
 /// The names of all that [`spec`] knows.
-pub const MODELS: [&str; 19] = [
+pub const MODELS: [&str; 24] = [
     "register",
     "cas-register",
     "cas-register with fails that observe",
+    "cas-register from 1",
     "mutex",
     "reentrant-mutex",
     "semaphore:1",
@@ -425,9 +437,13 @@ pub const MODELS: [&str; 19] = [
     "priority-queue",
     "set",
     "counter",
+    "counter from 1",
     "fetch-add",
+    "fetch-add from 1",
     "list-append",
+    "list-append from 1",
     "kv-append",
+    "kv-append from a",
     "multi-register",
     "@",
 ];
@@ -440,6 +456,7 @@ pub fn spec(name: &str) -> Spec {
         "cas-register with fails that observe" => {
             registers("cas-register", 2, true).with_fails_that_observe()
         }
+        "cas-register from 1" => registers("cas-register", 2, true).beginning(&[1], json!(1)),
         "mutex" | "semaphore:1" => locked(name, |holders, _| holders.is_empty()),
         "reentrant-mutex" => {
             locked(name, |holders, process| holders.iter().all(|&holder| holder == process))
@@ -452,9 +469,13 @@ pub fn spec(name: &str) -> Spec {
         "priority-queue" => container(name, "insert", "extract", Leaves::Least),
         "set" => set(),
         "counter" => counter(),
+        "counter from 1" => counter().beginning(&[1], json!(1)),
         "fetch-add" => fetch_add(),
+        "fetch-add from 1" => fetch_add().beginning(&[1], json!(1)),
         "list-append" => list_append(),
+        "list-append from 1" => list_append().beginning(&[1], json!([1])),
         "kv-append" => kv_append(),
+        "kv-append from a" => kv_append().beginning(&[1], json!("a")),
         "multi-register" => multi_register(),
         "@" => table(),
         other => panic!("there is no model {other}"),
