@@ -7,10 +7,12 @@ pub mod fleet;
 pub mod namespaces;
 pub mod process;
 pub mod pty;
+pub mod sshd;
 
 pub use fleet::Fleet;
 pub use namespaces::Namespaces;
 pub use process::{Run, Running};
+pub use sshd::Sshd;
 
 /// Says why this test cannot run here, and returns from it.
 ///

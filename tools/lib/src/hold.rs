@@ -189,7 +189,8 @@ fn stay(
 ) -> Result<End> {
     // An end that no clock can hold never comes.
     let end = window.end.and_then(|end| origin.checked_add(end));
-    let (mut renewed, mut due) = (began, Instant::now() + lease.renew_every());
+    // On hosts that take long to reach putting it in force may have used up much of the first lease.
+    let (mut renewed, mut due) = (began, next_renewal(lease, began));
     loop {
         let wake = watch.until(Some(end.map_or(due, |end| end.min(due))))?;
         if wake != Wake::Time {
@@ -207,7 +208,7 @@ fn stay(
             Ok(Renewal::Healed) => return Ok(End::Healed),
             Ok(renewal) => {
                 renewed = asked;
-                due = Instant::now() + lease.renew_every();
+                due = next_renewal(lease, asked);
                 if let Renewal::Again(value) = renewal {
                     jsonl::print(&Op::fault(format!("renew-{}", fault.kind()), value).line())?;
                 }
@@ -219,6 +220,12 @@ fn stay(
             }
         }
     }
+}
+
+/// When a lease that was given after `asked` is to be renewed.
+fn next_renewal(lease: Lease, asked: u64) -> Instant {
+    let used = Duration::from_nanos(clock::now().saturating_sub(asked));
+    Instant::now() + lease.renew_every().saturating_sub(used)
 }
 
 /// Heals, and prints the stop line even where healing met errors: the history must know.

@@ -88,7 +88,7 @@ impl Choices {
         network: &Network,
     ) -> Result<Backend> {
         let host = match network {
-            Network::Ssh(host) => Some(host.clone()),
+            Network::Ssh(host) => Some(host.to_string()),
             Network::Here | Network::Namespace(_) => None,
         };
         let question = Question {

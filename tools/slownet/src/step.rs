@@ -53,7 +53,7 @@ impl Step {
     /// Runs it and gives whatever came.
     ///
     /// # Errors
-    /// 69 where the program is missing, 71 where ssh does not get there, and as [`Network::run`].
+    /// 69 where the program is missing, and as [`Network::run`].
     pub fn output(&self, network: &Network) -> Result<Output> {
         let input = self.input.as_deref().map(str::as_bytes);
         let mut command = match network {
@@ -64,11 +64,7 @@ impl Step {
             _ => network.command(&self.path()?, self.args.clone())?,
         };
         guardian::wait_for(&mut command);
-        let output = program::run(&mut command, input, LIMIT)?;
-        match network {
-            Network::Ssh(_) => reached(output),
-            _ => Ok(output),
-        }
+        network.reached(program::run(&mut command, input, LIMIT)?)
     }
 
     /// Runs it and gives its stdout; it must succeed.
@@ -106,17 +102,6 @@ impl Step {
 
     fn path(&self) -> Result<PathBuf> {
         program::find(&self.program, package(&self.program))
-    }
-}
-
-/// What another host answered: 255 is ssh's own, and says nothing of what runs there.
-fn reached(output: Output) -> Result<Output> {
-    match output.status.code() {
-        Some(255) => Err(Error::system(format!(
-            "{}; check that ssh -o BatchMode=yes gets there without a question",
-            program::last_words(&output)
-        ))),
-        _ => Ok(output),
     }
 }
 
