@@ -5,6 +5,9 @@
 #[macro_use]
 mod bed;
 
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -209,9 +212,10 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
 fn runs_whose_processes_get_random_signals_leave_nothing_after_their_lease() {
     let beds = [bed!(2, "all"), bed!(2, "all"), bed!(2, "all")];
     let (next, first) = (AtomicU64::new(0), u64::from(std::process::id()) << 16);
+    let done = Mutex::new(BTreeMap::new());
     std::thread::scope(|scope| {
         for bed in &beds {
-            let next = &next;
+            let (next, done) = (&next, &done);
             scope.spawn(move || {
                 let before: Vec<String> = (0..2).map(|i| state(bed, i)).collect();
                 loop {
@@ -222,8 +226,79 @@ fn runs_whose_processes_get_random_signals_leave_nothing_after_their_lease() {
                     let what = random_run(bed, &before, first + number);
                     // Where it stays like this: no fault comes back by itself.
                     assert!(is_quick(bed) && list(bed).is_empty(), "{what}");
+                    let kind = what.split("; ").nth(1).unwrap().split(" after").next().unwrap();
+                    *done.lock().unwrap().entry(kind.to_string()).or_insert(0) += 1;
                 }
             });
         }
     });
+    writeln!(std::io::stderr(), "{:#?}", done.lock().unwrap()).unwrap();
+    assert_eq!(done.lock().unwrap().values().sum::<u64>(), runs());
+}
+
+#[test]
+fn a_node_that_dies_between_plan_and_start_leaves_no_other_half_done() {
+    let bed = bed!(2, "all");
+    let before = state(&bed, 0);
+    for backend in ["htb", "nfqueue"] {
+        let flags = ["--rate", "5mbit", "--first", "4s", "--backend", backend];
+        let gone = format!("gone{}", std::process::id());
+        let ip = |line: &str| {
+            let line = line.replace("NAME", &gone);
+            run(std::process::Command::new("ip").args(line.split(' '))).expect(0)
+        };
+        ip("netns add NAME");
+        ip("-n NAME link add eth0 type bridge");
+        ip("-n NAME link set eth0 up");
+        ip("-n NAME addr add 192.0.2.1/24 dev eth0");
+        let nodes = format!("{},gone=netns:{gone}", node(&bed, 0));
+        let held = Running::start(&mut set(&bed, &nodes, &flags));
+        std::thread::sleep(Duration::from_secs(2));
+        ip("netns del NAME");
+        let end = held.end(SOON).expect(66);
+        assert!(end.stderr.contains(&format!("netns:{gone} is not running")), "{}", end.stderr);
+        assert_eq!((end.stdout.as_str(), end.stderr.lines().count()), ("", 1), "{}", end.stderr);
+        assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
+    }
+}
+
+#[test]
+fn a_kernel_with_nothing_that_slows_is_told_apart_from_one_that_lacks_a_program() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(1, "all");
+    let before = state(&bed, 0);
+    let folder = std::env::temp_dir().join(format!("slownet-poor-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let poor = |flags: &[&str]| {
+        let mut command = set(&bed, &node(&bed, 0), flags);
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        run(command.args(["--for", "1s"])).expect(69)
+    };
+    // What the programs say where the kernel has none of it.
+    for (program, says) in [
+        ("tc", "Error: Specified qdisc kind is unknown."),
+        ("nft", "Error: Could not process rule: Operation not supported"),
+        ("ipset", "ipset v7.17: Cannot open session to kernel."),
+    ] {
+        let path = folder.join(program);
+        std::fs::write(&path, format!("#!/bin/sh\necho '{says}' >&2\nexit 2\n")).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    for (flags, says) in [
+        (&["--delay", "5ms"][..], &["netem does not work here", "no timed set"][..]),
+        (&["--rate", "5mbit"], &["netem does not work here", "htb does not work here"]),
+        (&["--delay", "5ms", "--backend", "netem"], &["modprobe sch_netem"]),
+        (&["--delay", "5ms", "--backend", "nfqueue"], &["no timed set", "ipset: "]),
+        (&["--rate", "5mbit", "--direction", "in"], &["netem does not work", "htb does not work"]),
+    ] {
+        let refused = poor(flags);
+        for says in says {
+            assert!(refused.stderr.contains(says), "{flags:?}: {}", refused.stderr);
+        }
+        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(state(&bed, 0), before);
 }
