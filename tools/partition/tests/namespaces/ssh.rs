@@ -92,12 +92,12 @@ fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_
     let port = echo(&bed, &bed.v4(1));
     let mut old = connect(&bed, &bed.v4(1), port).unwrap();
     assert!(echoes(&mut old));
-    let running = cut("--lease 3s");
+    let running = cut("--lease 10s");
     assert!(!is_whole(&bed) && !echoes(&mut old));
     assert_eq!(sshd.sockets(running.pid()), 2, "one connection to each host");
     let listed = run(&mut partition_over(&sshd, &bed, "list")).expect(0).lines();
     assert_eq!((&listed[0]["cut"], &listed[0]["held"]), (&"n1 | n2".into(), &true.into()));
-    std::thread::sleep(Duration::from_secs(4));
+    std::thread::sleep(Duration::from_secs(12));
     assert!(!is_whole(&bed), "renewed over ssh");
     let pid = running.pid();
     healed(running);
