@@ -98,6 +98,8 @@ pub struct Cut {
     backend: Backend,
     /// What is tried where that lacks something, in order.
     others: VecDeque<Backend>,
+    /// What was tried before and lacked something, and what.
+    refused: Vec<(Backend, String)>,
     addresses: Vec<Vec<IpAddr>>,
     grudge: Grudge,
     places: Vec<Place>,
@@ -154,7 +156,8 @@ impl Cut {
         let mut others = backend::choose(wanted.backend, &task)?;
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
-        Ok(Cut { wanted, nft, table, backend, others, addresses, grudge, places: Vec::new() })
+        let (refused, places) = (Vec::new(), Vec::new());
+        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places })
     }
 
     /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
@@ -259,7 +262,7 @@ impl Cut {
             };
             let table = table.noting(&network).map_err(|error| at(nodes, node, error))?;
             nft.run_script(&network, &table.install(lease))
-                .map_err(|refusal| at(nodes, node, refusal.into()))?;
+                .map_err(|refusal| at(nodes, node, table.why(refusal)))?;
             let place = Place { node, identity: identity(&network), network, table };
             stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
         });
@@ -382,6 +385,11 @@ impl Cut {
         if !self.wanted.packets.words().is_empty() {
             value["packets"] = self.wanted.packets.words().into();
         }
+        if !self.refused.is_empty() {
+            let why =
+                |(backend, why): &(Backend, String)| (backend.to_string(), why.as_str().into());
+            value["refused"] = Value::Object(self.refused.iter().map(why).collect());
+        }
         if !self.backend.has_lease() {
             value["leased"] = false.into();
         }
@@ -441,7 +449,8 @@ impl Fault for Cut {
             match self.others.pop_front() {
                 Some(other) if error.status() == Status::Missing => {
                     talk::say(format!("{error}; trying the backend {other} instead"));
-                    self.backend = other;
+                    let refused = std::mem::replace(&mut self.backend, other);
+                    self.refused.push((refused, error.to_string()));
                 }
                 _ => return Err(error),
             }

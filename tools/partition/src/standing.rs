@@ -114,14 +114,15 @@ fn cuts(found: Vec<Result<Vec<Standing>>>) -> (Vec<Cut>, Vec<Error>) {
     (cuts.into_values().collect(), errors)
 }
 
-/// Removes tables whose elements have all expired: what a holder leaves that died together with its guard.
+/// Removes tables whose elements have all expired, but for those called `own`: what a holder leaves that died
+/// together with its guard.
 ///
-/// Where the kernel has no table of ours nothing is run: a cut must not wait for this. Chains of iptables whose
-/// sets have expired drop nothing either, and wait for [`heal`].
+/// Where the kernel has no table of ours nothing is run. Chains of iptables whose sets have expired drop nothing
+/// either, and wait for [`heal`]: of those nobody can tell whether somebody is making them at this moment.
 ///
 /// # Errors
 /// All that stood in the way.
-pub fn sweep(nft: &Nft, places: Vec<Place>) -> Result<()> {
+pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
     let suspect = |place: Place| match &place.network {
         // Far away, where even to ask takes long.
         Ok(Network::Ssh(_)) => Ok(None),
@@ -130,7 +131,10 @@ pub fn sweep(nft: &Nft, places: Vec<Place>) -> Result<()> {
     };
     let suspects: Vec<Option<Place>> = places.into_iter().map(suspect).collect::<Result<_>>()?;
     let suspects: Vec<Place> = suspects.into_iter().flatten().collect();
-    let (_, errors) = heal(nft, &suspects, |table| table.elements.is_empty());
+    let expired = |found: &Standing| {
+        matches!(found.kind, Kind::Nft(_)) && found.elements.is_empty() && found.name != own
+    };
+    let (_, errors) = heal(nft, &suspects, expired);
     Error::all(errors)
 }
 

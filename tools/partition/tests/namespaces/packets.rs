@@ -137,6 +137,13 @@ fn reject_answers_at_once_with_a_reset() {
     };
     let (running, line) = cut(&bed, "halves --reject");
     assert_eq!(line["value"]["packets"], "rejected");
+    // Not every kernel can reject on a bridge; one that cannot is told of where the cut is.
+    if line["value"]["backend"] != "nft-bridge" {
+        let why = line["value"]["refused"]["nft-bridge"].as_str().unwrap();
+        assert!(why.contains("it lacks the module nft_reject_bridge"), "{why}");
+        let refused = done(&bed, "cut halves --reject --backend nft-bridge").expect(69);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
     let _ = old.write_all(b"x");
     let end = old.read_exact(&mut [0]).unwrap_err().kind();
     assert_eq!(end, std::io::ErrorKind::ConnectionReset);
