@@ -289,3 +289,50 @@ fn a_missing_nft_names_its_package_and_iptables_takes_its_place() {
     assert_eq!(lines[0]["value"]["backend"], "ipset-nft");
     assert!(without("list").expect(0).stdout.is_empty());
 }
+
+#[test]
+fn a_node_that_died_between_plan_and_cut_is_named_and_nothing_is_cut() {
+    let bed = bed!(2);
+    let mut third = bed.at(0, "unshare").args(["-n", "sleep", "600"]).spawn().unwrap();
+    let nodes = format!("{},n3=pid:{}", bed.spec(), third.id());
+    let at = |command: &str| {
+        let mut tool = bed.tool("partition");
+        tool.args(command.split(' ')).args(["-n", &nodes]);
+        tool
+    };
+    let plan = run(&mut at("plan isolate n3 --seed 1")).expect(0).stdout;
+    third.kill().unwrap();
+    third.wait().unwrap();
+    let file = std::env::temp_dir().join(format!("breakit-plan-{}", bed.host()));
+    std::fs::write(&file, plan).unwrap();
+    for backend in BACKENDS {
+        let cut = format!("cut grudge {} --for 1s --backend {backend}", file.display());
+        let refused = run(&mut at(&cut)).expect(66);
+        assert!(refused.stderr.contains("node n3: pid:"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("is not running"), "{}", refused.stderr);
+        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
+        assert_eq!(rules(&bed, 2), "", "{backend}");
+    }
+    std::fs::remove_file(&file).unwrap();
+}
+
+#[test]
+fn where_nothing_can_cut_each_backend_says_why_in_one_sentence_and_nothing_is_half_made() {
+    let bed = bed!(2);
+    // Hidden in a mount namespace of its own: their places are searched whatever PATH says.
+    let script = "for p in nft ipset iptables-nft iptables-legacy; do
+            at=$(command -v $p) && mount --bind /dev/null \"$(realpath \"$at\")\"
+        done; exec \"$@\"";
+    for args in ["cut halves --for 1s", "cut halves --for 1s --no-lease"] {
+        let inner = partition(&bed, args);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(inner.get_program());
+        let refused = run(command.args(inner.get_args())).expect(69);
+        assert!(refused.stderr.contains("no backend can cut these nodes"), "{}", refused.stderr);
+        for backend in ["nft-bridge", "nft", "ipset-nft", "ipset-legacy", "iptables-nft"] {
+            assert!(refused.stderr.contains(&format!("{backend}: ")), "{}", refused.stderr);
+        }
+        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
+        assert_eq!(rules(&bed, 2), "");
+    }
+}
