@@ -41,7 +41,11 @@ pub fn networks(nodes: &[Node]) -> Vec<Place> {
     let own = Place { name: "this network".into(), network: Ok(Network::Here) };
     let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
     let reached: Vec<&Node> = reached.collect();
-    let opened = all(reached.clone(), Network::of);
+    // A container is asked for by a program; any other network is only opened.
+    let opened: Vec<Result<Network>> = match reached.iter().any(|n| matches!(n.via, Via::Lxc(_))) {
+        true => all(reached.clone(), Network::of),
+        false => reached.iter().map(|node| Network::of(node)).collect(),
+    };
     let reached = reached
         .into_iter()
         .zip(opened)
@@ -126,7 +130,7 @@ pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
     let suspect = |place: Place| match &place.network {
         // Far away, where even to ask takes long.
         Ok(Network::Ssh(_)) => Ok(None),
-        Ok(network) => Ok(network.inside(held::any_table)?.then_some(place)),
+        Ok(network) => Ok(network.inside(|| held::any_table_but(own))?.then_some(place)),
         Err(_) => Ok(None),
     };
     let suspects: Vec<Option<Place>> = places.into_iter().map(suspect).collect::<Result<_>>()?;
