@@ -1,6 +1,7 @@
 //! A history in memory: operations in columns, the faults around them, the run's first and last line, and
 //! how many lines of each kind there were.
 
+use breakit::exit::Error;
 use serde_json::Value;
 
 use crate::column::Sparse;
@@ -8,6 +9,7 @@ use crate::faults::Faults;
 use crate::processes::Processes;
 use crate::read::format::Format;
 use crate::read::line::Event;
+use crate::read::place::Place;
 use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.
@@ -249,6 +251,8 @@ fn time(raw: u64) -> Option<u64> {
 /// The first line of a `workload`.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// Where it stands.
+    pub place: Place,
     /// The checks that it names, each `{"name","options"}`.
     pub checks: Vec<Value>,
     /// The nodes of the run.
@@ -357,6 +361,11 @@ impl History {
             Some(lines) => lines[pos as usize - 1],
             None => pos,
         }
+    }
+
+    /// An error 65 that names the line at `pos`.
+    pub fn error(&self, pos: Pos, clause: &str) -> Error {
+        Place::of_line(self.line(pos).into()).error(&self.name, clause)
     }
 
     /// The name of an operation.

@@ -14,6 +14,7 @@
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
 
+pub mod blocks;
 pub mod case;
 pub mod cover;
 pub mod diagram;
@@ -152,7 +153,7 @@ fn fate(outcome: Outcome) -> Fate {
 fn wrong(history: &History, index: usize, clause: &str) -> Error {
     let op = history.ops.get(index);
     let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
-    Error::data(format!("{}, line {}: {clause}", history.name, history.line(at)))
+    history.error(at, clause)
 }
 
 /// Decides all keys over the machine's cores, the largest first; the result is in the order of `keys`.

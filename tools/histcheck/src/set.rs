@@ -17,7 +17,7 @@
 
 mod findings;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::Result;
 
 use crate::history::{Ending, History, Operation, Outcome};
 use crate::values::Id;
@@ -51,9 +51,7 @@ fn operations(history: &History, indices: &[usize]) -> Result<Ops> {
     let mut ops = Ops::default();
     for &index in indices {
         let op = history.ops.get(index);
-        let wrong = |clause: String| {
-            Error::data(format!("{}, line {}: {clause}", history.name, history.line(op.inv)))
-        };
+        let wrong = |clause: String| history.error(op.inv, &clause);
         match (history.word(op.f), op.outcome) {
             ("add", _) => {
                 let element = op.value.ok_or_else(|| wrong("an add has no value".into()))?;

@@ -169,7 +169,7 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
         ("[1]\n".to_string(), "line 1: column 1: a line must be one JSON object"),
         (
             format!("{}\n", done(0, "add", "1")),
-            "line 2: the model register has no operation \"add\"",
+            "line 2: column 1: the model register has no operation \"add\"",
         ),
         (format!("{}\n", done(0, "cas", "[1,2]")), "take --model cas-register"),
         (

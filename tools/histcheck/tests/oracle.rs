@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use histcheck::budget::Budget;
 use histcheck::history::OPEN;
+use histcheck::linear::blocks;
 use histcheck::linear::general::{self, Search};
 use histcheck::linear::models::register::Register;
 use histcheck::linear::op::{Act, Fate, Op};
@@ -109,10 +110,12 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
     let depth = general::decide(&Register::default(), ops, &[NULL], &budget());
     let breadth =
         general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
-    for (name, found) in [("depth", depth), ("breadth", breadth)] {
+    let in_blocks = blocks::decide(ops, &[NULL], &budget());
+    for (name, found) in [("depth first", depth), ("breadth first", breadth), ("blocks", in_blocks)]
+    {
         match found {
-            Search::Valid => assert!(expected, "{name} first says valid: {ops:?}"),
-            Search::Invalid(_) => assert!(!expected, "{name} first says invalid: {ops:?}"),
+            Search::Valid => assert!(expected, "{name} says valid: {ops:?}"),
+            Search::Invalid(_) => assert!(!expected, "{name} says invalid: {ops:?}"),
             other => panic!("{name} first gave up with {other:?}: {ops:?}"),
         }
     }

@@ -254,6 +254,7 @@ impl Cut {
                 ));
                 return Ok(None);
             };
+            let table = table.noting(&network).map_err(|error| at(nodes, node, error))?;
             nft.run_script(&network, &table.install(lease))
                 .map_err(|refusal| at(nodes, node, refusal.into()))?;
             let place = Place { node, identity: identity(&network), network, table };
@@ -378,6 +379,13 @@ impl Cut {
         let identity = identity(&network);
         let old = place.filter(|place| place.identity == identity);
         let stands = old.as_ref().is_some_and(|place| table.renews(&place.table));
+        let table = match stands {
+            true => table,
+            false => match table.noting(&network) {
+                Ok(table) => table,
+                Err(error) => return (old, Err(at(nodes, node, error))),
+            },
+        };
         let script = if stands { table.renew(lease) } else { table.install(lease) };
         let applied = self.nft.run_script(&network, &script);
         let known = stands && old.as_ref().is_some_and(|place| table.drops_as(&place.table));

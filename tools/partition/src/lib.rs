@@ -16,6 +16,7 @@ pub mod interfaces;
 pub mod iptables;
 pub mod links;
 pub mod listing;
+pub mod made;
 pub mod netlink;
 pub mod nft;
 pub mod packets;

@@ -42,7 +42,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Heal(place) => heal(&place),
         Command::List(place) => list(&place),
         Command::Check(check) => self::check(&check),
-        Command::Probe(probe) => probe::run(&nodes_or_fleet_if_up(&probe.nodes)?),
+        Command::Probe(probe) => probe::run(&probe.sudo.of(nodes_or_fleet_if_up(&probe.nodes)?)),
         Command::Guard(guard) => guard::stand(&guard.table, guard.after),
     }
 }
@@ -66,7 +66,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         steps: VecDeque::new(),
         nodes: match whom {
             Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
-            _ => nodes_or_fleet(&args.drawn.nodes)?,
+            _ => args.sudo.of(nodes_or_fleet(&args.drawn.nodes)?),
         },
         whom,
         rng: rng::generator(seed, PURPOSE),
@@ -160,10 +160,10 @@ fn replay(args: &cli::Replay) -> Result<Status> {
 fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Result<Wanted> {
     let here = backend::this_host()?;
     let nodes = match named.as_slice() {
-        [] => nodes_or_fleet(&args.nodes)?,
+        [] => args.sudo.of(nodes_or_fleet(&args.nodes)?),
         [only] if only == here.name.as_str() => vec![here],
         named => {
-            let known = nodes_or_fleet(&args.nodes)?;
+            let known = args.sudo.of(nodes_or_fleet(&args.nodes)?);
             named.iter().map(|name| one_of(&known, name)).collect::<Result<_>>()?
         }
     };
@@ -304,7 +304,7 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 }
 
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
-    let nodes = nodes_or_fleet_if_up(&args.nodes)?;
+    let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
     nft::permitted(&nodes)?;
     let mut places = if args.all { standing::all_networks() } else { Vec::new() };
     places.extend(standing::networks(&nodes));

@@ -1,6 +1,7 @@
 //! All links of a run, held as one fault: all of them in force, or none.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use breakit::exit::{Error, Result};
 use breakit::guardian::Guardian;
@@ -9,6 +10,7 @@ use breakit::lease::Lease;
 use serde_json::{Value, json};
 
 use crate::backend::{Choices, Wanted};
+use crate::fault_id::FaultId;
 use crate::link::Link;
 use crate::qdisc::WithRoot;
 use crate::slow::{Draw, Slow};
@@ -38,9 +40,11 @@ impl Faults {
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
         let mut choices = Choices::of(means.backend);
         let Means { force, seed, .. } = means;
-        let links = links.into_iter().enumerate();
-        let links = links
-            .map(|(number, link)| Slow::plan(link, Draw { force, seed, number }, &mut choices));
+        let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
+        let links = links.into_iter().enumerate().map(|(number, link)| {
+            let draw = Draw { force, seed, number };
+            Slow::plan(link, Arc::clone(&ids), draw, &mut choices)
+        });
         Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None })
     }
 
@@ -81,7 +85,7 @@ impl Faults {
 
     /// Whoever finds the holder dead clears these faults, on the nodes as they were named to us.
     fn post_guardian(&mut self) -> Result<()> {
-        if self.guardian.is_some() {
+        if self.guardian.as_mut().is_some_and(Guardian::stands) {
             return Ok(());
         }
         let program = std::env::current_exe().map_err(|e| Error::io("find our own program", &e))?;
@@ -150,6 +154,8 @@ impl Fault for Faults {
     }
 
     fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        // Somebody may have killed it.
+        self.post_guardian()?;
         let renewed = all(self.each(|link| link.renew(lease)))?;
         if renewed.iter().all(|renewed| renewed.cleared) {
             return Ok(Renewal::Healed);

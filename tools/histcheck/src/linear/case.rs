@@ -5,6 +5,7 @@ use std::sync::Arc;
 use breakit::exit::{Error, Result};
 use serde_json::Value;
 
+use super::blocks;
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
@@ -271,7 +272,7 @@ pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
         Zones::Ambiguous => {
             let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
             let engine = if negative { NEGATIVE } else { AMBIGUOUS };
-            let found = general::decide(&Register::default(), ops, &[initial], budget);
+            let found = blocks::decide(ops, &[initial], budget);
             let prove = |at| evidence::of_search(ops, at, initial, budget).map(Proof::Register);
             (engine, of_search(ops, found, prove))
         }

@@ -98,6 +98,29 @@ impl<R: Read> Blocks<R> {
         }
     }
 
+    /// What was read and not taken.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether nothing comes behind that.
+    pub fn is_all(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once more behind it.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn more(&mut self) -> io::Result<()> {
+        self.fill()
+    }
+
+    /// Takes so many bytes of it, which are there.
+    pub fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
+    }
+
     /// How long the byte order mark is that begins the text.
     fn bom(&mut self) -> usize {
         let is_first = std::mem::replace(&mut self.began, true);
