@@ -10,7 +10,9 @@ pub mod fate;
 pub mod inject;
 pub mod memory;
 pub mod nfqueue;
+pub mod stuck;
 pub mod verdicts;
+pub mod watchdog;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
