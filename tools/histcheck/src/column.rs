@@ -1,4 +1,5 @@
-//! A column of a table that takes no room while nobody has a value in it.
+//! Columns of a table that take no more room than their values need: none while nobody has a value, and a byte
+//! each while all values are small.
 
 /// Values by row; rows that nobody set have `none`.
 #[derive(Debug)]
@@ -39,6 +40,11 @@ impl<T: Copy + PartialEq> Sparse<T> {
         }
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.data.len() * size_of::<T>()
+    }
+
     /// Puts the rows of another column behind our first `rows`, each changed by `rename`.
     pub fn append(&mut self, rows: usize, other: Sparse<T>, rename: impl Fn(T) -> T) {
         if other.data.is_empty() {
@@ -53,9 +59,125 @@ impl<T: Copy + PartialEq> Sparse<T> {
     }
 }
 
+/// Numbers by row, most of them small: places of processes, ids of nodes. Rows that nobody set have [`NOTHING`].
+#[derive(Debug)]
+pub enum Narrow {
+    /// All that were set so far fit in a byte.
+    Bytes(Sparse<u8>),
+    /// One of them did not.
+    Wide(Sparse<u32>),
+}
+
+/// What a row of [`Narrow`] has that nobody set.
+pub const NOTHING: u32 = u32::MAX;
+/// The same in a byte.
+const NO_BYTE: u8 = u8::MAX;
+
+impl Narrow {
+    /// A column without values.
+    pub fn new() -> Narrow {
+        Narrow::Bytes(Sparse::new(NO_BYTE))
+    }
+
+    /// The number in a row.
+    #[inline]
+    pub fn get(&self, row: usize) -> u32 {
+        match self {
+            Narrow::Bytes(column) => widened(column.get(row)),
+            Narrow::Wide(column) => column.get(row),
+        }
+    }
+
+    /// Sets the number in a row.
+    #[inline]
+    pub fn set(&mut self, row: usize, number: u32) {
+        match self {
+            Narrow::Bytes(column) => match narrowed(number) {
+                Some(byte) => column.set(row, byte),
+                None => self.set_wide(row, number),
+            },
+            Narrow::Wide(column) => column.set(row, number),
+        }
+    }
+
+    /// Makes room for so many rows, where there are values at all.
+    pub fn reserve(&mut self, rows: usize) {
+        match self {
+            Narrow::Bytes(column) => column.reserve(rows),
+            Narrow::Wide(column) => column.reserve(rows),
+        }
+    }
+
+    /// Puts the rows of another column behind our first `rows`, each changed by `rename`.
+    pub fn append(&mut self, rows: usize, other: Narrow, rename: impl Fn(u32) -> u32) {
+        let others = match &other {
+            Narrow::Bytes(column) => column.data.len(),
+            Narrow::Wide(column) => column.data.len(),
+        };
+        for row in 0..others {
+            let number = other.get(row);
+            let renamed = if number == NOTHING { NOTHING } else { rename(number) };
+            self.set(rows + row, renamed);
+        }
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Narrow::Bytes(column) => column.bytes(),
+            Narrow::Wide(column) => column.bytes(),
+        }
+    }
+
+    #[cold]
+    fn set_wide(&mut self, row: usize, number: u32) {
+        let mut wide = Sparse::new(NOTHING);
+        if let Narrow::Bytes(column) = self {
+            wide.data.reserve(column.data.capacity());
+            wide.data.extend(column.data.iter().map(|&byte| widened(byte)));
+        }
+        wide.set(row, number);
+        *self = Narrow::Wide(wide);
+    }
+}
+
+#[inline]
+fn widened(byte: u8) -> u32 {
+    if byte == NO_BYTE { NOTHING } else { u32::from(byte) }
+}
+
+#[inline]
+fn narrowed(number: u32) -> Option<u8> {
+    match number {
+        NOTHING => Some(NO_BYTE),
+        _ => u8::try_from(number).ok().filter(|&byte| byte != NO_BYTE),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_narrow_column_holds_any_number_whenever_it_comes() {
+        let numbers = [3, NOTHING, 254, 255, 0, 256, NOTHING, u32::MAX - 1];
+        for first in 0..numbers.len() {
+            let mut column = Narrow::new();
+            let turned = || numbers.iter().cycle().skip(first).take(numbers.len());
+            turned().enumerate().for_each(|(row, &number)| column.set(row, number));
+            let rows: Vec<u32> = (0..numbers.len()).map(|row| column.get(row)).collect();
+            assert!(rows.iter().eq(turned()), "{rows:?}");
+            column.set(1, 7);
+            assert_eq!((column.get(1), column.get(99)), (7, NOTHING));
+        }
+        let mut column = Narrow::new();
+        column.append(2, Narrow::new(), |number| number);
+        let mut other = Narrow::new();
+        [1, NOTHING, 2].into_iter().enumerate().for_each(|(row, number)| other.set(row, number));
+        column.append(2, other, |number| number * 1000);
+        let rows: Vec<u32> = (0..6).map(|row| column.get(row)).collect();
+        assert_eq!(rows, [NOTHING, NOTHING, 1000, NOTHING, 2000, NOTHING]);
+    }
 
     #[test]
     fn a_column_holds_what_was_set_and_nothing_takes_no_room() {

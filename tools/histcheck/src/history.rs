@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-use crate::column::Sparse;
+use crate::column::{Narrow, Sparse};
 use crate::faults::Faults;
+use crate::keys::Keys;
 use crate::processes::Processes;
 use crate::read::format::Format;
 use crate::read::line::Event;
@@ -57,34 +58,35 @@ pub struct Operation {
     pub completed_at: Option<u64>,
 }
 
-/// All operations, in the order of their invocations, in columns: 15 bytes an operation, and 2 to 8 for each
+/// All operations, in the order of their invocations, in columns: 11 bytes an operation, and 1 to 8 for each
 /// of the fields that any of them has.
 #[derive(Debug)]
 pub struct Operations {
     pub(crate) processes: Processes,
-    process: Vec<u32>,
+    process: Narrow,
+    /// The name, and behind it the marks.
     f: Vec<u16>,
     key: Sparse<u32>,
     value: Sparse<u32>,
-    node: Sparse<u32>,
-    marks: Vec<u8>,
+    node: Narrow,
     inv: Vec<Pos>,
     res: Vec<Pos>,
     invoked_at: Sparse<u64>,
     completed_at: Sparse<u64>,
 }
 
-/// The bit of [`Operations::marks`] that says that it is one of the final reads; the two below say what
-/// became of it.
-const FINAL: u8 = 4;
+/// The mark of one of the final reads; the two below say what became of an operation.
+const FINAL: u16 = 4;
+/// How many bits the marks take; a history has no more than a thousand names of operations.
+const MARKS: u32 = 3;
 
-fn marks(outcome: Outcome, is_final: bool) -> u8 {
+fn marked(f: u16, outcome: Outcome, is_final: bool) -> u16 {
     let final_bit = if is_final { FINAL } else { 0 };
-    final_bit | outcome as u8
+    f << MARKS | final_bit | outcome as u16
 }
 
-fn outcome(marks: u8) -> Outcome {
-    match marks & 3 {
+fn outcome(marked: u16) -> Outcome {
+    match marked & 3 {
         0 => Outcome::Ok,
         1 => Outcome::Fail,
         _ => Outcome::Info,
@@ -95,12 +97,11 @@ impl Default for Operations {
     fn default() -> Operations {
         Operations {
             processes: Processes::default(),
-            process: Vec::new(),
+            process: Narrow::new(),
             f: Vec::new(),
             key: Sparse::new(NONE),
             value: Sparse::new(NONE),
-            node: Sparse::new(NONE),
-            marks: Vec::new(),
+            node: Narrow::new(),
             inv: Vec::new(),
             res: Vec::new(),
             invoked_at: Sparse::new(NO_TIME),
@@ -123,13 +124,13 @@ impl Operations {
     /// The operation at `index`.
     pub fn get(&self, index: usize) -> Operation {
         Operation {
-            process: self.processes.number(self.process[index]),
-            f: self.f[index],
+            process: self.processes.number(self.process.get(index)),
+            f: self.f(index),
             key: id(self.key.get(index)),
             value: id(self.value.get(index)),
             node: id(self.node.get(index)),
-            is_final: self.marks[index] & FINAL != 0,
-            outcome: outcome(self.marks[index]),
+            is_final: self.f[index] & FINAL != 0,
+            outcome: self.outcome(index),
             inv: self.inv[index],
             res: self.res[index],
             invoked_at: time(self.invoked_at.get(index)),
@@ -150,12 +151,14 @@ impl Operations {
         let processes: Vec<u32> =
             part.processes.iter().map(|number| self.processes.place(number)).collect();
         // Each column of the part goes as soon as it is copied.
-        self.process.extend(part.process.into_iter().map(|place| processes[place as usize]));
-        self.f.extend(part.f.into_iter().map(|f| words[usize::from(f)]));
+        self.process.append(rows, part.process, |place| processes[place as usize]);
+        let renamed = |marked: u16| {
+            words[usize::from(marked >> MARKS)] << MARKS | marked & ((1 << MARKS) - 1)
+        };
+        self.f.extend(part.f.into_iter().map(renamed));
         self.key.append(rows, part.key, value);
         self.value.append(rows, part.value, value);
         self.node.append(rows, part.node, value);
-        self.marks.extend(part.marks);
         self.inv.extend(part.inv.into_iter().map(|pos| pos + after));
         let shifted = |pos| if pos == OPEN { OPEN } else { pos + after };
         self.res.extend(part.res.into_iter().map(shifted));
@@ -167,28 +170,36 @@ impl Operations {
     /// columns that grow by halves leave their old places behind.
     pub(crate) fn reserve(&mut self, rows: usize) {
         let more = rows.saturating_sub(self.len());
-        self.process.reserve(more);
         self.f.reserve(more);
-        self.marks.reserve(more);
         self.inv.reserve(more);
         self.res.reserve(more);
-        for column in [&mut self.key, &mut self.value, &mut self.node] {
-            column.reserve(rows);
-        }
+        self.process.reserve(rows);
+        self.node.reserve(rows);
+        self.key.reserve(rows);
+        self.value.reserve(rows);
         self.invoked_at.reserve(rows);
         self.completed_at.reserve(rows);
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let fixed = self.f.len() * size_of::<u16>()
+            + (self.inv.len() + self.res.len()) * size_of::<Pos>()
+            + self.processes.bytes();
+        let values = self.key.bytes() + self.value.bytes() + self.node.bytes();
+        let times = self.invoked_at.bytes() + self.completed_at.bytes();
+        fixed + self.process.bytes() + values + times
     }
 
     /// Adds an operation that began; returns its index.
     #[inline]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
         let index = self.len();
-        self.process.push(process);
-        self.f.push(event.f);
+        self.process.set(index, process);
+        self.f.push(marked(event.f, Outcome::Info, event.is_final));
         self.key.set(index, raw(event.key));
         self.value.set(index, raw(event.value));
         self.node.set(index, raw(event.node));
-        self.marks.push(marks(Outcome::Info, event.is_final));
         self.inv.push(pos);
         self.res.push(OPEN);
         self.invoked_at.set(index, event.time.unwrap_or(NO_TIME));
@@ -205,7 +216,8 @@ impl Operations {
         if event.node.is_some() {
             self.node.set(index, raw(event.node));
         }
-        self.marks[index] = marks(outcome, event.is_final || self.marks[index] & FINAL != 0);
+        let is_final = event.is_final || self.f[index] & FINAL != 0;
+        self.f[index] = marked(self.f(index), outcome, is_final);
         self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
         self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
     }
@@ -213,7 +225,25 @@ impl Operations {
     /// The name of an operation, by its place in [`History::words`].
     #[inline]
     pub fn f(&self, index: usize) -> u16 {
-        self.f[index]
+        self.f[index] >> MARKS
+    }
+
+    /// What became of an operation.
+    #[inline]
+    pub fn outcome(&self, index: usize) -> Outcome {
+        outcome(self.f[index])
+    }
+
+    /// Where an operation was invoked.
+    #[inline]
+    pub fn inv(&self, index: usize) -> Pos {
+        self.inv[index]
+    }
+
+    /// Where an operation returned: [`OPEN`] for [`Outcome::Info`].
+    #[inline]
+    pub fn res(&self, index: usize) -> Pos {
+        self.res[index]
     }
 
     /// Which of many independent objects an operation is of.
@@ -395,17 +425,13 @@ impl History {
     }
 
     /// The operations of each key, keys in the order of their first appearance.
-    pub fn by_key(&self) -> Vec<(Option<Id>, Vec<usize>)> {
-        let mut place = rustc_hash::FxHashMap::default();
-        let mut keys: Vec<(Option<Id>, Vec<usize>)> = Vec::new();
-        for index in 0..self.ops.len() {
-            let key = self.ops.key.get(index);
-            let at = *place.entry(key).or_insert_with(|| {
-                keys.push((id(key), Vec::new()));
-                keys.len() - 1
-            });
-            keys[at].1.push(index);
-        }
-        keys
+    pub fn by_key(&self) -> Keys {
+        Keys::of(&self.ops)
+    }
+
+    /// Bytes held, but for what is there once: words, faults, the first and the last line.
+    pub fn bytes(&self) -> usize {
+        let lines = self.reordered.as_ref().map_or(0, Vec::len) * size_of::<u32>();
+        self.ops.bytes() + self.values.bytes() + lines
     }
 }
