@@ -82,7 +82,12 @@ impl<'h> Columns<'h> {
 
     /// Puts the operations into chains; says how many say what the register held.
     fn fill(&self, rows: Rows<'_>, chains: &mut Chains) -> Result<usize, Open> {
-        chains.begin(self.numbering(rows)?, self.register.initial);
+        let numbering = self.numbering(rows)?;
+        // What will be taken at once is asked for before.
+        if let Numbering::Near { span, .. } = numbering {
+            self.budget.spend(span * size_of::<Value>())?;
+        }
+        chains.begin(numbering, self.register.initial);
         let mut observations = 0;
         for place in 0..rows.len() {
             if place % BETWEEN_LOOKS == 0 {
@@ -109,7 +114,7 @@ impl<'h> Columns<'h> {
                 }
             }
         }
-        self.budget.spend(chains.bytes())?;
+        self.budget.spend(chains.bytes() + chains.bytes_to_come())?;
         Ok(observations)
     }
 
@@ -314,6 +319,13 @@ impl Chains {
             + self.next.len() * (size_of::<u32>() + size_of::<bool>())
             + self.perhaps.len() * size_of::<(u32, u32)>()
             + self.blocks.len() * size_of::<u64>()
+    }
+
+    /// Bytes that [`Chains::are_consecutive`] will take: blocks, links, and a table of the cas that perhaps happened.
+    fn bytes_to_come(&self) -> usize {
+        let link = if self.perhaps.is_empty() { 0 } else { size_of::<u32>() + size_of::<bool>() };
+        self.values.len() * (size_of::<u64>() + link)
+            + 3 * self.perhaps.len() * size_of::<(u32, u32)>()
     }
 
     #[inline]
