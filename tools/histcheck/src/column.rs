@@ -1,5 +1,4 @@
-//! Columns of a table that take no more room than their values need: none while nobody has a value, and a byte
-//! each while all values are small.
+//! Columns of a table that take no room while nobody has a value in them.
 
 /// Values by row; rows that nobody set have `none`.
 #[derive(Debug)]
@@ -59,98 +58,52 @@ impl<T: Copy + PartialEq> Sparse<T> {
     }
 }
 
-/// Numbers by row, most of them small: places of processes, ids of nodes. Rows that nobody set have [`NOTHING`].
+/// Numbers of which most fit in a byte of their row: places of processes, ids of nodes. Those that do not are kept
+/// here.
 #[derive(Debug)]
-pub enum Narrow {
-    /// All that were set so far fit in a byte.
-    Bytes(Sparse<u8>),
-    /// One of them did not.
-    Wide(Sparse<u32>),
-}
+pub struct Overflow(Sparse<u32>);
 
-/// What a row of [`Narrow`] has that nobody set.
+/// No number, and its byte.
 pub const NOTHING: u32 = u32::MAX;
-/// The same in a byte.
 const NO_BYTE: u8 = u8::MAX;
+/// The byte of a number that does not fit.
+const ELSEWHERE: u8 = NO_BYTE - 1;
 
-impl Narrow {
-    /// A column without values.
-    pub fn new() -> Narrow {
-        Narrow::Bytes(Sparse::new(NO_BYTE))
+impl Overflow {
+    /// Where all numbers fit.
+    pub fn new() -> Overflow {
+        Overflow(Sparse::new(NOTHING))
     }
 
-    /// The number in a row.
+    /// The number whose byte stands in a row.
     #[inline]
-    pub fn get(&self, row: usize) -> u32 {
-        match self {
-            Narrow::Bytes(column) => widened(column.get(row)),
-            Narrow::Wide(column) => column.get(row),
+    pub fn number(&self, row: usize, byte: u8) -> u32 {
+        match byte {
+            NO_BYTE => NOTHING,
+            ELSEWHERE => self.0.get(row),
+            byte => u32::from(byte),
         }
     }
 
-    /// Sets the number in a row.
+    /// The byte for the number of a row.
     #[inline]
-    pub fn set(&mut self, row: usize, number: u32) {
-        match self {
-            Narrow::Bytes(column) => match narrowed(number) {
-                Some(byte) => column.set(row, byte),
-                None => self.set_wide(row, number),
-            },
-            Narrow::Wide(column) => column.set(row, number),
+    pub fn byte(&mut self, row: usize, number: u32) -> u8 {
+        match number {
+            NOTHING => NO_BYTE,
+            0..=253 => number as u8,
+            _ => self.keep(row, number),
         }
     }
 
-    /// Makes room for so many rows, where there are values at all.
-    pub fn reserve(&mut self, rows: usize) {
-        match self {
-            Narrow::Bytes(column) => column.reserve(rows),
-            Narrow::Wide(column) => column.reserve(rows),
-        }
-    }
-
-    /// Puts the rows of another column behind our first `rows`, each changed by `rename`.
-    pub fn append(&mut self, rows: usize, other: Narrow, rename: impl Fn(u32) -> u32) {
-        let others = match &other {
-            Narrow::Bytes(column) => column.data.len(),
-            Narrow::Wide(column) => column.data.len(),
-        };
-        for row in 0..others {
-            let number = other.get(row);
-            let renamed = if number == NOTHING { NOTHING } else { rename(number) };
-            self.set(rows + row, renamed);
-        }
+    #[inline(never)]
+    fn keep(&mut self, row: usize, number: u32) -> u8 {
+        self.0.set(row, number);
+        ELSEWHERE
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        match self {
-            Narrow::Bytes(column) => column.bytes(),
-            Narrow::Wide(column) => column.bytes(),
-        }
-    }
-
-    #[cold]
-    fn set_wide(&mut self, row: usize, number: u32) {
-        let mut wide = Sparse::new(NOTHING);
-        if let Narrow::Bytes(column) = self {
-            wide.data.reserve(column.data.capacity());
-            wide.data.extend(column.data.iter().map(|&byte| widened(byte)));
-        }
-        wide.set(row, number);
-        *self = Narrow::Wide(wide);
-    }
-}
-
-#[inline]
-fn widened(byte: u8) -> u32 {
-    if byte == NO_BYTE { NOTHING } else { u32::from(byte) }
-}
-
-#[inline]
-fn narrowed(number: u32) -> Option<u8> {
-    match number {
-        NOTHING => Some(NO_BYTE),
-        _ => u8::try_from(number).ok().filter(|&byte| byte != NO_BYTE),
+        self.0.bytes()
     }
 }
 
@@ -159,24 +112,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_narrow_column_holds_any_number_whenever_it_comes() {
-        let numbers = [3, NOTHING, 254, 255, 0, 256, NOTHING, u32::MAX - 1];
+    fn any_number_comes_back_from_its_byte_and_what_overflowed() {
+        let numbers = [3, NOTHING, 253, 254, 0, 255, 256, NOTHING - 1, 7];
         for first in 0..numbers.len() {
-            let mut column = Narrow::new();
-            let turned = || numbers.iter().cycle().skip(first).take(numbers.len());
-            turned().enumerate().for_each(|(row, &number)| column.set(row, number));
-            let rows: Vec<u32> = (0..numbers.len()).map(|row| column.get(row)).collect();
-            assert!(rows.iter().eq(turned()), "{rows:?}");
-            column.set(1, 7);
-            assert_eq!((column.get(1), column.get(99)), (7, NOTHING));
+            let mut overflow = Overflow::new();
+            let turned: Vec<u32> =
+                numbers.iter().cycle().skip(first).take(numbers.len()).copied().collect();
+            let bytes: Vec<u8> = turned
+                .iter()
+                .enumerate()
+                .map(|(row, &number)| overflow.byte(row, number))
+                .collect();
+            let back = bytes.iter().enumerate().map(|(row, &byte)| overflow.number(row, byte));
+            assert!(back.eq(turned), "{bytes:?}");
+            assert_eq!(bytes.iter().filter(|&&byte| byte == ELSEWHERE).count(), 4);
         }
-        let mut column = Narrow::new();
-        column.append(2, Narrow::new(), |number| number);
-        let mut other = Narrow::new();
-        [1, NOTHING, 2].into_iter().enumerate().for_each(|(row, number)| other.set(row, number));
-        column.append(2, other, |number| number * 1000);
-        let rows: Vec<u32> = (0..6).map(|row| column.get(row)).collect();
-        assert_eq!(rows, [NOTHING, NOTHING, 1000, NOTHING, 2000, NOTHING]);
+        let mut overflow = Overflow::new();
+        assert_eq!((overflow.byte(9, 253), overflow.bytes()), (253, 0));
+        let byte = overflow.byte(9, 1000);
+        let again = overflow.byte(9, 2000);
+        assert_eq!((byte, overflow.number(9, again)), (again, 2000));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::column::{Narrow, Sparse};
+use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::processes::Processes;
@@ -58,21 +58,30 @@ pub struct Operation {
     pub completed_at: Option<u64>,
 }
 
-/// All operations, in the order of their invocations, in columns: 11 bytes an operation, and 1 to 8 for each
-/// of the fields that any of them has.
+/// All operations, in the order of their invocations: 16 bytes for what nearly all have, side by side as they are
+/// read and decided together, and 4 to 8 in a column for each other field that any of them has.
 #[derive(Debug)]
 pub struct Operations {
     pub(crate) processes: Processes,
-    process: Narrow,
-    /// The name, and behind it the marks.
-    f: Vec<u16>,
+    rows: Vec<Row>,
     key: Sparse<u32>,
-    value: Sparse<u32>,
-    node: Narrow,
-    inv: Vec<Pos>,
-    res: Vec<Pos>,
     invoked_at: Sparse<u64>,
     completed_at: Sparse<u64>,
+    /// The processes and nodes that do not fit in the byte of their row.
+    more_processes: Overflow,
+    more_nodes: Overflow,
+}
+
+/// What nearly every operation has.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    value: u32,
+    inv: Pos,
+    res: Pos,
+    /// The name, and behind it the marks.
+    f: u16,
+    process: u8,
+    node: u8,
 }
 
 /// The mark of one of the final reads; the two below say what became of an operation.
@@ -97,15 +106,12 @@ impl Default for Operations {
     fn default() -> Operations {
         Operations {
             processes: Processes::default(),
-            process: Narrow::new(),
-            f: Vec::new(),
+            rows: Vec::new(),
             key: Sparse::new(NONE),
-            value: Sparse::new(NONE),
-            node: Narrow::new(),
-            inv: Vec::new(),
-            res: Vec::new(),
             invoked_at: Sparse::new(NO_TIME),
             completed_at: Sparse::new(NO_TIME),
+            more_processes: Overflow::new(),
+            more_nodes: Overflow::new(),
         }
     }
 }
@@ -113,26 +119,27 @@ impl Default for Operations {
 impl Operations {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.inv.len()
+        self.rows.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.inv.is_empty()
+        self.rows.is_empty()
     }
 
     /// The operation at `index`.
     pub fn get(&self, index: usize) -> Operation {
+        let row = self.rows[index];
         Operation {
-            process: self.processes.number(self.process.get(index)),
+            process: self.processes.number(self.more_processes.number(index, row.process)),
             f: self.f(index),
-            key: id(self.key.get(index)),
-            value: id(self.value.get(index)),
-            node: id(self.node.get(index)),
-            is_final: self.f[index] & FINAL != 0,
-            outcome: self.outcome(index),
-            inv: self.inv[index],
-            res: self.res[index],
+            key: self.key(index),
+            value: id(row.value),
+            node: id(self.more_nodes.number(index, row.node)),
+            is_final: row.f & FINAL != 0,
+            outcome: outcome(row.f),
+            inv: row.inv,
+            res: row.res,
             invoked_at: time(self.invoked_at.get(index)),
             completed_at: time(self.completed_at.get(index)),
         }
@@ -147,21 +154,24 @@ impl Operations {
     /// and words are given in ours.
     pub(crate) fn append(&mut self, part: Operations, after: Pos, values: &Renamed, words: &[u16]) {
         let rows = self.len();
-        let value = |raw| values.id(Id(raw)).0;
+        let renamed = |raw| if raw == NONE { NONE } else { values.id(Id(raw)).0 };
         let processes: Vec<u32> =
             part.processes.iter().map(|number| self.processes.place(number)).collect();
-        // Each column of the part goes as soon as it is copied.
-        self.process.append(rows, part.process, |place| processes[place as usize]);
-        let renamed = |marked: u16| {
-            words[usize::from(marked >> MARKS)] << MARKS | marked & ((1 << MARKS) - 1)
-        };
-        self.f.extend(part.f.into_iter().map(renamed));
-        self.key.append(rows, part.key, value);
-        self.value.append(rows, part.value, value);
-        self.node.append(rows, part.node, value);
-        self.inv.extend(part.inv.into_iter().map(|pos| pos + after));
-        let shifted = |pos| if pos == OPEN { OPEN } else { pos + after };
-        self.res.extend(part.res.into_iter().map(shifted));
+        for (index, row) in part.rows.iter().enumerate() {
+            let process = processes[part.more_processes.number(index, row.process) as usize];
+            let node = renamed(part.more_nodes.number(index, row.node));
+            self.rows.push(Row {
+                value: renamed(row.value),
+                inv: row.inv + after,
+                res: if row.res == OPEN { OPEN } else { row.res + after },
+                f: words[usize::from(row.f >> MARKS)] << MARKS | row.f & ((1 << MARKS) - 1),
+                process: self.more_processes.byte(rows + index, process),
+                node: self.more_nodes.byte(rows + index, node),
+            });
+        }
+        // Each goes as soon as it is copied.
+        drop(part.rows);
+        self.key.append(rows, part.key, renamed);
         self.invoked_at.append(rows, part.invoked_at, |time| time);
         self.completed_at.append(rows, part.completed_at, |time| time);
     }
@@ -169,39 +179,32 @@ impl Operations {
     /// Makes room for so many operations in all. Room that is not used is never touched, and costs nothing;
     /// columns that grow by halves leave their old places behind.
     pub(crate) fn reserve(&mut self, rows: usize) {
-        let more = rows.saturating_sub(self.len());
-        self.f.reserve(more);
-        self.inv.reserve(more);
-        self.res.reserve(more);
-        self.process.reserve(rows);
-        self.node.reserve(rows);
+        self.rows.reserve(rows.saturating_sub(self.len()));
         self.key.reserve(rows);
-        self.value.reserve(rows);
         self.invoked_at.reserve(rows);
         self.completed_at.reserve(rows);
     }
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let fixed = self.f.len() * size_of::<u16>()
-            + (self.inv.len() + self.res.len()) * size_of::<Pos>()
-            + self.processes.bytes();
-        let values = self.key.bytes() + self.value.bytes() + self.node.bytes();
-        let times = self.invoked_at.bytes() + self.completed_at.bytes();
-        fixed + self.process.bytes() + values + times
+        let columns = self.key.bytes() + self.invoked_at.bytes() + self.completed_at.bytes();
+        let more = self.more_processes.bytes() + self.more_nodes.bytes();
+        self.rows.len() * size_of::<Row>() + columns + more + self.processes.bytes()
     }
 
     /// Adds an operation that began; returns its index.
     #[inline]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
         let index = self.len();
-        self.process.set(index, process);
-        self.f.push(marked(event.f, Outcome::Info, event.is_final));
+        self.rows.push(Row {
+            value: raw(event.value),
+            inv: pos,
+            res: OPEN,
+            f: marked(event.f, Outcome::Info, event.is_final),
+            process: self.more_processes.byte(index, process),
+            node: self.more_nodes.byte(index, raw(event.node)),
+        });
         self.key.set(index, raw(event.key));
-        self.value.set(index, raw(event.value));
-        self.node.set(index, raw(event.node));
-        self.inv.push(pos);
-        self.res.push(OPEN);
         self.invoked_at.set(index, event.time.unwrap_or(NO_TIME));
         self.completed_at.set(index, NO_TIME);
         index
@@ -210,40 +213,40 @@ impl Operations {
     /// Says of an operation what became of it; what the completion does not say stays.
     #[inline]
     pub(crate) fn complete(&mut self, index: usize, event: &Event, outcome: Outcome, pos: Pos) {
+        let row = &mut self.rows[index];
+        row.f = marked(row.f >> MARKS, outcome, event.is_final || row.f & FINAL != 0);
+        row.res = if outcome == Outcome::Info { OPEN } else { pos };
+        if event.node.is_some() {
+            row.node = self.more_nodes.byte(index, raw(event.node));
+        }
         if event.key.is_some() {
             self.key.set(index, raw(event.key));
         }
-        if event.node.is_some() {
-            self.node.set(index, raw(event.node));
-        }
-        let is_final = event.is_final || self.f[index] & FINAL != 0;
-        self.f[index] = marked(self.f(index), outcome, is_final);
-        self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
         self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
     }
 
     /// The name of an operation, by its place in [`History::words`].
     #[inline]
     pub fn f(&self, index: usize) -> u16 {
-        self.f[index] >> MARKS
+        self.rows[index].f >> MARKS
     }
 
     /// What became of an operation.
     #[inline]
     pub fn outcome(&self, index: usize) -> Outcome {
-        outcome(self.f[index])
+        outcome(self.rows[index].f)
     }
 
     /// Where an operation was invoked.
     #[inline]
     pub fn inv(&self, index: usize) -> Pos {
-        self.inv[index]
+        self.rows[index].inv
     }
 
     /// Where an operation returned: [`OPEN`] for [`Outcome::Info`].
     #[inline]
     pub fn res(&self, index: usize) -> Pos {
-        self.res[index]
+        self.rows[index].res
     }
 
     /// Which of many independent objects an operation is of.
@@ -255,12 +258,12 @@ impl Operations {
     /// The result of an operation where there is one, else the argument.
     #[inline]
     pub fn value(&self, index: usize) -> Option<Id> {
-        id(self.value.get(index))
+        id(self.rows[index].value)
     }
 
     #[inline]
     pub(crate) fn set_value(&mut self, index: usize, value: Option<Id>) {
-        self.value.set(index, raw(value));
+        self.rows[index].value = raw(value);
     }
 }
 

@@ -168,28 +168,11 @@ impl Layout {
 /// What stands in the places of a line.
 type Holes<'a> = Vec<(Field, &'a [u8])>;
 
-/// Sixteen bytes of a text, as two words of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Sixteen(u64, u64);
-
-impl Sixteen {
-    #[inline(always)]
-    fn at(text: &[u8], at: usize) -> Option<Sixteen> {
-        let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
-        Some(Sixteen::of(there))
-    }
-
-    #[inline(always)]
-    fn of(bytes: u128) -> Sixteen {
-        Sixteen(bytes as u64, (bytes >> 64) as u64)
-    }
-}
-
 /// At most sixteen bytes that are compared at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Literal {
-    bytes: Sixteen,
-    mask: Sixteen,
+    bytes: u128,
+    mask: u128,
     length: usize,
 }
 
@@ -198,20 +181,14 @@ impl Literal {
         let mut padded = [0; 16];
         padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
         let mask = u128::MAX.checked_shr(128 - 8 * bytes.len() as u32).unwrap_or(0);
-        let (bytes, mask, length) = (u128::from_le_bytes(padded), mask, bytes.len());
-        Some(Literal { bytes: Sixteen::of(bytes), mask: Sixteen::of(mask), length })
-    }
-
-    #[inline(always)]
-    fn begins(&self, there: Sixteen) -> bool {
-        let (low, high) = (there.0 & self.mask.0, there.1 & self.mask.1);
-        (low ^ self.bytes.0) | (high ^ self.bytes.1) == 0
+        Some(Literal { bytes: u128::from_le_bytes(padded), mask, length: bytes.len() })
     }
 
     /// The place behind it.
     #[inline(always)]
     fn pass(&self, text: &[u8], at: usize) -> Option<usize> {
-        self.begins(Sixteen::at(text, at)?).then_some(at + self.length)
+        let there = text.get(at..at + 16)?.first_chunk::<16>()?;
+        (u128::from_le_bytes(*there) & self.mask == self.bytes).then_some(at + self.length)
     }
 }
 
@@ -240,15 +217,9 @@ impl<T: Copy> Words<T> {
 
     #[inline(always)]
     fn find(&self, text: &[u8], at: usize) -> Option<(T, usize)> {
-        let there = Sixteen::at(text, at)?;
-        // All are compared, as nobody can guess which it will be; no two begin the same text, as each ends with
-        // its quote.
-        let mut found = usize::MAX;
-        for (place, (word, _)) in self.words.iter().enumerate() {
-            found = if word.begins(there) { place } else { found };
-        }
-        let &(word, meaning) = self.words.get(found)?;
-        Some((meaning, at + word.length))
+        let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
+        let found = self.words.iter().find(|(word, _)| there & word.mask == word.bytes);
+        found.map(|&(word, meaning)| (meaning, at + word.length))
     }
 }
 
@@ -265,17 +236,18 @@ const INFO: u64 = u64::from_le_bytes(*b"\"info\"\0\0");
 #[inline(always)]
 fn kind(text: &[u8], at: usize) -> Option<(Type, usize)> {
     let there = eight(text, at)?;
-    // All are compared, as nobody can guess which it will be.
-    let found = u32::from(there == INVOKE)
-        | u32::from(there << 32 == OK << 32) << 1
-        | u32::from(there << 16 == FAIL << 16) << 2
-        | u32::from(there << 16 == INFO << 16) << 3;
-    let &(kind, length) = KINDS.get(found.trailing_zeros() as usize)?;
-    Some((kind, at + length))
+    if there == INVOKE {
+        Some((Type::Invoke, at + 8))
+    } else if there << 32 == OK << 32 {
+        Some((Type::Ok, at + 4))
+    } else if there << 16 == FAIL << 16 {
+        Some((Type::Fail, at + 6))
+    } else if there << 16 == INFO << 16 {
+        Some((Type::Info, at + 6))
+    } else {
+        None
+    }
 }
-
-const KINDS: [(Type, usize); 4] =
-    [(Type::Invoke, 8), (Type::Ok, 4), (Type::Fail, 6), (Type::Info, 6)];
 
 /// Of eight bytes the value of each as a digit, and how many from the first on are digits.
 #[inline(always)]
@@ -336,28 +308,12 @@ fn skip_natural(text: &[u8], at: usize) -> Option<usize> {
 
 #[inline(always)]
 fn value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
-    // Which of the two it is, null or a short number, nobody can guess: both are computed.
-    let there = eight(text, at)?;
-    let (digits, count) = digits(there);
-    let is_null = there as u32 == NULL_WORD;
-    let is_short = (count > 0) & (count < 8) & ((count == 1) | (there as u8 != b'0'));
-    if is_null | is_short {
-        let int = values.int(number(digits, count.clamp(1, 7)) as i64);
-        let (id, length) = if is_null { (NULL, 4) } else { (int, count as usize) };
-        return Some((id, at + length));
-    }
-    long_value(text, at, values)
-}
-
-const NULL_WORD: u32 = u32::from_le_bytes(*b"null");
-
-#[inline(never)]
-fn long_value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
     match text.get(at)? {
         b'0'..=b'9' => {
             let (number, end) = natural(text, at)?;
             Some((values.int(i64::try_from(number).ok()?), end))
         }
+        b'n' => text[at..].starts_with(b"null").then_some((NULL, at + 4)),
         b'[' | b'"' | b'-' | b't' | b'f' => any(text, at, values),
         _ => None,
     }
