@@ -60,6 +60,7 @@ fn options(format: Option<Format>, data: &[u8]) -> Options {
         keyed: data.len() % 7 == 3,
         tolerance: [Tolerance::Strict, Tolerance::CutLastLine][data.len() % 2],
         skip_times: data.len().is_multiple_of(3),
+        budget: None,
     }
 }
 

@@ -21,6 +21,7 @@ mod column;
 pub mod convert;
 pub mod faults;
 pub mod history;
+pub mod keys;
 pub mod linear;
 pub mod merge;
 pub mod processes;

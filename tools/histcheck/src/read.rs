@@ -38,6 +38,7 @@ use std::path::Path;
 use breakit::exit::{Error, Result};
 use breakit::op::Op;
 
+use crate::budget::Budget;
 use crate::history::{Counts, History};
 use assemble::Assembly;
 use blocks::{Blocks, RawLine};
@@ -70,12 +71,15 @@ pub struct Options {
     pub keyed: bool,
     /// Whether nobody will ask for times: they are a third of what is kept.
     pub skip_times: bool,
+    /// How long it may take, and in how much memory; `None`: without a limit.
+    pub budget: Option<Budget>,
 }
 
 /// Reads the history at `path`, or on stdin for `-`.
 ///
 /// # Errors
-/// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read.
+/// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read; 2 where a limit is
+/// reached.
 pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if path == Path::new("-") {
         return read("stdin", std::io::stdin(), options);
@@ -88,6 +92,10 @@ pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if format == Some(Format::Jsonl) && parts::is_regular(&file) {
         if let Some(history) = parts::read(&name, &file, options, &progress) {
             return Ok(history);
+        }
+        // What took all the time in parts has none left for a second reading.
+        if let Some(Err(limit)) = options.budget.map(|budget| budget.spend(0)) {
+            return Err(progress.ran_out(&name, limit));
         }
         // The parts were read at their places: the file still stands at its beginning.
         progress.again();
@@ -127,6 +135,9 @@ pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) ->
     read_telling(name, Box::new(source), options, &Progress::none())
 }
 
+/// How many events of other formats than JSON lines are taken between two looks at the budget.
+const BETWEEN_LOOKS: u32 = 1 << 12;
+
 fn read_telling(
     name: &str,
     source: Source,
@@ -139,7 +150,15 @@ fn read_telling(
         return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
     }
     let mut text = Text::new(name, source, options.tolerance, progress)?;
-    each_in_text(&mut text, format, &mut |place, item| assembly.item(place, item))?;
+    let mut taken = 0_u32;
+    each_in_text(&mut text, format, &mut |place, item| {
+        assembly.item(place, item)?;
+        taken = taken.wrapping_add(1);
+        match taken % BETWEEN_LOOKS {
+            0 => assembly.spend().map_err(|limit| progress.ran_out(name, limit)),
+            _ => Ok(()),
+        }
+    })?;
     assembly.finish()
 }
 
@@ -160,6 +179,7 @@ fn read_lines(
         };
         assembly.piece(piece)?;
         progress.add(piece.text.len());
+        assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
     }
 }
 
@@ -494,6 +514,7 @@ mod tests {
                 keyed: random(4) == 0,
                 tolerance: [Tolerance::Strict, Tolerance::CutLastLine][random(2)],
                 skip_times: random(2) == 0,
+                budget: None,
             };
             match read("h", std::io::Cursor::new(bytes), options) {
                 Ok(_) => good += 1,

@@ -253,10 +253,15 @@ impl<'j> Counterexample<'j> {
     /// Without an operation that happened, and all that observe what it left behind. `None` for one that takes
     /// something away, as others may rest on that.
     fn without(&self, at: usize) -> Option<Vec<(Act, Op<'j>)>> {
-        let took_something =
-            |(act, op): &(Act, Op<'_>)| op.fate == Fate::Info && matches!(act, Act::Take(_));
-        if self.ops[at].1.fate == Fate::Fail || took_something(&self.ops[at]) {
+        let (act, op) = &self.ops[at];
+        if op.fate == Fate::Fail {
             return None;
+        }
+        if op.fate == Fate::Info && matches!(act, Act::Take(_)) {
+            // It may have taken what nobody else did; where there is no such thing it has no say.
+            let mut fewer = self.ops.clone();
+            fewer.remove(at);
+            return (!(1..=3).any(|value| self.is_left_over(value))).then_some(fewer);
         }
         let mut out = vec![at];
         let mut done = 0;
@@ -271,6 +276,13 @@ impl<'j> Counterexample<'j> {
         }
         let left = (0..self.ops.len()).filter(|at| !out.contains(at));
         Some(left.map(|at| self.ops[at].clone()).collect())
+    }
+
+    /// Whether a value was put more often than ok operations took it.
+    fn is_left_over(&self, value: i64) -> bool {
+        let puts = |(act, op): &&(Act, Op<'_>)| *act == Act::Put(value) && op.fate != Fate::Fail;
+        let takes = |(act, op): &&(Act, Op<'_>)| *act == Act::Take(value) && op.fate == Fate::Ok;
+        self.ops.iter().filter(puts).count() > self.ops.iter().filter(takes).count()
     }
 
     /// Whoever may have put what it observes is in it, or came too late.

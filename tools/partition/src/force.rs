@@ -15,6 +15,7 @@ use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::made;
 use crate::nft::{self, Element, Nft, Refusal};
+use crate::packets::Answer;
 use crate::rules::{self, Family, Table};
 
 /// Rules of a cut in one network.
@@ -104,6 +105,20 @@ impl Rules {
         match self {
             Rules::Nft(table) => Script::Nft(table.install(lease)),
             Rules::Iptables(chains) => Script::Shell(chains.install(lease)),
+        }
+    }
+
+    /// Why these rules could not be put in force, as far as the refusal and they themselves tell.
+    pub fn why(&self, refusal: Refusal) -> Error {
+        match (refusal, self) {
+            (Refusal::Gone, Rules::Nft(table))
+                if table.family == Family::Bridge && table.packets.answer == Answer::Reset =>
+            {
+                Error::missing(
+                    "the kernel cannot reject on a bridge: it lacks the module nft_reject_bridge (CONFIG_NFT_BRIDGE_REJECT)",
+                )
+            }
+            (refusal, _) => refusal.into(),
         }
     }
 

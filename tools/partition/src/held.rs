@@ -27,15 +27,16 @@ const LIST_ELEMENTS: u16 = 3;
 const ELEM_FLAGS: u16 = 3;
 const INTERVAL_END: u32 = 1;
 
-/// Whether any table of ours stands in the network that we are in.
+/// Whether any table of ours stands in the network that we are in, but for those called `own`.
 ///
 /// # Errors
 /// 71 where the kernel does not say.
-pub fn any_table() -> Result<bool> {
+pub fn any_table_but(own: &str) -> Result<bool> {
     let mut found = false;
     let each = |_: u16, body: &[u8]| {
         let name = find(attributes(body.get(NFGEN..).unwrap_or_default()), TABLE_NAME);
-        found |= name.is_some_and(|name| name.starts_with(PREFIX.as_bytes()));
+        let name = name.map(|name| name.strip_suffix(&[0]).unwrap_or(name)).unwrap_or_default();
+        found |= name.starts_with(PREFIX.as_bytes()) && name != own.as_bytes();
     };
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::All, &[0; NFGEN], each) {
         // No nf_tables, or nobody who may use them here: no tables either.

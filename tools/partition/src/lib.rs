@@ -30,3 +30,4 @@ pub mod rules;
 pub mod run;
 pub mod shape;
 pub mod standing;
+pub mod told;

@@ -82,7 +82,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let nft = Nft::find();
     let table = table_name()?;
     let nodes = wanted.nodes.clone();
-    let mut cut = Cut::prepare(wanted, nft.clone(), table.clone())?;
+    let mut cut = Cut::prepare(wanted, nft, table.clone())?;
     if args.dry_run {
         jsonl::print_text(&cut.script(lease)?)?;
         return Ok(Status::Done);
@@ -91,7 +91,6 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
-    standing::sweep(&nft, standing::networks(&nodes))?;
     let kept = args
         .keep
         .then(|| schedule.length().map_or(lease, |length| breakit::lease::Lease { length }));
@@ -141,7 +140,6 @@ fn replay(args: &cli::Replay) -> Result<Status> {
         watch.ignore_input();
     }
     let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {
-        standing::sweep(&nft, standing::networks(&nodes))?;
         let guard = Guard::start(&name, &nodes, None)?;
         let outcome = hold(&mut cut, &Schedule::of(windows), lease, false, &watch);
         guard.dismiss();

@@ -9,6 +9,7 @@ use breakit::reach::Network;
 use crate::arrival;
 use crate::fault_id::FaultId;
 use crate::feed;
+use crate::line::stuck;
 use crate::qdisc::{self, Tree, WithRoot};
 use crate::step::{self, Step};
 use crate::turn::Turn;
@@ -27,8 +28,9 @@ pub fn sweep(
     root: WithRoot,
 ) -> Result<BTreeSet<FaultId>> {
     let (stopped, result) = feed::stop(network, &ours);
-    let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     let mut errors: Vec<Error> = result.err().into_iter().collect();
+    errors.extend(stuck::release(network, &stopped).err());
+    let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     match sweep_queues(network, &ours, root) {
         Ok(ids) => swept.extend(ids),
         Err(error) => errors.push(error),

@@ -13,6 +13,7 @@ use super::pair::Pairing;
 use super::place::Place;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
+use crate::budget::Exhausted;
 use crate::history::{End, History, Start};
 use crate::values::Id;
 
@@ -108,6 +109,19 @@ impl Assembly {
         Ok(())
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.history.bytes() + self.indexed.len() * size_of::<(u64, u32, Event)>()
+    }
+
+    /// Says which limit of the reader's budget is reached.
+    ///
+    /// # Errors
+    /// The limit.
+    pub fn spend(&self) -> std::result::Result<(), Exhausted> {
+        self.options.budget.map_or(Ok(()), |budget| budget.spend(self.bytes()))
+    }
+
     /// Makes room for the operations in `expected` bytes, as many in each as in the first `taken`, and a few more.
     fn make_room(&mut self, taken: u64, expected: u64) {
         let so_far = self.history.ops.len() as u64 + 1;
@@ -124,9 +138,8 @@ impl Assembly {
     pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
         self.history.counts.lines += 1;
         let number = self.number(raw.number)?;
-        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
+        if let Some(event) = scan::event(raw.text, &mut self.history) {
             self.layouts.learn(raw.text, &event);
-            event.time = event.time.filter(|_| !self.options.skip_times);
             return self.client(number, number, event, Site::Line(raw.text));
         }
         if raw.text.trim_ascii().is_empty() {
@@ -194,6 +207,10 @@ impl Assembly {
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
     #[inline]
     fn client(&mut self, pos: u32, number: u32, mut event: Event, site: Site<'_>) -> Result<()> {
+        // One event with its time, from whatever reader, would make a column of them.
+        if self.options.skip_times {
+            event.time = None;
+        }
         if self.options.keyed {
             let unwrapped = event.unwrap_key(&self.history.values);
             unwrapped.map_err(|clause| self.error(site.of(number, "\"value\""), &clause))?;

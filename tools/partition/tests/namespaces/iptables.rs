@@ -63,14 +63,14 @@ fn ipset_ends_a_cut_with_its_lease_and_a_held_one_is_renewed() {
         skip!("ipset or iptables is missing");
     }
     for backend in ["ipset-nft", "ipset-legacy"] {
-        let (running, _) = cut(&bed, &format!("halves --lease 2s --backend {backend}"));
-        std::thread::sleep(Duration::from_secs(3));
+        let (running, _) = cut(&bed, &format!("halves --lease 6s --backend {backend}"));
+        std::thread::sleep(Duration::from_secs(8));
         assert!(!is_whole(&bed), "{backend}: renewed");
         kill(guard_of(running.pid()), Signal::SIGKILL).unwrap();
         running.signal(Signal::SIGKILL);
         running.end(SOON).expect(137);
         assert!(!is_whole(&bed), "{backend}: the lease has not ended yet");
-        within(Duration::from_secs(5), "the lease ends", || is_whole(&bed));
+        within(SOON, "the lease ends", || is_whole(&bed));
         assert!(listed(&bed).is_empty(), "{backend}");
         done(&bed, "heal").expect(0);
         assert!(!iptables_rules(&bed, 2).contains("bkp_"), "{backend}");

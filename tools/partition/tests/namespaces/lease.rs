@@ -13,17 +13,17 @@ use crate::bed::*;
 fn when_the_holder_is_killed_its_guard_heals_at_once() {
     let bed = bed!(2);
     for backend in BACKENDS {
-        let (running, _) = cut(&bed, &format!("halves --lease 30s --backend {backend}"));
+        let (running, _) = cut(&bed, &format!("halves --lease 10m --backend {backend}"));
         assert!(!is_whole(&bed));
         running.signal(Signal::SIGKILL);
-        let took = within(Duration::from_secs(3), "healed by the guard", || is_whole(&bed));
+        let took = within(SOON, "healed by the guard", || is_whole(&bed));
         let ended = running.end(SOON).expect(128 + 9);
         assert!(
             ended.stderr.contains("the holder of the cut n1 | n2 is gone: healed"),
             "{}",
             ended.stderr
         );
-        assert!(took < Duration::from_secs(3));
+        assert!(took < Duration::from_secs(100), "not by the lease");
         assert_eq!(rules(&bed, 2), "", "{backend}");
     }
 }
@@ -32,7 +32,7 @@ fn when_the_holder_is_killed_its_guard_heals_at_once() {
 fn when_holder_and_guard_are_killed_the_kernel_ends_the_cut_with_its_lease() {
     let bed = bed!(2);
     for backend in BACKENDS {
-        let (running, _) = cut(&bed, &format!("halves --lease 2s --backend {backend}"));
+        let (running, _) = cut(&bed, &format!("halves --lease 6s --backend {backend}"));
         let begin = Instant::now();
         kill(guard_of(running.pid()), Signal::SIGKILL).unwrap();
         running.signal(Signal::SIGKILL);
@@ -43,8 +43,9 @@ fn when_holder_and_guard_are_killed_the_kernel_ends_the_cut_with_its_lease() {
             (left[0]["held"].clone(), left[0]["cut"].clone()),
             (false.into(), "n1 | n2".into())
         );
-        within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
-        assert!(begin.elapsed() > Duration::from_millis(1300), "{:?}", begin.elapsed());
+        within(SOON, "the lease ends", || is_whole(&bed));
+        // It was renewed at most a third of itself before.
+        assert!(begin.elapsed() > Duration::from_millis(3900), "{:?}", begin.elapsed());
         assert!(listed(&bed).is_empty(), "{backend}");
         // The next one sweeps the empty table away.
         done(&bed, "cut halves --for 50ms").expect(0);
@@ -57,7 +58,7 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
     let bed = bed!(2);
     let (running, _) = cut(&bed, "halves --lease 1s");
     running.signal(Signal::SIGSTOP);
-    within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
+    within(SOON, "the lease ends", || is_whole(&bed));
     running.signal(Signal::SIGCONT);
     let ended = running.end(SOON).expect(0);
     let stop = &ended.lines()[1];
@@ -71,8 +72,8 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
 fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
     let bed = bed!(2);
     for backend in BACKENDS {
-        let (running, _) = cut(&bed, &format!("halves --lease 1s --backend {backend}"));
-        std::thread::sleep(Duration::from_millis(2500));
+        let (running, _) = cut(&bed, &format!("halves --lease 4s --backend {backend}"));
+        std::thread::sleep(Duration::from_secs(6));
         assert!(!is_whole(&bed), "{backend}");
         running.signal(Signal::SIGINT);
         let ended = running.end(SOON).expect(130);
@@ -108,8 +109,8 @@ fn a_reader_that_is_gone_ends_the_cut() {
 #[test]
 fn two_holders_do_not_disturb_each_other_and_heal_ends_both() {
     let bed = bed!(3);
-    let (first, _) = cut(&bed, "one-way n1 n2 --lease 1500ms");
-    let (second, _) = cut(&bed, "one-way n2 n3 --lease 1500ms");
+    let (first, _) = cut(&bed, "one-way n1 n2 --lease 6s");
+    let (second, _) = cut(&bed, "one-way n2 n3 --lease 6s");
     let mut cuts: Vec<String> = listed(&bed).iter().map(|cut| cut["cut"].to_string()).collect();
     cuts.sort();
     assert_eq!(cuts, ["\"n2 drops n1\"", "\"n3 drops n2\""]);
@@ -117,7 +118,7 @@ fn two_holders_do_not_disturb_each_other_and_heal_ends_both() {
     first.end(SOON).expect(130);
     assert_eq!(listed(&bed).len(), 1);
 
-    let (third, _) = cut(&bed, "isolate n3 --lease 1500ms --backend nft");
+    let (third, _) = cut(&bed, "isolate n3 --lease 6s --backend nft");
     let healed = done(&bed, "heal").expect(0);
     assert_eq!(healed.lines().len(), 2);
     assert!(healed.lines().iter().all(|line| line["f"] == "stop-partition"));
@@ -166,7 +167,7 @@ fn heal_all_finds_a_cut_in_networks_that_nobody_names() {
 #[test]
 fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
     let bed = bed!(2);
-    let (mut running, _) = cut(&bed, "halves --lease 1s --backend nft");
+    let (mut running, _) = cut(&bed, "halves --lease 6s --backend nft");
     let (host, name) = (bed.host(), bed.name(0));
     let script = format!(
         "set -e; ip netns del {name}; ip -n {host} link del v0 2>/dev/null || true; ip netns add {name}
@@ -187,17 +188,17 @@ fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
 #[test]
 fn a_kept_cut_ends_with_its_lease_and_leaves_nothing() {
     let bed = bed!(2);
-    let kept = done(&bed, "cut halves --keep --for 1500ms").expect(0);
+    let kept = done(&bed, "cut halves --keep --for 5s").expect(0);
     assert_eq!(kept.lines().len(), 1);
     assert!(!is_whole(&bed));
     assert_eq!(listed(&bed).len(), 1);
-    within(Duration::from_secs(4), "the lease ends", || is_whole(&bed));
-    within(Duration::from_secs(4), "the table is swept", || rules(&bed, 2).is_empty());
+    within(SOON, "the lease ends", || is_whole(&bed));
+    within(SOON, "the table is swept", || rules(&bed, 2).is_empty());
     // And heal ends one before its lease, and its guard with it.
     let kept = done(&bed, "cut halves --keep --for 1h").expect(0).lines();
     let table = kept[0]["value"]["table"].as_str().unwrap();
     assert!(guards(table) == 1, "one guard waits for the lease to end");
     done(&bed, "heal").expect(0);
     assert!(is_whole(&bed));
-    within(Duration::from_secs(6), "the guard ends", || guards(table) == 0);
+    within(SOON, "the guard ends", || guards(table) == 0);
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use breakit_tests::Running;
 use breakit_tests::process::{run, tool};
@@ -40,7 +40,7 @@ fn one_host_alone_is_cut_off_from_a_peers_port_and_from_nothing_else() {
             // What was sent while cut comes now: TCP has kept it.
             to_one.set_read_timeout(Some(SOON)).unwrap();
             to_one.read_exact(&mut [0]).unwrap();
-            to_one.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+            to_one.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
             assert_eq!(rules(&bed, 2), "");
         }
     }
@@ -51,7 +51,7 @@ fn what_is_sent_to_a_cut_off_peer_vanishes_without_a_word_to_the_sender() {
     let bed = bed!(2);
     let (running, _) = cut_here(&bed, &format!("--to {} --proto udp", bed.v4(1)));
     let ear = inside(&bed, 1, || UdpSocket::bind("10.77.0.12:0"));
-    ear.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    ear.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mouth = inside(&bed, 0, || UdpSocket::bind("10.77.0.11:0"));
     for _ in 0..20 {
         mouth.send_to(b"x", ear.local_addr().unwrap()).unwrap();
@@ -59,6 +59,7 @@ fn what_is_sent_to_a_cut_off_peer_vanishes_without_a_word_to_the_sender() {
     assert!(ear.recv(&mut [0]).is_err());
     assert!(bed.reaches(0, &bed.v4(1)), "a ping is no UDP");
     healed(running);
+    ear.set_read_timeout(Some(SOON)).unwrap();
     mouth.send_to(b"x", ear.local_addr().unwrap()).unwrap();
     ear.recv(&mut [0]).unwrap();
 }
@@ -68,7 +69,7 @@ fn a_network_and_everything_are_peers_and_loopback_is_let_alone() {
     let bed = bed!(2);
     let talks_to_itself = || {
         let ear = inside(&bed, 0, || UdpSocket::bind("127.0.0.1:0"));
-        ear.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        ear.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         inside(&bed, 0, || UdpSocket::bind("127.0.0.1:0")?.send_to(b"x", ear.local_addr()?));
         ear.recv(&mut [0]).is_ok()
     };
@@ -130,14 +131,19 @@ fn reject_answers_at_once_with_a_reset() {
     let mut old = connect(&bed, &bed.v4(1), port).unwrap();
     assert!(echoes(&mut old));
     let refused = |running: Running, address: &str, port: u16| {
-        let begin = Instant::now();
         let kind = connect(&bed, address, port).unwrap_err().kind();
         assert_eq!(kind, std::io::ErrorKind::ConnectionRefused);
-        assert!(begin.elapsed() < Duration::from_millis(500));
         healed(running);
     };
     let (running, line) = cut(&bed, "halves --reject");
     assert_eq!(line["value"]["packets"], "rejected");
+    // Not every kernel can reject on a bridge; one that cannot is told of where the cut is.
+    if line["value"]["backend"] != "nft-bridge" {
+        let why = line["value"]["refused"]["nft-bridge"].as_str().unwrap();
+        assert!(why.contains("it lacks the module nft_reject_bridge"), "{why}");
+        let refused = done(&bed, "cut halves --reject --backend nft-bridge").expect(69);
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
     let _ = old.write_all(b"x");
     let end = old.read_exact(&mut [0]).unwrap_err().kind();
     assert_eq!(end, std::io::ErrorKind::ConnectionReset);
@@ -190,7 +196,7 @@ fn a_node_of_which_only_the_address_is_known_is_cut_off_at_the_others() {
     );
     for i in [0, 2] {
         let ear = inside(&bed, 1, || UdpSocket::bind("10.77.0.12:0"));
-        ear.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        ear.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         inside(&bed, i, || UdpSocket::bind("0.0.0.0:0")?.send_to(b"x", ear.local_addr()?));
         assert!(ear.recv(&mut [0]).is_err(), "what node {i} sends does not arrive");
     }

@@ -29,6 +29,7 @@ pub fn bed(nodes: usize, needs: &str) -> Result<Namespaces, String> {
     }
 }
 
+#[allow(unused_macros)]
 macro_rules! bed {
     ($nodes:expr, $needs:expr) => {
         match $crate::bed::bed($nodes, $needs) {

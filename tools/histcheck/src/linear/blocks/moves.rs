@@ -84,7 +84,7 @@ impl Return<'_> {
             }
             self.before_last_write(config)?;
         }
-        self.from_here_on(config)
+        self.explored(config)
     }
 
     fn bit(&self) -> Slots {
@@ -220,7 +220,7 @@ impl Return<'_> {
 
     /// The ways in which it takes effect now: cas after what the register holds, then perhaps a write and cas after
     /// that, until it did.
-    fn from_here_on(&mut self, config: Config) -> Result<(), Exhausted> {
+    fn explored(&mut self, config: Config) -> Result<(), Exhausted> {
         let mut work = vec![(config, false)];
         let mut seen: FxHashSet<(Config, bool)> = FxHashSet::default();
         let mut at = 0;
