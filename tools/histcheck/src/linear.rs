@@ -14,6 +14,7 @@
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
 
+pub mod bands;
 pub mod case;
 pub mod cover;
 pub mod diagram;

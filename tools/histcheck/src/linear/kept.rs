@@ -10,7 +10,7 @@ use std::path::Path;
 use breakit::exit::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{Decision, KeyVerdict, svg as drawing, tell};
+use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
 use crate::history::History;
 use crate::read::many;
 use crate::values::Id;
@@ -74,7 +74,9 @@ pub(super) fn svg(history: &History, keys: &[KeyVerdict], path: &Path) -> Result
     };
     let name = key.key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
     let title = format!("{name}{}", tell::because(history, proof));
-    let drawn = drawing::draw(&title, &tell::picture(history, proof));
+    let rows = tell::picture(history, proof);
+    let ops: Vec<_> = rows.iter().map(|(op, _)| *op).collect();
+    let drawn = drawing::draw(&title, &rows, &bands::bands(history, &ops).0);
     std::fs::write(path, drawn).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
     Ok(format!("a picture of it is in {}", path.display()))
 }
