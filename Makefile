@@ -6,7 +6,9 @@ STRICT  ?=
 TOOLS   := lxc-fleet partition slownet workload histcheck
 BUILT   := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: all demo quick check bench deps deps-test completions install uninstall dist clean help
+SECONDS_EACH ?= 60
+
+.PHONY: all demo quick check bench fuzz deps deps-test completions install uninstall dist clean help
 
 all: ## build the five tools
 	cargo build --release $(if $(CI),--locked,)
@@ -24,6 +26,9 @@ check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a fail
 
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)
+
+fuzz: ## fuzz what reads histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
+	tools/histcheck/fuzz/run $(SECONDS_EACH)
 
 deps: ## install what the tools call (lxc, nftables, ...)
 	scripts/deps tools

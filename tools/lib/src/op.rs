@@ -136,6 +136,11 @@ impl Op {
 
     /// The line without its newline.
     pub fn line(&self) -> String {
+        Value::Object(self.fields()).to_string()
+    }
+
+    /// The fields of the line, in their order.
+    pub fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -153,7 +158,7 @@ impl Op {
         for (name, value) in &self.extra {
             put(name, Some(value.clone()));
         }
-        Value::Object(fields).to_string()
+        fields
     }
 
     /// Reads a JSON object as a line.

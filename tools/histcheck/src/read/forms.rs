@@ -149,10 +149,7 @@ fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
 pub fn line(op: &Op) -> std::result::Result<String, String> {
     let word =
         |word: &str| Value::Object([("#keyword".to_string(), word.into())].into_iter().collect());
-    let mut fields = match serde_json::from_str(&op.line()) {
-        Ok(Value::Object(fields)) => fields,
-        _ => return Err("the event is no object".into()),
-    };
+    let mut fields = op.fields();
     if fields.values().any(edn::is_ambiguous) {
         return Err(
             "a step that begins with {\"#keyword\":...} is read from EDN as one that begins \

@@ -300,9 +300,7 @@ pub fn header() -> String {
 /// # Errors
 /// In words, where a row cannot hold it.
 pub fn row(op: &Op) -> std::result::Result<String, String> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&op.line()) else {
-        return Err("the event is no object".into());
-    };
+    let mut fields = op.fields();
     let mut cells = Vec::with_capacity(COLUMNS.len());
     for name in &COLUMNS[..COLUMNS.len() - 1] {
         let is_word = ["type", "f", "node"].contains(name);
