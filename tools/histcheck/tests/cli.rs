@@ -599,3 +599,39 @@ fn the_faults_in_force_around_the_evidence_are_drawn_with_it() {
     std::fs::remove_file(&svg).unwrap();
     assert!(drawn.contains("fill-opacity") && drawn.contains("in force, lines 6 to 11"), "{drawn}");
 }
+
+#[test]
+fn an_order_names_operations_that_begin_on_one_line_apart() {
+    let folder = std::env::temp_dir().join(format!("histcheck-one-line-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (history, order) = (folder.join("h.edn"), folder.join("order"));
+    let events: String = [(0, "write", "1"), (1, "read", "1"), (0, "write", "2")]
+        .map(|(process, f, value)| {
+            ["invoke", "ok"]
+                .map(|kind| format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"))
+                .concat()
+        })
+        .concat();
+    std::fs::write(&history, &events).unwrap();
+    let linear = |check: &str| {
+        let mut command = histcheck();
+        command.args([check, "--model", "register", "--witness"]).args([&order, &history]);
+        command
+    };
+    run(&mut linear("linear")).expect(0);
+    run(&mut linear("verify")).expect(0);
+    let kept = std::fs::read_to_string(&order).unwrap();
+    let swapped = kept
+        .replace("\"operation\":0", "\"operation\":9")
+        .replace("\"operation\":2", "\"operation\":0");
+    std::fs::write(&order, swapped.replace("\"operation\":9", "\"operation\":2")).unwrap();
+    run(&mut linear("verify")).expect(1);
+    std::fs::write(&order, "{\"line\":1}\n").unwrap();
+    let unsaid = run(&mut linear("verify")).expect(65);
+    assert!(
+        unsaid.stderr.contains("line 1: column 1: several operations begin"),
+        "{}",
+        unsaid.stderr
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}
