@@ -6,7 +6,9 @@ STRICT  ?=
 TOOLS   := lxc-fleet partition slownet workload histcheck
 BUILT   := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: all demo quick check bench mutants deps deps-test completions install uninstall dist clean help
+SECONDS_EACH ?= 60
+
+.PHONY: all demo quick check bench fuzz mutants deps deps-test completions install uninstall dist clean help
 
 all: ## build the five tools
 	cargo build --release $(if $(CI),--locked,)
@@ -27,6 +29,9 @@ bench: all ## the benchmarks, side by side with what they are measured against
 
 mutants: ## what no test notices when it is changed (cargo-mutants; hours): GROUPS="zones queue" SHARD=0/8
 	SHARD=$(SHARD) tests/mutants $(GROUPS)
+
+fuzz: ## fuzz what reads histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
+	tools/histcheck/fuzz/run $(SECONDS_EACH)
 
 deps: ## install what the tools call (lxc, nftables, ...)
 	scripts/deps tools

@@ -141,9 +141,13 @@ fn lines(data: &[u8]) {
 
 fn packed(data: &[u8]) {
     let options = options(None, data);
-    let whole = told(&read::read("h", std::io::Cursor::new(data.to_vec()), options));
-    let split = told(&read::read("h", slow(data, 1), options));
-    assert_eq!(whole, split);
+    let whole = read::read("h", std::io::Cursor::new(data.to_vec()), options);
+    let split = read::read("h", slow(data, 1), options);
+    assert_eq!(whole.is_ok(), split.is_ok());
+    let (whole, split) = (told(&whole), told(&split));
+    // How far damaged data can be unpacked depends on how they arrive, and so what is found wrong first.
+    let is_damaged = |told: &str| told.contains("damaged or cut short");
+    assert!(whole == split || is_damaged(&whole) || is_damaged(&split), "{whole} and {split}");
 }
 
 /// The events of a history in any format.

@@ -83,7 +83,7 @@ pub fn written(op: &Op, to: Target) -> std::result::Result<String, String> {
     }
     match to {
         Target::Jsonl => Ok(op.line()),
-        Target::Edn => Ok(forms::line(op)),
+        Target::Edn => forms::line(op),
         Target::Csv => table::row(op),
     }
 }

@@ -15,6 +15,7 @@
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
 
+pub mod bands;
 pub mod blocks;
 pub mod case;
 pub mod columns;

@@ -150,7 +150,8 @@ fn fault_line(fault: &Fault, origin: Option<u64>) -> String {
     format!("{}: {span}", fault.kind)
 }
 
-fn fault_json(fault: &Fault) -> Value {
+/// A fault with all that is known of it.
+pub(crate) fn fault_json(fault: &Fault) -> Value {
     let (end, stop_line) = match fault.end {
         FaultEnd::Stopped(line) => ("stopped", Some(line)),
         FaultEnd::Lease => ("lease", None),

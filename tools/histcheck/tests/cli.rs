@@ -546,3 +546,93 @@ fn evidence_is_drawn_as_a_standalone_picture() {
     assert_eq!(svg.matches("<rect ").count(), 1 + 3, "{svg}");
     std::fs::remove_file(&path).unwrap();
 }
+
+#[test]
+fn the_faults_in_force_around_the_evidence_are_drawn_with_it() {
+    let fault = |f: &str| {
+        format!(
+            "{{\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"{f}\",\"value\":{{\"id\":\"{f}\"}}}}"
+        )
+    };
+    let text = [
+        fault("start-early"),
+        done(0, "write", "1"),
+        fault("stop-early"),
+        op(0, "invoke", "write", "2"),
+        fault("start-partition"),
+        op(0, "ok", "write", "2"),
+        fault("kill"),
+        done(1, "read", "1"),
+        fault("stop-partition"),
+        done(1, "read", "2"),
+        fault("start-late"),
+    ]
+    .join("\n");
+    let edn = judge(&["convert", "--to", "edn"], &text).expect(0).stdout;
+    for history in [&text, &edn] {
+        let run = judge(&["linear", "--model", "register"], history).expect(1);
+        let row = |word: &str| run.stdout.lines().find(|line| line.trim().starts_with(word));
+        let partition = row("partition").unwrap_or_else(|| panic!("{}", run.stdout));
+        assert!(
+            partition.contains("~~") && partition.contains("in force, lines 6 to 11"),
+            "{}",
+            run.stdout
+        );
+        assert!(
+            row("kill").is_some_and(|kill| kill.ends_with("~     line 8") || kill.contains("~")),
+            "{}",
+            run.stdout
+        );
+        assert!(row("late").is_none(), "{}", run.stdout);
+        let json = judge(&["linear", "--model", "register", "--json"], history).expect(1);
+        let json: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+        let faults = json["keys"][0]["witness"]["faults"].as_array().unwrap();
+        let partition = faults.iter().find(|fault| fault["kind"] == "partition").unwrap();
+        assert_eq!((&partition["line"], &partition["stop_line"]), (&6.into(), &11.into()));
+        assert!(!faults.iter().any(|fault| fault["kind"] == "late"), "{json}");
+    }
+    let without =
+        judge(&["linear", "--model", "register"], &text.replace("nemesis", "other")).expect(1);
+    assert!(!without.stdout.contains('~'), "{}", without.stdout);
+    let svg = std::env::temp_dir().join(format!("histcheck-bands-{}.svg", std::process::id()));
+    judge(&["linear", "--model", "register", "--svg", &svg.display().to_string()], &text).expect(1);
+    let drawn = std::fs::read_to_string(&svg).unwrap();
+    std::fs::remove_file(&svg).unwrap();
+    assert!(drawn.contains("fill-opacity") && drawn.contains("in force, lines 6 to 11"), "{drawn}");
+}
+
+#[test]
+fn an_order_names_operations_that_begin_on_one_line_apart() {
+    let folder = std::env::temp_dir().join(format!("histcheck-one-line-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (history, order) = (folder.join("h.edn"), folder.join("order"));
+    let events: String = [(0, "write", "1"), (1, "read", "1"), (0, "write", "2")]
+        .map(|(process, f, value)| {
+            ["invoke", "ok"]
+                .map(|kind| format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"))
+                .concat()
+        })
+        .concat();
+    std::fs::write(&history, &events).unwrap();
+    let linear = |check: &str| {
+        let mut command = histcheck();
+        command.args([check, "--model", "register", "--witness"]).args([&order, &history]);
+        command
+    };
+    run(&mut linear("linear")).expect(0);
+    run(&mut linear("verify")).expect(0);
+    let kept = std::fs::read_to_string(&order).unwrap();
+    let swapped = kept
+        .replace("\"operation\":0", "\"operation\":9")
+        .replace("\"operation\":2", "\"operation\":0");
+    std::fs::write(&order, swapped.replace("\"operation\":9", "\"operation\":2")).unwrap();
+    run(&mut linear("verify")).expect(1);
+    std::fs::write(&order, "{\"line\":1}\n").unwrap();
+    let unsaid = run(&mut linear("verify")).expect(65);
+    assert!(
+        unsaid.stderr.contains("line 1: column 1: several operations begin"),
+        "{}",
+        unsaid.stderr
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -136,6 +136,11 @@ impl Op {
 
     /// The line without its newline.
     pub fn line(&self) -> String {
+        Value::Object(self.fields()).to_string()
+    }
+
+    /// The fields of the line, in their order.
+    pub fn fields(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -153,7 +158,7 @@ impl Op {
         for (name, value) in &self.extra {
             put(name, Some(value.clone()));
         }
-        Value::Object(fields).to_string()
+        fields
     }
 
     /// Reads a JSON object as a line.
@@ -161,11 +166,40 @@ impl Op {
     /// # Errors
     /// A clause that says what is wrong with it; the reader puts file and line before it.
     pub fn of(value: Value) -> Result<Op, String> {
-        let Value::Object(mut fields) = value else {
-            return Err("a line must be one JSON object".into());
-        };
-        let mut take = |name: &str| fields.shift_remove(name);
-        let time = match take("time") {
+        match value {
+            Value::Object(fields) => Op::of_fields(fields),
+            _ => Err("a line must be one JSON object".into()),
+        }
+    }
+
+    /// The line that has these fields; of two with one name the last counts.
+    ///
+    /// # Errors
+    /// As [`Op::of`].
+    pub fn of_fields<N: AsRef<str> + Into<String>>(
+        fields: impl IntoIterator<Item = (N, Value)>,
+    ) -> Result<Op, String> {
+        let [mut time, mut process, mut kind, mut f, mut key, mut value, mut node, mut error] =
+            [const { None }; 8];
+        let mut extra = Map::new();
+        for (name, field) in fields {
+            let place = match name.as_ref() {
+                "time" => &mut time,
+                "process" => &mut process,
+                "type" => &mut kind,
+                "f" => &mut f,
+                "key" => &mut key,
+                "value" => &mut value,
+                "node" => &mut node,
+                "error" => &mut error,
+                _ => {
+                    extra.insert(name.into(), field);
+                    continue;
+                }
+            };
+            *place = Some(field);
+        }
+        let time = match time {
             None | Some(Value::Null) => None,
             Some(value) => Some(
                 value
@@ -173,8 +207,8 @@ impl Op {
                     .ok_or_else(|| format!("\"time\" must be whole nanoseconds, not {value}"))?,
             ),
         };
-        let process = process(take("process"))?;
-        let kind = match take("type") {
+        let process = self::process(process)?;
+        let kind = match kind {
             Some(Value::String(word)) => Type::of(&word).ok_or_else(|| {
                 format!("\"type\" must be invoke, ok, fail or info, not {word:?}")
             })?,
@@ -183,18 +217,17 @@ impl Op {
             }
             None => return Err("\"type\" is missing".into()),
         };
-        let f = match take("f") {
+        let f = match f {
             Some(Value::String(word)) => word,
             Some(other) => return Err(format!("\"f\" must be a word, not {other}")),
             None => return Err("\"f\" is missing".into()),
         };
-        let (key, value, error) = (take("key"), take("value"), take("error"));
-        let node = match take("node") {
+        let node = match node {
             Some(Value::String(name)) => Some(name),
             Some(Value::Null) | None => None,
             Some(other) => return Err(format!("\"node\" must be a name, not {other}")),
         };
-        Ok(Op { time, process, kind, f, key, value, node, error, extra: fields })
+        Ok(Op { time, process, kind, f, key, value, node, error, extra })
     }
 
     /// Reads a line.

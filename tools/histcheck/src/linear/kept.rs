@@ -1,7 +1,8 @@
 //! What is kept in files: orders of valid keys, and the evidence of an invalid one as SVG.
 //!
 //! An order is a JSON line an operation, `{"line":N}`, by the line of its invocation, with its `"key"` for those
-//! who read along; the orders of all keys stand one after the other.
+//! who read along; the orders of all keys stand one after the other. Where several operations begin on one line,
+//! as maps of EDN may, `"operation"` says which of the history it is, counted from 0.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,13 +11,16 @@ use std::path::Path;
 use breakit::exit::{Error, Result};
 use serde_json::{Value, json};
 
-use super::{Decision, KeyVerdict, svg as drawing, tell};
+use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
 use crate::history::History;
 use crate::read::many;
+use crate::read::place::Place;
 use crate::values::Id;
 
 /// Writes the orders; says what it wrote.
 pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Result<String> {
+    // Lines of JSON hold an event each.
+    let by_line = history.reordered.as_ref().map(|_| by_line(history)).unwrap_or_default();
     let mut text = Vec::new();
     let (mut found, mut missing) = (0, 0);
     for key in keys {
@@ -26,7 +30,11 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
         };
         found += 1;
         for &index in order {
-            let mut line = json!({ "line": history.line(history.ops.get(index).inv) });
+            let number = history.line(history.ops.get(index).inv);
+            let mut line = json!({ "line": number });
+            if by_line.get(&number) == Some(&None) {
+                line["operation"] = index.into();
+            }
             if let Some(key) = key.key {
                 line["key"] = history.values.json(key);
             }
@@ -42,22 +50,44 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
     Ok(format!("a legal order of {} is in {}{lacking}", many(found, "key"), path.display()))
 }
 
+/// The operation that begins at each line; `None` where several do.
+fn by_line(history: &History) -> HashMap<u32, Option<usize>> {
+    let mut lines = HashMap::new();
+    for (index, op) in history.ops.iter().enumerate() {
+        let at_line = lines.entry(history.line(op.inv));
+        at_line.and_modify(|known| *known = None).or_insert(Some(index));
+    }
+    lines
+}
+
 /// Reads orders: for each key the operations of the history.
 pub(super) fn orders(history: &History, path: &Path) -> Result<HashMap<Option<Id>, Vec<usize>>> {
     let text = std::fs::read_to_string(path)
         .map_err(|e| Error::io(format!("read the order {}", path.display()), &e))?;
-    let by_line: HashMap<u32, usize> =
-        history.ops.iter().enumerate().map(|(index, op)| (history.line(op.inv), index)).collect();
+    let by_line = by_line(history);
     let mut orders: HashMap<Option<Id>, Vec<usize>> = HashMap::new();
     for (number, line) in text.lines().enumerate() {
         let wrong = |clause: &str| {
-            Error::data(format!("{}, line {}: {clause}", path.display(), number + 1))
+            Place::of_line(number as u64 + 1).error(&path.display().to_string(), clause)
         };
         let value: Value = serde_json::from_str(line).map_err(|_| wrong("this is no JSON"))?;
         let named = value.get("line").and_then(Value::as_u64);
         let named = named.ok_or_else(|| wrong("\"line\" must be the number of a line"))?;
-        let index = u32::try_from(named).ok().and_then(|line| by_line.get(&line).copied());
-        let index = index.ok_or_else(|| wrong("no operation begins at that line"))?;
+        let at_line = u32::try_from(named).ok().and_then(|line| by_line.get(&line));
+        let index = match (at_line, value.get("operation").and_then(Value::as_u64)) {
+            (Some(&Some(index)), None) => index,
+            (Some(_), Some(operation)) => usize::try_from(operation)
+                .ok()
+                .filter(|&index| index < history.ops.len())
+                .filter(|&index| u64::from(history.line(history.ops.get(index).inv)) == named)
+                .ok_or_else(|| wrong("that operation does not begin at that line"))?,
+            (Some(None), None) => {
+                return Err(wrong(
+                    "several operations begin at that line; \"operation\" must say which",
+                ));
+            }
+            (None, _) => return Err(wrong("no operation begins at that line")),
+        };
         orders.entry(history.ops.get(index).key).or_default().push(index);
     }
     Ok(orders)
@@ -74,7 +104,9 @@ pub(super) fn svg(history: &History, keys: &[KeyVerdict], path: &Path) -> Result
     };
     let name = key.key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
     let title = format!("{name}{}", tell::because(history, proof));
-    let drawn = drawing::draw(&title, &tell::picture(history, proof));
+    let rows = tell::picture(history, proof);
+    let ops: Vec<_> = rows.iter().map(|(op, _)| *op).collect();
+    let drawn = drawing::draw(&title, &rows, &bands::bands(history, &ops).0);
     std::fs::write(path, drawn).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
     Ok(format!("a picture of it is in {}", path.display()))
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::bands::Band;
 use super::diagram::{Row, ranks};
 use super::op::{Fate, Op};
 use crate::history::OPEN;
@@ -12,18 +13,22 @@ const STEP: usize = 26;
 const CHARACTER: usize = 8;
 const MARGIN: usize = 16;
 
-/// Draws the operations, each with its words, under a title. Time runs to the right; places are ranks.
-pub fn draw(title: &str, rows: &[(Op<()>, Row)]) -> String {
+/// Draws the operations, each with its words, under a title, with the faults as bands behind them. Time runs to the
+/// right; places are ranks.
+pub fn draw(title: &str, rows: &[(Op<()>, Row)], bands: &[Band]) -> String {
     let ops: Vec<Op<()>> = rows.iter().map(|(op, _)| *op).collect();
     let ranks = ranks(&ops);
-    let widest = |of: fn(&Row) -> &str| {
-        rows.iter().map(|(_, row)| of(row).chars().count()).max().unwrap_or(0) * CHARACTER
+    let widest = |words: Vec<&String>| {
+        words.iter().map(|word| word.chars().count()).max().unwrap_or(0) * CHARACTER
     };
-    let left = MARGIN + widest(|row| &row.label) + MARGIN;
+    let labels = rows.iter().map(|(_, row)| &row.label).chain(bands.iter().map(|band| &band.label));
+    let remarks =
+        rows.iter().map(|(_, row)| &row.remark).chain(bands.iter().map(|band| &band.remark));
+    let left = MARGIN + widest(labels.collect()) + MARGIN;
     let right = left + (ranks.len() + 1) * STEP;
-    let width = (right + MARGIN + widest(|row| &row.remark))
+    let width = (right + MARGIN + widest(remarks.collect()))
         .max(MARGIN * 2 + title.chars().count() * CHARACTER);
-    let height = MARGIN * 2 + ROW * (rows.len() + 1);
+    let height = MARGIN * 2 + ROW * (rows.len() + bands.len() + 1);
     let column = |pos| left + ranks.partition_point(|&rank| rank < pos) * STEP;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
@@ -34,6 +39,22 @@ pub fn draw(title: &str, rows: &[(Op<()>, Row)]) -> String {
         escaped(title),
         MARGIN + 8,
     );
+    for (at, band) in bands.iter().enumerate() {
+        let y = MARGIN + ROW * (rows.len() + at + 1);
+        let (before, until) = band.columns(&ranks);
+        let from = (left + before * STEP).saturating_sub(STEP / 2);
+        let to = if band.until == OPEN { right } else { left + until * STEP - STEP / 2 };
+        let words = Row { label: band.label.clone(), remark: band.remark.clone() };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{from}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"#fb6a4a\" fill-opacity=\"0.2\"/>",
+            MARGIN + ROW - 6,
+            to.saturating_sub(from).max(3),
+            y + 16 - (MARGIN + ROW - 6),
+        );
+        write_words(&mut svg, &words, y + 13, right + MARGIN);
+    }
     for (at, (op, row)) in rows.iter().enumerate() {
         let y = MARGIN + ROW * (at + 1);
         let (from, to) = (column(op.inv), if op.res == OPEN { right } else { column(op.res) });
@@ -45,19 +66,23 @@ pub fn draw(title: &str, rows: &[(Op<()>, Row)]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             svg,
-            "<text x=\"{MARGIN}\" y=\"{}\">{}</text>\n\
-             <rect x=\"{from}\" y=\"{y}\" width=\"{}\" height=\"16\" fill=\"{fill}\" stroke=\"#333333\"{dash}/>\n\
-             <text x=\"{}\" y=\"{}\" fill=\"#555555\">{}</text>",
-            y + 13,
-            escaped(&row.label),
+            "<rect x=\"{from}\" y=\"{y}\" width=\"{}\" height=\"16\" fill=\"{fill}\" stroke=\"#333333\"{dash}/>",
             to - from,
-            right + MARGIN,
-            y + 13,
-            escaped(&row.remark),
         );
+        write_words(&mut svg, row, y + 13, right + MARGIN);
     }
     svg += "</svg>\n";
     svg
+}
+
+/// What stands before a row and behind it.
+fn write_words(svg: &mut String, row: &Row, y: usize, right: usize) {
+    let _ = writeln!(
+        svg,
+        "<text x=\"{MARGIN}\" y=\"{y}\">{}</text>\n<text x=\"{right}\" y=\"{y}\" fill=\"#555555\">{}</text>",
+        escaped(&row.label),
+        escaped(&row.remark),
+    );
 }
 
 fn escaped(text: &str) -> String {
@@ -84,7 +109,7 @@ mod tests {
     fn what_a_history_says_is_text_and_never_markup() {
         let op = Op { act: (), fate: Fate::Ok, inv: 1, res: 2, source: 0 };
         let row = Row { label: "<b>&\"".into(), remark: "\u{7}".into() };
-        let svg = draw("a < b", &[(op, row)]);
+        let svg = draw("a < b", &[(op, row)], &[]);
         assert!(svg.contains("&lt;b&gt;&amp;&quot;") && svg.contains("a &lt; b"), "{svg}");
         assert!(!svg.contains('\u{7}'), "{svg}");
     }

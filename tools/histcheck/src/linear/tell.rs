@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::bands;
 use super::diagram::{self, Row};
 use super::evidence::Evidence;
 use super::op::{Act, Fate, Op};
@@ -11,6 +12,7 @@ use super::zones::{INITIAL, Reason};
 use super::{Decision, Engine, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::read::many;
+use crate::stats::fault_json;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 
@@ -304,7 +306,12 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
         details.push(format!("  the last {SHOWN_OPS}, after {left_out} others:"));
     }
     let (ops, rows): (Vec<Op<()>>, Vec<Row>) = shown.iter().cloned().unzip();
-    details.extend(diagram::draw(&ops, &rows).into_iter().map(|line| format!("  {line}")));
+    let (bands, more) = bands::bands(history, &ops);
+    let lines = diagram::draw(&ops, &rows, &bands);
+    details.extend(lines.into_iter().map(|line| format!("  {line}")));
+    if more > 0 {
+        details.push(format!("  and {} (stats lists them)", many(more as u64, "more fault")));
+    }
 }
 
 /// What is wrong with an order, in words.
@@ -429,8 +436,14 @@ fn json_proof(history: &History, proof: &Proof) -> Value {
             "checked": refutation.checked,
             "left_out": left_out,
             "operations": ops,
+            "faults": json_faults(history, shown),
         },
     })
+}
+
+/// The faults in force around the operations.
+fn json_faults<A>(history: &History, ops: &[Op<A>]) -> Value {
+    bands::around(history, ops).into_iter().map(fault_json).collect()
 }
 
 fn json_evidence(history: &History, evidence: &Evidence) -> Value {
@@ -451,6 +464,7 @@ fn json_evidence(history: &History, evidence: &Evidence) -> Value {
             "checked": evidence.checked,
             "left_out": left_out,
             "operations": ops,
+            "faults": json_faults(history, shown),
         },
     })
 }

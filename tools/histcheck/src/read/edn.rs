@@ -16,7 +16,13 @@
 //! everybody writes it in JSON; a string in that place is `{"#string":"r"}`. `5N` is `5`, and records of
 //! Jepsen (operations, tuples) are what they hold.
 
+mod write;
+
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
+
+pub use write::{is_ambiguous, write, write_name};
 
 /// What leads the steps of transactions.
 const STEPS: [&str; 3] = ["append", "r", "w"];
@@ -36,6 +42,12 @@ pub struct Wrong {
     pub cut: bool,
 }
 
+/// Fields by their names.
+pub type Fields<'a> = Vec<(Cow<'a, str>, Value)>;
+
+/// To look through more names takes longer than to look them up.
+const MOST_FIELDS: usize = 16;
+
 /// A place in a text of EDN.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -44,6 +56,17 @@ pub struct Reader<'a> {
 }
 
 type Parsed<T> = Result<T, Wrong>;
+
+/// Which bytes end a token.
+const ENDS: [bool; 256] = {
+    let (mut ends, mut at) = ([false; 256], 0);
+    let bytes = b" \t\r\n\x0c,;\"()[]{}";
+    while at < bytes.len() {
+        ends[bytes[at] as usize] = true;
+        at += 1;
+    }
+    ends
+};
 
 impl<'a> Reader<'a> {
     /// Reads `text` from its beginning.
@@ -90,6 +113,52 @@ impl<'a> Reader<'a> {
         self.form(0)
     }
 
+    /// The fields of the next form, where it is a map whose keys are all different names; keywords that stand in
+    /// it as the values of `words` are plain strings. `None` for whatever is not plain enough or wrong: the
+    /// reader then stands where it stood, and [`Reader::next_form`] knows everything.
+    pub fn next_fields(&mut self, words: &[&str]) -> Option<Fields<'a>> {
+        let begin = self.at;
+        let fields = self.fields(words);
+        if fields.is_none() {
+            self.at = begin;
+        }
+        fields
+    }
+
+    fn fields(&mut self, words: &[&str]) -> Option<Fields<'a>> {
+        if self.peek().ok()? == Some(b'#') {
+            self.at += 1;
+            is_record(self.token().ok()?).then_some(())?;
+        }
+        (self.peek().ok()? == Some(b'{')).then_some(())?;
+        self.at += 1;
+        let mut fields: Fields<'a> = Vec::with_capacity(MOST_FIELDS);
+        loop {
+            match self.peek().ok()? {
+                Some(b'}') => break,
+                Some(b':') if fields.len() < MOST_FIELDS => self.at += 1,
+                _ => return None,
+            }
+            let name = self.token().ok()?;
+            let is_new = fields.iter().all(|(known, _)| *known != name);
+            (is_new && is_keyword(name) && !is_integer(name)).then_some(())?;
+            let value = match self.peek().ok()? {
+                Some(b':') if words.contains(&name) => {
+                    self.at += 1;
+                    let word = self.token().ok()?;
+                    (!word.is_empty()).then_some(())?;
+                    Value::String(word.to_string())
+                }
+                // Where a value is missing.
+                Some(b'}') => return None,
+                _ => self.form(1).ok()?,
+            };
+            fields.push((name.into(), value));
+        }
+        self.at += 1;
+        Some(fields)
+    }
+
     fn wrong<T>(&self, clause: impl Into<String>) -> Parsed<T> {
         let cut = self.at >= self.text.len();
         Err(Wrong { at: self.at.min(self.text.len()), clause: clause.into(), cut })
@@ -130,23 +199,40 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, depth: usize) -> Parsed<Value> {
         let begin = self.at;
-        let items = self.closed(b'}', depth)?;
-        if items.len() % 2 == 1 {
-            self.at = begin;
-            return self.wrong("a map with a key that has no value");
+        self.at += 1;
+        let mut entries = Vec::new();
+        loop {
+            let key = match self.peek()? {
+                Some(b'}') => {
+                    self.at += 1;
+                    return Ok(object(entries));
+                }
+                Some(b':') => self.named()?,
+                _ => Key::of(self.form(depth + 1)?),
+            };
+            if self.peek()? == Some(b'}') {
+                self.at = begin;
+                return self.wrong("a map with a key that has no value");
+            }
+            entries.push((key, self.form(depth + 1)?));
         }
-        let mut entries = Vec::with_capacity(items.len() / 2);
-        let mut items = items.into_iter();
-        while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            entries.push((key, value));
+    }
+
+    /// A keyword as a key; nearly all are names.
+    fn named(&mut self) -> Parsed<Key> {
+        let begin = self.at;
+        self.at += 1;
+        let token = self.token()?;
+        if is_keyword(token) && !is_integer(token) {
+            return Ok(Key::Name(token.to_string()));
         }
-        Ok(object(entries))
+        self.at = begin;
+        self.keyword().map(Key::Other)
     }
 
     fn token(&mut self) -> Parsed<&'a str> {
         let rest = &self.text[self.at..];
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b",;\"()[]{}".contains(byte);
-        let length = rest.iter().position(ends).unwrap_or(rest.len());
+        let length = rest.iter().position(|&byte| ENDS[usize::from(byte)]).unwrap_or(rest.len());
         match std::str::from_utf8(&rest[..length]) {
             Ok(token) => {
                 self.at += length;
@@ -386,7 +472,10 @@ pub fn keyword(value: &Value) -> Option<&str> {
 
 /// A number from its digits; they are kept, whatever there are.
 fn number(digits: &str) -> Value {
-    json_number(digits).unwrap_or(Value::Null)
+    match digits.parse::<i64>() {
+        Ok(small) if digits != "-0" => small.into(),
+        _ => json_number(digits).unwrap_or(Value::Null),
+    }
 }
 
 fn json_number(text: &str) -> Option<Value> {
@@ -412,18 +501,49 @@ fn steps(items: Vec<Value>) -> Value {
     Value::Array(items.into_iter().map(item).collect())
 }
 
-fn object(entries: Vec<(Value, Value)>) -> Value {
-    let names: Option<Vec<String>> = entries.iter().map(|(key, _)| name(key)).collect();
-    let pairs = |entries: Vec<(Value, Value)>| {
-        let pairs = entries.into_iter().map(|(key, value)| Value::from(vec![key, value]));
-        tag("map", pairs.collect::<Value>())
-    };
-    let Some(names) = names else { return pairs(entries) };
-    let distinct: std::collections::HashSet<&String> = names.iter().collect();
-    if distinct.len() < names.len() {
-        return pairs(entries);
+/// The key of a map.
+enum Key {
+    /// One that JSON can name.
+    Name(String),
+    /// Any other.
+    Other(Value),
+}
+
+impl Key {
+    fn of(key: Value) -> Key {
+        match name(&key) {
+            Some(name) => Key::Name(name),
+            None => Key::Other(key),
+        }
     }
-    Value::Object(names.into_iter().zip(entries.into_iter().map(|(_, value)| value)).collect())
+
+    /// The key as it was.
+    fn value(self) -> Value {
+        match self {
+            Key::Name(name) if is_integer(&name) => number(&name),
+            Key::Name(name) if is_keyword(&name) => tag("keyword", name),
+            Key::Name(name) => Value::String(name),
+            Key::Other(key) => key,
+        }
+    }
+}
+
+fn object(entries: Vec<(Key, Value)>) -> Value {
+    let mut fields = Map::with_capacity(entries.len());
+    let mut entries = entries.into_iter();
+    while let Some((key, value)) = entries.next() {
+        match key {
+            Key::Name(name) if !fields.contains_key(&name) => drop(fields.insert(name, value)),
+            // What JSON cannot say as an object is said as pairs, those from before too.
+            other => {
+                let before = fields.into_iter().map(|(name, value)| (Key::Name(name), value));
+                let all = before.chain([(other, value)]).chain(entries);
+                let pairs = all.map(|(key, value)| Value::from(vec![key.value(), value]));
+                return tag("map", pairs.collect::<Value>());
+            }
+        }
+    }
+    Value::Object(fields)
 }
 
 /// What a key is called in JSON, where [`write_name`] turns that back into the same key.
@@ -449,137 +569,6 @@ fn is_keyword(text: &str) -> bool {
     let first = text.chars().next();
     first.is_some_and(|first| first.is_ascii_alphanumeric() || ".*+!-_?$%&=<>/".contains(first))
         && text.chars().all(inside)
-}
-
-/// Writes a value as EDN.
-pub fn write(value: &Value, out: &mut String) {
-    match value {
-        Value::Null => out.push_str("nil"),
-        Value::Bool(_) | Value::Number(_) => out.push_str(&value.to_string()),
-        Value::String(text) => write_string(text, out),
-        Value::Array(items) => write_all('[', items, ']', out),
-        Value::Object(fields) => match tagged(value).and_then(|(name, value)| untag(name, value)) {
-            Some(text) => out.push_str(&text),
-            None => write_map(fields, out),
-        },
-    }
-}
-
-fn write_all(open: char, items: &[Value], close: char, out: &mut String) {
-    out.push(open);
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(' ');
-        }
-        match open {
-            // In a set there are no steps.
-            '{' => write(item, out),
-            _ => write_item(item, out),
-        }
-    }
-    out.push(close);
-}
-
-/// An element of a vector, which may be the step of a transaction.
-fn write_item(item: &Value, out: &mut String) {
-    let Value::Array(step) = item else { return write(item, out) };
-    let [word, key, value] = step.as_slice() else { return write_all('[', step, ']', out) };
-    match (word.as_str().filter(|word| STEPS.contains(word)), step_string(word)) {
-        (Some(word), _) => *out += &format!("[:{word}"),
-        (None, Some(word)) => *out += &format!("[\"{word}\""),
-        (None, None) => return write_all('[', step, ']', out),
-    }
-    for value in [key, value] {
-        out.push(' ');
-        write_item(value, out);
-    }
-    out.push(']');
-}
-
-/// The string in the place of a step's keyword.
-fn step_string(value: &Value) -> Option<&str> {
-    match tagged(value)? {
-        ("string", word) => word.as_str().filter(|word| STEPS.contains(word)),
-        _ => None,
-    }
-}
-
-fn write_map(fields: &Map<String, Value>, out: &mut String) {
-    out.push('{');
-    for (at, (name, value)) in fields.iter().enumerate() {
-        if at > 0 {
-            out.push_str(", ");
-        }
-        write_name(name, out);
-        out.push(' ');
-        write(value, out);
-    }
-    out.push('}');
-}
-
-/// Writes the name of a field as the key that it stands for.
-pub fn write_name(name: &str, out: &mut String) {
-    match (is_integer(name), is_keyword(name)) {
-        (true, _) => out.push_str(name),
-        (false, true) => {
-            out.push(':');
-            out.push_str(name);
-        }
-        (false, false) => write_string(name, out),
-    }
-}
-
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            '\r' => out.push_str("\\r"),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-}
-
-/// The EDN of a tagged value; `None` where it is an object that only looks like one.
-fn untag(name: &str, value: &Value) -> Option<String> {
-    let mut out = String::new();
-    match (name, value) {
-        ("keyword", Value::String(word)) => out = format!(":{word}"),
-        ("char", Value::String(word)) => out = format!("\\{word}"),
-        ("symbol" | "ratio" | "decimal", Value::String(word)) => out.clone_from(word),
-        ("set", Value::Array(items)) => write_all('{', items, '}', &mut out),
-        ("map", Value::Array(pairs)) => {
-            let mut parts = Vec::new();
-            for pair in pairs {
-                let [key, value] = pair.as_array()?.as_slice() else { return None };
-                let mut part = String::new();
-                write(key, &mut part);
-                part.push(' ');
-                write(value, &mut part);
-                parts.push(part);
-            }
-            out = format!("{{{}}}", parts.join(", "));
-        }
-        ("tagged", Value::Array(pair)) => {
-            let [Value::String(name), value] = pair.as_slice() else { return None };
-            out = format!("#{name} ");
-            write(value, &mut out);
-        }
-        _ => return None,
-    }
-    if name == "set" {
-        out.insert(0, '#');
-    }
-    // An object of the same look, whose text is no such form, stays an object.
-    let mut reader = Reader::new(out.as_bytes());
-    let back = reader.next_form().ok()?;
-    let original = Map::from_iter([(format!("#{name}"), value.clone())]);
-    let whole = reader.at() == out.len();
-    (whole && back == Value::Object(original)).then_some(out)
 }
 
 #[cfg(test)]

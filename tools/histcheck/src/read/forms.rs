@@ -7,7 +7,7 @@ use breakit::exit::Result;
 use breakit::op::Op;
 use serde_json::Value;
 
-use super::edn::{self, Reader, Wrong};
+use super::edn::{self, Fields, Reader, Wrong};
 use super::text::{Item, Take, Text};
 
 /// Takes all events.
@@ -22,9 +22,9 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
         is_first = false;
         match step {
             Step::Open(byte) => close = Some(byte),
-            Step::Event(form, length) => {
-                let op = event(form).map_err(|clause| text.error(0, &clause))?;
-                take(text.place(0), Item::Op(Box::new(op)))?;
+            Step::Event(op, length) => {
+                let op = op.map_err(|clause| text.error(0, &clause))?;
+                take(text.place(0), Item::Op(op))?;
                 text.pass(length);
             }
             Step::Close => return nothing_follows(text),
@@ -43,8 +43,8 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
 enum Step {
     /// The bracket of a vector or list, by what closes it; it is passed.
     Open(u8),
-    /// A form, with its length in bytes; the window begins with it.
-    Event(Value, usize),
+    /// An event, or why a form is none, with its length in bytes; the window begins with it.
+    Event(std::result::Result<Box<Op>, String>, usize),
     /// What closes it; it is passed.
     Close,
     /// Nothing.
@@ -82,12 +82,18 @@ fn look(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Option
         Some(b'[') if may_open => (Step::Open(b']'), began + 1),
         Some(b'(') if may_open => (Step::Open(b')'), began + 1),
         Some(byte) if Some(byte) == close => (Step::Close, began + 1),
-        Some(_) => match reader.next_form() {
-            // What ends with the window may go on behind it.
-            Ok(_) if reader.at() == text.rest().len() && !text.is_all() => return Ok(None),
-            Ok(form) => (Step::Event(form, reader.at() - began), began),
-            Err(error) => return wrong(text, error),
-        },
+        Some(_) => {
+            let read = match reader.next_fields(&WORDS) {
+                Some(fields) => Ok(op(fields).map(Box::new)),
+                None => reader.next_form().map(|form| event(form).map(Box::new)),
+            };
+            match read {
+                // What ends with the window may go on behind it.
+                Ok(_) if reader.at() == text.rest().len() && !text.is_all() => return Ok(None),
+                Ok(op) => (Step::Event(op, reader.at() - began), began),
+                Err(error) => return wrong(text, error),
+            }
+        }
     };
     text.pass(passed.1);
     Ok(Some(passed.0))
@@ -100,35 +106,57 @@ fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
     }
 }
 
+/// The fields whose values are words: as keywords or as strings, they are the same.
+const WORDS: [&str; 4] = ["type", "f", "process", "node"];
+
 /// An event from its map.
 fn event(form: Value) -> std::result::Result<Op, String> {
-    let Value::Object(mut fields) = form else {
-        return Err(format!("an event must be a map, not {form}"));
-    };
-    for name in ["type", "f", "process", "node"] {
-        let word = fields.get(name).and_then(edn::keyword).map(Value::from);
-        if let (Some(word), Some(field)) = (word, fields.get_mut(name)) {
-            *field = word;
+    match form {
+        Value::Object(fields) => {
+            op(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        }
+        other => Err(format!("an event must be a map, not {other}")),
+    }
+}
+
+/// An event from its fields.
+fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
+    for (name, value) in &mut fields {
+        if WORDS.contains(&name.as_ref())
+            && let Some(word) = edn::keyword(value).map(Value::from)
+        {
+            *value = word;
         }
     }
-    if !fields.contains_key("f") && fields.get("value").is_some_and(Value::is_array) {
-        fields.insert("f".into(), "txn".into());
+    let field = |wanted: &str| fields.iter().position(|(name, _)| *name == *wanted);
+    let is_transaction = field("value").is_some_and(|at| fields[at].1.is_array());
+    let (lacks_f, process) = (field("f").is_none(), field("process"));
+    match process {
+        Some(at) if fields[at].1.is_null() => fields[at].1 = 0.into(),
+        Some(_) => {}
+        None => fields.push(("process".into(), 0.into())),
     }
-    if fields.get("process").is_none_or(Value::is_null) {
-        fields.insert("process".into(), 0.into());
+    if lacks_f && is_transaction {
+        fields.push(("f".into(), "txn".into()));
     }
-    Op::of(Value::Object(fields))
+    Op::of_fields(fields)
 }
 
 /// An event as a map on one line.
-pub fn line(op: &Op) -> String {
+///
+/// # Errors
+/// In words, where EDN cannot say it.
+pub fn line(op: &Op) -> std::result::Result<String, String> {
     let word =
         |word: &str| Value::Object([("#keyword".to_string(), word.into())].into_iter().collect());
-    let mut fields = match serde_json::from_str(&op.line()) {
-        Ok(Value::Object(fields)) => fields,
-        // A line of ours is an object.
-        _ => return String::new(),
-    };
+    let mut fields = op.fields();
+    if fields.values().any(edn::is_ambiguous) {
+        return Err(
+            "a step that begins with {\"#keyword\":...} is read from EDN as one that begins \
+                    with the plain word; write that"
+                .into(),
+        );
+    }
     for name in ["type", "f", "process"] {
         if let Some(Value::String(text)) = fields.get(name) {
             let keyword = word(text);
@@ -137,5 +165,5 @@ pub fn line(op: &Op) -> String {
     }
     let mut out = String::new();
     edn::write(&Value::Object(fields), &mut out);
-    out
+    Ok(out)
 }

@@ -6,11 +6,13 @@
 //!
 //! Where two columns name the times at which an operation began and ended ([`SPANS`]), a row is a whole operation.
 
+use std::borrow::Cow;
+
 use breakit::exit::Result;
 use breakit::op::{Op, Type};
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::spans::{self, Span};
 use super::text::{Item, Take, Text};
@@ -139,7 +141,11 @@ enum Next {
 impl Rows {
     fn new() -> Rows {
         // Its default is no reader that works.
-        Rows { core: csv_core::Reader::new(), bytes: Vec::new(), ends: Vec::new(), count: 0 }
+        let mut core = csv_core::Reader::new();
+        // It passes over a byte order mark at the beginning of what it reads first. That of the text is gone
+        // already; behind a blank line another would go in silence.
+        core.read_record(b"\n", &mut [0], &mut [0]);
+        Rows { core, bytes: Vec::new(), ends: Vec::new(), count: 0 }
     }
 
     /// The next row; blank lines before it are given.
@@ -206,7 +212,7 @@ impl Rows {
 }
 
 fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
-    Op::of(Value::Object(fields(names, row)?))
+    Op::of_fields(fields(names, row)?)
 }
 
 /// A row as an operation with its times.
@@ -216,11 +222,14 @@ fn operation(
     (begin, end): (usize, usize),
 ) -> std::result::Result<(u64, Option<u64>, Op), String> {
     let mut fields = fields(names, row)?;
-    let mut time = |column: usize| match fields.shift_remove(&names[column]) {
-        None => Ok(None),
-        Some(value) => value.as_u64().map(Some).ok_or_else(|| {
-            format!("{:?} must be a whole number of nanoseconds, not {value}", names[column])
-        }),
+    let mut time = |column: usize| {
+        let at = fields.iter().position(|(name, _)| *name == names[column]);
+        match at.map(|at| fields.swap_remove(at).1) {
+            None => Ok(None),
+            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
+                format!("{:?} must be a whole number of nanoseconds, not {value}", names[column])
+            }),
+        }
     };
     let (begin, end) = match (time(begin)?, time(end)?) {
         (Some(begin), Some(end)) if end < begin => {
@@ -229,10 +238,10 @@ fn operation(
         (Some(begin), end) => (begin, end),
         (None, _) => return Err(format!("{:?} is missing", names[begin])),
     };
-    if !fields.contains_key("type") {
-        fields.insert("type".into(), if end.is_some() { "ok" } else { "info" }.into());
+    if fields.iter().all(|(name, _)| name != "type") {
+        fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
     }
-    let op = Op::of(Value::Object(fields))?;
+    let op = Op::of_fields(fields)?;
     match (op.kind, end) {
         (Type::Invoke, _) => {
             Err("a row is a whole operation, and its \"type\" what became of it: \
@@ -246,34 +255,43 @@ fn operation(
     }
 }
 
-fn fields(names: &[String], row: &[&str]) -> std::result::Result<Map<String, Value>, String> {
+fn fields<'a>(
+    names: &'a [String],
+    row: &[&str],
+) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, String> {
     if row.len() != names.len() {
         return Err(format!("the row has {} cells and the header {}", row.len(), names.len()));
     }
-    let mut fields = Map::new();
+    let mut fields = Vec::with_capacity(names.len());
     for (name, &cell) in names.iter().zip(row) {
-        match name.as_str() {
-            _ if cell.is_empty() => {}
+        let value = match name.as_str() {
+            _ if cell.is_empty() => continue,
             "extra" => match serde_json::from_str(cell) {
-                Ok(Value::Object(extra)) => fields.extend(extra),
+                Ok(Value::Object(extra)) => {
+                    fields.extend(extra.into_iter().map(|(name, value)| (name.into(), value)));
+                    continue;
+                }
                 _ => {
                     return Err(format!(
                         "the column \"extra\" must hold a JSON object, not {cell}"
                     ));
                 }
             },
-            "type" | "f" | "node" => {
-                fields.insert(name.clone(), cell.into());
-            }
-            _ => {
-                fields.insert(
-                    name.clone(),
-                    serde_json::from_str(cell).unwrap_or_else(|_| cell.into()),
-                );
-            }
-        }
+            "type" | "f" | "node" => cell.into(),
+            _ => json(cell),
+        };
+        fields.push((name.as_str().into(), value));
     }
     Ok(fields)
+}
+
+/// A cell as JSON, or as a string where it is none.
+fn json(cell: &str) -> Value {
+    match (cell.as_bytes(), cell.parse::<u64>()) {
+        // Most cells: whole numbers.
+        ([b'1'..=b'9', ..], Ok(number)) => number.into(),
+        _ => serde_json::from_str(cell).unwrap_or_else(|_| cell.into()),
+    }
 }
 
 /// The header line.
@@ -286,9 +304,7 @@ pub fn header() -> String {
 /// # Errors
 /// In words, where a row cannot hold it.
 pub fn row(op: &Op) -> std::result::Result<String, String> {
-    let Ok(Value::Object(mut fields)) = serde_json::from_str(&op.line()) else {
-        return Err("the event is no object".into());
-    };
+    let mut fields = op.fields();
     let mut cells = Vec::with_capacity(COLUMNS.len());
     for name in &COLUMNS[..COLUMNS.len() - 1] {
         let is_word = ["type", "f", "node"].contains(name);

@@ -47,7 +47,10 @@ impl Table {
         let mut rows = Vec::new();
         let mut start = None;
         for (number, line) in text.lines().enumerate() {
-            let wrong = |what: &str| Err(format!("line {}: {what}", number + 1));
+            let wrong = |word: &str, what: &str| {
+                let column = line.find(word).map_or(1, |at| at + 1);
+                Err(format!("line {}: column {column}: {what}", number + 1))
+            };
             let line = line.split('#').next().unwrap_or_default();
             let mut state = |name| {
                 states.iter().position(|&known| known == name).unwrap_or_else(|| {
@@ -58,26 +61,34 @@ impl Table {
             match line.split_whitespace().collect::<Vec<_>>().as_slice() {
                 [] => {}
                 ["start", name] if start.is_none() => start = Some(state(name)),
-                ["start", _] => return wrong("a second first state"),
+                ["start", _] => return wrong("start", "a second first state"),
                 [from, word, value, to] => {
                     let value = match *value {
                         "*" => None,
                         json => match serde_json::from_str::<serde_json::Value>(json) {
                             Ok(value) => Some(value.to_string()),
                             Err(_) => {
-                                return wrong(&format!("the value {json:?} is no JSON, nor *"));
+                                return wrong(
+                                    json,
+                                    &format!("the value {json:?} is no JSON, nor *"),
+                                );
                             }
                         },
                     };
                     let (from, to) = (state(from), state(to));
                     rows.push(Row { from, word: word.to_string(), value, to });
                 }
-                _ => return wrong("write STATE OPERATION VALUE STATE, or start STATE"),
+                [first, ..] => {
+                    return wrong(first, "write STATE OPERATION VALUE STATE, or start STATE");
+                }
             }
         }
         match start {
             Some(start) => Ok(Table { name: name.into(), start, rows }),
-            None => Err("it does not say where to start; add a line: start STATE".into()),
+            None => {
+                Err("line 1: column 1: it does not say where to start; add a line: start STATE"
+                    .into())
+            }
         }
     }
 
@@ -141,7 +152,7 @@ mod tests {
             ("a go * b", "start STATE"),
             ("start a\na go b", "line 2"),
             ("start a\nstart b", "line 2"),
-            ("start a\na go {x b", "line 2: the value"),
+            ("start a\na go {x b", "line 2: column 6: the value"),
         ] {
             let error = Table::parse("lock", text).unwrap_err();
             assert!(error.contains(says), "{error}");

@@ -1,0 +1,112 @@
+//! Tables in which a row is a whole operation, read by the binary as users run it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Command;
+
+use breakit_tests::process::{Run, run_with};
+
+fn judge(args: &[&str], input: &str) -> Run {
+    run_with(Command::new(env!("CARGO_BIN_EXE_histcheck")).args(args), input)
+}
+
+fn linear(input: &str) -> Run {
+    judge(&["linear", "--model", "register"], input)
+}
+
+/// The events of a table, a word each: process, type, name.
+fn events(table: &str) -> Vec<String> {
+    let run = judge(&["convert", "--to", "jsonl"], table).expect(0);
+    let event = |line: &str| -> String {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        format!("{}{}{}", line["process"], line["type"].as_str().unwrap(), line["value"])
+    };
+    run.stdout.lines().map(event).collect()
+}
+
+#[test]
+fn a_row_with_two_times_is_an_operation_whatever_the_order_of_the_rows() {
+    let stale =
+        "f,value,process,end,start,key\nread,1,1,60,50,a\nwrite,2,0,40,30,a\nwrite,1,0,20,10,a\n";
+    let run = linear(stale).expect(1);
+    assert!(run.stdout.contains("is stale"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("3 rows read: 3 operations")
+            || run.stdout.contains("3 operations (3 ok"),
+        "{}",
+        run.stdout
+    );
+    linear(&stale.replace("60,50", "60,40")).expect(0);
+    for (begin, end) in [("invoke", "complete"), ("call", "return"), ("start_time", "end_time")] {
+        let other = stale.replace("start", begin).replace("end", end);
+        linear(&other).expect(1);
+    }
+}
+
+#[test]
+fn what_became_of_a_row_is_its_type_or_follows_from_its_end() {
+    let table = "process,f,value,start,end,type,error\n0,write,1,1,2,,\n1,write,2,1,,,\n2,write,3,1,5,fail,\"\"\"no\"\"\"\n3,write,4,1,5,info,late\n3,read,4,6,7,ok,\n";
+    let run = linear(table).expect(0);
+    assert!(run.stdout.contains("5 operations (2 ok, 1 fail, 2 info)"), "{}", run.stdout);
+    let lines = judge(&["convert", "--to", "jsonl"], table).expect(0).stdout;
+    assert_eq!(lines.lines().count(), 9);
+    assert!(
+        lines
+            .contains(r#"{"time":5,"process":2,"type":"fail","f":"write","value":3,"error":"no"}"#),
+        "{lines}"
+    );
+    assert!(
+        !lines.lines().any(|line| line.contains("invoke") && line.contains("error")),
+        "{lines}"
+    );
+}
+
+#[test]
+fn events_of_one_time_overlap_as_far_as_their_processes_allow() {
+    // Process 0 ends one and begins another at 5; process 1 begins at 5, process 2 ends, process 3 does both.
+    let table =
+        "process,f,value,call,return\n0,w,1,1,5\n0,w,2,5,9\n1,w,3,5,8\n2,w,4,2,5\n3,w,5,5,5\n";
+    assert_eq!(
+        events(table),
+        [
+            "0invoke1", "2invoke4", "3invoke5", "1invoke3", "0ok1", "0invoke2", "2ok4", "3ok5",
+            "1ok3", "0ok2"
+        ]
+    );
+    let circle = "process,f,value,call,return\n0,w,1,1,5\n0,w,2,5,9\n1,w,3,2,5\n1,w,4,5,6\n";
+    let run = linear(circle).expect(65);
+    assert!(run.stderr.contains("at the time 5, which leaves no order"), "{}", run.stderr);
+    assert!(run.stderr.contains("stdin, line "), "{}", run.stderr);
+}
+
+#[test]
+fn a_fault_in_a_table_is_in_force_between_its_times() {
+    let table = "process,f,value,start,end\nnemesis,partition,\"{}\",5,30\nnemesis,kill,n1,7,\n0,write,1,1,9\n";
+    let stats = judge(&["stats"], table).expect(0);
+    assert!(stats.stdout.contains("partition"), "{}", stats.stdout);
+    let lines = judge(&["convert", "--to", "jsonl"], table).expect(0).stdout;
+    for word in ["\"start-partition\"", "\"stop-partition\"", "\"kill\""] {
+        assert!(lines.contains(word), "{lines}");
+    }
+}
+
+#[test]
+fn rows_that_are_no_operations_are_errors_with_their_place() {
+    for (rows, said) in [
+        ("0,read,1,5,4,", "line 2: column 1: the operation ended at 4, before it began at 5"),
+        ("0,read,1,,4,", "line 2: column 1: \"start\" is missing"),
+        ("0,read,1,1.5,4,", "\"start\" must be a whole number of nanoseconds, not 1.5"),
+        ("0,read,1,18446744073709551616,4,", "\"start\" must be a whole number"),
+        ("0,read,1,1,4,invoke", "what became of it"),
+        ("0,read,1,1,,ok", "no time says when it ended"),
+        ("0,read,1,1,4,\n0,read,1,2,3,", "process 0 invokes \"read\" while"),
+        ("0,read,1,1,4", "the row has 5 cells and the header 6"),
+    ] {
+        let table = format!("process,f,value,start,end,type\n{rows}\n");
+        let run = linear(&table).expect(65);
+        assert!(run.stderr.contains(said), "{said:?} is not in {}", run.stderr);
+        assert!(run.stderr.contains(": column "), "{}", run.stderr);
+    }
+    let beside = linear("process,f,start,end,index\n0,read,1,2,3\n").expect(65);
+    assert!(beside.stderr.contains("cannot stand beside them"), "{}", beside.stderr);
+}
