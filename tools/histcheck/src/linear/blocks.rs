@@ -359,3 +359,57 @@ impl Walk<'_> {
         moments
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use breakit::rng::{RngExt, generator};
+
+    /// Up to a dozen operations over three values, a third of them without an outcome.
+    fn random_history(rng: &mut impl RngExt) -> Vec<Op> {
+        let count = rng.random_range(4..13);
+        let mut places: Vec<u32> = (1..=2 * count).collect();
+        let mut ops = Vec::new();
+        for source in 0..count as usize {
+            let inv = places.remove(0);
+            let res = places.remove(rng.random_range(0..places.len().min(6)));
+            let (one, other) = (Id(rng.random_range(0..4)), Id(rng.random_range(1..4)));
+            let act = match rng.random_range(0..5) {
+                0 | 1 => Act::Read(one),
+                2 | 3 => Act::Write(other),
+                _ => Act::Cas(one, other),
+            };
+            let fate = if rng.random_range(0..3) == 0 { Fate::Info } else { Fate::Ok };
+            ops.extend(Op::new(act, fate, inv, res, source));
+        }
+        ops
+    }
+
+    #[test]
+    fn however_few_are_kept_an_order_is_an_order_and_endless_info_operations_only_add_orders() {
+        let mut rng = generator(7, "blocks");
+        let budget = Budget::start(Duration::from_secs(300), 1 << 30);
+        let mut told = [0; 3];
+        for _ in 0..20_000 {
+            let ops = random_history(&mut rng);
+            let expected = general::decide(&Register::default(), &ops, &[Id(0)], &budget);
+            let is_valid = expected == Search::Valid;
+            let blocks = Blocks::new(&ops, &[Id(0)], &budget);
+            for width in [1, 2, usize::MAX] {
+                let (found, is_narrowed) = blocks.run(Count::Exact, width);
+                let is_order = found.search == Search::Valid;
+                assert!(is_valid || !is_order, "{width}: {ops:?}");
+                assert!(is_order || is_narrowed || !is_valid, "{width}: {ops:?}");
+                told[0] += u32::from(is_order && is_narrowed);
+                let (found, is_narrowed) = blocks.run(Count::Endless, width);
+                let is_invalid = matches!(found.search, Search::Invalid(_)) && !is_narrowed;
+                assert!(!is_valid || !is_invalid, "{width}: {ops:?}");
+                told[1] += u32::from(is_invalid);
+                told[2] += u32::from(!is_invalid && !is_valid && !is_narrowed);
+            }
+        }
+        assert!(told.iter().all(|&count| count > 100), "{told:?}");
+    }
+}
