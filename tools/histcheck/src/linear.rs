@@ -9,6 +9,7 @@
 //! | [`object`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
 //! | [`zones`], [`cover`] | what several of these ways rest on |
 //! | [`columns`] | zones of a register without a copy of its operations |
+//! | [`blocks`] | registers whose values were written more than once: search over blocks |
 //! | [`general`] | the engine for all others: search |
 //! | [`case`] | the operations of one key, decided |
 //! | [`evidence`], [`refutation`] | the few operations that show why not, checked once more |

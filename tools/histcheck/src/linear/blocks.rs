@@ -37,12 +37,12 @@ mod moves;
 mod supply;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
 use super::general::uses::{Used, Uses};
-use super::general::{self, Search};
+use super::general::{self, Moment, Search};
 use super::models::register::Register;
 use super::object::Object;
 use super::op::{Act, Fate, Op};
@@ -51,34 +51,68 @@ use crate::history::Pos;
 use crate::values::Id;
 use board::{Board, Deed, Value};
 use config::{Config, Frontier, HOME};
-use moves::Return;
+use moves::{Return, Ways};
 use supply::{Count, Supply};
 
-/// How many configurations are kept at first.
-const WIDTHS: [usize; 2] = [32, 512];
+/// How many configurations are kept, where there are info operations to be counted; those that make the many are the
+/// ways to use them.
+const WIDTHS: [usize; 3] = [8, 32, 512];
+/// How many are kept at first, where that is rarely too few.
+const WIDE: usize = 1024;
+/// How many states of how many moments are remembered.
+const REMEMBERED: usize = 1 << 14;
+
+/// What the search found.
+#[derive(Debug)]
+pub struct Found {
+    /// The answer.
+    pub search: Search,
+    /// Where no order is legal: the last moments before that shows.
+    pub moments: Vec<Moment<Id>>,
+}
+
+impl From<Search> for Found {
+    fn from(search: Search) -> Found {
+        Found { search, moments: Vec::new() }
+    }
+}
 
 /// Decides whether a legal order exists that begins with one of the `initial` values.
 pub fn decide(ops: &[Op], initial: &[Id], budget: &Budget) -> Search {
-    let search = Blocks::new(ops, initial, budget);
-    if !search.has_info {
-        return search.run(Count::Exact, usize::MAX).0;
+    decide_with_moments(ops, initial, budget).search
+}
+
+/// The same; tells what the register may hold at the last moments too.
+pub fn decide_with_moments(ops: &[Op], initial: &[Id], budget: &Budget) -> Found {
+    let blocks = Blocks::new(ops, initial, budget);
+    if !blocks.has_info {
+        return match blocks.run(Count::Exact, WIDE) {
+            (Found { search: Search::Invalid(_), .. }, true) => {
+                blocks.run(Count::Exact, usize::MAX).0
+            }
+            (found, _) => found,
+        };
+    }
+    let (endless, is_narrowed) = blocks.run(Count::Endless, WIDE);
+    match endless.search {
+        Search::Invalid(_) if !is_narrowed => return endless,
+        Search::TooMany(_) | Search::Unknown(_, Exhausted::Time(_)) => return endless,
+        _ => {}
     }
     for width in WIDTHS {
-        match search.run(Count::Exact, width) {
-            (Search::Valid, _) => return Search::Valid,
-            (answer @ (Search::Unknown(_, Exhausted::Time(_)) | Search::TooMany(_)), _) => {
-                return answer;
-            }
+        let (found, _) = blocks.run(Count::Exact, width);
+        match found.search {
+            Search::Valid | Search::Unknown(_, Exhausted::Time(_)) => return found,
             _ => {}
         }
-        if let (answer @ Search::Invalid(_), false) = search.run(Count::Endless, 8 * width) {
-            return answer;
-        }
     }
-    if let (answer @ Search::Invalid(_), false) = search.run(Count::Endless, usize::MAX) {
-        return answer;
+    if let (Found { search: Search::Invalid(_), .. }, true) = (&endless, is_narrowed)
+        && let (found @ Found { search: Search::Invalid(_), .. }, _) =
+            blocks.run(Count::Endless, usize::MAX)
+    {
+        return found;
     }
-    general::decide(&Register::default(), ops, initial, budget)
+    general::decide(&Register::default(), ops, initial, budget).into()
 }
 
 struct Blocks<'b> {
@@ -132,7 +166,7 @@ impl<'b> Blocks<'b> {
     }
 
     /// Walks the history with at most `width` configurations. Also says whether any was left behind.
-    fn run(&self, count: Count, width: usize) -> (Search, bool) {
+    fn run(&self, count: Count, width: usize) -> (Found, bool) {
         let mut walk = Walk {
             blocks: self,
             board: Board::new(self.values.len()),
@@ -140,11 +174,17 @@ impl<'b> Blocks<'b> {
             uses: Uses::default(),
             frontier: Frontier::default(),
             returns: BinaryHeap::new(),
+            ways: Ways::default(),
+            recent: VecDeque::new(),
             width,
             is_narrowed: false,
         };
-        let found = walk.through();
-        (found, walk.is_narrowed)
+        let search = walk.through();
+        let moments = match search {
+            Search::Invalid(_) if !walk.is_narrowed => walk.moments(),
+            _ => Vec::new(),
+        };
+        (Found { search, moments }, walk.is_narrowed)
     }
 }
 
@@ -156,6 +196,9 @@ struct Walk<'w> {
     frontier: Frontier,
     /// The returns of what is open, with slot and operation.
     returns: BinaryHeap<Reverse<(Pos, u32, u32)>>,
+    ways: Ways,
+    /// What the register may hold after the last returns, a return one after the other.
+    recent: VecDeque<(Pos, Value)>,
     width: usize,
     is_narrowed: bool,
 }
@@ -192,8 +235,11 @@ impl Walk<'_> {
         let deed = self.blocks.deed(op.act);
         let slot = self.board.open(deed, op.res).ok_or(Search::TooMany(at))?;
         self.returns.push(Reverse((op.res, slot, at as u32)));
+        if self.supply.home.is_free(deed) {
+            self.board.free |= 1 << slot;
+        }
         for config in &mut self.frontier.configs {
-            moves::opened(config, slot, &self.board, &self.supply);
+            moves::opened(config, slot, &self.board);
         }
         Ok(())
     }
@@ -204,11 +250,11 @@ impl Walk<'_> {
         if !self.supply.add(deed, op.inv) {
             return;
         }
+        self.board.find_free(|deed| self.supply.home.is_free(deed));
         let before = std::mem::take(&mut self.frontier.configs);
-        for mut config in before {
-            if config.state == HOME || self.supply.home.has(config.state) {
-                moves::go_home(&mut config, &self.board, &self.supply);
-            }
+        for config in before {
+            let is_home = config.state == HOME || self.supply.home.has(config.state);
+            let config = if is_home { config.at_home(&self.board) } else { config };
             self.frontier.add(config, &self.board);
         }
     }
@@ -236,6 +282,7 @@ impl Walk<'_> {
         let held = self.frontier.configs.len() * size_of::<Config>();
         self.blocks.budget.spend(2 * held + self.uses.bytes() + self.board.bytes())?;
         let mut step = Return {
+            takes_info: self.supply.count == Count::Endless,
             board: &self.board,
             supply: &self.supply,
             uses: &mut self.uses,
@@ -246,14 +293,123 @@ impl Walk<'_> {
             is_narrowed: false,
             budget: self.blocks.budget,
             next: Frontier::default(),
+            ways: &mut self.ways,
         };
-        for &config in &self.frontier.configs {
+        for (at, &config) in self.frontier.configs.iter().enumerate() {
             step.from(config)?;
+            if at % 64 == 63 {
+                self.blocks
+                    .budget
+                    .spend(held + 2 * step.next.configs.len() * size_of::<Config>())?;
+            }
         }
-        self.is_narrowed |= step.is_narrowed;
+        // Where others go on, info operations are kept for later.
+        if step.next.configs.is_empty() && self.blocks.has_info && !step.takes_info {
+            step.takes_info = true;
+            for &config in &self.frontier.configs {
+                step.from(config)?;
+            }
+            step.is_narrowed = true;
+        }
+        self.is_narrowed |= step.is_narrowed || !step.takes_info && self.blocks.has_info;
         self.frontier = step.next;
         self.is_narrowed |= self.frontier.narrow(self.width);
         self.board.close(due);
+        self.remember(now);
         Ok(())
+    }
+
+    fn remember(&mut self, now: Pos) {
+        let before = self.recent.len();
+        for config in &self.frontier.configs {
+            if !self.recent.range(before..).any(|&(_, state)| state == config.state) {
+                self.recent.push_back((now, config.state));
+            }
+        }
+        // A moment is remembered with all its states or not at all.
+        while self.recent.len() > REMEMBERED
+            && let Some((first, _)) = self.recent.pop_front()
+        {
+            while self.recent.front().is_some_and(|&(pos, _)| pos == first) {
+                self.recent.pop_front();
+            }
+        }
+    }
+
+    fn moments(&self) -> Vec<Moment<Id>> {
+        let mut ids = vec![Id(0); self.blocks.values.len()];
+        self.blocks.values.iter().for_each(|(&id, &value)| ids[value as usize] = id);
+        let of = |state: Value| match state {
+            HOME => self.supply.home.values.as_slice(),
+            _ => &[],
+        };
+        let mut moments: Vec<Moment<Id>> = Vec::new();
+        for &(pos, state) in &self.recent {
+            if moments.last().is_none_or(|last| last.pos != pos) {
+                moments.push(Moment { pos, states: Vec::new() });
+            }
+            let Some(Moment { states, .. }) = moments.last_mut() else { continue };
+            states.extend(
+                of(state)
+                    .iter()
+                    .chain((state != HOME).then_some(&state))
+                    .map(|&value| ids[value as usize]),
+            );
+        }
+        moments
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use breakit::rng::{RngExt, generator};
+
+    /// Up to a dozen operations over three values, a third of them without an outcome.
+    fn random_history(rng: &mut impl RngExt) -> Vec<Op> {
+        let count = rng.random_range(4..13);
+        let mut places: Vec<u32> = (1..=2 * count).collect();
+        let mut ops = Vec::new();
+        for source in 0..count as usize {
+            let inv = places.remove(0);
+            let res = places.remove(rng.random_range(0..places.len().min(6)));
+            let (one, other) = (Id(rng.random_range(0..4)), Id(rng.random_range(1..4)));
+            let act = match rng.random_range(0..5) {
+                0 | 1 => Act::Read(one),
+                2 | 3 => Act::Write(other),
+                _ => Act::Cas(one, other),
+            };
+            let fate = if rng.random_range(0..3) == 0 { Fate::Info } else { Fate::Ok };
+            ops.extend(Op::new(act, fate, inv, res, source));
+        }
+        ops
+    }
+
+    #[test]
+    fn however_few_are_kept_an_order_is_an_order_and_endless_info_operations_only_add_orders() {
+        let mut rng = generator(7, "blocks");
+        let budget = Budget::start(Duration::from_secs(300), 1 << 30);
+        let mut told = [0; 3];
+        for _ in 0..20_000 {
+            let ops = random_history(&mut rng);
+            let expected = general::decide(&Register::default(), &ops, &[Id(0)], &budget);
+            let is_valid = expected == Search::Valid;
+            let blocks = Blocks::new(&ops, &[Id(0)], &budget);
+            for width in [1, 2, usize::MAX] {
+                let (found, is_narrowed) = blocks.run(Count::Exact, width);
+                let is_order = found.search == Search::Valid;
+                assert!(is_valid || !is_order, "{width}: {ops:?}");
+                assert!(is_order || is_narrowed || !is_valid, "{width}: {ops:?}");
+                told[0] += u32::from(is_order && is_narrowed);
+                let (found, is_narrowed) = blocks.run(Count::Endless, width);
+                let is_invalid = matches!(found.search, Search::Invalid(_)) && !is_narrowed;
+                assert!(!is_valid || !is_invalid, "{width}: {ops:?}");
+                told[1] += u32::from(is_invalid);
+                told[2] += u32::from(!is_invalid && !is_valid && !is_narrowed);
+            }
+        }
+        assert!(told.iter().all(|&count| count > 100), "{told:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use breakit::exit::{Error, Result};
 use serde_json::Value;
 
-use super::blocks;
+use super::blocks::{self, Found};
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
@@ -282,9 +282,10 @@ pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
         Zones::Ambiguous => {
             let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
             let engine = if negative { NEGATIVE } else { AMBIGUOUS };
-            let found = blocks::decide(ops, &[initial], budget);
-            let prove = |at| evidence::of_search(ops, at, initial, budget).map(Proof::Register);
-            (engine, of_search(ops, found, prove))
+            let Found { search, moments } = blocks::decide_with_moments(ops, &[initial], budget);
+            let prove =
+                |at| evidence::of_search(ops, at, &moments, initial, budget).map(Proof::Register);
+            (engine, of_search(ops, search, prove))
         }
     }
 }

@@ -11,11 +11,11 @@
 //!
 //! Evidence is *minimal* when no single such step is left that keeps it invalid.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::general::{self, Moment, Search};
-use super::models::register::Register;
+use super::blocks;
+use super::general::{Moment, Search};
 use super::op::{Act, Fate, Op};
 use super::zones::{self, Conflict, Reason, Zones};
 use crate::budget::Budget;
@@ -24,9 +24,6 @@ use crate::values::Id;
 
 /// How long the search for less evidence may take; what is found by then is shown.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many moments before the violation evidence may begin at.
-const MOMENTS: usize = 4096;
 
 /// Why no legal order exists.
 #[derive(Debug, Clone)]
@@ -62,12 +59,18 @@ pub fn of_conflict(
     prove(few, vec![initial], None, budget)
 }
 
-/// Evidence from a search that found operation `at` impossible. `None` where a second search does not agree.
-pub fn of_search(ops: &[Op], at: usize, initial: Id, budget: &Budget) -> Option<Evidence> {
+/// Evidence from a search that found operation `at` impossible, with what it knows of the moments before. `None`
+/// where a second search does not agree.
+pub fn of_search(
+    ops: &[Op],
+    at: usize,
+    moments: &[Moment<Id>],
+    initial: Id,
+    budget: &Budget,
+) -> Option<Evidence> {
     let end = ops[at].res;
     let budget = &budget.at_most(PATIENCE);
     let prefix = until(ops, end);
-    let moments = last_moments(&prefix, initial, end, budget);
     let mut back = 1;
     while let Some(moment) = moments.len().checked_sub(back).map(|at| &moments[at]) {
         let window = after(&prefix, moment.pos);
@@ -77,19 +80,6 @@ pub fn of_search(ops: &[Op], at: usize, initial: Id, budget: &Budget) -> Option<
         back *= 2;
     }
     prove(prefix, vec![initial], None, budget)
-}
-
-/// The last moments before `end` of a search in breadth, as far as the budget carries it.
-fn last_moments(ops: &[Op], initial: Id, end: Pos, budget: &Budget) -> VecDeque<Moment<Id>> {
-    let mut moments = VecDeque::new();
-    general::decide_in_breadth(&Register::default(), ops, &[initial], budget, &mut |moment| {
-        if moments.len() == MOMENTS {
-            moments.pop_front();
-        }
-        moments.push_back(moment);
-    });
-    moments.retain(|moment| moment.pos < end);
-    moments
 }
 
 /// What had been invoked before `end`, with what had not returned by then as if it never did.
@@ -108,7 +98,7 @@ fn after(ops: &[Op], pos: Pos) -> Vec<Op> {
 
 /// Whether no order is legal; `None` where the budget ran out.
 fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
-    match general::decide(&Register::default(), ops, initial, budget) {
+    match blocks::decide(ops, initial, budget) {
         Search::Invalid(_) => Some(true),
         Search::Valid => Some(false),
         // The zones may still tell.
@@ -154,6 +144,7 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
         let matters = |op: &Op| op.act.puts().is_some_and(|value| observed.contains(&value));
         ops.retain(|op| op.fate != Fate::Info || matters(op));
     }
+    ops = without_idle_values(ops, is_invalid);
     loop {
         let mut changed = false;
         for step in [Op::is_left_out as Step, Op::is_relaxed, Op::is_weakened] {
@@ -177,6 +168,29 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
             return (ops, true);
         }
     }
+}
+
+/// Without whole values, as far as it stays invalid so, with each cas taken for a write: all reads and writes of a
+/// value go at once, and thousands of pending writes with them.
+fn without_idle_values(ops: Vec<Op>, is_invalid: impl Fn(&[Op]) -> bool) -> Vec<Op> {
+    let relaxed = |op: &Op| if op.fate == Fate::Fail { *op } else { op.relaxed() };
+    let mut few: Vec<Op> = ops.iter().map(relaxed).collect();
+    if ops.iter().any(|op| matches!(op.act, Act::Differs(_))) || !is_invalid(&few) {
+        return ops;
+    }
+    let mut values: Vec<Id> =
+        few.iter().filter_map(|op| op.act.observes().or(op.act.puts())).collect();
+    values.sort_unstable();
+    values.dedup();
+    for value in values {
+        let has = |act: Act| act.observes() == Some(value) || act.puts() == Some(value);
+        let is_of = |op: &Op| op.fate != Fate::Fail && has(op.act);
+        let fewer: Vec<Op> = few.iter().filter(|op| !is_of(op)).copied().collect();
+        if is_invalid(&fewer) {
+            few = fewer;
+        }
+    }
+    few
 }
 
 type Step = fn(&[Op], usize) -> Option<Vec<Op>>;

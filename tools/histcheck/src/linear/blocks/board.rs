@@ -26,6 +26,8 @@ pub(super) struct Board {
     pub open: Slots,
     pub writes: Slots,
     pub cas: Slots,
+    /// Those that are [free](super::supply::Home::is_free).
+    pub free: Slots,
     differs: Slots,
     reads_of: Vec<Slots>,
     writes_of: Vec<Slots>,
@@ -77,6 +79,7 @@ impl Board {
     /// The operation in `slot` returned.
     pub fn close(&mut self, slot: u32) {
         self.flip(self.deed(slot), 1 << slot);
+        self.free &= self.open;
     }
 
     fn flip(&mut self, deed: Deed, bit: Slots) {
@@ -93,6 +96,13 @@ impl Board {
                 self.cas_from[from as usize] ^= bit;
             }
         }
+    }
+
+    /// Asks of all open operations anew which are free.
+    pub fn find_free(&mut self, is_free: impl Fn(Deed) -> bool) {
+        self.free = each(self.open)
+            .filter(|&slot| is_free(self.deed(slot)))
+            .fold(0, |all, slot| all | 1 << slot);
     }
 
     /// What the operation in `slot` does.

@@ -1,7 +1,7 @@
 //! What is known at one moment of a possible order, and which of two such is the better.
 
 use super::board::{Board, Slots, Value};
-use crate::history::Pos;
+use crate::history::{OPEN, Pos};
 use crate::linear::general::uses::Used;
 
 /// In place of a value: any of those at [`Home`](super::supply::Home), whichever is wanted.
@@ -25,12 +25,29 @@ pub(super) struct Config {
 }
 
 impl Config {
+    /// The same once the register went home.
+    pub fn at_home(mut self, board: &Board) -> Config {
+        self.state = HOME;
+        self.since = OPEN;
+        self.cover(board);
+        self
+    }
+
+    /// A write takes effect: whatever is open may have done so before. What is free did.
+    pub fn cover(&mut self, board: &Board) {
+        self.done |= board.free;
+        self.covered = board.open & !self.done;
+    }
+
     /// Whether whatever order goes on from `other` has its like that goes on from here.
     ///
     /// Of an operation that may still be put before the last write, that order can do all it did: a write is put there
     /// alone where it had taken effect already, an operation that had not is in the same place. A read that took effect
     /// needs nothing more.
     pub fn dominates(&self, other: &Config, board: &Board) -> bool {
+        if other.state == HOME && self.state != HOME {
+            return self.at_home(board).dominates(other, board);
+        }
         let only_here = self.done & !other.done & (board.writes | board.cas);
         let only_there = other.done & !self.done & !(board.writes & self.covered);
         let not_covered = other.covered & !self.covered & !self.done;

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::board::{Board, Deed, Slots, Value, each};
+use super::board::{Board, Deed, Slots, Value};
 use super::config::{Config, Frontier, HOME};
 use super::supply::{Count, Supply};
 use crate::budget::{Budget, Exhausted};
@@ -16,13 +16,55 @@ pub(super) struct Return<'r> {
     pub uses: &'r mut Uses,
     pub due: u32,
     pub now: Pos,
-    /// Whether any info operation can be of use.
+    /// Whether the place of the last write matters, as there are info operations.
     pub has_info: bool,
+    /// Whether they may take effect.
+    pub takes_info: bool,
     /// The most ways that are followed from one configuration.
     pub most: usize,
     pub is_narrowed: bool,
     pub budget: &'r Budget,
     pub next: Frontier,
+    pub ways: &'r mut Ways,
+}
+
+/// What is on the way, kept from one return to the next so that its memory is.
+#[derive(Default)]
+pub(super) struct Ways {
+    blocks: Vec<Block>,
+    /// All that came up from one configuration, and whether a write has taken effect on the way.
+    work: Vec<(Config, bool)>,
+    out: Vec<(Config, bool)>,
+    seen: FxHashSet<(Config, bool)>,
+}
+
+/// So many ways are searched faster than hashed.
+const FEW: usize = 32;
+
+impl Ways {
+    fn begin(&mut self, config: Config) {
+        self.work.clear();
+        self.seen.clear();
+        self.work.push((config, false));
+    }
+
+    fn take_out(&mut self) {
+        for at in 0..self.out.len() {
+            let way = self.out[at];
+            let is_new = match self.work.len() {
+                ..FEW => !self.work.contains(&way),
+                FEW => {
+                    self.seen.extend(&self.work);
+                    self.seen.insert(way)
+                }
+                _ => self.seen.insert(way),
+            };
+            if is_new {
+                self.work.push(way);
+            }
+        }
+        self.out.clear();
+    }
 }
 
 /// A sequence of effects before the last write: what the register holds at its end, and what took effect.
@@ -32,42 +74,15 @@ struct Block {
     config: Config,
 }
 
-/// Takes the effect of a read that can have it.
-pub(super) fn opened(config: &mut Config, slot: u32, board: &Board, supply: &Supply) {
+/// Lets an operation take effect, as it is invoked, that can do so without harm.
+pub(super) fn opened(config: &mut Config, slot: u32, board: &Board) {
     let bit = 1 << slot;
     if config.state == HOME {
-        config.covered |= bit;
-        settle(config, board, supply);
+        config.covered |= bit & !board.free;
+        config.done |= bit & board.free;
     } else if board.satisfied(config.state) & bit != 0 {
         config.done |= bit;
     }
-}
-
-/// Lets all that only sees what the register holds, or that changes nothing for good, take effect.
-pub(super) fn settle(config: &mut Config, board: &Board, supply: &Supply) {
-    if config.state == HOME {
-        for &value in &supply.home.values {
-            config.done |= board.satisfied(value) | board.writes_of(value);
-            let leads_back = |&slot: &u32| match board.deed(slot) {
-                Deed::Cas(_, to) => supply.home.has(to),
-                _ => false,
-            };
-            for slot in each(board.cas_from(value)).filter(leads_back) {
-                config.done |= 1 << slot;
-            }
-        }
-    } else {
-        config.done |= board.satisfied(config.state);
-    }
-    config.covered &= !config.done;
-}
-
-/// The register is at home now.
-pub(super) fn go_home(config: &mut Config, board: &Board, supply: &Supply) {
-    config.state = HOME;
-    config.since = OPEN;
-    config.covered = board.open & !config.done;
-    settle(config, board, supply);
 }
 
 impl Return<'_> {
@@ -84,7 +99,7 @@ impl Return<'_> {
             }
             self.before_last_write(config)?;
         }
-        self.explored(config)
+        self.on_from_here(config)
     }
 
     fn bit(&self) -> Slots {
@@ -111,7 +126,8 @@ impl Return<'_> {
     /// The ways in which it took effect in a block right before the last write, that begins with a write and whose end
     /// nobody sees.
     fn before_last_write(&mut self, config: Config) -> Result<(), Exhausted> {
-        let mut blocks = self.beginnings(config);
+        let mut blocks = std::mem::take(&mut self.ways.blocks);
+        self.beginnings(config, &mut blocks);
         let mut steps = 0_usize;
         let mut seen: FxHashSet<(Value, Slots)> = FxHashSet::default();
         while let Some(mut block) = blocks.pop() {
@@ -129,19 +145,27 @@ impl Return<'_> {
                 self.is_narrowed = true;
                 break;
             }
+            let is_end =
+                !self.takes_info && self.board.cas_from(block.value) & block.config.covered == 0;
             // Endless cas go round in circles; and ways to the same are one.
-            if self.supply.count == Count::Exact || seen.insert((block.value, block.config.done)) {
+            let is_new = |seen: &mut FxHashSet<_>| {
+                self.supply.count == Count::Exact || seen.insert((block.value, block.config.done))
+            };
+            if !is_end && is_new(&mut seen) {
                 self.go_on(block, &mut blocks);
             }
         }
+        blocks.clear();
+        self.ways.blocks = blocks;
         Ok(())
     }
 
-    fn beginnings(&mut self, config: Config) -> Vec<Block> {
-        let mut blocks = Vec::new();
+    fn beginnings(&mut self, config: Config, blocks: &mut Vec<Block>) {
         let writes = config.covered & self.board.writes;
+        let has_cas = self.takes_info || config.covered & self.board.cas != 0;
         let only = match self.board.deed(self.due) {
             Deed::Write(_) => writes & self.bit(),
+            Deed::Read(value) if !has_cas => writes & self.board.writes_of(value),
             _ => writes,
         };
         for same in self.board.by_deed(only) {
@@ -150,13 +174,15 @@ impl Return<'_> {
                 blocks.push(Block { value, config: effect(config, slot) });
             }
         }
-        if !self.has_info
+        if !self.takes_info
             || only == self.bit() && matches!(self.board.deed(self.due), Deed::Write(_))
         {
-            return blocks;
+            return;
         }
         let values = self.supply.home.values.iter();
-        let at_home = values.filter(|&&value| self.supply.home.had(value, config.since));
+        let leads_on = |value| self.board.cas_from(value) & config.covered != 0;
+        let at_home =
+            values.filter(|&&value| self.supply.home.had(value, config.since) && leads_on(value));
         blocks.extend(at_home.map(|&value| Block { value, config }));
         for kind in 0..self.supply.kinds.len() as u32 {
             let Deed::Write(value) = self.supply.kinds[kind as usize].deed else { continue };
@@ -167,7 +193,6 @@ impl Return<'_> {
                 blocks.extend(config.map(|config| Block { value, config }));
             }
         }
-        blocks
     }
 
     /// One cas more in a block.
@@ -179,9 +204,12 @@ impl Return<'_> {
             }
         }
         for (kind, to) in self.cas_kinds(value) {
-            let covered = self.board.observers(to) & config.covered & !config.done;
-            let is_new = self.supply.count == Count::Endless || covered != 0;
-            if is_new && let Some(config) = self.use_info(config, kind, config.since) {
+            let wanted = match self.supply.count {
+                Count::Exact => self.board.observers(to) & config.covered != 0,
+                // A block of its own begins there.
+                Count::Endless => !self.supply.home.had(to, config.since),
+            };
+            if wanted && let Some(config) = self.use_info(config, kind, config.since) {
                 blocks.push(Block { value: to, config });
             }
         }
@@ -194,7 +222,7 @@ impl Return<'_> {
             Deed::Cas(from, to) if from == value => Some((number, to)),
             _ => None,
         });
-        if self.has_info { leads.collect() } else { Vec::new() }
+        if self.takes_info { leads.collect() } else { Vec::new() }
     }
 
     /// One info operation of a kind takes effect before `pos`, if there is one.
@@ -220,14 +248,13 @@ impl Return<'_> {
 
     /// The ways in which it takes effect now: cas after what the register holds, then perhaps a write and cas after
     /// that, until it did.
-    fn explored(&mut self, config: Config) -> Result<(), Exhausted> {
-        let mut work = vec![(config, false)];
-        let mut seen: FxHashSet<(Config, bool)> = FxHashSet::default();
+    fn on_from_here(&mut self, config: Config) -> Result<(), Exhausted> {
+        self.ways.begin(config);
         let mut at = 0;
-        while let Some(&(config, has_written)) = work.get(at) {
+        while let Some(&(config, has_written)) = self.ways.work.get(at) {
             at += 1;
             if at.is_multiple_of(256) {
-                self.budget.spend(work.len() * 4 * size_of::<Config>())?;
+                self.budget.spend(self.ways.work.len() * 4 * size_of::<Config>())?;
             }
             if at > self.most {
                 self.is_narrowed = true;
@@ -240,13 +267,14 @@ impl Return<'_> {
             if has_written && config.covered & self.bit() != 0 && self.is_idle(&config) {
                 self.keep(config);
             }
-            let mut out = Vec::new();
+            let mut out = std::mem::take(&mut self.ways.out);
             self.cas(config, &mut out);
             out.iter_mut().for_each(|way| way.1 = has_written);
             if !has_written {
                 self.writes(config, &mut out);
             }
-            work.extend(out.into_iter().filter(|&way| seen.insert(way)));
+            self.ways.out = out;
+            self.ways.take_out();
         }
         Ok(())
     }
@@ -269,10 +297,12 @@ impl Return<'_> {
             return;
         }
         for (kind, to) in self.cas_kinds(config.state) {
-            let wanted = self.board.observers(to) & !config.done != 0;
-            if (wanted || self.supply.count == Count::Endless)
-                && let Some(config) = self.use_info(config, kind, OPEN)
-            {
+            let wanted = match self.supply.count {
+                Count::Exact => self.board.observers(to) & !config.done != 0,
+                // There it can go from anywhere.
+                Count::Endless => !self.supply.home.has(to),
+            };
+            if wanted && let Some(config) = self.use_info(config, kind, OPEN) {
                 out.push((self.now_holds(config, to, false), false));
             }
         }
@@ -289,23 +319,25 @@ impl Return<'_> {
     }
 
     fn writes(&mut self, config: Config, out: &mut Vec<(Config, bool)>) {
-        let due_writes = matches!(self.board.deed(self.due), Deed::Write(_));
         let left = self.board.writes & !config.done;
-        let left = if due_writes { left & self.bit() } else { left };
+        let has_cas = self.takes_info || self.board.cas & !config.done != 0;
+        let left = match self.board.deed(self.due) {
+            Deed::Write(_) => left & self.bit(),
+            Deed::Read(value) if !has_cas => left & self.board.writes_of(value),
+            _ => left,
+        };
         for same in self.board.by_deed(left) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {
                 out.push((self.now_holds(effect(config, slot), value, true), true));
             }
         }
-        if !self.has_info {
+        if !self.takes_info {
             return;
         }
         if self.supply.count == Count::Endless {
             if config.state != HOME && !self.supply.home.values.is_empty() {
-                let mut config = config;
-                go_home(&mut config, self.board, self.supply);
-                out.push((config, true));
+                out.push((config.at_home(self.board), true));
             }
             return;
         }
@@ -325,12 +357,16 @@ impl Return<'_> {
     /// The register holds `value` now; `is_write`: whatever it held before, so that all that is open may have taken
     /// effect before.
     fn now_holds(&self, mut config: Config, value: Value, is_write: bool) -> Config {
+        if self.supply.home.has(value) {
+            return config.at_home(self.board);
+        }
         config.state = value;
         if is_write {
-            config.covered = self.board.open & !config.done;
             config.since = if self.has_info { self.now } else { 0 };
+            config.cover(self.board);
         }
-        settle(&mut config, self.board, self.supply);
+        config.done |= self.board.satisfied(value);
+        config.covered &= !config.done;
         config
     }
 }

@@ -39,9 +39,20 @@ pub(super) struct Home {
     /// Since where each value is one of them.
     joined: Vec<Pos>,
     pub values: Vec<Value>,
+    /// Where the last one became one.
+    pub widened: Pos,
 }
 
 impl Home {
+    /// Whether an operation can take effect at home at any time and leave the register there, and so has no other use.
+    pub fn is_free(&self, deed: Deed) -> bool {
+        match deed {
+            Deed::Read(value) | Deed::Write(value) => self.has(value),
+            Deed::Cas(from, to) => self.has(from) && self.has(to),
+            Deed::Differs(value) => self.values.iter().any(|&other| other != value),
+        }
+    }
+
     /// Whether `value` was one of them before `pos`.
     pub fn had(&self, value: Value, pos: Pos) -> bool {
         self.joined[value as usize] < pos
@@ -55,7 +66,7 @@ impl Home {
 
 impl Supply {
     pub fn new(values: usize, count: Count) -> Supply {
-        let home = Home { joined: vec![OPEN; values], values: Vec::new() };
+        let home = Home { joined: vec![OPEN; values], values: Vec::new(), widened: 0 };
         Supply { count, kinds: Vec::new(), by_deed: FxHashMap::default(), home }
     }
 
@@ -83,6 +94,7 @@ impl Supply {
             let mut values = self.kinds.iter().filter_map(leads);
             let Some(value) = values.find(|&value| !self.home.has(value)) else { break };
             self.home.joined[value as usize] = pos;
+            self.home.widened = pos;
             self.home.values.push(value);
         }
         self.home.values.len() > before

@@ -5,8 +5,11 @@
 //! value is surely there every value can stand wholly before or wholly after it: what lies between such moments
 //! is decided apart. Where there is none, some value must lie at the bottom of all others: one whose push began
 //! before any other push had ended, and whose pop ended after every other pop began. To take away *any* such
-//! value is safe: its push can be moved first and its pop last. So layers of bottoms are taken off until nothing is
-//! left, or nothing can be a bottom, and then no order is legal. It takes as many passes as layers.
+//! value is safe: its push can be moved first and its pop last. So bottoms are taken off until nothing is left, or nothing can be
+//! a bottom, and then no order is legal. A pass takes off bottoms as long as there are any, and then looks where what
+//! is left falls apart: there are as many passes as values that lie one in the other, each of which others lay beside.
+
+use std::collections::BinaryHeap;
 
 use super::queue::{Act, Item, Items, Words, act_of, groups, useful};
 use crate::budget::Budget;
@@ -153,19 +156,32 @@ fn parts(stays: &[Stay]) -> Vec<&[Stay]> {
     parts
 }
 
-/// The part without every value that can lie beneath all others. When one goes, the others still can.
+/// The part without the values that can lie beneath all that is left of it, one after the other until there is none.
+///
+/// Its own push began before it ended, and its own pop ended after it began, so a value may be compared with all.
+/// Where the part falls apart meanwhile, what lies beneath all of it lies beneath the rest of its own piece.
 fn without_bottoms(part: &[Stay]) -> Vec<Stay> {
-    let mut puts: Vec<Pos> = part.iter().map(|stay| stay.put_by).collect();
-    let mut takes: Vec<Pos> = part.iter().map(|stay| stay.take_began).collect();
-    let (_, &mut second_put, _) = puts.select_nth_unstable(1);
-    let first_put = puts[0];
-    let at = takes.len() - 2;
-    let (_, &mut second_take, _) = takes.select_nth_unstable(at);
-    let last_take = takes[at + 1];
-    let is_bottom = |stay: &Stay| {
-        let put = if stay.put_by == first_put { second_put } else { first_put };
-        let take = if stay.take_began == last_take { second_take } else { last_take };
-        stay.began < put && stay.ended > take
+    let sorted = |key: fn(&Stay) -> Pos| {
+        let mut order: Vec<usize> = (0..part.len()).collect();
+        order.sort_unstable_by_key(|&at| key(&part[at]));
+        order
     };
-    part.iter().filter(|stay| !is_bottom(stay)).copied().collect()
+    let mut by_began = sorted(|stay| stay.began).into_iter().peekable();
+    let mut by_put = sorted(|stay| stay.put_by).into_iter().peekable();
+    let mut by_take = sorted(|stay| stay.take_began).into_iter().rev().peekable();
+    let mut is_gone = vec![false; part.len()];
+    let mut begun: BinaryHeap<(Pos, usize)> = BinaryHeap::new();
+    loop {
+        while by_put.next_if(|&at| is_gone[at]).is_some() {}
+        while by_take.next_if(|&at| is_gone[at]).is_some() {}
+        let (Some(&put), Some(&take)) = (by_put.peek(), by_take.peek()) else { break };
+        while let Some(at) = by_began.next_if(|&at| part[at].began < part[put].put_by) {
+            begun.push((part[at].ended, at));
+        }
+        match begun.pop() {
+            Some((ended, at)) if ended > part[take].take_began => is_gone[at] = true,
+            _ => break,
+        }
+    }
+    part.iter().zip(is_gone).filter(|(_, gone)| !gone).map(|(stay, _)| *stay).collect()
 }
