@@ -100,11 +100,11 @@ fn netem_delays_as_asked_and_ends_with_its_lease_or_its_guardian() {
         .run(
             &uml_run,
             r#"
-$S set -n a=netns:a --delay 50ms --lease 6s > lines & holder=$!
+$S set -n a=netns:a --delay 50ms --lease 25s > lines & holder=$!
 until grep -q start-slow lines; do sleep 0.05; done
 rtts 20 | sed 's/^rtt/slow/'
 kill -KILL $(cat /proc/$holder/task/$holder/children) $holder; wait $holder || true
-sleep 6.5
+sleep 25.5
 rtts 5 | sed 's/^rtt/lapsed/'
 echo "idle $($S list -n a=netns:a | grep -c '"in_force":false')"
 $S clear -n a=netns:a >/dev/null
