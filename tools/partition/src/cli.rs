@@ -51,7 +51,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct Drawn {
     /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
-    /// flapping [COUNT], primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
+    /// flapping [COUNT], primaries NODE.. or -, one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
     #[arg(value_name = "SHAPE")]
     pub shape: Vec<String>,
     /// Drop what the shape lets pass, and let pass what it drops

@@ -32,6 +32,9 @@ const DONE: &str = "done";
 /// After the kernel's timeout, before the sweep: an element must have expired for certain.
 const MARGIN: Duration = Duration::from_millis(500);
 
+/// How long a holder waits for its guard to go home.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How often the guard of a kept cut looks whether it still stands.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -100,7 +103,11 @@ impl Guard {
             // A guard that is gone already needs no word.
             let _ = writeln!(stdin, "{DONE}");
         }
-        let _ = self.child.wait();
+        // It goes at once, unless somebody has stopped it: then it goes when it is let go on.
+        let end = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_micros(200));
+        }
     }
 }
 

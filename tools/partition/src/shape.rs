@@ -11,7 +11,7 @@ use crate::grudge::Grudge;
 
 /// What a shape's words may be, for help and messages.
 pub const SHAPES: &str = "isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, \
-                          majorities-ring, flapping [COUNT], primaries NODE.., one-way FROM TO, grudge FILE, or - for a grudge on stdin";
+                          majorities-ring, flapping [COUNT], primaries NODE.. (or - for their names on stdin), one-way FROM TO, grudge FILE, or - for a grudge on stdin";
 
 /// A way to choose a grudge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,7 @@ impl Shape {
             ("one-way", _) => Err(Error::usage(
                 "one-way takes two groups: whose packets are dropped, and by whom; write one-way n1 n2,n3",
             )),
+            ("primaries", [word]) if word == "-" => on_stdin().map(Shape::Primaries),
             ("primaries", names) => names
                 .iter()
                 .map(group)
@@ -175,6 +176,27 @@ fn no_shape() -> Error {
 
 fn group(word: impl AsRef<str>) -> Result<Vec<Name>> {
     node::names(&[word.as_ref().to_string()])
+}
+
+/// Names between blanks, commas or ends of lines.
+fn on_stdin() -> Result<Vec<Name>> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| Error::io("read the primaries on stdin", &e))?;
+    let lines = (1..).zip(text.lines());
+    let words = lines.flat_map(|(number, line)| {
+        let words = line.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        words.map(move |word| (number, word))
+    });
+    let named = |(number, word): (u32, &str)| {
+        group(word).map_err(|error| Error::data(format!("stdin: line {number}: {error}")))
+    };
+    let names: Vec<Name> = words.map(named).collect::<Result<Vec<_>>>()?.concat();
+    if names.is_empty() {
+        return Err(Error::data("stdin: it names no primary; write their names, as n1 or n1,n2"));
+    }
+    Ok(names)
 }
 
 fn read(file: &str) -> Result<Shape> {

@@ -152,6 +152,25 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
 }
 
 #[test]
+fn primaries_are_named_on_stdin_as_well_as_behind_the_word() {
+    let named = plan("primaries n1 n3 -n n1..n5 --seed 7").expect(0).stdout;
+    for input in ["n1\nn3\n", "n1 n3", "n1,n3\n\n"] {
+        let read = run_with(&mut partition("plan primaries - -n n1..n5 --seed 7"), input).expect(0);
+        assert_eq!(read.stdout, named);
+    }
+    for (input, status, clause) in [
+        ("", 65, "stdin: it names no primary"),
+        ("n1\n../x\n", 65, "stdin: line 2: \"../x\" is no range"),
+        ("n9\n", 66, "n9 is none of the nodes"),
+    ] {
+        let refused = run_with(&mut partition("plan primaries - -n n1..n5"), input).expect(status);
+        assert!(refused.stderr.contains(clause), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+    run(&mut partition("plan primaries - -n -")).expect(64);
+}
+
+#[test]
 fn a_bad_grudge_names_its_place() {
     for (grudge, clause) in [
         ("{\"n1\":[\"n2\"]", "stdin: line 1: column 12: not JSON"),

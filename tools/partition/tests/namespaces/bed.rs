@@ -117,11 +117,15 @@ pub fn guard_of(holder: Pid) -> Pid {
     Pid::from_raw(guards[0])
 }
 
-/// How many guards of this table there are.
-pub fn guards(table: &str) -> usize {
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
-    lines.filter(|line| String::from_utf8_lossy(line).contains(&format!("guard\0{table}"))).count()
+/// The guards of tables whose names begin like this.
+pub fn guards(table: &str) -> Vec<Pid> {
+    let of = |entry: std::fs::DirEntry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let ours = String::from_utf8_lossy(&line).contains(&format!("guard\0{table}"));
+        ours.then_some(Pid::from_raw(pid))
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(of).collect()
 }
 
 pub fn is_whole(bed: &Namespaces) -> bool {

@@ -119,7 +119,7 @@ fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_
     assert!(!is_whole(&bed));
     within(SOON, "healed by its lease", || is_whole(&bed));
     running.signal(Signal::SIGKILL);
-    let guard_gone = || guards(&format!("breakit_partition_{}_", running.pid())) == 0;
+    let guard_gone = || guards(&format!("breakit_partition_{}_", running.pid())).is_empty();
     text(host(&bed, "ip", &["addr", "add", "10.77.0.1/24", "dev", "br0"]));
     within(Duration::from_secs(60), "the guard ends", guard_gone);
     run(&mut partition_over(&sshd, &bed, "heal")).expect(0);
