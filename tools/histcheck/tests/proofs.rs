@@ -175,7 +175,9 @@ fn tampered(judged: &Judged, order: &[u64], random: &mut Random, round: usize) -
 
 fn every_counterexample_is_invalid_closed_and_minimal(name: &str) {
     let spec = spec::spec(name);
-    let made = histories(&spec, 3, many(), false);
+    // Chains of cas are many-shaped: fewer do not show each way in which one of unknown outcome convicts.
+    let count = if name.starts_with("cas-register") { 4 * many() } else { many() };
+    let made = histories(&spec, 3, count, false);
     let judged = Judged::new(name, spec, made);
     for (key, verdict) in judged.keys().iter().enumerate() {
         assert!(!judged.is_valid(key) && verdict["valid"] == false, "{verdict}");

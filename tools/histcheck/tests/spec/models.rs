@@ -180,9 +180,9 @@ fn fenced() -> Spec {
         let (holder, last) = (state[0], state[1]);
         match *act {
             Act::Acquire(_) if holder != 0 => Vec::new(),
-            // Any token may have come back, from one less than all to one more than all.
+            // Any token may have come back: one less than all that are known, between them, or more than all.
             Act::Acquire(_) if !known => {
-                (last + 1..=4).map(|token| vec![process + 1, token]).collect()
+                (last + 1..=4.max(last + 1)).map(|token| vec![process + 1, token]).collect()
             }
             Act::Acquire(token) if token > last => vec![vec![process + 1, token]],
             Act::Release if holder == process + 1 => vec![vec![0, last]],
