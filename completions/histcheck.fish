@@ -31,8 +31,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_needs_command" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
@@ -55,8 +55,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
@@ -70,8 +70,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
@@ -103,8 +103,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
@@ -136,8 +136,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
@@ -155,8 +155,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
@@ -173,8 +173,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
@@ -188,8 +188,8 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take before it is unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a search may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'

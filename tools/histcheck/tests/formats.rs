@@ -329,6 +329,43 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
     }
 }
 
+#[test]
+fn processes_and_nodes_of_any_number_are_told_as_they_came() {
+    let folder = Folder::new("many");
+    let mut text = String::new();
+    let mut event = |n: u32, kind: &str, f: &str, value: u32| {
+        let who = n % 700;
+        text += &format!(
+            "{{\"time\":{n},\"process\":{who},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value},\"node\":\"n{who}\"}}\n"
+        );
+    };
+    let last = 60_000;
+    for n in 1..=last {
+        event(n, "invoke", "write", n);
+        event(n, "ok", "write", n);
+    }
+    let reader = last + 1;
+    event(reader, "invoke", "read", 0);
+    event(reader, "ok", "read", last - 1);
+    assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
+    let file = folder.file("many", text.as_bytes());
+    let by_all = run(histcheck().args(LINEAR).arg("--json").arg(&file)).expect(1);
+    let alone = judge(&[&LINEAR[..], &["--json"]].concat(), &text).expect(1);
+    assert_eq!(by_all.stdout.replace(&file.display().to_string(), "stdin"), alone.stdout);
+    let operations = &alone.lines()[0]["keys"][0]["witness"]["operations"];
+    let mut told: Vec<(u64, String)> = operations
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|op| (op["process"].as_u64().unwrap(), op["node"].as_str().unwrap().to_string()))
+        .collect();
+    told.sort();
+    let of = |n: u32| (u64::from(n % 700), format!("n{}", n % 700));
+    let mut expected = [of(last - 1), of(last), of(reader)];
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
 /// The folder of the published histories, where it is there.
 fn published() -> Option<PathBuf> {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find_map(|ancestor| {

@@ -148,6 +148,10 @@ fn columns_agree(ops: &[Op], zones: &Zones) {
     let unique = puts.iter().enumerate().all(|(at, id)| *id != NULL && !puts[..at].contains(id));
     let forms = [Form::Near, Form::Far, Form::Text];
     let mix: u32 = ops.iter().map(|op| op.inv + op.source as u32 + 2 * (op.res % 7)).sum();
+    // To write and read takes longer than to decide: one in three without optimization.
+    if cfg!(debug_assertions) && !(mix / 3).is_multiple_of(3) {
+        return;
+    }
     let history = written(ops, forms[mix as usize % forms.len()]);
     let rows = Rows::All(history.ops.len());
     let found = Columns::new(&history, register, &budget()).decide(rows);

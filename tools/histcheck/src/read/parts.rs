@@ -32,7 +32,8 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     }
     let cuts = cuts(file, size, threads)?;
     let stop = AtomicBool::new(false);
-    let budget = options.budget.map(|budget| budget.shared_by(cuts.len() - 1));
+    let whole_budget = options.budget;
+    let budget = whole_budget.map(|budget| budget.shared_by(cuts.len() - 1));
     let options = Options { budget, ..options };
     let part = |from: u64, to: u64| {
         let part = Part { file, at: from, end: to, stop: &stop };
@@ -55,6 +56,10 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     .into_iter();
     let mut whole = parts.next()?;
     for part in parts {
+        // It stands twice while it is copied behind the others.
+        if let Some(budget) = whole_budget {
+            budget.spend(whole.bytes() + 2 * part.bytes()).ok()?;
+        }
         whole.join(part).ok()?;
     }
     whole.finish().ok()
