@@ -1,6 +1,7 @@
 //! A history in memory: operations in columns, the faults around them, the run's first and last line, and
 //! how many lines of each kind there were.
 
+use breakit::op::Type;
 use serde_json::Value;
 
 use crate::column::Sparse;
@@ -179,6 +180,42 @@ impl Operations {
         self.completed_at.reserve(rows);
     }
 
+    /// Forgets all operations but those at `open`, which have no completion; returns the places of their
+    /// processes, which all processes keep.
+    pub(crate) fn keep_open(&mut self, open: &[usize]) -> Vec<u32> {
+        let kept: Vec<Operation> = open.iter().map(|&index| self.get(index)).collect();
+        let mut fresh =
+            Operations { processes: std::mem::take(&mut self.processes), ..Operations::default() };
+        let mut places = Vec::with_capacity(open.len());
+        for op in kept {
+            places.push(fresh.processes.place(op.process));
+            fresh.push(&op);
+        }
+        *self = fresh;
+        places
+    }
+
+    /// Adds an operation as it is.
+    pub(crate) fn push(&mut self, op: &Operation) {
+        let process = self.processes.place(op.process);
+        let invoke = Event {
+            process: op.process,
+            kind: Type::Invoke,
+            f: op.f,
+            key: op.key,
+            value: op.value,
+            node: op.node,
+            is_final: op.is_final,
+            time: op.invoked_at,
+            index: None,
+        };
+        let index = self.invoke(process, &invoke, op.inv);
+        if op.outcome != Outcome::Info {
+            let end = Event { time: op.completed_at, ..invoke };
+            self.complete(index, &end, op.outcome, op.res);
+        }
+    }
+
     /// Adds an operation that began; returns its index.
     #[inline]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
@@ -208,6 +245,12 @@ impl Operations {
         self.marks[index] = marks(outcome, event.is_final || self.marks[index] & FINAL != 0);
         self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
         self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
+    }
+
+    /// Where an operation was invoked and where it returned.
+    #[inline]
+    pub fn span(&self, index: usize) -> (Pos, Pos) {
+        (self.inv[index], self.res[index])
     }
 
     /// The name of an operation, by its place in [`History::words`].

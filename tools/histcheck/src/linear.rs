@@ -10,6 +10,7 @@
 //! | [`zones`], [`cover`] | what several of these ways rest on |
 //! | [`general`] | the engine for all others: search |
 //! | [`case`] | the operations of one key, decided |
+//! | [`online`] | a register decided while its operations arrive |
 //! | [`evidence`], [`refutation`] | the few operations that show why not, checked once more |
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
@@ -22,6 +23,7 @@ pub mod general;
 pub mod model;
 pub mod models;
 pub mod object;
+pub mod online;
 pub mod op;
 pub mod refutation;
 pub mod replay;
@@ -45,6 +47,7 @@ use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use case::{Case, Decided, Wanted};
 pub use case::{Decision, Engine, Proof, decide};
+pub use evidence::Evidence;
 pub use model::Model;
 use op::Fate;
 
@@ -99,12 +102,20 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
     }
     let wanted = Wanted { order: question.witness.is_some() };
     let keys = decide_all(&keys, wanted, budget);
-    let mut verdict = tell::verdict(history, &question.model, &keys);
+    tell(history, question, &keys)
+}
+
+/// The verdict on all keys, in words and as far as it goes into files.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Result<Verdict> {
+    let mut verdict = tell::verdict(history, &question.model, keys);
     if let Some(path) = &question.witness {
-        verdict.details.push(kept::witness(history, &keys, path)?);
+        verdict.details.push(kept::witness(history, keys, path)?);
     }
     if let Some(path) = &question.svg {
-        verdict.details.push(kept::svg(history, &keys, path)?);
+        verdict.details.push(kept::svg(history, keys, path)?);
     }
     Ok(verdict)
 }
@@ -140,7 +151,7 @@ pub fn verify(history: &mut History, question: &Question, order: &Path) -> Resul
 }
 
 /// The fate of an operation of a history.
-fn fate(outcome: Outcome) -> Fate {
+pub(crate) fn fate(outcome: Outcome) -> Fate {
     match outcome {
         Outcome::Ok => Fate::Ok,
         Outcome::Fail => Fate::Fail,
@@ -149,7 +160,7 @@ fn fate(outcome: Outcome) -> Fate {
 }
 
 /// A clause about an operation of the history, with file and line.
-fn wrong(history: &History, index: usize, clause: &str) -> Error {
+pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
     let op = history.ops.get(index);
     let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
     Error::data(format!("{}, line {}: {clause}", history.name, history.line(at)))

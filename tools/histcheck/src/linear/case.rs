@@ -49,8 +49,10 @@ impl Engine {
     }
 }
 
-const ZONES: Engine = Engine::Direct("zones");
-const AMBIGUOUS: Engine = Engine::General("values were written more than once");
+/// The zones.
+pub(crate) const ZONES: Engine = Engine::Direct("zones");
+/// The search, of a register.
+pub(crate) const AMBIGUOUS: Engine = Engine::General("values were written more than once");
 const NEGATIVE: Engine = Engine::General("a failed cas says only what the value was not");
 
 /// What was decided about one key.

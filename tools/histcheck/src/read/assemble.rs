@@ -12,7 +12,7 @@ use super::line::{self, Clause, Event, Parsed};
 use super::pair::Pairing;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
-use crate::history::{End, History, Start};
+use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
@@ -33,6 +33,8 @@ pub struct Assembly {
     seam: Option<Seam>,
     /// The first client line, and whether it has an `index`: all others must do as it does.
     first: Option<(u32, bool)>,
+    /// The last `index`, where lines are taken as they come.
+    last_index: Option<u64>,
 }
 
 /// What a later part of a history cannot know.
@@ -65,6 +67,7 @@ impl Assembly {
             expected: None,
             seam: None,
             first: None,
+            last_index: None,
         }
     }
 
@@ -202,6 +205,10 @@ impl Assembly {
             return self.pair(pos, number, &event, text);
         }
         match event.index {
+            Some(index) if indexed && self.options.in_order => {
+                self.in_order(index, number)?;
+                self.pair(pos, number, &event, text)
+            }
             Some(index) if indexed => {
                 self.indexed.push((index, number, event));
                 Ok(())
@@ -214,6 +221,44 @@ impl Assembly {
                     if indexed { "has one" } else { "has none" },
                 ),
             )),
+        }
+    }
+
+    /// Where lines are taken as they come, their order must be that of their index.
+    fn in_order(&mut self, index: u64, number: u32) -> Result<()> {
+        if self.last_index.is_some_and(|last| last >= index) {
+            let clause = format!(
+                "column 1: \"index\" {index} comes after a greater one; --follow takes lines as they come, so \
+                 leave it out once the history is whole"
+            );
+            return Err(self.error(u64::from(number), &clause));
+        }
+        self.last_index = Some(index);
+        Ok(())
+    }
+
+    /// What was taken so far. Its operations must stay where they are.
+    pub fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// Which operations have no completion yet.
+    pub fn open(&mut self) -> Vec<usize> {
+        let count = self.history.ops.len();
+        (0..count).filter(|&index| self.is_open(index)).collect()
+    }
+
+    fn is_open(&mut self, index: usize) -> bool {
+        let ops = &mut self.history.ops;
+        let op = ops.get(index);
+        op.outcome == Outcome::Info
+            && self.pairing.open(ops.processes.place(op.process)) == Some(index)
+    }
+
+    /// Forgets all operations but those at `open`, which are all that are open.
+    pub fn forget_all_but(&mut self, open: &[usize]) {
+        for (index, place) in self.history.ops.keep_open(open).into_iter().enumerate() {
+            self.pairing.set(place, Some(index));
         }
     }
 
