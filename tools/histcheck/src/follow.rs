@@ -133,13 +133,14 @@ pub fn follow(
     let Some(mut decider) = decider else {
         return Ok((history, Verdict::new(Answer::Unknown, "nothing was checked: no line came")));
     };
+    history.is_left = ended != Ended::ByItself;
     let budget = Budget::start(limits.timeout, limits.memory);
     let mut verdict = decider.verdict(&mut history, ended, &budget)?;
     verdict.fact("followed", true);
     match ended {
         Ended::ByViolation => {
             verdict.details.push(format!(
-                "found when line {} had come, with {} open; no more was read",
+                "found when line {} had come, with {} open",
                 history.counts.lines,
                 many(open, "operation")
             ));

@@ -318,6 +318,8 @@ pub enum Ending<'a> {
     CutOff,
     /// Nobody promised a last line.
     Unmarked,
+    /// It was going on when no more of it was read.
+    Left,
 }
 
 /// How many lines of each kind were read. Their sum is `lines`.
@@ -384,6 +386,8 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Whether it was going on when no more of it was read.
+    pub is_left: bool,
     /// Which shard of how many it is, where `histcheck split` made it.
     pub shard: Option<Value>,
     /// What was read.
@@ -419,6 +423,7 @@ impl History {
     pub fn ending(&self) -> Ending<'_> {
         match (&self.start, &self.end) {
             (_, Some(end)) => Ending::Whole(&end.status, end.reason.as_deref()),
+            _ if self.is_left => Ending::Left,
             (Some(_), None) => Ending::CutOff,
             (None, None) => Ending::Unmarked,
         }

@@ -135,7 +135,7 @@ fn every_other_object_is_followed_too_and_by_search_where_values_come_again() {
         send(&mut running, &lines);
         let said = end_with_open_input(running).expect(1);
         assert!(said.stdout.contains("not linearizable"), "{model}: {said:?}");
-        assert!(said.stdout.contains("no more was read"), "{model}: {said:?}");
+        assert!(said.stdout.contains("no more of it was read"), "{model}: {said:?}");
     }
 }
 
