@@ -181,7 +181,7 @@ fn of(history: &mut History, question: Question, limits: Limits) -> Box<dyn Deci
     let Limits { stall, memory, .. } = limits;
     match question.model {
         Model::Register | Model::CasRegister if !question.fail_observes => {
-            Box::new(Registers::new(question, initial, stall, memory))
+            Box::new(Registers::new(question, &history.values, initial, stall, memory))
         }
         _ => Box::new(Whole::new(question, initial, memory)),
     }

@@ -293,12 +293,31 @@ fn most_memory(running: &Running) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
+/// A chain of cas from value to value, each read once.
+fn chain(from: u32, to: u32) -> String {
+    let pair = |n: u32| {
+        let from = if n == 0 { "null".to_string() } else { (n - 1).to_string() };
+        done(0, "cas", &format!("[{from},{n}]")) + &done(1, "read", &n.to_string())
+    };
+    (from..to).map(pair).collect()
+}
+
 #[test]
 fn the_memory_that_a_register_takes_does_not_grow_with_its_history() {
+    memory_stays(registers);
+}
+
+#[test]
+fn the_memory_that_a_chain_of_cas_takes_does_not_grow_with_its_history() {
+    memory_stays(chain);
+}
+
+fn memory_stays(lines: fn(u32, u32) -> String) {
     let after = |pairs: u32| {
-        let mut running = Running::start(&mut histcheck(&REGISTER));
+        let mut running =
+            Running::start(&mut histcheck(&["linear", "--follow", "--model", "cas-register"]));
         for from in (0..pairs).step_by(1000) {
-            send(&mut running, &registers(from, from + 1000));
+            send(&mut running, &lines(from, from + 1000));
         }
         // All but what a pipe holds has been read by now.
         let memory = most_memory(&running);

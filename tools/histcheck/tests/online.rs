@@ -253,7 +253,7 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
 }
 
 fn many() -> u64 {
-    std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
+    std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(400)
 }
 
 fn agreement(seed: u64, shape: Shape) -> Tally {

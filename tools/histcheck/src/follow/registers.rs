@@ -16,7 +16,7 @@ use crate::linear::op::{Act, Fate, Op};
 use crate::linear::{self, Decision, Engine, KeyVerdict, Proof, Question};
 use crate::read::assemble::Assembly;
 use crate::read::many;
-use crate::values::{Id, NULL};
+use crate::values::{Id, NULL, Values};
 use crate::verdict::Verdict;
 
 const ONLINE: Engine = Engine::Direct("online zones");
@@ -40,12 +40,18 @@ pub struct Registers {
     open: Vec<Open>,
     /// The place up to which all events were taken.
     seen: Pos,
+    /// When the lines that are being taken came.
+    now: Instant,
     watermark: Pos,
     /// How many operations counted as of unknown outcome because they were silent, and how many of these ended in
     /// a way that could not be weighed any more.
     stalled: u64,
     late: u64,
+    /// So many of the history's values may be held, by their ids.
+    held: usize,
     again: Again,
+    /// The keys that take a search.
+    searched: Vec<usize>,
     /// Which keys the decision that is being made is of.
     deciding: Vec<usize>,
     memory: usize,
@@ -58,6 +64,8 @@ struct Key {
     observations: usize,
     /// How many open operations it has of which it is not known what they may do.
     unknown: usize,
+    /// Whether it is among those that take a search.
+    is_listed: bool,
     /// Whether something came since the last decision, where it takes some.
     is_new: bool,
 }
@@ -92,6 +100,7 @@ impl Registers {
     /// Nothing yet.
     pub fn new(
         question: Question,
+        values: &Values,
         initial: Id,
         stall: Option<Duration>,
         memory: usize,
@@ -106,19 +115,23 @@ impl Registers {
             places: FxHashMap::default(),
             open: Vec::new(),
             seen: 0,
+            now: Instant::now(),
             watermark: 0,
             stalled: 0,
             late: 0,
+            held: values.count_with(initial),
             again: Again::new(memory / 2),
+            searched: Vec::new(),
             deciding: Vec::new(),
             memory,
         }
     }
 
-    fn key(&mut self, id: Option<Id>) -> usize {
+    fn key(&mut self, history: &History, id: Option<Id>) -> usize {
         if let Some(&place) = self.places.get(&id) {
             return place;
         }
+        self.held = self.held.max(id.map_or(0, |id| history.values.count_with(id)));
         let place = self.keys.len();
         let remembered = (REMEMBERED / (place + 1)).max(REMEMBERED_EACH);
         let online = Online::new(self.initial, remembered);
@@ -128,14 +141,22 @@ impl Registers {
             operations: 0,
             observations: 0,
             unknown: 0,
+            is_listed: false,
             is_new: false,
         });
         self.places.insert(id, place);
         place
     }
 
+    /// Forgets lists that came since nothing of them was held: most are the two values of a cas.
+    fn forget_lists(&self, history: &mut History) {
+        let values = (0..history.ops.len()).filter_map(|index| history.ops.value(index));
+        let held = values.map(|value| history.values.count_with(value)).max();
+        history.values.forget_lists(self.held.max(held.unwrap_or(0)));
+    }
+
     /// What an operation does, as it is known now.
-    fn known(&self, history: &History, index: usize, op: &Operation) -> Result<Option<Known>> {
+    fn known(&mut self, history: &History, index: usize, op: &Operation) -> Result<Option<Known>> {
         let call = Call {
             word: history.word(op.f),
             value: op.value,
@@ -150,6 +171,11 @@ impl Registers {
             let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
             Op::new(act, fate, op.inv, op.res, 0)
         });
+        if let Some(made) = made {
+            for value in [made.act.observes(), made.act.puts()].into_iter().flatten() {
+                self.held = self.held.max(history.values.count_with(value));
+            }
+        }
         Ok(made.map(|made| Known { op: made, process: op.process, f: op.f, node: op.node }))
     }
 
@@ -206,7 +232,7 @@ impl Registers {
 
     fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
         let op = history.ops.get(index);
-        let place = self.key(op.key);
+        let place = self.key(history, op.key);
         let lacks_value = op.value.is_none_or(|value| value == NULL);
         let is_unknown = is_open && lacks_value && matches!(history.word(op.f), "write" | "cas");
         let begun = match is_unknown {
@@ -222,7 +248,8 @@ impl Registers {
         if let Some(known) = begun {
             key.begin(known);
         }
-        let since = Instant::now();
+        self.list(place);
+        let since = self.now;
         Ok(Open { key: place, inv: op.inv, begun, is_unknown, since, is_stalled: false })
     }
 
@@ -234,7 +261,7 @@ impl Registers {
         // Where the end says more than the beginning, it is the end that counts.
         let puts = known.filter(|known| known.op.act.puts().is_some());
         let is_other = puts.map(|known| known.op.act) != open.begun.map(|known| known.op.act);
-        let place = self.key(op.key);
+        let place = self.key(history, op.key);
         let mut is_invalid = false;
         if is_other || place != key || open.is_unknown {
             is_invalid |= self.takes_back(&open);
@@ -263,7 +290,9 @@ impl Registers {
             self.late += 1;
             return Ok(is_invalid);
         }
-        Ok(is_invalid | key.returned(known, watermark))
+        let is_invalid = is_invalid | key.returned(known, watermark);
+        self.list(place);
+        Ok(is_invalid)
     }
 
     /// An operation ended, and nobody knows how.
@@ -315,7 +344,8 @@ impl Registers {
         let began = Instant::now();
         let mut work = Vec::new();
         self.deciding.clear();
-        for (place, key) in self.keys.iter_mut().enumerate() {
+        for &place in &self.searched {
+            let key = &mut self.keys[place];
             let State::Kept(kept) = &key.state else { continue };
             if key.is_new && key.unknown == 0 {
                 key.is_new = false;
@@ -336,11 +366,20 @@ impl Registers {
 
     /// How many operations are kept to be searched; a return counts for one more.
     fn kept(&self) -> usize {
-        let of = |key: &Key| match &key.state {
+        let of = |&place: &usize| match &self.keys[place].state {
             State::Kept(kept) => kept.events(),
             _ => 0,
         };
-        self.keys.iter().map(of).sum()
+        self.searched.iter().map(of).sum()
+    }
+
+    /// Lists a key among those that take a search, if it does.
+    fn list(&mut self, place: usize) {
+        let key = &mut self.keys[place];
+        if !key.is_listed && matches!(key.state, State::Kept(_)) {
+            key.is_listed = true;
+            self.searched.push(place);
+        }
     }
 }
 
@@ -475,12 +514,14 @@ impl Decider for Registers {
     fn take(&mut self, assembly: &mut Assembly) -> Result<bool> {
         self.stall();
         // Lines are counted in 31 bits.
-        let now = assembly.history().counts.lines as Pos;
+        let lines = assembly.history().counts.lines as Pos;
         let mut is_invalid = false;
-        if now > self.seen {
+        if lines > self.seen {
+            self.now = Instant::now();
             let open = assembly.open();
             is_invalid = self.events(assembly.history(), &open)?;
             assembly.forget_all_but(&open);
+            self.forget_lists(assembly.history());
         }
         Ok(is_invalid | self.search_again())
     }

@@ -61,6 +61,13 @@ pub struct Known {
     pub node: Option<Id>,
 }
 
+impl Known {
+    /// The same operation as it begins, when nobody knows how it ends.
+    fn pending(self) -> Known {
+        Known { op: Op { fate: Fate::Info, res: OPEN, ..self.op }, ..self }
+    }
+}
+
 /// Why the stream cannot go on as it did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -130,7 +137,7 @@ impl Online {
 
     /// A write or cas began.
     pub fn begin(&mut self, known: Known) {
-        let pending = Known { op: known.op.weakened(), ..known };
+        let pending = known.pending();
         if let Some(value) = known.op.act.puts() {
             self.add_source(value, Source::Pending(pending));
         }

@@ -34,7 +34,7 @@ impl Kept {
     /// A write or cas began.
     pub fn begin(&mut self, known: Known) {
         self.open.insert(known.op.inv, self.ops.len());
-        self.push(Known { op: known.op.weakened(), ..known });
+        self.push(known.pending());
     }
 
     /// An operation returned.
