@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Running, json_lines, run, shell};
+use breakit_tests::pty::Terminal;
 use breakit_tests::{Namespaces, skip};
 
 /// Much longer than a violation takes to come, however busy the machine is.
@@ -68,4 +69,17 @@ fn the_network_is_whole_again_when_a_violation_ends_the_run_in_the_middle_of_a_p
     assert!(start.is_some() && start < stop && stop < end, "{start:?} {stop:?} {end:?}");
     assert!(ns.reaches(0, &ns.v4(1)), "healed with the end of the pipe");
     let _ = std::fs::remove_file(file);
+}
+
+#[test]
+fn a_terminal_shows_how_far_it_is_and_an_interrupt_ends_the_whole_pipeline_in_order() {
+    let mut terminal = Terminal::start(&format!(
+        "workload register --client mem -q --time-limit {RUN} | histcheck linear --follow --model register"
+    ));
+    terminal.wait_for("valid so far", LIMIT);
+    terminal.wait_for("the oldest open one began", LIMIT);
+    terminal.press("\x03");
+    let (status, screen) = terminal.end(LIMIT);
+    assert!(screen.contains("are linearizable as a register"), "{status}: {screen}");
+    assert!(screen.contains("the run ended"), "{status}: {screen}");
 }

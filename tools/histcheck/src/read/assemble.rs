@@ -228,8 +228,8 @@ impl Assembly {
     fn in_order(&mut self, index: u64, number: u32) -> Result<()> {
         if self.last_index.is_some_and(|last| last >= index) {
             let clause = format!(
-                "column 1: \"index\" {index} comes after a greater one; --follow takes lines as they come, so \
-                 leave it out once the history is whole"
+                "column 1: \"index\" {index} is no greater than the one before it; --follow takes lines as they \
+                 come, so leave it out once the history is whole"
             );
             return Err(self.error(u64::from(number), &clause));
         }
