@@ -6,7 +6,7 @@ STRICT  ?=
 TOOLS   := lxc-fleet partition slownet workload histcheck
 BUILT   := $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: all demo quick check bench deps deps-test completions install uninstall dist clean help
+.PHONY: all demo quick check bench mutants deps deps-test completions install uninstall dist clean help
 
 all: ## build the five tools
 	cargo build --release $(if $(CI),--locked,)
@@ -24,6 +24,9 @@ check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a fail
 
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)
+
+mutants: ## what no test notices when it is changed (cargo-mutants; hours): GROUPS="zones queue" SHARD=0/8
+	SHARD=$(SHARD) tests/mutants $(GROUPS)
 
 deps: ## install what the tools call (lxc, nftables, ...)
 	scripts/deps tools

@@ -117,7 +117,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -217,7 +217,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__heal)
-            opts="-n -q -v -h --nodes --all --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -379,7 +379,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__list)
-            opts="-n -q -v -h --nodes --all --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -427,7 +427,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__probe)
-            opts="-n -q -v -h --nodes --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,7 +449,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__replay)
-            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --force --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -73,7 +73,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__clear)
-            opts="-n -q -v -h --nodes --id --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --id --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -197,7 +197,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__list)
-            opts="-n -q -v -h --nodes --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -219,7 +219,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__probe)
-            opts="-n -q -v -h --nodes --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -241,7 +241,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__replay)
-            opts="-n -q -v -h --nodes --lease --backend --force --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --force --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -271,7 +271,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

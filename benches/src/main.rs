@@ -3,8 +3,12 @@
 //! Each process thinks for an exponential time (mean 1) and then waits for an answer for another (mean 10),
 //! so about nine in ten processes are busy at any moment: harder than most real runs. An operation takes
 //! effect at a moment drawn inside its interval. `--info` makes a share of them indeterminate: they never
-//! return, and half of them took effect. `--bad` plants one false read at 99 % of the history.
-//! The same arguments give the same bytes for ever.
+//! return, and half of them took effect. The same arguments give the same bytes for ever.
+//!
+//! `--bad` plants one false read after 99 % of the history. That of a register is of a value a thousand writes old. That
+//! of a cas is of a value that all operations put all the time except the indeterminate ones, which would explain
+//! it, and those after 99 %: once none that puts it is open any more, a read begins and sees another value, and
+//! the next read to begin finds it again. So it is false whatever took effect, and no single operation shows it.
 
 mod simulation;
 
@@ -50,8 +54,14 @@ pub enum Model {
 
 fn run(cli: Cli) -> Result<Status> {
     let mut out = std::io::BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-    simulation::Simulation::new(&cli).write(&mut out).map_err(|e| Error::output(&e))?;
+    let planted =
+        simulation::Simulation::new(&cli).write(&mut out).map_err(|e| Error::output(&e))?;
     out.flush().map_err(|e| Error::output(&e))?;
+    if !planted {
+        return Err(Error::usage(
+            "no read came that could be a false one; take more --ops or fewer --keys",
+        ));
+    }
     Ok(Status::Done)
 }
 

@@ -15,8 +15,12 @@ const THINK: f64 = 1_000.0;
 const WAIT: f64 = 10_000.0;
 /// So many nanoseconds of history time make one unit.
 const NANOS: u64 = 1_000;
-/// A false read goes this many writes back.
+/// A false read of a register goes this many writes back.
 const STALE: u64 = 1_000;
+/// Over how many values a cas goes.
+const VALUES: u64 = 5;
+/// Of these the value that a planted read finds. No indeterminate operation puts it, or the read might be explained.
+const PLANTED: u64 = VALUES - 1;
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Step {
@@ -42,6 +46,17 @@ struct Open {
     /// What a read saw, or whether a cas matched; known once it took effect.
     seen: Option<u64>,
     matched: bool,
+    /// How far the planted value was gone when it was invoked.
+    gone: Gone,
+}
+
+/// How far the planted value is gone from a key, so that a read of it is false for certain: first nothing that puts
+/// it is open any more, nor begun again; then a read that began after that has seen another value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    No,
+    NobodyPuts,
+    SeenOverwritten,
 }
 
 /// A simulation, ready to run.
@@ -53,6 +68,7 @@ pub struct Simulation<'a> {
     names: Vec<u64>,
     values: Vec<Option<u64>>,
     written: Vec<u64>,
+    gone: Vec<Gone>,
     started: u64,
     bad_done: bool,
 }
@@ -74,13 +90,14 @@ impl<'a> Simulation<'a> {
             names: (0..processes).collect(),
             values: vec![None; keys],
             written: vec![0; keys],
+            gone: vec![Gone::No; keys],
             started: 0,
             bad_done: !cli.bad,
         }
     }
 
-    /// Runs it to its end and writes the lines.
-    pub fn write(mut self, out: &mut impl Write) -> io::Result<()> {
+    /// Runs it to its end and writes the lines. Says whether a false read was planted, where one was asked for.
+    pub fn write(mut self, out: &mut impl Write) -> io::Result<bool> {
         while let Some(Reverse((time, process, step))) = self.events.pop() {
             match step {
                 Step::Invoke if self.started == self.cli.ops => {}
@@ -89,15 +106,17 @@ impl<'a> Simulation<'a> {
                 Step::Return => self.complete(time, process, out)?,
             }
         }
-        Ok(())
+        Ok(self.bad_done)
     }
 
     fn invoke(&mut self, time: Time, process: u64, out: &mut impl Write) -> io::Result<()> {
         let key = self.rng.random_range(0..self.values.len() as u64);
-        let what = self.draw(key);
+        let drawn = self.draw(key);
         let info = self.rng.random_range(0..1000) < self.cli.info;
         let lost = info && self.rng.random_bool(0.5);
-        let open = Open { number: self.started, key, what, info, lost, seen: None, matched: true };
+        let what = if info || self.is_late(self.started) { self.spared(drawn) } else { drawn };
+        let (number, gone) = (self.started, self.gone[key as usize]);
+        let open = Open { number, key, what, info, lost, seen: None, matched: true, gone };
         self.started += 1;
         self.open[process as usize] = Some(open);
         let wait = exponential(&mut self.rng, WAIT);
@@ -122,8 +141,8 @@ impl<'a> Simulation<'a> {
             }
             Model::Cas => match self.rng.random_range(0..3) {
                 0 => What::Read,
-                1 => What::Write(self.rng.random_range(0..5)),
-                _ => What::Cas(self.rng.random_range(0..5), self.rng.random_range(0..5)),
+                1 => What::Write(self.rng.random_range(0..VALUES)),
+                _ => What::Cas(self.rng.random_range(0..VALUES), self.rng.random_range(0..VALUES)),
             },
         }
     }
@@ -166,26 +185,62 @@ impl<'a> Simulation<'a> {
             }
         };
         self.line(time, process, kind, &open, &value, out)?;
+        self.note_gone(&open);
         if open.info {
             self.names[process as usize] += self.names.len() as u64;
         }
         Ok(())
     }
 
+    /// Whether the operation comes after 99 % of all, where false reads are planted.
+    fn is_late(&self, number: u64) -> bool {
+        number >= self.cli.ops / 100 * 99
+    }
+
+    /// The same operation; where a false read is to be planted, with another value for one that it must not put.
+    fn spared(&self, what: What) -> What {
+        let other = self.started % PLANTED;
+        match what {
+            _ if self.bad_done || self.cli.model != Model::Cas => what,
+            What::Write(PLANTED) => What::Write(other),
+            What::Cas(from, PLANTED) => What::Cas(from, other),
+            _ => what,
+        }
+    }
+
     /// Makes the first fit read after 99 % of the history a false one.
     fn spoil(&mut self, open: &mut Open) {
-        let late = open.number >= self.cli.ops / 100 * 99;
         let (What::Read, Some(seen)) = (open.what, open.seen) else { return };
-        if self.bad_done || !late || open.info {
+        if self.bad_done || !self.is_late(open.number) || open.info {
             return;
         }
         let stale = match self.cli.model {
             Model::Register => seen.saturating_sub(STALE).max(1),
-            Model::Cas => (seen + 1) % 5,
+            Model::Cas if open.gone == Gone::SeenOverwritten => PLANTED,
+            Model::Cas => seen,
         };
         if stale != seen {
             open.seen = Some(stale);
             self.bad_done = true;
+        }
+    }
+
+    /// What is known of the planted value, now that `open` returns with what it saw.
+    fn note_gone(&mut self, open: &Open) {
+        let key = open.key as usize;
+        if self.bad_done || !self.is_late(self.started) {
+            return;
+        }
+        let puts = |open: &Open| {
+            open.key as usize == key
+                && matches!(open.what, What::Write(PLANTED) | What::Cas(_, PLANTED))
+        };
+        if self.gone[key] == Gone::No && !self.open.iter().flatten().any(puts) {
+            self.gone[key] = Gone::NobodyPuts;
+        }
+        let saw_another = !open.info && open.seen.is_some_and(|seen| seen != PLANTED);
+        if open.gone == Gone::NobodyPuts && saw_another {
+            self.gone[key] = Gone::SeenOverwritten;
         }
     }
 

@@ -110,10 +110,10 @@ impl Namespaces {
         command
     }
 
-    /// Whether one ping from node `a` to `address` is answered within half a second.
+    /// Whether one ping from node `a` to `address` is answered within a second.
     pub fn reaches(&self, a: usize, address: &str) -> bool {
         let mut ping = self.at(a, "ping");
-        ping.args(["-n", "-q", "-c", "1", "-W", "0.5", address]);
+        ping.args(["-n", "-q", "-c", "1", "-W", "1", address]);
         ping.output().is_ok_and(|output| output.status.success())
     }
 }

@@ -81,11 +81,14 @@ fn path() -> String {
 
 /// Runs a command to its end with nothing on stdin; a minute is the limit.
 ///
+/// Its stdin is /dev/null and not a pipe that we close: a holder of faults ends where a pipe that was open when it
+/// started is closed, and whether ours still was would depend on who of us two was quicker.
+///
 /// # Panics
 /// Where it cannot be started or does not end.
 #[track_caller]
 pub fn run(command: &mut Command) -> Run {
-    run_with(command, "")
+    Running::start_with(command, Stdio::null()).end(Duration::from_secs(60))
 }
 
 /// As [`run`], with `input` on stdin.
@@ -120,7 +123,12 @@ impl Running {
     /// Where it cannot be started.
     #[track_caller]
     pub fn start(command: &mut Command) -> Running {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::start_with(command, Stdio::piped())
+    }
+
+    #[track_caller]
+    fn start_with(command: &mut Command, stdin: Stdio) -> Running {
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let stdin = child.stdin.take();
         let (send, lines) = channel();

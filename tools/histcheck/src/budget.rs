@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 pub struct Budget {
     started: Instant,
     time: Duration,
+    /// What was asked for, as messages name it.
+    memory: usize,
+    /// What is left of it.
     bytes: usize,
 }
 
@@ -33,7 +36,7 @@ impl std::fmt::Display for Exhausted {
 impl Budget {
     /// Starts now.
     pub fn start(time: Duration, bytes: usize) -> Budget {
-        Budget { started: Instant::now(), time, bytes }
+        Budget { started: Instant::now(), time, memory: bytes, bytes }
     }
 
     /// Says which limit is reached by a search that holds `bytes` now.
@@ -42,7 +45,7 @@ impl Budget {
     /// The limit.
     pub fn spend(&self, bytes: usize) -> Result<(), Exhausted> {
         if bytes > self.bytes {
-            return Err(Exhausted::Memory(self.bytes));
+            return Err(Exhausted::Memory(self.memory));
         }
         if self.started.elapsed() > self.time {
             return Err(Exhausted::Time(self.time));
@@ -52,14 +55,30 @@ impl Budget {
 
     /// What a search says that stopped because of its memory.
     pub fn out_of_memory(&self) -> Exhausted {
-        Exhausted::Memory(self.bytes)
+        Exhausted::Memory(self.memory)
+    }
+
+    /// The same limits once `bytes` are taken.
+    ///
+    /// # Errors
+    /// The limit that this reaches.
+    pub fn taking(&self, bytes: usize) -> Result<Budget, Exhausted> {
+        self.spend(bytes)?;
+        Ok(Budget { bytes: self.bytes - bytes, ..*self })
+    }
+
+    /// The same limits of which `time` is spent already.
+    #[must_use]
+    pub fn after(&self, time: Duration) -> Budget {
+        let started = self.started.checked_sub(time).unwrap_or(self.started);
+        Budget { started, ..*self }
     }
 
     /// The same limits with at most `time` from now on.
     #[must_use]
     pub fn at_most(&self, time: Duration) -> Budget {
         let left = self.time.saturating_sub(self.started.elapsed());
-        Budget::start(left.min(time), self.bytes)
+        Budget { started: Instant::now(), time: left.min(time), ..*self }
     }
 
     /// The same limits where `threads` searches run at once.
@@ -125,5 +144,8 @@ mod tests {
         assert_eq!(budget.spend(11), Err(Exhausted::Memory(10)));
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(budget.spend(0), Err(Exhausted::Time(Duration::ZERO)));
+        let budget = Budget::start(Duration::from_secs(60), 10).taking(4);
+        let spent = budget.map(|budget| (budget.spend(6), budget.shared_by(2).spend(4)));
+        assert_eq!(spent, Ok((Ok(()), Err(Exhausted::Memory(10)))), "named as it was asked for");
     }
 }

@@ -71,11 +71,8 @@ pub fn promised(history: &History) -> Result<Vec<Check>> {
             "the first line of {name} names no check; name one: {NAMES}"
         )));
     }
-    start.checks.iter().map(|check| of(check).map_err(|clause| wrong(name, &clause))).collect()
-}
-
-fn wrong(name: &str, clause: &str) -> Error {
-    Error::data(format!("{name}, first line: {clause}"))
+    let wrong = |clause: String| start.place.error(name, &clause);
+    start.checks.iter().map(|check| of(check).map_err(wrong)).collect()
 }
 
 fn of(check: &Value) -> std::result::Result<Check, String> {

@@ -48,10 +48,10 @@ pub struct Common {
     /// Take every value for [KEY, VALUE], as jepsen.independent writes them
     #[arg(long, global = true)]
     pub keyed: bool,
-    /// How long one check of one history may take before it is unknown
+    /// How long one check of one history may take, its reading included, before it is unknown
     #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = breakit::clock::parse_duration)]
     pub timeout: Duration,
-    /// How much memory a search may take before it is unknown [default: half of what is free]
+    /// How much memory a history and its check may take before it is unknown [default: half of what is free]
     #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
     /// Decide linear while the history grows, and exit 1 at the first violation

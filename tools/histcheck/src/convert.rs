@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use breakit::exit::{Error, Result, Status};
+use breakit::exit::{Result, Status};
 use breakit::jsonl;
 use breakit::op::{Op, Process};
 use breakit::talk;
@@ -21,18 +21,15 @@ const BATCH: usize = 1 << 16;
 /// 65 for what is no history or cannot be said in that format; where stdout takes nothing more.
 pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     let (name, source) = read::open(path)?;
-    let mut out = String::new();
+    let mut out = header(to);
     let (mut blank, mut remarks, mut cut) = (0_u64, 0_u64, 0_u64);
-    if to == Target::Csv {
-        out += &format!("{}\n", table::header());
-    }
-    let format = read::each(&name, source, options, &mut |line, item| {
+    let format = read::each(&name, source, options, &mut |place, item| {
         match item {
             Item::Blank => blank += 1,
             Item::Remark => remarks += 1,
             Item::Cut => cut += 1,
             Item::Op(mut op) => {
-                let wrong = |clause| Error::data(format!("{name}, line {line}: {clause}"));
+                let wrong = |clause: String| place.error(&name, &clause);
                 if options.keyed {
                     unwrap_key(&mut op).map_err(wrong)?;
                 }
@@ -63,11 +60,40 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn written(op: &Op, to: Target) -> std::result::Result<String, String> {
+/// What stands before the events.
+pub fn header(to: Target) -> String {
+    match to {
+        Target::Jsonl | Target::Edn => String::new(),
+        Target::Csv => format!("{}\n", table::header()),
+    }
+}
+
+/// Values within one another deeper than this are not written: `serde_json` reads 127 levels, of which a line and
+/// what EDN wraps take some.
+const DEEPEST: usize = 100;
+
+/// An event in a format, without its newline.
+///
+/// # Errors
+/// In words, where that cannot hold it, or could not be read again.
+pub fn written(op: &Op, to: Target) -> std::result::Result<String, String> {
+    let values = [&op.key, &op.value, &op.error].into_iter().flatten().chain(op.extra.values());
+    if values.into_iter().any(|value| is_deeper(value, DEEPEST)) {
+        return Err(format!("more than {DEEPEST} values within one another"));
+    }
     match to {
         Target::Jsonl => Ok(op.line()),
         Target::Edn => Ok(forms::line(op)),
         Target::Csv => table::row(op),
+    }
+}
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    match (value, levels) {
+        (Value::Array(_) | Value::Object(_), 0) => true,
+        (Value::Array(items), _) => items.iter().any(|item| is_deeper(item, levels - 1)),
+        (Value::Object(fields), _) => fields.values().any(|item| is_deeper(item, levels - 1)),
+        _ => false,
     }
 }
 

@@ -52,7 +52,7 @@ impl Faults {
             self.begin(kind, op, line);
         } else if let Some(kind) = f.strip_prefix("stop-").or((f == "stop").then_some("fault")) {
             self.stop(kind, op, line);
-        } else if !f.starts_with("renew-") {
+        } else if !f.starts_with("renew-") && !f.starts_with("grudge-") {
             self.happen(op, line);
         }
     }

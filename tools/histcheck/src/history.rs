@@ -1,14 +1,17 @@
 //! A history in memory: operations in columns, the faults around them, the run's first and last line, and
 //! how many lines of each kind there were.
 
+use breakit::exit::Error;
 use breakit::op::Type;
 use serde_json::Value;
 
-use crate::column::Sparse;
+use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
+use crate::keys::Keys;
 use crate::processes::Processes;
 use crate::read::format::Format;
 use crate::read::line::Event;
+use crate::read::place::Place;
 use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.
@@ -58,34 +61,44 @@ pub struct Operation {
     pub completed_at: Option<u64>,
 }
 
-/// All operations, in the order of their invocations, in columns: 15 bytes an operation, and 2 to 8 for each
-/// of the fields that any of them has.
+/// All operations, in the order of their invocations: 16 bytes for what nearly all have, side by side as they are
+/// read and decided together, and 4 to 8 in a column for each other field that any of them has.
 #[derive(Debug)]
 pub struct Operations {
     pub(crate) processes: Processes,
-    process: Vec<u32>,
-    f: Vec<u16>,
+    rows: Vec<Row>,
     key: Sparse<u32>,
-    value: Sparse<u32>,
-    node: Sparse<u32>,
-    marks: Vec<u8>,
-    inv: Vec<Pos>,
-    res: Vec<Pos>,
     invoked_at: Sparse<u64>,
     completed_at: Sparse<u64>,
+    /// The processes and nodes that do not fit in the byte of their row.
+    more_processes: Overflow,
+    more_nodes: Overflow,
 }
 
-/// The bit of [`Operations::marks`] that says that it is one of the final reads; the two below say what
-/// became of it.
-const FINAL: u8 = 4;
+/// What nearly every operation has.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    value: u32,
+    inv: Pos,
+    res: Pos,
+    /// The name, and behind it the marks.
+    f: u16,
+    process: u8,
+    node: u8,
+}
 
-fn marks(outcome: Outcome, is_final: bool) -> u8 {
+/// The mark of one of the final reads; the two below say what became of an operation.
+const FINAL: u16 = 4;
+/// How many bits the marks take; a history has no more than a thousand names of operations.
+const MARKS: u32 = 3;
+
+fn marked(f: u16, outcome: Outcome, is_final: bool) -> u16 {
     let final_bit = if is_final { FINAL } else { 0 };
-    final_bit | outcome as u8
+    f << MARKS | final_bit | outcome as u16
 }
 
-fn outcome(marks: u8) -> Outcome {
-    match marks & 3 {
+fn outcome(marked: u16) -> Outcome {
+    match marked & 3 {
         0 => Outcome::Ok,
         1 => Outcome::Fail,
         _ => Outcome::Info,
@@ -96,16 +109,12 @@ impl Default for Operations {
     fn default() -> Operations {
         Operations {
             processes: Processes::default(),
-            process: Vec::new(),
-            f: Vec::new(),
+            rows: Vec::new(),
             key: Sparse::new(NONE),
-            value: Sparse::new(NONE),
-            node: Sparse::new(NONE),
-            marks: Vec::new(),
-            inv: Vec::new(),
-            res: Vec::new(),
             invoked_at: Sparse::new(NO_TIME),
             completed_at: Sparse::new(NO_TIME),
+            more_processes: Overflow::new(),
+            more_nodes: Overflow::new(),
         }
     }
 }
@@ -113,26 +122,27 @@ impl Default for Operations {
 impl Operations {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.inv.len()
+        self.rows.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.inv.is_empty()
+        self.rows.is_empty()
     }
 
     /// The operation at `index`.
     pub fn get(&self, index: usize) -> Operation {
+        let row = self.rows[index];
         Operation {
-            process: self.processes.number(self.process[index]),
-            f: self.f[index],
-            key: id(self.key.get(index)),
-            value: id(self.value.get(index)),
-            node: id(self.node.get(index)),
-            is_final: self.marks[index] & FINAL != 0,
-            outcome: outcome(self.marks[index]),
-            inv: self.inv[index],
-            res: self.res[index],
+            process: self.processes.number(self.more_processes.number(index, row.process)),
+            f: self.f(index),
+            key: self.key(index),
+            value: id(row.value),
+            node: id(self.more_nodes.number(index, row.node)),
+            is_final: row.f & FINAL != 0,
+            outcome: outcome(row.f),
+            inv: row.inv,
+            res: row.res,
             invoked_at: time(self.invoked_at.get(index)),
             completed_at: time(self.completed_at.get(index)),
         }
@@ -147,19 +157,24 @@ impl Operations {
     /// and words are given in ours.
     pub(crate) fn append(&mut self, part: Operations, after: Pos, values: &Renamed, words: &[u16]) {
         let rows = self.len();
-        let value = |raw| values.id(Id(raw)).0;
+        let renamed = |raw| if raw == NONE { NONE } else { values.id(Id(raw)).0 };
         let processes: Vec<u32> =
             part.processes.iter().map(|number| self.processes.place(number)).collect();
-        // Each column of the part goes as soon as it is copied.
-        self.process.extend(part.process.into_iter().map(|place| processes[place as usize]));
-        self.f.extend(part.f.into_iter().map(|f| words[usize::from(f)]));
-        self.key.append(rows, part.key, value);
-        self.value.append(rows, part.value, value);
-        self.node.append(rows, part.node, value);
-        self.marks.extend(part.marks);
-        self.inv.extend(part.inv.into_iter().map(|pos| pos + after));
-        let shifted = |pos| if pos == OPEN { OPEN } else { pos + after };
-        self.res.extend(part.res.into_iter().map(shifted));
+        for (index, row) in part.rows.iter().enumerate() {
+            let process = processes[part.more_processes.number(index, row.process) as usize];
+            let node = renamed(part.more_nodes.number(index, row.node));
+            self.rows.push(Row {
+                value: renamed(row.value),
+                inv: row.inv + after,
+                res: if row.res == OPEN { OPEN } else { row.res + after },
+                f: words[usize::from(row.f >> MARKS)] << MARKS | row.f & ((1 << MARKS) - 1),
+                process: self.more_processes.byte(rows + index, process),
+                node: self.more_nodes.byte(rows + index, node),
+            });
+        }
+        // Each goes as soon as it is copied.
+        drop(part.rows);
+        self.key.append(rows, part.key, renamed);
         self.invoked_at.append(rows, part.invoked_at, |time| time);
         self.completed_at.append(rows, part.completed_at, |time| time);
     }
@@ -167,15 +182,8 @@ impl Operations {
     /// Makes room for so many operations in all. Room that is not used is never touched, and costs nothing;
     /// columns that grow by halves leave their old places behind.
     pub(crate) fn reserve(&mut self, rows: usize) {
-        let more = rows.saturating_sub(self.len());
-        self.process.reserve(more);
-        self.f.reserve(more);
-        self.marks.reserve(more);
-        self.inv.reserve(more);
-        self.res.reserve(more);
-        for column in [&mut self.key, &mut self.value, &mut self.node] {
-            column.reserve(rows);
-        }
+        self.rows.reserve(rows.saturating_sub(self.len()));
+        self.key.reserve(rows);
         self.invoked_at.reserve(rows);
         self.completed_at.reserve(rows);
     }
@@ -216,18 +224,26 @@ impl Operations {
         }
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let columns = self.key.bytes() + self.invoked_at.bytes() + self.completed_at.bytes();
+        let more = self.more_processes.bytes() + self.more_nodes.bytes();
+        self.rows.len() * size_of::<Row>() + columns + more + self.processes.bytes()
+    }
+
     /// Adds an operation that began; returns its index.
     #[inline]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
         let index = self.len();
-        self.process.push(process);
-        self.f.push(event.f);
+        self.rows.push(Row {
+            value: raw(event.value),
+            inv: pos,
+            res: OPEN,
+            f: marked(event.f, Outcome::Info, event.is_final),
+            process: self.more_processes.byte(index, process),
+            node: self.more_nodes.byte(index, raw(event.node)),
+        });
         self.key.set(index, raw(event.key));
-        self.value.set(index, raw(event.value));
-        self.node.set(index, raw(event.node));
-        self.marks.push(marks(Outcome::Info, event.is_final));
-        self.inv.push(pos);
-        self.res.push(OPEN);
         self.invoked_at.set(index, event.time.unwrap_or(NO_TIME));
         self.completed_at.set(index, NO_TIME);
         index
@@ -236,27 +252,40 @@ impl Operations {
     /// Says of an operation what became of it; what the completion does not say stays.
     #[inline]
     pub(crate) fn complete(&mut self, index: usize, event: &Event, outcome: Outcome, pos: Pos) {
+        let row = &mut self.rows[index];
+        row.f = marked(row.f >> MARKS, outcome, event.is_final || row.f & FINAL != 0);
+        row.res = if outcome == Outcome::Info { OPEN } else { pos };
+        if event.node.is_some() {
+            row.node = self.more_nodes.byte(index, raw(event.node));
+        }
         if event.key.is_some() {
             self.key.set(index, raw(event.key));
         }
-        if event.node.is_some() {
-            self.node.set(index, raw(event.node));
-        }
-        self.marks[index] = marks(outcome, event.is_final || self.marks[index] & FINAL != 0);
-        self.res[index] = if outcome == Outcome::Info { OPEN } else { pos };
         self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
-    }
-
-    /// Where an operation was invoked and where it returned.
-    #[inline]
-    pub fn span(&self, index: usize) -> (Pos, Pos) {
-        (self.inv[index], self.res[index])
     }
 
     /// The name of an operation, by its place in [`History::words`].
     #[inline]
     pub fn f(&self, index: usize) -> u16 {
-        self.f[index]
+        self.rows[index].f >> MARKS
+    }
+
+    /// What became of an operation.
+    #[inline]
+    pub fn outcome(&self, index: usize) -> Outcome {
+        outcome(self.rows[index].f)
+    }
+
+    /// Where an operation was invoked.
+    #[inline]
+    pub fn inv(&self, index: usize) -> Pos {
+        self.rows[index].inv
+    }
+
+    /// Where an operation returned: [`OPEN`] for [`Outcome::Info`].
+    #[inline]
+    pub fn res(&self, index: usize) -> Pos {
+        self.rows[index].res
     }
 
     /// Which of many independent objects an operation is of.
@@ -268,12 +297,12 @@ impl Operations {
     /// The result of an operation where there is one, else the argument.
     #[inline]
     pub fn value(&self, index: usize) -> Option<Id> {
-        id(self.value.get(index))
+        id(self.rows[index].value)
     }
 
     #[inline]
     pub(crate) fn set_value(&mut self, index: usize, value: Option<Id>) {
-        self.value.set(index, raw(value));
+        self.rows[index].value = raw(value);
     }
 }
 
@@ -292,6 +321,8 @@ fn time(raw: u64) -> Option<u64> {
 /// The first line of a `workload`.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// Where it stands.
+    pub place: Place,
     /// The checks that it names, each `{"name","options"}`.
     pub checks: Vec<Value>,
     /// The nodes of the run.
@@ -406,6 +437,11 @@ impl History {
         }
     }
 
+    /// An error 65 that names the line at `pos`.
+    pub fn error(&self, pos: Pos, clause: &str) -> Error {
+        Place::of_line(self.line(pos).into()).error(&self.name, clause)
+    }
+
     /// The name of an operation.
     pub fn word(&self, f: u16) -> &str {
         &self.words[usize::from(f)]
@@ -443,17 +479,13 @@ impl History {
     }
 
     /// The operations of each key, keys in the order of their first appearance.
-    pub fn by_key(&self) -> Vec<(Option<Id>, Vec<usize>)> {
-        let mut place = rustc_hash::FxHashMap::default();
-        let mut keys: Vec<(Option<Id>, Vec<usize>)> = Vec::new();
-        for index in 0..self.ops.len() {
-            let key = self.ops.key.get(index);
-            let at = *place.entry(key).or_insert_with(|| {
-                keys.push((id(key), Vec::new()));
-                keys.len() - 1
-            });
-            keys[at].1.push(index);
-        }
-        keys
+    pub fn by_key(&self) -> Keys {
+        Keys::of(&self.ops)
+    }
+
+    /// Bytes held, but for what is there once: words, faults, the first and the last line.
+    pub fn bytes(&self) -> usize {
+        let lines = self.reordered.as_ref().map_or(0, Vec::len) * size_of::<u32>();
+        self.ops.bytes() + self.values.bytes() + lines
     }
 }

@@ -22,6 +22,7 @@ pub mod convert;
 pub mod faults;
 pub mod follow;
 pub mod history;
+pub mod keys;
 pub mod linear;
 pub mod merge;
 pub mod processes;

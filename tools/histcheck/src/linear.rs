@@ -8,6 +8,7 @@
 //! | [`op`] | an operation as the engines see it |
 //! | [`object`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
 //! | [`zones`], [`cover`] | what several of these ways rest on |
+//! | [`columns`] | zones of a register without a copy of its operations |
 //! | [`general`] | the engine for all others: search |
 //! | [`case`] | the operations of one key, decided |
 //! | [`online`] | a register decided while its operations arrive |
@@ -15,7 +16,9 @@
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
 
+pub mod blocks;
 pub mod case;
+pub mod columns;
 pub mod cover;
 pub mod diagram;
 pub mod evidence;
@@ -40,15 +43,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use breakit::exit::{Error, Result};
 use serde_json::Value;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
+use crate::keys::{Keys, Rows};
 use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
-use case::{Case, Decided, Wanted};
+use case::{Decided, Wanted};
 pub use case::{Decision, Engine, Proof, decide};
+use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
+use models::register::Register;
 use op::Fate;
 
 /// What is asked of a history.
@@ -96,12 +102,17 @@ pub struct KeyVerdict {
 /// 65 for an operation that the model does not have, 64 for an initial value that it cannot hold.
 pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Result<Verdict> {
     let initial = history.values.intern(&question.initial);
-    let mut keys = Vec::new();
-    for (key, indices) in history.by_key() {
-        keys.push((key, indices.len(), case::of(history, &indices, question, initial)?));
-    }
-    let wanted = Wanted { order: question.witness.is_some() };
-    let keys = decide_all(&keys, wanted, budget);
+    let history = &*history;
+    let keys = history.by_key();
+    // What is left once the history itself is there.
+    let budget = match budget.taking(history.bytes() + keys.bytes()) {
+        Ok(budget) => budget,
+        Err(limit) => {
+            let because = format!("{limit} once the history was read, before anything was decided");
+            return Ok(Verdict::new(Answer::Unknown, because));
+        }
+    };
+    let keys = Work { history, question, initial, budget }.all(&keys)?;
     tell(history, question, &keys)
 }
 
@@ -128,8 +139,8 @@ pub fn verify(history: &mut History, question: &Question, order: &Path) -> Resul
     let initial = history.values.intern(&question.initial);
     let mut orders = kept::orders(history, order)?;
     let (mut operations, mut keys) = (0, 0);
-    for (key, indices) in history.by_key() {
-        let case = case::of(history, &indices, question, initial)?;
+    for (key, rows) in history.by_key().iter() {
+        let case = case::of(history, rows, question, initial)?;
         let of_key = orders.remove(&key).unwrap_or_default();
         if let Err(fault) = case.replay(&of_key) {
             let why = tell::fault(history, fault);
@@ -163,47 +174,112 @@ pub(crate) fn fate(outcome: Outcome) -> Fate {
 pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
     let op = history.ops.get(index);
     let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
-    Error::data(format!("{}, line {}: {clause}", history.name, history.line(at)))
+    history.error(at, clause)
 }
 
-/// Decides all keys over the machine's cores, the largest first; the result is in the order of `keys`.
-fn decide_all(
-    keys: &[(Option<Id>, usize, Box<dyn Case>)],
-    wanted: Wanted,
-    budget: &Budget,
-) -> Vec<KeyVerdict> {
-    let total: usize = keys.iter().map(|(_, operations, _)| operations).sum();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // A thread costs more than deciding a few thousand operations.
-    let threads = cores.min(keys.len()).min(1 + total / 20_000);
-    let share = budget.shared_by(threads);
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(keys[at].1));
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(keys.len()));
-    let work = || {
-        while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (key, operations, case) = &keys[at];
-            let Decided { engine, decision, observations, order } = case.decide(wanted, &share);
-            let verdict = KeyVerdict {
-                key: *key,
-                operations: *operations,
-                observations,
-                engine,
-                decision,
-                order,
-            };
-            // No other thread panics while it holds the list.
-            done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((at, verdict));
-        }
-    };
-    std::thread::scope(|scope| {
-        (1..threads).for_each(|_| {
-            scope.spawn(work);
+/// What is to be decided.
+struct Work<'w> {
+    history: &'w History,
+    question: &'w Question,
+    initial: Id,
+    budget: Budget,
+}
+
+impl Work<'_> {
+    /// Decides all keys over the machine's cores, the largest first; the result is in the order of `keys`.
+    ///
+    /// # Errors
+    /// As [`check`], of the first key that has any.
+    fn all(&self, keys: &Keys) -> Result<Vec<KeyVerdict>> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // A thread costs more than deciding a few thousand operations.
+        let threads = cores.min(keys.len()).min(1 + self.history.ops.len() / 20_000);
+        let share = self.budget.shared_by(threads);
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(keys.get(at).1.len()));
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::with_capacity(keys.len()));
+        let work = || {
+            let mut columns = self.columns(&share);
+            while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (key, rows) = keys.get(at);
+                let verdict = self.one(rows, columns.as_mut(), &share).map(|decided| {
+                    let Decided { engine, decision, observations, order } = decided;
+                    KeyVerdict {
+                        key,
+                        operations: rows.len(),
+                        observations,
+                        engine,
+                        decision,
+                        order,
+                    }
+                });
+                // No other thread panics while it holds the list.
+                done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((at, verdict));
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| {
+                scope.spawn(work);
+            });
+            work();
         });
-        work();
-    });
-    let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    done.sort_by_key(|&(at, _)| at);
-    done.into_iter().map(|(_, verdict)| verdict).collect()
+        let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        done.sort_by_key(|&(at, _)| at);
+        done.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    /// What decides without a copy, where the question has such a way.
+    fn columns<'b>(&'b self, budget: &'b Budget) -> Option<Columns<'b>> {
+        let has_cas = match self.question.model {
+            Model::Register => false,
+            Model::CasRegister => true,
+            _ => return None,
+        };
+        let Question { fail_observes, witness, .. } = self.question;
+        let register = Register { initial: self.initial, has_cas, fail_observes: *fail_observes };
+        // An order is found in a copy.
+        witness.is_none().then(|| Columns::new(self.history, register, budget))
+    }
+
+    /// Decides one key.
+    fn one(
+        &self,
+        rows: Rows<'_>,
+        columns: Option<&mut Columns<'_>>,
+        budget: &Budget,
+    ) -> Result<Decided> {
+        let undecided = |limit: Exhausted| {
+            let why = format!("{limit} before its {} were decided", operations(rows));
+            Ok(Decided {
+                engine: case::NONE,
+                decision: Decision::Unknown { why, at: None },
+                observations: 0,
+                order: None,
+            })
+        };
+        match columns.map(|columns| columns.decide(rows)) {
+            Some(Ok(Valid { observations })) => {
+                return Ok(Decided {
+                    engine: case::ZONES,
+                    decision: Decision::Valid,
+                    observations,
+                    order: None,
+                });
+            }
+            Some(Err(Open::Budget(limit))) => return undecided(limit),
+            Some(Err(Open::Other)) | None => {}
+        }
+        // What it takes is known before it is taken.
+        let budget = match budget.taking(rows.len() * case::MOST_BYTES) {
+            Ok(budget) => budget,
+            Err(limit) => return undecided(limit),
+        };
+        let case = case::of(self.history, rows, self.question, self.initial)?;
+        Ok(case.decide(Wanted { order: self.question.witness.is_some() }, &budget))
+    }
+}
+
+fn operations(rows: Rows<'_>) -> String {
+    many(rows.len() as u64, "operation")
 }

@@ -32,6 +32,12 @@ impl Processes {
         self.numbers.iter().copied()
     }
 
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        let far = self.far.capacity() * size_of::<(u64, u32)>();
+        self.numbers.len() * size_of::<u64>() + self.near.len() * size_of::<u32>() + far
+    }
+
     /// The number of the process at a place.
     #[inline]
     pub fn number(&self, place: u32) -> u64 {

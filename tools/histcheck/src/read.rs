@@ -8,7 +8,7 @@
 //! | a line like those before it to an event, faster | [`layout`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
-//! | the other forms, whole, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`], [`transactions`] |
+//! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`] |
 
 pub mod array;
@@ -23,8 +23,10 @@ pub mod log;
 pub mod packed;
 pub mod pair;
 pub mod parts;
+pub mod place;
 pub mod progress;
 pub mod scan;
+pub mod spans;
 pub mod table;
 pub mod text;
 pub mod transactions;
@@ -36,13 +38,15 @@ use std::path::Path;
 use breakit::exit::{Error, Result};
 use breakit::op::Op;
 
+use crate::budget::Budget;
 use crate::history::{Counts, History};
 use assemble::Assembly;
 use blocks::{Blocks, RawLine};
 use format::Format;
 use layout::Layouts;
 use line::{Clause, Parsed};
-use packed::Source;
+use packed::{Broken, Source};
+use place::Place;
 use progress::Progress;
 use text::{Item, Take, Text};
 
@@ -69,12 +73,15 @@ pub struct Options {
     pub skip_times: bool,
     /// Whether lines are taken as they come: where they carry an index, it must grow.
     pub in_order: bool,
+    /// How long it may take, and in how much memory; `None`: without a limit.
+    pub budget: Option<Budget>,
 }
 
 /// Reads the history at `path`, or on stdin for `-`.
 ///
 /// # Errors
-/// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read.
+/// 65 with file, line and column for what is no history; 66, 77, 71 where it cannot be read; 2 where a limit is
+/// reached.
 pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if path == Path::new("-") {
         return read("stdin", std::io::stdin(), options);
@@ -87,6 +94,10 @@ pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if format == Some(Format::Jsonl) && parts::is_regular(&file) {
         if let Some(history) = parts::read(&name, &file, options, &progress) {
             return Ok(history);
+        }
+        // What took all the time in parts has none left for a second reading.
+        if let Some(Err(limit)) = options.budget.map(|budget| budget.spend(0)) {
+            return Err(progress.ran_out(&name, limit));
         }
         // The parts were read at their places: the file still stands at its beginning.
         progress.again();
@@ -126,6 +137,9 @@ pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) ->
     read_telling(name, Box::new(source), options, &Progress::none())
 }
 
+/// How many events of other formats than JSON lines are taken between two looks at the budget.
+const BETWEEN_LOOKS: u32 = 1 << 12;
+
 fn read_telling(
     name: &str,
     source: Source,
@@ -137,7 +151,16 @@ fn read_telling(
     if format == Format::Jsonl {
         return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
     }
-    each_in_text(name, source, format, options, &mut |line, item| assembly.item(line, item))?;
+    let mut text = Text::new(name, source, options.tolerance, progress)?;
+    let mut taken = 0_u32;
+    each_in_text(&mut text, format, &mut |place, item| {
+        assembly.item(place, item)?;
+        taken = taken.wrapping_add(1);
+        match taken % BETWEEN_LOOKS {
+            0 => assembly.spend().map_err(|limit| progress.ran_out(name, limit)),
+            _ => Ok(()),
+        }
+    })?;
     assembly.finish()
 }
 
@@ -147,11 +170,19 @@ fn read_lines(
     mut assembly: Assembly,
     progress: &Progress,
 ) -> Result<Assembly> {
-    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+    loop {
+        let piece = match blocks.next_piece() {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(assembly),
+            Err(error) => {
+                let line = Place::of_line(assembly.lines() + 1);
+                return Err(unreadable(name, line.behind(blocks.rest()), &error));
+            }
+        };
         assembly.piece(piece)?;
         progress.add(piece.text.len());
+        assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
     }
-    Ok(assembly)
 }
 
 /// Takes every event of a history, of whatever process, as it stands; returns its format.
@@ -161,27 +192,38 @@ fn read_lines(
 pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Result<Format> {
     let (format, source) = recognise(name, source, options)?;
     if format != Format::Jsonl {
-        each_in_text(name, source, format, options, take)?;
+        let none = Progress::none();
+        each_in_text(&mut Text::new(name, source, options.tolerance, &none)?, format, take)?;
         return Ok(format);
     }
     let mut blocks = Blocks::new(source);
-    while let Some(raw) = blocks.next_line().map_err(|error| unreadable(name, &error))? {
+    let mut number = 0;
+    loop {
+        let raw = match blocks.next_line() {
+            Ok(Some(raw)) => raw,
+            Ok(None) => return Ok(format),
+            Err(error) => {
+                let line = Place::of_line(number + 1);
+                return Err(unreadable(name, line.behind(blocks.rest()), &error));
+            }
+        };
+        number = raw.number;
+        let place = Place::of_line(number);
         if raw.text.trim_ascii().is_empty() {
-            take(raw.number, Item::Blank)?;
+            take(place, Item::Blank)?;
             continue;
         }
         let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
             Ok(op) => Item::Op(Box::new(op)),
             Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
         };
-        take(raw.number, item)?;
+        take(place, item)?;
     }
-    Ok(format)
 }
 
-/// What an event of a history is taken by: its line, its text in JSON, what it is, and the history whose values
+/// What an event of a history is taken by: its place, its text in JSON, what it is, and the history whose values
 /// and words it has.
-pub type TakeEvent<'a> = &'a mut dyn FnMut(u64, &[u8], &Parsed, &History) -> Result<()>;
+pub type TakeEvent<'a> = &'a mut dyn FnMut(Place, &[u8], &Parsed, &History) -> Result<()>;
 
 /// Takes every event of a history with its text in JSON; values and words go into `history`.
 ///
@@ -198,15 +240,17 @@ pub fn each_event(
     if format == Format::Jsonl {
         return each_event_in_lines(name, source, options, history, take);
     }
-    each_in_text(name, source, format, options, &mut |number, item| {
+    let none = Progress::none();
+    let mut text = Text::new(name, source, options.tolerance, &none)?;
+    each_in_text(&mut text, format, &mut |place, item| {
         let Item::Op(op) = item else { return Ok(()) };
         let text = op.line();
-        let place = |clause: String| Error::data(format!("{name}, line {number}: {clause}"));
-        let mut parsed = line::of(*op, history).map_err(|clause| place(clause.text))?;
+        let wrong = |clause: String| place.error(name, &clause);
+        let mut parsed = line::of(*op, history).map_err(|clause| wrong(clause.text))?;
         if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
-            event.unwrap_key(&history.values).map_err(place)?;
+            event.unwrap_key(&history.values).map_err(wrong)?;
         }
-        take(number, text.as_bytes(), &parsed, history)
+        take(place, text.as_bytes(), &parsed, history)
     })
 }
 
@@ -220,7 +264,15 @@ fn each_event_in_lines(
     let mut layouts = Layouts::new(true);
     let mut blocks = Blocks::new(source);
     let mut number = 0;
-    while let Some(piece) = blocks.next_piece().map_err(|error| unreadable(name, &error))? {
+    loop {
+        let piece = match blocks.next_piece() {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let line = Place::of_line(number + 1);
+                return Err(unreadable(name, line.behind(blocks.rest()), &error));
+            }
+        };
         let text = piece.text;
         let mut at = 0;
         while at < text.len() {
@@ -248,15 +300,15 @@ fn each_event_in_lines(
                     }
                 }
             };
+            let place = Place::of_line(number);
             if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
-                let place = |clause| Error::data(format!("{name}, line {number}: {clause}"));
-                event.unwrap_key(&history.values).map_err(place)?;
+                let wrong = |clause: String| place.error(name, &clause);
+                event.unwrap_key(&history.values).map_err(wrong)?;
             }
-            take(number, line, &parsed, history)?;
+            take(place, line, &parsed, history)?;
             at = next;
         }
     }
-    Ok(())
 }
 
 fn event_of(
@@ -275,43 +327,35 @@ fn event_of(
 
 /// The format of a source, and what gives all of it, unpacked.
 fn recognise(name: &str, source: Source, options: Options) -> Result<(Format, Source)> {
-    let unreadable = |error| unreadable(name, &error);
-    let source = packed::unpack(source).map_err(unreadable)?;
+    let broken =
+        |broken: Broken| unreadable(name, Place::of_line(1).behind(&broken.head), &broken.error);
+    let source = packed::unpack(source).map_err(broken)?;
     match options.format {
         Some(format) => Ok((format, source)),
         None => {
-            let (head, source) = packed::look(source, Format::is_decided_by).map_err(unreadable)?;
+            let (head, source) = packed::look(source, Format::is_decided_by).map_err(broken)?;
             Ok((Format::of(&head), source))
         }
     }
 }
 
-fn each_in_text(
-    name: &str,
-    mut source: Source,
-    format: Format,
-    options: Options,
-    take: Take<'_>,
-) -> Result<()> {
-    let mut bytes = Vec::new();
-    source.read_to_end(&mut bytes).map_err(|error| unreadable(name, &error))?;
-    let text = Text::new(name, &bytes, options.tolerance);
+fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<()> {
     match format {
-        // Whoever forces this on a text in memory has lines.
+        // Lines of JSON are no text: they have a way of their own.
         Format::Jsonl => Ok(()),
-        Format::Json => array::each(&text, take),
-        Format::Edn => forms::each(&text, take),
-        Format::Log => log::each(&text, take),
-        Format::Csv => table::each(&text, take),
-        Format::Plume => transactions::each_of_plume(&text, take),
-        Format::Sessions => transactions::each_of_sessions(&text, take),
+        Format::Json => array::each(text, take),
+        Format::Edn => forms::each(text, take),
+        Format::Log => log::each(text, take),
+        Format::Csv => table::each(text, take),
+        Format::Plume => transactions::each_of_plume(text, take),
+        Format::Sessions => transactions::each_of_sessions(text, take),
     }
 }
 
-fn unreadable(name: &str, error: &std::io::Error) -> Error {
+fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
     match error.kind() {
         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
-            Error::data(format!("{name}: the packed data are damaged or cut short: {error}"))
+            place.error(name, &format!("the packed data are damaged or cut short: {error}"))
         }
         _ => Error::io(format!("read {name}"), error),
     }
@@ -473,6 +517,7 @@ mod tests {
                 tolerance: [Tolerance::Strict, Tolerance::CutLastLine][random(2)],
                 skip_times: random(2) == 0,
                 in_order: false,
+                budget: None,
             };
             match read("h", std::io::Cursor::new(bytes), options) {
                 Ok(_) => good += 1,

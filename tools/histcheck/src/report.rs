@@ -49,6 +49,10 @@ impl Form {
             ),
             Form::Text => {
                 let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
+                if error.status() == Status::Unknown {
+                    let why = "a limit was reached while it was read";
+                    return jsonl::print_text(&format!("{file}:{check} unknown: {why}\n"));
+                }
                 jsonl::print_text(&format!("{file}:{check} no verdict: {}\n", word(error.status())))
             }
         }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::talk;
@@ -159,11 +159,16 @@ impl Job {
     fn history(&self, path: &Path) -> Result<Status> {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         let named = self.check.as_ref().map(Check::name);
-        let began = Instant::now();
-        let mut history = match read::read_path(path, self.reading) {
+        let (began, memory) = (Instant::now(), self.memory());
+        // Who reads a pipe waits for its writer, and that is not the time of a check.
+        let waits = !path.metadata().is_ok_and(|metadata| metadata.is_file());
+        let time = if waits { Duration::MAX } else { self.common.timeout };
+        let budget = Some(Budget::start(time, memory));
+        let read = read::read_path(path, Options { budget, ..self.reading });
+        let took = began.elapsed();
+        let mut history = match read {
             Ok(history) => {
-                let lines = history.counts.lines;
-                talk::detail(format!("{name}: {lines} lines read in {:.1?}", began.elapsed()));
+                talk::detail(format!("{name}: {} lines read in {took:.1?}", history.counts.lines));
                 history
             }
             Err(error) => return self.failed(&name, named, &self.hint(path, error)),
@@ -177,17 +182,18 @@ impl Job {
             Err(error) => return self.failed(&name, named, &error),
         };
         let mut status = Status::Done;
+        let spent = if waits { Duration::ZERO } else { took };
         for check in &checks {
-            status = status.worst(self.decide(&mut history, check)?);
+            let budget = Budget::start(self.common.timeout, memory).after(spent);
+            status = status.worst(self.decide(&mut history, check, &budget)?);
         }
         Ok(status)
     }
 
     /// Follows one history, and tells.
     fn follow(&self, path: &Path) -> Result<Status> {
-        let memory = self.common.memory.unwrap_or_else(budget::half_of_free);
         let Common { timeout, stall, .. } = self.common;
-        let limits = Limits { timeout, memory, stall };
+        let limits = Limits { timeout, memory: self.memory(), stall };
         match follow::follow(path, self.check.as_ref(), self.reading, limits) {
             Ok((history, verdict)) => {
                 self.form.verdict(&history, "linear", &verdict)?;
@@ -204,11 +210,13 @@ impl Job {
         }
     }
 
-    fn decide(&self, history: &mut History, check: &Check) -> Result<Status> {
-        let memory = self.common.memory.unwrap_or_else(budget::half_of_free);
-        let budget = Budget::start(self.common.timeout, memory);
+    fn memory(&self) -> usize {
+        self.common.memory.unwrap_or_else(budget::half_of_free)
+    }
+
+    fn decide(&self, history: &mut History, check: &Check, budget: &Budget) -> Result<Status> {
         let began = Instant::now();
-        let decided = check.decide(history, &budget);
+        let decided = check.decide(history, budget);
         let took = began.elapsed();
         talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
         match decided {

@@ -17,9 +17,10 @@
 
 mod findings;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::Result;
 
 use crate::history::{Ending, History, Operation, Outcome};
+use crate::keys::Rows;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use findings::Findings;
@@ -31,8 +32,8 @@ use findings::Findings;
 pub fn check(history: &History) -> Result<Verdict> {
     let cut_off = history.ending() == Ending::CutOff;
     let mut all = Vec::new();
-    for (key, indices) in history.by_key() {
-        let ops = operations(history, &indices)?;
+    for (key, rows) in history.by_key().iter() {
+        let ops = operations(history, rows)?;
         let found = findings::find(history, &ops);
         all.push((key, if cut_off { found.without_the_end() } else { found }));
     }
@@ -47,13 +48,11 @@ struct Ops {
     reads: Vec<Operation>,
 }
 
-fn operations(history: &History, indices: &[usize]) -> Result<Ops> {
+fn operations(history: &History, rows: Rows<'_>) -> Result<Ops> {
     let mut ops = Ops::default();
-    for &index in indices {
+    for index in rows.iter() {
         let op = history.ops.get(index);
-        let wrong = |clause: String| {
-            Error::data(format!("{}, line {}: {clause}", history.name, history.line(op.inv)))
-        };
+        let wrong = |clause: String| history.error(op.inv, &clause);
         match (history.word(op.f), op.outcome) {
             ("add", _) => {
                 let element = op.value.ok_or_else(|| wrong("an add has no value".into()))?;

@@ -28,12 +28,12 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut files = create(into, shards)?;
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
-    read::each_event(&name, source, options, &mut history, &mut |line, text, parsed, history| {
+    read::each_event(&name, source, options, &mut history, &mut |place, text, parsed, history| {
         match parsed {
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| file.line(text)),
             Parsed::Client(event) => {
-                let place = |clause| Error::data(format!("{name}, line {line}: {clause}"));
-                let shard = router.route(event, &history.values).map_err(place)?;
+                let wrong = |clause: String| place.error(&name, &clause);
+                let shard = router.route(event, &history.values).map_err(wrong)?;
                 files[shard].line(text)
             }
         }

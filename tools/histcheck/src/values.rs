@@ -38,6 +38,8 @@ pub struct Values {
     ints: FxHashMap<i64, Id>,
     texts: FxHashMap<Arc<str>, Id>,
     lists: FxHashMap<Arc<[Id]>, Id>,
+    /// Bytes of texts and lists, behind their pointers.
+    behind: usize,
 }
 
 impl Default for Values {
@@ -47,6 +49,7 @@ impl Default for Values {
             ints: FxHashMap::default(),
             texts: FxHashMap::default(),
             lists: FxHashMap::default(),
+            behind: 0,
         };
         values.text("null");
         values
@@ -122,7 +125,22 @@ impl Values {
         id
     }
 
+    /// Bytes held, with what the allocator and the tables' free places take.
+    pub fn bytes(&self) -> usize {
+        let tables = self.ints.capacity() * size_of::<(i64, Id)>()
+            + self.texts.capacity() * size_of::<(Arc<str>, Id)>()
+            + self.lists.capacity() * size_of::<(Arc<[Id]>, Id)>();
+        self.data.capacity() * size_of::<Datum>() + tables + self.behind
+    }
+
     fn add(&mut self, datum: Datum) -> Id {
+        // The two counts of an Arc, and two words of the allocator.
+        const AROUND: usize = 32;
+        self.behind += match &datum {
+            Datum::Int(_) => 0,
+            Datum::Text(text) => text.len() + AROUND,
+            Datum::List(items) => size_of_val::<[Id]>(items) + AROUND,
+        };
         // The reader refuses histories whose lines do not fit in 32 bits; a line's lists cannot make up for it
         // on any memory we run on.
         let id = Id(self.data.len() as u32);

@@ -10,13 +10,17 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use histcheck::budget::Budget;
-use histcheck::history::OPEN;
+use histcheck::history::{History, OPEN};
+use histcheck::keys::Rows;
+use histcheck::linear::blocks;
+use histcheck::linear::columns::Columns;
 use histcheck::linear::general::{self, Search};
 use histcheck::linear::models::register::Register;
 use histcheck::linear::op::{Act, Fate, Op};
 use histcheck::linear::replay::replay;
 use histcheck::linear::zones::{self, Zones};
 use histcheck::linear::{Decision, Proof, decide};
+use histcheck::read::{Options, read};
 use histcheck::values::{Id, NULL};
 
 fn is_linearizable(ops: &[Op], initial: Id) -> bool {
@@ -106,13 +110,16 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
         Zones::Valid => assert!(expected, "zones say valid: {ops:?}"),
         Zones::Invalid(conflict) => assert!(!expected, "zones say {conflict:?}: {ops:?}"),
     }
+    columns_agree(ops, &zones);
     let depth = general::decide(&Register::default(), ops, &[NULL], &budget());
     let breadth =
         general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
-    for (name, found) in [("depth", depth), ("breadth", breadth)] {
+    let in_blocks = blocks::decide(ops, &[NULL], &budget());
+    for (name, found) in [("depth first", depth), ("breadth first", breadth), ("blocks", in_blocks)]
+    {
         match found {
-            Search::Valid => assert!(expected, "{name} first says valid: {ops:?}"),
-            Search::Invalid(_) => assert!(!expected, "{name} first says invalid: {ops:?}"),
+            Search::Valid => assert!(expected, "{name} says valid: {ops:?}"),
+            Search::Invalid(_) => assert!(!expected, "{name} says invalid: {ops:?}"),
             other => panic!("{name} first gave up with {other:?}: {ops:?}"),
         }
     }
@@ -129,6 +136,66 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
         orders_are_legal(ops, zones == Zones::Valid);
     }
     (expected, !matches!(zones, Zones::Ambiguous))
+}
+
+/// The zones read from the columns of a history say valid where the zones of its operations do, and never else;
+/// they may leave it open where values are written more than once.
+fn columns_agree(ops: &[Op], zones: &Zones) {
+    let differs = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
+    let register = Register { initial: NULL, has_cas: true, fail_observes: differs };
+    let puts: Vec<Id> =
+        ops.iter().filter(|op| op.fate != Fate::Fail).filter_map(|op| op.act.puts()).collect();
+    let unique = puts.iter().enumerate().all(|(at, id)| *id != NULL && !puts[..at].contains(id));
+    let forms = [Form::Near, Form::Far, Form::Text];
+    let mix: u32 = ops.iter().map(|op| op.inv + op.source as u32 + 2 * (op.res % 7)).sum();
+    let history = written(ops, forms[mix as usize % forms.len()]);
+    let rows = Rows::All(history.ops.len());
+    let found = Columns::new(&history, register, &budget()).decide(rows);
+    if unique && *zones == Zones::Valid {
+        assert!(found.is_ok(), "{found:?}, and the zones say valid: {ops:?}");
+    }
+    if found.is_ok() {
+        assert_eq!(*zones, Zones::Valid, "the columns say valid: {ops:?}");
+    }
+}
+
+/// How values are written down: ids that lie close together, ids that do not, and no numbers at all.
+#[derive(Clone, Copy)]
+enum Form {
+    Near,
+    Far,
+    Text,
+}
+
+/// The operations as a history that was read.
+fn written(ops: &[Op], form: Form) -> History {
+    let value = |id: Id| match (form, id) {
+        (_, NULL) => "null".to_string(),
+        (Form::Near, Id(n)) => n.to_string(),
+        (Form::Far, Id(n)) => (i64::from(n) * 1_000_003 - 2_000_006).to_string(),
+        (Form::Text, Id(n)) => format!("\"{n}\""),
+    };
+    let mut events = Vec::new();
+    for op in ops {
+        let (f, value, kind) = match op.act {
+            Act::Read(id) => ("read", value(id), "ok"),
+            Act::Write(id) => ("write", value(id), "ok"),
+            Act::Cas(a, b) => ("cas", format!("[{},{}]", value(a), value(b)), "ok"),
+            Act::Differs(id) => ("cas", format!("[{},77]", value(id)), "fail"),
+        };
+        let line = |kind| {
+            format!(r#"{{"process":{},"type":"{kind}","f":"{f}","value":{value}}}"#, op.source)
+        };
+        events.push((op.inv, 0, line("invoke")));
+        match op.fate {
+            Fate::Ok => events.push((op.res, 0, line(kind))),
+            Fate::Fail => events.push((op.inv, 1, line("fail"))),
+            Fate::Info => {}
+        }
+    }
+    events.sort();
+    let text: String = events.into_iter().map(|(_, _, line)| line + "\n").collect();
+    read("written", std::io::Cursor::new(text), Options::default()).unwrap()
 }
 
 /// Each engine's order replays.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use breakit_tests::process::{run, run_with};
+use breakit_tests::skip;
 use serde_json::Value;
 
 fn histcheck() -> Command {
@@ -128,5 +129,57 @@ fn shards_are_never_mixed_with_others_and_a_bad_history_is_not_split_in_silence(
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
     std::fs::remove_dir_all(&into).unwrap();
     let stray = split("{\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"key\":1}\n").expect(65);
-    assert!(stray.stderr.contains("line 1: process 0 completes"), "{}", stray.stderr);
+    assert!(stray.stderr.contains("line 1: column 1: process 0 completes"), "{}", stray.stderr);
+}
+
+/// The pipeline of the manual page, with what runs `histcheck linear` on each shard in the place of `each`.
+fn pipeline(folder: &Folder, name: &str, each: &str, status: i32) -> Value {
+    let tools = PathBuf::from(env!("CARGO_BIN_EXE_histcheck"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", tools.parent().unwrap().display());
+    let line = format!(
+        "histcheck split --shards 16 --into {name} history.jsonl | {each} | histcheck merge --json"
+    );
+    let mut shell = Command::new("sh");
+    run(shell.current_dir(&folder.0).env("PATH", path).args(["-c", &line]))
+        .expect(status)
+        .lines()
+        .remove(0)
+}
+
+/// Of a valid history, of one with a stale read, and of one of whose shards one is never checked.
+fn pipelines_say_what_the_whole_says(name: &str, each: &str) {
+    for (kind, stale, status) in [("valid", vec![], 0), ("invalid", vec![17, 100], 1)] {
+        let folder = Folder::new(&format!("pipeline-{name}-{kind}"));
+        // So few keys a shard that a verdict line is below 4,096 bytes, which writers of one pipe never tear.
+        let text = history(120, &stale, &[5]);
+        std::fs::write(folder.0.join("history.jsonl"), &text).unwrap();
+        let whole = run_with(histcheck().arg("--json"), &text).expect(status).lines().remove(0);
+        let merged = pipeline(&folder, "shards", each, status);
+        assert_eq!(merged["valid"], whole["valid"], "{merged}");
+        assert_eq!(merged["verdicts"], 16);
+        assert_eq!(merged["counts"]["operations"], whole["counts"]["operations"]);
+        // Only the first six shards are checked.
+        if status == 0 {
+            let some = pipeline(&folder, "again", &format!("head -n 6 | {each}"), 2);
+            let because = some["because"].as_str().unwrap();
+            assert!(because.starts_with("10 of 16 shards have no verdict"), "{some}");
+        }
+    }
+}
+
+#[test]
+fn four_processes_at_a_time_say_what_the_whole_says() {
+    let each = "xargs -P 4 -n 1 histcheck linear --model register --json";
+    pipelines_say_what_the_whole_says("xargs", each);
+}
+
+#[test]
+fn gnu_parallel_says_what_the_whole_says() {
+    let version = Command::new("parallel").arg("--version").output();
+    if !version.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("GNU parallel")) {
+        skip!("no GNU parallel; install the package parallel");
+    }
+    let each = "parallel -j 4 histcheck linear --model register --json {}";
+    pipelines_say_what_the_whole_says("parallel", each);
 }

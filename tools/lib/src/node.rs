@@ -55,6 +55,28 @@ impl fmt::Display for Name {
     }
 }
 
+/// Another host, as the system's OpenSSH knows it, and as whom we act there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// `user@host`, or a name of ssh_config(5).
+    pub destination: String,
+    /// Whether what needs root there runs through `sudo -n`, as we do not log in as root.
+    pub sudo: bool,
+}
+
+impl Host {
+    /// The same host as we find it when we log in: for what the login itself can tell.
+    pub fn as_login(&self) -> Host {
+        Host { sudo: false, ..self.clone() }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.destination)
+    }
+}
+
 /// How a node's network is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -64,8 +86,8 @@ pub enum Via {
     Netns(String),
     /// The network of a running process.
     Pid(u32),
-    /// A host that the system's OpenSSH reaches: `user@host` or a name of ssh_config(5).
-    Ssh(String),
+    /// A host that the system's OpenSSH reaches.
+    Ssh(Host),
     /// This host.
     Local,
     /// Only its address is known: a client may talk to it, nobody can act on it.
@@ -76,7 +98,7 @@ impl Via {
     fn parse(text: &str) -> Result<Via> {
         let wrong = || {
             Error::usage(format!(
-                "{} says no way to a node; write ssh:DEST, netns:NAME, pid:NUMBER, lxc:CONTAINER, addr:ADDRESS or local",
+                "{} says no way to a node; write ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:NUMBER, lxc:CONTAINER, addr:ADDRESS or local",
                 shorten(text)
             ))
         };
@@ -87,9 +109,9 @@ impl Via {
             Some(("netns", name)) => Ok(Via::Netns(word(name)?)),
             Some(("pid", number)) => number.parse().map(Via::Pid).map_err(|_| wrong()),
             Some(("addr", address)) => address.parse().map(Via::Address).map_err(|_| wrong()),
-            Some(("ssh", destination)) => destination_ok(destination)
-                .then(|| Via::Ssh(destination.to_string()))
-                .ok_or_else(wrong),
+            Some((way @ ("ssh" | "ssh+sudo"), destination)) if destination_ok(destination) => {
+                Ok(Via::Ssh(Host { destination: destination.to_string(), sudo: way != "ssh" }))
+            }
             _ => Err(wrong()),
         }
     }
@@ -107,7 +129,8 @@ impl fmt::Display for Via {
             Via::Lxc(name) => write!(f, "lxc:{name}"),
             Via::Netns(name) => write!(f, "netns:{name}"),
             Via::Pid(number) => write!(f, "pid:{number}"),
-            Via::Ssh(destination) => write!(f, "ssh:{destination}"),
+            Via::Ssh(host) if host.sudo => write!(f, "ssh+sudo:{host}"),
+            Via::Ssh(host) => write!(f, "ssh:{host}"),
             Via::Local => f.write_str("local"),
             Via::Address(address) => write!(f, "addr:{address}"),
         }
@@ -168,7 +191,7 @@ fn address(value: &Value) -> std::result::Result<IpAddr, String> {
 /// The flag by which every tool takes nodes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NodesArg {
-    /// Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, netns:NAME, pid:N, addr:A, local)
+    /// Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)
     #[arg(short = 'n', long = "nodes", value_name = "NODES")]
     pub nodes: Vec<String>,
 }
@@ -185,6 +208,26 @@ impl NodesArg {
     /// Whether stdin is read to its end for nodes.
     pub fn reads_stdin(&self) -> bool {
         self.nodes.iter().flat_map(|spec| spec.split(',')).any(|part| part == "-")
+    }
+}
+
+/// The flag of a tool that acts on other hosts.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct SudoArg {
+    /// On hosts over ssh run what needs root through sudo -n: for logins that are not root
+    #[arg(long)]
+    pub sudo: bool,
+}
+
+impl SudoArg {
+    /// The nodes, those over ssh with sudo where the flag was given.
+    pub fn of(self, mut nodes: Vec<Node>) -> Vec<Node> {
+        for node in &mut nodes {
+            if let Via::Ssh(host) = &mut node.via {
+                host.sudo |= self.sudo;
+            }
+        }
+        nodes
     }
 }
 
@@ -423,6 +466,7 @@ mod tests {
     fn ways_to_a_node_are_validated() {
         for good in [
             "ssh:root@192.0.2.3",
+            "ssh+sudo:admin@db1",
             "netns:blue",
             "pid:4711",
             "local",
@@ -433,6 +477,8 @@ mod tests {
         }
         for bad in [
             "ssh:-oProxyCommand=x",
+            "ssh+sudo:-oProxyCommand=x",
+            "ssh+doas:db1",
             "ssh:a b",
             "netns:../x",
             "pid:-1",

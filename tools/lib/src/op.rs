@@ -123,15 +123,15 @@ impl Op {
         op
     }
 
-    /// Whether a line of a nemesis says that a fault came into force: not that one ended, went on, or
-    /// failed to come. A run that asked for faults and has no such line has shown nothing.
+    /// Whether a line of a nemesis says that a fault came into force: not that one ended, went on, is told of
+    /// at length, or failed to come. A run that asked for faults and has no such line has shown nothing.
     pub fn brings_a_fault(&self) -> bool {
-        const ENDS: [&str; 6] = ["stop", "renew", "heal", "resume", "reset", "clear"];
-        let ends = ENDS.iter().any(|word| {
+        const OTHERS: [&str; 7] = ["stop", "renew", "grudge", "heal", "resume", "reset", "clear"];
+        let other = OTHERS.iter().any(|word| {
             self.f.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         });
         // A bare "start" starts what was killed.
-        self.error.is_none() && !ends && self.f != "start"
+        self.error.is_none() && !other && self.f != "start"
     }
 
     /// The line without its newline.
@@ -250,7 +250,7 @@ mod tests {
         for f in ["start-partition", "kill", "start-slow", "bump"] {
             assert!(line(f).brings_a_fault(), "{f}");
         }
-        for f in ["stop-partition", "renew-slow", "heal", "resume", "start"] {
+        for f in ["stop-partition", "grudge-partition", "renew-slow", "heal", "resume", "start"] {
             assert!(!line(f).brings_a_fault(), "{f}");
         }
         let failed = Op { error: Some("no such node".into()), ..line("start-partition") };

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns};
 
 use crate::exit::{Error, Result};
-use crate::node::{LXCPATH, Node, Via};
+use crate::node::{Host, LXCPATH, Node, Via};
 use crate::{program, ssh};
 
 /// The network of a node, held open: it stays that network even where the node is restarted with a new one.
@@ -25,7 +25,7 @@ pub enum Network {
     /// Another namespace on this host.
     Namespace(OwnedFd),
     /// Another host.
-    Ssh(String),
+    Ssh(Host),
 }
 
 impl Network {
@@ -36,7 +36,7 @@ impl Network {
     pub fn of(node: &Node) -> Result<Network> {
         match &node.via {
             Via::Local => Ok(Network::Here),
-            Via::Ssh(destination) => Ok(Network::Ssh(destination.clone())),
+            Via::Ssh(host) => Ok(Network::Ssh(host.clone())),
             Via::Netns(name) => open(&PathBuf::from("/run/netns").join(name), &node.via),
             Via::Pid(pid) => open(&of_process(*pid), &node.via),
             Via::Lxc(container) => open(&of_process(init_of(container)?), &node.via),
@@ -74,14 +74,14 @@ impl Network {
                 unsafe { command.pre_exec(enter) };
                 Ok(command)
             }
-            Network::Ssh(destination) => ssh::command(destination, program, &args),
+            Network::Ssh(host) => ssh::command(host, program, &args),
         }
     }
 
     /// Runs `program` in this network to its end, `limit` at the most.
     ///
     /// # Errors
-    /// As [`Network::command`] and [`program::run`].
+    /// As [`Network::command`], [`program::run`] and [`Network::reached`].
     pub fn run<S: Into<OsString>>(
         &self,
         program: &Path,
@@ -89,7 +89,19 @@ impl Network {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Output> {
-        program::run(&mut self.command(program, args)?, input, limit)
+        self.reached(program::run(&mut self.command(program, args)?, input, limit)?)
+    }
+
+    /// What a program that was run in this network left, where it was run at all: on another host ssh or sudo
+    /// may have stood in the way, and what they say is not the program's.
+    ///
+    /// # Errors
+    /// 71 where ssh does not get there, 69 where sudo or the program is missing there, 77 where sudo refuses.
+    pub fn reached(&self, output: Output) -> Result<Output> {
+        match self {
+            Network::Here | Network::Namespace(_) => Ok(output),
+            Network::Ssh(host) => ssh::reached(host, output),
+        }
     }
 
     /// Does `work` in a thread that is inside this network, so that the sockets it opens belong there.
@@ -129,7 +141,7 @@ pub fn addresses(node: &Node) -> Result<Vec<IpAddr>> {
         return Ok(node.addrs.clone());
     }
     let found = match Network::of(node)? {
-        Network::Ssh(destination) => addresses_over_ssh(&destination)?,
+        Network::Ssh(host) => addresses_over_ssh(&host)?,
         network => network.inside(addresses_here)?,
     };
     if found.is_empty() {
@@ -157,8 +169,8 @@ fn addresses_here() -> Result<Vec<IpAddr>> {
     Ok(found)
 }
 
-fn addresses_over_ssh(destination: &str) -> Result<Vec<IpAddr>> {
-    let mut command = ssh::command(destination, Path::new("hostname"), &["-I".into()])?;
+fn addresses_over_ssh(host: &Host) -> Result<Vec<IpAddr>> {
+    let mut command = ssh::command(&host.as_login(), Path::new("hostname"), &["-I".into()])?;
     let said = program::succeed(&mut command, None, Duration::from_secs(15))?;
     Ok(said
         .split_whitespace()

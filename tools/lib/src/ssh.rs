@@ -9,13 +9,14 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::exit::Result;
+use crate::exit::{Error, Result};
+use crate::node::Host;
 use crate::program;
 
 /// Never asks for anything, and gives up soon: the host that does not answer may be one that we cut off.
@@ -27,22 +28,60 @@ const LIMIT: Duration = Duration::from_secs(6);
 /// The name of a Unix socket may be this long.
 const SOCKET: usize = 100;
 
-/// A command that runs `program` with `args` at `destination`.
+/// A command that runs `program` with `args` on `host`, as whom we log in or through sudo.
 ///
 /// # Errors
 /// 69 where ssh is missing.
-pub fn command(destination: &str, program: &Path, args: &[OsString]) -> Result<Command> {
+pub fn command(host: &Host, program: &Path, args: &[OsString]) -> Result<Command> {
     let ssh = program::find("ssh", "openssh-client")?;
     let mut command = Command::new(&ssh);
     command.args(OPTIONS);
-    if let Some(socket) = shared(&ssh, destination) {
+    if let Some(socket) = shared(&ssh, &host.destination) {
         command.args(["-o", "ControlMaster=no", "-o"]).arg(control_path(&socket));
     }
-    command.args(["--", destination]);
+    command.args(["--", &host.destination]);
+    if host.sudo {
+        // Where sudoers has no secure_path, sudo looks where the login does: often not where root's programs are.
+        command.args(["env", "\"PATH=$PATH:/usr/sbin:/sbin\"", "sudo", "-n", "--"]);
+    }
     // ssh joins its words with spaces for the shell of the other side: so each is quoted.
     command.arg(program::quote(program));
     command.args(args.iter().map(program::quote));
     Ok(command)
+}
+
+/// What a program on `host` left, where ssh and sudo let it run.
+///
+/// # Errors
+/// 71 where ssh does not get there, 69 where sudo or the program is missing there, 77 where sudo refuses.
+pub fn reached(host: &Host, output: Output) -> Result<Output> {
+    let said = program::last_words(&output);
+    match output.status.code() {
+        // 255 is ssh's own.
+        Some(255) => Err(Error::system(format!(
+            "ssh does not reach {host}: {said}; check that ssh -o BatchMode=yes gets there without a question"
+        ))),
+        Some(127) if host.sudo && said.contains("sudo") => Err(Error::missing(format!(
+            "the program sudo is missing on {host}; install the package sudo there, or log in as root"
+        ))),
+        // What runs under sudo has its own last words, unless it was not run.
+        Some(1)
+            if host.sudo && said.starts_with("sudo: ") && said.ends_with(": command not found") =>
+        {
+            let program = said.trim_start_matches("sudo: ").trim_end_matches(": command not found");
+            Err(Error::missing(format!(
+                "the program {program} is missing on {host}; install it there"
+            )))
+        }
+        Some(1) if host.sudo && is_refusal(&said) => Err(Error::not_permitted(format!(
+            "sudo on {host} refuses ({said}); allow that user NOPASSWD in sudoers there, or log in as root"
+        ))),
+        _ => Ok(output),
+    }
+}
+
+fn is_refusal(said: &str) -> bool {
+    said.starts_with("sudo: ") || said.contains("is not allowed to execute")
 }
 
 /// A connection that others go through.

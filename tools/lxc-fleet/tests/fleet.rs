@@ -751,27 +751,32 @@ fn a_holder_that_was_stopped_skips_what_it_missed_instead_of_making_up_for_it() 
 fn a_stagger_is_repeated_by_the_seed_on_the_start_line() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);
-    let starts = |seed: &[&str]| {
-        let flags = ["pause", "n1", "--every", "1s", "--for", "100ms", "--first", "0s"];
-        let flags = [&flags[..], &["--stagger", "800ms", "--time-limit", "3s"], seed].concat();
-        let plan = fleet.run(&[&flags[..], &["--dry-run"]].concat()).expect(0).stdout;
+    // Faults of a second: on a busy machine a holder that wakes up late skips those whose time is over.
+    let flags = |more: &[&'static str]| {
+        let pause = ["pause", "n1", "--every", "3s", "--for", "1s", "--first", "0s"];
+        [&pause[..], &["--stagger", "1900ms", "--time-limit", "6s"], more].concat()
+    };
+    let plan = |seed: &str| {
+        let run = fleet.run(&[&flags(&["--dry-run", "--seed"])[..], &[seed]].concat());
+        let plan = run.expect(0).stdout;
         let times: Vec<String> =
             plan.lines().filter(|l| l.contains(" at ")).map(str::to_string).collect();
         assert!(times.iter().any(|line| line.contains("the same again")), "{plan}");
-        (fleet.run(&flags).expect(0).lines(), times)
+        times
     };
-    let (lines, plan) = starts(&["--seed", "7"]);
-    assert!(lines.len() >= 4, "{lines:?}");
-    assert!(lines.iter().all(|line| line["value"]["seed"] == 7), "{lines:?}");
-    assert_eq!(starts(&["--seed", "7"]).1, plan);
-    assert_ne!(starts(&["--seed", "8"]).1, plan);
-    let (lines, plan) = starts(&[]);
-    let drawn = lines[0]["value"]["seed"].as_u64().unwrap().to_string();
-    assert_ne!(starts(&[]).1, plan, "without a seed one is drawn");
-    let begun = |lines: &[Value]| lines[0]["time"].as_u64().unwrap();
-    let gap = |lines: &[Value]| lines[2]["time"].as_u64().unwrap() - begun(lines);
-    let again = starts(&["--seed", &drawn]).0;
-    assert!(gap(&lines).abs_diff(gap(&again)) < 250_000_000, "{lines:?}\n{again:?}");
+    assert_eq!(plan("7"), plan("7"));
+    assert_ne!(plan("7"), plan("8"));
+
+    let lines = fleet.run(&flags(&[])).expect(0).lines();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    let drawn = lines[0]["value"]["seed"].as_u64().unwrap();
+    assert!(lines.iter().all(|line| line["value"]["seed"] == drawn), "{lines:?}");
+    let drawn = drawn.to_string();
+    let again = fleet.run(&[&flags(&["--seed"])[..], &[&drawn]].concat()).expect(0).lines();
+    assert_ne!(fleet.run(&flags(&["--dry-run"])).stdout, fleet.run(&flags(&["--dry-run"])).stdout);
+    let gap =
+        |lines: &[Value]| lines[2]["time"].as_u64().unwrap() - lines[0]["time"].as_u64().unwrap();
+    assert!(gap(&lines).abs_diff(gap(&again)) < 900_000_000, "{lines:?}\n{again:?}");
 }
 
 #[test]

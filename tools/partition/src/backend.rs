@@ -1,6 +1,6 @@
 //! Backends: the ways to make a cut, which one serves given nodes, and the tables it needs.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -227,6 +227,7 @@ impl Common<'_> {
             packets: self.packets.clone(),
             exempt: self.exempt.get(node).cloned().unwrap_or_default(),
             spares_loopback: self.spares_loopback,
+            makes: BTreeMap::new(),
         }
     }
 

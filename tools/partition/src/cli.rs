@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use breakit::clock::parse_duration;
 use breakit::lease::LeaseArgs;
-use breakit::node::NodesArg;
+use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
@@ -91,6 +91,9 @@ pub struct Cut {
     /// For the shape primaries: a command that prints their names or addresses, run before each cut
     #[arg(long, value_name = "CMD")]
     pub primaries: Option<String>,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// When
     #[command(flatten)]
     pub schedule: ScheduleArgs,
@@ -126,6 +129,9 @@ pub struct Replay {
     /// The nodes [default: the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// How long each cut outlives us
     #[command(flatten)]
     pub lease: LeaseArgs,
@@ -163,6 +169,9 @@ pub struct Where {
     /// In whose networks, besides our own [default: the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// In every network of this host
     #[arg(long)]
     pub all: bool,
@@ -188,6 +197,9 @@ pub struct Probe {
     /// The nodes that are to be cut [default: the fleet's, if it is up]
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
 }
 
 /// `partition guard`.

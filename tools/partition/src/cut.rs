@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::{Fault, Renewal};
+use breakit::jsonl;
 use breakit::lease::Lease;
 use breakit::node::{self, Name, Node, Via};
+use breakit::op::Op;
 use breakit::reach::Network;
 use breakit::rng::Pcg64;
 use breakit::talk;
@@ -30,12 +32,13 @@ use crate::primaries::Primaries;
 use crate::replay::Step;
 use crate::rules::Exempt;
 use crate::shape::Shape;
+use crate::told;
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// A line of more than this does not go through a shared pipe whole; a grudge so long is told in words only.
-const GRUDGE_ON_LINE: usize = 2500;
+/// How long a grudge and its peers may be on a start line together; longer ones are [`told`] before it.
+const ON_LINE: usize = 2200;
 
 /// What was asked for.
 #[derive(Debug)]
@@ -95,6 +98,8 @@ pub struct Cut {
     backend: Backend,
     /// What is tried where that lacks something, in order.
     others: VecDeque<Backend>,
+    /// What was tried before and lacked something, and what.
+    refused: Vec<(Backend, String)>,
     addresses: Vec<Vec<IpAddr>>,
     grudge: Grudge,
     places: Vec<Place>,
@@ -151,7 +156,8 @@ impl Cut {
         let mut others = backend::choose(wanted.backend, &task)?;
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
-        Ok(Cut { wanted, nft, table, backend, others, addresses, grudge, places: Vec::new() })
+        let (refused, places) = (Vec::new(), Vec::new());
+        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places })
     }
 
     /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
@@ -254,8 +260,9 @@ impl Cut {
                 ));
                 return Ok(None);
             };
+            let table = table.noting(&network).map_err(|error| at(nodes, node, error))?;
             nft.run_script(&network, &table.install(lease))
-                .map_err(|refusal| at(nodes, node, refusal.into()))?;
+                .map_err(|refusal| at(nodes, node, table.why(refusal)))?;
             let place = Place { node, identity: identity(&network), network, table };
             stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
         });
@@ -282,6 +289,14 @@ impl Cut {
                 .map_err(|refusal| at(nodes, place.node, refusal.into()))
         });
         Error::all(done.into_iter().filter_map(Result::err).collect())
+    }
+
+    /// Removes all tables because of `error`, and gives that with what stood in the way of this.
+    fn taken_back(&mut self, error: Error) -> Error {
+        match self.remove() {
+            Ok(()) => error,
+            Err(heal) => Error::Many(vec![error, heal]),
+        }
     }
 
     /// Measures who reaches whom and compares it with the grudge.
@@ -327,6 +342,27 @@ impl Cut {
         pairs
     }
 
+    /// What is said when it is in force: the lines before the start line, and that one's value.
+    fn words_of_start(&self) -> (Vec<Value>, Value) {
+        let mut value = self.value();
+        let length = |name: &str| value.get(name).map_or(0, |what| what.to_string().len());
+        if length("grudge") + length("peers") <= ON_LINE {
+            return (Vec::new(), value);
+        }
+        let names =
+            || self.wanted.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>();
+        let before = match &self.wanted.whom {
+            Whom::Among { .. } => told::of_grudge(&self.table, &self.grudge),
+            Whom::Peers(peers) => told::of_peers(&self.table, &names(), peers),
+        };
+        if let Value::Object(fields) = &mut value {
+            fields.remove("grudge");
+            fields.remove("peers");
+            fields.insert("lines".into(), before.len().into());
+        }
+        (before, value)
+    }
+
     fn value(&self) -> Value {
         let (shape, grudge, pairs) = match &self.wanted.whom {
             Whom::Among { shape, .. } => {
@@ -337,7 +373,6 @@ impl Cut {
                 (peers.words(), pairs.json(), pairs.len())
             }
         };
-        let short = grudge.to_string().len() <= GRUDGE_ON_LINE;
         let mut value = json!({
             "shape": shorten(shape),
             "cut": self.words(),
@@ -345,18 +380,21 @@ impl Cut {
             "backend": self.backend.to_string(),
             "seed": self.wanted.seed,
             "table": self.table,
+            "grudge": grudge,
         });
         if !self.wanted.packets.words().is_empty() {
             value["packets"] = self.wanted.packets.words().into();
+        }
+        if !self.refused.is_empty() {
+            let why =
+                |(backend, why): &(Backend, String)| (backend.to_string(), why.as_str().into());
+            value["refused"] = Value::Object(self.refused.iter().map(why).collect());
         }
         if !self.backend.has_lease() {
             value["leased"] = false.into();
         }
         if let Whom::Peers(peers) = &self.wanted.whom {
             value["peers"] = peers.json();
-        }
-        if short {
-            value["grudge"] = grudge;
         }
         value
     }
@@ -378,6 +416,13 @@ impl Cut {
         let identity = identity(&network);
         let old = place.filter(|place| place.identity == identity);
         let stands = old.as_ref().is_some_and(|place| table.renews(&place.table));
+        let table = match stands {
+            true => table,
+            false => match table.noting(&network) {
+                Ok(table) => table,
+                Err(error) => return (old, Err(at(nodes, node, error))),
+            },
+        };
         let script = if stands { table.renew(lease) } else { table.install(lease) };
         let applied = self.nft.run_script(&network, &script);
         let known = stands && old.as_ref().is_some_and(|place| table.drops_as(&place.table));
@@ -404,7 +449,8 @@ impl Fault for Cut {
             match self.others.pop_front() {
                 Some(other) if error.status() == Status::Missing => {
                     talk::say(format!("{error}; trying the backend {other} instead"));
-                    self.backend = other;
+                    let refused = std::mem::replace(&mut self.backend, other);
+                    self.refused.push((refused, error.to_string()));
                 }
                 _ => return Err(error),
             }
@@ -417,12 +463,15 @@ impl Fault for Cut {
         if self.wanted.verify
             && let Err(error) = self.measure()
         {
-            return Err(self
-                .remove()
-                .err()
-                .map_or(error.clone(), |heal| Error::Many(vec![error, heal])));
+            return Err(self.taken_back(error));
         }
-        Ok(self.value())
+        let (before, value) = self.words_of_start();
+        for line in before {
+            if let Err(error) = jsonl::print(&Op::fault(told::F, line).line()) {
+                return Err(self.taken_back(error));
+            }
+        }
+        Ok(value)
     }
 
     fn renew(&mut self, lease: Lease) -> Result<Renewal> {

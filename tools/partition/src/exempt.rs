@@ -62,9 +62,11 @@ fn logins_at(node: &Node, sockets: &HashSet<u64>) -> Result<Vec<Login>> {
     match Network::of(node) {
         // Not running, or nobody can act there: nobody sits there either.
         Err(_) => Ok(Vec::new()),
-        Ok(network @ Network::Ssh(_)) => {
+        Ok(Network::Ssh(host)) => {
             let script =
                 "echo \"$SSH_CONNECTION\"; cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; true";
+            // sudo hides by which way we came.
+            let network = Network::Ssh(host.as_login());
             let said =
                 network.run(Path::new("sh"), ["-c", script], None, Duration::from_secs(15))?;
             Ok(logins_over_ssh(&String::from_utf8_lossy(&said.stdout)))

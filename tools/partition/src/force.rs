@@ -13,7 +13,9 @@ use breakit::reach::Network;
 use crate::guard;
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
+use crate::made;
 use crate::nft::{self, Element, Nft, Refusal};
+use crate::packets::Answer;
 use crate::rules::{self, Family, Table};
 
 /// Rules of a cut in one network.
@@ -76,11 +78,47 @@ impl Rules {
         }
     }
 
+    /// The same with what their program will make for them in `network` besides, where that can be taken back:
+    /// on other hosts it stays, empty.
+    ///
+    /// # Errors
+    /// 71 where the kernel does not say.
+    pub fn noting(mut self, network: &Network) -> Result<Rules> {
+        if let Rules::Iptables(chains) = &mut self
+            && chains.flavour == Flavour::Nft
+            && !matches!(network, Network::Ssh(_))
+        {
+            let places = chains.places();
+            let makes = || {
+                let of = |(place, hooks): &(made::Place, Vec<&'static str>)| {
+                    Ok((*place, made::would_be_made(*place, hooks)?))
+                };
+                places.iter().map(of).collect()
+            };
+            chains.makes = network.inside(makes)?;
+        }
+        Ok(self)
+    }
+
     /// Puts them in force.
     pub fn install(&self, lease: Lease) -> Script {
         match self {
             Rules::Nft(table) => Script::Nft(table.install(lease)),
             Rules::Iptables(chains) => Script::Shell(chains.install(lease)),
+        }
+    }
+
+    /// Why these rules could not be put in force, as far as the refusal and they themselves tell.
+    pub fn why(&self, refusal: Refusal) -> Error {
+        match (refusal, self) {
+            (Refusal::Gone, Rules::Nft(table))
+                if table.family == Family::Bridge && table.packets.answer == Answer::Reset =>
+            {
+                Error::missing(
+                    "the kernel cannot reject on a bridge: it lacks the module nft_reject_bridge (CONFIG_NFT_BRIDGE_REJECT)",
+                )
+            }
+            (refusal, _) => refusal.into(),
         }
     }
 
@@ -164,7 +202,8 @@ impl Nft {
             Script::Nft(text) => self.apply(network, text),
             Script::Shell(text) => {
                 let output = shell(network, text)?;
-                if output.status.success() { Ok(()) } else { Err(refusal(&output)) }
+                tidy(network, &String::from_utf8_lossy(&output.stdout))?;
+                if output.status.success() { Ok(()) } else { Err(refusal(network, &output)) }
             }
         }
     }
@@ -222,6 +261,15 @@ impl Nft {
     }
 }
 
+/// Takes away tables that the script has left empty, and that are there because of us.
+fn tidy(network: &Network, said: &str) -> Result<()> {
+    let emptied = made::emptied(said);
+    if emptied.is_empty() || matches!(network, Network::Ssh(_)) {
+        return Ok(());
+    }
+    network.inside(|| emptied.into_iter().try_for_each(held::remove_empty))
+}
+
 fn has_iptables(network: &Network) -> bool {
     matches!(network, Network::Ssh(_))
         || [Flavour::Nft, Flavour::Legacy]
@@ -237,14 +285,18 @@ fn shell(network: &Network, script: &str) -> Result<Output> {
     let mut command = network.command(Path::new("sh"), ["-s"])?;
     command.process_group(0);
     guard::wait_for(&mut command);
-    program::run(&mut command, Some((path.to_string() + script).as_bytes()), LIMIT)
+    network.reached(program::run(
+        &mut command,
+        Some((path.to_string() + script).as_bytes()),
+        LIMIT,
+    )?)
 }
 
-fn refusal(output: &Output) -> Refusal {
+fn refusal(network: &Network, output: &Output) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["Permission denied", "Operation not permitted", "must be root"]) {
-        return Error::not_permitted(nft::NEEDS_ROOT).into();
+        return nft::not_permitted(network).into();
     }
     if says(&["does not exist", "No chain/target/match", "No such file"]) {
         return Refusal::Gone;

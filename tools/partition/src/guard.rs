@@ -4,6 +4,8 @@
 //! and removes the table, which the kernel would leave behind empty. It knows of its holder's death by
 //! the end of a pipe that the holder alone holds open: it needs no signal, no file and no polling. For a cut
 //! that is kept without a holder it waits for the end of the lease, and looks whether somebody healed before.
+//!
+//! What holders left that died together with their guards it sweeps first: a cut need not wait for that.
 
 use std::io::{BufRead, Write};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -20,6 +22,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::nft::Nft;
 use crate::standing::{self, Place};
+
+/// What the holder says after the nodes.
+const WATCH: &str = "watch";
 
 /// What the holder says last, when it has healed by itself.
 const DONE: &str = "done";
@@ -78,7 +83,7 @@ impl Guard {
         let mut child = command.spawn().map_err(place)?;
         if let Some(stdin) = &mut child.stdin {
             let lines: String = nodes.iter().map(|node| node.line() + "\n").collect();
-            stdin.write_all(lines.as_bytes()).map_err(place)?;
+            stdin.write_all((lines + WATCH + "\n").as_bytes()).map_err(place)?;
             if let Ok(mut pipes) = PIPES.lock() {
                 pipes.push(stdin.as_raw_fd());
             }
@@ -99,19 +104,24 @@ impl Guard {
     }
 }
 
-/// What the guard does: waits for its holder's end (or for the lease's), then heals.
+/// What the guard does: sweeps, waits for its holder's end (or for the lease's), then heals.
 ///
 /// # Errors
 /// All that stood in the way of healing.
 pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
-    let mut nodes = Vec::new();
+    let (nft, mut nodes) = (Nft::find(), Vec::new());
     for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
         if line == DONE {
             return Ok(Status::Done);
         }
+        if line == WATCH {
+            if let Err(error) = standing::sweep(&nft, standing::networks(&nodes), table) {
+                talk::error(format!("what others left could not be swept: {error}"));
+            }
+            continue;
+        }
         nodes.push(Node::parse(&line).map_err(Error::data)?);
     }
-    let nft = Nft::find();
     let places = standing::networks(&nodes);
     let (healed, errors) = match after {
         None => standing::heal(&nft, &places, |found| found.name == table),

@@ -1,11 +1,12 @@
 //! What the kernel's nf_tables hold of ours, asked of it over netlink(7), and removed: much quicker than to run
-//! nft(8) and read its JSON, and as true. Only for networks of this host.
+//! nft(8) and read its JSON, and as true; and what iptables-nft has there. Only for networks of this host.
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::{Ask, ask, attribute, attributes, find, order};
+use crate::made::Place;
+use crate::netlink::{Ask, NLM_F_NONREC, Order, ask, attribute, attributes, find, order};
 use crate::rules::{Family, PREFIX};
 
 const SUBSYSTEM: u16 = 10 << 8;
@@ -13,25 +14,29 @@ const BATCH_BEGIN: u16 = 16;
 const BATCH_END: u16 = 17;
 const DELTABLE: u16 = SUBSYSTEM | 2;
 const GETTABLE: u16 = SUBSYSTEM | 1;
+const GETCHAIN: u16 = SUBSYSTEM | 4;
 const GETSETELEM: u16 = SUBSYSTEM | 13;
 /// The size of struct nfgenmsg.
 const NFGEN: usize = 4;
 const TABLE_NAME: u16 = 1;
+const CHAIN_TABLE: u16 = 1;
+const CHAIN_NAME: u16 = 3;
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const ELEM_FLAGS: u16 = 3;
 const INTERVAL_END: u32 = 1;
 
-/// Whether any table of ours stands in the network that we are in.
+/// Whether any table of ours stands in the network that we are in, but for those called `own`.
 ///
 /// # Errors
 /// 71 where the kernel does not say.
-pub fn any_table() -> Result<bool> {
+pub fn any_table_but(own: &str) -> Result<bool> {
     let mut found = false;
     let each = |_: u16, body: &[u8]| {
         let name = find(attributes(body.get(NFGEN..).unwrap_or_default()), TABLE_NAME);
-        found |= name.is_some_and(|name| name.starts_with(PREFIX.as_bytes()));
+        let name = name.map(|name| name.strip_suffix(&[0]).unwrap_or(name)).unwrap_or_default();
+        found |= name.starts_with(PREFIX.as_bytes()) && name != own.as_bytes();
     };
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::All, &[0; NFGEN], each) {
         // No nf_tables, or nobody who may use them here: no tables either.
@@ -45,14 +50,67 @@ pub fn any_table() -> Result<bool> {
 /// # Errors
 /// 77 where we may not, 71 where the kernel refuses.
 pub fn remove(family: Family, table: &str) -> Result<()> {
-    let batch = [vec![0, 0], (SUBSYSTEM >> 8).to_be_bytes().to_vec()].concat();
-    let body = [vec![number(family), 0, 0, 0], attribute(TABLE_NAME, &text(table))].concat();
-    let messages = [(BATCH_BEGIN, batch.clone()), (DELTABLE, body), (BATCH_END, batch)];
-    match order(SockProtocol::NetlinkNetFilter, &messages, 1) {
+    match delete(number(family), table, 0) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(Errno::EPERM) => Err(Error::not_permitted(crate::nft::NEEDS_ROOT)),
-        Err(errno) => Err(Error::io(format!("remove the table {table}"), &errno.into())),
+        Err(errno) => Err(refused(table, errno)),
     }
+}
+
+/// Removes a table of iptables-nft that nothing is in; lets any other stand.
+///
+/// # Errors
+/// As [`remove`].
+pub fn remove_empty(place: Place) -> Result<()> {
+    match delete(version(place), place.table, NLM_F_NONREC) {
+        Ok(()) | Err(Errno::ENOENT | Errno::EBUSY) => Ok(()),
+        Err(errno) => Err(refused(place.table, errno)),
+    }
+}
+
+fn refused(table: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::EPERM => Error::not_permitted(crate::nft::NEEDS_ROOT),
+        errno => Error::io(format!("remove the table {table}"), &errno.into()),
+    }
+}
+
+fn delete(family: u8, table: &str, flags: u16) -> nix::Result<()> {
+    let batch = [vec![0, 0], (SUBSYSTEM >> 8).to_be_bytes().to_vec()].concat();
+    let body = [vec![family, 0, 0, 0], attribute(TABLE_NAME, &text(table))].concat();
+    let messages = [
+        Order { kind: BATCH_BEGIN, flags: 0, body: batch.clone() },
+        Order { kind: DELTABLE, flags, body },
+        Order { kind: BATCH_END, flags: 0, body: batch },
+    ];
+    order(SockProtocol::NetlinkNetFilter, &messages, 1)
+}
+
+/// The chains of a table of iptables-nft in the network that we are in; `None` where it is not there.
+///
+/// # Errors
+/// 71 where the kernel does not say.
+pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
+    let wrong = |errno: Errno| Error::io("ask the kernel for its chains", &errno.into());
+    let head = vec![version(place), 0, 0, 0];
+    let table = [head.clone(), attribute(TABLE_NAME, &text(place.table))].concat();
+    match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::One, &table, |_, _| {}) {
+        Ok(()) => {}
+        // No nf_tables: then iptables-nft will say so itself.
+        Err(Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EINVAL) => return Ok(None),
+        Err(errno) => return Err(wrong(errno)),
+    }
+    let mut found = Vec::new();
+    let each = |_: u16, body: &[u8]| {
+        let word = |kind| {
+            let value = find(attributes(body.get(NFGEN..).unwrap_or_default()), kind)?;
+            Some(String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned())
+        };
+        if word(CHAIN_TABLE).is_some_and(|name| name == place.table) {
+            found.extend(word(CHAIN_NAME));
+        }
+    };
+    ask(SockProtocol::NetlinkNetFilter, GETCHAIN, Ask::All, &head, each).map_err(wrong)?;
+    Ok(Some(found))
 }
 
 /// How many elements the sets of a table hold that have not expired; 0 where it is not there.
@@ -92,6 +150,11 @@ fn is_end(element: &[u8]) -> bool {
 
 fn text(word: &str) -> Vec<u8> {
     [word.as_bytes(), &[0]].concat()
+}
+
+/// The kernel's number of the IP version that a table of iptables is for.
+fn version(place: Place) -> u8 {
+    if place.ipv4 { 2 } else { 10 }
 }
 
 /// The kernel's number.

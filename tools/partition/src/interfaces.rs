@@ -22,8 +22,12 @@ pub fn of(network: &Network, with_loopback: bool) -> Result<Vec<String>> {
         Network::Ssh(_) => PathBuf::from("ip"),
         _ => program::find("ip", "iproute2")?,
     };
-    let mut command = network.command(&program, ["-j", "link", "show"])?;
-    let said = program::succeed(&mut command, None, LIMIT)?;
+    let output = network.run(&program, ["-j", "link", "show"], None, LIMIT)?;
+    if !output.status.success() {
+        let why = program::last_words(&output);
+        return Err(Error::system(format!("ip -j link show failed: {why}")));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
     names(&said, with_loopback)
         .ok_or_else(|| Error::system(format!("ip -j link show says no list of links: {said}")))
 }

@@ -4,11 +4,12 @@
 //! in a built-in chain jumps to. Pure text: what `--dry-run` prints is what is run. Without a lease there are no
 //! sets: one rule for each address, which nothing ends by itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use breakit::lease::Lease;
 
+use crate::made::{self, Made, Place};
 use crate::packets::{Answer, Packets, Ports, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
 
@@ -61,6 +62,8 @@ pub struct Chains {
     pub exempt: BTreeSet<Exempt>,
     /// Whether the loopback interface is let alone.
     pub spares_loopback: bool,
+    /// What the program makes for it besides, as far as that is known.
+    pub makes: BTreeMap<Place, BTreeSet<Made>>,
 }
 
 /// Where packets of one way are seen: a table, its built-in chains, and what marks ours.
@@ -128,6 +131,14 @@ impl Chains {
         self.drops.iter().map(|drop| drop.ends).collect::<BTreeSet<_>>().len()
     }
 
+    /// The tables that it needs, each with the built-in chains that it hangs on.
+    pub fn places(&self) -> Vec<(Place, Vec<&'static str>)> {
+        let spots = self.spots();
+        let Some(table) = spots.first().map(|spot| spot.table) else { return Vec::new() };
+        let hooks: Vec<&'static str> = spots.iter().flat_map(|spot| spot.hooks).copied().collect();
+        [true, false].map(|ipv4| (Place { ipv4, table }, hooks.clone())).into()
+    }
+
     fn spots(&self) -> Vec<&'static Spot> {
         let all: &[Spot] = match self.packets.answer {
             Answer::Silence => &SILENT,
@@ -161,6 +172,12 @@ impl Chains {
         let mut script = format!("{program}-restore -w --noflush <<'END'\n*{table}\n");
         for spot in self.spots() {
             let _ = writeln!(script, ":{} - [0:0]", self.chain(spot));
+        }
+        for (place, makes) in self.makes.iter().filter(|(place, _)| place.ipv4 == ipv4) {
+            debug_assert_eq!(place.table, table, "all rules of a cut lie in one table");
+            for made in makes {
+                let _ = writeln!(script, ":{} - [0:0]", made.chain(&self.name));
+            }
         }
         for spot in self.spots() {
             script += &self.rules(spot, ipv4);
@@ -329,7 +346,7 @@ pub fn long(chain: &str) -> Option<String> {
     let rest = chain.strip_prefix(SHORT)?;
     let (name, mark) = rest.rsplit_once('_')?;
     let marks = ["i", "o", "i4", "i6", "o4", "o6"];
-    marks.contains(&mark).then(|| format!("{PREFIX}{name}"))
+    (marks.contains(&mark) || made::is_mark(mark)).then(|| format!("{PREFIX}{name}"))
 }
 
 /// The script that removes a cut, whichever of the programs made it.
@@ -340,7 +357,7 @@ pub fn remove(name: &str) -> String {
 /// A function of the shell that removes everything of one name and fails where something stays. The kernel
 /// lets a set go only a moment after the last rule about it.
 fn removal(name: &str, flavours: &[Flavour]) -> String {
-    let name = short(name);
+    let (full, name) = (name, short(name));
     let programs: Vec<&str> =
         flavours.iter().flat_map(|flavour| [flavour.program(), flavour.program6()]).collect();
     format!(
@@ -357,6 +374,7 @@ fn removal(name: &str, flavours: &[Flavour]) -> String {
          \t\t\t$t -w -t ${{at%:*}} -F $c 2>/dev/null || continue\n\
          \t\t\t$t -w -t ${{at%:*}} -X $c\n\
          \t\tdone\n\
+         {besides}\
          \tdone\n\
          \tcommand -v ipset >/dev/null || return 0\n\
          \tfor s in {name}_i4 {name}_i6 {name}_o4 {name}_o6; do\n\
@@ -367,7 +385,8 @@ fn removal(name: &str, flavours: &[Flavour]) -> String {
          \t\tif ipset -q -t list $s >/dev/null; then echo \"the set $s stays: it is in use\" >&2; return 1; fi\n\
          \tdone\n\
          }}\n",
-        programs = programs.join(" ")
+        programs = programs.join(" "),
+        besides = made::removal(full)
     )
 }
 
@@ -408,6 +427,7 @@ mod tests {
             packets,
             exempt: BTreeSet::new(),
             spares_loopback: true,
+            makes: BTreeMap::new(),
         }
     }
 
@@ -461,7 +481,7 @@ mod tests {
     #[test]
     fn a_name_is_short_enough_for_a_chain_and_found_again() {
         let name = format!("{PREFIX}4194304_4294967295_12");
-        assert!(short(&name).len() + 2 <= 28 && short(&name).len() + 3 <= 31);
+        assert!(short(&name).len() + 3 <= 28 && short(&name).len() + 3 <= 31);
         assert_eq!(long(&format!("{}_i4", short(&name))), Some(name));
         assert_eq!(long("bkp_i"), None);
         assert_eq!(long("DOCKER_i"), None);

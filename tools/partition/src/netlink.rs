@@ -61,20 +61,28 @@ pub fn ask(
     }
 }
 
-/// Sends messages, by type and body, as one: the `acknowledged` one is answered when all are done, or the one
-/// that is refused.
+/// To remove only what nothing else uses.
+pub const NLM_F_NONREC: u16 = 0x100;
+
+/// A message of several that are sent as one.
+pub struct Order {
+    /// Its type.
+    pub kind: u16,
+    /// Flags besides the usual.
+    pub flags: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// Sends messages as one: the `acknowledged` one is answered when all are done, or the one that is refused.
 ///
 /// # Errors
 /// What the kernel says.
-pub fn order(
-    protocol: SockProtocol,
-    messages: &[(u16, Vec<u8>)],
-    acknowledged: usize,
-) -> nix::Result<()> {
+pub fn order(protocol: SockProtocol, messages: &[Order], acknowledged: usize) -> nix::Result<()> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-    let whole = messages.iter().enumerate().flat_map(|(number, (kind, body))| {
+    let whole = messages.iter().enumerate().flat_map(|(number, order)| {
         let ack = if number == acknowledged { NLM_F_ACK } else { 0 };
-        request(*kind, NLM_F_REQUEST | ack, body)
+        request(order.kind, NLM_F_REQUEST | order.flags | ack, &order.body)
     });
     let whole: Vec<u8> = whole.collect();
     sendto(socket.as_raw_fd(), &whole, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;

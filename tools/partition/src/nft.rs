@@ -110,7 +110,7 @@ impl Nft {
     /// [`Refusal`]; nothing of the script was done then.
     pub fn apply(&self, network: &Network, script: &str) -> std::result::Result<(), Refusal> {
         let output = self.run(network, &["-f", "-"], Some(script))?;
-        if output.status.success() { Ok(()) } else { Err(refusal(&output)) }
+        if output.status.success() { Ok(()) } else { Err(refusal(network, &output)) }
     }
 
     /// The tables of ours in a network, with the elements that have not expired.
@@ -144,7 +144,7 @@ impl Nft {
     fn json(&self, network: &Network, args: &[&str]) -> Result<Option<Vec<Value>>> {
         let output = self.run(network, args, None)?;
         if !output.status.success() {
-            return match refusal(&output) {
+            return match refusal(network, &output) {
                 Refusal::Gone => Ok(None),
                 Refusal::Error(error) => Err(error),
             };
@@ -167,24 +167,31 @@ impl Nft {
         let mut command = network.command(&program, args)?;
         command.process_group(0).env("LC_ALL", "C");
         guard::wait_for(&mut command);
-        let output = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
+        let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
+        let output = network.reached(run)?;
         match (network, output.status.code()) {
             (Network::Ssh(host), Some(127)) => Err(Error::missing(format!(
                 "the program nft is missing on {host}; install the package nftables there"
-            ))),
-            (Network::Ssh(host), Some(255)) => Err(Error::system(format!(
-                "ssh does not reach {host}: {}",
-                program::last_words(&output)
             ))),
             _ => Ok(output),
         }
     }
 }
 
-fn refusal(output: &Output) -> Refusal {
+/// What somebody is told who may not act in `network`.
+pub fn not_permitted(network: &Network) -> Error {
+    match network {
+        Network::Ssh(host) => Error::not_permitted(format!(
+            "this needs root on {host}: log in as root, or give --sudo"
+        )),
+        Network::Here | Network::Namespace(_) => Error::not_permitted(NEEDS_ROOT),
+    }
+}
+
+fn refusal(network: &Network, output: &Output) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
     if said.contains("Operation not permitted") {
-        return Error::not_permitted(NEEDS_ROOT).into();
+        return not_permitted(network).into();
     }
     if said.contains("No such file or directory") {
         return Refusal::Gone;

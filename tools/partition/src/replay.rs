@@ -1,6 +1,6 @@
 //! The cuts of a recorded run, to be made again: the same nodes, the same packets, the same offsets.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use breakit::clock;
@@ -14,6 +14,7 @@ use crate::cut::Whom;
 use crate::packets::Packets;
 use crate::peer::Peers;
 use crate::shape::Shape;
+use crate::told::{self, Told};
 
 /// One cut: whom, and which packets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,13 +63,25 @@ struct Found {
 pub fn read(mut lines: Lines, place: &str) -> Result<Record> {
     let (mut begin, mut others) = (None, 0);
     let mut found: Vec<Found> = Vec::new();
+    let mut told: HashMap<String, Told> = HashMap::new();
     while let Some((number, op)) = lines.next_op()? {
         let time = began(&op).or(op.time);
-        begin = begin.or(time);
+        // Lines that are only told before a cut came after it had begun.
+        if op.f != told::F {
+            begin = begin.or(time);
+        }
         match op.f.as_str() {
             "start-partition" => {
                 let at = format!("{place} line {number}");
-                found.push(cut(&op, &at).map_err(|clause| lines.error(clause))?);
+                let table = op.value.as_ref().and_then(|value| text(value, "table"));
+                let told = told.remove(table.unwrap_or_default()).unwrap_or_default();
+                found.push(cut(&op, &told, &at).map_err(|clause| lines.error(clause))?);
+            }
+            told::F => {
+                let value = op.value.as_ref().ok_or_else(|| lines.error("it needs \"value\""))?;
+                let table = text(value, "table").unwrap_or_default().to_string();
+                let told = told.entry(table).or_default();
+                told.take(value).map_err(|clause| lines.error(clause))?;
             }
             "stop-partition" => {
                 let ended = op.value.as_ref().and_then(|value| text(value, "table"));
@@ -112,7 +125,8 @@ fn parts(found: Vec<Found>, begin: u64) -> Vec<Part> {
     parts.into_iter().map(|(_, part)| part).collect()
 }
 
-fn cut(op: &Op, place: &str) -> std::result::Result<Found, String> {
+/// A cut from its start line and what was told before it.
+fn cut(op: &Op, told: &Told, place: &str) -> std::result::Result<Found, String> {
     let value = op.value.as_ref().ok_or("a start-partition line needs \"value\": whom it cut")?;
     let start =
         began(op).or(op.time).ok_or("a start-partition line needs \"began\" or \"time\"")?;
@@ -120,27 +134,7 @@ fn cut(op: &Op, place: &str) -> std::result::Result<Found, String> {
     let lease = text(value, "lease").map_or(Ok(Duration::from_secs(30)), clock::parse_duration)?;
     let packets = Packets::of_words(text(value, "packets").unwrap_or_default())
         .map_err(|clause| format!("\"packets\": {clause}"))?;
-    let grudge = match value.get("grudge") {
-        Some(Value::Object(grudge)) => grudge.clone(),
-        _ => of_sides(text(value, "cut").unwrap_or_default()).ok_or(
-            "neither \"grudge\" nor the sides in \"cut\" say whole whom it cut; give its shape and seed to partition cut",
-        )?,
-    };
-    let (whom, nodes) = match value.get("peers") {
-        Some(peers) => {
-            let (from, to) = (list(peers, "from")?, list(peers, "to")?);
-            let nodes = ends(&grudge).filter(|end| !from.contains(end) && !to.contains(end));
-            let mut nodes: Vec<String> = nodes.collect();
-            nodes.sort();
-            nodes.dedup();
-            (Whom::Peers(Peers::find(&from, &to).map_err(|e| e.to_string())?), nodes)
-        }
-        None => {
-            let shape =
-                Shape::Given { text: Value::Object(grudge).to_string(), place: place.into() };
-            (Whom::Among { shape, primaries: None }, Vec::new())
-        }
-    };
+    let (whom, nodes) = whom(value, told, place)?;
     Ok(Found {
         table: text(value, "table").unwrap_or_default().to_string(),
         nodes,
@@ -148,6 +142,44 @@ fn cut(op: &Op, place: &str) -> std::result::Result<Found, String> {
         start,
         end: start.saturating_add(clock::nanos(lease)),
     })
+}
+
+/// Whom, and the nodes that were cut off from peers.
+fn whom(
+    value: &Value,
+    told: &Told,
+    place: &str,
+) -> std::result::Result<(Whom, Vec<String>), String> {
+    let lines = value.get("lines").and_then(Value::as_u64).unwrap_or_default();
+    if lines != told.lines {
+        return Err(format!(
+            "{lines} grudge-partition lines of its table come before it, by its \"lines\", and {} are there",
+            told.lines
+        ));
+    }
+    let find = |from: &[String], to: &[String]| {
+        Peers::find(from, to).map(Whom::Peers).map_err(|error| error.to_string())
+    };
+    if !told.from.is_empty() || !told.to.is_empty() {
+        return Ok((find(&told.from, &told.to)?, told.at.iter().cloned().collect()));
+    }
+    let grudge = match (told.grudge(), value.get("grudge")) {
+        (Some(grudge), _) => grudge,
+        (None, Some(Value::Object(grudge))) => grudge.clone(),
+        (None, _) => of_sides(text(value, "cut").unwrap_or_default()).ok_or(
+            "neither \"grudge\" nor the sides in \"cut\" say whole whom it cut; give its shape and seed to partition cut",
+        )?,
+    };
+    if let Some(peers) = value.get("peers") {
+        let (from, to) = (list(peers, "from")?, list(peers, "to")?);
+        let nodes = ends(&grudge).filter(|end| !from.contains(end) && !to.contains(end));
+        let mut nodes: Vec<String> = nodes.collect();
+        nodes.sort();
+        nodes.dedup();
+        return Ok((find(&from, &to)?, nodes));
+    }
+    let shape = Shape::Given { text: Value::Object(grudge).to_string(), place: place.into() };
+    Ok((Whom::Among { shape, primaries: None }, Vec::new()))
 }
 
 /// Before the fault was in force: its line was written after.
@@ -244,6 +276,7 @@ mod tests {
             (r#"{"cut":"n1 drops n2","began":1}"#, "h, line 1: neither \"grudge\" nor the sides"),
             (r#"{"grudge":{},"packets":"odd","began":1}"#, "h, line 1: \"packets\""),
             (r#"{"grudge":{},"peers":[],"began":1}"#, "must hold lists"),
+            (r#"{"cut":"n1 | n2","lines":2,"began":1}"#, "2 grudge-partition lines of its table"),
         ] {
             let error = record(&line(1, "start-partition", value)).unwrap_err();
             assert_eq!(error.status(), breakit::exit::Status::Data);

@@ -42,7 +42,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Heal(place) => heal(&place),
         Command::List(place) => list(&place),
         Command::Check(check) => self::check(&check),
-        Command::Probe(probe) => probe::run(&nodes_or_fleet_if_up(&probe.nodes)?),
+        Command::Probe(probe) => probe::run(&probe.sudo.of(nodes_or_fleet_if_up(&probe.nodes)?)),
         Command::Guard(guard) => guard::stand(&guard.table, guard.after),
     }
 }
@@ -66,7 +66,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         steps: VecDeque::new(),
         nodes: match whom {
             Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
-            _ => nodes_or_fleet(&args.drawn.nodes)?,
+            _ => args.sudo.of(nodes_or_fleet(&args.drawn.nodes)?),
         },
         whom,
         rng: rng::generator(seed, PURPOSE),
@@ -82,7 +82,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let nft = Nft::find();
     let table = table_name()?;
     let nodes = wanted.nodes.clone();
-    let mut cut = Cut::prepare(wanted, nft.clone(), table.clone())?;
+    let mut cut = Cut::prepare(wanted, nft, table.clone())?;
     if args.dry_run {
         jsonl::print_text(&cut.script(lease)?)?;
         return Ok(Status::Done);
@@ -91,7 +91,6 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
-    standing::sweep(&nft, standing::networks(&nodes))?;
     let kept = args
         .keep
         .then(|| schedule.length().map_or(lease, |length| breakit::lease::Lease { length }));
@@ -141,7 +140,6 @@ fn replay(args: &cli::Replay) -> Result<Status> {
         watch.ignore_input();
     }
     let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {
-        standing::sweep(&nft, standing::networks(&nodes))?;
         let guard = Guard::start(&name, &nodes, None)?;
         let outcome = hold(&mut cut, &Schedule::of(windows), lease, false, &watch);
         guard.dismiss();
@@ -160,10 +158,10 @@ fn replay(args: &cli::Replay) -> Result<Status> {
 fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Result<Wanted> {
     let here = backend::this_host()?;
     let nodes = match named.as_slice() {
-        [] => nodes_or_fleet(&args.nodes)?,
+        [] => args.sudo.of(nodes_or_fleet(&args.nodes)?),
         [only] if only == here.name.as_str() => vec![here],
         named => {
-            let known = nodes_or_fleet(&args.nodes)?;
+            let known = args.sudo.of(nodes_or_fleet(&args.nodes)?);
             named.iter().map(|name| one_of(&known, name)).collect::<Result<_>>()?
         }
     };
@@ -304,7 +302,7 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 }
 
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
-    let nodes = nodes_or_fleet_if_up(&args.nodes)?;
+    let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
     nft::permitted(&nodes)?;
     let mut places = if args.all { standing::all_networks() } else { Vec::new() };
     places.extend(standing::networks(&nodes));

@@ -41,7 +41,11 @@ pub fn networks(nodes: &[Node]) -> Vec<Place> {
     let own = Place { name: "this network".into(), network: Ok(Network::Here) };
     let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
     let reached: Vec<&Node> = reached.collect();
-    let opened = all(reached.clone(), Network::of);
+    // A container is asked for by a program; any other network is only opened.
+    let opened: Vec<Result<Network>> = match reached.iter().any(|n| matches!(n.via, Via::Lxc(_))) {
+        true => all(reached.clone(), Network::of),
+        false => reached.iter().map(|node| Network::of(node)).collect(),
+    };
     let reached = reached
         .into_iter()
         .zip(opened)
@@ -114,23 +118,27 @@ fn cuts(found: Vec<Result<Vec<Standing>>>) -> (Vec<Cut>, Vec<Error>) {
     (cuts.into_values().collect(), errors)
 }
 
-/// Removes tables whose elements have all expired: what a holder leaves that died together with its guard.
+/// Removes tables whose elements have all expired, but for those called `own`: what a holder leaves that died
+/// together with its guard.
 ///
-/// Where the kernel has no table of ours nothing is run: a cut must not wait for this. Chains of iptables whose
-/// sets have expired drop nothing either, and wait for [`heal`].
+/// Where the kernel has no table of ours nothing is run. Chains of iptables whose sets have expired drop nothing
+/// either, and wait for [`heal`]: of those nobody can tell whether somebody is making them at this moment.
 ///
 /// # Errors
 /// All that stood in the way.
-pub fn sweep(nft: &Nft, places: Vec<Place>) -> Result<()> {
+pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
     let suspect = |place: Place| match &place.network {
         // Far away, where even to ask takes long.
         Ok(Network::Ssh(_)) => Ok(None),
-        Ok(network) => Ok(network.inside(held::any_table)?.then_some(place)),
+        Ok(network) => Ok(network.inside(|| held::any_table_but(own))?.then_some(place)),
         Err(_) => Ok(None),
     };
     let suspects: Vec<Option<Place>> = places.into_iter().map(suspect).collect::<Result<_>>()?;
     let suspects: Vec<Place> = suspects.into_iter().flatten().collect();
-    let (_, errors) = heal(nft, &suspects, |table| table.elements.is_empty());
+    let expired = |found: &Standing| {
+        matches!(found.kind, Kind::Nft(_)) && found.elements.is_empty() && found.name != own
+    };
+    let (_, errors) = heal(nft, &suspects, expired);
     Error::all(errors)
 }
 

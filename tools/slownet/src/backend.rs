@@ -5,13 +5,20 @@ use breakit::reach::Network;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::arrival;
 use crate::feed::{Feeder, Order, Target};
+use crate::interface::Interface;
 use crate::parts::Parts;
 use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::Direction;
+use crate::traffic::{Direction, Way};
+
+const HTB_LIMITS: &str = "the backend htb limits the rate and does nothing else; leave the other parts out or take --backend netem";
+
+const LINE_DOUBLES: &str =
+    "nfqueue doubles only what a node sends; leave --direction out and name the senders with -n";
 
 /// What `--backend` may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,7 +86,7 @@ impl Choices {
         network: &Network,
     ) -> Result<Backend> {
         let host = match network {
-            Network::Ssh(host) => Some(host.clone()),
+            Network::Ssh(host) => Some(host.to_string()),
             Network::Here | Network::Namespace(_) => None,
         };
         let question = Question {
@@ -112,9 +119,7 @@ impl Backend {
         match wanted {
             Wanted::Netem => Backend::netem(kernel)?.map_err(Error::missing),
             Wanted::Htb => {
-                parts.only_rate().ok_or_else(|| {
-                    Error::usage("the backend htb limits the rate and does nothing else; leave the other parts out or take --backend netem")
-                })?;
+                parts.only_rate().ok_or_else(|| Error::usage(HTB_LIMITS))?;
                 Backend::htb(kernel)?.map_err(Error::missing)
             }
             Wanted::Blackhole => {
@@ -128,19 +133,52 @@ impl Backend {
         }
     }
 
-    /// What comes in passes no queueing discipline; only a delay line can hold it.
+    /// What comes in passes no queueing discipline: it is sent round by a device that has one (see
+    /// [`crate::arrival`]), or held by a delay line.
     fn incoming(wanted: Wanted, parts: &Parts, kernel: Kernel<'_>) -> Result<Backend> {
-        if !matches!(wanted, Wanted::Auto | Wanted::Nfqueue) {
-            return Err(Error::usage(
-                "queueing disciplines strike only what a node sends; leave --backend out, or --direction, and name the senders with -n",
-            ));
+        let doubles = parts.duplicate.is_some();
+        let limits = parts.only_rate().is_some();
+        match wanted {
+            Wanted::Netem => Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing),
+            Wanted::Htb if limits => Backend::arriving(kernel, Need::Htb)?.map_err(Error::missing),
+            Wanted::Htb => Err(Error::usage(HTB_LIMITS)),
+            Wanted::Blackhole => Err(Error::usage(
+                "the backend blackhole strikes only what a node sends; leave --backend out, or --direction, and name the senders with -n",
+            )),
+            Wanted::Nfqueue if doubles => Err(Error::usage(LINE_DOUBLES)),
+            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
+            Wanted::Auto => {
+                let mut reasons = match Backend::arriving(kernel, Need::Netem)? {
+                    Ok(backend) => return Ok(backend),
+                    Err(why) => vec![why],
+                };
+                if limits {
+                    match Backend::arriving(kernel, Need::Htb)? {
+                        Ok(backend) => return Ok(backend),
+                        Err(why) => reasons.push(why),
+                    }
+                }
+                let line = match doubles {
+                    true => Err(LINE_DOUBLES.into()),
+                    false => Backend::nfqueue(kernel)?,
+                };
+                line.map_err(|why| Error::missing(reasons.join("; ") + "; " + &why))
+            }
         }
-        if parts.duplicate.is_some() {
-            return Err(Error::usage(
-                "--duplicate doubles only what a node sends; leave --direction out and name the senders with -n",
-            ));
+    }
+
+    /// netem or htb for what comes in.
+    fn arriving(kernel: Kernel<'_>, need: Need) -> Result<std::result::Result<Backend, String>> {
+        for need in [need, Need::Htb, Need::Arrival] {
+            if let Err(why) = kernel.meets(need)? {
+                return Ok(Err(format!("{} does not work here: {why}", need.word())));
+            }
         }
-        Backend::nfqueue(kernel)?.map_err(Error::missing)
+        let feeder = kernel.ipset(Target::Class)?.map(Feeder::Ipset);
+        Ok(feeder.map(|feeder| match need {
+            Need::Netem => Backend::Netem(feeder),
+            _ => Backend::Htb(feeder),
+        }))
     }
 
     fn first(kernel: Kernel<'_>, parts: &Parts) -> Result<Backend> {
@@ -260,20 +298,31 @@ impl Backend {
         }
     }
 
-    /// What makes its queues on the interfaces. Until something is sent into them they do nothing.
+    /// What makes its queues on the interfaces, and for what comes in by `arrivals`. Until something is sent into them they do nothing.
     ///
     /// # Errors
     /// 71 where somebody else's queue stands on an interface.
-    pub fn queues(&self, order: Order<'_>, parts: &Parts, trees: &[Tree]) -> Result<Vec<Step>> {
+    pub fn queues(
+        &self,
+        order: Order<'_>,
+        arrivals: &[Interface],
+        parts: &Parts,
+        trees: &[Tree],
+    ) -> Result<Vec<Step>> {
         let Some(queue) = self.queue(parts) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue)?);
         }
+        if !arrivals.is_empty() {
+            steps.extend(arrival::make(trees, arrivals, order.id, &queue)?);
+        }
         Ok(steps)
     }
 }
 
+/// Whether packets that leave there are struck.
 fn concerns(order: Order<'_>, tree: &Tree) -> bool {
-    order.interfaces.iter().any(|interface| interface.name == tree.interface)
+    order.traffic.direction.ways().contains(&Way::Out)
+        && order.interfaces.iter().any(|interface| interface.name == tree.interface)
 }

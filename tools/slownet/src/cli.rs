@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use breakit::lease::LeaseArgs;
-use breakit::node::NodesArg;
+use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
@@ -51,6 +51,9 @@ pub struct SetArgs {
     /// Whose packets
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// What happens to them
     #[command(flatten)]
     pub parts: PartsArgs,
@@ -165,6 +168,9 @@ pub struct ReplayArgs {
     /// Where its nodes are now [default: the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// How long each fault outlives us
     #[command(flatten)]
     pub lease: LeaseArgs,
@@ -182,6 +188,9 @@ pub struct ClearArgs {
     /// Where
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
     /// Only the faults of these numbers [default: all of slownet's]
     #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
     pub id: Vec<FaultId>,
@@ -196,6 +205,9 @@ pub struct ListArgs {
     /// Where
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
 }
 
 /// `slownet probe`.
@@ -204,4 +216,7 @@ pub struct ProbeArgs {
     /// Whose kernels [default: this host's]
     #[command(flatten)]
     pub nodes: NodesArg,
+    /// As whom
+    #[command(flatten)]
+    pub sudo: SudoArg,
 }

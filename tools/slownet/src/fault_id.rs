@@ -17,6 +17,18 @@ impl FaultId {
         FaultId(rand::random_range(0x1000..=0xffef) & !1)
     }
 
+    /// So many, each another one.
+    pub fn draw_all(count: usize) -> Vec<FaultId> {
+        let mut drawn = Vec::new();
+        while drawn.len() < count {
+            let id = FaultId::draw();
+            if !drawn.contains(&id) {
+                drawn.push(id);
+            }
+        }
+        drawn
+    }
+
     /// Reads four hexadecimal digits.
     ///
     /// # Errors

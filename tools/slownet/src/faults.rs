@@ -1,6 +1,8 @@
 //! All links of a run, held as one fault: all of them in force, or none.
 
 use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::guardian::Guardian;
@@ -9,6 +11,8 @@ use breakit::lease::Lease;
 use serde_json::{Value, json};
 
 use crate::backend::{Choices, Wanted};
+use crate::fault_id::FaultId;
+use crate::line::watchdog::Watchdog;
 use crate::link::Link;
 use crate::qdisc::WithRoot;
 use crate::slow::{Draw, Slow};
@@ -24,10 +28,11 @@ pub struct Means {
     pub seed: u64,
 }
 
-/// The links, and the guardian that clears them all when we die.
+/// The links, the guardian that clears them all when we die, and the watchdog that does when we hang.
 pub struct Faults {
     links: Vec<Slow>,
     guardian: Option<Guardian>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Faults {
@@ -38,10 +43,12 @@ impl Faults {
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
         let mut choices = Choices::of(means.backend);
         let Means { force, seed, .. } = means;
-        let links = links.into_iter().enumerate();
-        let links = links
-            .map(|(number, link)| Slow::plan(link, Draw { force, seed, number }, &mut choices));
-        Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None })
+        let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
+        let links = links.into_iter().enumerate().map(|(number, link)| {
+            let draw = Draw { force, seed, number };
+            Slow::plan(link, Arc::clone(&ids), draw, &mut choices)
+        });
+        Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None, watchdog: None })
     }
 
     /// Whether a process of ours carries packets: such faults cannot outlive us.
@@ -68,6 +75,7 @@ impl Faults {
             return Ok(());
         }
         self.clear(WithRoot::Remove)?;
+        self.watchdog = None;
         self.entrust_to_lease();
         Ok(())
     }
@@ -81,9 +89,26 @@ impl Faults {
 
     /// Whoever finds the holder dead clears these faults, on the nodes as they were named to us.
     fn post_guardian(&mut self) -> Result<()> {
-        if self.guardian.is_some() {
-            return Ok(());
+        if !self.guardian.as_mut().is_some_and(Guardian::stands) {
+            self.guardian = Some(Guardian::post(&self.clearing()?)?);
         }
+        Ok(())
+    }
+
+    /// Only what a process of ours carries can be stuck in it. The lease must have lapsed before it acts.
+    fn post_watchdog(&mut self, lease: Lease) -> Result<()> {
+        if self.need_their_holder() && self.watchdog.is_none() {
+            let silence = lease.length + Duration::from_secs(1);
+            self.watchdog = Some(Watchdog::post(&self.clearing()?, silence)?);
+        }
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.in_force();
+        }
+        Ok(())
+    }
+
+    /// The command that clears these faults.
+    fn clearing(&self) -> Result<Command> {
         let program = std::env::current_exe().map_err(|e| Error::io("find our own program", &e))?;
         let nodes = self.links.iter().flat_map(Slow::nodes);
         let mut nodes: Vec<String> =
@@ -93,8 +118,7 @@ impl Faults {
         let ids: Vec<String> = self.links.iter().map(|link| link.id().to_string()).collect();
         let mut clear = Command::new(program);
         clear.args(["clear", "--quiet", "--id", &ids.join(","), "-n", &nodes.join(",")]);
-        self.guardian = Some(Guardian::post(&clear)?);
-        Ok(())
+        Ok(clear)
     }
 
     /// Does `work` with all links at once.
@@ -139,6 +163,7 @@ impl Fault for Faults {
 
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.post_guardian()?;
+        self.post_watchdog(lease)?;
         match all(self.each(|link| link.start(lease))) {
             Ok(_) => Ok(self.value(Slow::value)),
             // All nodes or none: what was struck is taken back.
@@ -150,6 +175,9 @@ impl Fault for Faults {
     }
 
     fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        // Somebody may have killed it.
+        self.post_guardian()?;
+        self.post_watchdog(lease)?;
         let renewed = all(self.each(|link| link.renew(lease)))?;
         if renewed.iter().all(|renewed| renewed.cleared) {
             return Ok(Renewal::Healed);
@@ -169,7 +197,11 @@ impl Fault for Faults {
     }
 
     fn heal(&mut self) -> Result<Value> {
-        self.clear(WithRoot::Keep)?;
+        let cleared = self.clear(WithRoot::Keep);
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.ended();
+        }
+        cleared?;
         Ok(self.value(|link| json!({ "id": link.id().to_string(), "nodes": link.names() })))
     }
 }

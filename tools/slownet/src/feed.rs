@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::interface::Interface;
+use crate::note;
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::Traffic;
+use crate::traffic::{Prefix, Traffic};
 
 /// Where the struck packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,8 @@ pub struct Fed {
     pub id: FaultId,
     /// How: `nft` or `ipset`.
     pub how: &'static str,
-    /// To whom packets are struck.
-    pub to: Vec<String>,
+    /// Which packets; none where all elements have expired.
+    pub traffic: Option<Traffic>,
     /// Seconds until the last element expires; 0 where all have.
     pub left: u64,
     /// How many in a hundred it takes, where not all.
@@ -128,7 +129,12 @@ impl Fed {
     /// The fields of a line.
     pub fn json(&self) -> Value {
         let left = format!("{}s", self.left);
-        let mut fields = json!({ "feeder": self.how, "to": self.to, "left": left });
+        let mut fields = json!({ "feeder": self.how, "to": [], "left": left });
+        if let (Value::Object(fields), Some(Value::Object(traffic))) =
+            (&mut fields, self.traffic.as_ref().map(Traffic::json))
+        {
+            fields.extend(traffic);
+        }
         if let Some(share) = self.share {
             fields["share"] = format!("{share}%").into();
         }
@@ -136,13 +142,18 @@ impl Fed {
     }
 }
 
-/// All that feeds faults of ours in a network, by whatever means.
+/// The traffic of elements that are still there.
+fn fed_traffic(elements: &[Prefix], noted: &str) -> Option<Traffic> {
+    (!elements.is_empty()).then(|| note::read(elements, noted))
+}
+
+/// All that feeds the faults `wanted` in a network, by whatever means.
 ///
 /// # Errors
 /// 77 and 71 as the system says. A program that is missing has made nothing.
-pub fn all(network: &Network) -> Result<Vec<Fed>> {
-    let mut fed = nft::list(network)?;
-    fed.extend(ipset::list(network)?);
+pub fn all(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<Fed>> {
+    let mut fed = nft::list(network, &wanted)?;
+    fed.extend(ipset::list(network, &wanted)?);
     Ok(fed)
 }
 

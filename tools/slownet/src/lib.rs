@@ -13,6 +13,9 @@
 //! | [`qdisc`], [`netem`] | the tree of queues, and the words for netem |
 //! | [`line`](mod@line) | the delay line, for kernels without netem |
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
+//! | [`note`] | which traffic that is, written down in the kernel |
+//! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`overlap`] | no packet is struck by two faults |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
@@ -20,6 +23,7 @@
 //! | [`replay`] | the faults of a recorded run |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
+pub mod arrival;
 pub mod asked;
 pub mod backend;
 pub mod cli;
@@ -32,6 +36,8 @@ pub mod line;
 pub mod link;
 pub mod list;
 pub mod netem;
+pub mod note;
+pub mod overlap;
 pub mod parts;
 pub mod preset;
 pub mod probe;

@@ -8,13 +8,17 @@
 
 pub mod fate;
 pub mod inject;
+pub mod memory;
 pub mod nfqueue;
+pub mod stuck;
+pub mod verdicts;
+pub mod watchdog;
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering as Order};
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,7 +38,9 @@ use crate::parts::Parts;
 use crate::traffic::Way;
 use fate::Fates;
 use inject::Injector;
-use nfqueue::{Packet, Queue, Shows, Verdict};
+use memory::Bytes;
+use nfqueue::{Packet, Queue, Shows};
+use verdicts::Verdict;
 
 /// How long packets that are held may stay after the end.
 const DRAIN: u64 = 500_000_000;
@@ -93,7 +99,7 @@ impl Line {
 impl Drop for Line {
     /// Lets out what is held, when its time comes, after half a second all that is left; and ends.
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
+        self.stopped.store(true, Order::SeqCst);
         // Closing the pipe wakes the thread.
         self.bell = None;
         if let Some(thread) = self.thread.take() {
@@ -103,20 +109,40 @@ impl Drop for Line {
 }
 
 /// A packet that is held. The number keeps those of one instant in their order.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug)]
 struct Held {
     leaves: u64,
     number: u64,
     packet: Kept,
 }
 
+impl Ord for Held {
+    fn cmp(&self, other: &Held) -> Ordering {
+        (self.leaves, self.number).cmp(&(other.leaves, other.number))
+    }
+}
+
+impl PartialOrd for Held {
+    fn partial_cmp(&self, other: &Held) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Held) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Held {}
+
 /// How it is held.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq)]
 enum Kept {
     /// In the kernel, by its number in the queue; with other bytes where it was damaged.
     Queued { id: u32, bytes: Option<Vec<u8>> },
     /// By us, to be sent anew.
-    Copied { interface: u32, bytes: Vec<u8> },
+    Copied { interface: u32, bytes: Bytes },
 }
 
 /// The packets that are held, the next to leave on top.
@@ -188,7 +214,7 @@ impl Worker {
         loop {
             let now = clock::now();
             self.let_out(now);
-            if stopped.load(Ordering::SeqCst) {
+            if stopped.load(Order::SeqCst) {
                 let end = *end.get_or_insert(now + DRAIN);
                 if now >= end {
                     // Early is better than never: what is left in the queue would be dropped with it.
@@ -200,7 +226,7 @@ impl Worker {
             }
             self.tell()?;
             let until = self.hold.next().into_iter().chain(end).min();
-            wait(&self.queue, (!stopped.load(Ordering::SeqCst)).then_some(hear), until)?;
+            wait(&self.queue, (!stopped.load(Order::SeqCst)).then_some(hear), until)?;
             let Worker { queue, way, fates, hold, .. } = &mut self;
             queue
                 .receive(|packet| judge(*way, fates, hold, &packet))
@@ -246,8 +272,8 @@ fn judge(way: Way, fates: &mut Fates, hold: &mut Hold, packet: &Packet<'_>) -> O
         (_, fates) => {
             for fate in fates {
                 let bytes = match fate.corrupt {
-                    Some(bit) => damaged(packet.bytes, bit),
-                    None => packet.bytes.to_vec(),
+                    Some(bit) => damaged(packet.bytes, bit).into(),
+                    None => packet.keep(),
                 };
                 hold.take(fate.leaves, Kept::Copied { interface: packet.interface, bytes });
             }

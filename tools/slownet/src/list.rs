@@ -17,7 +17,7 @@ use crate::traffic::Way;
 /// As [`Network::of`], and what the system says.
 pub fn lines(node: &Node) -> Result<Vec<Value>> {
     let network = Network::of(node)?;
-    let fed = feed::all(&network)?;
+    let fed = feed::all(&network, |_| true)?;
     let trees = qdisc::trees(&network)?;
     let name = node.name.as_str();
     let mut lines = Vec::new();
@@ -35,7 +35,7 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
 
 fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
     let fed = fed.iter().find(|fed| fed.id == leaf.id);
-    let in_force = fed.is_some_and(|fed| fed.left > 0);
+    let in_force = fed.is_some_and(|fed| fed.traffic.is_some());
     let mut line = json!({
         "node": node, "id": leaf.id.to_string(), "in_force": in_force,
         "backend": if leaf.kind == "pfifo" { "htb" } else { &leaf.kind },
@@ -48,7 +48,7 @@ fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
 
 /// A set that feeds a delay line; where nobody listens there any more it strikes nobody.
 fn set(node: &str, fed: &Fed, listening: bool) -> Value {
-    let in_force = listening && fed.left > 0;
+    let in_force = listening && fed.traffic.is_some();
     let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": in_force });
     if listening {
         line["backend"] = "nfqueue".into();

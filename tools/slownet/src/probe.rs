@@ -22,11 +22,14 @@ pub enum Need {
     NftQueue,
     /// A queue that swallows packets silently.
     Blackhole,
+    /// A device that sends what comes in round by its queues, and filters that match timed sets.
+    Arrival,
 }
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 5] = [Need::Netem, Need::Htb, Need::Blackhole, Need::Nft, Need::NftQueue];
+    pub const ALL: [Need; 6] =
+        [Need::Netem, Need::Htb, Need::Arrival, Need::Blackhole, Need::Nft, Need::NftQueue];
 
     /// The word in what `probe` prints.
     pub fn word(self) -> &'static str {
@@ -36,6 +39,7 @@ impl Need {
             Need::Nft => "nft",
             Need::NftQueue => "nft-queue",
             Need::Blackhole => "blackhole",
+            Need::Arrival => "arrival",
         }
     }
 
@@ -49,6 +53,9 @@ impl Need {
             Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
             Need::NftQueue => "a kernel with CONFIG_NFT_QUEUE has it",
             Need::Blackhole => "every kernel from 2.6 with CONFIG_NET_SCHED has it",
+            Need::Arrival => {
+                "try modprobe -a ifb act_mirred act_skbedit cls_basic em_ipset, or take --backend nfqueue"
+            }
         }
     }
 
@@ -70,6 +77,12 @@ impl Need {
                  }'"
             }
             Need::Blackhole => "tc qdisc add dev lo root blackhole",
+            Need::Arrival => {
+                "ip link add name breakit-in type ifb && tc qdisc add dev lo ingress_block 77 ingress &&
+                 ipset create t hash:net timeout 1 comment && ipset create p bitmap:port range 0-65535 &&
+                 tc filter add block 77 protocol ip pref 7701 handle 0x1000 basic match 'ipset(t src) and not ipset(p dst)' \
+                   action skbedit priority 77:1000 action mirred egress redirect dev breakit-in"
+            }
         }
     }
 }
@@ -225,6 +238,7 @@ pub fn chosen(works: &Value) -> Value {
     let netem = (met("netem") && classes).then_some("netem");
     let line = (met("queue") && (met("nft-queue") || met("ipset-queue"))).then_some("nfqueue");
     json!({
+        "incoming": netem.filter(|_| met("arrival") && met("ipset")).or(line),
         "rate": netem.or(classes.then_some("htb")).or(line),
         "loss": netem.or((classes && met("blackhole")).then_some("blackhole")).or(line),
         "all": netem.or(line),

@@ -11,6 +11,7 @@ use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 use serde_json::Value;
 
+use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::netem;
@@ -94,6 +95,16 @@ pub struct Tree {
     pub root: Root,
     /// Our faults there.
     pub leaves: Vec<Leaf>,
+    /// What stands where packets come in.
+    pub gate: Gate,
+}
+
+impl Tree {
+    /// That of an interface which nobody has touched.
+    pub fn fresh(interface: &str) -> Tree {
+        let interface = interface.to_string();
+        Tree { interface, root: Root::Default, leaves: Vec::new(), gate: Gate::Open }
+    }
 }
 
 /// The trees of all interfaces of a network.
@@ -105,7 +116,8 @@ pub fn trees(network: &Network) -> Result<Vec<Tree>> {
     Ok(read(&parse::<Vec<Value>>(&text, "tc qdisc")?))
 }
 
-fn read(qdiscs: &[Value]) -> Vec<Tree> {
+/// The trees that `tc -j qdisc show` tells of.
+pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
     let mut trees: Vec<Tree> = Vec::new();
     for qdisc in qdiscs.iter().filter(|qdisc| qdisc["root"] == true) {
         let interface = qdisc["dev"].as_str().unwrap_or_default().to_string();
@@ -115,7 +127,7 @@ fn read(qdiscs: &[Value]) -> Vec<Tree> {
             Root::Ours => of_here.filter_map(leaf).collect(),
             _ => Vec::new(),
         };
-        trees.push(Tree { interface, root, leaves });
+        trees.push(Tree { interface, root, leaves, gate: arrival::gate(qdiscs, &qdisc["dev"]) });
     }
     trees
 }
@@ -212,6 +224,12 @@ pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Ve
     if root == WithRoot::Remove && tree.leaves.iter().all(|leaf| ours(leaf.id)) {
         return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:"))];
     }
+    remove_classes(tree, ours)
+}
+
+/// What takes the faults `ours` off, and leaves the root.
+pub fn remove_classes(tree: &Tree, ours: impl Fn(FaultId) -> bool) -> Vec<Step> {
+    let dev = &tree.interface;
     tree.leaves
         .iter()
         .filter(|leaf| ours(leaf.id))

@@ -4,7 +4,7 @@ use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
 use breakit::jsonl::Lines;
 use breakit::lease::Lease;
-use breakit::node::{self, Fleet, Node, NodesArg};
+use breakit::node::{self, Fleet, Node, NodesArg, SudoArg};
 use breakit::op::Op;
 use breakit::reach::Network;
 use breakit::schedule::Schedule;
@@ -30,7 +30,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Set(args) => set(*args),
         Command::Replay(args) => replay(&args),
         Command::Clear(args) => clear(&args),
-        Command::List(args) => show(&somewhere(&args.nodes)?),
+        Command::List(args) => show(&somewhere(&args.nodes, args.sudo)?),
         Command::Probe(args) => report(&args),
     }
 }
@@ -79,10 +79,10 @@ fn left(held: Result<Status>, left: Result<()>) -> Result<Status> {
 /// The one link that the flags say, or all that a file says.
 fn links(args: &SetArgs) -> Result<Vec<Link>> {
     if let Some(file) = &args.links {
-        return link::read(lines_of(file)?, args.nodes.resolve()?);
+        return link::read(lines_of(file)?, args.sudo.of(args.nodes.resolve()?));
     }
     let parts = asked::parts(&args.parts)?;
-    let nodes = somewhere(&args.nodes)?;
+    let nodes = somewhere(&args.nodes, args.sudo)?;
     let traffic = &args.traffic;
     let to = traffic::whom(&traffic.to)?;
     let traffic = Traffic::new(to, traffic.protocol, traffic.port.clone());
@@ -130,7 +130,7 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
         true => Lines::new("stdin", std::io::stdin()),
         false => Lines::open(args.history.as_ref())?,
     };
-    let record = replay::read(lines, args.nodes.resolve()?)?;
+    let record = replay::read(lines, args.sudo.of(args.nodes.resolve()?))?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
@@ -174,16 +174,17 @@ fn ended(outcomes: Vec<Result<Status>>) -> Result<Status> {
 }
 
 /// The nodes that were named, else all of the fleet.
-fn somewhere(args: &NodesArg) -> Result<Vec<Node>> {
+fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
     let nodes = args.resolve()?;
     if !args.nodes.is_empty() && nodes.is_empty() {
         return Err(Error::no_input("-n names no node; the input was empty"));
     }
-    if args.nodes.is_empty() { Fleet::of_environment()?.nodes() } else { Ok(nodes) }
+    let nodes = if args.nodes.is_empty() { Fleet::of_environment()?.nodes()? } else { nodes };
+    Ok(sudo.of(nodes))
 }
 
 fn clear(args: &ClearArgs) -> Result<Status> {
-    let nodes = somewhere(&args.nodes)?;
+    let nodes = somewhere(&args.nodes, args.sudo)?;
     if args.dry_run {
         return show_those(&nodes, |line| {
             args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())
@@ -247,7 +248,7 @@ fn report(args: &ProbeArgs) -> Result<Status> {
     if args.nodes.nodes.is_empty() {
         return tell(None, &Network::Here);
     }
-    for node in args.nodes.resolve()? {
+    for node in args.sudo.of(args.nodes.resolve()?) {
         tell(Some(&node), &Network::of(&node)?)?;
     }
     Ok(Status::Done)

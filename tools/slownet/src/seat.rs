@@ -13,7 +13,11 @@ pub fn ports(network: &Network) -> Vec<u16> {
     let connections = match network {
         Network::Namespace(_) => return Vec::new(),
         Network::Here => of_ancestors(),
-        Network::Ssh(_) => Step::new("printenv SSH_CONNECTION").run(network).into_iter().collect(),
+        // sudo hides by which way we came.
+        Network::Ssh(host) => {
+            let login = Network::Ssh(host.as_login());
+            Step::new("printenv SSH_CONNECTION").run(&login).into_iter().collect()
+        }
     };
     let mut ports: Vec<u16> = connections.iter().filter_map(|text| server_port(text)).collect();
     ports.push(22);

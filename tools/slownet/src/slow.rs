@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
@@ -12,17 +12,20 @@ use breakit::reach::Network;
 use breakit::talk;
 use serde_json::{Value, json};
 
+use crate::arrival;
 use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
 use crate::line::Line;
 use crate::link::Link;
+use crate::netem;
+use crate::overlap;
 use crate::qdisc::{self, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::Way;
+use crate::traffic::{Traffic, Way};
 use crate::turn::Turn;
 
 /// Which network namespace a node had; another number is another network.
@@ -42,6 +45,8 @@ pub struct Draw {
 /// A bad network on some nodes.
 pub struct Slow {
     id: FaultId,
+    /// The links of this run: they are known not to meet.
+    ids: Arc<[FaultId]>,
     link: Link,
     draw: Draw,
     backends: BTreeMap<String, Backend>,
@@ -52,7 +57,8 @@ pub struct Slow {
 /// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
 /// instant and its lease counts from there.
 struct Steps {
-    interfaces: Vec<Interface>,
+    /// The interfaces on which queues must be then.
+    queued: Vec<String>,
     queues: Vec<Step>,
     feed: Vec<Step>,
 }
@@ -79,7 +85,12 @@ impl Slow {
     ///
     /// # Errors
     /// As [`Choices::choose`] and [`Network::of`].
-    pub fn plan(link: Link, draw: Draw, choices: &mut Choices) -> Result<Slow> {
+    pub fn plan(
+        link: Link,
+        ids: Arc<[FaultId]>,
+        draw: Draw,
+        choices: &mut Choices,
+    ) -> Result<Slow> {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
         for node in &link.nodes {
             let at = |error: Error| error.at(format!("node {}", node.name));
@@ -88,7 +99,8 @@ impl Slow {
             backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }
         Ok(Slow {
-            id: FaultId::draw(),
+            id: ids.get(draw.number).copied().unwrap_or_else(FaultId::draw),
+            ids,
             link,
             draw,
             backends,
@@ -119,10 +131,13 @@ impl Slow {
     pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
         let plans = node::at_once(&self.link.nodes, |node| {
             let network = Network::of(node)?;
+            overlap::refuse(&network, &self.ids, &self.link.traffic)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
             let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
+            let backend = self.backend(node)?.word();
+            let limit = netem::limit(&self.link.parts);
             Ok(
-                json!({ "node": node.name.as_str(), "backend": self.backend(node)?.word(), "run": run }),
+                json!({ "node": node.name.as_str(), "backend": backend, "limit": limit, "run": run }),
             )
         });
         plans.into_iter().collect()
@@ -149,8 +164,22 @@ impl Slow {
             lease,
         };
         let feed = backend.feeder().start(order, network)?;
-        let queues = backend.queues(order, &self.link.parts, &qdisc::trees(network)?)?;
-        Ok(Steps { interfaces, queues, feed })
+        let arrivals = self.arrivals(backend, network)?;
+        let queues = backend.queues(order, &arrivals, &self.link.parts, &qdisc::trees(network)?)?;
+        let leaving = order.traffic.direction.ways().contains(&Way::Out);
+        let mut queued: Vec<String> =
+            interfaces.iter().filter(|_| leaving).map(|at| at.name.clone()).collect();
+        queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
+        Ok(Steps { queued, queues, feed })
+    }
+
+    /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
+    fn arrivals(&self, backend: &Backend, network: &Network) -> Result<Vec<Interface>> {
+        let arriving = self.link.traffic.direction.ways().contains(&Way::In);
+        match backend.target() {
+            Target::Class if arriving => interface::find(network, &Traffic::default()),
+            _ => Ok(Vec::new()),
+        }
     }
 
     fn seat(&self, network: &Network) -> Vec<u16> {
@@ -159,15 +188,16 @@ impl Slow {
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
         let network = Network::of(node)?;
-        let turn = Turn::wait(&network)?;
+        // Until all is in force: whoever comes next must see whose packets are taken.
+        let _turn = Turn::wait(&network)?;
+        overlap::refuse(&network, &self.ids, &self.link.traffic)?;
         let steps = self.steps(node, &network, lease)?;
         let run = |step: &Step| {
             talk::detail(format!("{}: {}", node.name, step.show()));
             step.run(&network).map(drop)
         };
         steps.queues.iter().try_for_each(run)?;
-        self.verify_queues(node, &network, &steps.interfaces)?;
-        drop(turn);
+        self.verify_queues(node, &network, &steps.queued)?;
         self.open_lines(node)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
@@ -217,21 +247,15 @@ impl Slow {
     }
 
     /// Reads back from the kernel that every queue is there.
-    fn verify_queues(
-        &self,
-        node: &Node,
-        network: &Network,
-        interfaces: &[Interface],
-    ) -> Result<()> {
+    fn verify_queues(&self, node: &Node, network: &Network, interfaces: &[String]) -> Result<()> {
         let Some(kind) = self.backend(node)?.kind() else { return Ok(()) };
         let trees = qdisc::trees(network)?;
         for interface in interfaces {
-            let here = trees.iter().filter(|tree| tree.interface == interface.name);
+            let here = trees.iter().filter(|tree| tree.interface == *interface);
             let mut leaves = here.flat_map(|tree| &tree.leaves);
             if !leaves.any(|leaf| leaf.id == self.id && leaf.kind == kind) {
                 return Err(Error::system(format!(
-                    "the kernel took the commands, but {} has no queue {kind}; another program changes queues there",
-                    interface.name
+                    "the kernel took the commands, but {interface} has no queue {kind}; another program changes queues there"
                 )));
             }
         }

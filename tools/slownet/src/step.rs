@@ -5,8 +5,8 @@ use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::program;
 use breakit::reach::Network;
+use breakit::{guardian, program};
 
 /// None of them takes long; a lock held by another program is what we wait for.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -56,13 +56,18 @@ impl Step {
     /// 69 where the program is missing, 71 where ssh does not get there, and as [`Network::run`].
     pub fn output(&self, network: &Network) -> Result<Output> {
         let input = self.input.as_deref().map(str::as_bytes);
-        match network {
+        let mut command = match network {
             Network::Ssh(_) => {
                 let words = [REMOTE_PATH, &self.program].into_iter().map(str::to_string);
-                let words = words.chain(self.args.clone());
-                reached(network.run(Path::new("env"), words, input, LIMIT)?)
+                network.command(Path::new("env"), words.chain(self.args.clone()))?
             }
-            _ => network.run(&self.path()?, self.args.clone(), input, LIMIT),
+            _ => network.command(&self.path()?, self.args.clone())?,
+        };
+        guardian::wait_for(&mut command);
+        let output = program::run(&mut command, input, LIMIT)?;
+        match network {
+            Network::Ssh(_) => reached(output),
+            _ => Ok(output),
         }
     }
 

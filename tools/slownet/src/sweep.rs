@@ -6,10 +6,12 @@ use std::time::Duration;
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 
+use crate::arrival;
 use crate::fault_id::FaultId;
 use crate::feed;
+use crate::line::stuck;
 use crate::qdisc::{self, WithRoot};
-use crate::step;
+use crate::step::{self, Step};
 use crate::turn::Turn;
 
 /// How long packets that a fault still holds may take to leave.
@@ -26,8 +28,9 @@ pub fn sweep(
     root: WithRoot,
 ) -> Result<BTreeSet<FaultId>> {
     let (stopped, result) = feed::stop(network, &ours);
-    let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     let mut errors: Vec<Error> = result.err().into_iter().collect();
+    errors.extend(stuck::release(network, &stopped).err());
+    let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     match sweep_queues(network, &ours, root) {
         Ok(ids) => swept.extend(ids),
         Err(error) => errors.push(error),
@@ -46,12 +49,16 @@ fn sweep_queues(
     qdisc::drain(network, &ours, DRAIN)?;
     let (mut swept, mut errors) = (Vec::new(), Vec::new());
     let _turn = Turn::wait(network)?;
-    for tree in qdisc::trees(network)? {
+    let trees = qdisc::trees(network)?;
+    for tree in &trees {
         let leaves = tree.leaves.iter().map(|leaf| leaf.id).filter(|id| ours(*id));
         swept.extend(leaves);
-        for step in qdisc::remove(&tree, &ours, root) {
-            errors.extend(step.run(network).err());
-        }
+    }
+    let leaving = trees.iter().filter(|tree| tree.interface != arrival::DEVICE);
+    let mut steps: Vec<Step> = leaving.flat_map(|tree| qdisc::remove(tree, &ours, root)).collect();
+    steps.extend(arrival::remove(&trees, &ours, root));
+    for step in steps {
+        errors.extend(step.run(network).err());
     }
     Error::all(errors).map(|()| swept)
 }

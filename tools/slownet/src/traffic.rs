@@ -63,6 +63,20 @@ impl Prefix {
             && Prefix::new(other.address, self.length) == Some(self)
     }
 
+    /// The same blocks with the two halves of a family put together; none where they are all there is.
+    pub fn joined(elements: &[Prefix]) -> Vec<Prefix> {
+        let families = Traffic::default();
+        let is_whole = |v4| families.elements(v4).iter().all(|half| elements.contains(half));
+        if is_whole(true) && is_whole(false) {
+            return Vec::new();
+        }
+        let of = |prefix: &Prefix| match is_whole(prefix.is_v4()) {
+            true => Prefix::new(prefix.address, 0).unwrap_or(*prefix),
+            false => *prefix,
+        };
+        elements.iter().map(of).collect()
+    }
+
     /// Itself, or its two halves where it is all of a family: a set of ipset(8) takes no `/0`.
     fn halves(self) -> Vec<Prefix> {
         if self.length > 0 {
@@ -100,6 +114,14 @@ impl Protocol {
         match self {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
+        }
+    }
+
+    /// The number in IP headers.
+    pub fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
         }
     }
 }
@@ -167,6 +189,18 @@ impl Ports {
             return Err(format!("the range of ports {text} runs backwards; write {high}-{low}"));
         }
         Ok(Ports { low, high })
+    }
+
+    /// From the lowest to the highest of `all`; `None` where there is none.
+    pub fn span(all: &[Ports]) -> Option<Ports> {
+        let low = all.iter().map(|ports| ports.low).min()?;
+        let high = all.iter().map(|ports| ports.high).max()?;
+        Some(Ports { low, high })
+    }
+
+    /// Whether it is more than one.
+    pub fn is_range(self) -> bool {
+        self.low < self.high
     }
 
     /// As written, with `between` in a range.

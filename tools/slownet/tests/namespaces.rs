@@ -2,118 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+#[macro_use]
+mod bed;
+
+use std::io::Read;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use breakit::node;
-use breakit::reach::Network;
 use breakit_tests::process::run;
-use breakit_tests::{Namespaces, Running, skip};
+use breakit_tests::{Running, skip};
 use nix::sys::signal::Signal;
 
-const SOON: Duration = Duration::from_secs(10);
-
-/// Namespaces with what this kernel must have for `needs`, or the reason why not.
-fn bed(nodes: usize, needs: &str) -> Result<Namespaces, String> {
-    let bed = Namespaces::make(nodes).ok_or("needs root for network namespaces")?;
-    let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
-    match &probe["chosen"][needs] {
-        serde_json::Value::Null => {
-            Err(format!("this kernel can do no {needs}: {}", probe["works"]))
-        }
-        _ => Ok(bed),
-    }
-}
-
-macro_rules! bed {
-    ($nodes:expr, $needs:expr) => {
-        match bed($nodes, $needs) {
-            Ok(bed) => bed,
-            Err(why) => skip!("{why}"),
-        }
-    };
-}
-
-fn set(bed: &Namespaces, nodes: &str, flags: &[&str]) -> Command {
-    let mut command = bed.tool("slownet");
-    command.args(["set", "-n", nodes]).args(flags);
-    command
-}
-
-fn node(bed: &Namespaces, i: usize) -> String {
-    format!("n{}=netns:{}", i + 1, bed.name(i))
-}
-
-fn list(bed: &Namespaces) -> Vec<serde_json::Value> {
-    run(bed.tool("slownet").args(["list", "-n", &bed.spec()])).expect(0).lines()
-}
-
-/// All that slownet could have left in node `i`: queues, tables, sets, chains.
-fn state(bed: &Namespaces, i: usize) -> String {
-    ["tc qdisc show", "nft list ruleset", "ipset list -n"]
-        .iter()
-        .map(|line| {
-            let mut words = line.split(' ');
-            let mut command = bed.at(i, words.next().unwrap());
-            run(command.args(words)).stdout
-        })
-        .collect()
-}
-
-/// How many of `count` pings from node `a` to `address` are answered.
-fn answered(bed: &Namespaces, a: usize, address: &str, count: usize) -> usize {
-    let count = count.to_string();
-    let ping = run(bed.at(a, "ping").args(["-n", "-q", "-f", "-W", "0.1", "-c", &count, address]));
-    let words: Vec<&str> = ping.stdout.split_whitespace().collect();
-    let at = words.iter().position(|word| word.starts_with("received")).unwrap();
-    words[at - 1].parse().unwrap()
-}
-
-fn network(bed: &Namespaces, i: usize) -> Network {
-    Network::of(&node::resolve(&[node(bed, i)]).unwrap()[0]).unwrap()
-}
-
-/// Ends a fault in order: one that is killed leaves its bypass to the guardian.
-fn end(held: Running) {
-    held.signal(Signal::SIGINT);
-    assert_eq!(held.end(SOON).status, 130);
-}
-
-/// How many of 20 datagrams from node `a` come to node `b`.
-fn datagrams(bed: &Namespaces, a: usize, b: usize) -> usize {
-    let socket =
-        |i| network(bed, i).inside(|| Ok(UdpSocket::bind("0.0.0.0:7778").unwrap())).unwrap();
-    let (sender, receiver) = (socket(a), socket(b));
-    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    for _ in 0..20 {
-        sender.send_to(b"datagram", (bed.v4(b).as_str(), 7778)).unwrap();
-    }
-    (0..20).take_while(|_| receiver.recv(&mut [0; 16]).is_ok()).count()
-}
-
-/// Megabits a second that TCP carries from node `a` to node `b` within `time`.
-fn throughput(bed: &Namespaces, a: usize, b: usize, time: Duration) -> f64 {
-    let network = |i: usize| network(bed, i);
-    let listener = network(b).inside(|| Ok(TcpListener::bind("0.0.0.0:7777").unwrap())).unwrap();
-    let address = format!("{}:7777", bed.v4(b));
-    let stream = network(a).inside(|| Ok(TcpStream::connect(address).unwrap())).unwrap();
-    let (mut receiver, _) = listener.accept().unwrap();
-    let sender = std::thread::spawn(move || {
-        let mut stream = stream;
-        let block = [0_u8; 1 << 14];
-        while stream.write_all(&block).is_ok() {}
-    });
-    let (mut block, mut bytes, begin) = (vec![0_u8; 1 << 16], 0, Instant::now());
-    while begin.elapsed() < time {
-        bytes += receiver.read(&mut block).unwrap();
-    }
-    let rate = bytes as f64 * 8.0 / 1e6 / begin.elapsed().as_secs_f64();
-    drop(receiver);
-    sender.join().unwrap();
-    rate
-}
+use bed::*;
 
 #[test]
 fn packets_are_lost_as_often_as_asked_and_only_on_their_way_out() {
@@ -327,25 +227,6 @@ fn a_fault_that_comes_and_goes_costs_bystanders_no_packet() {
     assert!(list(&bed).is_empty());
 }
 
-/// The round trips of pings from node `a` to `address`, in milliseconds, sorted.
-fn rtts(bed: &Namespaces, a: usize, address: &str, count: usize) -> Vec<f64> {
-    let count = count.to_string();
-    // -U: from the user and to the user. The kernel's own stamp is put on before packets are held.
-    let ping = run(bed.at(a, "ping").args(["-n", "-U", "-i", "0.01", "-c", &count, address]));
-    let rtt = |line: &str| line.split("time=").nth(1)?.split(' ').next()?.parse().ok();
-    let mut rtts: Vec<f64> = ping.stdout.lines().filter_map(rtt).collect();
-    rtts.sort_by(f64::total_cmp);
-    rtts
-}
-
-#[track_caller]
-fn delayed_by(rtts: &[f64], count: usize, millis: f64) {
-    assert_eq!(rtts.len(), count, "all come: {rtts:?}");
-    assert!(rtts[0] >= millis, "none comes early: {rtts:?}");
-    let median = rtts[count / 2];
-    assert!(median < millis + 1.0, "the median is {median}: {rtts:?}");
-}
-
 #[test]
 fn a_delay_is_exact_and_only_towards_the_named_peers() {
     let bed = bed!(4, "all");
@@ -365,27 +246,6 @@ fn a_delay_is_exact_and_only_towards_the_named_peers() {
         assert_eq!(held.end(SOON).status, 130);
     }
     delayed_by(&rtts(&bed, 0, &bed.v4(1), 50), 50, 0.0);
-}
-
-/// A file, for as long as a test needs it.
-struct Temporary(std::path::PathBuf);
-
-impl Temporary {
-    fn with(name: &str, text: &str) -> Temporary {
-        let path = std::env::temp_dir().join(format!("slownet-{name}-{}", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        Temporary(path)
-    }
-
-    fn spec(&self) -> String {
-        format!("@{}", self.0.display())
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 #[test]
@@ -536,18 +396,6 @@ fn where_one_link_cannot_be_struck_none_is() {
         run(bed.tool("slownet").args(["set", &links.spec(), "-n", &bed.spec()])).expect(71);
     assert!(refused.stderr.contains("no route to 192.0.2.1"), "{}", refused.stderr);
     assert_eq!((refused.stdout, state(&bed, 0)), (String::new(), before));
-}
-
-#[test]
-fn two_delay_lines_for_one_peer_do_not_send_packets_round_for_ever() {
-    let bed = bed!(2, "all");
-    let one = node(&bed, 0);
-    let mut held: Vec<Running> =
-        (0..2).map(|_| Running::start(&mut set(&bed, &one, &["--delay", "20ms"]))).collect();
-    held.iter_mut().for_each(|held| drop(held.line(SOON)));
-    let rtts = rtts(&bed, 0, &bed.v4(1), 30);
-    assert_eq!(rtts.len(), 30);
-    assert!(rtts[15] < 45.0, "{rtts:?}");
 }
 
 #[test]
@@ -726,13 +574,18 @@ fn what_a_backend_cannot_do_is_refused_and_not_approximated() {
     };
     refused(&["--delay", "5ms", "--backend", "htb"], 64, "limits the rate and does nothing else");
     refused(&["--loss", "5%,5%", "--backend", "blackhole"], 64, "without correlation");
-    refused(&["--rate", "5mbit", "--backend", "htb", "--direction", "in"], 64, "name the senders");
-    refused(&["--duplicate", "5%", "--direction", "both"], 64, "leave --direction out");
+    let blackhole = ["--loss", "5%", "--backend", "blackhole", "--direction", "in"];
+    refused(&blackhole, 64, "name the senders");
+    let doubles = ["--duplicate", "5%", "--direction", "both", "--backend"];
+    refused(&[&doubles[..], &["nfqueue"]].concat(), 64, "leave --direction out");
     refused(&["--delay", "5ms", "--backend", "nfqueue", "--keep"], 64, "leave --keep out");
     refused(&["--rate", "5mbit", "--backend", "htb", "--seed", "1"], 64, "draws its own");
     let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
     if probe["works"]["netem"]["works"] == false {
         refused(&["--delay", "5ms", "--backend", "netem"], 69, "modprobe sch_netem");
+        let into = ["--delay", "5ms", "--backend", "netem", "--direction", "in"];
+        refused(&into, 69, "modprobe sch_netem");
+        refused(&[&doubles[..], &["auto"]].concat(), 69, "leave --direction out");
     }
 }
 
@@ -781,8 +634,9 @@ fn faults_that_come_and_go_at_the_same_moment_leave_nothing() {
         let mut held: Vec<Running> = (0..6)
             .map(|n| {
                 let lasts = format!("{}ms", 100 + 10 * ((n * 7 + round) % 6));
-                let flags = ["--rate", "5mbit", "--to", "10.77.0.12", "--for", &lasts];
-                Running::start(&mut set(&bed, &node(&bed, 0), &flags))
+                let port = format!("{}", 7000 + n);
+                let flags = ["--rate", "5mbit", "--to", "10.77.0.12", "--port", &port];
+                Running::start(set(&bed, &node(&bed, 0), &flags).args(["--for", &lasts]))
             })
             .collect();
         for held in held.drain(..) {

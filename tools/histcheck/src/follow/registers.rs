@@ -189,7 +189,7 @@ impl Registers {
         let carried = self.open.len();
         let after = |pos: Pos| (pos > self.seen).then(|| (pos - self.seen) as usize - 1);
         for index in 0..history.ops.len() {
-            let (inv, res) = history.ops.span(index);
+            let (inv, res) = (history.ops.inv(index), history.ops.res(index));
             if let Some(at) = after(inv) {
                 events[at] = Event::Begins(index);
             }

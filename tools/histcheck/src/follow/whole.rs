@@ -69,14 +69,15 @@ impl Whole {
         let history = assembly.history();
         let mut cases: Vec<Box<dyn Case>> = Vec::new();
         self.keys.clear();
-        for (key, indices) in history.by_key() {
-            let is_new = |&index: &usize| {
-                let op = history.ops.get(index);
-                op.inv > self.decided || op.res != OPEN && op.res > self.decided
+        let keys = history.by_key();
+        for (key, rows) in keys.iter() {
+            let is_new = |index: usize| {
+                let res = history.ops.res(index);
+                history.ops.inv(index) > self.decided || res != OPEN && res > self.decided
             };
-            if indices.iter().any(is_new) {
-                cases.push(case::of(history, &indices, &self.question, self.initial)?);
-                self.keys.push((key, indices.len()));
+            if rows.iter().any(is_new) {
+                cases.push(case::of(history, rows, &self.question, self.initial)?);
+                self.keys.push((key, rows.len()));
             }
         }
         // Lines are counted in 31 bits.

@@ -33,7 +33,7 @@ mod frontier;
 mod machine;
 mod path;
 mod plan;
-mod uses;
+pub(super) mod uses;
 
 use rustc_hash::FxHashSet;
 

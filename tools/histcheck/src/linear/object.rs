@@ -129,6 +129,12 @@ pub trait Object: Sync {
         ops.iter().map(group).collect()
     }
 
+    /// Whether an operation that changes something can be left out only together with this other one, which may have
+    /// seen it. `None` where it cannot be left out even so: a legal order without it need not be legal.
+    fn rests_on(&self, _observer: &Self::Act, _writer: &Self::Act) -> Option<bool> {
+        None
+    }
+
     /// What the algorithm of [`Object::decide`] is called in reports.
     fn engine(&self) -> &'static str {
         "general"

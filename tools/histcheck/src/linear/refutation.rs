@@ -1,8 +1,8 @@
 //! The few operations of any object that show why a history is invalid, checked once more by search.
 //!
 //! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
-//! The steps are to leave out what [`Object::groups`] allows, to forget that an operation returned, and to leave
-//! out an info operation that cannot be of use.
+//! The steps are to leave out what [`Object::groups`] allows, to leave out an operation with all that
+//! [`Object::rests_on`] it, to forget that one returned, and to leave out an info operation that cannot be of use.
 
 use std::time::Duration;
 
@@ -146,6 +146,7 @@ impl<O: Object> Judge<'_, O> {
                 }
             }
             if chunk == 1 {
+                changed |= self.leave_out(&mut ops);
                 changed |= self.weaken(&mut ops);
                 if !changed {
                     return (ops, true);
@@ -162,26 +163,62 @@ impl<O: Object> Judge<'_, O> {
         let groups = self.object.groups(ops);
         let useful = self.object.useful(ops);
         let range = at..(at + count).min(ops.len());
+        let idle = |index: usize| ops[index].fate == Fate::Info && !useful[index];
+        // What is of no use can go without its group.
+        let members = range.clone().filter(|&index| !idle(index)).map(|index| groups[index]);
         let gone: std::collections::HashSet<Group> =
-            groups[range.clone()].iter().filter(|g| matches!(g, Group::With(_))).copied().collect();
+            members.filter(|group| matches!(group, Group::With(_))).collect();
         let is_gone = |index: usize| {
             let alone = match groups[index] {
                 Group::Alone | Group::RestsOn(_) => true,
                 Group::Needed => ops[index].fate == Fate::Fail,
                 Group::With(_) => false,
             };
-            let idle = ops[index].fate == Fate::Info && !useful[index];
             let rests = match groups[index] {
                 Group::RestsOn(number) => gone.contains(&Group::With(number)),
                 _ => false,
             };
-            rests || gone.contains(&groups[index]) || range.contains(&index) && (alone || idle)
+            let is_free = alone || idle(index);
+            rests || gone.contains(&groups[index]) || range.contains(&index) && is_free
         };
         let left: Vec<Op<O::Act>> = (0..ops.len())
             .filter(|&index| !is_gone(index))
             .map(|index| ops[index].clone())
             .collect();
         (left.len() < ops.len()).then_some(left)
+    }
+
+    /// Leaves out operations with all that rest on them.
+    fn leave_out(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
+        let mut changed = false;
+        let mut at = 0;
+        while at < ops.len() && self.budget.spend(0).is_ok() {
+            match self.without_observers(ops, at) {
+                Some(fewer) if self.is_invalid(&fewer) == Some(true) => {
+                    *ops = fewer;
+                    changed = true;
+                }
+                _ => at += 1,
+            }
+        }
+        changed
+    }
+
+    /// Without the operation at `at`, all that rest on it, and all that rest on those.
+    fn without_observers(&self, ops: &[Op<O::Act>], at: usize) -> Option<Vec<Op<O::Act>>> {
+        let mut out = vec![false; ops.len()];
+        let mut work = vec![at];
+        while let Some(writer) = work.pop() {
+            if std::mem::replace(&mut out[writer], true) {
+                continue;
+            }
+            for observer in 0..ops.len() {
+                if self.object.rests_on(&ops[observer].act, &ops[writer].act)? {
+                    work.push(observer);
+                }
+            }
+        }
+        Some(ops.iter().zip(out).filter(|(_, out)| !out).map(|(op, _)| op.clone()).collect())
     }
 
     /// Forgets returns that do not matter.

@@ -435,8 +435,12 @@ fn json_proof(history: &History, proof: &Proof) -> Value {
 
 fn json_evidence(history: &History, evidence: &Evidence) -> Value {
     let (left_out, shown) = last(&evidence.ops, JSON_OPS);
-    let ops: Vec<Value> =
-        shown.iter().map(|op| json_op(history, op, matches!(op.act, Act::Cas(..)))).collect();
+    // A cas that would change nothing stands here as a read, one that compared nothing as a write.
+    let compares = |op: &Op| {
+        let is_cas = history.word(history.ops.get(op.source).f) == "cas";
+        is_cas && !matches!(op.act, Act::Write(_))
+    };
+    let ops: Vec<Value> = shown.iter().map(|op| json_op(history, op, compares(op))).collect();
     let initial: Vec<Value> = evidence.initial.iter().map(|&id| history.values.json(id)).collect();
     json!({
         "because": explain(history, evidence),

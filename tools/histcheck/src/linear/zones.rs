@@ -12,7 +12,7 @@
 //! Proof of the claim: on a cycle take A with the least `f`, C before it (C must precede A) and X before C;
 //! then `f(A) <= f(X) < s(C)`, so A must precede C as well. n operations take O(n log n).
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::object::{self, Fast};
 use super::op::{Act, Fate, Op};
@@ -151,15 +151,15 @@ fn by_blocks(ops: &[Op], initial: Id, writers: &Writers) -> Zones {
 
 /// Who wrote each observed value, and which operations must have happened.
 struct Writers {
-    of: HashMap<Id, usize>,
+    of: FxHashMap<Id, usize>,
     happened: Vec<bool>,
     /// For each info operation that must have happened, an operation that saw its value.
-    seen_by: HashMap<usize, usize>,
+    seen_by: FxHashMap<usize, usize>,
 }
 
 impl Conflict {
     /// With the operations that show that the info operations among these happened.
-    fn with_witnesses(mut self, seen_by: &HashMap<usize, usize>) -> Conflict {
+    fn with_witnesses(mut self, seen_by: &FxHashMap<usize, usize>) -> Conflict {
         let mut at = 0;
         while at < self.ops.len() {
             if let Some(&witness) = seen_by.get(&self.ops[at]) {
@@ -177,8 +177,8 @@ impl Conflict {
 
 impl Writers {
     fn find(ops: &[Op], initial: Id) -> Result<Writers, Zones> {
-        let mut candidates: HashMap<Id, (usize, usize)> = HashMap::new();
-        let mut failed: HashMap<Id, usize> = HashMap::new();
+        let mut candidates: FxHashMap<Id, (usize, usize)> = FxHashMap::default();
+        let mut failed: FxHashMap<Id, usize> = FxHashMap::default();
         for (index, op) in ops.iter().enumerate() {
             let Some(value) = op.act.puts() else { continue };
             if op.fate == Fate::Fail {
@@ -189,7 +189,7 @@ impl Writers {
         }
         let mut happened: Vec<bool> = ops.iter().map(|op| op.fate == Fate::Ok).collect();
         let mut work: Vec<usize> = (0..ops.len()).rev().filter(|&i| happened[i]).collect();
-        let (mut of, mut seen_by) = (HashMap::new(), HashMap::new());
+        let (mut of, mut seen_by) = (FxHashMap::default(), FxHashMap::default());
         let mut ambiguous = false;
         while let Some(observer) = work.pop() {
             let Some(value) = ops[observer].act.observes() else { continue };
@@ -230,8 +230,8 @@ fn unwritten(observer: usize, failed: Option<usize>) -> Conflict {
 /// Which operations read each value, and which cas replaced it.
 #[derive(Default)]
 struct Links {
-    reads: HashMap<Id, Vec<usize>>,
-    next: HashMap<Id, usize>,
+    reads: FxHashMap<Id, Vec<usize>>,
+    next: FxHashMap<Id, usize>,
 }
 
 impl Links {

@@ -10,55 +10,81 @@ use super::text::{Item, Take, Text};
 ///
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &Text<'_>, take: Take<'_>) -> Result<()> {
-    let mut at = blank(text.bytes, 0);
-    if text.bytes.get(at) != Some(&b'[') {
-        return Err(text.error(at, "not JSON: the array does not begin with ["));
+pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    match next_byte(text)? {
+        Some(b'[') => text.pass(1),
+        None => return text.cut(0, 0, CUT, take),
+        _ => return Err(text.error(0, "not JSON: the array does not begin with [")),
     }
-    at = blank(text.bytes, at + 1);
-    if text.bytes.get(at) == Some(&b']') {
-        return nothing_follows(text, at + 1);
+    if next_byte(text)? == Some(b']') {
+        return nothing_follows(text);
     }
     loop {
-        let mut values =
-            serde_json::Deserializer::from_slice(&text.bytes[at..]).into_iter::<Value>();
-        let value = match values.next() {
-            Some(Ok(value)) => value,
-            Some(Err(error)) if !error.is_eof() => {
-                let wrong = at + offset(&text.bytes[at..], &error);
-                return Err(text.error(wrong, &clause(&error)));
-            }
-            _ => {
-                return text.cut(
-                    at,
-                    text.bytes.len(),
-                    "not JSON: the text ends within its array",
-                    take,
-                );
-            }
-        };
-        let end = blank(text.bytes, at + values.byte_offset());
-        let op = Op::of(value).map_err(|clause| text.error(at, &clause))?;
-        take(text.place(at).0, Item::Op(Box::new(op)))?;
-        match text.bytes.get(end) {
-            Some(b',') => at = blank(text.bytes, end + 1),
-            Some(b']') => return nothing_follows(text, end + 1),
-            None => return text.cut(end, end, "not JSON: the text ends within its array", take),
-            Some(_) => return Err(text.error(end, "not JSON: expected , or ]")),
+        if next_byte(text)?.is_none() || !event(text, take)? {
+            return text.cut(0, text.rest().len(), CUT, take);
+        }
+        match next_byte(text)? {
+            Some(b',') => text.pass(1),
+            Some(b']') => return nothing_follows(text),
+            None => return text.cut(0, 0, CUT, take),
+            Some(_) => return Err(text.error(0, "not JSON: expected , or ]")),
         }
     }
 }
 
-fn nothing_follows(text: &Text<'_>, at: usize) -> Result<()> {
-    match blank(text.bytes, at) {
-        end if end == text.bytes.len() => Ok(()),
-        end => Err(text.error(end, "something follows the array of events")),
+const CUT: &str = "not JSON: the text ends within its array";
+
+/// Takes the event at which the window begins, and moves behind it; false where the text ends within it.
+fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
+    loop {
+        let rest = text.rest();
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
+        match values.next() {
+            // What ends with the window may go on behind it.
+            Some(Ok(value)) if text.is_all() || values.byte_offset() < rest.len() => {
+                let end = values.byte_offset();
+                let op = Op::of(value).map_err(|clause| text.error(0, &clause))?;
+                take(text.place(0), Item::Op(Box::new(op)))?;
+                text.pass(end);
+                return Ok(true);
+            }
+            Some(Err(error)) if !error.is_eof() => {
+                return Err(text.error(offset(rest, &error), &clause(&error)));
+            }
+            _ if text.is_all() => return Ok(false),
+            _ => text.more()?,
+        }
     }
 }
 
-fn blank(bytes: &[u8], at: usize) -> usize {
-    let rest = &bytes[at..];
-    at + rest.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(rest.len())
+/// The next byte that is not blank; the window then begins with it.
+fn next_byte(text: &mut Text<'_>) -> Result<Option<u8>> {
+    loop {
+        let rest = text.rest();
+        match rest.iter().position(|byte| !byte.is_ascii_whitespace()) {
+            Some(at) => {
+                let byte = rest[at];
+                text.pass(at);
+                return Ok(Some(byte));
+            }
+            None if text.is_all() => {
+                text.pass(rest.len());
+                return Ok(None);
+            }
+            None => {
+                text.pass(rest.len());
+                text.more()?;
+            }
+        }
+    }
+}
+
+fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
+    text.pass(1);
+    match next_byte(text)? {
+        None => Ok(()),
+        Some(_) => Err(text.error(0, "something follows the array of events")),
+    }
 }
 
 /// Where an error is, from the line and the column that it tells.

@@ -10,8 +10,10 @@ use super::format::Format;
 use super::layout::Layouts;
 use super::line::{self, Clause, Event, Parsed};
 use super::pair::Pairing;
+use super::place::Place;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
+use crate::budget::Exhausted;
 use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 
@@ -77,6 +79,11 @@ impl Assembly {
         Assembly { expected: bytes, ..self }
     }
 
+    /// How many lines it took.
+    pub fn lines(&self) -> u64 {
+        self.history.counts.lines
+    }
+
     /// Takes lines of JSON with their endings.
     ///
     /// # Errors
@@ -88,7 +95,7 @@ impl Assembly {
             if let Some((event, next)) = self.layouts.event(text, at, &mut self.history.values) {
                 self.history.counts.lines += 1;
                 let number = self.number(self.history.counts.lines)?;
-                self.client(number, number, event, Some(&text[at..next]))?;
+                self.client(number, number, event, Site::Line(&text[at..next]))?;
                 at = next;
                 continue;
             }
@@ -103,6 +110,19 @@ impl Assembly {
             self.make_room(text.len() as u64, expected);
         }
         Ok(())
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.history.bytes() + self.indexed.len() * size_of::<(u64, u32, Event)>()
+    }
+
+    /// Says which limit of the reader's budget is reached.
+    ///
+    /// # Errors
+    /// The limit.
+    pub fn spend(&self) -> std::result::Result<(), Exhausted> {
+        self.options.budget.map_or(Ok(()), |budget| budget.spend(self.bytes()))
     }
 
     /// Makes room for the operations in `expected` bytes, as many in each as in the first `taken`, and a few more.
@@ -121,23 +141,23 @@ impl Assembly {
     pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
         self.history.counts.lines += 1;
         let number = self.number(raw.number)?;
-        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
+        if let Some(event) = scan::event(raw.text, &mut self.history) {
             self.layouts.learn(raw.text, &event);
-            event.time = event.time.filter(|_| !self.options.skip_times);
-            return self.client(number, number, event, Some(raw.text));
+            return self.client(number, number, event, Site::Line(raw.text));
         }
         if raw.text.trim_ascii().is_empty() {
             self.history.counts.blank += 1;
             return Ok(());
         }
         match line::parse(raw.text, &mut self.history) {
-            Ok(Parsed::Client(event)) => self.client(number, number, event, Some(raw.text)),
+            Ok(Parsed::Client(event)) => self.client(number, number, event, Site::Line(raw.text)),
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
                 Ok(())
             }
             Ok(Parsed::Other(op)) => {
-                self.other(number, &op).map_err(|c| at(&self.history.name, raw, &c))
+                let place = Site::Line(raw.text).of(number, "\"value\"");
+                self.other(place, &op).map_err(|c| at(&self.history.name, raw, &c))
             }
             Err(clause) => {
                 cut(&self.history.name, raw, &clause, self.options.tolerance)?;
@@ -151,24 +171,24 @@ impl Assembly {
     ///
     /// # Errors
     /// As [`Assembly::line`].
-    pub fn item(&mut self, line: u64, item: Item) -> Result<()> {
+    pub fn item(&mut self, place: Place, item: Item) -> Result<()> {
         self.history.counts.lines += 1;
-        let number = self.number(line)?;
+        let number = self.number(place.line)?;
         match item {
             Item::Blank => self.history.counts.blank += 1,
             Item::Remark => self.history.counts.others += 1,
             Item::Cut => self.history.counts.dropped += 1,
             Item::Op(op) => {
                 let parsed = line::of(*op, &mut self.history);
-                match parsed.map_err(|clause| self.error(line, &clause.text))? {
+                match parsed.map_err(|clause| self.error(place, &clause.text))? {
                     Parsed::Client(event) => {
                         let lines = self.history.reordered.get_or_insert_default();
                         lines.push(number);
                         let pos = lines.len() as u32;
-                        self.client(pos, number, event, None)?;
+                        self.client(pos, number, event, Site::Column(place.column))?;
                     }
                     Parsed::Other(op) => {
-                        self.other(number, &op).map_err(|clause| self.error(line, &clause))?;
+                        self.other(place, &op).map_err(|clause| self.error(place, &clause))?;
                     }
                 }
             }
@@ -180,43 +200,41 @@ impl Assembly {
     fn number(&self, line: u64) -> Result<u32> {
         match u32::try_from(line) {
             Ok(number) if number < MOST_LINES => Ok(number),
-            _ => {
-                Err(self
-                    .error(line, "the history has more than 2,147,483,646 lines; split it by key"))
-            }
+            _ => Err(self.error(
+                Place::of_line(line),
+                "the history has more than 2,147,483,646 lines; split it by key",
+            )),
         }
     }
 
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
     #[inline]
-    fn client(
-        &mut self,
-        pos: u32,
-        number: u32,
-        mut event: Event,
-        text: Option<&[u8]>,
-    ) -> Result<()> {
+    fn client(&mut self, pos: u32, number: u32, mut event: Event, site: Site<'_>) -> Result<()> {
+        // One event with its time, from whatever reader, would make a column of them.
+        if self.options.skip_times {
+            event.time = None;
+        }
         if self.options.keyed {
             let unwrapped = event.unwrap_key(&self.history.values);
-            unwrapped.map_err(|clause| self.error(number.into(), &clause))?;
+            unwrapped.map_err(|clause| self.error(site.of(number, "\"value\""), &clause))?;
         }
         let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
         if event.index.is_none() && !indexed {
-            return self.pair(pos, number, &event, text);
+            return self.pair(pos, number, &event, site);
         }
         match event.index {
             Some(index) if indexed && self.options.in_order => {
                 self.in_order(index, number)?;
-                self.pair(pos, number, &event, text)
+                self.pair(pos, number, &event, site)
             }
             Some(index) if indexed => {
                 self.indexed.push((index, number, event));
                 Ok(())
             }
             _ => Err(self.error(
-                u64::from(number),
+                site.of(number, "\"index\""),
                 &format!(
-                    "column 1: this line {} an \"index\" and line {first} {}; give it to all lines or to none",
+                    "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
                     if indexed { "lacks" } else { "has" },
                     if indexed { "has one" } else { "has none" },
                 ),
@@ -228,10 +246,10 @@ impl Assembly {
     fn in_order(&mut self, index: u64, number: u32) -> Result<()> {
         if self.last_index.is_some_and(|last| last >= index) {
             let clause = format!(
-                "column 1: \"index\" {index} is no greater than the one before it; --follow takes lines as they \
+                "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
                  come, so leave it out once the history is whole"
             );
-            return Err(self.error(u64::from(number), &clause));
+            return Err(self.error(Place::of_line(number.into()), &clause));
         }
         self.last_index = Some(index);
         Ok(())
@@ -263,27 +281,21 @@ impl Assembly {
     }
 
     #[inline]
-    fn pair(&mut self, pos: u32, number: u32, event: &Event, text: Option<&[u8]>) -> Result<()> {
+    fn pair(&mut self, pos: u32, number: u32, event: &Event, site: Site<'_>) -> Result<()> {
         if self.seam.is_some() && event.kind != Type::Invoke && self.is_of_an_earlier_part(event) {
             self.seam.get_or_insert_default().completions.push((pos, *event));
             return Ok(());
         }
         let paired = self.pairing.take(&mut self.history, pos, event);
-        paired.map_err(|clause| match text {
-            Some(text) => {
-                let column = column_of(text, "\"process\"");
-                self.error(u64::from(number), &format!("column {column}: {clause}"))
-            }
-            None => self.error(u64::from(number), &format!("column 1: {clause}")),
-        })
+        paired.map_err(|clause| self.error(site.of(number, "\"process\""), &clause))
     }
 
-    fn other(&mut self, number: u32, op: &Op) -> std::result::Result<(), String> {
+    fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
         let Process::Other(word) = &op.process else { return Ok(()) };
         match word.as_str() {
             "nemesis" => {
                 self.history.counts.faults += 1;
-                self.history.faults.take(op, number);
+                self.history.faults.take(op, place.line as u32);
             }
             "split" if op.f == "shard" => {
                 self.history.counts.others += 1;
@@ -291,20 +303,20 @@ impl Assembly {
             }
             "workload" => {
                 self.history.counts.workload += 1;
-                self.workload(op)?;
+                self.workload(place, op)?;
             }
             _ => self.history.counts.others += 1,
         }
         Ok(())
     }
 
-    fn workload(&mut self, op: &Op) -> std::result::Result<(), String> {
+    fn workload(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
         match op.f.as_str() {
             "start" if self.history.start.is_some() => Err(
                 "\"f\" is start for the second time: these are two runs; give each as a file of its own"
                     .into(),
             ),
-            "start" => start(op).map(|start| self.history.start = Some(start)),
+            "start" => start(place, op).map(|start| self.history.start = Some(start)),
             "end" => {
                 self.history.end = Some(end(op));
                 Ok(())
@@ -326,7 +338,7 @@ impl Assembly {
             self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
         }
         for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
-            self.pair(rank as u32 + 1, number, &event, None)?;
+            self.pair(rank as u32 + 1, number, &event, Site::Column(1))?;
         }
         let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
         if self.history.reordered.as_ref().is_some_and(in_place) {
@@ -365,7 +377,7 @@ impl Assembly {
             .iter()
             .map(|word| line::word(word, &mut self.history.words))
             .collect::<std::result::Result<_, _>>()
-            .map_err(|clause| self.error(0, &clause.text))?;
+            .map_err(|clause| self.error(Place::of_line(0), &clause.text))?;
         let renamed = |id: Option<Id>| id.map(|id| values.id(id));
         let completing: FxHashSet<u64> =
             seam.completions.iter().map(|(_, event)| event.process).collect();
@@ -374,26 +386,49 @@ impl Assembly {
             let (key, value, node) =
                 (renamed(event.key), renamed(event.value), renamed(event.node));
             let event = Event { f, key, value, node, ..event };
-            self.pair(pos + after, pos + after, &event, None)?;
+            self.pair(pos + after, pos + after, &event, Site::Column(1))?;
         }
         let rows = self.history.ops.len();
         for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
             let ours = self.history.ops.processes.place(number);
             if !completing.contains(&number) && self.pairing.open(ours).is_some() {
-                return Err(self.error(0, "a process invokes with an operation open"));
+                return Err(
+                    self.error(Place::of_line(0), "a process invokes with an operation open")
+                );
             }
             self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
         }
         self.history.ops.append(theirs.ops, after, &values, &words);
         self.history.counts.add(&theirs.counts);
         for (number, op) in seam.others {
-            self.other(number + after, &op).map_err(|clause| self.error(number.into(), &clause))?;
+            let place = Place::of_line(u64::from(number + after));
+            self.other(place, &op).map_err(|clause| self.error(place, &clause))?;
         }
         Ok(())
     }
 
-    fn error(&self, number: u64, clause: &str) -> Error {
-        error(&self.history.name, number, clause)
+    fn error(&self, place: Place, clause: &str) -> Error {
+        place.error(&self.history.name, clause)
+    }
+}
+
+/// What is known of where an event stands on its line.
+#[derive(Clone, Copy)]
+enum Site<'a> {
+    /// The line itself.
+    Line(&'a [u8]),
+    /// Where it begins.
+    Column(usize),
+}
+
+impl Site<'_> {
+    /// The place of the field with this name, in its quotes, on line `number`, or of the event.
+    fn of(self, number: u32, name: &str) -> Place {
+        let column = match self {
+            Site::Line(text) => column_of(text, name),
+            Site::Column(column) => column,
+        };
+        Place { line: number.into(), column }
     }
 }
 
@@ -416,17 +451,15 @@ pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) 
     }
 }
 
+/// The error of a line of JSON: its clause names a column, or else a field in quotes.
 fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
-    if clause.starts_with("column ") {
-        return error(name, raw.number, clause);
+    let named = clause.strip_prefix("column ").and_then(|rest| rest.split_once(": "));
+    if let Some((column, rest)) = named.and_then(|(at, rest)| Some((at.parse().ok()?, rest))) {
+        return Place { line: raw.number, column }.error(name, rest);
     }
-    let named = clause.split('"').nth(1).map(|name| format!("\"{name}\""));
-    let column = named.map_or(1, |name| column_of(raw.text, &name));
-    error(name, raw.number, &format!("column {column}: {clause}"))
-}
-
-fn error(name: &str, number: u64, clause: &str) -> Error {
-    Error::data(format!("{name}, line {number}: {clause}"))
+    let field = clause.split('"').nth(1).map(|field| format!("\"{field}\""));
+    let column = field.map_or(1, |field| column_of(raw.text, &field));
+    Place { line: raw.number, column }.error(name, clause)
 }
 
 /// The column, from 1, at which `name` stands on the line; 1 where it does not.
@@ -434,7 +467,7 @@ fn column_of(text: &[u8], name: &str) -> usize {
     text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
 }
 
-fn start(op: &Op) -> std::result::Result<Start, String> {
+fn start(place: Place, op: &Op) -> std::result::Result<Start, String> {
     let value = op.value.clone().unwrap_or_default();
     let checks = match value.get("check") {
         Some(Value::Array(checks)) => checks.clone(),
@@ -448,7 +481,7 @@ fn start(op: &Op) -> std::result::Result<Start, String> {
     };
     let asks_for_faults =
         words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
-    Ok(Start { checks, nodes: words("nodes"), asks_for_faults })
+    Ok(Start { place, checks, nodes: words("nodes"), asks_for_faults })
 }
 
 fn end(op: &Op) -> End {

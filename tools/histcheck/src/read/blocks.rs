@@ -2,7 +2,8 @@
 
 use std::io::{self, ErrorKind, Read};
 
-const BLOCK: usize = 1 << 20;
+/// What fits into the cache of a core beside all else: the bytes are looked at right after they are copied.
+const BLOCK: usize = 1 << 18;
 /// The byte order mark in UTF-8.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -96,6 +97,29 @@ impl<R: Read> Blocks<R> {
             self.start = end;
             return Ok((begin < end).then(|| Piece { text: &self.buffer[begin..end], whole }));
         }
+    }
+
+    /// What was read and not taken.
+    pub fn rest(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether nothing comes behind that.
+    pub fn is_all(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads once more behind it.
+    ///
+    /// # Errors
+    /// Whatever reading says.
+    pub fn more(&mut self) -> io::Result<()> {
+        self.fill()
+    }
+
+    /// Takes so many bytes of it, which are there.
+    pub fn pass(&mut self, bytes: usize) {
+        self.start += bytes;
     }
 
     /// How long the byte order mark is that begins the text.

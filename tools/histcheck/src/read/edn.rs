@@ -21,8 +21,9 @@ use serde_json::{Map, Number, Value};
 /// What leads the steps of transactions.
 const STEPS: [&str; 3] = ["append", "r", "w"];
 
-/// Forms within forms deeper than this are refused, so that no text can exhaust the stack.
-const DEEPEST: usize = 100;
+/// Forms within forms deeper than this are refused, so that no text can exhaust the stack. Whatever
+/// `serde_json` reads, of 127 levels at most, is not as deep.
+const DEEPEST: usize = 130;
 
 /// Why a text is not EDN.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,8 +152,18 @@ impl<'a> Reader<'a> {
                 self.at += length;
                 Ok(token)
             }
+            Err(error) if error.error_len().is_none() && length == rest.len() => {
+                self.at = self.text.len();
+                self.wrong("the text ends within a character")
+            }
             Err(_) => self.wrong("the text is not UTF-8"),
         }
+    }
+
+    /// What is wrong with the token that began at a byte and was read just now; at the end of the text it may
+    /// only be cut short.
+    fn wrong_token<T>(&self, begin: usize, clause: String) -> Parsed<T> {
+        Err(Wrong { at: begin, clause, cut: self.at >= self.text.len() })
     }
 
     fn keyword(&mut self) -> Parsed<Value> {
@@ -182,10 +193,7 @@ impl<'a> Reader<'a> {
         let is_natural = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if is_natural(digits) {
             return match digits.len() > 1 && digits.starts_with('0') {
-                true => {
-                    self.at = begin;
-                    self.wrong(format!("{token} is a number with a leading zero"))
-                }
+                true => self.wrong_token(begin, format!("{token} is a number with a leading zero")),
                 false => Ok(number(whole)),
             };
         }
@@ -201,8 +209,7 @@ impl<'a> Reader<'a> {
         {
             return Ok(tag("ratio", plain));
         }
-        self.at = begin;
-        self.wrong(format!("{token:?} is no number"))
+        self.wrong_token(begin, format!("{token:?} is no number"))
     }
 
     fn string(&mut self) -> Parsed<String> {
@@ -258,10 +265,14 @@ impl<'a> Reader<'a> {
                 None => self.wrong("half a character"),
             };
         }
-        if !self.text[self.at..].starts_with(b"\\u") {
-            return self.wrong("half a character");
+        match &self.text[self.at..] {
+            [b'\\', b'u', ..] => self.at += 2,
+            [] | [b'\\'] => {
+                self.at = self.text.len();
+                return self.wrong("the text ends within a string");
+            }
+            _ => return self.wrong("half a character"),
         }
-        self.at += 2;
         let second = self.four_digits()?;
         let low = second.checked_sub(0xdc00).filter(|&low| low < 0x400);
         match low.and_then(|low| char::from_u32(0x10000 + ((first - 0xd800) << 10) + low)) {
@@ -289,16 +300,19 @@ impl<'a> Reader<'a> {
     fn character(&mut self) -> Parsed<Value> {
         self.at += 1;
         let begin = self.at;
-        let rest = std::str::from_utf8(&self.text[begin..]);
-        let first = match &rest {
+        let rest = &self.text[begin..];
+        let some = &rest[..rest.len().min(4)];
+        let first = match std::str::from_utf8(some) {
             Ok(text) => text.chars().next(),
-            Err(error) => {
-                let good = &self.text[begin..begin + error.valid_up_to()];
-                String::from_utf8_lossy(good).chars().next()
+            Err(error) if error.valid_up_to() > 0 => {
+                String::from_utf8_lossy(&some[..error.valid_up_to()]).chars().next()
             }
+            Err(error) if error.error_len().is_none() => None,
+            Err(_) => return self.wrong("the text is not UTF-8"),
         };
         let Some(first) = first else {
-            return self.wrong("a character is missing after \\");
+            self.at = self.text.len();
+            return self.wrong("the text ends within a character");
         };
         self.at += first.len_utf8();
         if first.is_alphanumeric() {

@@ -63,12 +63,16 @@ impl Format {
         }
     }
 
-    /// Whether `head` is enough to tell: a whole line that is not blank.
+    /// Whether `head` is enough to tell: the beginning of an object, or a whole line that is of some format. A log
+    /// may have many lines of other things before the first that shows it.
     pub fn is_decided_by(head: &[u8]) -> bool {
-        let text = head.trim_ascii_start();
+        let text = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
         match text {
-            [b'[' | b'{', rest @ ..] => rest.trim_ascii_start().len() > 1,
-            _ => text.contains(&b'\n'),
+            [b'{', rest @ ..] => rest.trim_ascii_start().len() > 1,
+            [b'[', rest @ ..] if Format::of(head) != Format::Jsonl => {
+                rest.trim_ascii_start().len() > 1
+            }
+            _ => text.contains(&b'\n') && Format::of(head) != Format::Jsonl,
         }
     }
 }
@@ -94,6 +98,16 @@ fn mentions(text: &[u8], word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_not_taken_for_something_else_before_it_shows() {
+        let begin = "2015 INFO  jepsen.core - Running\n[main] INFO x\n";
+        assert!(!Format::is_decided_by(begin.as_bytes()));
+        let more = format!("{begin}INFO  jepsen.util - 0\t:invoke\t:read\tnil\n");
+        assert!(Format::is_decided_by(more.as_bytes()));
+        assert!(Format::is_decided_by(b"{\"process\":0"));
+        assert!(Format::is_decided_by(b"\n[\n{\"process\":0"));
+    }
 
     #[test]
     fn a_format_is_recognised_by_how_it_begins() {

@@ -14,47 +14,89 @@ use super::text::{Item, Take, Text};
 ///
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &Text<'_>, take: Take<'_>) -> Result<()> {
-    let mut reader = Reader::new(text.bytes);
-    let said = |wrong: &Wrong| text.error(wrong.at, &format!("not EDN: {}", wrong.clause));
-    let close = match reader.peek().map_err(|wrong| said(&wrong))? {
-        Some(b'[') => Some(b']'),
-        Some(b'(') => Some(b')'),
-        _ => None,
-    };
-    if close.is_some() {
-        reader.pass();
-    }
+pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    let mut close = None;
+    let mut is_first = true;
     loop {
-        let next = reader.peek().map_err(|wrong| said(&wrong))?;
-        let began = reader.at();
-        match next {
-            None if close.is_some() => {
-                return text.cut(began, began, "not EDN: the text ends within its vector", take);
+        let step = step(text, close, is_first)?;
+        is_first = false;
+        match step {
+            Step::Open(byte) => close = Some(byte),
+            Step::Event(form, length) => {
+                let op = event(form).map_err(|clause| text.error(0, &clause))?;
+                take(text.place(0), Item::Op(Box::new(op)))?;
+                text.pass(length);
             }
-            None => return Ok(()),
-            Some(byte) if Some(byte) == close => {
-                reader.pass();
-                return nothing_follows(text, &mut reader);
+            Step::Close => return nothing_follows(text),
+            Step::End if close.is_some() => {
+                return text.cut(0, 0, "not EDN: the text ends within its vector", take);
             }
-            Some(_) => {}
+            Step::End => return Ok(()),
+            Step::Cut(wrong) => {
+                return text.cut(0, wrong.at, &format!("not EDN: {}", wrong.clause), take);
+            }
         }
-        let form = match reader.next_form() {
-            Ok(form) => form,
-            Err(wrong) if wrong.cut => {
-                return text.cut(began, wrong.at, &format!("not EDN: {}", wrong.clause), take);
-            }
-            Err(wrong) => return Err(said(&wrong)),
-        };
-        let op = event(form).map_err(|clause| text.error(began, &clause))?;
-        take(text.place(began).0, Item::Op(Box::new(op)))?;
     }
 }
 
-fn nothing_follows(text: &Text<'_>, reader: &mut Reader<'_>) -> Result<()> {
-    match reader.peek() {
-        Ok(None) => Ok(()),
-        _ => Err(text.error(reader.at(), "something follows the vector of events")),
+/// What comes next in the text.
+enum Step {
+    /// The bracket of a vector or list, by what closes it; it is passed.
+    Open(u8),
+    /// A form, with its length in bytes; the window begins with it.
+    Event(Value, usize),
+    /// What closes it; it is passed.
+    Close,
+    /// Nothing.
+    End,
+    /// The text ends within a form.
+    Cut(Wrong),
+}
+
+/// The next step; whatever may go on behind the window is looked at again in a wider one.
+fn step(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Step> {
+    loop {
+        match look(text, close, may_open)? {
+            Some(step) => return Ok(step),
+            None => text.more()?,
+        }
+    }
+}
+
+/// The next step; `None` where the window is too small to tell.
+fn look(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Option<Step>> {
+    let mut reader = Reader::new(text.rest());
+    let wrong = |text: &Text<'_>, wrong: Wrong| match (wrong.cut, text.is_all()) {
+        (true, false) => Ok(None),
+        (true, true) => Ok(Some(Step::Cut(wrong))),
+        (false, _) => Err(text.error(wrong.at, &format!("not EDN: {}", wrong.clause))),
+    };
+    let next = match reader.peek() {
+        Ok(next) => next,
+        Err(error) => return wrong(text, error),
+    };
+    let began = reader.at();
+    let passed = match next {
+        None if !text.is_all() => return Ok(None),
+        None => (Step::End, began),
+        Some(b'[') if may_open => (Step::Open(b']'), began + 1),
+        Some(b'(') if may_open => (Step::Open(b')'), began + 1),
+        Some(byte) if Some(byte) == close => (Step::Close, began + 1),
+        Some(_) => match reader.next_form() {
+            // What ends with the window may go on behind it.
+            Ok(_) if reader.at() == text.rest().len() && !text.is_all() => return Ok(None),
+            Ok(form) => (Step::Event(form, reader.at() - began), began),
+            Err(error) => return wrong(text, error),
+        },
+    };
+    text.pass(passed.1);
+    Ok(Some(passed.0))
+}
+
+fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
+    match step(text, None, false)? {
+        Step::End => Ok(()),
+        _ => Err(text.error(0, "something follows the vector of events")),
     }
 }
 

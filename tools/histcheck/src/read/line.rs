@@ -44,10 +44,10 @@ impl Event {
                 Ok(())
             }
             Some((value, _)) => Err(format!(
-                "column 1: with --keyed the value must be [key, value], not {}",
+                "with --keyed the value must be [key, value], not {}",
                 values.show(value)
             )),
-            None => Err("column 1: with --keyed every operation has a value [key, value]".into()),
+            None => Err("with --keyed every operation has a value [key, value]".into()),
         }
     }
 }

@@ -12,25 +12,28 @@ use super::text::{Item, Take, Text};
 ///
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &Text<'_>, take: Take<'_>) -> Result<()> {
-    for (begin, line) in text.lines() {
-        let number = text.place(begin).0;
+pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    while let Some((bare, whole)) = text.line()? {
+        let line = &text.rest()[..bare];
         if line.trim_ascii().is_empty() {
-            take(number, Item::Blank)?;
-            continue;
+            take(text.place(0), Item::Blank)?;
+        } else if !text.rest()[..whole].ends_with(b"\n") {
+            return text.cut_line(take);
+        } else {
+            match event(line) {
+                None => take(text.place(0), Item::Remark)?,
+                Some(Ok(op)) => take(text.place(0), Item::Op(Box::new(op)))?,
+                Some(Err((at, clause))) => return Err(text.error(at, &clause)),
+            }
         }
-        match event(line) {
-            None => take(number, Item::Remark)?,
-            Some(Ok(op)) => take(number, Item::Op(Box::new(op)))?,
-            Some(Err((at, clause))) => return Err(text.error(begin + at, &clause)),
-        }
+        text.pass(whole);
     }
     Ok(())
 }
 
 /// Whether a line is an event.
 pub fn is_event(line: &[u8]) -> bool {
-    Fields::of(line).is_some()
+    Fields::of(&String::from_utf8_lossy(line)).is_some()
 }
 
 /// The fields of an event, as they stand.
@@ -43,8 +46,7 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(line: &'a [u8]) -> Option<Fields<'a>> {
-        let line = std::str::from_utf8(line).ok()?;
+    fn of(line: &'a str) -> Option<Fields<'a>> {
         let mut before = 0;
         for (end, _) in line.match_indices('\t') {
             let word = &line[end + 1..];
@@ -55,7 +57,8 @@ impl<'a> Fields<'a> {
                 let f = rest.split('\t').next()?;
                 let at = line.len() - rest.len() + f.len();
                 let rest = (at, &line[at..]);
-                let is_process = process.parse::<u64>().is_ok() || process.ends_with("nemesis");
+                let is_number = process.bytes().all(|byte| byte.is_ascii_digit());
+                let is_process = is_number || process.ends_with("nemesis");
                 return (is_process && !f.is_empty()).then_some(Fields { process, kind, f, rest });
             }
             before = end + 1;
@@ -65,10 +68,23 @@ impl<'a> Fields<'a> {
 }
 
 fn event(line: &[u8]) -> Option<std::result::Result<Op, (usize, String)>> {
+    let line = match std::str::from_utf8(line) {
+        Ok(line) => line,
+        // An event is never taken for another line because of a byte.
+        Err(error) if is_event(line) => {
+            return Some(Err((error.valid_up_to(), "the line is not UTF-8".into())));
+        }
+        Err(_) => return None,
+    };
     let fields = Fields::of(line)?;
-    let process = match fields.process.parse() {
-        Ok(number) => Process::Client(number),
-        Err(_) => Process::Other(fields.process.trim_start_matches(':').into()),
+    let process = match (fields.process.parse(), fields.process.strip_suffix("nemesis")) {
+        (Ok(number), _) => Process::Client(number),
+        (Err(_), Some(_)) => Process::Other(fields.process.trim_start_matches(':').into()),
+        (Err(_), None) => {
+            let number = fields.process;
+            let clause = format!("the process must be a whole number below 2^64, not {number}");
+            return Some(Err((0, clause)));
+        }
     };
     let (at, rest) = fields.rest;
     let mut reader = Reader::new(rest.as_bytes());

@@ -14,16 +14,14 @@ pub type Source = Box<dyn Read + Send>;
 /// The source unpacked, where it is packed.
 ///
 /// # Errors
-/// Whatever reading says.
-pub fn unpack(mut source: Source) -> io::Result<Source> {
-    let head = peek(&mut source, |head| head.len() >= 4)?;
-    let packing = packing(&head);
-    let whole = Cursor::new(head).chain(source);
+/// Where it cannot be read, with what was read before.
+pub fn unpack(source: Source) -> Result<Source, Broken> {
+    let (head, whole) = look(source, |head| head.len() >= 4)?;
     let buffered = |whole| BufReader::with_capacity(1 << 17, whole);
-    Ok(match packing {
+    Ok(match packing(&head) {
         Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(buffered(whole))),
         Some(Packing::Zstd) => Box::new(Zstd::new(buffered(whole))),
-        None => Box::new(whole),
+        None => whole,
     })
 }
 
@@ -45,16 +43,20 @@ pub fn is_packed(head: &[u8]) -> bool {
     packing(head).is_some()
 }
 
+/// A source that cannot be read on.
+#[derive(Debug)]
+pub struct Broken {
+    /// What was read of it.
+    pub head: Vec<u8>,
+    /// Why it cannot.
+    pub error: io::Error,
+}
+
 /// The beginning of a source, until `enough` of it is there, and what gives the whole of it again.
 ///
 /// # Errors
-/// Whatever reading says.
-pub fn look(mut source: Source, enough: fn(&[u8]) -> bool) -> io::Result<(Vec<u8>, Source)> {
-    let head = peek(&mut source, enough)?;
-    Ok((head.clone(), Box::new(Cursor::new(head).chain(source))))
-}
-
-fn peek(source: &mut Source, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u8>> {
+/// Where it cannot be read, with what was read before.
+pub fn look(mut source: Source, enough: fn(&[u8]) -> bool) -> Result<(Vec<u8>, Source), Broken> {
     let mut head = Vec::new();
     while !enough(&head) && head.len() < HEAD {
         let mut piece = [0; 4096];
@@ -62,10 +64,10 @@ fn peek(source: &mut Source, enough: impl Fn(&[u8]) -> bool) -> io::Result<Vec<u
             Ok(0) => break,
             Ok(read) => head.extend_from_slice(&piece[..read]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(Broken { head, error }),
         }
     }
-    Ok(head)
+    Ok((head.clone(), Box::new(Cursor::new(head).chain(source))))
 }
 
 /// All frames of a zstd file, one after the other, as `zstd -d` takes them.

@@ -32,6 +32,8 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     }
     let cuts = cuts(file, size, threads)?;
     let stop = AtomicBool::new(false);
+    let budget = options.budget.map(|budget| budget.shared_by(cuts.len() - 1));
+    let options = Options { budget, ..options };
     let part = |from: u64, to: u64| {
         let part = Part { file, at: from, end: to, stop: &stop };
         // The first part takes the others in.

@@ -3,7 +3,10 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use breakit::exit::{Error, Status};
+use indicatif::{BinaryBytes, ProgressBar, ProgressStyle};
+
+use crate::budget::Exhausted;
 
 /// A bar on stderr where that is a terminal, else nothing.
 #[derive(Debug)]
@@ -53,6 +56,16 @@ impl Progress {
     /// Reading begins from the beginning once more.
     pub fn again(&self) {
         self.bar.set_position(0);
+    }
+
+    /// That reading ended because of a limit, and how far it had come.
+    pub fn ran_out(&self, name: &str, limit: Exhausted) -> Error {
+        let whole = self.size.map_or(String::new(), |size| format!(" of {}", BinaryBytes(size)));
+        let so_far = BinaryBytes(self.bar.position());
+        let message = format!(
+            "{name}: {limit} when {so_far}{whole} were read; give it more, or split the history by key"
+        );
+        Error::Sentence { status: Status::Unknown, message }
     }
 
     /// So many bytes more were read.

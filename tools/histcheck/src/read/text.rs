@@ -1,11 +1,14 @@
-//! A whole text in memory, for the formats in which an event is no line: its places and what is wrong there.
-
-use std::cell::Cell;
+//! A text for the formats in which an event is no line: a window that moves over it, its places, and what is
+//! wrong there. No more of the text is in memory than one event and a block.
 
 use breakit::exit::{Error, Result};
 use breakit::op::Op;
 
 use super::Tolerance;
+use super::blocks::{BOM, Blocks};
+use super::packed::Source;
+use super::place::Place;
+use super::progress::Progress;
 
 /// What a reader of a text finds.
 #[derive(Debug)]
@@ -20,56 +23,96 @@ pub enum Item {
     Cut,
 }
 
-/// Takes what is found, with the line on which it begins.
-pub type Take<'a> = &'a mut dyn FnMut(u64, Item) -> Result<()>;
+/// Takes what is found, with the place at which it begins.
+pub type Take<'a> = &'a mut dyn FnMut(Place, Item) -> Result<()>;
 
 /// A text and what to call it.
-#[derive(Debug)]
 pub struct Text<'a> {
-    /// Its name in errors.
-    pub name: &'a str,
-    /// All of it.
-    pub bytes: &'a [u8],
-    /// What to put up with.
-    pub tolerance: Tolerance,
-    /// A place whose line is known: bytes, the line, and where that begins.
-    known: Cell<(usize, u64, usize)>,
+    name: &'a str,
+    tolerance: Tolerance,
+    blocks: Blocks<Source>,
+    progress: &'a Progress,
+    /// Where the window begins.
+    begin: Place,
 }
 
 impl<'a> Text<'a> {
     /// A text; a byte order mark at its beginning is none of it.
-    pub fn new(name: &'a str, bytes: &'a [u8], tolerance: Tolerance) -> Text<'a> {
-        let bytes = bytes.strip_prefix(super::blocks::BOM).unwrap_or(bytes);
-        Text { name, bytes, tolerance, known: Cell::new((0, 1, 0)) }
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn new(
+        name: &'a str,
+        source: Source,
+        tolerance: Tolerance,
+        progress: &'a Progress,
+    ) -> Result<Text<'a>> {
+        let (blocks, begin) = (Blocks::new(source), Place::of_line(1));
+        let mut text = Text { name, tolerance, blocks, progress, begin };
+        while text.rest().len() < BOM.len() && !text.is_all() {
+            text.more()?;
+        }
+        if text.rest().starts_with(BOM) {
+            text.blocks.pass(BOM.len());
+        }
+        Ok(text)
     }
 
-    /// The line and the column, from 1, of a byte.
-    pub fn place(&self, at: usize) -> (u64, usize) {
-        let (mut from, mut line, mut begin) = self.known.get();
-        if at < from {
-            (from, line, begin) = (0, 1, 0);
-        }
-        for newline in memchr::memchr_iter(b'\n', &self.bytes[from..at.min(self.bytes.len())]) {
-            line += 1;
-            begin = from + newline + 1;
-        }
-        self.known.set((at, line, begin));
-        (line, at - begin + 1)
+    /// What the text is called in errors.
+    pub fn name(&self) -> &'a str {
+        self.name
     }
 
-    /// An error 65 at a byte.
+    /// What is in the window: all that was read and not passed.
+    pub fn rest(&self) -> &[u8] {
+        self.blocks.rest()
+    }
+
+    /// Whether the text ends where the window does.
+    pub fn is_all(&self) -> bool {
+        self.blocks.is_all()
+    }
+
+    /// Widens the window: to twice its size, so that an event of any size is looked at few times.
+    ///
+    /// # Errors
+    /// Where the text cannot be read.
+    pub fn more(&mut self) -> Result<()> {
+        let before = self.rest().len();
+        while self.rest().len() <= 2 * before && !self.is_all() {
+            let had = self.rest().len();
+            if let Err(error) = self.blocks.more() {
+                return Err(super::unreadable(self.name, self.place(had), &error));
+            }
+            self.progress.add(self.rest().len() - had);
+        }
+        Ok(())
+    }
+
+    /// Moves the window on by so many bytes.
+    pub fn pass(&mut self, bytes: usize) {
+        self.begin = self.place(bytes);
+        self.blocks.pass(bytes);
+    }
+
+    /// The place of a byte of the window.
+    pub fn place(&self, at: usize) -> Place {
+        self.begin.behind(&self.rest()[..at.min(self.rest().len())])
+    }
+
+    /// An error 65 at a byte of the window.
     pub fn error(&self, at: usize, clause: &str) -> Error {
-        let (line, column) = self.place(at);
-        Error::data(format!("{}, line {line}: column {column}: {clause}", self.name))
+        self.place(at).error(self.name, clause)
     }
 
-    /// What an event that the end of the text cut short comes to.
+    /// What an event comes to that begins at the window's and that the end of the text cut short, seen at the
+    /// byte `at`.
     ///
     /// # Errors
     /// 65 where that is not allowed.
     pub fn cut(&self, began: usize, at: usize, clause: &str, take: Take<'_>) -> Result<()> {
         match self.tolerance {
-            Tolerance::CutLastLine => take(self.place(began).0, Item::Cut),
+            Tolerance::CutLastLine => take(self.place(began), Item::Cut),
             Tolerance::Strict => Err(self.error(
                 at,
                 &format!("{clause}; the history was cut short, and --lenient drops its last piece"),
@@ -77,16 +120,41 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Its lines, each with the byte at which it begins.
-    pub fn lines(&self) -> impl Iterator<Item = (usize, &'a [u8])> + '_ {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let rest = self.bytes.get(at..).filter(|rest| !rest.is_empty())?;
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let begin = at;
-            at += end + 1;
-            Some((begin, rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end])))
-        })
+    /// What a last line comes to that no newline ends, where its bytes do not show whether it is whole.
+    ///
+    /// # Errors
+    /// 65 where that is not allowed.
+    pub fn cut_line(&self, take: Take<'_>) -> Result<()> {
+        match self.tolerance {
+            Tolerance::CutLastLine => take(self.place(0), Item::Cut),
+            Tolerance::Strict => Err(self.error(
+                self.rest().len(),
+                "no newline ends the last line, so that it may have been cut short; end it with one \
+                 where it is whole; --lenient drops it",
+            )),
+        }
+    }
+
+    /// How long the line is at which the window begins, without its ending and with it; `None` at the end of
+    /// the text. A line that no newline ends is as long as without.
+    ///
+    /// # Errors
+    /// Where the text cannot be read.
+    pub fn line(&mut self) -> Result<Option<(usize, usize)>> {
+        let mut searched = 0;
+        loop {
+            let rest = self.rest();
+            if let Some(at) = memchr::memchr(b'\n', &rest[searched..]) {
+                let end = searched + at;
+                let bare = rest[..end].strip_suffix(b"\r").map_or(end, <[u8]>::len);
+                return Ok(Some((bare, end + 1)));
+            }
+            if self.is_all() {
+                return Ok((!rest.is_empty()).then_some((rest.len(), rest.len())));
+            }
+            searched = rest.len();
+            self.more()?;
+        }
     }
 }
 
@@ -94,13 +162,30 @@ impl<'a> Text<'a> {
 mod tests {
     use super::*;
 
+    fn text(bytes: &'static [u8]) -> Text<'static> {
+        let none: &'static Progress = Box::leak(Box::new(Progress::none()));
+        Text::new("t", Box::new(bytes), Tolerance::Strict, none).unwrap()
+    }
+
     #[test]
-    fn every_byte_has_its_line_and_column_in_whatever_order_they_are_asked() {
-        let text = Text::new("t", b"ab\n\ncd\r\ne", Tolerance::Strict);
-        for (at, place) in [(8, (4, 1)), (0, (1, 1)), (4, (3, 1)), (5, (3, 2)), (9, (4, 2))] {
-            assert_eq!(text.place(at), place, "{at}");
+    fn every_byte_has_its_line_and_column_wherever_the_window_begins() {
+        for (at, line, column) in [(8, 4, 1), (0, 1, 1), (4, 3, 1), (5, 3, 2), (9, 4, 2)] {
+            for passed in 0..=at {
+                let mut text = text(b"\xef\xbb\xbfab\n\ncd\r\ne");
+                text.pass(passed);
+                assert_eq!(text.place(at - passed), Place { line, column }, "{at} from {passed}");
+            }
         }
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines, [(0, &b"ab"[..]), (3, b""), (4, b"cd"), (8, b"e")]);
+    }
+
+    #[test]
+    fn lines_are_given_with_and_without_what_ends_them() {
+        let mut text = text(b"ab\n\ncd\r\ne\r");
+        let mut lines = Vec::new();
+        while let Some((bare, whole)) = text.line().unwrap() {
+            lines.push((bare, whole));
+            text.pass(whole);
+        }
+        assert_eq!(lines, [(2, 3), (0, 1), (2, 4), (2, 2)]);
     }
 }

@@ -7,35 +7,49 @@ use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
+use super::place::Place;
 use super::text::{Item, Take, Text};
 
-type Step = (usize, Value);
+type Step = (Place, Value);
 
 /// Plume writes the steps of all transactions that were aborted under this number.
 const ABORTED: i64 = -1;
 
 /// Takes the transactions of AWDIT's test text: `r KEY VALUE`, `w KEY VALUE`, `---` between transactions, `===`
-/// between sessions.
+/// between sessions. Its last line is taken without a newline too, as published histories have it; whether a
+/// number there was cut short cannot be seen.
 ///
 /// # Errors
 /// 65 with line and column for what is none of these, and whatever `take` says.
-pub fn each_of_sessions(text: &Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each_of_sessions(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     let (mut session, mut steps) = (0, Vec::new());
-    for (begin, line) in text.lines() {
-        let line_text = line.trim_ascii();
-        if line_text.is_empty() {
-            take(text.place(begin).0, Item::Blank)?;
-        } else if is_rule(line_text, b'-') || is_rule(line_text, b'=') {
-            transaction(text, session, Type::Ok, &mut steps, take)?;
-            session += u64::from(line_text[0] == b'=');
+    while let Some((bare, whole)) = text.line()? {
+        let place = text.place(0);
+        let line = text.rest()[..bare].trim_ascii();
+        if line.is_empty() {
+            take(place, Item::Blank)?;
+        } else if is_rule(line, b'-') || is_rule(line, b'=') {
+            let ends_session = line[0] == b'=';
+            transaction(session, Type::Ok, &mut steps, take)?;
+            session += u64::from(ends_session);
         } else {
-            let step = step(line_text).ok_or_else(|| {
-                text.error(begin, "a line must be \"r KEY VALUE\", \"w KEY VALUE\", --- or ===")
-            })?;
-            steps.push((begin, step));
+            match step(line) {
+                Some(step) => steps.push((place, step)),
+                None if is_last(text, whole) => text.cut_line(take)?,
+                None => {
+                    let clause = "a line must be \"r KEY VALUE\", \"w KEY VALUE\", --- or ===";
+                    return Err(text.error(0, clause));
+                }
+            }
         }
+        text.pass(whole);
     }
-    transaction(text, session, Type::Ok, &mut steps, take)
+    transaction(session, Type::Ok, &mut steps, take)
+}
+
+/// Whether no newline ends the line of so many bytes.
+fn is_last(text: &Text<'_>, whole: usize) -> bool {
+    !text.rest()[..whole].ends_with(b"\n")
 }
 
 fn is_rule(line: &[u8], byte: u8) -> bool {
@@ -58,24 +72,34 @@ fn step(line: &[u8]) -> Option<Value> {
 ///
 /// # Errors
 /// 65 with line and column for what is none of these, and whatever `take` says.
-pub fn each_of_plume(text: &Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each_of_plume(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     let (mut now, mut steps): (Option<(u64, i64)>, Vec<Step>) = (None, Vec::new());
-    for (begin, line) in text.lines() {
-        if line.trim_ascii().is_empty() {
-            take(text.place(begin).0, Item::Blank)?;
+    while let Some((bare, whole)) = text.line()? {
+        let place = text.place(0);
+        let line = text.rest()[..bare].trim_ascii();
+        if line.is_empty() {
+            take(place, Item::Blank)?;
+            text.pass(whole);
             continue;
         }
-        let (step, of) = plume(line.trim_ascii()).ok_or_else(|| {
-            text.error(begin, "a line must be r(KEY,VALUE,SESSION,TRANSACTION) or w(...)")
-        })?;
+        let Some((step, of)) = plume(line) else {
+            // Its bracket shows whether a line is whole.
+            if is_last(text, whole) && !line.ends_with(b")") {
+                text.cut_line(take)?;
+                text.pass(whole);
+                continue;
+            }
+            return Err(text.error(0, "a line must be r(KEY,VALUE,SESSION,TRANSACTION) or w(...)"));
+        };
         if let Some(before) = now.filter(|&before| before != of) {
-            transaction(text, before.0, fate(before.1), &mut steps, take)?;
+            transaction(before.0, fate(before.1), &mut steps, take)?;
         }
         now = Some(of);
-        steps.push((begin, step));
+        steps.push((place, step));
+        text.pass(whole);
     }
     let (session, number) = now.unwrap_or_default();
-    transaction(text, session, fate(number), &mut steps, take)
+    transaction(session, fate(number), &mut steps, take)
 }
 
 fn fate(transaction: i64) -> Type {
@@ -94,13 +118,7 @@ fn plume(line: &[u8]) -> Option<(Value, (u64, i64))> {
 }
 
 /// Gives the steps so far as one transaction of this end.
-fn transaction(
-    text: &Text<'_>,
-    session: u64,
-    end: Type,
-    steps: &mut Vec<Step>,
-    take: Take<'_>,
-) -> Result<()> {
+fn transaction(session: u64, end: Type, steps: &mut Vec<Step>, take: Take<'_>) -> Result<()> {
     let Some(&(begin, _)) = steps.first() else { return Ok(()) };
     let done: Value = steps.drain(..).map(|(_, step)| step).collect();
     let mut asked = done.clone();
@@ -109,9 +127,8 @@ fn transaction(
             step[2] = Value::Null;
         }
     }
-    let line = text.place(begin).0;
     for (kind, value) in [(Type::Invoke, asked), (end, done)] {
-        take(line, Item::Op(Box::new(op(session, kind, value))))?;
+        take(begin, Item::Op(Box::new(op(session, kind, value))))?;
     }
     Ok(())
 }

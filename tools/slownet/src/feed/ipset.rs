@@ -6,11 +6,13 @@ use breakit::lease::Lease;
 use breakit::reach::Network;
 
 use super::mangle;
-use super::{Fed, Order, Target};
+use super::{Fed, Order, Target, fed_traffic};
+use crate::arrival;
 use crate::fault_id::FaultId;
+use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Traffic, Way};
+use crate::traffic::{Ports, Prefix, Traffic, Way};
 
 /// The flavours of iptables, in the order in which they are tried: the system's own choice first.
 pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
@@ -28,30 +30,60 @@ impl Tables {
     /// What makes the sets, then the chains, then the jumps to them.
     ///
     /// # Errors
-    /// 69 where IPv6 packets would pass unharmed because ip6tables does not work.
+    /// 69 where IPv6 packets would pass unharmed because ip6tables does not work; 64 for more ports than a
+    /// rule can match.
     pub fn start(&self, order: Order<'_>, network: &Network) -> Result<Vec<Step>> {
-        let needs_v6 = order.interfaces.iter().any(|interface| interface.v6)
+        let ways = by_chains(order);
+        let needs_v6 = !ways.is_empty()
+            && order.interfaces.iter().any(|interface| interface.v6)
             && !order.traffic.elements(false).is_empty();
         if needs_v6 && !self.v6 {
             return Err(Error::missing(
                 "IPv6 packets would not be made slow: ip6tables has no table mangle here; load it (modprobe ip6table_mangle) or name IPv4 addresses with --to",
             ));
         }
-        let mut steps = vec![sets(order.id, order.traffic, order.lease, true)];
-        for v4 in families(order.traffic, self.v6) {
+        if !ways.is_empty() && ports_to_match(order.traffic) > MOST_PORTS {
+            return Err(Error::usage(format!(
+                "iptables matches {MOST_PORTS} ports at the most, and a range counts as two; name fewer with --port"
+            )));
+        }
+        let arrives = by_filters(order);
+        let more = if arrives { arrival::sets(order) } else { String::new() };
+        let mut steps = vec![sets(order.id, order.traffic, order.lease, Some(&more))];
+        for v4 in families(order.traffic, self.v6).into_iter().filter(|_| !ways.is_empty()) {
             let program = format!("{}{}", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
             let ours = mangle::is_ours(network, &program, v4);
-            steps.push(
-                Step::new(format!("{program}-restore --noflush -w")).fed(chains(order, v4, ours)),
-            );
+            let chains = chains(order, v4, &ways, ours);
+            steps.push(Step::new(format!("{program}-restore --noflush -w")).fed(chains));
+        }
+        if arrives {
+            steps.push(arrival::feed(order, |v4| set(order.id, v4)));
         }
         Ok(steps)
     }
 
     /// What renews the elements; fails where the sets are gone.
     pub fn renew(&self, id: FaultId, traffic: &Traffic, lease: Lease) -> Step {
-        sets(id, traffic, lease, false)
+        sets(id, traffic, lease, None)
     }
+}
+
+/// How many ports the match `multiport` takes.
+const MOST_PORTS: usize = 15;
+
+fn ports_to_match(traffic: &Traffic) -> usize {
+    traffic.ports.iter().map(|ports| if ports.is_range() { 2 } else { 1 }).sum()
+}
+
+/// The ways that chains of iptables feed. What comes in has passed the last queue before it comes to a chain.
+fn by_chains(order: Order<'_>) -> Vec<Way> {
+    let ways = order.traffic.direction.ways().iter().copied();
+    ways.filter(|way| order.target == Target::Queue || *way == Way::Out).collect()
+}
+
+/// Whether what comes in goes into a class, into which filters of tc(8) send it.
+fn by_filters(order: Order<'_>) -> bool {
+    order.target == Target::Class && order.traffic.direction.ways().contains(&Way::In)
 }
 
 fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
@@ -80,29 +112,31 @@ fn chain_name(id: FaultId) -> String {
     format!("breakit-slow-{id}")
 }
 
-/// `-exist` makes adding renew the timeout, and creating twice no error.
-fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: bool) -> Step {
+/// `-exist` makes adding renew the timeout, and creating twice no error. With `create` the sets are made, and
+/// what else it says.
+fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: Option<&str>) -> Step {
     // The sets count whole seconds: rounded up, a renewal each third still comes in time.
     let timeout = lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0);
-    let mut script = String::new();
+    let mut script = create.unwrap_or_default().to_string();
+    let note = note::write(traffic);
     for (v4, family) in [(true, "inet"), (false, "inet6")] {
         let (set, elements) = (set(id, v4), traffic.elements(v4));
-        if create && !elements.is_empty() {
-            script += &format!("create {set} hash:net family {family} timeout {timeout}\n");
+        if create.is_some() && !elements.is_empty() {
+            script += &format!("create {set} hash:net family {family} timeout {timeout} comment\n");
         }
         for prefix in elements {
-            script += &format!("add {set} {prefix} timeout {timeout}\n");
+            script += &format!("add {set} {prefix} timeout {timeout} comment \"{note}\"\n");
         }
     }
     Step::new("ipset restore -exist").fed(script)
 }
 
-fn chains(order: Order<'_>, v4: bool, makes_table: bool) -> String {
+fn chains(order: Order<'_>, v4: bool, ways: &[Way], makes_table: bool) -> String {
     let mut script = String::from("*mangle\n");
-    for way in order.traffic.direction.ways() {
+    for way in ways {
         script += &chain(order, v4, *way, makes_table);
     }
-    for way in order.traffic.direction.ways() {
+    for way in ways {
         let (chain, hook) = hung(order.id, *way);
         script += &format!("-A {hook} -j {chain}\n");
     }
@@ -191,33 +225,56 @@ fn which(traffic: &Traffic) -> Vec<String> {
 ///
 /// # Errors
 /// 77 and 71 as ipset says; without ipset there are none.
-pub fn list(network: &Network) -> Result<Vec<Fed>> {
-    let mut fed: Vec<Fed> = Vec::new();
+pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<Fed>> {
+    let mut members: Vec<(FaultId, Members)> = Vec::new();
     for name in names(network)? {
-        let Some(id) = FaultId::of_object(&name) else { continue };
+        let Some(id) = FaultId::of_object(&name).filter(|id| wanted(*id)) else { continue };
         let output = Step::new(format!("ipset list {name}")).output(network)?;
-        let (to, left) = members(&String::from_utf8_lossy(&output.stdout));
-        match fed.iter_mut().find(|fed| fed.id == id) {
-            Some(fed) => {
-                fed.to.extend(to);
-                fed.left = fed.left.max(left);
-            }
-            None => fed.push(Fed { id, how: "ipset", to, left, share: None }),
+        let found = Members::read(&String::from_utf8_lossy(&output.stdout));
+        match members.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, members)) => members.join(found),
+            None => members.push((id, found)),
         }
     }
-    Ok(fed)
+    let fed = members.into_iter().map(|(id, Members { to, left, noted })| {
+        let traffic = fed_traffic(&to, &noted);
+        Fed { id, how: "ipset", traffic, left, share: None }
+    });
+    Ok(fed.collect())
 }
 
-/// The elements after "Members:", each "BLOCK timeout SECONDS".
-fn members(listing: &str) -> (Vec<String>, u64) {
-    let lines = listing.lines().skip_while(|line| *line != "Members:").skip(1);
-    let (mut to, mut left) = (Vec::new(), 0);
-    for line in lines {
-        let mut words = line.split_whitespace();
-        to.extend(words.next().map(str::to_string));
-        left = left.max(words.nth(1).and_then(|word| word.parse().ok()).unwrap_or(0));
+/// What is in the sets of a fault.
+#[derive(Debug, Default, PartialEq)]
+struct Members {
+    to: Vec<Prefix>,
+    left: u64,
+    noted: String,
+}
+
+impl Members {
+    /// The elements after "Members:", each "BLOCK timeout SECONDS comment "NOTE""; ports have neither.
+    fn read(listing: &str) -> Members {
+        let lines = listing.lines().skip_while(|line| *line != "Members:").skip(1);
+        let mut members = Members::default();
+        for line in lines {
+            let mut words = line.split_whitespace();
+            members.to.extend(words.next().and_then(Prefix::parse));
+            let left = words.nth(1).and_then(|word| word.parse().ok());
+            members.left = members.left.max(left.unwrap_or(0));
+            if let Some(noted) = line.split('"').nth(1) {
+                members.noted = noted.to_string();
+            }
+        }
+        members
     }
-    (to, left)
+
+    fn join(&mut self, other: Members) {
+        self.to.extend(other.to);
+        self.left = self.left.max(other.left);
+        if self.noted.is_empty() {
+            self.noted = other.noted;
+        }
+    }
 }
 
 fn names(network: &Network) -> Result<Vec<String>> {
@@ -251,10 +308,15 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
     };
     sets.retain(|name| FaultId::of_object(name).is_some_and(&ours));
     let mut ids: Vec<FaultId> = sets.iter().filter_map(|name| FaultId::of_object(name)).collect();
+    ids.sort_unstable();
     ids.dedup();
+    let has_tc = step::has(network, "tc");
     let mut errors = Vec::new();
     for id in &ids {
         errors.extend(stop_chains(network, *id).err());
+        if has_tc {
+            errors.extend(arrival::starve(network, *id).err());
+        }
     }
     for name in sets {
         errors.extend(Step::new(format!("ipset destroy {name}")).run(network).err());
@@ -276,22 +338,27 @@ fn stop_chains(network: &Network, id: FaultId) -> Result<()> {
 }
 
 fn stop_chains_of(network: &Network, id: FaultId, program: &str) -> Result<()> {
-    let (mut script, mut made) = (String::new(), false);
+    let (mut script, mut made, mut chains) = (String::new(), false, Vec::new());
     for (chain, hook) in [Way::Out, Way::In].map(|way| hung(id, way)) {
         let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
         let listed = listing.output(network)?;
         if listed.status.success() {
             made |= String::from_utf8_lossy(&listed.stdout).contains(mangle::MADE);
             script += &format!("-D {hook} -j {chain}\n-F {chain}\n-X {chain}\n");
+            chains.push(chain);
         }
     }
     if script.is_empty() {
         return Ok(());
     }
+    if made && mangle::remove_with(network, program.starts_with("iptables"), &chains) {
+        return Ok(());
+    }
     let delete = Step::new(format!("{program}-restore --noflush -w"));
     delete.fed(format!("*mangle\n{script}COMMIT\n")).run(network)?;
     if made {
-        mangle::remove_if_empty(network, program.starts_with("iptables"));
+        // Another fault's chains may have gone meanwhile.
+        mangle::remove_with(network, program.starts_with("iptables"), &[]);
     }
     Ok(())
 }
@@ -328,7 +395,11 @@ mod tests {
 
     #[test]
     fn members_are_read_with_the_longest_time_left() {
-        let listing = "Name: x\nMembers:\n0.0.0.0/1 timeout 12\n128.0.0.0/1 timeout 13\n";
-        assert_eq!(members(listing), (vec!["0.0.0.0/1".into(), "128.0.0.0/1".into()], 13));
+        let listing =
+            "Name: x\nMembers:\n0.0.0.0/1 timeout 12 comment \"in tcp\"\n10.0.0.0/8 timeout 13\n";
+        let to = ["0.0.0.0/1", "10.0.0.0/8"].map(|block| Prefix::parse(block).unwrap()).to_vec();
+        let members = Members::read(listing);
+        assert_eq!(members, Members { to, left: 13, noted: "in tcp".into() });
+        assert_eq!(Members::read("Type: bitmap:port\nMembers:\n22\n"), Members::default());
     }
 }

@@ -24,23 +24,16 @@ pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
         || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
 }
 
-/// Takes the table away where nothing is in it but the chain that ours hung from.
+/// Takes the table away with our chains `ours`, the last there are, where nothing else is in it: in one transaction,
+/// so that whoever is killed meanwhile leaves no table of which nobody knows any more whose it is.
 ///
-/// Somebody else may have begun to use it; then it stays, and that is no error.
-pub fn remove_if_empty(network: &Network, v4: bool) {
-    let family = family(v4);
-    let listing = Step::new(format!("nft -j list table {family} mangle"));
-    let Ok(text) = listing.run(network) else { return };
-    let Ok(listing) = serde_json::from_str::<Value>(&text) else { return };
-    if is_bare(&listing) {
-        let mut script = String::new();
-        // Deleting a chain fails where a rule has come in since, and the whole transaction with it.
-        for chain in HUNG_FROM.iter().filter(|chain| has_chain(&listing, chain)) {
-            script += &format!("delete chain {family} mangle {chain}\n");
-        }
-        script += &format!("delete table {family} mangle\n");
-        let _ = Step::new("nft -f -").fed(script).output(network);
-    }
+/// Somebody else may have begun to use it; then it stays, our chains too, and that is no error.
+pub fn remove_with(network: &Network, v4: bool, ours: &[String]) -> bool {
+    let listing = Step::new(format!("nft -j list table {} mangle", family(v4)));
+    let Ok(text) = listing.run(network) else { return false };
+    let Ok(listing) = serde_json::from_str::<Value>(&text) else { return false };
+    let Some(script) = removal(&listing, family(v4), ours) else { return false };
+    Step::new("nft -f -").fed(script).output(network).is_ok_and(|output| output.status.success())
 }
 
 /// The chains from which ours hang.
@@ -50,22 +43,37 @@ fn family(v4: bool) -> &'static str {
     if v4 { "ip" } else { "ip6" }
 }
 
-fn is_bare(listing: &Value) -> bool {
-    let objects = || listing["nftables"].as_array().into_iter().flatten();
-    let mut chains = objects().filter(|object| !object["chain"].is_null()).peekable();
-    let some = chains.peek().is_some();
-    let others = ["rule", "set", "map"];
-    let foreign = objects().any(|object| others.iter().any(|kind| !object[*kind].is_null()));
-    let ours = |object: &Value| {
-        let name = object["chain"]["name"].as_str().unwrap_or_default();
-        HUNG_FROM.contains(&name) && object["chain"]["policy"] == "accept"
-    };
-    some && chains.all(ours) && !foreign
-}
-
-fn has_chain(listing: &Value, name: &str) -> bool {
-    let mut objects = listing["nftables"].as_array().into_iter().flatten();
-    objects.any(|object| object["chain"]["name"] == name)
+/// What removes the table; `None` where something of others is in it. Deleting a chain fails where a rule has
+/// come in since, and the whole transaction with it.
+fn removal(listing: &Value, family: &str, ours: &[String]) -> Option<String> {
+    let (mut rules, mut flushes, mut chains) = (String::new(), String::new(), String::new());
+    for object in listing["nftables"].as_array()? {
+        let is_ours = |name: &Value| ours.iter().any(|chain| name == chain.as_str());
+        let hung_from = |name: &Value| HUNG_FROM.iter().any(|chain| name == chain);
+        if let Some(chain) = object.get("chain") {
+            let name = &chain["name"];
+            let delete = format!("delete chain {family} mangle {}\n", name.as_str()?);
+            if is_ours(name) {
+                flushes += &format!("flush chain {family} mangle {}\n", name.as_str()?);
+                chains.insert_str(0, &delete);
+            } else if hung_from(name) && chain["policy"] == "accept" {
+                chains += &delete;
+            } else {
+                return None;
+            }
+        } else if let Some(rule) = object.get("rule") {
+            if is_ours(&rule["chain"]) {
+                continue;
+            }
+            let mut verdicts = rule["expr"].as_array()?.iter();
+            verdicts.find(|verdict| is_ours(&verdict["jump"]["target"]))?;
+            let (chain, handle) = (rule["chain"].as_str()?, rule["handle"].as_u64()?);
+            rules += &format!("delete rule {family} mangle {chain} handle {handle}\n");
+        } else if object.get("metainfo").is_none() && object.get("table").is_none() {
+            return None;
+        }
+    }
+    Some(rules + &flushes + &chains + &format!("delete table {family} mangle\n"))
 }
 
 #[cfg(test)]
@@ -74,16 +82,32 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_table_that_somebody_uses_is_not_bare() {
-        let chain = json!({"chain": {"name": "POSTROUTING", "policy": "accept"}});
-        let bare = json!({"nftables": [{"table": {"name": "mangle"}}, chain]});
-        assert!(is_bare(&bare));
-        assert!(!is_bare(&json!({"nftables": [{"table": {"name": "mangle"}}]})));
-        for more in [json!({"rule": {}}), json!({"chain": {"name": "OUTPUT"}}), json!({"set": {}})]
-        {
-            let mut used = bare.clone();
-            used["nftables"].as_array_mut().unwrap().push(more);
-            assert!(!is_bare(&used));
+    fn a_table_that_somebody_uses_stays() {
+        let ours = ["breakit-slow-3f2a".to_string()];
+        let listing = |more: &[Value]| {
+            let mut objects = vec![
+                json!({"metainfo": {}}),
+                json!({"table": {"name": "mangle"}}),
+                json!({"chain": {"name": "POSTROUTING", "policy": "accept"}}),
+                json!({"chain": {"name": "breakit-slow-3f2a"}}),
+                json!({"rule": {"chain": "POSTROUTING", "handle": 7, "expr": [{"counter": {}}, {"jump": {"target": "breakit-slow-3f2a"}}]}}),
+                json!({"rule": {"chain": "breakit-slow-3f2a", "handle": 8, "expr": []}}),
+            ];
+            objects.extend(more.to_vec());
+            removal(&json!({ "nftables": objects }), "ip", &ours)
+        };
+        assert_eq!(
+            listing(&[]).unwrap(),
+            "delete rule ip mangle POSTROUTING handle 7\nflush chain ip mangle breakit-slow-3f2a\n\
+             delete chain ip mangle breakit-slow-3f2a\ndelete chain ip mangle POSTROUTING\ndelete table ip mangle\n"
+        );
+        for foreign in [
+            json!({"rule": {"chain": "POSTROUTING", "handle": 9, "expr": [{"drop": null}]}}),
+            json!({"chain": {"name": "OUTPUT", "policy": "accept"}}),
+            json!({"chain": {"name": "PREROUTING", "policy": "drop"}}),
+            json!({"set": {}}),
+        ] {
+            assert_eq!(listing(&[foreign]), None);
         }
     }
 }

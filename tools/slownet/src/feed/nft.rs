@@ -6,12 +6,13 @@ use breakit::lease::Lease;
 use breakit::reach::Network;
 use serde_json::Value;
 
-use super::{Fed, Order, Target};
+use super::{Fed, Order, Target, fed_traffic};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
+use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Traffic, Way};
+use crate::traffic::{Ports, Prefix, Traffic, Way};
 
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
@@ -118,12 +119,13 @@ fn which(traffic: &Traffic) -> Vec<String> {
 fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
     let table = table(id);
     let timeout = clock::nanos(lease.length) / 1_000_000;
+    let note = note::write(traffic);
     let mut script = String::new();
     for (set, v4) in [("to4", true), ("to6", false)] {
         let elements: Vec<String> = traffic
             .elements(v4)
             .iter()
-            .map(|prefix| format!("{prefix} timeout {timeout}ms"))
+            .map(|prefix| format!("{prefix} timeout {timeout}ms comment \"{note}\""))
             .collect();
         if !elements.is_empty() {
             script += &format!("add element inet {table} {set} {{ {} }}\n", elements.join(", "));
@@ -136,9 +138,9 @@ fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
 ///
 /// # Errors
 /// 77 and 71 as nft says; without nft there are none.
-pub fn list(network: &Network) -> Result<Vec<Fed>> {
+pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<Fed>> {
     let mut fed = Vec::new();
-    for id in tables(network)? {
+    for id in tables(network)?.into_iter().filter(|id| wanted(*id)) {
         let listing = Step::new(format!("nft -j list table inet {}", table(id)));
         let output = listing.output(network)?;
         // A table that went away between the two listings is simply not there any more.
@@ -152,22 +154,23 @@ pub fn list(network: &Network) -> Result<Vec<Fed>> {
 
 fn read(id: FaultId, listing: &Value) -> Fed {
     let objects = || listing["nftables"].as_array().into_iter().flatten();
-    let (mut to, mut left) = (Vec::new(), 0);
+    let (mut to, mut left, mut noted) = (Vec::new(), 0, "");
     for element in objects().filter_map(|object| object["set"]["elem"].as_array()).flatten() {
         let element = &element["elem"];
-        to.push(block(&element["val"]));
+        to.extend(block(&element["val"]));
         left = left.max(element["expires"].as_u64().unwrap_or(0));
+        noted = element["comment"].as_str().unwrap_or(noted);
     }
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    Fed { id, how: "nft", to, left, share }
+    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share }
 }
 
-fn block(value: &Value) -> String {
+fn block(value: &Value) -> Option<Prefix> {
     let prefix = &value["prefix"];
     match (value.as_str(), prefix["addr"].as_str(), prefix["len"].as_u64()) {
-        (Some(address), _, _) => address.to_string(),
-        (None, Some(address), Some(length)) => format!("{address}/{length}"),
-        _ => value.to_string(),
+        (Some(address), _, _) => Prefix::parse(address),
+        (None, Some(address), Some(length)) => Prefix::parse(&format!("{address}/{length}")),
+        _ => None,
     }
 }
 
@@ -234,7 +237,7 @@ mod tests {
             "    oifname != { \"eth0\" } return",
             "    tcp sport 22 return",
             "    ip daddr @to4 meta l4proto tcp th dport { 5432, 7000-7003 } meta priority set 0x00773f2a",
-            "add element inet breakit_slow_3f2a to4 { 10.0.0.0/8 timeout 30000ms }",
+            "add element inet breakit_slow_3f2a to4 { 10.0.0.0/8 timeout 30000ms comment \"out tcp 5432,7000-7003\" }",
         ] {
             assert!(script.lines().any(|found| found == line), "{line}\n{script}");
         }

@@ -13,12 +13,34 @@ use crate::parts::{Delay, Loss, Parts, Slot};
 use crate::quantity::{Chance, Percent};
 
 /// What becomes of one packet, or of one copy of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fate {
     /// When it leaves, in nanoseconds of the clock that [`Fates::of`] was given.
     pub leaves: u64,
     /// Which bit is turned over.
     pub corrupt: Option<usize>,
+}
+
+/// The fates of a packet and its double; none, one or two.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Copies {
+    fates: [Fate; 2],
+    count: usize,
+}
+
+impl Copies {
+    fn push(&mut self, fate: Fate) {
+        self.fates[self.count] = fate;
+        self.count += 1;
+    }
+}
+
+impl std::ops::Deref for Copies {
+    type Target = [Fate];
+
+    fn deref(&self) -> &[Fate] {
+        &self.fates[..self.count]
+    }
 }
 
 /// Draws that resemble the one before: standard normals with that correlation.
@@ -110,12 +132,16 @@ impl Fates {
 
     /// The fates of a packet of `bytes` that comes at `now` while `held` are held: none where it is lost,
     /// two where it is doubled.
-    pub fn of(&mut self, bytes: usize, held: usize, now: u64) -> Vec<Fate> {
+    pub fn of(&mut self, bytes: usize, held: usize, now: u64) -> Copies {
         // As in netem, a packet that is both lost and doubled goes once.
         let copies = 1 + usize::from(self.duplicate.happens(&mut self.rng, self.parts.duplicate));
         let copies = copies - usize::from(self.is_lost());
         let room = self.limit.saturating_sub(held);
-        (0..copies.min(room)).map(|_| self.one(bytes, now)).collect()
+        let mut drawn = Copies::default();
+        for _ in 0..copies.min(room) {
+            drawn.push(self.one(bytes, now));
+        }
+        drawn
     }
 
     fn one(&mut self, bytes: usize, now: u64) -> Fate {
@@ -298,7 +324,8 @@ mod tests {
         (1..=10_000_u64)
             .flat_map(|n| {
                 let fates = fates.of(100, 0, n * MS);
-                fates.into_iter().map(move |fate| (fate.leaves - n * MS) as f64 / MS as f64)
+                let held = |fate: &Fate| (fate.leaves - n * MS) as f64 / MS as f64;
+                fates.iter().map(held).collect::<Vec<f64>>()
             })
             .collect()
     }

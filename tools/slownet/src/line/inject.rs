@@ -15,6 +15,8 @@ use nix::sys::socket::{
     SockaddrIn6, SockaddrLike, sendmmsg, setsockopt, socket, sockopt,
 };
 
+use super::memory::Bytes;
+
 /// How many packets one system call sends at the most.
 const AT_ONCE: usize = 64;
 
@@ -31,7 +33,7 @@ pub struct Injector {
 #[derive(Debug)]
 struct Due<S> {
     to: S,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Injector {
@@ -52,7 +54,7 @@ impl Injector {
 
     /// Takes a packet, from its IP header on, for the next [`Injector::send`]; `interface` is where a
     /// link-local destination lies.
-    pub fn take(&mut self, bytes: Vec<u8>, interface: u32) {
+    pub fn take(&mut self, bytes: Bytes, interface: u32) {
         if let Some(to) = destination_v4(&bytes) {
             self.due4.push(Due { to: to.into(), bytes });
         } else if let Some(to) = destination_v6(&bytes, interface) {

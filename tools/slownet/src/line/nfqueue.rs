@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
@@ -10,11 +11,15 @@ use nix::sys::socket::{
     recv, recvmmsg, send, setsockopt, socket, sockopt,
 };
 
+use super::memory::{Bytes, PIECE, Pool};
+use super::verdicts::{Told, Verdict, Verdicts};
+
 // linux/netfilter/nfnetlink.h and nfnetlink_queue.h.
 const SUBSYSTEM: u16 = 3 << 8;
 const PACKET: u16 = SUBSYSTEM;
 const VERDICT: u16 = SUBSYSTEM | 1;
 const CONFIG: u16 = SUBSYSTEM | 2;
+const VERDICT_BATCH: u16 = SUBSYSTEM | 3;
 const CFG_CMD: u16 = 1;
 const CFG_PARAMS: u16 = 2;
 const CFG_MAXLEN: u16 = 3;
@@ -35,9 +40,8 @@ const NLMSG_ERROR: u16 = 2;
 /// How many bytes the kernel shows where only the length is asked for; none would mean all to it.
 const GLIMPSE: u32 = 20;
 
-/// The longest packet with its attributes, and a glimpse of one.
-const LONG: usize = 1 << 17;
-const SHORT: usize = 1 << 10;
+/// The longest packet with its attributes is no longer than this.
+const LONGEST: usize = 1 << 17;
 
 /// How many bytes of packets may wait for us while we do not run.
 const RECEIVE_BUFFER: usize = 16 << 20;
@@ -48,15 +52,6 @@ const WAITING: u32 = 1 << 16;
 /// How many packets are taken before they get their verdicts: one system call for all, and not so many that
 /// the first waits for the last.
 const ROUND: usize = 64;
-
-/// What the kernel does with a packet that it queued to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is dropped: lost, or we send it ourselves later.
-    Drop = 0,
-    /// It goes on.
-    Accept = 1,
-}
 
 /// How much of each packet the kernel shows us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +66,7 @@ pub enum Shows {
 }
 
 /// A packet.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Packet<'a> {
     /// Its number in the queue, for the verdict.
     pub id: u32,
@@ -81,6 +76,15 @@ pub struct Packet<'a> {
     pub length: usize,
     /// What is shown of it.
     pub bytes: &'a [u8],
+    piece: &'a Rc<Vec<u8>>,
+}
+
+impl Packet<'_> {
+    /// What is shown of it, to have and to hold.
+    pub fn keep(&self) -> Bytes {
+        let begin = self.bytes.as_ptr().addr() - self.piece.as_ptr().addr();
+        Bytes::of(self.piece, begin..begin + self.bytes.len())
+    }
 }
 
 /// A queue bound to us. When it is closed, or its process dies, the rule's `bypass` lets packets through.
@@ -88,9 +92,12 @@ pub struct Packet<'a> {
 pub struct Queue {
     socket: OwnedFd,
     number: u16,
-    /// For the packets of one round; the system gives memory only to those that are used.
-    buffers: Vec<Vec<u8>>,
-    verdicts: Vec<u8>,
+    pool: Pool,
+    /// The rest of each packet of a round that is longer than a piece; the system gives memory only to those
+    /// that are used.
+    rests: Vec<Vec<u8>>,
+    verdicts: Verdicts,
+    answer: Vec<u8>,
 }
 
 impl Queue {
@@ -112,12 +119,13 @@ impl Queue {
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(place)?;
         // Without the privilege to exceed the system's limit a smaller buffer has to do.
         let _ = setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER);
-        let (range, buffer) = match shows {
-            Shows::Bytes => (u32::MAX, LONG),
-            Shows::Bursts | Shows::Lengths => (GLIMPSE, SHORT),
+        let (range, rest) = match shows {
+            Shows::Bytes => (u32::MAX, LONGEST - PIECE),
+            Shows::Bursts | Shows::Lengths => (GLIMPSE, 0),
         };
-        let buffers = (0..ROUND).map(|_| vec![0; buffer]).collect();
-        let queue = Queue { socket, number, buffers, verdicts: Vec::new() };
+        let rests = (0..ROUND).map(|_| vec![0; rest]).collect();
+        let (pool, verdicts, answer) = (Pool::default(), Verdicts::default(), Vec::new());
+        let queue = Queue { socket, number, pool, rests, verdicts, answer };
         let mut params = range.to_be_bytes().to_vec();
         params.push(COPY_PACKET);
         let most = held.saturating_add(WAITING).to_be_bytes();
@@ -162,38 +170,58 @@ impl Queue {
         &mut self,
         mut judge: impl FnMut(Packet<'_>) -> Option<Verdict>,
     ) -> io::Result<()> {
-        let lengths = match self.fill() {
-            Ok(lengths) => lengths,
+        let pieces = match self.fill() {
+            Ok(pieces) => pieces,
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(()),
             Err(errno) => return Err(errno.into()),
         };
-        for (buffer, length) in self.buffers.iter().zip(lengths) {
-            for packet in packets(buffer.get(..length).unwrap_or_default()) {
+        let Queue { pool, verdicts, answer, number, .. } = self;
+        for (piece, length) in pieces {
+            for packet in packets(&piece, length) {
                 let id = packet.id;
-                if let Some(verdict) = judge(packet) {
-                    put_verdict(&mut self.verdicts, self.number, id, verdict, None);
+                match judge(packet) {
+                    Some(verdict) => verdicts.give(id, verdict, |told| put(answer, *number, told)),
+                    None => verdicts.stays(id),
                 }
             }
+            pool.take(piece);
         }
         Ok(())
     }
 
-    /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives how
-    /// long each is.
-    fn fill(&mut self) -> nix::Result<Vec<usize>> {
-        let mut headers = MultiHeaders::<()>::preallocate(ROUND, None);
-        let slices = self.buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-        let mut slices: Vec<[IoSliceMut<'_>; 1]> = slices.collect();
-        let flags = MsgFlags::MSG_DONTWAIT;
-        let socket = self.socket.as_raw_fd();
-        let got = recvmmsg(socket, &mut headers, slices.iter_mut(), flags, None)?;
-        Ok(got.map(|message| message.bytes).collect())
+    /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives the
+    /// pieces and how much of each is used.
+    fn fill(&mut self) -> nix::Result<Vec<(Rc<Vec<u8>>, usize)>> {
+        let mut pieces: Vec<Rc<Vec<u8>>> = (0..ROUND).map(|_| self.pool.piece()).collect();
+        let got = receive_into(&self.socket, &mut pieces, &mut self.rests);
+        let lengths = got.as_deref().unwrap_or_default();
+        for piece in pieces.split_off(lengths.len()) {
+            self.pool.give_back(piece);
+        }
+        let filled = pieces.into_iter().zip(lengths).zip(&self.rests);
+        let filled = filled.map(|((piece, length), rest)| match length.checked_sub(PIECE) {
+            // Longer than packets of ordinary links: put together with its rest.
+            Some(more) if more > 0 => (Rc::new([&piece[..], &rest[..more]].concat()), *length),
+            _ => (piece, *length),
+        });
+        let filled = filled.collect();
+        got.map(|_| filled)
     }
 
     /// Decides on a packet that stayed in the kernel; with other bytes where some are given. The kernel
     /// hears of it with [`Queue::tell`].
     pub fn give(&mut self, id: u32, verdict: Verdict, bytes: Option<&[u8]>) {
-        put_verdict(&mut self.verdicts, self.number, id, verdict, bytes);
+        let Queue { verdicts, answer, number, .. } = self;
+        match bytes {
+            None => verdicts.give(id, verdict, |told| put(answer, *number, told)),
+            Some(bytes) => {
+                verdicts.flush(|told| put(answer, *number, told));
+                verdicts.left(id);
+                let header = header(id, verdict);
+                let attributes = [(NFQA_VERDICT_HDR, &header[..]), (NFQA_PAYLOAD, bytes)];
+                put_message(answer, VERDICT, REQUEST, *number, &attributes);
+            }
+        }
     }
 
     /// Tells the kernel all verdicts since the last time, in one system call.
@@ -201,26 +229,49 @@ impl Queue {
     /// # Errors
     /// Whatever the socket says.
     pub fn tell(&mut self) -> io::Result<()> {
-        if self.verdicts.is_empty() {
+        let Queue { verdicts, answer, number, .. } = self;
+        verdicts.flush(|told| put(answer, *number, told));
+        if self.answer.is_empty() {
             return Ok(());
         }
-        let sent = send(self.socket.as_raw_fd(), &self.verdicts, MsgFlags::empty());
-        self.verdicts.clear();
+        let sent = send(self.socket.as_raw_fd(), &self.answer, MsgFlags::empty());
+        self.answer.clear();
         sent.map(drop).map_err(io::Error::from)
     }
 }
 
-fn put_verdict(out: &mut Vec<u8>, queue: u16, id: u32, verdict: Verdict, bytes: Option<&[u8]>) {
+fn put(out: &mut Vec<u8>, queue: u16, told: Told) {
+    let (kind, header) = match told {
+        Told::Of(id, verdict) => (VERDICT, header(id, verdict)),
+        Told::UpTo(id, verdict) => (VERDICT_BATCH, header(id, verdict)),
+    };
+    put_message(out, kind, REQUEST, queue, &[(NFQA_VERDICT_HDR, &header)]);
+}
+
+fn header(id: u32, verdict: Verdict) -> [u8; 8] {
     let mut header = [0; 8];
     header[..4].copy_from_slice(&(verdict as u32).to_be_bytes());
     header[4..].copy_from_slice(&id.to_be_bytes());
-    match bytes {
-        None => put_message(out, VERDICT, REQUEST, queue, &[(NFQA_VERDICT_HDR, &header)]),
-        Some(bytes) => {
-            let attributes = [(NFQA_VERDICT_HDR, &header[..]), (NFQA_PAYLOAD, bytes)];
-            put_message(out, VERDICT, REQUEST, queue, &attributes);
-        }
-    }
+    header
+}
+
+/// Receives messages, each into a piece and its rest, and gives how long each is.
+fn receive_into(
+    socket: &OwnedFd,
+    pieces: &mut [Rc<Vec<u8>>],
+    rests: &mut [Vec<u8>],
+) -> nix::Result<Vec<usize>> {
+    let mut headers = MultiHeaders::<()>::preallocate(pieces.len(), None);
+    let pairs = pieces.iter_mut().zip(rests);
+    let mut slices: Vec<[IoSliceMut<'_>; 2]> = pairs
+        // Nobody else has the piece: it is not copied.
+        .map(|(piece, rest)| {
+            [IoSliceMut::new(Rc::make_mut(piece).as_mut_slice()), IoSliceMut::new(rest)]
+        })
+        .collect();
+    let flags = MsgFlags::MSG_DONTWAIT;
+    let got = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
+    Ok(got.map(|message| message.bytes).collect())
 }
 
 /// A netlink message; each attribute is padded to four bytes.
@@ -258,13 +309,17 @@ fn acknowledged(datagram: &[u8]) -> Option<i32> {
     Some(-i32::from_ne_bytes(body.get(..4)?.try_into().ok()?))
 }
 
-fn packets(datagram: &[u8]) -> impl Iterator<Item = Packet<'_>> {
-    messages(datagram).filter(|(kind, _)| *kind == PACKET).filter_map(|(_, body)| packet(body))
+/// The packets in the first `length` bytes of `piece`.
+fn packets(piece: &Rc<Vec<u8>>, length: usize) -> impl Iterator<Item = Packet<'_>> {
+    let datagram = piece.get(..length).unwrap_or_default();
+    let packets = messages(datagram).filter(|(kind, _)| *kind == PACKET);
+    packets.filter_map(move |(_, body)| packet(piece, body))
 }
 
-fn packet(body: &[u8]) -> Option<Packet<'_>> {
-    let (mut id, mut interface, mut bytes, mut whole) = (None, 0, &[][..], None);
+fn packet<'a>(piece: &'a Rc<Vec<u8>>, body: &'a [u8]) -> Option<Packet<'a>> {
     let mut rest = body.get(4..)?;
+    // Where nothing is shown of it, that lies in the piece, too.
+    let (mut id, mut interface, mut bytes, mut whole) = (None, 0, &rest[..0], None);
     while rest.len() >= 4 {
         let length = usize::from(u16::from_ne_bytes(rest[..2].try_into().ok()?));
         let kind = u16::from_ne_bytes(rest[2..4].try_into().ok()?) & 0x3fff;
@@ -280,7 +335,8 @@ fn packet(body: &[u8]) -> Option<Packet<'_>> {
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     // The kernel says the length where it shows less.
-    Some(Packet { id: id?, interface, length: whole.unwrap_or(bytes.len()), bytes })
+    let length = whole.unwrap_or(bytes.len());
+    Some(Packet { id: id?, interface, length, bytes, piece })
 }
 
 #[cfg(test)]
@@ -295,9 +351,13 @@ mod tests {
         put_message(&mut datagram, VERDICT, 0, 7, &[(NFQA_PAYLOAD, b"not a packet")]);
         let glimpse = [header, (NFQA_CAP_LEN, &[0, 0, 5, 220]), (NFQA_PAYLOAD, &[0x45; 20])];
         put_message(&mut datagram, PACKET, 0, 7, &glimpse);
-        let found: Vec<Packet<'_>> = packets(&datagram).collect();
-        let packet = |length, bytes| Packet { id: 258, interface: 0, length, bytes };
-        assert_eq!(found, [packet(0, &[]), packet(1500, &[0x45; 20])]);
+        let (piece, length) = (Rc::new(datagram.clone()), datagram.len());
+        let found = packets(&piece, length).map(|p| (p.id, p.length, p.bytes, p.keep()));
+        let found: Vec<(u32, usize, &[u8], Bytes)> = found.collect();
+        let glimpse = vec![0x45; 20];
+        assert!(found.iter().all(|(_, _, bytes, kept)| **bytes == **kept));
+        let found: Vec<(u32, usize, &[u8])> = found.iter().map(|f| (f.0, f.1, f.2)).collect();
+        assert_eq!(found, [(258, 0, &[][..]), (258, 1500, &glimpse)]);
     }
 
     #[test]
@@ -305,7 +365,7 @@ mod tests {
         let mut datagram = Vec::new();
         put_message(&mut datagram, PACKET, 0, 7, &[(NFQA_PACKET_HDR, &[0, 0, 1, 2, 8, 0, 3])]);
         for length in 0..datagram.len() - 1 {
-            assert!(packets(&datagram[..length]).next().is_none(), "{length}");
+            assert!(packets(&Rc::new(datagram.clone()), length).next().is_none(), "{length}");
         }
     }
 }

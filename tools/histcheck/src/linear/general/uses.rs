@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 /// Counts for all classes; meaningful only together with its [`Uses`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Used(u32);
+pub(in crate::linear) struct Used(u32);
 
 impl Used {
     /// None of any class.
@@ -13,7 +13,7 @@ impl Used {
 
 /// All counts that came up in a search: for each the classes of which any was used, in their order.
 #[derive(Debug)]
-pub(super) struct Uses {
+pub(in crate::linear) struct Uses {
     counts: Vec<Box<[(u32, u32)]>>,
     ids: HashMap<Box<[(u32, u32)]>, Used>,
     bytes: usize,

@@ -77,6 +77,17 @@ impl Object for KvAppend {
         matches!(act, Act::Get(_))
     }
 
+    /// Between two puts the string only grows. What was got after an append has its piece in it, and what was got
+    /// before is the same without it. What was got after a put and before the next begins with it; without them
+    /// the appends between follow all that was got of the string before.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
+        match (observer, writer) {
+            (_, Act::Get(_)) | (Act::Put(_) | Act::Append(_), _) => Some(false),
+            (Act::Get(text), Act::Put(begin)) => Some(text.starts_with(&**begin)),
+            (Act::Get(text), Act::Append(piece)) => Some(text.contains(&**piece)),
+        }
+    }
+
     fn engine(&self) -> &'static str {
         "zones"
     }

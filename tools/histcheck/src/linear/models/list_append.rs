@@ -121,7 +121,10 @@ impl ListAppend {
         for length in 0..=longest.1.len() {
             if length > begin {
                 let append = written(&appends, ops, longest.1[length - 1], longest.0)?;
-                seen[append] = true;
+                if std::mem::replace(&mut seen[append], true) {
+                    let two = [longest.0, append];
+                    return Err(Fast::invalid("{} has twice what only {} appended", two));
+                }
                 line.layer(&[append])?;
             }
             line.layer(reads.get(&length).map_or(&[], Vec::as_slice))?;

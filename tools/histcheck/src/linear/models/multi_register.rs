@@ -104,6 +104,12 @@ impl Object for MultiRegister {
     fn observes(&self, act: &Act) -> bool {
         act.iter().any(|micro| !micro.is_write)
     }
+
+    /// What reads none of the registers that another writes does not see it.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
+        let written = |name: &Arc<str>| writer.iter().any(|m| m.is_write && m.name == *name);
+        Some(observer.iter().any(|micro| !micro.is_write && written(&micro.name)))
+    }
 }
 
 fn micro(item: &Value) -> Result<Micro, String> {

@@ -83,12 +83,22 @@ pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
     ops.iter().map(is_useful).collect()
 }
 
-/// A value with all that put or took it goes together; who found nothing saw no value.
+/// A value with all that put or took it goes together; who found nothing saw no value. A take of unknown outcome
+/// may have taken any value that no ok take accounts for: as long as there is one it must stay.
 pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
+    let mut left_over: HashMap<Id, i64> = HashMap::new();
+    for op in ops {
+        match (op.act, op.fate) {
+            (Act::Put(value), Fate::Ok | Fate::Info) => *left_over.entry(value).or_default() += 1,
+            (Act::Take(value), Fate::Ok) => *left_over.entry(value).or_default() -= 1,
+            _ => {}
+        }
+    }
+    let is_any_left = left_over.values().any(|&count| count > 0);
     let group = |op: &Op<Act>| match op.act {
         Act::Put(value) | Act::Take(value) => Group::With(value.0.into()),
-        Act::TakeAny => Group::Needed,
-        Act::Empty => Group::Alone,
+        Act::TakeAny if is_any_left => Group::Needed,
+        Act::TakeAny | Act::Empty => Group::Alone,
     };
     ops.iter().map(group).collect()
 }

@@ -1,0 +1,7 @@
+//! A JSON array.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::run("json", data));

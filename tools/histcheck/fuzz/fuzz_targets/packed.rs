@@ -1,0 +1,7 @@
+//! Bytes that may be packed, in any format.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::run("packed", data));

@@ -1,0 +1,68 @@
+//! What is known at one moment of a possible order, and which of two such is the better.
+
+use super::board::{Board, Slots, Value};
+use crate::history::Pos;
+use crate::linear::general::uses::Used;
+
+/// In place of a value: any of those at [`Home`](super::supply::Home), whichever is wanted.
+pub(super) const HOME: Value = Value::MAX;
+
+/// A configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Config {
+    /// What the register holds.
+    pub state: Value,
+    /// How many info operations took effect.
+    pub cost: u32,
+    /// Which of them, where they are counted.
+    pub used: Used,
+    /// Where the last write took effect; only kept where there are info operations.
+    pub since: Pos,
+    /// Open operations that took effect.
+    pub done: Slots,
+    /// Open operations that did not, and were open when the last write took effect.
+    pub covered: Slots,
+}
+
+impl Config {
+    /// Whether whatever order goes on from `other` has its like that goes on from here.
+    ///
+    /// Of an operation that may still be put before the last write, that order can do all it did: a write is put there
+    /// alone where it had taken effect already, an operation that had not is in the same place. A read that took effect
+    /// needs nothing more.
+    pub fn dominates(&self, other: &Config, board: &Board) -> bool {
+        let only_here = self.done & !other.done & (board.writes | board.cas);
+        let only_there = other.done & !self.done & !(board.writes & self.covered);
+        let not_covered = other.covered & !self.covered & !self.done;
+        self.state == other.state
+            && self.since >= other.since
+            && self.cost <= other.cost
+            && only_here | only_there | not_covered == 0
+    }
+}
+
+/// Configurations of which none dominates another.
+#[derive(Debug, Default)]
+pub(super) struct Frontier {
+    pub configs: Vec<Config>,
+}
+
+impl Frontier {
+    pub fn add(&mut self, config: Config, board: &Board) {
+        if self.configs.iter().any(|known| known.dominates(&config, board)) {
+            return;
+        }
+        self.configs.retain(|known| !config.dominates(known, board));
+        self.configs.push(config);
+    }
+
+    /// Keeps about `width` of them: those that used the fewest info operations. Says whether any is left behind.
+    pub fn narrow(&mut self, width: usize) -> bool {
+        if self.configs.len() <= width {
+            return false;
+        }
+        self.configs.sort_by_key(|config| (config.cost, config.done.count_ones()));
+        self.configs.truncate(width);
+        true
+    }
+}

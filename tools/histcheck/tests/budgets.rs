@@ -1,0 +1,137 @@
+//! Limits that hold while a history is read and decided, and what a person sees meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use breakit_tests::process::{Run, run, shell};
+use breakit_tests::pty::Terminal;
+
+/// A history in a folder of its own, which goes with it.
+struct History(PathBuf);
+
+impl History {
+    fn new(name: &str, write: impl FnOnce(&mut dyn Write)) -> History {
+        let folder =
+            std::env::temp_dir().join(format!("histcheck-budgets-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let history = History(folder);
+        let file = std::fs::File::create(history.path()).unwrap();
+        let mut file = std::io::BufWriter::new(file);
+        write(&mut file);
+        file.flush().unwrap();
+        history
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("history.jsonl")
+    }
+
+    fn decide(&self, options: &[&str]) -> Run {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+        run(command.args(["linear", "--model", "register"]).args(options).arg(self.path()))
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Each value written and then read, `values` times.
+fn register(to: &mut dyn Write, values: u32) {
+    for value in 0..values {
+        for (f, argument) in [("write", value.to_string()), ("read", "null".into())] {
+            let line = |kind: &str, value: &str| {
+                format!(r#"{{"process":0,"type":"{kind}","f":"{f}","value":{value}}}"#)
+            };
+            writeln!(to, "{}", line("invoke", &argument)).unwrap();
+            writeln!(to, "{}", line("ok", &value.to_string())).unwrap();
+        }
+    }
+}
+
+/// Large enough for several threads.
+const VALUES: u32 = 50_000;
+
+#[test]
+fn with_more_memory_a_decision_comes_farther_and_says_how_far() {
+    let history = History::new("memory", |to| register(to, VALUES));
+    let (mut reading, mut deciding, mut valid) = (0, 0, 0);
+    for memory in (17..=24).map(|power| (1_u64 << power).to_string()) {
+        let run = history.decide(&["--memory", &memory]);
+        match run.status {
+            0 => valid += 1,
+            2 if run.stderr.contains("were read") => {
+                assert_eq!((deciding, valid), (0, 0), "{run:?}");
+                assert!(run.stderr.contains(" ran out when "), "{run:?}");
+                assert!(run.stdout.contains("history.jsonl: linear: unknown: "), "{run:?}");
+                reading += 1;
+            }
+            2 => {
+                assert_eq!(valid, 0, "{run:?}");
+                assert!(run.stdout.contains(": linear: unknown: --memory "), "{run:?}");
+                deciding += 1;
+            }
+            _ => panic!("{run:?}"),
+        }
+    }
+    assert!(reading > 0 && deciding > 0 && valid > 0, "{reading} {deciding} {valid}");
+}
+
+#[test]
+fn a_history_of_ambiguous_values_is_not_copied_beyond_the_memory() {
+    let history = History::new("copy", |to| (0..2).for_each(|_| register(to, VALUES / 2)));
+    let run = history.decide(&["--memory", "8M"]).expect(2);
+    assert!(run.stdout.contains("--memory 8M ran out before its 100000 operations"), "{run:?}");
+    history.decide(&["--memory", "512M", "--timeout", "10m"]).expect(0);
+}
+
+#[test]
+fn the_time_to_read_counts_too() {
+    let history = History::new("time", |to| register(to, VALUES));
+    let run = history.decide(&["--timeout", "1ms"]).expect(2);
+    assert!(run.stderr.contains("--timeout 1ms ran out when "), "{run:?}");
+    let json = history.decide(&["--timeout", "1ms", "--json"]).expect(2);
+    assert_eq!(json.lines()[0]["valid"], "unknown");
+}
+
+#[test]
+fn waiting_for_the_writer_of_a_pipe_is_not_the_time_of_a_check() {
+    let path = History::new("pipe", |to| register(to, 10));
+    let file = path.path().display().to_string();
+    let line = format!(
+        "(head -2 {file}; sleep 3; tail -n +3 {file}) | histcheck linear --timeout 2s --model register"
+    );
+    let run = run(&mut shell(&line)).expect(0);
+    assert!(run.stdout.contains("linear: valid"), "{run:?}");
+}
+
+/// Long blank lines make a large file that even an unoptimized build reads at once.
+fn large(to: &mut dyn Write) {
+    register(to, 10);
+    let blank = " ".repeat((1 << 16) - 1);
+    (0..1100).for_each(|_| writeln!(to, "{blank}").unwrap());
+}
+
+#[test]
+fn a_person_sees_how_far_the_reading_of_a_large_file_has_come_and_a_program_does_not() {
+    let history = History::new("bar", large);
+    let path = history.path().display().to_string();
+    let line = format!("histcheck linear --model register {path}");
+    let (status, screen) = Terminal::start(&line).end(Duration::from_secs(120));
+    assert_eq!(status, 0, "{screen}");
+    let verdict = screen.find("linear: valid").unwrap_or_else(|| panic!("{screen}"));
+    let bar = screen.find("of 68.75 MiB").unwrap_or_else(|| panic!("{screen}"));
+    assert!(bar < verdict, "{screen}");
+    // It is gone before the verdict is told: the line is erased.
+    assert!(screen[bar..verdict].contains("\x1b[2K"), "{screen:?}");
+    let quiet = Terminal::start(&format!("{line} -q")).end(Duration::from_secs(120));
+    assert!(quiet.1.contains("linear: valid") && !quiet.1.contains("MiB"), "{quiet:?}");
+    let run = history.decide(&[]).expect(0);
+    assert_eq!(run.stderr, "", "{run:?}");
+}

@@ -1,0 +1,14 @@
+//! `partition` on real packets: a host with a bridge and nodes on it, all network namespaces of the test.
+
+#![allow(clippy::unwrap_used)] // helpers of tests may panic as tests do
+
+#[macro_use]
+mod bed;
+mod foreign;
+mod iptables;
+mod lease;
+mod nodes;
+mod packets;
+mod random;
+mod replay;
+mod ssh;

@@ -1,0 +1,318 @@
+//! Hosts over ssh.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use breakit_tests::process::{run, tool};
+use breakit_tests::{Namespaces, Running, has, skip};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+
+use crate::bed::*;
+
+/// An `ssh` that runs its words by a shell in the namespace that the destination names, as sshd would.
+const SSH: &str = r#"#!/bin/sh
+while [ "$1" != -- ]; do shift; done
+destination=$2
+shift 2
+case "$destination $*" in "$WEAK nft"*) echo "Error: Could not process rule: Out of memory" >&2; exit 1;; esac
+case $destination in gone) echo "ssh: connect to host gone port 22: No route to host" >&2; exit 255;; esac
+SSH_CONNECTION="10.77.0.1 40000 10.77.0.11 22" exec ip netns exec "$destination" sh -c "$*"
+"#;
+
+#[test]
+fn hosts_over_ssh_are_cut_in_their_own_networks_and_our_way_to_them_stays() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(2);
+    let folder = std::env::temp_dir().join(format!("breakit-ssh-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("ssh"), SSH).unwrap();
+    std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+    let with_ssh = |args: &str, nodes: &str| {
+        let mut command = bed.tool("partition");
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        command.args(args.split(' ')).args(["-n", nodes]);
+        command
+    };
+    let nodes = format!("n1=ssh:{},n2=ssh:{}", bed.name(0), bed.name(1));
+
+    let probed = run(&mut with_ssh("probe", &nodes)).expect(0).lines();
+    assert_eq!(probed[0]["chosen"], "nft");
+    let mut cut = Running::start(&mut with_ssh("cut halves --lease 5m", &nodes));
+    assert_eq!(cut.line(SOON)["value"]["backend"], "nft");
+    assert!(!is_whole(&bed));
+    let standing = text(bed.at(0, "nft").args(["list", "ruleset"]).output().unwrap());
+    assert!(standing.contains("ip saddr 10.77.0.1 tcp dport 22 accept"), "{standing}");
+    assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines()[0]["cut"], "n1 | n2");
+    // Sockets of ours cannot be opened there: unknown, not cut.
+    run(&mut with_ssh("check --timeout 100ms", &nodes)).expect(2);
+    cut.signal(Signal::SIGKILL);
+    cut.end(SOON).expect(137);
+    within(Duration::from_secs(15), "healed by the guard", || is_whole(&bed));
+    assert_eq!(rules(&bed, 2), "");
+
+    let half = format!("n1=ssh:{},n2=ssh:gone", bed.name(0));
+    let refused = run(&mut with_ssh("cut halves --for 1s", &half)).expect(71);
+    assert!(
+        refused.stderr.contains("node n2") && refused.stderr.contains("No route to host"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(rules(&bed, 2), "");
+
+    // Both are there, and one refuses at the last moment: what the other has done is taken back.
+    let mut command = with_ssh("cut halves --for 1s", &nodes);
+    let refused = run(command.env("WEAK", bed.name(1))).expect(71);
+    assert!(refused.stderr.contains("node n2: nft refused: Error"), "{}", refused.stderr);
+    assert_eq!((refused.stdout.as_str(), rules(&bed, 2).as_str()), ("", ""));
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Real hosts over real ssh: an sshd in each node's network, with keys and configuration of the test's own.
+struct Sshd {
+    folder: std::path::PathBuf,
+    servers: Vec<std::process::Child>,
+}
+
+/// A user who is not root, for an sshd that has mounts of its own: who they are, and what sudo lets them do.
+const ADMIN: &str = r#"
+    set -e
+    d=$(mktemp -d)
+    mount -t tmpfs none "$d"
+    { cat /etc/passwd; echo "admin:x:65533:65534::/:/bin/sh"; } >"$d/passwd"
+    { cat /etc/shadow; echo "admin:*:19000::::::"; } >"$d/shadow"
+    { echo "root ALL=(ALL) ALL"; echo "$RULE"; } >"$d/sudoers"
+    chmod 440 "$d/sudoers"; chmod 640 "$d/shadow"
+    for f in passwd shadow sudoers; do mount --bind "$d/$f" /etc/$f; done
+    for missing in $WITHOUT; do
+        at=$(dirname "$(command -v "$missing")"); at=$(realpath "$at")
+        mkdir "$d/up-$missing" "$d/work-$missing"
+        mount -t overlay -o "lowerdir=$at,upperdir=$d/up-$missing,workdir=$d/work-$missing" none "$at"
+        rm "$at/$missing"
+    done
+    umount -l "$d"; rmdir "$d"
+"#;
+
+impl Sshd {
+    /// One at each of the first `nodes`, for root.
+    fn start(bed: &Namespaces, nodes: usize) -> Sshd {
+        Sshd::start_for("root", bed, nodes, |_| String::new())
+    }
+
+    /// One at each of the first `nodes`, for `user`; `prepare` is what a shell does before in each one's mounts.
+    fn start_for(
+        user: &str,
+        bed: &Namespaces,
+        nodes: usize,
+        prepare: impl Fn(usize) -> String,
+    ) -> Sshd {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = std::env::temp_dir().join(format!("breakit-sshd-{}", bed.host()));
+        let at = |name: &str| folder.join(name).display().to_string();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::create_dir_all("/run/sshd").unwrap();
+        for key in ["host", "user"] {
+            let mut keygen = Command::new("ssh-keygen");
+            text(keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)]).output().unwrap());
+        }
+        let server = format!(
+            "Port 22\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\nStrictModes no\n\
+             PermitRootLogin prohibit-password\nSubsystem sftp internal-sftp\n",
+            at("host"),
+            at("user.pub")
+        );
+        let hosts: String =
+            (0..nodes).map(|i| format!("Host h{}\n HostName {}\n", i + 1, bed.v4(i))).collect();
+        let client = format!(
+            "{hosts}Host *\n User {user}\n IdentityFile {}\n IdentitiesOnly yes\n StrictHostKeyChecking no\n \
+             UserKnownHostsFile /dev/null\n LogLevel ERROR\n",
+            at("user")
+        );
+        let ssh = format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", at("client"));
+        std::fs::write(folder.join("server"), server).unwrap();
+        std::fs::write(folder.join("client"), client).unwrap();
+        std::fs::write(folder.join("ssh"), ssh).unwrap();
+        std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
+        let servers = (0..nodes)
+            .map(|i| {
+                let script = format!("{}\nexec /usr/sbin/sshd -D -f {}", prepare(i), at("server"));
+                bed.at(i, "unshare").args(["-m", "sh", "-c", &script]).spawn().unwrap()
+            })
+            .collect();
+        let sshd = Sshd { folder, servers };
+        within(SOON, "sshd answers", || {
+            (0..nodes).all(|i| {
+                let mut command = sshd.command(bed, &bed.host(), "ssh");
+                command.args([&format!("h{}", i + 1), "true"]).output().unwrap().status.success()
+            })
+        });
+        sshd
+    }
+
+    /// A program in a namespace, with our ssh first in its PATH.
+    fn command(&self, bed: &Namespaces, namespace: &str, program: &str) -> Command {
+        assert_eq!(namespace, bed.host());
+        let path =
+            format!("{}:{}:/usr/sbin:/sbin", self.folder.display(), std::env::var("PATH").unwrap());
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, "env", &format!("PATH={path}"), program]);
+        command
+    }
+
+    fn partition(&self, bed: &Namespaces, args: &str) -> Command {
+        let tool = tool("partition").get_program().to_str().unwrap().to_string();
+        let mut command = self.command(bed, &bed.host(), &tool);
+        command.args(args.split(' ')).args(["-n", "n1=ssh:h1,n2=ssh:h2"]);
+        command
+    }
+
+    /// How many connections a process of ours shares, by their sockets.
+    fn sockets(&self, pid: Pid) -> usize {
+        let all = std::fs::read_dir("/run/breakit").into_iter().flatten().flatten();
+        let own = format!("ssh-{pid}-");
+        all.filter(|entry| entry.file_name().to_string_lossy().starts_with(&own)).count()
+    }
+}
+
+impl std::ops::Drop for Sshd {
+    fn drop(&mut self) {
+        for server in &mut self.servers {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+#[test]
+fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_is_lost() {
+    if !Path::new("/usr/sbin/sshd").exists() || !has("ssh") || !has("ssh-keygen") {
+        skip!("sshd is missing; install the package openssh-server");
+    }
+    let bed = bed!(2);
+    let sshd = Sshd::start(&bed, 2);
+    let cut = |args: &str| {
+        let mut running = Running::start(&mut sshd.partition(&bed, &format!("cut halves {args}")));
+        let line = running.line(SOON);
+        assert_eq!(line["value"]["backend"], "nft", "{line}");
+        running
+    };
+
+    // The login stays, the nodes are cut off from one another, and so is what was established.
+    let port = echo(&bed, &bed.v4(1));
+    let mut old = connect(&bed, &bed.v4(1), port).unwrap();
+    assert!(echoes(&mut old));
+    let running = cut("--lease 15s");
+    assert!(!is_whole(&bed) && !echoes(&mut old));
+    assert_eq!(sshd.sockets(running.pid()), 2, "one connection to each host");
+    let listed = run(&mut sshd.partition(&bed, "list")).expect(0).lines();
+    assert_eq!((&listed[0]["cut"], &listed[0]["held"]), (&"n1 | n2".into(), &true.into()));
+    std::thread::sleep(Duration::from_secs(17));
+    assert!(!is_whole(&bed), "renewed over ssh");
+    let pid = running.pid();
+    healed(running);
+    assert!(is_whole(&bed));
+    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
+    assert_eq!(rules(&bed, 2), "");
+
+    // kill -9: the guard heals over a connection of its own.
+    let running = cut("--lease 10m");
+    running.signal(Signal::SIGKILL);
+    within(SOON, "healed by the guard", || is_whole(&bed));
+    let pid = running.pid();
+    running.end(SOON);
+    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
+
+    // The way to the hosts is lost, and nobody can heal: their kernels do.
+    let running = cut("--lease 15s");
+    text(host(&bed, "ip", &["addr", "del", "10.77.0.1/24", "dev", "br0"]));
+    assert!(!is_whole(&bed));
+    within(SOON, "healed by its lease", || is_whole(&bed));
+    running.signal(Signal::SIGKILL);
+    let guard_gone = || guards(&format!("breakit_partition_{}_", running.pid())) == 0;
+    text(host(&bed, "ip", &["addr", "add", "10.77.0.1/24", "dev", "br0"]));
+    within(Duration::from_secs(60), "the guard ends", guard_gone);
+    run(&mut sshd.partition(&bed, "heal")).expect(0);
+    assert_eq!(rules(&bed, 2), "");
+}
+
+/// Whether users other than root can be had here: not where only root is mapped into our user namespace.
+fn has_users() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap();
+    map.split_whitespace().nth(2).is_some_and(|count| count != "1")
+}
+
+#[test]
+fn logins_that_are_not_root_cut_through_sudo_or_are_told_what_stands_in_the_way() {
+    if !Path::new("/usr/sbin/sshd").exists() || !has("ssh-keygen") || !has("sudo") {
+        skip!("sshd or sudo is missing; install the packages openssh-server and sudo");
+    }
+    let bed = bed!(2);
+    if !has_users() {
+        skip!("root alone is a user here");
+    }
+    let with = |rule: &'static str, without: &'static str| {
+        // The second host alone differs: what the first has done must be taken back.
+        Sshd::start_for("admin", &bed, 2, move |i| {
+            let (rule, without) = if i == 0 { ("NOPASSWD: ALL", "") } else { (rule, without) };
+            format!("RULE='admin ALL=(ALL) {rule}' WITHOUT='{without}'\n{ADMIN}")
+        })
+    };
+
+    let sshd = with("NOPASSWD: ALL", "");
+    let mut running =
+        Running::start(&mut sshd.partition(&bed, "cut halves --sudo --lease 15s --backend nft"));
+    let line = running.line(SOON);
+    assert_eq!(line["value"]["backend"], "nft");
+    assert!(!is_whole(&bed));
+    let standing = text(bed.at(0, "nft").args(["list", "ruleset"]).output().unwrap());
+    assert!(standing.contains("ip saddr 10.77.0.1 tcp dport 22 accept"), "{standing}");
+    let listed = run(&mut sshd.partition(&bed, "list --sudo")).expect(0).lines();
+    assert_eq!(listed[0]["cut"], "n1 | n2");
+    std::thread::sleep(Duration::from_secs(17));
+    assert!(!is_whole(&bed), "renewed");
+    running.signal(Signal::SIGKILL);
+    within(SOON, "healed by the guard", || is_whole(&bed) && rules(&bed, 2).is_empty());
+    running.end(SOON);
+    for backend in ["nft", "ipset-nft"].into_iter().filter(|name| *name == "nft" || has("ipset")) {
+        let args = format!("cut one-way n1 n2 --sudo --for 300ms --backend {backend}");
+        let done = run(&mut sshd.partition(&bed, &args)).expect(0);
+        assert_eq!(done.lines().len(), 2, "{backend}");
+    }
+    // On hosts over ssh the tables stay that iptables-nft has made.
+    for i in 0..2 {
+        assert!(!rules(&bed, 2).contains("bkp_"));
+        text(bed.at(i, "nft").args(["flush", "ruleset"]).output().unwrap());
+    }
+    let refused = run(&mut sshd.partition(&bed, "cut halves --for 1s")).expect(77);
+    assert!(refused.stderr.contains("log in as root, or give --sudo"), "{}", refused.stderr);
+    drop(sshd);
+
+    for (rule, without, status, clause) in [
+        (
+            "ALL",
+            "",
+            77,
+            "sudo on h2 refuses (sudo: a password is required); allow that user NOPASSWD",
+        ),
+        ("NOPASSWD: /bin/true", "", 77, "sudo on h2 refuses"),
+        (
+            "NOPASSWD: ALL",
+            "sudo",
+            69,
+            "the program sudo is missing on h2; install the package sudo",
+        ),
+        ("NOPASSWD: ALL", "nft", 69, "the program nft is missing on h2"),
+    ] {
+        let sshd = with(rule, without);
+        let refused = run(&mut sshd.partition(&bed, "cut halves --sudo --for 1s --backend nft"))
+            .expect(status);
+        assert!(refused.stderr.contains(clause), "{}", refused.stderr);
+        assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
+        assert_eq!(rules(&bed, 2), "", "{rule} {without}: what the other did is taken back");
+    }
+}

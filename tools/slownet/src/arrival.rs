@@ -1,0 +1,268 @@
+//! What comes in passes no queueing discipline, so it is sent round by a device of ours (an ifb), whose queues
+//! can strike it; from there it goes on as if it had just come in.
+//!
+//! The lease is the kernel's here too: a filter sends round only what a timed set of ipset(8) holds the sender
+//! of. A filter whose set is empty lets all pass by. The filters stand in a block of our own number, which all
+//! interfaces of a network share: so what is ours is known by that number, whoever left it.
+
+use breakit::exit::{Error, Result};
+use breakit::reach::Network;
+use serde_json::Value;
+
+use crate::fault_id::FaultId;
+use crate::feed::Order;
+use crate::interface::Interface;
+use crate::qdisc::{self, Queue, Tree, WithRoot};
+use crate::step::Step;
+
+/// The device.
+pub const DEVICE: &str = "breakit-in";
+
+/// The block of filters.
+const BLOCK: u64 = 77;
+
+/// The filters' preferences, for IPv4 and IPv6: behind those of most others.
+const PREFERENCES: [(bool, u32, &str); 2] = [(true, 7701, "ip"), (false, 7702, "ipv6")];
+
+/// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
+const NEIGHBOURS: &str = "not (cmp(u8 at 6 layer network eq 58) and cmp(u8 at 40 layer network gt 132) and cmp(u8 at 40 layer network lt 137))";
+
+/// What stands where packets come in by an interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing.
+    Open,
+    /// Our filters.
+    Ours,
+    /// Somebody else's, as tc shows it.
+    Foreign(String),
+}
+
+/// The gate of the interface `dev`, among all that `tc -j qdisc show` tells.
+pub fn gate(qdiscs: &[Value], dev: &Value) -> Gate {
+    let is_gate = |qdisc: &&Value| qdisc["dev"] == *dev && qdisc["parent"] == "ffff:fff1";
+    match qdiscs.iter().find(is_gate) {
+        None => Gate::Open,
+        Some(qdisc) if qdisc["ingress_block"] == BLOCK => Gate::Ours,
+        Some(qdisc) => Gate::Foreign(qdisc["kind"].as_str().unwrap_or("ingress").to_string()),
+    }
+}
+
+/// What makes the device, the fault's queue on it and the gates of `interfaces`. No packet takes that way yet.
+///
+/// # Errors
+/// 71 where somebody else's filters stand at a gate.
+pub fn make(
+    trees: &[Tree],
+    interfaces: &[Interface],
+    id: FaultId,
+    queue: &Queue,
+) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let ours = trees.iter().find(|tree| tree.interface == DEVICE);
+    if ours.is_none() {
+        steps.push(Step::new(format!("ip link add name {DEVICE} type ifb")));
+    }
+    steps.push(Step::new(format!("ip link set dev {DEVICE} up")));
+    let fresh = Tree::fresh(DEVICE);
+    steps.extend(qdisc::add(ours.unwrap_or(&fresh), id, queue)?);
+    for tree in trees.iter().filter(|tree| interfaces.iter().any(|i| i.name == tree.interface)) {
+        let dev = &tree.interface;
+        match &tree.gate {
+            Gate::Ours => {}
+            Gate::Open => {
+                let line = format!("tc qdisc add dev {dev} ingress_block {BLOCK} ingress");
+                steps.push(Step::new(line));
+            }
+            Gate::Foreign(what) => {
+                return Err(Error::system(format!(
+                    "the interface {dev} has a queueing discipline for what comes in that is not ours ({what}); take --backend nfqueue, or remove it first if nobody needs it: tc qdisc del dev {dev} {what}"
+                )));
+            }
+        }
+    }
+    Ok(steps)
+}
+
+/// The names of the sets that the filters of a fault match, beside those of addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Names {
+    seat: Option<String>,
+    ports: Option<String>,
+}
+
+impl Names {
+    fn of(order: Order<'_>) -> Names {
+        let name = |what: &str| format!("breakit-slow-{}-{what}", order.id);
+        Names {
+            seat: (!order.seat.is_empty()).then(|| name("seat")),
+            ports: (!order.traffic.ports.is_empty()).then(|| name("ports")),
+        }
+    }
+}
+
+/// The script for ipset(8) that makes the sets of ports.
+pub fn sets(order: Order<'_>) -> String {
+    let names = Names::of(order);
+    let create = |name: &str| format!("create {name} bitmap:port range 0-65535\n");
+    let mut script = String::new();
+    if let Some(seat) = &names.seat {
+        script += &create(seat);
+        order.seat.iter().for_each(|port| script += &format!("add {seat} {port}\n"));
+    }
+    if let Some(name) = &names.ports {
+        script += &create(name);
+        for ports in &order.traffic.ports {
+            script += &format!("add {name} {}\n", ports.show("-"));
+        }
+    }
+    script
+}
+
+/// What sends packets round. `set` names the set of senders of a family.
+pub fn feed(order: Order<'_>, set: impl Fn(bool) -> String) -> Step {
+    let mut script = String::new();
+    for (v4, preference, protocol) in PREFERENCES {
+        if order.traffic.elements(v4).is_empty() {
+            continue;
+        }
+        script += &format!(
+            "filter replace block {BLOCK} protocol {protocol} pref {preference} handle 0x{id} basic match '{matches}' \
+             action skbedit priority 77:{id} action mirred egress redirect dev {DEVICE}\n",
+            id = order.id,
+            matches = matches(order, v4, &set(v4)),
+        );
+    }
+    Step::new("tc -batch -").fed(script)
+}
+
+/// The match of a filter. Of IPv6 only packets whose first header is the protocol's own are of that protocol.
+fn matches(order: Order<'_>, v4: bool, senders: &str) -> String {
+    let names = Names::of(order);
+    let mut all = vec![format!("ipset({senders} src)")];
+    if !v4 {
+        all.push(NEIGHBOURS.into());
+    }
+    all.extend(names.seat.map(|seat| format!("not ipset({seat} dst)")));
+    all.extend(order.traffic.protocol.map(|protocol| {
+        let at = if v4 { 9 } else { 6 };
+        format!("cmp(u8 at {at} layer network eq {})", protocol.number())
+    }));
+    all.extend(names.ports.map(|ports| format!("(ipset({ports} src) or ipset({ports} dst))")));
+    all.join(" and ")
+}
+
+/// Takes the filters of a fault away.
+///
+/// # Errors
+/// All that stood in the way.
+pub fn starve(network: &Network, id: FaultId) -> Result<()> {
+    let shown = Step::new(format!("tc filter show block {BLOCK}")).output(network)?;
+    // Without a gate there is no block.
+    if !shown.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&shown.stdout);
+    let handle = format!(" handle 0x{id} ");
+    let is_there = |preference: u32| {
+        let mut lines = text.lines().map(|line| format!("{line} "));
+        lines.any(|l| l.contains(&format!(" pref {preference} ")) && l.contains(&handle))
+    };
+    let mut errors = Vec::new();
+    for (_, preference, protocol) in PREFERENCES.iter().filter(|(_, p, _)| is_there(*p)) {
+        let filter = format!("protocol {protocol} pref {preference} handle 0x{id} basic");
+        let delete = Step::new(format!("tc filter del block {BLOCK} {filter}"));
+        errors.extend(delete.run(network).err());
+    }
+    Error::all(errors)
+}
+
+/// What takes the queues of the faults `ours` off the device; and the device and its gates, where no other
+/// fault needs them. The gates go first: what is sent to a device that is gone is lost.
+pub fn remove(trees: &[Tree], ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Vec<Step> {
+    let device = trees.iter().find(|tree| tree.interface == DEVICE);
+    let others = device.is_some_and(|tree| tree.leaves.iter().any(|leaf| !ours(leaf.id)));
+    if root == WithRoot::Keep || others {
+        return device.into_iter().flat_map(|tree| qdisc::remove_classes(tree, &ours)).collect();
+    }
+    let gates = trees.iter().filter(|tree| tree.gate == Gate::Ours);
+    let open = gates.map(|tree| Step::new(format!("tc qdisc del dev {} ingress", tree.interface)));
+    let device = device.map(|_| Step::new(format!("ip link del dev {DEVICE}")));
+    open.chain(device).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::Target;
+    use crate::traffic::{Direction, Ports, Prefix, Protocol, Traffic};
+    use breakit::lease::Lease;
+    use serde_json::json;
+    use std::time::Duration;
+
+    fn trees(gate: &Value) -> Vec<Tree> {
+        qdisc::read(&[
+            json!({"kind":"htb","handle":"77:","dev":"eth0","root":true}),
+            gate.clone(),
+            json!({"kind":"htb","handle":"77:","dev":DEVICE,"root":true}),
+            json!({"kind":"netem","handle":"8001:","dev":DEVICE,"parent":"77:3f2a"}),
+            json!({"kind":"netem","handle":"8002:","dev":DEVICE,"parent":"77:4000"}),
+        ])
+    }
+
+    fn shown(steps: &[Step]) -> Vec<String> {
+        steps.iter().map(Step::show).collect()
+    }
+
+    #[test]
+    fn gates_are_told_apart_and_a_foreign_one_is_refused_with_the_remedy() {
+        let gate = |more: Value| {
+            let mut gate = json!({"kind":"clsact","dev":"eth0","parent":"ffff:fff1"});
+            gate.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            trees(&gate)[0].gate.clone()
+        };
+        assert_eq!(gate(json!({"ingress_block": 77})), Gate::Ours);
+        assert_eq!(gate(json!({"dev": "eth1"})), Gate::Open);
+        assert_eq!(gate(json!({})), Gate::Foreign("clsact".into()));
+        let eth0 = [Interface { name: "eth0".into(), v6: false }];
+        let trees = trees(&json!({"kind":"clsact","dev":"eth0","parent":"ffff:fff1"}));
+        let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole()).unwrap_err();
+        assert!(error.to_string().contains("tc qdisc del dev eth0 clsact"), "{error}");
+    }
+
+    #[test]
+    fn the_last_fault_takes_the_gates_away_before_the_device() {
+        let trees =
+            trees(&json!({"kind":"ingress","dev":"eth0","parent":"ffff:fff1","ingress_block":77}));
+        let one = FaultId::parse("3f2a").unwrap();
+        let class = format!("tc class del dev {DEVICE} classid 77:3f2a");
+        assert_eq!(shown(&remove(&trees, |id| id == one, WithRoot::Remove)), [class]);
+        assert_eq!(
+            shown(&remove(&trees, |_| true, WithRoot::Remove)),
+            ["tc qdisc del dev eth0 ingress", "ip link del dev breakit-in"]
+        );
+    }
+
+    #[test]
+    fn a_filter_takes_only_the_traffic_that_is_asked_for() {
+        let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
+        let traffic =
+            Traffic::new(to, Some(Protocol::Tcp), vec![Ports::parse("7000-7003").unwrap()]);
+        let traffic = traffic.going(Direction::In);
+        let id = FaultId::parse("3f2a").unwrap();
+        let order = Order {
+            id,
+            target: Target::Class,
+            traffic: &traffic,
+            share: None,
+            interfaces: &[],
+            seat: &[22],
+            lease: Lease { length: Duration::from_secs(30) },
+        };
+        let script = feed(order, |_| "s4".into()).show();
+        let wanted = "basic match 'ipset(s4 src) and not ipset(breakit-slow-3f2a-seat dst) and \
+             cmp(u8 at 9 layer network eq 6) and (ipset(breakit-slow-3f2a-ports src) or ipset(breakit-slow-3f2a-ports dst))'";
+        assert!(script.contains(wanted) && !script.contains("ipv6"), "{script}");
+        assert!(sets(order).contains("add breakit-slow-3f2a-ports 7000-7003\n"));
+    }
+}

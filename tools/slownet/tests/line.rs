@@ -1,0 +1,203 @@
+//! The delay line at work: long packets, other lines beside it, and what becomes of a flow when it dies or hangs.
+
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use breakit_tests::process::run;
+use breakit_tests::{Namespaces, Running, skip};
+use nix::sys::signal::Signal;
+
+use bed::{SOON, end, network, node, rtts, set};
+
+/// Namespaces where the kernel has a packet queue, or the reason why not.
+fn queued(nodes: usize) -> Result<Namespaces, String> {
+    let bed = Namespaces::make(nodes).ok_or("needs root for network namespaces")?;
+    let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
+    match &probe["works"]["queue"]["works"] {
+        serde_json::Value::Bool(true) => Ok(bed),
+        _ => Err(format!("this kernel has no packet queue: {}", probe["works"]["queue"])),
+    }
+}
+
+macro_rules! queued {
+    ($nodes:expr) => {
+        match queued($nodes) {
+            Ok(bed) => bed,
+            Err(why) => skip!("{why}"),
+        }
+    };
+}
+
+/// A line on node `i`, in force.
+fn line(bed: &Namespaces, i: usize, flags: &[&str]) -> Running {
+    let flags = [&["--backend", "nfqueue"], flags].concat();
+    let mut held = Running::start(&mut set(bed, &node(bed, i), &flags));
+    assert_eq!(held.line(SOON)["f"], "start-slow");
+    held
+}
+
+/// A flow of TCP from one node to another whose bytes are numbers that count up, so that one that is missing,
+/// doubled or out of its place is seen.
+struct Flow {
+    received: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flow {
+    fn start(bed: &Namespaces, from: usize, to: usize) -> Flow {
+        let bind = || Ok(TcpListener::bind("0.0.0.0:0").unwrap());
+        let listener = network(bed, to).inside(bind).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let address = format!("{}:{port}", bed.v4(to));
+        let connect = || Ok(TcpStream::connect(address).unwrap());
+        let sender = network(bed, from).inside(connect).unwrap();
+        let receiver = listener.accept().unwrap().0;
+        let (received, stop) = (Arc::default(), Arc::default());
+        let mut flow = Flow { received, stop, threads: Vec::new() };
+        let stop = Arc::clone(&flow.stop);
+        flow.threads.push(std::thread::spawn(move || send(sender, &stop)));
+        let received = Arc::clone(&flow.received);
+        flow.threads.push(std::thread::spawn(move || receive(receiver, &received)));
+        flow
+    }
+
+    fn received(&self) -> u64 {
+        self.received.load(Ordering::SeqCst)
+    }
+
+    /// Waits for so many more bytes; fails where they do not come.
+    #[track_caller]
+    fn flows(&self, bytes: u64, within: Duration) {
+        let (begin, before) = (Instant::now(), self.received());
+        while self.received() < before + bytes {
+            assert!(begin.elapsed() < within, "{} of {bytes} bytes", self.received() - before);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// All that was sent has come, in its order.
+    #[track_caller]
+    fn end(self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+fn send(mut stream: TcpStream, stop: &AtomicBool) {
+    let mut next = 0_u64;
+    while !stop.load(Ordering::SeqCst) {
+        let block: Vec<u8> = (next..next + 8192).flat_map(u64::to_le_bytes).collect();
+        stream.write_all(&block).unwrap();
+        next += 8192;
+    }
+}
+
+fn receive(mut stream: TcpStream, received: &AtomicU64) {
+    let mut block = vec![0_u8; 1 << 16];
+    for round in 0_u64.. {
+        match stream.read_exact(&mut block) {
+            Ok(()) => {}
+            Err(_) => return,
+        }
+        let numbers = block.chunks_exact(8).map(|n| u64::from_le_bytes(n.try_into().unwrap()));
+        assert!(numbers.eq(round * 8192..(round + 1) * 8192), "bytes are not those that were sent");
+        received.fetch_add(block.len() as u64, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn packets_longer_than_those_of_ordinary_links_are_held_whole() {
+    let bed = queued!(2);
+    let (host, a, b) = (bed.host(), bed.name(0), bed.name(1));
+    let script = format!(
+        "set -e; for port in v0 v1 br0; do ip -n {host} link set $port mtu 9000; done
+         ip -n {a} link set eth0 mtu 9000; ip -n {b} link set eth0 mtu 9000"
+    );
+    run(Command::new("sh").args(["-c", &script])).expect(0);
+    let _line = line(&bed, 0, &["--delay", "20ms"]);
+    for size in ["56", "900", "1500", "3900", "4000", "8900"] {
+        // Pings carry bytes that count up, and complain of others.
+        let mut ping = bed.at(0, "ping");
+        ping.args(["-n", "-M", "do", "-i", "0.02", "-c", "10", "-W", "5", "-s", size, &bed.v4(1)]);
+        let said = run(&mut ping).expect(0).stdout;
+        assert!(said.contains(" 10 received") && !said.contains("wrong"), "{said}");
+    }
+    let flow = Flow::start(&bed, 0, 1);
+    flow.flows(10 << 20, SOON);
+    flow.end();
+}
+
+#[test]
+fn a_flow_comes_whole_and_in_order_whichever_way_it_is_held() {
+    let bed = queued!(2);
+    for (node, direction, jitter) in
+        [(0, "out", "0"), (1, "in", "0"), (0, "out", "3ms"), (1, "in", "3ms")]
+    {
+        let flags = ["--delay", "5ms", "--jitter", jitter, "--direction", direction];
+        let held = line(&bed, node, &flags);
+        let flow = Flow::start(&bed, 0, 1);
+        flow.flows(4 << 20, SOON);
+        end(held);
+        flow.flows(4 << 20, SOON);
+        flow.end();
+    }
+}
+
+#[test]
+fn a_flow_goes_on_at_once_where_its_line_is_killed_and_at_the_end_of_the_lease_where_it_hangs() {
+    let bed = queued!(2);
+    for (node, direction) in [(0, "out"), (1, "in")] {
+        let flags = ["--delay", "20ms", "--lease", "90s", "--direction", direction];
+        let held = line(&bed, node, &flags);
+        let flow = Flow::start(&bed, 0, 1);
+        flow.flows(1 << 20, SOON);
+        held.signal(Signal::SIGKILL);
+        // Long before the lease ends, what was lost with the line is sent again.
+        flow.flows(20 << 20, SOON);
+        flow.end();
+        held.end(SOON).expect(137);
+
+        let held =
+            line(&bed, node, &["--delay", "20ms", "--lease", "2s", "--direction", direction]);
+        let flow = Flow::start(&bed, 0, 1);
+        flow.flows(1 << 20, SOON);
+        held.signal(Signal::SIGSTOP);
+        // Its packets that lie in the queue of what hangs are released, or it would stand still for ever.
+        flow.flows(20 << 20, SOON);
+        held.signal(Signal::SIGCONT);
+        flow.flows(1 << 20, SOON);
+        held.signal(Signal::SIGINT);
+        flow.end();
+        held.end(SOON);
+    }
+}
+
+#[test]
+fn delays_to_two_peers_are_kept_while_a_third_is_sent_all_that_goes() {
+    let bed = queued!(4);
+    let (near, far, busy) = (bed.v4(1), bed.v4(2), bed.v4(3));
+    let _lines = [("10ms", &near), ("50ms", &far), ("30ms", &busy)]
+        .map(|(delay, to)| line(&bed, 0, &["--delay", delay, "--to", to]));
+    let flow = Flow::start(&bed, 0, 3);
+    flow.flows(1 << 20, SOON);
+    let before = flow.received();
+    for (address, millis) in [(&near, 10.0), (&far, 50.0)] {
+        let rtts = rtts(&bed, 0, address, 100);
+        assert_eq!(rtts.len(), 100, "all come");
+        assert!(rtts[0] >= millis, "none comes early: {rtts:?}");
+        // Their own delay and not their neighbour's; how exact is measured by benches/slownet.
+        assert!(rtts[10] < millis + 8.0, "{millis} ms: {rtts:?}");
+    }
+    assert!(flow.received() > before + (1 << 20), "the third was busy");
+    flow.end();
+}
