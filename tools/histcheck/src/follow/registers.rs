@@ -1,5 +1,7 @@
 //! Registers, decided event by event: those of the lines that came, one after the other.
 
+mod key;
+
 use std::time::{Duration, Instant};
 
 use breakit::exit::Result;
@@ -11,15 +13,14 @@ use crate::budget::{Budget, Exhausted};
 use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
 use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Object};
-use crate::linear::online::{Kept, Known, Online, Stop, Window};
+use crate::linear::online::Known;
 use crate::linear::op::{Act, Fate, Op};
-use crate::linear::{self, Decision, Engine, KeyVerdict, Proof, Question};
+use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
 use crate::read::assemble::Assembly;
 use crate::read::many;
 use crate::values::{Id, NULL, Values};
 use crate::verdict::Verdict;
-
-const ONLINE: Engine = Engine::Direct("online zones");
+use key::{Key, ONLINE, State, decide};
 
 /// So many operations that no longer matter are remembered over all keys, to be shown.
 const REMEMBERED: usize = 1 << 14;
@@ -55,34 +56,6 @@ pub struct Registers {
     /// Which keys the decision that is being made is of.
     deciding: Vec<usize>,
     memory: usize,
-}
-
-struct Key {
-    id: Option<Id>,
-    state: State,
-    operations: usize,
-    observations: usize,
-    /// How many open operations it has of which it is not known what they may do.
-    unknown: usize,
-    /// Whether it is among those that take a search.
-    is_listed: bool,
-    /// Whether something came since the last decision, where it takes some.
-    is_new: bool,
-}
-
-enum State {
-    Online(Box<Online>),
-    Kept(Kept),
-    Invalid(Box<Violation>),
-    Exhausted { operations: usize },
-}
-
-/// A key's end.
-struct Violation {
-    engine: Engine,
-    decision: Decision,
-    /// The operations that it names.
-    ops: Vec<Known>,
 }
 
 /// An open operation.
@@ -134,16 +107,7 @@ impl Registers {
         self.held = self.held.max(id.map_or(0, |id| history.values.count_with(id)));
         let place = self.keys.len();
         let remembered = (REMEMBERED / (place + 1)).max(REMEMBERED_EACH);
-        let online = Online::new(self.initial, remembered);
-        self.keys.push(Key {
-            id,
-            state: State::Online(Box::new(online)),
-            operations: 0,
-            observations: 0,
-            unknown: 0,
-            is_listed: false,
-            is_new: false,
-        });
+        self.keys.push(Key::new(id, self.initial, remembered));
         self.places.insert(id, place);
         place
     }
@@ -389,125 +353,6 @@ enum Event {
     None,
     Begins(usize),
     Ends(usize),
-}
-
-impl Key {
-    fn begin(&mut self, known: Known) {
-        match &mut self.state {
-            State::Online(online) => online.begin(known),
-            State::Kept(kept) => kept.begin(known),
-            State::Invalid(_) | State::Exhausted { .. } => {}
-        }
-    }
-
-    /// Whether it is invalid now.
-    fn returned(&mut self, known: Known, watermark: Pos) -> bool {
-        let stop = match &mut self.state {
-            State::Online(online) => {
-                online.advance(watermark);
-                online.returned(known)
-            }
-            State::Kept(kept) => {
-                kept.returned(known);
-                Ok(())
-            }
-            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
-        };
-        self.stop(stop, Some(known))
-    }
-
-    /// Whether it is invalid now.
-    fn failed(&mut self, known: Known) -> bool {
-        let stop = match &mut self.state {
-            State::Online(online) => online.failed(known),
-            State::Kept(kept) => {
-                kept.failed(known);
-                Ok(())
-            }
-            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
-        };
-        self.stop(stop, None)
-    }
-
-    fn stop(&mut self, stop: std::result::Result<(), Stop>, last: Option<Known>) -> bool {
-        match (stop, &self.state) {
-            (Err(Stop::Ambiguous), _) => {
-                self.keep(last);
-                false
-            }
-            (Err(Stop::Violation), State::Online(online)) => {
-                let window = online.window(last);
-                self.state = State::Invalid(Box::new(Violation::of(window)));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// From now on all is kept.
-    fn keep(&mut self, last: Option<Known>) {
-        if let State::Online(online) = &self.state {
-            self.state = State::Kept(Kept::after(online.window(last)));
-            self.is_new = true;
-        }
-    }
-
-    fn has_let_go(&self) -> bool {
-        match &self.state {
-            State::Online(online) => online.has_let_go(),
-            State::Kept(kept) => kept.after.is_some(),
-            State::Invalid(_) | State::Exhausted { .. } => false,
-        }
-    }
-
-    /// What a search found of it; whether it is invalid now.
-    fn decided(&mut self, engine: Engine, decision: Decision) -> bool {
-        let State::Kept(kept) = &self.state else { return false };
-        let is_invalid = matches!(decision, Decision::Invalid(_));
-        if is_invalid {
-            let ops = kept.known().to_vec();
-            self.state = State::Invalid(Box::new(Violation { engine, decision, ops }));
-        }
-        is_invalid
-    }
-
-    fn exhaust(&mut self) {
-        if let State::Kept(_) = self.state {
-            self.state = State::Exhausted { operations: self.operations };
-        }
-    }
-}
-
-impl Violation {
-    fn of(window: Window) -> Violation {
-        let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
-        let budget = Budget::start(EVIDENCE, usize::MAX);
-        let (engine, decision) = decide(&ops, &window.initial, window.after, &budget);
-        let engine = if engine == linear::case::ZONES { ONLINE } else { engine };
-        Violation { engine, decision, ops: window.ops }
-    }
-}
-
-/// How long the evidence of a violation may take to find.
-const EVIDENCE: Duration = Duration::from_secs(20);
-
-/// Decides operations that do not begin with the history, if `after` says so: then the register held one of
-/// `initial`, each of which leads to the same answer.
-fn decide(ops: &[Op], initial: &[Id], after: Option<Pos>, budget: &Budget) -> (Engine, Decision) {
-    let first = initial.first().copied().unwrap_or(NULL);
-    let (engine, mut decision) = linear::decide(ops, first, budget);
-    if let (Decision::Invalid(Proof::Register(evidence)), Some(_)) = (&mut decision, after) {
-        let convicts = |&value: &Id| {
-            matches!(linear::decide(&evidence.ops, value, budget).1, Decision::Invalid(_))
-        };
-        if evidence.after.is_none() {
-            evidence.after = after;
-            if initial.iter().all(convicts) {
-                evidence.initial = initial.to_vec();
-            }
-        }
-    }
-    (engine, decision)
 }
 
 impl Decider for Registers {
