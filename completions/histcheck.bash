@@ -71,7 +71,7 @@ _histcheck() {
 
     case "${cmd}" in
         histcheck)
-            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --quiet --verbose --help --version stats set linear verify convert split merge help"
+            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help --version stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -89,6 +89,10 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -97,7 +101,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__convert)
-            opts="-q -v -h --to --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --to --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -116,6 +120,10 @@ _histcheck() {
                     return 0
                     ;;
                 --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -253,7 +261,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -287,6 +295,10 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -295,7 +307,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__merge)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -310,6 +322,10 @@ _histcheck() {
                     return 0
                     ;;
                 --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -321,7 +337,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__set)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -339,6 +355,10 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -347,7 +367,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__split)
-            opts="-q -v -h --by --shards --into --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --by --shards --into --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -377,6 +397,10 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -385,7 +409,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__stats)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -403,6 +427,10 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stall)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -411,7 +439,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__verify)
-            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --quiet --verbose --help"
+            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +466,10 @@ _histcheck() {
                     return 0
                     ;;
                 --memory)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stall)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

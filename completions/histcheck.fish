@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_histcheck_global_optspecs
-    string join \n json lenient format= keyed timeout= memory= q/quiet v/verbose h/help V/version
+    string join \n json lenient format= keyed timeout= memory= follow stall= q/quiet v/verbose h/help V/version
 end
 
 function __fish_histcheck_needs_command
@@ -33,9 +33,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_needs_command" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -57,9 +59,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -72,9 +76,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -105,10 +111,12 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -138,10 +146,12 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -157,9 +167,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -175,9 +187,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -190,9 +204,11 @@ plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,tr
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -89,6 +89,11 @@ impl Namespaces {
         self.wrap(&self.host(), &tool)
     }
 
+    /// A shell command line in the host's namespace.
+    pub fn shell(&self, line: &str) -> Command {
+        self.wrap(&self.host(), &crate::process::shell(line))
+    }
+
     /// A program run in node `i`'s namespace.
     pub fn at(&self, i: usize, program: &str) -> Command {
         self.wrap(&self.name(i), &Command::new(program))

@@ -61,6 +61,7 @@ fn options(format: Option<Format>, data: &[u8]) -> Options {
         tolerance: [Tolerance::Strict, Tolerance::CutLastLine][data.len() % 2],
         skip_times: data.len().is_multiple_of(3),
         budget: None,
+        in_order: false,
     }
 }
 

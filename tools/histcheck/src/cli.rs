@@ -54,6 +54,12 @@ pub struct Common {
     /// How much memory a history and its check may take before it is unknown [default: half of what is free]
     #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
+    /// Decide linear while the history grows, and exit 1 at the first violation
+    #[arg(long, global = true)]
+    pub follow: bool,
+    /// With --follow: how long an operation may be silent before its outcome counts as unknown
+    #[arg(long, global = true, value_name = "TIME", requires = "follow", value_parser = breakit::clock::parse_duration)]
+    pub stall: Option<Duration>,
 }
 
 /// The checks, and what else is done with histories.

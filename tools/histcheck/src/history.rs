@@ -2,6 +2,7 @@
 //! how many lines of each kind there were.
 
 use breakit::exit::Error;
+use breakit::op::Type;
 use serde_json::Value;
 
 use crate::column::{Overflow, Sparse};
@@ -187,6 +188,42 @@ impl Operations {
         self.completed_at.reserve(rows);
     }
 
+    /// Forgets all operations but those at `open`, which have no completion; returns the places of their
+    /// processes, which all processes keep.
+    pub(crate) fn keep_open(&mut self, open: &[usize]) -> Vec<u32> {
+        let kept: Vec<Operation> = open.iter().map(|&index| self.get(index)).collect();
+        let mut fresh =
+            Operations { processes: std::mem::take(&mut self.processes), ..Operations::default() };
+        let mut places = Vec::with_capacity(open.len());
+        for op in kept {
+            places.push(fresh.processes.place(op.process));
+            fresh.push(&op);
+        }
+        *self = fresh;
+        places
+    }
+
+    /// Adds an operation as it is.
+    pub(crate) fn push(&mut self, op: &Operation) {
+        let process = self.processes.place(op.process);
+        let invoke = Event {
+            process: op.process,
+            kind: Type::Invoke,
+            f: op.f,
+            key: op.key,
+            value: op.value,
+            node: op.node,
+            is_final: op.is_final,
+            time: op.invoked_at,
+            index: None,
+        };
+        let index = self.invoke(process, &invoke, op.inv);
+        if op.outcome != Outcome::Info {
+            let end = Event { time: op.completed_at, ..invoke };
+            self.complete(index, &end, op.outcome, op.res);
+        }
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         let columns = self.key.bytes() + self.invoked_at.bytes() + self.completed_at.bytes();
@@ -312,6 +349,8 @@ pub enum Ending<'a> {
     CutOff,
     /// Nobody promised a last line.
     Unmarked,
+    /// It was going on when no more of it was read.
+    Left,
 }
 
 /// How many lines of each kind were read. Their sum is `lines`.
@@ -378,6 +417,8 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Whether it was going on when no more of it was read.
+    pub is_left: bool,
     /// Which shard of how many it is, where `histcheck split` made it.
     pub shard: Option<Value>,
     /// What was read.
@@ -418,6 +459,7 @@ impl History {
     pub fn ending(&self) -> Ending<'_> {
         match (&self.start, &self.end) {
             (_, Some(end)) => Ending::Whole(&end.status, end.reason.as_deref()),
+            _ if self.is_left => Ending::Left,
             (Some(_), None) => Ending::CutOff,
             (None, None) => Ending::Unmarked,
         }

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | read lines into operations, values into small numbers | [`read`], [`values`], [`history`], [`faults`] |
 //! | choose the checks | [`check`] |
-//! | decide | [`stats`], [`set`], [`linear`] |
+//! | decide | [`stats`], [`set`], [`linear`]; while the history grows [`follow`] |
 //! | tell | [`verdict`], [`report`] |
 //!
 //! Beside that [`convert`] writes a history in another format, and [`split`] and [`merge`] let many machines
@@ -20,6 +20,7 @@ pub mod cli;
 mod column;
 pub mod convert;
 pub mod faults;
+pub mod follow;
 pub mod history;
 pub mod keys;
 pub mod linear;

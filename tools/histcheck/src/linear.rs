@@ -12,6 +12,7 @@
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
 //! | [`general`] | the engine for all others: search |
 //! | [`case`] | the operations of one key, decided |
+//! | [`online`] | a register decided while its operations arrive |
 //! | [`evidence`], [`refutation`] | the few operations that show why not, checked once more |
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
@@ -27,6 +28,7 @@ pub mod general;
 pub mod model;
 pub mod models;
 pub mod object;
+pub mod online;
 pub mod op;
 pub mod refutation;
 pub mod replay;
@@ -52,6 +54,7 @@ use crate::verdict::{Answer, Verdict};
 use case::{Decided, Wanted};
 pub use case::{Decision, Engine, Proof, decide};
 use columns::{Columns, Open, Valid};
+pub use evidence::Evidence;
 pub use model::Model;
 use models::register::Register;
 use op::Fate;
@@ -112,12 +115,20 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
         }
     };
     let keys = Work { history, question, initial, budget }.all(&keys)?;
-    let mut verdict = tell::verdict(history, &question.model, &keys);
+    tell(history, question, &keys)
+}
+
+/// The verdict on all keys, in words and as far as it goes into files.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Result<Verdict> {
+    let mut verdict = tell::verdict(history, &question.model, keys);
     if let Some(path) = &question.witness {
-        verdict.details.push(kept::witness(history, &keys, path)?);
+        verdict.details.push(kept::witness(history, keys, path)?);
     }
     if let Some(path) = &question.svg {
-        verdict.details.push(kept::svg(history, &keys, path)?);
+        verdict.details.push(kept::svg(history, keys, path)?);
     }
     Ok(verdict)
 }
@@ -153,7 +164,7 @@ pub fn verify(history: &mut History, question: &Question, order: &Path) -> Resul
 }
 
 /// The fate of an operation of a history.
-fn fate(outcome: Outcome) -> Fate {
+pub(crate) fn fate(outcome: Outcome) -> Fate {
     match outcome {
         Outcome::Ok => Fate::Ok,
         Outcome::Fail => Fate::Fail,
@@ -162,7 +173,7 @@ fn fate(outcome: Outcome) -> Fate {
 }
 
 /// A clause about an operation of the history, with file and line.
-fn wrong(history: &History, index: usize, clause: &str) -> Error {
+pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
     let op = history.ops.get(index);
     let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
     history.error(at, clause)

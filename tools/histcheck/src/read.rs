@@ -71,6 +71,8 @@ pub struct Options {
     pub keyed: bool,
     /// Whether nobody will ask for times: they are a third of what is kept.
     pub skip_times: bool,
+    /// Whether lines are taken as they come: where they carry an index, it must grow.
+    pub in_order: bool,
     /// How long it may take, and in how much memory; `None`: without a limit.
     pub budget: Option<Budget>,
 }
@@ -361,13 +363,13 @@ fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
 
 /// Lines read, in words, nothing left out.
 pub fn count_sentence(history: &History) -> String {
-    let operations = history.ops.len();
-    let Counts { lines, ok, fail, faults, workload, others, blank, dropped, .. } = history.counts;
-    let unknown = operations as u64 - ok - fail;
+    let Counts { lines, invokes, ok, fail, faults, workload, others, blank, dropped, .. } =
+        history.counts;
+    let unknown = invokes - ok - fail;
     let mut text = format!(
         "{} read: {} ({ok} ok, {fail} fail, {unknown} info), {}",
         many(lines, history.format.unit()),
-        many(operations as u64, "operation"),
+        many(invokes, "operation"),
         many(faults, &format!("fault {}", history.format.unit())),
     );
     for (number, what) in [
@@ -514,6 +516,7 @@ mod tests {
                 keyed: random(4) == 0,
                 tolerance: [Tolerance::Strict, Tolerance::CutLastLine][random(2)],
                 skip_times: random(2) == 0,
+                in_order: false,
                 budget: None,
             };
             match read("h", std::io::Cursor::new(bytes), options) {

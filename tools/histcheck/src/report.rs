@@ -91,17 +91,18 @@ fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     if let Some(shard) = &history.shard {
         fields.insert("shard".into(), shard.clone());
     }
-    fields.insert("counts".into(), counts(&history.counts, history.ops.len()));
+    fields.insert("counts".into(), counts(&history.counts));
     Value::Object(fields).to_string()
 }
 
-fn counts(counts: &Counts, operations: usize) -> Value {
+fn counts(counts: &Counts) -> Value {
+    let operations = counts.invokes;
     json!({
         "lines": counts.lines,
         "operations": operations,
         "ok": counts.ok,
         "fail": counts.fail,
-        "info": operations as u64 - counts.ok - counts.fail,
+        "info": operations - counts.ok - counts.fail,
         "fault_lines": counts.faults,
         "workload_lines": counts.workload,
         "other_lines": counts.others,

@@ -13,6 +13,7 @@ use signal_hook::consts::SIGINT;
 use crate::budget::{self, Budget};
 use crate::check::{self, Check};
 use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
+use crate::follow::{self, Limits};
 use crate::history::History;
 use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
@@ -26,6 +27,7 @@ use crate::{convert, merge, split};
 /// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    can_follow(&cli)?;
     let reading = reading(cli.common);
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
@@ -38,15 +40,36 @@ pub fn run(cli: Cli) -> Result<Status> {
         _ => {}
     }
     let (check, files) = choose(cli.check, cli.files)?;
-    if files.iter().any(|file| file == Path::new("-")) {
+    if cli.common.follow && files.len() > 1 {
+        return Err(Error::usage("--follow takes one history at a time"));
+    }
+    if !cli.common.follow && files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
     }
     let job = Job::new(check, cli.common);
     let mut status = Status::Done;
     for file in &files {
-        status = status.worst(job.history(file)?);
+        status = status.worst(match cli.common.follow {
+            true => job.follow(file)?,
+            false => job.history(file)?,
+        });
     }
     Ok(status)
+}
+
+/// Only linear can be followed, and what needs all of a history cannot.
+fn can_follow(cli: &Cli) -> Result<()> {
+    if !cli.common.follow {
+        return Ok(());
+    }
+    match &cli.check {
+        None => Ok(()),
+        Some(CheckArgs::Linear { witness: Some(_), .. }) => Err(Error::usage(
+            "--witness needs the whole history, which --follow does not keep; leave one of them out",
+        )),
+        Some(CheckArgs::Linear { .. }) => Ok(()),
+        Some(_) => Err(Error::usage("--follow goes with linear, or with no check at all")),
+    }
 }
 
 /// The check, if one is named, and the files, stdin where none is.
@@ -94,13 +117,7 @@ fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
 /// How histories are to be read.
 fn reading(common: Common) -> Options {
     let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-    Options {
-        tolerance,
-        format: common.format,
-        keyed: common.keyed,
-        skip_times: false,
-        budget: None,
-    }
+    Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
 }
 
 fn question(object: Object) -> Result<Question> {
@@ -171,6 +188,26 @@ impl Job {
             status = status.worst(self.decide(&mut history, check, &budget)?);
         }
         Ok(status)
+    }
+
+    /// Follows one history, and tells.
+    fn follow(&self, path: &Path) -> Result<Status> {
+        let Common { timeout, stall, .. } = self.common;
+        let limits = Limits { timeout, memory: self.memory(), stall };
+        match follow::follow(path, self.check.as_ref(), self.reading, limits) {
+            Ok((history, verdict)) => {
+                self.form.verdict(&history, "linear", &verdict)?;
+                Ok(verdict.answer.status())
+            }
+            Err(error) => {
+                let name = if path == Path::new("-") {
+                    "stdin".into()
+                } else {
+                    path.display().to_string()
+                };
+                self.failed(&name, self.check.as_ref().map(Check::name), &error)
+            }
+        }
     }
 
     fn memory(&self) -> usize {

@@ -43,6 +43,7 @@ pub fn ending(history: &History) -> String {
         Ending::Whole(status, None) => format!("the run ended: {status}"),
         Ending::Whole(status, Some(reason)) => format!("the run ended: {status}: {reason}"),
         Ending::CutOff => "cut off: the run's last line is missing".into(),
+        Ending::Left => "the run went on; no more of it was read".into(),
         Ending::Unmarked => "no first and last line of a workload".into(),
     }
 }

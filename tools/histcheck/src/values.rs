@@ -155,6 +155,28 @@ impl Values {
         }
     }
 
+    /// How many values there are, without those that cost nothing.
+    pub fn count(&self) -> usize {
+        self.data.len()
+    }
+
+    /// How many there would be if those that came after a value were gone.
+    pub fn count_with(&self, id: Id) -> usize {
+        match id.0 & DIRECT {
+            0 => id.0 as usize + 1,
+            _ => 0,
+        }
+    }
+
+    /// Forgets the values that came last, down to so many, as far as they are lists. Nobody may hold them.
+    pub fn forget_lists(&mut self, down_to: usize) {
+        while self.data.len() > down_to {
+            let Some(Datum::List(items)) = self.data.last() else { return };
+            self.lists.remove(items);
+            self.data.pop();
+        }
+    }
+
     /// The elements, where the value is a list.
     pub fn list(&self, id: Id) -> Option<&[Id]> {
         match self.data.get(id.0 as usize) {
@@ -277,6 +299,25 @@ mod tests {
             assert_eq!((values.as_int(id), values.int(int)), (Some(int), id));
         }
         assert_eq!(values.data.len(), 6, "null and five integers");
+    }
+
+    #[test]
+    fn lists_that_came_last_are_forgotten_down_to_what_is_held() {
+        let mut values = Values::default();
+        let v = &mut values;
+        let held = id(v, "[1,2]");
+        for text in ["[3,4]", "[[5],6]"] {
+            id(v, text);
+        }
+        v.forget_lists(v.count_with(held));
+        assert_eq!((v.count(), v.show(held)), (2, "[1,2]".into()));
+        let word = id(v, r#"["x"]"#);
+        assert_eq!(v.show(word), r#"["x"]"#);
+        v.forget_lists(2);
+        assert_eq!(v.count(), 3, "a word is no list");
+        assert_eq!(id(v, r#""x""#), Id(2));
+        let number = id(v, "7");
+        assert_eq!(v.count_with(number), 0);
     }
 
     #[test]

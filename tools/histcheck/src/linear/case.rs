@@ -51,10 +51,12 @@ impl Engine {
     }
 }
 
-pub(super) const ZONES: Engine = Engine::Direct("zones");
+/// The zones.
+pub(crate) const ZONES: Engine = Engine::Direct("zones");
 /// None of them came to decide.
 pub(super) const NONE: Engine = Engine::Direct("none");
-const AMBIGUOUS: Engine = Engine::General("values were written more than once");
+/// The search, of a register.
+pub(crate) const AMBIGUOUS: Engine = Engine::General("values were written more than once");
 const NEGATIVE: Engine = Engine::General("a failed cas says only what the value was not");
 
 /// What was decided about one key.

@@ -14,7 +14,7 @@ use super::place::Place;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
-use crate::history::{End, History, Start};
+use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
@@ -35,6 +35,8 @@ pub struct Assembly {
     seam: Option<Seam>,
     /// The first client line, and whether it has an `index`: all others must do as it does.
     first: Option<(u32, bool)>,
+    /// The last `index`, where lines are taken as they come.
+    last_index: Option<u64>,
 }
 
 /// What a later part of a history cannot know.
@@ -67,6 +69,7 @@ impl Assembly {
             expected: None,
             seam: None,
             first: None,
+            last_index: None,
         }
     }
 
@@ -220,6 +223,10 @@ impl Assembly {
             return self.pair(pos, number, &event, site);
         }
         match event.index {
+            Some(index) if indexed && self.options.in_order => {
+                self.in_order(index, number)?;
+                self.pair(pos, number, &event, site)
+            }
             Some(index) if indexed => {
                 self.indexed.push((index, number, event));
                 Ok(())
@@ -232,6 +239,44 @@ impl Assembly {
                     if indexed { "has one" } else { "has none" },
                 ),
             )),
+        }
+    }
+
+    /// Where lines are taken as they come, their order must be that of their index.
+    fn in_order(&mut self, index: u64, number: u32) -> Result<()> {
+        if self.last_index.is_some_and(|last| last >= index) {
+            let clause = format!(
+                "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
+                 come, so leave it out once the history is whole"
+            );
+            return Err(self.error(Place::of_line(number.into()), &clause));
+        }
+        self.last_index = Some(index);
+        Ok(())
+    }
+
+    /// What was taken so far. Its operations must stay where they are.
+    pub fn history(&mut self) -> &mut History {
+        &mut self.history
+    }
+
+    /// Which operations have no completion yet.
+    pub fn open(&mut self) -> Vec<usize> {
+        let count = self.history.ops.len();
+        (0..count).filter(|&index| self.is_open(index)).collect()
+    }
+
+    fn is_open(&mut self, index: usize) -> bool {
+        let ops = &mut self.history.ops;
+        let op = ops.get(index);
+        op.outcome == Outcome::Info
+            && self.pairing.open(ops.processes.place(op.process)) == Some(index)
+    }
+
+    /// Forgets all operations but those at `open`, which are all that are open.
+    pub fn forget_all_but(&mut self, open: &[usize]) {
+        for (index, place) in self.history.ops.keep_open(open).into_iter().enumerate() {
+            self.pairing.set(place, Some(index));
         }
     }
 

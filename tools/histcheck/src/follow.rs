@@ -1,0 +1,283 @@
+//! A history decided while it grows: a violation is told as soon as nothing that is open could still excuse it.
+//!
+//! Lines come from [`tail`]. What has no legal order never gets one by more operations, so the verdict on the part that has
+//! come is final once it is invalid; and whoever writes into the pipe learns of it by our end.
+//!
+//! - Registers ([`registers`]) are decided event by event, and most of what is decided is forgotten.
+//! - All other objects ([`whole`]), and registers whose values come again too soon, are kept, and decided again
+//!   ([`again`]) and again.
+
+pub mod again;
+pub mod registers;
+pub mod tail;
+pub mod whole;
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use breakit::exit::{Error, Result};
+use breakit::talk;
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::{SIGINT, SIGIO, SIGTERM};
+
+use crate::budget::Budget;
+use crate::check::{self, Check};
+use crate::history::{History, Pos};
+use crate::linear::{Model, Question};
+use crate::read::assemble::Assembly;
+use crate::read::blocks::Piece;
+use crate::read::format::Format;
+use crate::read::{Options, many};
+use crate::verdict::{Answer, Verdict};
+use registers::Registers;
+use tail::{Got, Tail};
+use whole::Whole;
+
+/// How long nothing may come before we look after what else there is to do.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why no more is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// There is no more.
+    ByItself,
+    /// What came is invalid.
+    ByViolation,
+    /// A signal said so.
+    BySignal,
+}
+
+/// What is spent, and what counts as silence.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long the decision at the end may take.
+    pub timeout: Duration,
+    /// How much memory may be kept.
+    pub memory: usize,
+    /// After which time without an end an operation counts as of unknown outcome.
+    pub stall: Option<Duration>,
+}
+
+/// What decides.
+pub trait Decider {
+    /// Takes what came; whether it is invalid now. Called every now and then also where nothing came.
+    ///
+    /// # Errors
+    /// 65 for an operation that the model does not have.
+    fn take(&mut self, assembly: &mut Assembly) -> Result<bool>;
+
+    /// The oldest open operation that is waited for, where that matters.
+    fn watermark(&self) -> Option<Pos>;
+
+    /// The verdict on all that came.
+    ///
+    /// # Errors
+    /// As [`Decider::take`].
+    fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict>;
+}
+
+/// Follows the history at `path` to its end, or to the first violation.
+///
+/// # Errors
+/// 64 for a check or a format that cannot be followed, 65 for what is no history, 66, 77, 71 where it cannot be read.
+pub fn follow(
+    path: &Path,
+    check: Option<&Check>,
+    reading: Options,
+    limits: Limits,
+) -> Result<(History, Verdict)> {
+    let mut tail = Tail::open(path)?;
+    let signals = Signals::watch(tail.is_file())?;
+    let name = tail.name().to_string();
+    let options = Options { in_order: true, skip_times: true, ..reading };
+    let mut assembly = Assembly::new(&name, Format::Jsonl, options);
+    let progress = Progress::new(&name);
+    let mut decider = None;
+    let is_file = tail.is_file();
+    let ended = loop {
+        let mut read = Ok(());
+        match tail.next(TICK)? {
+            Got::End => break Ended::ByItself,
+            Got::Nothing => {}
+            Got::Lines(piece) => {
+                if decider.is_none() {
+                    is_lines(&name, piece, reading.format)?;
+                }
+                read = assembly.piece(piece);
+            }
+        }
+        if decider.is_none() && assembly.history().counts.lines > 0 {
+            decider = chosen(assembly.history(), check, limits)?;
+        }
+        if let Some(decider) = &mut decider {
+            if decider.take(&mut assembly)? {
+                break Ended::ByViolation;
+            }
+            progress.show(assembly.history(), decider.watermark());
+        }
+        read?;
+        if is_file && assembly.history().end.is_some() {
+            break Ended::ByItself;
+        }
+        if signals.say_stop() {
+            break Ended::BySignal;
+        }
+    };
+    drop(progress);
+    let open = assembly.open().len() as u64;
+    let mut history = assembly.finish()?;
+    let Some(mut decider) = decider else {
+        return Ok((history, Verdict::new(Answer::Unknown, "nothing was checked: no line came")));
+    };
+    history.is_left = ended != Ended::ByItself;
+    let budget = Budget::start(limits.timeout, limits.memory);
+    let mut verdict = decider.verdict(&mut history, ended, &budget)?;
+    verdict.fact("followed", true);
+    match ended {
+        Ended::ByViolation => {
+            verdict.details.push(format!(
+                "found when line {} had come, with {} open",
+                history.counts.lines,
+                many(open, "operation")
+            ));
+        }
+        Ended::BySignal => {
+            verdict = verdict.doubted(Some("stopped by a signal before the history's end".into()));
+        }
+        Ended::ByItself => {}
+    }
+    let doubt = history.proves_nothing();
+    Ok((history, verdict.doubted(doubt)))
+}
+
+/// What decides the check, which the first line names where nobody else does. `None` where that line is still to come.
+fn chosen(
+    history: &mut History,
+    check: Option<&Check>,
+    limits: Limits,
+) -> Result<Option<Box<dyn Decider>>> {
+    let check = match check {
+        Some(check) => check.clone(),
+        None => {
+            let mut promised = check::promised(history)?;
+            match (promised.pop(), promised.pop()) {
+                (Some(only), None) => only,
+                _ => return Err(not_followed("several checks")),
+            }
+        }
+    };
+    let Check::Linear(question) = check else {
+        return Err(not_followed(&format!("the check {}", check.name())));
+    };
+    Ok(Some(of(history, *question, limits)))
+}
+
+fn of(history: &mut History, question: Question, limits: Limits) -> Box<dyn Decider> {
+    let initial = history.values.intern(&question.initial);
+    let Limits { stall, memory, .. } = limits;
+    match question.model {
+        Model::Register | Model::CasRegister if !question.fail_observes => {
+            Box::new(Registers::new(question, &history.values, initial, stall, memory))
+        }
+        _ => Box::new(Whole::new(question, initial, memory)),
+    }
+}
+
+fn not_followed(what: &str) -> Error {
+    Error::usage(format!(
+        "--follow decides linear, one model at a time, and not {what}; leave it out, and the verdict comes at \
+         the end"
+    ))
+}
+
+/// Whether the first lines are of JSON.
+fn is_lines(name: &str, piece: Piece<'_>, forced: Option<Format>) -> Result<()> {
+    match forced.unwrap_or_else(|| Format::of(piece.text)) {
+        Format::Jsonl => Ok(()),
+        other => Err(Error::usage(format!(
+            "--follow reads JSON lines, and {name} is {}; convert it first, or leave --follow out",
+            other
+                .to_possible_value()
+                .map_or_else(String::new, |value| value.get_name().to_string())
+        ))),
+    }
+}
+
+/// Signals that say stop. ^C reaches a whole pipeline, and its writer then ends in order: the first one is passed over
+/// on a pipe.
+struct Signals {
+    interrupted: Arc<AtomicBool>,
+    terminated: Arc<AtomicBool>,
+    passes_over: std::cell::Cell<bool>,
+}
+
+impl Signals {
+    fn watch(is_file: bool) -> Result<Signals> {
+        let place = |e: std::io::Error| Error::io("watch for signals", &e);
+        let flag = |signal| {
+            let flag = Arc::new(AtomicBool::new(false));
+            signal_hook::flag::register(signal, Arc::clone(&flag)).map_err(place)?;
+            Ok::<_, Error>(flag)
+        };
+        // Who opens a file for writing in the moment in which we hold a lease on it has the kernel tell us so.
+        flag(SIGIO)?;
+        Ok(Signals {
+            interrupted: flag(SIGINT)?,
+            terminated: flag(SIGTERM)?,
+            passes_over: std::cell::Cell::new(!is_file),
+        })
+    }
+
+    fn say_stop(&self) -> bool {
+        let interrupted = self.interrupted.swap(false, Ordering::Relaxed);
+        let is_passed_over = interrupted && self.passes_over.replace(false);
+        interrupted && !is_passed_over || self.terminated.load(Ordering::Relaxed)
+    }
+}
+
+/// How far it has come, on a terminal.
+struct Progress {
+    bar: Option<ProgressBar>,
+    name: String,
+}
+
+impl Progress {
+    fn new(name: &str) -> Progress {
+        let is_shown = !talk::quiet() && std::io::stderr().is_terminal();
+        let bar = is_shown.then(|| {
+            let bar = ProgressBar::no_length();
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Progress { bar, name: name.into() }
+    }
+
+    fn show(&self, history: &History, oldest: Option<Pos>) {
+        let Some(bar) = &self.bar else { return };
+        let what = many(history.counts.invokes, "operation");
+        let lag = match oldest {
+            // Lines are counted in 31 bits.
+            Some(oldest) => format!(
+                ", the oldest open one began {} ago",
+                many(history.counts.lines - u64::from(oldest), "line")
+            ),
+            None => String::new(),
+        };
+        bar.set_message(format!("{}: {what}, valid so far{lag}", self.name));
+        bar.tick();
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,472 @@
+//! Registers, decided event by event: those of the lines that came, one after the other.
+
+mod key;
+
+use std::time::{Duration, Instant};
+
+use breakit::exit::Result;
+use rustc_hash::FxHashMap;
+
+use super::again::{Again, Work};
+use super::{Decider, Ended};
+use crate::budget::{Budget, Exhausted};
+use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
+use crate::linear::models::register::Register;
+use crate::linear::object::{Call, Object};
+use crate::linear::online::Known;
+use crate::linear::op::{Act, Fate, Op};
+use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
+use crate::read::assemble::Assembly;
+use crate::read::many;
+use crate::values::{Id, NULL, Values};
+use crate::verdict::Verdict;
+use key::{Key, ONLINE, State, decide};
+
+/// So many operations that no longer matter are remembered over all keys, to be shown.
+const REMEMBERED: usize = 1 << 14;
+/// And so many for each key at least.
+const REMEMBERED_EACH: usize = 64;
+/// Roughly what a kept operation takes, with what is made of it to decide.
+const KEPT_BYTES: usize = 192;
+
+/// All keys.
+pub struct Registers {
+    question: Question,
+    object: Register,
+    initial: Id,
+    stall: Option<Duration>,
+    keys: Vec<Key>,
+    places: FxHashMap<Option<Id>, usize>,
+    /// The open operations, as they stand in the assembly.
+    open: Vec<Open>,
+    /// The place up to which all events were taken.
+    seen: Pos,
+    /// When the lines that are being taken came.
+    now: Instant,
+    watermark: Pos,
+    /// How many operations counted as of unknown outcome because they were silent, and how many of these ended in
+    /// a way that could not be weighed any more.
+    stalled: u64,
+    late: u64,
+    /// So many of the history's values may be held, by their ids.
+    held: usize,
+    again: Again,
+    /// The keys that take a search.
+    searched: Vec<usize>,
+    /// Which keys the decision that is being made is of.
+    deciding: Vec<usize>,
+    memory: usize,
+}
+
+/// An open operation.
+struct Open {
+    key: usize,
+    inv: Pos,
+    /// What began, as far as it is known.
+    begun: Option<Known>,
+    is_unknown: bool,
+    since: Instant,
+    is_stalled: bool,
+}
+
+impl Registers {
+    /// Nothing yet.
+    pub fn new(
+        question: Question,
+        values: &Values,
+        initial: Id,
+        stall: Option<Duration>,
+        memory: usize,
+    ) -> Registers {
+        let has_cas = question.model == linear::Model::CasRegister;
+        Registers {
+            question,
+            object: Register { initial, has_cas, fail_observes: false },
+            initial,
+            stall,
+            keys: Vec::new(),
+            places: FxHashMap::default(),
+            open: Vec::new(),
+            seen: 0,
+            now: Instant::now(),
+            watermark: 0,
+            stalled: 0,
+            late: 0,
+            held: values.count_with(initial),
+            again: Again::new(memory / 2),
+            searched: Vec::new(),
+            deciding: Vec::new(),
+            memory,
+        }
+    }
+
+    fn key(&mut self, history: &History, id: Option<Id>) -> usize {
+        if let Some(&place) = self.places.get(&id) {
+            return place;
+        }
+        self.held = self.held.max(id.map_or(0, |id| history.values.count_with(id)));
+        let place = self.keys.len();
+        let remembered = (REMEMBERED / (place + 1)).max(REMEMBERED_EACH);
+        self.keys.push(Key::new(id, self.initial, remembered));
+        self.places.insert(id, place);
+        place
+    }
+
+    /// Forgets lists that came since nothing of them was held: most are the two values of a cas.
+    fn forget_lists(&self, history: &mut History) {
+        let values = (0..history.ops.len()).filter_map(|index| history.ops.value(index));
+        let held = values.map(|value| history.values.count_with(value)).max();
+        history.values.forget_lists(self.held.max(held.unwrap_or(0)));
+    }
+
+    /// What an operation does, as it is known now.
+    fn known(&mut self, history: &History, index: usize, op: &Operation) -> Result<Option<Known>> {
+        let call = Call {
+            word: history.word(op.f),
+            value: op.value,
+            fate: linear::fate(op.outcome),
+            process: op.process,
+            values: &history.values,
+        };
+        let act =
+            self.object.act(&call).map_err(|clause| linear::wrong(history, index, &clause))?;
+        let made = act.and_then(|act| {
+            // What fails is told apart by how it ends; until then it began like all others.
+            let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
+            Op::new(act, fate, op.inv, op.res, 0)
+        });
+        if let Some(made) = made {
+            for value in [made.act.observes(), made.act.puts()].into_iter().flatten() {
+                self.held = self.held.max(history.values.count_with(value));
+            }
+        }
+        Ok(made.map(|made| Known { op: made, process: op.process, f: op.f, node: op.node }))
+    }
+
+    /// Takes all events that came, in their order; whether a key is invalid now.
+    fn events(&mut self, history: &History, open: &[usize]) -> Result<bool> {
+        // Lines are counted in 31 bits.
+        let now = history.counts.lines as Pos;
+        let oldest = self.open.iter().find(|open| !open.is_stalled).map(|open| open.inv);
+        self.watermark = self.watermark.max(oldest.unwrap_or(self.seen + 1));
+        let mut events = vec![Event::None; (now - self.seen) as usize];
+        let carried = self.open.len();
+        let after = |pos: Pos| (pos > self.seen).then(|| (pos - self.seen) as usize - 1);
+        for index in 0..history.ops.len() {
+            let (inv, res) = (history.ops.inv(index), history.ops.res(index));
+            if let Some(at) = after(inv) {
+                events[at] = Event::Begins(index);
+            }
+            if let Some(at) = after(res).filter(|_| res != OPEN) {
+                events[at] = Event::Ends(index);
+            }
+        }
+        let mut is_open = vec![false; history.ops.len()];
+        open.iter().for_each(|&index| is_open[index] = true);
+        // Those that carry on, and after them the new ones that do.
+        let mut begun: Vec<Option<Open>> =
+            std::mem::take(&mut self.open).into_iter().map(Some).collect();
+        begun.resize_with(history.ops.len(), || None);
+        let mut is_invalid = false;
+        for event in events {
+            is_invalid |= match event {
+                Event::None => false,
+                Event::Begins(index) => {
+                    begun[index] = Some(self.begins(history, index, is_open[index])?);
+                    false
+                }
+                Event::Ends(index) => match begun[index].take() {
+                    Some(open) => self.ends(history, index, open)?,
+                    None => false,
+                },
+            };
+        }
+        // What ended without anybody knowing how is open no longer.
+        for index in 0..carried.max(begun.len()) {
+            if let Some(open) = begun[index].take() {
+                match is_open[index] {
+                    true => self.open.push(open),
+                    false => self.ends_unknown(history, index, open)?,
+                }
+            }
+        }
+        self.seen = now;
+        Ok(is_invalid)
+    }
+
+    fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
+        let op = history.ops.get(index);
+        let place = self.key(history, op.key);
+        let lacks_value = op.value.is_none_or(|value| value == NULL);
+        let is_unknown = is_open && lacks_value && matches!(history.word(op.f), "write" | "cas");
+        let begun = match is_unknown {
+            true => None,
+            false => self.known(history, index, &op)?.filter(|known| known.op.act.puts().is_some()),
+        };
+        let key = &mut self.keys[place];
+        key.operations += 1;
+        if is_unknown {
+            key.unknown += 1;
+            key.keep(None);
+        }
+        if let Some(known) = begun {
+            key.begin(known);
+        }
+        self.list(place);
+        let since = self.now;
+        Ok(Open { key: place, inv: op.inv, begun, is_unknown, since, is_stalled: false })
+    }
+
+    /// An operation ended, ok or not; whether its key is invalid now.
+    fn ends(&mut self, history: &History, index: usize, open: Open) -> Result<bool> {
+        let op = history.ops.get(index);
+        let known = self.known(history, index, &op)?;
+        let mut key = open.key;
+        // Where the end says more than the beginning, it is the end that counts.
+        let puts = known.filter(|known| known.op.act.puts().is_some());
+        let is_other = puts.map(|known| known.op.act) != open.begun.map(|known| known.op.act);
+        let place = self.key(history, op.key);
+        let mut is_invalid = false;
+        if is_other || place != key || open.is_unknown {
+            is_invalid |= self.takes_back(&open);
+            if place != key {
+                self.keys[key].operations -= 1;
+                self.keys[place].operations += 1;
+                key = place;
+            }
+            if let Some(known) = puts {
+                self.keys[key].begin(known);
+            }
+        }
+        let is_cas = history.word(op.f) == "cas";
+        let watermark = self.watermark;
+        let key = &mut self.keys[key];
+        key.is_new = true;
+        if op.outcome == Outcome::Fail {
+            // A cas that was refused is an answer too, if one that is not weighed.
+            key.observations += usize::from(is_cas && self.object.has_cas);
+            return Ok(is_invalid | puts.is_some_and(|known| key.failed(known)));
+        }
+        let Some(known) = known else { return Ok(is_invalid) };
+        let observes = known.op.act.observes().is_some();
+        key.observations += usize::from(observes);
+        if open.is_stalled && observes && key.has_let_go() {
+            self.late += 1;
+            return Ok(is_invalid);
+        }
+        let is_invalid = is_invalid | key.returned(known, watermark);
+        self.list(place);
+        Ok(is_invalid)
+    }
+
+    /// An operation ended, and nobody knows how.
+    fn ends_unknown(&mut self, history: &History, index: usize, open: Open) -> Result<()> {
+        if open.is_unknown {
+            let op = history.ops.get(index);
+            let known = self.known(history, index, &op)?;
+            self.takes_back(&open);
+            if let Some(known) = known {
+                self.keys[open.key].begin(known);
+            }
+        }
+        Ok(())
+    }
+
+    /// As if it had not begun; whether that makes its key invalid.
+    fn takes_back(&mut self, open: &Open) -> bool {
+        let key = &mut self.keys[open.key];
+        key.unknown -= usize::from(open.is_unknown);
+        open.begun.is_some_and(|known| key.failed(known))
+    }
+
+    /// Counts operations that were silent for too long as of unknown outcome.
+    fn stall(&mut self) {
+        let Some(stall) = self.stall else { return };
+        for open in self.open.iter_mut().filter(|open| !open.is_stalled) {
+            if open.since.elapsed() >= stall {
+                open.is_stalled = true;
+                self.stalled += 1;
+            }
+        }
+    }
+
+    /// Decides once more what has to be searched, where it is time; whether a key is invalid now.
+    fn search_again(&mut self) -> bool {
+        let mut is_invalid = false;
+        for (at, engine, decision) in self.again.found() {
+            let place = self.deciding[at];
+            is_invalid |= self.keys[place].decided(engine, decision);
+        }
+        let size = self.kept();
+        if size * KEPT_BYTES > self.memory {
+            self.keys.iter_mut().for_each(Key::exhaust);
+            return is_invalid;
+        }
+        if is_invalid || !self.again.is_due(size) {
+            return is_invalid;
+        }
+        let began = Instant::now();
+        let mut work = Vec::new();
+        self.deciding.clear();
+        for &place in &self.searched {
+            let key = &mut self.keys[place];
+            let State::Kept(kept) = &key.state else { continue };
+            if key.is_new && key.unknown == 0 {
+                key.is_new = false;
+                work.push((kept.ops(), kept.initial.clone(), kept.after));
+                self.deciding.push(place);
+            }
+        }
+        let work: Work = Box::new(move |budget| {
+            let decided = work.into_iter().enumerate().map(|(at, (ops, initial, after))| {
+                let (engine, decision) = decide(&ops, &initial, after, budget);
+                (at, engine, decision)
+            });
+            decided.collect()
+        });
+        self.again.start(size, began, work);
+        false
+    }
+
+    /// How many operations are kept to be searched; a return counts for one more.
+    fn kept(&self) -> usize {
+        let of = |&place: &usize| match &self.keys[place].state {
+            State::Kept(kept) => kept.events(),
+            _ => 0,
+        };
+        self.searched.iter().map(of).sum()
+    }
+
+    /// Lists a key among those that take a search, if it does.
+    fn list(&mut self, place: usize) {
+        let key = &mut self.keys[place];
+        if !key.is_listed && matches!(key.state, State::Kept(_)) {
+            key.is_listed = true;
+            self.searched.push(place);
+        }
+    }
+}
+
+/// An event at a place in the order, of the operation at an index.
+#[derive(Clone, Copy)]
+enum Event {
+    None,
+    Begins(usize),
+    Ends(usize),
+}
+
+impl Decider for Registers {
+    fn take(&mut self, assembly: &mut Assembly) -> Result<bool> {
+        self.stall();
+        // Lines are counted in 31 bits.
+        let lines = assembly.history().counts.lines as Pos;
+        let mut is_invalid = false;
+        if lines > self.seen {
+            self.now = Instant::now();
+            let open = assembly.open();
+            is_invalid = self.events(assembly.history(), &open)?;
+            assembly.forget_all_but(&open);
+            self.forget_lists(assembly.history());
+        }
+        Ok(is_invalid | self.search_again())
+    }
+
+    fn watermark(&self) -> Option<Pos> {
+        self.open.iter().find(|open| !open.is_stalled).map(|open| open.inv)
+    }
+
+    fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict> {
+        // What is still open may happen yet; what it would do must be known then.
+        for index in 0..history.ops.len() {
+            let op = history.ops.get(index);
+            if ended != Ended::ByViolation {
+                self.known(history, index, &op)?;
+            }
+        }
+        history.ops = Operations::default();
+        let mut verdicts = Vec::new();
+        for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
+            let (engine, decision) = match &mut key.state {
+                State::Online(_) => (ONLINE, Decision::Valid),
+                State::Invalid(violation) => {
+                    let base = put(history, &violation.ops);
+                    (violation.engine, moved(violation.decision.clone(), base))
+                }
+                // It was about to be searched.
+                State::Kept(_) if ended == Ended::ByViolation => continue,
+                State::Kept(kept) => {
+                    let (engine, decision) = decide(&kept.ops(), &kept.initial, kept.after, budget);
+                    let base = put(history, kept.known());
+                    (engine, moved(decision, base))
+                }
+                State::Exhausted { operations } => {
+                    let limit = Exhausted::Memory(self.memory);
+                    let why = format!("{limit} after {}", many(*operations as u64, "operation"));
+                    (linear::case::AMBIGUOUS, Decision::Unknown { why, at: None })
+                }
+            };
+            verdicts.push(KeyVerdict {
+                key: key.id,
+                operations: key.operations,
+                observations: key.observations,
+                engine,
+                decision,
+                order: None,
+            });
+        }
+        let mut verdict = linear::tell(history, &self.question, &verdicts)?;
+        if self.stalled > 0 {
+            let what = many(self.stalled, "operation");
+            verdict.details.push(format!(
+                "counted as of unknown outcome: {what}, silent for longer than --stall"
+            ));
+        }
+        let doubt = (self.late > 0).then(|| {
+            let what = many(self.late, "operation");
+            format!("{what} ended after --stall had given up on them, too late to be weighed")
+        });
+        Ok(verdict.doubted(doubt))
+    }
+}
+
+/// Puts operations into the history, so that they can be told; where the first of them stands.
+fn put(history: &mut History, ops: &[Known]) -> usize {
+    let base = history.ops.len();
+    for known in ops {
+        let value = match known.op.act {
+            Act::Read(value) | Act::Write(value) | Act::Differs(value) => value,
+            Act::Cas(from, to) => history.values.items(vec![from, to]),
+        };
+        let (outcome, res) = match known.op.fate {
+            Fate::Ok => (Outcome::Ok, known.op.res),
+            Fate::Info => (Outcome::Info, OPEN),
+            Fate::Fail => (Outcome::Fail, OPEN),
+        };
+        history.ops.push(&Operation {
+            process: known.process,
+            f: known.f,
+            key: None,
+            value: Some(value),
+            node: known.node,
+            is_final: false,
+            outcome,
+            inv: known.op.inv,
+            res,
+            invoked_at: None,
+            completed_at: None,
+        });
+    }
+    base
+}
+
+/// The same decision of operations that stand `base` places later.
+fn moved(decision: Decision, base: usize) -> Decision {
+    match decision {
+        Decision::Invalid(Proof::Register(mut evidence)) => {
+            evidence.ops.iter_mut().for_each(|op| op.source += base);
+            Decision::Invalid(Proof::Register(evidence))
+        }
+        Decision::Unknown { why, at } => Decision::Unknown { why, at: at.map(|at| at + base) },
+        other => other,
+    }
+}

@@ -1,0 +1,180 @@
+//! One key of registers that are followed: online as long as that decides, then kept for a search.
+
+use std::time::Duration;
+
+use crate::budget::Budget;
+use crate::history::Pos;
+use crate::linear::online::{Kept, Known, Online, Stop, Window};
+use crate::linear::op::Op;
+use crate::linear::{self, Decision, Engine, Proof};
+use crate::values::{Id, NULL};
+
+/// What decides event by event.
+pub(super) const ONLINE: Engine = Engine::Direct("online zones");
+
+/// A key.
+pub(super) struct Key {
+    pub id: Option<Id>,
+    pub state: State,
+    pub operations: usize,
+    pub observations: usize,
+    /// How many open operations it has of which it is not known what they may do.
+    pub unknown: usize,
+    /// Whether it is among those that take a search.
+    pub is_listed: bool,
+    /// Whether something came since the last decision, where it takes some.
+    pub is_new: bool,
+}
+
+/// How it is decided, and whether it is.
+pub(super) enum State {
+    Online(Box<Online>),
+    Kept(Kept),
+    Invalid(Box<Violation>),
+    Exhausted { operations: usize },
+}
+
+/// A key's end.
+pub(super) struct Violation {
+    pub engine: Engine,
+    pub decision: Decision,
+    /// The operations that it names.
+    pub ops: Vec<Known>,
+}
+
+impl Key {
+    /// Nothing of it yet. The register holds `initial`.
+    pub fn new(id: Option<Id>, initial: Id, remembered: usize) -> Key {
+        Key {
+            id,
+            state: State::Online(Box::new(Online::new(initial, remembered))),
+            operations: 0,
+            observations: 0,
+            unknown: 0,
+            is_listed: false,
+            is_new: false,
+        }
+    }
+
+    pub fn begin(&mut self, known: Known) {
+        match &mut self.state {
+            State::Online(online) => online.begin(known),
+            State::Kept(kept) => kept.begin(known),
+            State::Invalid(_) | State::Exhausted { .. } => {}
+        }
+    }
+
+    /// Whether it is invalid now.
+    pub fn returned(&mut self, known: Known, watermark: Pos) -> bool {
+        let stop = match &mut self.state {
+            State::Online(online) => {
+                online.advance(watermark);
+                online.returned(known)
+            }
+            State::Kept(kept) => {
+                kept.returned(known);
+                Ok(())
+            }
+            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
+        };
+        self.stop(stop, Some(known))
+    }
+
+    /// Whether it is invalid now.
+    pub fn failed(&mut self, known: Known) -> bool {
+        let stop = match &mut self.state {
+            State::Online(online) => online.failed(known),
+            State::Kept(kept) => {
+                kept.failed(known);
+                Ok(())
+            }
+            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
+        };
+        self.stop(stop, None)
+    }
+
+    fn stop(&mut self, stop: std::result::Result<(), Stop>, last: Option<Known>) -> bool {
+        match (stop, &self.state) {
+            (Err(Stop::Ambiguous), _) => {
+                self.keep(last);
+                false
+            }
+            (Err(Stop::Violation), State::Online(online)) => {
+                let window = online.window(last);
+                self.state = State::Invalid(Box::new(Violation::of(window)));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// From now on all is kept.
+    pub fn keep(&mut self, last: Option<Known>) {
+        if let State::Online(online) = &self.state {
+            self.state = State::Kept(Kept::after(online.window(last)));
+            self.is_new = true;
+        }
+    }
+
+    pub fn has_let_go(&self) -> bool {
+        match &self.state {
+            State::Online(online) => online.has_let_go(),
+            State::Kept(kept) => kept.after.is_some(),
+            State::Invalid(_) | State::Exhausted { .. } => false,
+        }
+    }
+
+    /// What a search found of it; whether it is invalid now.
+    pub fn decided(&mut self, engine: Engine, decision: Decision) -> bool {
+        let State::Kept(kept) = &self.state else { return false };
+        let is_invalid = matches!(decision, Decision::Invalid(_));
+        if is_invalid {
+            let ops = kept.known().to_vec();
+            self.state = State::Invalid(Box::new(Violation { engine, decision, ops }));
+        }
+        is_invalid
+    }
+
+    pub fn exhaust(&mut self) {
+        if let State::Kept(_) = self.state {
+            self.state = State::Exhausted { operations: self.operations };
+        }
+    }
+}
+
+impl Violation {
+    fn of(window: Window) -> Violation {
+        let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+        let budget = Budget::start(EVIDENCE, usize::MAX);
+        let (engine, decision) = decide(&ops, &window.initial, window.after, &budget);
+        let engine = if engine == linear::case::ZONES { ONLINE } else { engine };
+        Violation { engine, decision, ops: window.ops }
+    }
+}
+
+/// How long the evidence of a violation may take to find.
+const EVIDENCE: Duration = Duration::from_secs(20);
+
+/// Decides operations that do not begin with the history, if `after` says so: then the register held one of
+/// `initial`, each of which leads to the same answer.
+pub(super) fn decide(
+    ops: &[Op],
+    initial: &[Id],
+    after: Option<Pos>,
+    budget: &Budget,
+) -> (Engine, Decision) {
+    let first = initial.first().copied().unwrap_or(NULL);
+    let (engine, mut decision) = linear::decide(ops, first, budget);
+    if let (Decision::Invalid(Proof::Register(evidence)), Some(_)) = (&mut decision, after) {
+        let convicts = |&value: &Id| {
+            matches!(linear::decide(&evidence.ops, value, budget).1, Decision::Invalid(_))
+        };
+        if evidence.after.is_none() {
+            evidence.after = after;
+            if initial.iter().all(convicts) {
+                evidence.initial = initial.to_vec();
+            }
+        }
+    }
+    (engine, decision)
+}

@@ -1,0 +1,160 @@
+//! Any object: its history is kept whole and decided again and again.
+
+use std::time::Instant;
+
+use breakit::exit::Result;
+
+use super::again::{Again, Found, Work};
+use super::{Decider, Ended};
+use crate::budget::{Budget, Exhausted};
+use crate::history::{Counts, History, OPEN, Pos};
+use crate::linear::case::{self, Case, Wanted};
+use crate::linear::{self, Decision, KeyVerdict, Question};
+use crate::read::assemble::Assembly;
+use crate::read::many;
+use crate::values::{Id, NULL};
+use crate::verdict::{Answer, Verdict};
+
+/// Roughly what an operation takes, with what is made of it to decide.
+const OPERATION_BYTES: usize = 96;
+
+/// What these do depends on their value. Where it is not known until they end, nothing is decided while one is
+/// open: it might do anything.
+const NEED_A_VALUE: [&str; 11] = [
+    "write",
+    "cas",
+    "append",
+    "put",
+    "enqueue",
+    "push",
+    "insert",
+    "add",
+    "remove",
+    "fetch-add",
+    "txn",
+];
+
+/// All that has come.
+pub struct Whole {
+    question: Question,
+    initial: Id,
+    again: Again,
+    /// Of each key that a decision is being made of, what a verdict needs.
+    keys: Vec<(Option<Id>, usize)>,
+    /// The place up to which there was something at the last decision.
+    decided: Pos,
+    invalid: Vec<KeyVerdict>,
+    memory: usize,
+    exhausted: Option<u64>,
+}
+
+impl Whole {
+    /// Nothing yet.
+    pub fn new(question: Question, initial: Id, memory: usize) -> Whole {
+        Whole {
+            question,
+            initial,
+            again: Again::new(memory / 2),
+            keys: Vec::new(),
+            decided: 0,
+            invalid: Vec::new(),
+            memory,
+            exhausted: None,
+        }
+    }
+
+    /// The keys of which something came since the last decision, as cases.
+    fn begin(&mut self, assembly: &mut Assembly, size: usize) -> Result<()> {
+        let began = Instant::now();
+        let history = assembly.history();
+        let mut cases: Vec<Box<dyn Case>> = Vec::new();
+        self.keys.clear();
+        let keys = history.by_key();
+        for (key, rows) in keys.iter() {
+            let is_new = |index: usize| {
+                let res = history.ops.res(index);
+                history.ops.inv(index) > self.decided || res != OPEN && res > self.decided
+            };
+            if rows.iter().any(is_new) {
+                cases.push(case::of(history, rows, &self.question, self.initial)?);
+                self.keys.push((key, rows.len()));
+            }
+        }
+        // Lines are counted in 31 bits.
+        self.decided = history.counts.lines as Pos;
+        let work: Work = Box::new(move |budget| decide(&cases, budget));
+        self.again.start(size, began, work);
+        Ok(())
+    }
+
+    /// Whether it is known of everything that is open what it may do.
+    fn is_clear(assembly: &mut Assembly) -> bool {
+        let open = assembly.open();
+        let history = assembly.history();
+        !open.into_iter().any(|index| {
+            let op = history.ops.get(index);
+            let lacks = op.value.is_none() || op.value == Some(NULL);
+            lacks && NEED_A_VALUE.contains(&history.word(op.f))
+        })
+    }
+}
+
+fn decide(cases: &[Box<dyn Case>], budget: &Budget) -> Vec<Found> {
+    let decided = cases.iter().map(|case| case.decide(Wanted { order: false }, budget));
+    decided.enumerate().map(|(at, decided)| (at, decided.engine, decided.decision)).collect()
+}
+
+impl Decider for Whole {
+    fn take(&mut self, assembly: &mut Assembly) -> Result<bool> {
+        if self.exhausted.is_some() {
+            let open = assembly.open();
+            assembly.forget_all_but(&open);
+            return Ok(false);
+        }
+        for (at, engine, decision) in self.again.found() {
+            if matches!(decision, Decision::Invalid(_)) {
+                let (key, operations) = self.keys[at];
+                let (observations, order) = (1, None);
+                self.invalid.push(KeyVerdict {
+                    key,
+                    operations,
+                    observations,
+                    engine,
+                    decision,
+                    order,
+                });
+            }
+        }
+        if !self.invalid.is_empty() {
+            return Ok(true);
+        }
+        let history = assembly.history();
+        if history.ops.len() * OPERATION_BYTES > self.memory {
+            self.exhausted = Some(history.counts.invokes);
+            return Ok(false);
+        }
+        let Counts { invokes, ok, fail, info, .. } = history.counts;
+        // Lines are counted in 31 bits.
+        let size = (invokes + ok + fail + info) as usize;
+        if self.again.is_due(size) && Whole::is_clear(assembly) {
+            self.begin(assembly, size)?;
+        }
+        Ok(false)
+    }
+
+    fn watermark(&self) -> Option<Pos> {
+        None
+    }
+
+    fn verdict(&mut self, history: &mut History, _: Ended, budget: &Budget) -> Result<Verdict> {
+        if !self.invalid.is_empty() {
+            return linear::tell(history, &self.question, &self.invalid);
+        }
+        if let Some(taken) = self.exhausted {
+            let limit = Exhausted::Memory(self.memory);
+            let what = many(taken, "operation");
+            return Ok(Verdict::new(Answer::Unknown, format!("{limit} after {what}")));
+        }
+        linear::check(history, &self.question, budget)
+    }
+}

@@ -1,0 +1,560 @@
+//! `--follow`: the same verdicts as of the whole history, and as soon as they are certain.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use breakit_tests::process::{Run, Running, run, run_with};
+use histcheck::budget::Budget;
+use histcheck::check::Check;
+use histcheck::follow::{self, Limits};
+use histcheck::linear::{Model, Question};
+use histcheck::read::{self, Options};
+use nix::sys::signal::Signal;
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn op(process: u64, kind: &str, f: &str, value: &str) -> String {
+    format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+}
+
+fn done(process: u64, f: &str, value: &str) -> String {
+    op(process, "invoke", f, value) + &op(process, "ok", f, value)
+}
+
+fn stale() -> String {
+    done(0, "write", "1") + &done(0, "write", "2") + &done(1, "read", "1")
+}
+
+/// Writes and reads of the values `from` to `to`, all legal.
+fn registers(from: u32, to: u32) -> String {
+    let pair = |n: u32| done(0, "write", &n.to_string()) + &done(1, "read", &n.to_string());
+    (from..to).map(pair).collect()
+}
+
+fn histcheck(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(args);
+    command
+}
+
+const REGISTER: [&str; 4] = ["linear", "--follow", "--model", "register"];
+
+fn send(running: &mut Running, text: &str) {
+    // Who has found a violation reads no more.
+    let _ = running.stdin.as_mut().unwrap().write_all(text.as_bytes());
+}
+
+/// Waits for the end of one whose input ends now.
+fn end(mut running: Running) -> Run {
+    running.stdin.take();
+    running.end(LONG)
+}
+
+/// Waits for the end of one whose stdin stays open.
+fn end_with_open_input(mut running: Running) -> Run {
+    let open = running.stdin.take();
+    let run = running.end(LONG);
+    drop(open);
+    run
+}
+
+/// A folder that lives as long as the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path =
+            std::env::temp_dir().join(format!("histcheck-follow-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn a_violation_ends_it_while_the_writer_still_writes_however_the_bytes_come() {
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    for piece in stale().as_bytes().chunks(7) {
+        send(&mut running, std::str::from_utf8(piece).unwrap());
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let said = end_with_open_input(running).expect(1);
+    assert!(said.stdout.contains("read 1 (line 6) is stale"), "{said:?}");
+    assert!(said.stdout.contains("process 1: read 1"), "{said:?}");
+    assert!(said.stdout.contains("found when line 6 had come"), "{said:?}");
+}
+
+#[test]
+fn what_an_open_operation_may_excuse_is_waited_for() {
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    send(&mut running, &op(5, "invoke", "write", "7"));
+    send(&mut running, &(done(0, "write", "1") + &done(1, "read", "7") + &done(1, "read", "1")));
+    send(&mut running, &done(0, "write", "2"));
+    // The write may have come after write 2, so nothing is wrong yet.
+    send(&mut running, &op(5, "ok", "write", "7"));
+    let said = end(running).expect(1);
+    assert!(said.stdout.contains("line 7"), "{said:?}");
+}
+
+#[test]
+fn every_other_object_is_followed_too_and_by_search_where_values_come_again() {
+    let violations = [
+        ("stack", done(0, "push", "1") + &done(0, "push", "2") + &done(0, "pop", "1")),
+        (
+            "fifo-queue",
+            done(0, "enqueue", "1") + &done(0, "enqueue", "2") + &done(0, "dequeue", "2"),
+        ),
+        ("mutex", done(0, "acquire", "null") + &done(1, "acquire", "null")),
+        ("counter", done(0, "inc", "1") + &done(0, "read", "2")),
+        ("cas-register", done(0, "write", "1") + &done(1, "write", "1") + &done(0, "read", "3")),
+        (
+            "register",
+            done(0, "write", "1")
+                + &done(1, "write", "2")
+                + &done(1, "write", "1")
+                + &done(1, "write", "2")
+                + &done(0, "read", "1"),
+        ),
+    ];
+    for (model, lines) in violations {
+        let mut running = Running::start(&mut histcheck(&["linear", "--follow", "--model", model]));
+        send(&mut running, &lines);
+        let said = end_with_open_input(running).expect(1);
+        assert!(said.stdout.contains("not linearizable"), "{model}: {said:?}");
+        assert!(said.stdout.contains("no more of it was read"), "{model}: {said:?}");
+    }
+}
+
+#[test]
+fn one_bad_key_of_many_ends_it_and_the_report_shows_only_what_is_wrong() {
+    let line = |line: String, key: u32| line.replace("\"f\"", &format!("\"key\":{key},\"f\""));
+    let good: String = (0..50).map(|key| line(registers(0, 3), key)).collect();
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    send(&mut running, &(good + &line(stale(), 77)));
+    let said = end_with_open_input(running).expect(1);
+    assert!(said.stdout.contains("1 of 51 keys are not linearizable: 77"), "{said:?}");
+}
+
+#[test]
+fn a_run_may_name_its_check_in_its_first_line() {
+    let start = r#"{"process":"workload","type":"info","f":"start","value":{"check":[{"name":"linear","options":{"model":"register"}}],"nodes":["n1"]}}"#;
+    let said = run_with(&mut histcheck(&["--follow"]), &format!("{start}\n{}", stale())).expect(1);
+    assert!(said.stdout.contains("stale"), "{said:?}");
+    let set = start.replace("linear", "set").replace(r#"{"model":"register"}"#, "{}");
+    let said = run_with(&mut histcheck(&["--follow"]), &format!("{set}\n")).expect(64);
+    assert!(said.stderr.contains("the check set"), "{said:?}");
+    let said = run_with(&mut histcheck(&["--follow"]), &stale()).expect(64);
+    assert!(said.stderr.contains("name a check"), "{said:?}");
+}
+
+#[test]
+fn what_cannot_be_followed_is_refused_with_the_remedy() {
+    let folder = Folder::new("refused");
+    let file = folder.path("h.jsonl");
+    std::fs::write(&file, stale()).unwrap();
+    let follow = |args: &[&str]| run(&mut histcheck(args)).expect(64).stderr;
+    let said = follow(&[&REGISTER[..], &["--witness", "w", &file]].concat());
+    assert!(said.contains("--witness needs the whole history"), "{said}");
+    assert!(follow(&[&REGISTER[..], &[&file, &file]].concat()).contains("one history"));
+    assert!(follow(&["stats", "--follow", &file]).contains("goes with linear"));
+    follow(&["linear", "--stall", "5s", "--model", "register", &file]);
+    let edn = "{:process 0, :type :invoke, :f :read, :value nil}\n";
+    let said = run_with(&mut histcheck(&REGISTER), edn).expect(64);
+    assert!(said.stderr.contains("is edn; convert it first"), "{said:?}");
+    let packed = folder.path("h.gz");
+    std::fs::write(&packed, b"\x1f\x8b\x08\0\0\0\0\0").unwrap();
+    assert!(follow(&[&REGISTER[..], &[&packed]].concat()).contains("zcat"));
+}
+
+#[test]
+fn a_file_is_followed_until_nobody_writes_it_any_more() {
+    let folder = Folder::new("file");
+    let path = folder.path("h.jsonl");
+    let mut file = File::create(&path).unwrap();
+    let mut running = Running::start(&mut histcheck(&[&REGISTER[..], &[&path]].concat()));
+    // An empty file, and one that is open for writing, are waited on.
+    std::thread::sleep(Duration::from_millis(300));
+    file.write_all(registers(1, 4).as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    running.stdin.take();
+    file.write_all(registers(4, 6).as_bytes()).unwrap();
+    drop(file);
+    let said = end(running).expect(0);
+    assert!(said.stdout.contains("10 operations are linearizable"), "{said:?}");
+}
+
+#[test]
+fn a_file_ends_with_the_last_line_of_its_run_and_with_the_first_interrupt() {
+    let folder = Folder::new("end");
+    let path = folder.path("h.jsonl");
+    let mut file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
+    let ended = r#"{"process":"workload","type":"info","f":"end","value":{"status":"done"}}"#;
+    file.write_all(format!("{}{ended}\n", registers(1, 4)).as_bytes()).unwrap();
+    run(&mut histcheck(&[&REGISTER[..], &[&path]].concat())).expect(0);
+
+    std::fs::write(&path, registers(1, 4)).unwrap();
+    let mut running = Running::start(&mut histcheck(&[&REGISTER[..], &["-v", &path]].concat()));
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::SIGINT);
+    running.stdin.take();
+    let said = end(running).expect(2);
+    assert!(said.stdout.contains("stopped by a signal"), "{said:?}");
+    assert!(said.stdout.contains("without that: valid: 6 operations"), "{said:?}");
+    drop(file);
+}
+
+#[test]
+fn on_a_pipe_the_first_interrupt_is_passed_over_and_the_second_tells_what_was_decided() {
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    send(&mut running, &registers(1, 4));
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::SIGINT);
+    std::thread::sleep(Duration::from_millis(500));
+    send(&mut running, &registers(4, 5));
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::SIGINT);
+    let said = end_with_open_input(running).expect(2);
+    assert!(said.stdout.contains("without that: valid: 8 operations"), "{said:?}");
+}
+
+#[test]
+fn a_writer_killed_in_the_middle_of_a_line_leaves_bad_input_or_a_line_dropped() {
+    let cut = registers(1, 4) + "{\"process\":0,\"ty";
+    let said = run_with(&mut histcheck(&REGISTER), &cut).expect(65);
+    assert!(said.stderr.contains("line 13") && said.stderr.contains("--lenient"), "{said:?}");
+    let said = run_with(histcheck(&REGISTER).arg("--lenient"), &cut).expect(0);
+    assert!(said.stdout.contains("1 cut short and dropped"), "{said:?}");
+    // What is wrong before it is wrong all the same.
+    run_with(&mut histcheck(&REGISTER), &(stale() + "{\"pro")).expect(1);
+}
+
+#[test]
+fn a_silent_operation_is_given_up_on_after_the_stall_and_not_before() {
+    let history = |running: &mut Running, pause| {
+        send(running, &op(9, "invoke", "read", "null"));
+        send(running, &registers(1, 300));
+        std::thread::sleep(pause);
+        send(running, &registers(300, 600));
+        std::thread::sleep(pause);
+        // It began when 5 was still to come.
+        send(running, &op(9, "ok", "read", "5"));
+    };
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    history(&mut running, Duration::from_millis(10));
+    end(running).expect(0);
+
+    let mut running = Running::start(histcheck(&REGISTER).args(["--stall", "200ms"]));
+    history(&mut running, Duration::from_millis(900));
+    let said = end(running).expect(2);
+    assert!(said.stdout.contains("too late to be weighed"), "{said:?}");
+    assert!(said.stdout.contains("counted as of unknown outcome: 1 operation,"), "{said:?}");
+
+    // One that never ends holds nothing up, and takes nothing back.
+    let mut running = Running::start(histcheck(&REGISTER).args(["--stall", "200ms"]));
+    send(&mut running, &op(9, "invoke", "read", "null"));
+    send(&mut running, &registers(1, 300));
+    std::thread::sleep(Duration::from_millis(600));
+    send(&mut running, &registers(300, 600));
+    end(running).expect(0);
+}
+
+#[test]
+fn a_growing_index_is_the_order_of_the_lines_and_another_one_is_refused() {
+    let indexed = |order: [u32; 6]| -> String {
+        let lines = stale();
+        let lines = lines.lines().zip(order);
+        lines
+            .map(|(line, at)| line.replacen('{', &format!("{{\"index\":{at},"), 1) + "\n")
+            .collect()
+    };
+    run_with(&mut histcheck(&REGISTER), &indexed([1, 2, 3, 5, 8, 9])).expect(1);
+    let said = run_with(&mut histcheck(&REGISTER), &indexed([1, 2, 5, 6, 3, 4])).expect(65);
+    assert!(said.stderr.contains("line 5") && said.stderr.contains("--follow"), "{said:?}");
+}
+
+/// The most memory that a process had, in KiB.
+fn most_memory(running: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// A chain of cas from value to value, each read once.
+fn chain(from: u32, to: u32) -> String {
+    let pair = |n: u32| {
+        let from = if n == 0 { "null".to_string() } else { (n - 1).to_string() };
+        done(0, "cas", &format!("[{from},{n}]")) + &done(1, "read", &n.to_string())
+    };
+    (from..to).map(pair).collect()
+}
+
+#[test]
+fn the_memory_that_a_register_takes_does_not_grow_with_its_history() {
+    memory_stays(registers);
+}
+
+#[test]
+fn the_memory_that_a_chain_of_cas_takes_does_not_grow_with_its_history() {
+    memory_stays(chain);
+}
+
+fn memory_stays(lines: fn(u32, u32) -> String) {
+    let after = |pairs: u32| {
+        let mut running =
+            Running::start(&mut histcheck(&["linear", "--follow", "--model", "cas-register"]));
+        for from in (0..pairs).step_by(1000) {
+            send(&mut running, &lines(from, from + 1000));
+        }
+        // All but what a pipe holds has been read by now.
+        let memory = most_memory(&running);
+        end(running).expect(0);
+        memory
+    };
+    let (short, long) = (after(10_000), after(40_000));
+    assert!(long < short + 2048, "{short} KiB, then {long} KiB");
+}
+
+/// xorshift64*: a test needs no better, and no crate.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize) % n
+    }
+}
+
+/// A model with operations: their names, arguments and results.
+type Calls = (&'static str, &'static [(&'static str, &'static str, &'static str)]);
+
+const CALLS: [Calls; 17] = [
+    (
+        "register",
+        &[("write", "1", "1"), ("write", "2", "2"), ("read", "null", "1"), ("read", "null", "2")],
+    ),
+    (
+        "cas-register",
+        &[
+            ("write", "1", "1"),
+            ("write", "2", "2"),
+            ("cas", "[1,3]", "[1,3]"),
+            ("cas", "[3,4]", "[3,4]"),
+            ("read", "null", "1"),
+            ("read", "null", "3"),
+            ("read", "null", "4"),
+        ],
+    ),
+    ("mutex", &[("acquire", "null", "null"), ("release", "null", "null")]),
+    ("reentrant-mutex", &[("acquire", "null", "null"), ("release", "null", "null")]),
+    (
+        "fenced-mutex",
+        &[("acquire", "null", "1"), ("acquire", "null", "2"), ("release", "null", "null")],
+    ),
+    ("semaphore:2", &[("acquire", "null", "null"), ("release", "null", "null")]),
+    (
+        "fifo-queue",
+        &[
+            ("enqueue", "1", "1"),
+            ("enqueue", "2", "2"),
+            ("dequeue", "null", "1"),
+            ("dequeue", "null", "null"),
+        ],
+    ),
+    (
+        "unordered-queue",
+        &[
+            ("enqueue", "1", "1"),
+            ("enqueue", "2", "2"),
+            ("dequeue", "null", "1"),
+            ("dequeue", "null", "2"),
+        ],
+    ),
+    (
+        "stack",
+        &[("push", "1", "1"), ("push", "2", "2"), ("pop", "null", "1"), ("pop", "null", "2")],
+    ),
+    (
+        "priority-queue",
+        &[
+            ("insert", "1", "1"),
+            ("insert", "2", "2"),
+            ("extract", "null", "1"),
+            ("extract", "null", "2"),
+        ],
+    ),
+    (
+        "set",
+        &[
+            ("add", "1", "1"),
+            ("remove", "1", "1"),
+            ("contains", "1", "[1,true]"),
+            ("contains", "1", "[1,false]"),
+        ],
+    ),
+    (
+        "counter",
+        &[("inc", "1", "1"), ("dec", "1", "1"), ("read", "null", "1"), ("read", "null", "0")],
+    ),
+    (
+        "fetch-add",
+        &[("fetch-add", "1", "[1,0]"), ("fetch-add", "1", "[1,1]"), ("read", "null", "1")],
+    ),
+    (
+        "list-append",
+        &[
+            ("append", "1", "1"),
+            ("append", "2", "2"),
+            ("read", "null", "[1]"),
+            ("read", "null", "[1,2]"),
+        ],
+    ),
+    (
+        "kv-append",
+        &[
+            ("put", "\"a\"", "\"a\""),
+            ("append", "\"b\"", "\"b\""),
+            ("get", "null", "\"ab\""),
+            ("get", "null", "\"a\""),
+        ],
+    ),
+    (
+        "multi-register",
+        &[
+            ("txn", "[[\"w\",1,1]]", "[[\"w\",1,1]]"),
+            ("txn", "[[\"r\",1,null]]", "[[\"r\",1,1]]"),
+            ("write", "{\"1\":2}", "{\"1\":2}"),
+        ],
+    ),
+    ("@", &[("open", "null", "null"), ("close", "null", "null")]),
+];
+
+/// A random history of a model, with keys now and then.
+fn random_history(random: &mut Random, calls: &Calls) -> String {
+    let processes = 1 + random.below(4);
+    let has_keys = random.below(4) == 0;
+    let mut open: Vec<Option<(usize, usize)>> = vec![None; processes];
+    let mut retired = vec![0; processes];
+    let mut text = String::new();
+    for _ in 0..2 + random.below(14) {
+        let at = random.below(processes);
+        let process = (at + processes * retired[at]) as u64;
+        let (call, key, kind) = match open[at].take() {
+            None => {
+                let begun = (random.below(calls.1.len()), random.below(2));
+                open[at] = Some(begun);
+                (begun.0, begun.1, "invoke")
+            }
+            Some((call, key)) => {
+                let kind = ["ok", "ok", "ok", "ok", "fail", "info"][random.below(6)];
+                retired[at] += usize::from(kind == "info");
+                (call, key, kind)
+            }
+        };
+        let (f, argument, result) = calls.1[call];
+        let line = op(process, kind, f, if kind == "ok" { result } else { argument });
+        let key = format!("\"key\":{key},\"f\"");
+        text += &if has_keys { line.replacen("\"f\"", &key, 1) } else { line };
+    }
+    text
+}
+
+/// The verdicts of the stream and of the whole, in words.
+fn both(model: &Model, file: &str, initial: serde_json::Value) -> (String, String) {
+    let question = Question::new(model.clone(), initial);
+    let check = Check::Linear(Box::new(question));
+    let limits = Limits { timeout: LONG, memory: 1 << 30, stall: None };
+    let stream = follow::follow(file.as_ref(), Some(&check), Options::default(), limits);
+    let stream = match stream {
+        Ok((_, verdict)) => verdict.answer.word().to_string(),
+        Err(error) => error.to_string(),
+    };
+    let whole = read::read_path(file.as_ref(), Options::default())
+        .and_then(|mut history| check.decide(&mut history, &Budget::start(LONG, 1 << 30)));
+    let whole = match whole {
+        Ok(verdict) => verdict.answer.word().to_string(),
+        Err(error) => error.to_string(),
+    };
+    (stream, whole)
+}
+
+#[test]
+fn the_verdict_of_the_stream_is_that_of_the_whole_for_every_model() {
+    let folder = Folder::new("models");
+    let (file, table) = (folder.path("h.jsonl"), folder.path("door.model"));
+    std::fs::write(&table, "start shut\nshut open * opened\nopened close * shut\n").unwrap();
+    let rounds = std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    let mut random = Random(0x5EED);
+    for calls in &CALLS {
+        let model = Model::of(&calls.0.replace('@', &format!("@{table}"))).unwrap();
+        let mut seen = std::collections::HashMap::new();
+        for _ in 0..rounds {
+            let text = random_history(&mut random, calls);
+            std::fs::write(&file, &text).unwrap();
+            let (stream, whole) = both(&model, &file, serde_json::Value::Null);
+            assert_eq!(stream, whole, "{}:\n{text}", calls.0);
+            *seen.entry(whole).or_insert(0) += 1;
+        }
+        assert!(
+            seen.contains_key("valid") && seen.contains_key("invalid"),
+            "{}: {seen:?}",
+            calls.0
+        );
+    }
+}
+
+#[test]
+fn all_corpus_histories_of_lines_have_the_verdict_of_their_folder() {
+    let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/histories");
+    let mut count = 0;
+    for verdict in ["valid", "invalid"] {
+        let folder = corpus.join("linear").join(verdict);
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let names_its_check = text.lines().next().is_some_and(|l| l.contains("\"check\""));
+            if path.extension().is_none_or(|e| e != "jsonl") || !names_its_check {
+                continue;
+            }
+            let status = if verdict == "valid" { 0 } else { 1 };
+            run(histcheck(&["--follow"]).arg(&path)).expect(status);
+            count += 1;
+        }
+    }
+    assert!(count > 3, "{count}");
+}
+
+#[test]
+fn a_decision_made_again_and_again_still_comes_within_twice_the_history() {
+    // Each value is written twice at once: a search.
+    let twice = |n: u32| {
+        op(0, "invoke", "write", &n.to_string())
+            + &op(1, "invoke", "write", &n.to_string())
+            + &op(0, "ok", "write", &n.to_string())
+            + &op(1, "ok", "write", &n.to_string())
+            + &done(2, "read", &n.to_string())
+    };
+    let good: String = (1..400).map(twice).collect();
+    let mut running = Running::start(&mut histcheck(&REGISTER));
+    send(&mut running, &(good + &done(2, "read", "5")));
+    let began = Instant::now();
+    let said = end_with_open_input(running).expect(1);
+    assert!(said.stdout.contains("read 5"), "{said:?}");
+    assert!(said.stdout.contains("decided by search"), "{said:?}");
+    assert!(began.elapsed() < LONG);
+}
