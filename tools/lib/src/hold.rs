@@ -119,7 +119,8 @@ pub fn hold(
         }
     }
     say_skipped(skipped);
-    Ok(Status::Done)
+    // One that came while we were stopped, past the lease of the last fault.
+    watch.signal().map_or(Ok(Status::Done), |number| Err(Error::Signal(number)))
 }
 
 /// How late a window may start before it is worth a word: what waking up and healing take on a busy machine.
@@ -193,12 +194,13 @@ fn stay(
     let (mut renewed, mut due) = (began, next_renewal(lease, began));
     loop {
         let wake = watch.until(Some(end.map_or(due, |end| end.min(due))))?;
-        if wake != Wake::Time {
-            return Ok(End::Outside(wake));
-        }
+        // First of all: whoever was stopped past the lease may find a signal waiting, too. It ends the next wait.
         let lapse = renewed.saturating_add(clock::nanos(lease.length));
         if clock::now() > lapse {
             return Ok(End::Lapsed(lapse));
+        }
+        if wake != Wake::Time {
+            return Ok(End::Outside(wake));
         }
         if end.is_some_and(|end| Instant::now() >= end) {
             return Ok(End::Window);

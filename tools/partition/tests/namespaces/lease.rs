@@ -69,6 +69,20 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
 }
 
 #[test]
+fn a_signal_that_waited_while_the_lease_ran_out_does_not_hide_that_it_did() {
+    let bed = bed!(2);
+    let (running, _) = cut(&bed, "halves --lease 1s --for 60s");
+    running.signal(Signal::SIGSTOP);
+    within(SOON, "the lease ends", || is_whole(&bed));
+    running.signal(Signal::SIGTERM);
+    running.signal(Signal::SIGCONT);
+    let ended = running.end(SOON).expect(143);
+    let stop = &ended.lines()[1];
+    assert_eq!(stop["f"], "stop-partition");
+    assert_eq!(stop["value"]["lapsed"], stop["time"]);
+}
+
+#[test]
 fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
     let bed = bed!(2);
     for backend in BACKENDS {
