@@ -297,6 +297,26 @@ fn the_initial_value_is_what_the_register_holds_at_first() {
     judge(&["linear", "--model", "register", "--initial", "-5"], &text).expect(0);
 }
 
+#[test]
+fn a_sum_beyond_64_bits_is_a_number_as_any_other() {
+    let most = i64::MAX.to_string();
+    let counter = |ops: &[(&str, &str)]| -> String {
+        let ops: Vec<String> = ops.iter().map(|(f, value)| done(0, f, value)).collect();
+        ops.join("\n")
+    };
+    let judged = |model: &str, initial: &str, text: &str, status: i32| {
+        judge(&["linear", "--model", model, "--initial", initial], text).expect(status);
+    };
+    // Nothing was observed.
+    judged("counter", "0", &counter(&[("add", &most), ("add", "1")]), 2);
+    let there_and_back = [("add", &*most), ("add", &most), ("add", &format!("-{most}"))];
+    judged("counter", "0", &counter(&[&there_and_back[..], &[("read", &most)]].concat()), 0);
+    judged("counter", "0", &counter(&[&there_and_back[..], &[("read", "1")]].concat()), 1);
+    let fetched = format!("[1,{most}]");
+    judged("fetch-add", &most, &counter(&[("fetch-add", &fetched)]), 0);
+    judged("fetch-add", &most, &counter(&[("fetch-add", &fetched), ("read", "-1")]), 1);
+}
+
 /// Forty cas at once, each from another value to another: an order of them is a walk that takes each once, and there
 /// is none, as two lead to 0 more than away from it. All walks have to be tried.
 fn hard() -> String {

@@ -273,6 +273,26 @@ fn a_silent_operation_is_given_up_on_after_the_stall_and_not_before() {
 }
 
 #[test]
+fn what_was_given_up_on_and_ends_otherwise_than_it_began_is_never_passed_for_valid() {
+    // What it wrote was seen and forgotten by the time its end is known.
+    let ends =
+        [("write", "3", "fail", "3"), ("write", "3", "ok", "4"), ("cas", "[1,3]", "fail", "[1,3]")];
+    for (f, begun, kind, ended) in ends {
+        let model = ["linear", "--follow", "--model", "cas-register", "--stall", "200ms"];
+        let mut running = Running::start(histcheck(&model).args(["--initial", "1"]));
+        send(&mut running, &op(9, "invoke", f, begun));
+        send(&mut running, &done(0, "read", "3"));
+        for values in [(10, 300), (300, 600)] {
+            std::thread::sleep(Duration::from_millis(900));
+            send(&mut running, &registers(values.0, values.1));
+        }
+        send(&mut running, &op(9, kind, f, ended));
+        let said = end(running).expect(2);
+        assert!(said.stdout.contains("too late to be weighed"), "{said:?}");
+    }
+}
+
+#[test]
 fn a_growing_index_is_the_order_of_the_lines_and_another_one_is_refused() {
     let indexed = |order: [u32; 6]| -> String {
         let lines = stale();

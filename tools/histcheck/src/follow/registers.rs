@@ -238,6 +238,12 @@ impl Registers {
                 self.keys[key].begin(known);
             }
         }
+        // What was let go counted with the other end: it was of unknown outcome, and began with these values.
+        let is_taken_back =
+            is_other || place != open.key || op.outcome == Outcome::Fail && puts.is_some();
+        let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
+        let is_late = open.is_stalled && is_taken_back && has_let_go;
+        self.late += u64::from(is_late);
         let is_cas = history.word(op.f) == "cas";
         let watermark = self.watermark;
         let key = &mut self.keys[key];
@@ -251,7 +257,7 @@ impl Registers {
         let observes = known.op.act.observes().is_some();
         key.observations += usize::from(observes);
         if open.is_stalled && observes && key.has_let_go() {
-            self.late += 1;
+            self.late += u64::from(!is_late);
             return Ok(is_invalid);
         }
         let is_invalid = is_invalid | key.returned(known, watermark);

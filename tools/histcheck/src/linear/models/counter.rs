@@ -34,7 +34,8 @@ pub enum Act {
 
 impl Object for Counter {
     type Act = Act;
-    type State = i64;
+    /// Wider than what is read and added: no sum of as many steps as a history can hold leaves it.
+    type State = i128;
 
     fn act(&self, call: &Call<'_>) -> Read<Act> {
         let number = match call.value {
@@ -50,7 +51,9 @@ impl Object for Counter {
             ("inc" | "increment", n) => Ok(Some(Act::Add(n.unwrap_or(1)))),
             ("dec" | "decrement", n) => {
                 let n = n.unwrap_or(1);
-                let less = n.checked_neg().ok_or("a step has more than 64 bits")?;
+                let less = n
+                    .checked_neg()
+                    .ok_or("the number added, which is its negative, has more than 64 bits")?;
                 Ok(Some(Act::Add(less)))
             }
             ("add", Some(n)) => Ok(Some(Act::Add(n))),
@@ -63,14 +66,14 @@ impl Object for Counter {
         }
     }
 
-    fn initial(&self) -> i64 {
-        self.initial
+    fn initial(&self) -> i128 {
+        self.initial.into()
     }
 
-    fn step(&self, &state: &i64, act: &Act, next: &mut Vec<i64>) {
+    fn step(&self, &state: &i128, act: &Act, next: &mut Vec<i128>) {
         match *act {
-            Act::Add(n) => next.extend(state.checked_add(n)),
-            Act::Read(n) => next.extend((n == state).then_some(state)),
+            Act::Add(n) => next.push(state + i128::from(n)),
+            Act::Read(n) => next.extend((i128::from(n) == state).then_some(state)),
         }
     }
 

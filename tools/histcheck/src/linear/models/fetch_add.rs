@@ -28,7 +28,8 @@ pub enum Act {
 
 impl Object for FetchAdd {
     type Act = Act;
-    type State = i64;
+    /// Wider than what is found and added: no sum of as many steps as a history can hold leaves it.
+    type State = i128;
 
     fn act(&self, call: &Call<'_>) -> Read<Act> {
         let value = call.value.filter(|&value| value != NULL);
@@ -40,7 +41,7 @@ impl Object for FetchAdd {
                     Some(&[added, before]) if int(added).is_some() && int(before).is_some() => {
                         Ok(Some(Act::Add(int(added).unwrap_or_default(), int(before))))
                     }
-                    _ => Err("the value of an ok fetch-add must be [added, before], whole numbers"
+                    _ => Err("the value of an ok fetch-add must be [added, before], whole numbers of 64 bits"
                         .into()),
                 }
             }
@@ -49,28 +50,28 @@ impl Object for FetchAdd {
                 match added {
                     Some(added) => Ok(Some(Act::Add(added, None))),
                     None if fate == Fate::Fail => Ok(None),
-                    None => Err("a fetch-add must say what it adds, a whole number".into()),
+                    None => Err("a fetch-add must say what it adds, a whole number of 64 bits".into()),
                 }
             }
             ("read", Fate::Ok) => match value.and_then(int) {
                 Some(number) => Ok(Some(Act::Read(number))),
-                None => Err("an ok read must return a whole number".into()),
+                None => Err("an ok read must return a whole number of 64 bits".into()),
             },
             ("read", _) => Ok(None),
             (word, _) => Err(format!("the model fetch-add has no operation {word:?}")),
         }
     }
 
-    fn initial(&self) -> i64 {
-        self.initial
+    fn initial(&self) -> i128 {
+        self.initial.into()
     }
 
-    fn step(&self, &state: &i64, act: &Act, next: &mut Vec<i64>) {
+    fn step(&self, &state: &i128, act: &Act, next: &mut Vec<i128>) {
         match *act {
-            Act::Add(added, before) if before.is_none_or(|before| before == state) => {
-                next.extend(state.checked_add(added));
+            Act::Add(added, before) if before.is_none_or(|before| i128::from(before) == state) => {
+                next.push(state + i128::from(added));
             }
-            Act::Read(number) if number == state => next.push(state),
+            Act::Read(number) if i128::from(number) == state => next.push(state),
             _ => {}
         }
     }
@@ -85,7 +86,7 @@ impl Object for FetchAdd {
 
     fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
         let Some((known, initial)) = self.as_register(ops) else {
-            return Fast::Unsuited("a sum has more than 64 bits");
+            return Fast::Unsuited("what a fetch-add found is not said");
         };
         let unknown = ops.iter().any(|op| op.fate == Fate::Info);
         match zones::decide(&known, initial) {
@@ -108,21 +109,22 @@ impl Object for FetchAdd {
 impl FetchAdd {
     /// The ok operations as ones on a register, whose `source` is their index, and its first value.
     fn as_register(&self, ops: &[Op<Act>]) -> Option<(Vec<Op>, Id)> {
-        let mut ids: std::collections::HashMap<i64, Id> = std::collections::HashMap::new();
-        let mut id = |number: i64| {
+        let mut ids: std::collections::HashMap<i128, Id> = std::collections::HashMap::new();
+        let mut id = |number: i128| {
             let fresh = Id(ids.len() as u32);
             *ids.entry(number).or_insert(fresh)
         };
-        let initial = id(self.initial);
+        let initial = id(self.initial.into());
         let mut known = Vec::with_capacity(ops.len());
         for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
             let act = match op.act {
-                Act::Add(0, Some(before)) => op::Act::Read(id(before)),
+                Act::Add(0, Some(before)) => op::Act::Read(id(before.into())),
                 Act::Add(added, Some(before)) => {
-                    op::Act::Cas(id(before), id(before.checked_add(added)?))
+                    let before = i128::from(before);
+                    op::Act::Cas(id(before), id(before + i128::from(added)))
                 }
                 Act::Add(_, None) => return None,
-                Act::Read(number) => op::Act::Read(id(number)),
+                Act::Read(number) => op::Act::Read(id(number.into())),
             };
             known.push(Op { act, fate: Fate::Ok, inv: op.inv, res: op.res, source: index });
         }
