@@ -48,19 +48,24 @@ impl Form {
                 .to_string(),
             ),
             Form::Text => {
+                let named = check.is_some();
                 let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
                 if error.status() == Status::Unknown {
                     let why = "a limit was reached while it was read";
                     return jsonl::print_text(&format!("{file}:{check} unknown: {why}\n"));
                 }
-                jsonl::print_text(&format!("{file}:{check} no verdict: {}\n", word(error.status())))
+                jsonl::print_text(&format!(
+                    "{file}:{check} no verdict: {}\n",
+                    word(error.status(), named)
+                ))
             }
         }
     }
 }
 
-fn word(status: Status) -> &'static str {
+fn word(status: Status, named: bool) -> &'static str {
     match status {
+        Status::Usage if named => "wrong usage",
         Status::Usage => "no check was named",
         Status::Data => "bad input",
         Status::NoInput => "not there",

@@ -81,6 +81,9 @@ fn without_a_first_line_and_a_check_the_checks_are_listed() {
     let run = judge(&[], &done(0, "read", "null")).expect(64);
     assert!(run.stderr.contains("name a check: stats, set, linear"), "{}", run.stderr);
     assert_eq!(run.stdout, "stdin: no verdict: no check was named\n");
+    let other = ["linear", "--model", "counter", "--initial", "\"x\""];
+    let run = judge(&other, &done(0, "read", "1")).expect(64);
+    assert_eq!(run.stdout, "stdin: linear: no verdict: wrong usage\n");
     let named = judge(&["linear", "--model", "register"], &done(0, "read", "null"));
     named.expect(0);
 }
