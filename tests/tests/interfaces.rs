@@ -136,6 +136,20 @@ fn every_manual_page_has_the_exit_statuses_of_the_library() {
     }
 }
 
+/// Pages of ours that others cite, with the names under which they are installed.
+#[test]
+fn a_page_of_ours_is_cited_under_the_name_that_it_is_installed_with() {
+    let install = text("scripts/install");
+    assert!(install.contains("man5/breakit-history.5") && install.contains("man7"), "{install}");
+    let pages = fs::read_dir(root().join("man")).unwrap().map(|entry| entry.unwrap().path());
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let cited = text.lines().filter_map(|line| line.split_once("Xr ").map(|(_, name)| name));
+        let other = cited.filter(|name| name.starts_with("history ")).count();
+        assert_eq!(other, 0, "{}: history(5) is installed as breakit-history(5)", page.display());
+    }
+}
+
 #[test]
 fn every_manual_page_has_all_its_sections_in_order() {
     for parser in parsers() {
