@@ -188,6 +188,26 @@ fn second(format: Format) -> u64 {
 }
 
 #[test]
+fn a_field_that_stands_twice_in_a_json_event_is_an_error_and_neither_is_dropped() {
+    let event = r#"{"process":0,"type":"invoke","f":"write","value":{"a":1}}"#;
+    for (field, twice) in [
+        ("\"process\"", event.replace("}}", "},\"process\":1}")),
+        ("\"value\"", event.replace("}}", "},\"value\":2}")),
+        ("\"a\"", event.replace("}}", ",\"a\":2}}")),
+    ] {
+        for (format, text) in
+            [(Format::Jsonl, format!("{twice}\n")), (Format::Json, format!("[{twice}]\n"))]
+        {
+            for tolerance in [Tolerance::Strict, Tolerance::CutLastLine] {
+                let error = parse(text.as_bytes(), Some(format), tolerance).unwrap_err();
+                let said = format!("{field} stands there twice");
+                assert!(is_placed(&error) && error.contains(&said), "{format:?}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_wrong_is_an_error_with_its_line_in_every_format() {
     let invoke = ["0", "invoke", "write", "1"];
     let cases: [(&str, [[&str; 4]; 2]); 7] = [

@@ -20,6 +20,7 @@ pub mod clock;
 pub mod exit;
 pub mod guardian;
 pub mod hold;
+pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod node;

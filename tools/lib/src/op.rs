@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use crate::json::Json;
+
 /// Who did it: a client, by number, or something else, by word (`nemesis`, `workload`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Process {
@@ -235,7 +237,7 @@ impl Op {
     /// # Errors
     /// As [`Op::of`]; text that is no JSON says at which column.
     pub fn parse(line: &str) -> Result<Op, String> {
-        let value: Value = serde_json::from_str(line).map_err(|error| json_clause(&error))?;
+        let Json(value) = serde_json::from_str(line).map_err(|error| json_clause(&error))?;
         Op::of(value)
     }
 }
@@ -251,11 +253,12 @@ fn process(value: Option<Value>) -> Result<Process, String> {
     }
 }
 
-/// serde_json's message with its column in our form: "column 7: expected value".
+/// serde_json's message with its column in our form: "column 7: not JSON: expected value".
 pub fn json_clause(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.split(" at line ").next().unwrap_or(&text);
-    format!("column {}: not JSON: {what}", error.column())
+    let not_json = if error.is_data() { "" } else { "not JSON: " };
+    format!("column {}: {not_json}{what}", error.column())
 }
 
 #[cfg(test)]

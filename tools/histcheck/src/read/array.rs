@@ -1,8 +1,8 @@
 //! A history as one JSON array of objects, as elle-cli takes it.
 
 use breakit::exit::Result;
+use breakit::json::Json;
 use breakit::op::Op;
-use serde_json::Value;
 
 use super::text::{Item, Take, Text};
 
@@ -38,10 +38,10 @@ const CUT: &str = "not JSON: the text ends within its array";
 fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
     loop {
         let rest = text.rest();
-        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Value>();
+        let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Json>();
         match values.next() {
             // What ends with the window may go on behind it.
-            Some(Ok(value)) if text.is_all() || values.byte_offset() < rest.len() => {
+            Some(Ok(Json(value))) if text.is_all() || values.byte_offset() < rest.len() => {
                 let end = values.byte_offset();
                 let op = Op::of(value).map_err(|clause| text.error(0, &clause))?;
                 take(text.place(0), Item::Op(Box::new(op)))?;
@@ -96,5 +96,7 @@ fn offset(bytes: &[u8], error: &serde_json::Error) -> usize {
 
 fn clause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    format!("not JSON: {}", text.split(" at line ").next().unwrap_or(&text))
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    let not_json = if error.is_data() { "" } else { "not JSON: " };
+    format!("{not_json}{what}")
 }

@@ -1,5 +1,6 @@
 //! A line to an event, by `serde_json` and the shared library: right for every line that there can be.
 
+use breakit::json::Json;
 use breakit::op::{Op, Process, Type};
 use serde_json::Value;
 
@@ -89,8 +90,12 @@ pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
 /// # Errors
 /// Where it is none.
 pub fn json(text: &[u8]) -> Result<Value, Clause> {
-    serde_json::from_slice(text)
-        .map_err(|error| Clause { text: breakit::op::json_clause(&error), no_json: true })
+    match serde_json::from_slice(text) {
+        Ok(Json(value)) => Ok(value),
+        Err(error) => {
+            Err(Clause { text: breakit::op::json_clause(&error), no_json: !error.is_data() })
+        }
+    }
 }
 
 /// The event of a line that is read already.
