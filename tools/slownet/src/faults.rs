@@ -14,6 +14,7 @@ use crate::backend::{Choices, Wanted};
 use crate::fault_id::FaultId;
 use crate::line::watchdog::Watchdog;
 use crate::link::Link;
+use crate::networks::Networks;
 use crate::qdisc::WithRoot;
 use crate::slow::{Draw, Slow};
 
@@ -41,12 +42,12 @@ impl Faults {
     /// # Errors
     /// As [`Slow::plan`].
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
-        let mut choices = Choices::of(means.backend);
+        let (mut choices, mut networks) = (Choices::of(means.backend), Networks::default());
         let Means { force, seed, .. } = means;
         let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
         let links = links.into_iter().enumerate().map(|(number, link)| {
             let draw = Draw { force, seed, number };
-            Slow::plan(link, Arc::clone(&ids), draw, &mut choices)
+            Slow::plan(link, Arc::clone(&ids), draw, &mut choices, &mut networks)
         });
         Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None, watchdog: None })
     }

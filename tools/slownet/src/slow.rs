@@ -20,6 +20,7 @@ use crate::interface::{self, Interface};
 use crate::line::Line;
 use crate::link::Link;
 use crate::netem;
+use crate::networks::Networks;
 use crate::overlap;
 use crate::qdisc::{self, WithRoot};
 use crate::seat;
@@ -84,17 +85,19 @@ impl Slow {
     /// The fault, with a backend found for every node. Nothing is in force yet.
     ///
     /// # Errors
-    /// As [`Choices::choose`] and [`Network::of`].
+    /// As [`Networks::add`], [`Choices::choose`] and [`Network::of`].
     pub fn plan(
         link: Link,
         ids: Arc<[FaultId]>,
         draw: Draw,
         choices: &mut Choices,
+        networks: &mut Networks,
     ) -> Result<Slow> {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
         for node in &link.nodes {
             let at = |error: Error| error.at(format!("node {}", node.name));
             let network = Network::of(node).map_err(at)?;
+            networks.add(node, &network)?;
             let chosen = choices.choose(&link.parts, link.traffic.direction, &network);
             backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }

@@ -186,6 +186,26 @@ fn a_foreign_queue_is_refused_and_no_node_is_half_done() {
 }
 
 #[test]
+fn two_names_of_one_network_are_refused_whatever_the_backend() {
+    let bed = bed!(1, "rate");
+    let both = format!("{},other=netns:{}", node(&bed, 0), bed.name(0));
+    for flags in [["--rate", "1mbit"], ["--delay", "5ms"]] {
+        let run = run(&mut set(&bed, &both, &flags)).expect(65);
+        assert!(run.stderr.contains("nodes n1 and other are one network"), "{}", run.stderr);
+        assert!(run.stdout.is_empty(), "{}", run.stdout);
+    }
+    assert!(list(&bed).is_empty());
+}
+
+#[test]
+fn a_peer_is_found_first_among_the_nodes_that_are_named() {
+    let bed = bed!(2, "rate");
+    let run = run(&mut set(&bed, &bed.spec(), &["--rate", "1mbit", "--to", "n2", "--dry-run"]));
+    let (v4, v6) = (bed.v4(1), bed.v6(1));
+    assert_eq!(run.expect(0).lines()[0]["to"], serde_json::json!([v4, v6]));
+}
+
+#[test]
 fn a_reader_that_leaves_is_the_end_of_the_fault() {
     let bed = bed!(1, "rate");
     let before = state(&bed, 0);
