@@ -160,6 +160,30 @@ fn a_fault_that_somebody_clears_ends_its_holder() {
 }
 
 #[test]
+fn rules_that_somebody_flushed_beside_their_sets_are_no_fault_any_more() {
+    let bed = bed!(1, "all");
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "5ms", "--lease", "3s"]));
+    let start = held.line(SOON);
+    assert_eq!(list(&bed)[0]["in_force"], true);
+    let flush = match start["value"]["feeder"].as_str() {
+        Some("ipset") => "iptables -t mangle -F".to_string(),
+        _ => {
+            format!("nft flush table inet breakit_slow_{}", start["value"]["id"].as_str().unwrap())
+        }
+    };
+    let mut words = flush.split(' ');
+    let mut command = bed.at(0, words.next().unwrap());
+    run(command.args(words)).expect(0);
+    // The holder may have seen it already.
+    assert!(list(&bed).iter().all(|line| line["in_force"] == false), "{:?}", list(&bed));
+    let end = held.end(SOON).expect(0);
+    assert_eq!(end.lines()[1]["value"]["healed"], "by another");
+    assert!(list(&bed).is_empty());
+    assert!(!state(&bed, 0).contains("breakit"), "{}", state(&bed, 0));
+}
+
+#[test]
 fn kept_faults_outlive_their_command_until_their_lease_ends() {
     let bed = bed!(2, "loss");
     let flags = ["--loss", "100%", "--keep", "--for", "1500ms"];

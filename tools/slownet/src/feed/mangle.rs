@@ -30,6 +30,15 @@ pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
         || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
 }
 
+/// Whether nftables has the table, as far as nft can tell.
+pub fn may_be_there(network: &Network, v4: bool) -> bool {
+    if !step::has(network, "nft") {
+        return true;
+    }
+    let listing = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
+    listing.is_ok_and(|listing| listing.status.success())
+}
+
 /// Takes the table away with our chains `ours`, the last there are, where nothing else is in it: in one transaction,
 /// so that whoever is killed meanwhile leaves no table of which nobody knows any more whose it is.
 ///

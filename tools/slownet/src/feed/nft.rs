@@ -47,9 +47,14 @@ fn flush(id: FaultId) -> String {
     format!("flush set inet {table} to4\nflush set inet {table} to6\n")
 }
 
-/// What succeeds where the fault's table is there.
-pub fn shows(id: FaultId) -> Vec<Step> {
-    vec![Step::new(format!("nft list table inet {}", table(id)))]
+/// Whether the fault's table is there, and rules in it.
+///
+/// # Errors
+/// As [`Step::output`].
+pub fn feeds(network: &Network, id: FaultId) -> Result<bool> {
+    let listed = Step::new(format!("nft list table inet {}", table(id))).output(network)?;
+    // Only rules speak of a set by this sign.
+    Ok(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains(" @to"))
 }
 
 fn table(id: FaultId) -> String {
@@ -161,8 +166,9 @@ fn read(id: FaultId, listing: &Value) -> Fed {
         left = left.max(element["expires"].as_u64().unwrap_or(0));
         noted = element["comment"].as_str().unwrap_or(noted);
     }
+    let has_rules = objects().any(|object| object["rule"].to_string().contains("\"@to"));
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share }
+    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share, has_rules }
 }
 
 fn block(value: &Value) -> Option<Prefix> {
