@@ -53,8 +53,8 @@ fn set(args: SetArgs) -> Result<Status> {
     }
     let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
     if args.keep {
-        faults.entrust_to_lease();
-        return held;
+        let lease = schedule.length().map_or(lease, |length| Lease { length });
+        return left(held, faults.sweep_after(lease));
     }
     left(held, faults.leave())
 }
