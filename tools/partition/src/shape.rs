@@ -134,11 +134,10 @@ impl Shape {
             Shape::Given { text, place } => Grudge::read(nodes, text, place)?,
         };
         if grudge.is_empty() {
-            let why = format!("{} cuts nobody; there must be somebody on each side", self.words());
-            return Err(match self {
-                Shape::Given { .. } => Error::data(why),
-                _ => Error::usage(why),
-            });
+            return Err(Error::usage(format!(
+                "{} cuts nobody; there must be somebody on each side",
+                self.words()
+            )));
         }
         Ok(grudge)
     }
