@@ -104,7 +104,7 @@ pub struct Cut {
     #[arg(long, conflicts_with = "keep")]
     pub no_lease: bool,
     /// Leave the cut in place, to end with its lease (--for, else --lease)
-    #[arg(long, conflicts_with_all = ["every", "time_limit"])]
+    #[arg(long, conflicts_with_all = ["every", "first", "time_limit"])]
     pub keep: bool,
     /// Print the nft script of the first cut, and do nothing
     #[arg(long)]

@@ -315,6 +315,14 @@ impl Cut {
                 through.join(", ")
             )));
         }
+        let unknown: Vec<String> =
+            matrix.unknown().map(|(src, dst)| format!("{} to {}", name(src), name(dst))).collect();
+        if !unknown.is_empty() {
+            talk::error(shorten(format!(
+                "--verify could not measure, where a node is down or not on this host: {}",
+                unknown.join(", ")
+            )));
+        }
         let also: Vec<String> = matrix
             .unreached()
             .filter(|&(src, dst)| !self.grudge.drops(src, dst))

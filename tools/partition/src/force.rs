@@ -301,6 +301,9 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
     if says(&["does not exist", "No chain/target/match", "No such file"]) {
         return Refusal::Gone;
     }
+    if let Some(line) = said.lines().find(|line| line.contains("unable to initialize table")) {
+        return Error::missing(no_table(line)).into();
+    }
     let last = program::last_words(output);
     if output.status.code() == Some(127) || says(&["not found"]) {
         return Error::missing(format!("{last}; install the packages iptables and ipset")).into();
@@ -309,4 +312,16 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
         return Error::missing(format!("the kernel cannot do this for iptables: {last}")).into();
     }
     Error::system(format!("iptables refused: {last}")).into()
+}
+
+/// What somebody is told whose kernel has not the table that `line` speaks of.
+fn no_table(line: &str) -> String {
+    if line.contains("ip6tables") {
+        return format!(
+            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe ip6table_raw ip6table_filter), or give the nodes by their IPv4 addresses alone"
+        );
+    }
+    format!(
+        "this kernel lacks a table of iptables: {line}; load it (modprobe iptable_raw iptable_filter)"
+    )
 }

@@ -4,6 +4,7 @@
 
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 /// Whose packets each of some nodes drops.
@@ -52,7 +53,7 @@ impl Grudge {
     /// Reads the JSON form; `place` is what errors call its source.
     ///
     /// # Errors
-    /// 65 for what is no such map, a node that drops itself, or a name that is not among `nodes`.
+    /// 65 for what is no such map, a node twice in it or one that drops itself, or a name that is not among `nodes`.
     pub fn read(nodes: &[Name], text: &str, place: &str) -> Result<Grudge> {
         let wrong = |clause: String| Error::data(format!("{place}: {clause}"));
         let value: Value = serde_json::from_str(text)
@@ -62,6 +63,11 @@ impl Grudge {
                 r#"a grudge is a map like {"n1":["n2"]}: n1 drops what n2 sends"#.into(),
             ));
         };
+        if let Some(twice) = key_given_twice(text) {
+            return Err(wrong(format!(
+                "{twice} is there twice; name it once, with everybody whom it drops"
+            )));
+        }
         let mut grudge = Grudge::none(nodes);
         for (dst, sources) in &map {
             let to = position(nodes, dst).map_err(wrong)?;
@@ -169,6 +175,37 @@ fn position(nodes: &[Name], name: &str) -> std::result::Result<usize, String> {
     })
 }
 
+/// The first key that stands in a map twice: as a [`Value`] it would have its last meaning, without a word.
+fn key_given_twice(text: &str) -> Option<String> {
+    let Keys(keys) = serde_json::from_str(text).ok()?;
+    let twice = keys.iter().enumerate().find(|(at, key)| keys[..*at].contains(key));
+    twice.map(|(_, key)| key.clone())
+}
+
+/// The keys of a map, each as often as it stands there.
+struct Keys(Vec<String>);
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Keys, D::Error> {
+        from.deserialize_map(Keys(Vec::new()))
+    }
+}
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> std::result::Result<Keys, M::Error> {
+        while let Some((key, IgnoredAny)) = map.next_entry()? {
+            self.0.push(key);
+        }
+        Ok(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +248,7 @@ mod tests {
             (r#"{"n1":"n2"}"#, "must be a list"),
             (r#"{"n1":[2]}"#, "2 is no node's name"),
             (r#"{"n1":["n1"]}"#, "cannot drop its own"),
+            (r#"{"n1":["n2"],"n2":["n1"],"n1":[]}"#, "g: n1 is there twice"),
         ] {
             let error = Grudge::read(&nodes(2), text, "g").unwrap_err();
             assert!(error.to_string().contains(clause), "{text}: {error}");

@@ -40,7 +40,9 @@ pub fn any_table_but(own: &str) -> Result<bool> {
     };
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::All, &[0; NFGEN], each) {
         // No nf_tables, or nobody who may use them here: no tables either.
-        Ok(()) | Err(Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EPERM) => Ok(found),
+        Ok(()) | Err(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EPERM) => {
+            Ok(found)
+        }
         Err(errno) => Err(Error::io("ask the kernel for its tables", &errno.into())),
     }
 }
@@ -96,7 +98,9 @@ pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::One, &table, |_, _| {}) {
         Ok(()) => {}
         // No nf_tables: then iptables-nft will say so itself.
-        Err(Errno::ENOENT | Errno::EOPNOTSUPP | Errno::EINVAL) => return Ok(None),
+        Err(Errno::ENOENT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL) => {
+            return Ok(None);
+        }
         Err(errno) => return Err(wrong(errno)),
     }
     let mut found = Vec::new();

@@ -86,23 +86,38 @@ const ANSWERING: [Spot; 2] = [
 impl Chains {
     /// The script that puts the cut in force. The sets are filled last: until then the rules match nothing.
     /// Where it fails it takes back what it has done.
+    ///
+    /// A kernel that has no IPv6, or no ip6_tables, needs no rules for it where no address is to be cut off. Then
+    /// the sets are left out too: a lease that is renewed with such an address later fails, and passes nothing.
     pub fn install(&self, lease: Lease) -> String {
-        let mut script =
-            format!("set -e\n{}remove\ntrap '[ $? = 0 ] || remove' EXIT\n", self.removal());
-        if self.leased {
-            for (set, ipv4, _) in self.sets() {
-                let family = if ipv4 { "inet" } else { "inet6" };
-                let seconds = seconds(lease);
-                let _ = writeln!(
-                    script,
-                    "ipset create {set} hash:net family {family} timeout {seconds} comment"
-                );
-            }
+        let head = format!("set -e\n{}remove\ntrap '[ $? = 0 ] || remove' EXIT\n", self.removal());
+        let (v4, v6) = (self.install_one(true, lease), self.install_one(false, lease));
+        let v6 = match self.drops.iter().all(|drop| drop.ends.is_ipv4()) {
+            true => format!("if {}; then\n{v6}fi\n", self.has_v6()),
+            false => v6,
+        };
+        head + &v4 + &v6 + &self.elements(lease)
+    }
+
+    /// Everything of one IP version but the sets' elements.
+    fn install_one(&self, ipv4: bool, lease: Lease) -> String {
+        let mut script = String::new();
+        let family = if ipv4 { "inet" } else { "inet6" };
+        let seconds = seconds(lease);
+        for (set, _, _) in self.sets().iter().filter(|set| self.leased && set.1 == ipv4) {
+            let _ = writeln!(
+                script,
+                "ipset create {set} hash:net family {family} timeout {seconds} comment"
+            );
         }
-        for ipv4 in [true, false] {
-            script += &self.restore(ipv4);
-        }
-        script + &self.elements(lease)
+        script + &self.restore(ipv4)
+    }
+
+    /// The shell's question whether this kernel has IPv6 and tables for it.
+    fn has_v6(&self) -> String {
+        let table = self.spots().first().map_or("raw", |spot| spot.table);
+        let program = self.flavour.program6();
+        format!("[ -e /proc/net/if_inet6 ] && {program} -w -t {table} -n -L >/dev/null 2>&1")
     }
 
     /// The script that renews the lease; it fails where the sets are gone.
@@ -449,6 +464,24 @@ mod tests {
             "add bkp_7_9_i6 fd00::/64 timeout 3",
         ];
         assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])), "{script}");
+    }
+
+    #[test]
+    fn a_kernel_is_asked_for_ipv6_only_where_no_address_of_it_is_cut_off() {
+        let both = chains(true, Packets::ALL);
+        assert!(!both.install(LEASE).contains("if_inet6"), "it must fail where that cannot be cut");
+        let v4 = Chains {
+            drops: both.drops.iter().filter(|drop| drop.ends.is_ipv4()).cloned().collect(),
+            ..both
+        };
+        let script = v4.install(LEASE);
+        let (before, after) = script.split_once("if [ -e /proc/net/if_inet6 ]").unwrap();
+        assert!(before.contains("create bkp_7_9_i4") && !before.contains("create bkp_7_9_i6"));
+        let (guarded, last) = after.split_once("\nfi\n").unwrap();
+        assert!(
+            guarded.contains("create bkp_7_9_i6") && guarded.contains("ip6tables-legacy-restore")
+        );
+        assert!(last.contains("add bkp_7_9_i4") && !last.contains("i6"), "{script}");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Nft {
 pub enum Refusal {
     /// The table that the script speaks of is not there.
     Gone,
+    /// There can be no table at all: this kernel has no nf_tables, or none that it may load.
+    NoTables,
     /// Anything else.
     Error(Error),
 }
@@ -70,6 +72,9 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         match refusal {
             Refusal::Error(error) => error,
+            Refusal::NoTables => Error::missing(
+                "this kernel has no nf_tables; load it (modprobe nf_tables), or take a backend of iptables",
+            ),
             Refusal::Gone => Error::missing(
                 "the kernel lacks a part that this cut needs; load its modules, or take another --backend",
             ),
@@ -145,7 +150,7 @@ impl Nft {
         let output = self.run(network, args, None)?;
         if !output.status.success() {
             return match refusal(network, &output) {
-                Refusal::Gone => Ok(None),
+                Refusal::Gone | Refusal::NoTables => Ok(None),
                 Refusal::Error(error) => Err(error),
             };
         }
@@ -190,6 +195,9 @@ pub fn not_permitted(network: &Network) -> Error {
 
 fn refusal(network: &Network, output: &Output) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
+    if has_no_tables(&said) {
+        return Refusal::NoTables;
+    }
     if said.contains("Operation not permitted") {
         return not_permitted(network).into();
     }
@@ -201,6 +209,16 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
         return Error::missing(format!("the kernel's nf_tables cannot do this: {first}")).into();
     }
     Error::system(format!("nft refused: {first}")).into()
+}
+
+/// Whether nft tells of a kernel without nf_tables: nobody answers on netlink's nfnetlink, or not for that part.
+fn has_no_tables(said: &str) -> bool {
+    let unanswered = ["Invalid argument", "Protocol not supported", "Operation not supported"];
+    said.lines().any(|line| {
+        (line.contains("cache initialization failed")
+            || line.contains("Unable to initialize Netlink socket"))
+            && unanswered.iter().any(|why| line.contains(why))
+    })
 }
 
 fn our_table(object: &Value) -> Option<(Family, String)> {
@@ -256,6 +274,25 @@ mod tests {
             r#"{"metainfo":{"version":"1.0.6"}}"#,
         ] {
             assert_eq!(our_table(&serde_json::from_str(other).unwrap()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_nf_tables_is_told_from_one_that_refuses() {
+        for said in [
+            "Error: cache initialization failed: Invalid argument",
+            "netlink: Error: cache initialization failed: Operation not supported\n",
+            "mnl.c:60: Unable to initialize Netlink socket: Protocol not supported",
+        ] {
+            assert!(has_no_tables(said), "{said}");
+        }
+        for said in [
+            "netlink: Error: cache initialization failed: Operation not permitted",
+            "mnl.c:60: Unable to initialize Netlink socket: Too many open files",
+            "/dev/stdin:1:1-9: Error: Could not process rule: Operation not supported",
+            "/dev/stdin:1:1-9: Error: Could not process rule: Invalid argument",
+        ] {
+            assert!(!has_no_tables(said), "{said}");
         }
     }
 

@@ -134,10 +134,11 @@ impl Shape {
             Shape::Given { text, place } => Grudge::read(nodes, text, place)?,
         };
         if grudge.is_empty() {
-            return Err(Error::usage(format!(
-                "{} cuts nobody; there must be somebody on each side",
-                self.words()
-            )));
+            let why = format!("{} cuts nobody; there must be somebody on each side", self.words());
+            return Err(match self {
+                Shape::Given { .. } => Error::data(why),
+                _ => Error::usage(why),
+            });
         }
         Ok(grudge)
     }

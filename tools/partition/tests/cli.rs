@@ -115,6 +115,10 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         ("cut halves -n a=local,b=local --lease 10ms", 64, "--lease 10ms is out of range"),
         ("cut halves -n a=local,b=local --lease 1x", 64, "no duration"),
         ("cut halves -n a=local,b=local --keep --for 1s --every 2s", 64, "cannot be used with"),
+        ("cut halves -n a=local,b=local --keep --first 3s", 64, "cannot be used with"),
+        ("cut halves -n a=local,b=local --keep --for 30d", 64, "a lease takes 1s to 24h"),
+        ("cut halves -n a=local,b=local --keep --for 10ms", 64, "a lease takes 1s to 24h"),
+        ("check -n a=local,b=local --timeout 0s", 64, "no time for anything to arrive"),
         ("cut halves -n a=local,b=local --backend carrier-pigeon", 64, "carrier-pigeon"),
         ("cut halves -n a=local,b=local --primaries true", 64, "goes with the shape primaries"),
         (
@@ -180,6 +184,6 @@ fn a_bad_grudge_names_its_place() {
         let run = run_with(&mut partition("plan - -n n1..n3"), grudge).expect(65);
         assert!(run.stderr.contains(clause), "{}", run.stderr);
     }
-    let run = run_with(&mut partition("plan - -n n1..n3"), "{}").expect(64);
+    let run = run_with(&mut partition("plan - -n n1..n3"), "{}").expect(65);
     assert!(run.stderr.contains("cuts nobody"), "{}", run.stderr);
 }

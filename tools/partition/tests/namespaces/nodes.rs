@@ -180,6 +180,17 @@ fn verify_finds_packets_that_pass_by_another_address() {
 }
 
 #[test]
+fn verify_says_which_ways_nobody_could_measure() {
+    let bed = bed!(2);
+    let mut command = bed.tool("partition");
+    let nodes = format!("n1=netns:{},n2=addr:10.77.0.12", bed.name(0));
+    command.args(["cut", "halves", "--verify", "--for", "100ms", "-n", &nodes]);
+    let told = run(&mut command).expect(0).stderr;
+    assert!(told.contains("--verify could not measure"), "{told}");
+    assert!(told.contains("n1 to n2") && told.contains("n2 to n1"), "{told}");
+}
+
+#[test]
 fn check_tells_who_reaches_whom_in_json_and_as_a_table() {
     let bed = bed!(3);
     let whole = done(&bed, "check").expect(0).lines();
