@@ -14,8 +14,12 @@ use crate::backend::{Choices, Wanted};
 use crate::fault_id::FaultId;
 use crate::line::watchdog::Watchdog;
 use crate::link::Link;
+use crate::networks::Networks;
 use crate::qdisc::WithRoot;
 use crate::slow::{Draw, Slow};
+
+/// After the lease, before the sweep: the kernel's sets count in seconds.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// How links are struck.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +45,12 @@ impl Faults {
     /// # Errors
     /// As [`Slow::plan`].
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
-        let mut choices = Choices::of(means.backend);
+        let (mut choices, mut networks) = (Choices::of(means.backend), Networks::default());
         let Means { force, seed, .. } = means;
         let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
         let links = links.into_iter().enumerate().map(|(number, link)| {
             let draw = Draw { force, seed, number };
-            Slow::plan(link, Arc::clone(&ids), draw, &mut choices)
+            Slow::plan(link, Arc::clone(&ids), draw, &mut choices, &mut networks)
         });
         Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None, watchdog: None })
     }
@@ -85,6 +89,26 @@ impl Faults {
         if let Some(guardian) = self.guardian.take() {
             guardian.dismiss();
         }
+    }
+
+    /// Leaves the fault to its lease: a guardian that nothing dismisses any more sweeps then what has no
+    /// timeout of its own.
+    ///
+    /// # Errors
+    /// 71 where it cannot be posted.
+    pub fn sweep_after(&mut self, lease: Lease) -> Result<()> {
+        if self.guardian.is_none() {
+            return Ok(());
+        }
+        let clear = self.clearing()?;
+        // Not every sleep(1) takes fractions.
+        let wait = (lease.length + MARGIN).as_secs() + 1;
+        let mut sweeper = Command::new("/bin/sh");
+        sweeper.args(["-c", "sleep \"$0\"; exec \"$@\"", &wait.to_string()]);
+        let sweeper = Guardian::post(sweeper.arg(clear.get_program()).args(clear.get_args()))?;
+        self.entrust_to_lease();
+        drop(sweeper);
+        Ok(())
     }
 
     /// Whoever finds the holder dead clears these faults, on the nodes as they were named to us.

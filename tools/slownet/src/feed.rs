@@ -2,6 +2,7 @@
 //!
 //! Here lies the lease. When the holder dies, the elements go, and packets pass our classes by.
 
+pub mod chains;
 pub mod ipset;
 pub mod mangle;
 pub mod nft;
@@ -76,21 +77,23 @@ impl Feeder {
         }
     }
 
-    /// Whether the fault is fed.
+    /// Whether the fault is fed: its sets are there, and rules that lead what is in them to the target.
     ///
     /// # Errors
     /// As [`Step::output`].
-    pub fn feeds(&self, network: &Network, id: FaultId) -> Result<bool> {
-        let shows = match self {
-            Feeder::Nft => nft::shows(id),
-            Feeder::Ipset(_) => ipset::shows(id),
-        };
-        for step in shows {
-            if step.output(network)?.status.success() {
-                return Ok(true);
+    pub fn feeds(
+        &self,
+        network: &Network,
+        id: FaultId,
+        target: Target,
+        traffic: &Traffic,
+    ) -> Result<bool> {
+        match self {
+            Feeder::Nft => nft::feeds(network, id),
+            Feeder::Ipset(tables) => {
+                Ok(ipset::has_sets(network, id)? && tables.lead(network, id, target, traffic))
             }
         }
-        Ok(false)
     }
 
     /// What ends the lease of the elements now: no packet is fed any more, but chains and hooks stay.
@@ -123,9 +126,19 @@ pub struct Fed {
     pub left: u64,
     /// How many in a hundred it takes, where not all.
     pub share: Option<f64>,
+    /// Whether the table has rules, where they lie beside the sets.
+    pub has_rules: bool,
 }
 
 impl Fed {
+    /// Whether packets are sent to `target`: elements are left, and rules that lead them there.
+    pub fn strikes(&self, network: &Network, target: Target) -> bool {
+        self.traffic.as_ref().is_some_and(|traffic| match self.how {
+            "ipset" => ipset::leads(network, self.id, target, traffic),
+            _ => self.has_rules,
+        })
+    }
+
     /// The fields of a line.
     pub fn json(&self) -> Value {
         let left = format!("{}s", self.left);

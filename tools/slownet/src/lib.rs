@@ -18,6 +18,7 @@
 //! | [`overlap`] | no packet is struck by two faults |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
+//! | [`networks`] | two names of one network are told apart from two networks |
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
 //! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
 //! | [`replay`] | the faults of a recorded run |
@@ -36,6 +37,7 @@ pub mod line;
 pub mod link;
 pub mod list;
 pub mod netem;
+pub mod networks;
 pub mod note;
 pub mod overlap;
 pub mod parts;

@@ -103,6 +103,13 @@ impl Link {
         Ok(Link { nodes, parts, traffic: traffic.going(fields.traffic.direction), named })
     }
 
+    /// Its traffic and its parts as the fields of a line.
+    pub fn json(&self) -> Value {
+        let mut line = self.traffic.json();
+        line["parts"] = self.parts.json();
+        line
+    }
+
     /// Whether a packet may be of both links.
     fn meets(&self, other: &Link) -> bool {
         let same_node = |node: &Node| other.nodes.iter().any(|other| other.name == node.name);

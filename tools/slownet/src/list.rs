@@ -6,7 +6,7 @@ use breakit::reach::Network;
 use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
-use crate::feed::{self, Fed};
+use crate::feed::{self, Fed, Target};
 use crate::qdisc::{self, Leaf, Tree};
 use crate::step::Step;
 use crate::traffic::Way;
@@ -22,20 +22,20 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
     let name = node.name.as_str();
     let mut lines = Vec::new();
     for tree in &trees {
-        lines.extend(tree.leaves.iter().map(|leaf| queue(name, tree, leaf, &fed)));
+        lines.extend(tree.leaves.iter().map(|leaf| queue(name, &network, tree, leaf, &fed)));
     }
     let has_queue = |fed: &Fed| trees.iter().flat_map(|tree| &tree.leaves).any(|l| l.id == fed.id);
     let queues = bound_queues(&network)?;
     let without = fed.iter().filter(|fed| !has_queue(fed));
     let listening =
         |id: FaultId| [Way::Out, Way::In].iter().any(|way| queues.contains(&id.queue(*way)));
-    lines.extend(without.map(|fed| set(name, fed, listening(fed.id))));
+    lines.extend(without.map(|fed| set(name, &network, fed, listening(fed.id))));
     Ok(lines)
 }
 
-fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
+fn queue(node: &str, network: &Network, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
     let fed = fed.iter().find(|fed| fed.id == leaf.id);
-    let in_force = fed.is_some_and(|fed| fed.traffic.is_some());
+    let in_force = fed.is_some_and(|fed| fed.strikes(network, Target::Class));
     let mut line = json!({
         "node": node, "id": leaf.id.to_string(), "in_force": in_force,
         "backend": if leaf.kind == "pfifo" { "htb" } else { &leaf.kind },
@@ -47,8 +47,8 @@ fn queue(node: &str, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -> Value {
 }
 
 /// A set that feeds a delay line; where nobody listens there any more it strikes nobody.
-fn set(node: &str, fed: &Fed, listening: bool) -> Value {
-    let in_force = listening && fed.traffic.is_some();
+fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
+    let in_force = listening && fed.strikes(network, Target::Queue);
     let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": in_force });
     if listening {
         line["backend"] = "nfqueue".into();

@@ -39,21 +39,13 @@ fn set(args: SetArgs) -> Result<Status> {
     let links = links(&args)?;
     let seed = breakit::rng::seed(args.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    if args.dry_run {
-        for link in &links {
-            let mut line = link.traffic.json();
-            line["parts"] = link.parts.json();
-            jsonl::print(&line.to_string())?;
-        }
-    }
+    let mut rehearsed: Vec<Value> = links.iter().map(Link::json).collect();
     let means = Means { backend: args.backend, force: args.force, seed };
     let mut faults = Faults::plan(links, means)?;
     refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
     if args.dry_run {
-        for line in faults.rehearse(lease)? {
-            jsonl::print(&line.to_string())?;
-        }
-        return Ok(Status::Done);
+        rehearsed.extend(faults.rehearse(lease)?);
+        return print_all(&rehearsed);
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
     if reads_stdin(&args) {
@@ -61,8 +53,8 @@ fn set(args: SetArgs) -> Result<Status> {
     }
     let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
     if args.keep {
-        faults.entrust_to_lease();
-        return held;
+        let lease = schedule.length().map_or(lease, |length| Lease { length });
+        return left(held, faults.sweep_after(lease));
     }
     left(held, faults.leave())
 }
@@ -84,7 +76,7 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
     let traffic = &args.traffic;
-    let Whom { blocks, named } = traffic::whom(&traffic.to)?;
+    let Whom { blocks, named } = traffic::whom(&traffic.to, &nodes)?;
     let traffic = Traffic::new(blocks, traffic.protocol, traffic.port.clone());
     Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction), named }])
 }
@@ -152,14 +144,23 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
 
 /// When each holder would make its faults, and how.
 fn rehearse(parts: &[(Faults, Schedule)], lease: Lease) -> Result<Status> {
+    let mut lines = Vec::new();
     for (faults, schedule) in parts {
         let window =
             |window: Window| json!([clock::show(window.start), window.end.map(clock::show)]);
         let windows: Vec<Value> = schedule.windows().map(window).collect();
         for mut line in faults.rehearse(lease)? {
             line["windows"] = windows.clone().into();
-            jsonl::print(&line.to_string())?;
+            lines.push(line);
         }
+    }
+    print_all(&lines)
+}
+
+/// Only when all is known: half a rehearsal says nothing.
+fn print_all(lines: &[Value]) -> Result<Status> {
+    for line in lines {
+        jsonl::print(&line.to_string())?;
     }
     Ok(Status::Done)
 }

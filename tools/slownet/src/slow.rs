@@ -20,6 +20,7 @@ use crate::interface::{self, Interface};
 use crate::line::Line;
 use crate::link::Link;
 use crate::netem;
+use crate::networks::Networks;
 use crate::overlap;
 use crate::qdisc::{self, WithRoot};
 use crate::seat;
@@ -84,17 +85,19 @@ impl Slow {
     /// The fault, with a backend found for every node. Nothing is in force yet.
     ///
     /// # Errors
-    /// As [`Choices::choose`] and [`Network::of`].
+    /// As [`Networks::add`], [`Choices::choose`] and [`Network::of`].
     pub fn plan(
         link: Link,
         ids: Arc<[FaultId]>,
         draw: Draw,
         choices: &mut Choices,
+        networks: &mut Networks,
     ) -> Result<Slow> {
         let mut backends: BTreeMap<String, Backend> = BTreeMap::new();
         for node in &link.nodes {
             let at = |error: Error| error.at(format!("node {}", node.name));
             let network = Network::of(node).map_err(at)?;
+            networks.add(node, &network)?;
             let chosen = choices.choose(&link.parts, link.traffic.direction, &network);
             backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }
@@ -264,7 +267,7 @@ impl Slow {
 
     /// Reads back from the kernel that the queues are fed.
     fn verify_fed(&self, node: &Node, network: &Network) -> Result<()> {
-        match self.backend(node)?.feeder().feeds(network, self.id)? {
+        match self.is_fed(node, network)? {
             true => Ok(()),
             false => Err(Error::system(
                 "the kernel took the commands, but the set that sends packets into the fault is not there; another program changes the firewall there",
@@ -284,16 +287,23 @@ impl Slow {
         if before != Some(inode(&network)) || self.line_is_dead(node) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
-        let feeder = self.backend(node)?.feeder();
-        let renewed = feeder
+        let renewed = self
+            .backend(node)?
+            .feeder()
             .renew(self.id, &self.link.traffic, lease)
             .iter()
             .try_for_each(|step| step.run(&network).map(drop));
         match renewed {
+            // Somebody may have taken the table away, or flushed it beside its sets.
+            _ if !self.is_fed(node, &network)? => Ok(Found::Cleared),
             Ok(()) => Ok(Found::InForce),
-            Err(_) if !feeder.feeds(&network, self.id)? => Ok(Found::Cleared),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_fed(&self, node: &Node, network: &Network) -> Result<bool> {
+        let backend = self.backend(node)?;
+        backend.feeder().feeds(network, self.id, backend.target(), &self.link.traffic)
     }
 
     /// Ends the delay lines. First nothing more is sent to them; then they let out what they hold; and only

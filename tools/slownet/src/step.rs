@@ -80,7 +80,7 @@ impl Step {
     }
 
     /// The error that a failed program's words amount to.
-    fn judge(&self, output: &Output) -> Error {
+    pub fn judge(&self, output: &Output) -> Error {
         let all = String::from_utf8_lossy(&output.stderr).into_owned();
         let said = all
             .lines()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use breakit::exit::Result;
+use breakit::exit::{Error, Result, Status};
 use breakit::node::{self, Node};
 use breakit::reach;
 use clap::ValueEnum;
@@ -317,27 +317,50 @@ impl Whom {
     }
 }
 
-/// Whom `--to` names: addresses and blocks as they are, anything else as nodes with all their addresses.
+/// Whom `--to` names: addresses and blocks as they are, anything else as nodes with all their addresses, first
+/// those `known`, then the fleet's.
 ///
 /// # Errors
 /// As [`node::resolve`] and [`reach::addresses`].
-pub fn whom(specs: &[String]) -> Result<Whom> {
+pub fn whom(specs: &[String], known: &[Node]) -> Result<Whom> {
     let mut whom = Whom::default();
     for part in specs.iter().flat_map(|spec| spec.split(',')) {
         match Prefix::parse(part) {
             Some(prefix) => whom.blocks.push(prefix),
             None if part.contains('/') && !part.contains('=') && !part.starts_with('@') => {
-                return Err(breakit::exit::Error::usage(format!(
+                return Err(Error::usage(format!(
                     "{part:?} is no block of addresses; write 10.0.0.0/8 or fd00::/8"
                 )));
             }
             None => {
-                let nodes = node::resolve(&[part.to_string()]);
+                let nodes = named(part, known);
                 whom.add(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?;
             }
         }
     }
     Ok(whom)
+}
+
+/// The nodes that one word names.
+fn named(part: &str, known: &[Node]) -> Result<Vec<Node>> {
+    if part == "-" || part.starts_with('@') || part.contains('=') {
+        return node::resolve(&[part.to_string()]);
+    }
+    let named = |name: &node::Name| known.iter().find(|node| node.name == *name).cloned();
+    let names = node::names(&[part.to_string()])?;
+    names.iter().map(|name| named(name).map_or_else(|| of_the_fleet(name), Ok)).collect()
+}
+
+/// A word that is no address may have been meant as one: the remedy says how to write one, too.
+fn of_the_fleet(name: &node::Name) -> Result<Node> {
+    let found = node::resolve(&[name.to_string()]).map_err(|error| match error.status() {
+        Status::NoInput => Error::no_input(format!(
+            "{name} is no address, and no node that -n or the fleet {} knows; write an address, a block such as 10.0.0.0/8, or {name}=addr:ADDRESS",
+            node::fleet_name()
+        )),
+        _ => error,
+    })?;
+    found.into_iter().next().ok_or_else(|| Error::no_input(format!("{name} names no node")))
 }
 
 #[cfg(test)]

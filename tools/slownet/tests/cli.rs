@@ -87,12 +87,23 @@ fn a_node_that_is_none_is_refused_and_named() {
 }
 
 #[test]
+fn a_rehearsal_that_fails_prints_nothing() {
+    let args = ["set", "--dry-run", "--loss", "5%", "-n", "a=netns:no-such-namespace"];
+    refused(&args, 66, "netns:no-such-namespace is not running");
+}
+
+#[test]
 fn a_target_that_is_none_is_refused_and_named() {
     let to = |to: &str, status: i32, says: &str| {
         refused(&["set", "--loss", "5%", "-n", "me=local", "--to", to], status, says);
     };
     to("10.0.0.0/33", 64, "\"10.0.0.0/33\" is no block of addresses");
-    to("10.0.0.999", 66, "10.0.0.999");
+    to("10.0.0.999", 66, "10.0.0.999 is no address, and no node that -n or the fleet");
+    to(
+        "db.example",
+        66,
+        "write an address, a block such as 10.0.0.0/8, or db.example=addr:ADDRESS",
+    );
     to("-x", 64, "-x");
 }
 

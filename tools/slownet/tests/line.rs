@@ -201,3 +201,21 @@ fn delays_to_two_peers_are_kept_while_a_third_is_sent_all_that_goes() {
     assert!(flow.received() > before + (1 << 20), "the third was busy");
     flow.end();
 }
+
+#[test]
+fn no_table_is_loaded_by_looking_for_chains_in_it() {
+    let bed = queued!(1);
+    let names = || {
+        run(bed
+            .at(0, "sh")
+            .args(["-c", "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names"]))
+        .stdout
+    };
+    let before = names();
+    let held = line(&bed, 0, &["--delay", "5ms"]);
+    let in_force = names();
+    held.signal(Signal::SIGINT);
+    held.end(SOON).expect(130);
+    // The set itself may need one, where iptables is the legacy one.
+    assert_eq!(names(), in_force, "before: {before}");
+}

@@ -160,14 +160,39 @@ fn a_fault_that_somebody_clears_ends_its_holder() {
 }
 
 #[test]
-fn kept_faults_outlive_their_command_until_their_lease_ends() {
+fn rules_that_somebody_flushed_beside_their_sets_are_no_fault_any_more() {
+    let bed = bed!(1, "all");
+    let mut held =
+        Running::start(&mut set(&bed, &node(&bed, 0), &["--delay", "5ms", "--lease", "3s"]));
+    let start = held.line(SOON);
+    assert_eq!(list(&bed)[0]["in_force"], true);
+    let flush = match start["value"]["feeder"].as_str() {
+        Some("ipset") => "iptables -t mangle -F".to_string(),
+        _ => {
+            format!("nft flush table inet breakit_slow_{}", start["value"]["id"].as_str().unwrap())
+        }
+    };
+    let mut words = flush.split(' ');
+    let mut command = bed.at(0, words.next().unwrap());
+    run(command.args(words)).expect(0);
+    // The holder may have seen it already.
+    assert!(list(&bed).iter().all(|line| line["in_force"] == false), "{:?}", list(&bed));
+    let end = held.end(SOON).expect(0);
+    assert_eq!(end.lines()[1]["value"]["healed"], "by another");
+    assert!(list(&bed).is_empty());
+    assert!(!state(&bed, 0).contains("breakit"), "{}", state(&bed, 0));
+}
+
+#[test]
+fn kept_faults_outlive_their_command_until_their_lease_ends_and_leave_nothing() {
     let bed = bed!(2, "loss");
+    let before = state(&bed, 0);
     let flags = ["--loss", "100%", "--keep", "--for", "1500ms"];
     run(&mut set(&bed, &node(&bed, 0), &flags)).expect(0);
     assert!(!bed.reaches(0, &bed.v4(1)));
     std::thread::sleep(Duration::from_secs(2));
     assert!(bed.reaches(0, &bed.v4(1)));
-    run(bed.tool("slownet").args(["clear", "-n", &bed.spec()])).expect(0);
+    assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
 }
 
 #[test]
@@ -183,6 +208,26 @@ fn a_foreign_queue_is_refused_and_no_node_is_half_done() {
     assert!(refused.stderr.contains("tc qdisc del dev eth0 root"), "{}", refused.stderr);
     assert_eq!(refused.stdout, "");
     assert_eq!((state(&bed, 0), state(&bed, 1)), (first, second));
+}
+
+#[test]
+fn two_names_of_one_network_are_refused_whatever_the_backend() {
+    let bed = bed!(1, "rate");
+    let both = format!("{},other=netns:{}", node(&bed, 0), bed.name(0));
+    for flags in [["--rate", "1mbit"], ["--delay", "5ms"]] {
+        let run = run(&mut set(&bed, &both, &flags)).expect(65);
+        assert!(run.stderr.contains("nodes n1 and other are one network"), "{}", run.stderr);
+        assert!(run.stdout.is_empty(), "{}", run.stdout);
+    }
+    assert!(list(&bed).is_empty());
+}
+
+#[test]
+fn a_peer_is_found_first_among_the_nodes_that_are_named() {
+    let bed = bed!(2, "rate");
+    let run = run(&mut set(&bed, &bed.spec(), &["--rate", "1mbit", "--to", "n2", "--dry-run"]));
+    let (v4, v6) = (bed.v4(1), bed.v6(1));
+    assert_eq!(run.expect(0).lines()[0]["to"], serde_json::json!([v4, v6]));
 }
 
 #[test]

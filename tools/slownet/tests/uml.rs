@@ -226,3 +226,38 @@ fn what_comes_in_is_struck_by_netem_as_what_goes_out() {
     let wanted = ["delay", "normal", "loss-gemodel", "duplicate", "reorder", "limit"];
     judged("arrivals", CASES.iter().filter(|case| wanted.contains(&case.name)), "in");
 }
+
+#[test]
+fn a_kernel_without_nf_tables_is_served_by_ipset_and_told_where_nothing_is_left() {
+    let uml_run = match uml_run() {
+        Ok(path) => path,
+        Err(why) => skip!("{why}"),
+    };
+    let bench = Bench::make("no-nft");
+    let run = bench
+        .run(
+            &uml_run,
+            r#"
+for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb; do modprobe $m; done
+echo /bin/false >/proc/sys/kernel/modprobe
+ip netns exec a nft list tables 2>/dev/null || echo "lacks 1"
+$S list -n a=netns:a && echo "list $?"
+$S clear -n a=netns:a && echo "clear $?"
+$S set -n a=netns:a --rate 1mbit > lines & holder=$!
+until grep -q start-slow lines; do sleep 0.05; kill -0 $holder; done
+grep -q '"feeder":"ipset"' lines && echo "by-ipset 1"
+echo "in-force $($S list -n a=netns:a | grep -c '"in_force":true')"
+kill $holder; wait $holder || true
+rmmod xt_CLASSIFY
+set +e
+$S set -n a=netns:a --rate 1mbit --for 1s; echo "set $?"
+"#,
+        )
+        .expect(0);
+    for (word, value) in
+        [("lacks", 1.0), ("list", 0.0), ("clear", 0.0), ("by-ipset", 1.0), ("in-force", 1.0)]
+    {
+        assert_eq!(values(&run, word), [value], "{word}\n{}\n{}", run.stdout, run.stderr);
+    }
+    assert_eq!(values(&run, "set"), [69.0], "{}\n{}", run.stdout, run.stderr);
+}

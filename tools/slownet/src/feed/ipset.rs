@@ -5,8 +5,8 @@ use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
 use breakit::reach::Network;
 
-use super::mangle;
 use super::{Fed, Order, Target, fed_traffic};
+use super::{chains, mangle};
 use crate::arrival;
 use crate::fault_id::FaultId;
 use crate::note;
@@ -51,15 +51,29 @@ impl Tables {
         let more = if arrives { arrival::sets(order) } else { String::new() };
         let mut steps = vec![sets(order.id, order.traffic, order.lease, Some(&more))];
         for v4 in families(order.traffic, self.v6).into_iter().filter(|_| !ways.is_empty()) {
-            let program = format!("{}{}", if v4 { "iptables" } else { "ip6tables" }, self.flavour);
+            let program = self.program(v4);
             let ours = mangle::is_ours(network, &program, v4);
-            let chains = chains(order, v4, &ways, ours);
-            steps.push(Step::new(format!("{program}-restore --noflush -w")).fed(chains));
+            let script = script(order, v4, &ways, ours);
+            steps.push(Step::new(format!("{program}-restore --noflush -w")).fed(script));
         }
         if arrives {
             steps.push(arrival::feed(order, |v4| set(order.id, v4)));
         }
         Ok(steps)
+    }
+
+    /// Whether rules send packets of the fault to its target, as [`Tables::start`] made them.
+    pub fn lead(&self, network: &Network, id: FaultId, target: Target, traffic: &Traffic) -> bool {
+        families(traffic, self.v6).into_iter().all(|v4| {
+            let program = self.program(v4);
+            ways_by_chains(target, traffic)
+                .into_iter()
+                .all(|way| chains::stand_by(network, &program, id, v4, way))
+        })
+    }
+
+    fn program(&self, v4: bool) -> String {
+        format!("{}{}", if v4 { "iptables" } else { "ip6tables" }, self.flavour)
     }
 
     /// What renews the elements; fails where the sets are gone.
@@ -77,8 +91,19 @@ fn ports_to_match(traffic: &Traffic) -> usize {
 
 /// The ways that chains of iptables feed. What comes in has passed the last queue before it comes to a chain.
 fn by_chains(order: Order<'_>) -> Vec<Way> {
-    let ways = order.traffic.direction.ways().iter().copied();
-    ways.filter(|way| order.target == Target::Queue || *way == Way::Out).collect()
+    ways_by_chains(order.target, order.traffic)
+}
+
+fn ways_by_chains(target: Target, traffic: &Traffic) -> Vec<Way> {
+    let ways = traffic.direction.ways().iter().copied();
+    ways.filter(|way| target == Target::Queue || *way == Way::Out).collect()
+}
+
+/// Whether what is in the sets of a fault that was found there is led to its target. Which families were struck
+/// is read from the sets; of both, one is asked.
+pub fn leads(network: &Network, id: FaultId, target: Target, traffic: &Traffic) -> bool {
+    let v4 = !traffic.elements(true).is_empty();
+    ways_by_chains(target, traffic).into_iter().all(|way| chains::stand(network, id, v4, way))
 }
 
 /// Whether what comes in goes into a class, into which filters of tc(8) send it.
@@ -94,9 +119,18 @@ fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
         .collect()
 }
 
-/// Of these one succeeds where a set of the fault is there.
-pub fn shows(id: FaultId) -> Vec<Step> {
-    [true, false].map(|v4| Step::new(format!("ipset list -n {}", set(id, v4)))).to_vec()
+/// Whether a set of the fault is there.
+///
+/// # Errors
+/// As [`Step::output`].
+pub fn has_sets(network: &Network, id: FaultId) -> Result<bool> {
+    for v4 in [true, false] {
+        let listing = Step::new(format!("ipset list -n {}", set(id, v4)));
+        if listing.output(network)?.status.success() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What empties the sets; that of a family that is not struck is not there.
@@ -131,7 +165,7 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: Option<&str>) -> S
     Step::new("ipset restore -exist").fed(script)
 }
 
-fn chains(order: Order<'_>, v4: bool, ways: &[Way], makes_table: bool) -> String {
+fn script(order: Order<'_>, v4: bool, ways: &[Way], makes_table: bool) -> String {
     let mut script = String::from("*mangle\n");
     for way in ways {
         script += &chain(order, v4, *way, makes_table);
@@ -144,7 +178,7 @@ fn chains(order: Order<'_>, v4: bool, ways: &[Way], makes_table: bool) -> String
 }
 
 /// The chain of a fault for a way, and the one from which it hangs.
-fn hung(id: FaultId, way: Way) -> (String, &'static str) {
+pub fn hung(id: FaultId, way: Way) -> (String, &'static str) {
     match way {
         Way::Out => (chain_name(id), "POSTROUTING"),
         Way::In => (format!("{}-in", chain_name(id)), "PREROUTING"),
@@ -238,7 +272,7 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     }
     let fed = members.into_iter().map(|(id, Members { to, left, noted })| {
         let traffic = fed_traffic(&to, &noted);
-        Fed { id, how: "ipset", traffic, left, share: None }
+        Fed { id, how: "ipset", traffic, left, share: None, has_rules: true }
     });
     Ok(fed.collect())
 }
@@ -313,7 +347,7 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
     let has_tc = step::has(network, "tc");
     let mut errors = Vec::new();
     for id in &ids {
-        errors.extend(stop_chains(network, *id).err());
+        errors.extend(chains::stop(network, *id).err());
         if has_tc {
             errors.extend(arrival::starve(network, *id).err());
         }
@@ -328,45 +362,6 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
         errors.clear();
     }
     (ids, Error::all(errors))
-}
-
-fn stop_chains(network: &Network, id: FaultId) -> Result<()> {
-    let mut errors = Vec::new();
-    for flavour in FLAVOURS {
-        for program in ["iptables", "ip6tables"] {
-            let program = format!("{program}{flavour}");
-            if step::has(network, &program) {
-                errors.extend(stop_chains_of(network, id, &program).err());
-            }
-        }
-    }
-    Error::all(errors)
-}
-
-fn stop_chains_of(network: &Network, id: FaultId, program: &str) -> Result<()> {
-    let (mut script, mut made, mut chains) = (String::new(), false, Vec::new());
-    for (chain, hook) in [Way::Out, Way::In].map(|way| hung(id, way)) {
-        let listing = Step::new(format!("{program} -w -t mangle -S {chain}"));
-        let listed = listing.output(network)?;
-        if listed.status.success() {
-            made |= String::from_utf8_lossy(&listed.stdout).contains(mangle::MADE);
-            script += &format!("-D {hook} -j {chain}\n-F {chain}\n-X {chain}\n");
-            chains.push(chain);
-        }
-    }
-    if script.is_empty() {
-        return Ok(());
-    }
-    if made && mangle::remove_with(network, program.starts_with("iptables"), &chains) {
-        return Ok(());
-    }
-    let delete = Step::new(format!("{program}-restore --noflush -w"));
-    delete.fed(format!("*mangle\n{script}COMMIT\n")).run(network)?;
-    if made {
-        // Another fault's chains may have gone meanwhile.
-        mangle::remove_with(network, program.starts_with("iptables"), &[]);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

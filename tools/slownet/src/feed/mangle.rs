@@ -3,9 +3,12 @@
 //! A rule in our own chain remembers that the table was not there before us. So whoever takes the chain away,
 //! and be it another process, can take the empty table away too.
 
+use std::process::Output;
+
 use breakit::reach::Network;
 use serde_json::Value;
 
+use super::nft::lacks_nf_tables;
 use crate::step::{self, Step};
 
 /// The comment that says so.
@@ -20,8 +23,20 @@ pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
     let there = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
     // nft does not show the comment; iptables does, but makes the table where it is not there.
     let rules = || Step::new(format!("{iptables} -w -t mangle -S")).output(network);
-    there.is_ok_and(|there| !there.status.success())
+    let is_missing = |there: Output| {
+        !there.status.success() && !lacks_nf_tables(&String::from_utf8_lossy(&there.stderr))
+    };
+    there.is_ok_and(is_missing)
         || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
+}
+
+/// Whether nftables has the table, as far as nft can tell.
+pub fn may_be_there(network: &Network, v4: bool) -> bool {
+    if !step::has(network, "nft") {
+        return true;
+    }
+    let listing = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
+    listing.is_ok_and(|listing| listing.status.success())
 }
 
 /// Takes the table away with our chains `ours`, the last there are, where nothing else is in it: in one transaction,

@@ -47,9 +47,14 @@ fn flush(id: FaultId) -> String {
     format!("flush set inet {table} to4\nflush set inet {table} to6\n")
 }
 
-/// What succeeds where the fault's table is there.
-pub fn shows(id: FaultId) -> Vec<Step> {
-    vec![Step::new(format!("nft list table inet {}", table(id)))]
+/// Whether the fault's table is there, and rules in it.
+///
+/// # Errors
+/// As [`Step::output`].
+pub fn feeds(network: &Network, id: FaultId) -> Result<bool> {
+    let listed = Step::new(format!("nft list table inet {}", table(id))).output(network)?;
+    // Only rules speak of a set by this sign.
+    Ok(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains(" @to"))
 }
 
 fn table(id: FaultId) -> String {
@@ -161,8 +166,9 @@ fn read(id: FaultId, listing: &Value) -> Fed {
         left = left.max(element["expires"].as_u64().unwrap_or(0));
         noted = element["comment"].as_str().unwrap_or(noted);
     }
+    let has_rules = objects().any(|object| object["rule"].to_string().contains("\"@to"));
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share }
+    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share, has_rules }
 }
 
 fn block(value: &Value) -> Option<Prefix> {
@@ -206,9 +212,29 @@ fn tables(network: &Network) -> Result<Vec<FaultId>> {
     if !step::has(network, "nft") {
         return Ok(Vec::new());
     }
-    let text = Step::new("nft list tables").run(network)?;
+    let step = Step::new("nft list tables");
+    let output = step.output(network)?;
+    if lacks_nf_tables(&String::from_utf8_lossy(&output.stderr)) {
+        return Ok(Vec::new());
+    }
+    if !output.status.success() {
+        return Err(step.judge(&output));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
     let ours = |line: &str| FaultId::of_object(line.strip_prefix("table inet ")?);
     Ok(text.lines().filter_map(ours).collect())
+}
+
+/// Whether nft said that the kernel has no nf_tables, and so no tables of ours. Old kernels call the unknown
+/// subsystem of netlink an invalid argument, newer ones an operation or protocol that is not supported.
+pub fn lacks_nf_tables(said: &str) -> bool {
+    const UNKNOWN: [&str; 3] =
+        ["Invalid argument", "Protocol not supported", "Operation not supported"];
+    said.lines().any(|line| {
+        let asked =
+            line.contains("cache initialization failed") || line.contains("initialize Netlink");
+        asked && UNKNOWN.iter().any(|why| line.contains(why))
+    })
 }
 
 #[cfg(test)]
@@ -242,6 +268,25 @@ mod tests {
             assert!(script.lines().any(|found| found == line), "{line}\n{script}");
         }
         assert!(!script.contains("add element inet breakit_slow_3f2a to6"));
+    }
+
+    #[test]
+    fn a_kernel_without_nf_tables_is_told_apart_from_one_that_refuses() {
+        for said in [
+            "netlink: Error: cache initialization failed: Invalid argument",
+            "netlink: Error: cache initialization failed: Protocol not supported",
+            "netlink: Error: cache initialization failed: Operation not supported",
+            "Unable to initialize Netlink socket: Protocol not supported",
+        ] {
+            assert!(lacks_nf_tables(said), "{said}");
+        }
+        for said in [
+            "",
+            "netlink: Error: cache initialization failed: Operation not permitted",
+            "Error: Could not process rule: Operation not supported",
+        ] {
+            assert!(!lacks_nf_tables(said), "{said}");
+        }
     }
 
     #[test]
