@@ -166,7 +166,8 @@ pub struct PacketsArgs {
 /// Where `heal` and `list` look.
 #[derive(Args, Debug)]
 pub struct Where {
-    /// In whose networks, besides our own [default: the fleet's]
+    /// Whose cuts: those in their networks, and those of our own that they are part of [default: all of our own
+    /// network, and the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
     /// As whom

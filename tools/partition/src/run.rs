@@ -325,6 +325,7 @@ fn places(args: &cli::Where) -> Result<Vec<Place>> {
     let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
     nft::permitted(&nodes)?;
     let mut places = if args.all { standing::all_networks() } else { Vec::new() };
-    places.extend(standing::networks(&nodes));
+    let named = !args.nodes.nodes.is_empty() && !args.all;
+    places.extend(if named { standing::networks_about } else { standing::networks }(&nodes));
     Ok(places)
 }
