@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::lifeline;
 use breakit::program;
 use breakit::reach::Network;
 
-use crate::guard;
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::made;
@@ -284,7 +284,7 @@ fn shell(network: &Network, script: &str) -> Result<Output> {
     let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
     let mut command = network.command(Path::new("sh"), ["-s"])?;
     command.process_group(0);
-    guard::wait_for(&mut command);
+    lifeline::wait_for(&mut command);
     network.reached(program::run(
         &mut command,
         Some((path.to_string() + script).as_bytes()),

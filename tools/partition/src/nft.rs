@@ -6,13 +6,13 @@ use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::lifeline;
 use breakit::node::{Node, Via};
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
 
 use crate::force::{Kind, Standing};
-use crate::guard;
 use crate::rules::{Family, PREFIX};
 
 /// What an unprivileged user is told.
@@ -171,7 +171,7 @@ impl Nft {
         };
         let mut command = network.command(&program, args)?;
         command.process_group(0).env("LC_ALL", "C");
-        guard::wait_for(&mut command);
+        lifeline::wait_for(&mut command);
         let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
         let output = network.reached(run)?;
         match (network, output.status.code()) {
