@@ -176,6 +176,8 @@ pub struct Standing {
     pub elements: Vec<Element>,
     /// Which packets of that, in words; empty for all.
     pub packets: String,
+    /// Whether rules lead there: somebody may have taken them away beside their sets, which then drop nothing.
+    pub in_force: bool,
 }
 
 impl Standing {
@@ -222,7 +224,11 @@ impl Nft {
             (Kind::Nft(family), Network::Here | Network::Namespace(_)) => {
                 Ok(network.inside(|| held::remove(family, name))?)
             }
-            _ => self.run_script(network, script),
+            _ => match self.run_script(network, script) {
+                // Then there is none of ours either.
+                Err(Refusal::NoTables) => Ok(()),
+                other => other,
+            },
         }
     }
 
@@ -240,15 +246,14 @@ impl Nft {
         Ok(tables.into_iter().chain(crate::listing::read(&listing)).collect())
     }
 
-    /// How many elements of these rules the kernel holds.
+    /// How many elements of these rules the kernel holds and drops by: none where a rule is gone.
     ///
     /// # Errors
     /// As the programs say.
     pub fn held(&self, network: &Network, rules: &Rules) -> Result<usize> {
         let standing = match rules {
             Rules::Nft(table) if !matches!(network, Network::Ssh(_)) => {
-                let sets = table.set_names();
-                return network.inside(|| held::elements(table.family, &table.name, &sets));
+                return network.inside(|| held_here(table));
             }
             Rules::Nft(table) => self.table(network, table.family, &table.name)?,
             Rules::Iptables(chains) => {
@@ -257,8 +262,16 @@ impl Nft {
                 all.into_iter().find(|standing| standing.name == chains.name)
             }
         };
-        Ok(standing.map_or(0, |standing| standing.elements.len()))
+        Ok(standing.filter(|found| found.in_force).map_or(0, |found| found.elements.len()))
     }
+}
+
+/// As [`Nft::held`], in the network that we are in.
+fn held_here(table: &Table) -> Result<usize> {
+    if held::rules(table.family, &table.name)? < table.rules_at_least() {
+        return Ok(0);
+    }
+    held::elements(table.family, &table.name, &table.set_names())
 }
 
 /// Takes away tables that the script has left empty, and that are there because of us.
