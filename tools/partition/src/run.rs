@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
-use breakit::jsonl::Lines;
 use breakit::lease::{Lease, LeaseArgs};
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
@@ -128,16 +127,7 @@ fn table_name() -> Result<String> {
 /// Each holder of the recorded run has a thread, which holds its cuts at its times.
 fn replay(args: &cli::Replay) -> Result<Status> {
     let lease = args.lease.checked()?;
-    let from_stdin = args.history == "-";
-    if from_stdin && args.nodes.reads_stdin() {
-        return Err(Error::usage(
-            "nodes and history cannot both come on stdin; give one as a file",
-        ));
-    }
-    let record = match from_stdin {
-        true => replay::read(Lines::new("stdin", std::io::stdin()), "stdin")?,
-        false => replay::read(Lines::open(args.history.as_ref())?, &args.history)?,
-    };
+    let record = replay::read(args.nodes.history(&args.history)?)?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
@@ -151,7 +141,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
         parts.push((Cut::prepare(wanted, nft.clone(), name.clone())?, part.windows, nodes, name));
     }
     let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
-    if from_stdin || args.nodes.reads_stdin() {
+    if args.history == "-" || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
     let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {
