@@ -17,7 +17,7 @@ use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
-use crate::traffic::{self, Traffic, Whom};
+use crate::traffic;
 use crate::{asked, list, replay, sweep};
 
 /// Runs the tool.
@@ -39,13 +39,12 @@ fn set(args: SetArgs) -> Result<Status> {
     let links = links(&args)?;
     let seed = breakit::rng::seed(args.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    let mut rehearsed: Vec<Value> = links.iter().map(Link::json).collect();
     let means = Means { backend: args.backend, force: args.force, seed };
     let mut faults = Faults::plan(links, means)?;
     refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
     if args.dry_run {
-        rehearsed.extend(faults.rehearse(lease)?);
-        return print_all(&rehearsed);
+        let asked = faults.links().map(Link::json);
+        return print_all(&asked.chain(faults.rehearse(lease)?).collect::<Vec<Value>>());
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
     if reads_stdin(&args) {
@@ -75,10 +74,8 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     }
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
-    let traffic = &args.traffic;
-    let Whom { blocks, named } = traffic::whom(&traffic.to, &nodes)?;
-    let traffic = Traffic::new(blocks, traffic.protocol, traffic.port.clone());
-    Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction), named }])
+    let to = traffic::whom(&args.traffic.to, &nodes)?;
+    Ok(vec![Link::new(nodes, to, parts, &args.traffic)])
 }
 
 fn lines_of(file: &str) -> Result<Lines> {

@@ -117,6 +117,11 @@ impl Slow {
         self.id
     }
 
+    /// What is struck, and with what.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// Whose packets.
     pub fn nodes(&self) -> &[Node] {
         &self.link.nodes
