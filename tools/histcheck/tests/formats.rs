@@ -266,6 +266,41 @@ fn of_two_events_with_one_index_the_invocation_goes_first() {
     linear(&later).expect(1);
 }
 
+#[test]
+fn a_number_is_the_same_however_a_format_writes_it_and_no_other() {
+    let line = |process: u8, kind: &str, f: &str, value: &str| {
+        [
+            format!(r#"{{"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#),
+            format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"),
+            format!("{process},{kind},{f},\"{value}\""),
+        ]
+    };
+    for (written, read, status) in [
+        ("100", "1E+2", 0),
+        ("-0", "0", 0),
+        ("[1.50]", "[1.5]", 0),
+        ("1.0", "1", 0),
+        ("1e400", "10e399", 0),
+        ("1.5", "1.5000000000000000001", 1),
+        ("1234567890123456789012345678901234567890", "1234567890123456789012345678901234567891", 1),
+    ] {
+        let events = [
+            line(0, "invoke", "write", written),
+            line(0, "ok", "write", written),
+            line(1, "invoke", "read", ""),
+            line(1, "ok", "read", read),
+        ];
+        for format in 0..3 {
+            let header = ["", "", "process,type,f,value\n"][format];
+            let text = events.each_ref().map(|event| event[format].clone()).join("\n");
+            let text = text.replace(",\"value\":}", "}").replace(" :value }", "}");
+            let run = linear(&format!("{header}{text}\n")).expect(status);
+            let engine = if status == 0 { "are linearizable" } else { "not linearizable" };
+            assert!(run.stdout.contains(engine), "{text}: {}", run.stdout);
+        }
+    }
+}
+
 /// A history of `count` operations of 5 processes on a register, as `workload` writes it, with a word in it here
 /// and there that no layout knows.
 fn long(count: usize) -> Vec<String> {
