@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use breakit_tests::process::{Run, run, run_with};
-use breakit_tests::skip;
+use breakit_tests::{Folder, skip};
 
 fn histcheck() -> Command {
     Command::new(env!("CARGO_BIN_EXE_histcheck"))
@@ -21,29 +21,6 @@ const LINEAR: [&str; 3] = ["linear", "--model", "cas-register"];
 
 fn linear(input: &str) -> Run {
     judge(&LINEAR, input)
-}
-
-/// A folder of files that lives as long as the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// One stale read in each format: 1 was replaced by 2 when the read began.
@@ -124,33 +101,28 @@ fn every_format_is_recognised_and_says_the_same() {
 fn packed_histories_are_read_as_what_they_hold() {
     let folder = Folder::new("packed");
     for (tool, ending) in [("gzip", "gz"), ("zstd", "zst")] {
-        if which(tool).is_none() {
+        if !breakit_tests::has(tool) {
             skip!("no {tool}");
         }
         for (at, (format, text)) in STALE.into_iter().enumerate() {
-            let file = folder.file(&format!("{at}.{format}"), text.as_bytes());
+            let file = folder.write(&format!("{at}.{format}"), text);
             let packed = pack(tool, &file);
             // Two packed pieces one after the other are one text.
             let half = text.len() / 2;
-            let first = pack(tool, &folder.file("first", &text.as_bytes()[..half]));
-            let second = pack(tool, &folder.file("second", &text.as_bytes()[half..]));
+            let first = pack(tool, &folder.write("first", &text.as_bytes()[..half]));
+            let second = pack(tool, &folder.write("second", &text.as_bytes()[half..]));
             for bytes in [packed.clone(), [first, second].concat()] {
-                let file = folder.file(&format!("{at}.{format}.{ending}"), &bytes);
+                let file = folder.write(&format!("{at}.{format}.{ending}"), &bytes);
                 run(histcheck().args(LINEAR).arg(&file)).expect(1);
             }
-            let cut = folder.file(&format!("cut.{ending}"), &packed[..packed.len() - 9]);
+            let cut = folder.write(&format!("cut.{ending}"), &packed[..packed.len() - 9]);
             let cut = run(histcheck().args(LINEAR).arg(&cut)).expect(65);
             assert!(cut.stderr.contains("damaged or cut short"), "{}", cut.stderr);
         }
     }
 }
 
-fn which(tool: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.exists())
-}
-
-fn pack(tool: &str, file: &Path) -> Vec<u8> {
+fn pack(tool: &str, file: &str) -> Vec<u8> {
     Command::new(tool).args(["-q", "-c"]).arg(file).output().unwrap().stdout
 }
 
@@ -344,7 +316,7 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
         whole.replacen(&lines[100_001], &format!("{}\n{}", lines[100_001], lines[100_001]), 1);
     for (name, text, status) in [("valid", &whole, 0), ("stale", &stale, 1), ("twice", &twice, 65)]
     {
-        let file = folder.file(name, text.as_bytes());
+        let file = folder.write(name, text);
         assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
         for check in ["linear", "stats"] {
             let args: &[&str] = if check == "linear" { &LINEAR } else { &["stats"] };
@@ -357,9 +329,9 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
                 "{name}: {}",
                 by_all.stderr
             );
-            let path = file.display().to_string();
-            assert_eq!(by_all.stdout.replace(&path, "stdin"), alone.stdout, "{name}");
-            assert_eq!(by_all.stderr.replace(&path, "stdin"), alone.stderr, "{name}");
+            let path = &file;
+            assert_eq!(by_all.stdout.replace(path, "stdin"), alone.stdout, "{name}");
+            assert_eq!(by_all.stderr.replace(path, "stdin"), alone.stderr, "{name}");
         }
     }
 }
@@ -383,10 +355,10 @@ fn processes_and_nodes_of_any_number_are_told_as_they_came() {
     event(reader, "invoke", "read", 0);
     event(reader, "ok", "read", last - 1);
     assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
-    let file = folder.file("many", text.as_bytes());
+    let file = folder.write("many", &text);
     let by_all = run(histcheck().args(LINEAR).arg("--json").arg(&file)).expect(1);
     let alone = judge(&[&LINEAR[..], &["--json"]].concat(), &text).expect(1);
-    assert_eq!(by_all.stdout.replace(&file.display().to_string(), "stdin"), alone.stdout);
+    assert_eq!(by_all.stdout.replace(&file, "stdin"), alone.stdout);
     let operations = &alone.lines()[0]["keys"][0]["witness"]["operations"];
     let mut told: Vec<(u64, String)> = operations
         .as_array()

@@ -8,9 +8,9 @@
 mod spec;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::process::Command;
 
+use breakit_tests::Folder;
 use breakit_tests::process::{Run, run};
 use serde_json::Value;
 use spec::written::{Written, written};
@@ -18,7 +18,7 @@ use spec::{Act, Fate, Made, NEVER, Op, Random, Spec, State};
 
 /// A folder with a file of histories of one model, which lives as long as the test.
 struct Judged {
-    folder: PathBuf,
+    folder: Folder,
     spec: Spec,
     histories: Vec<Vec<Made>>,
     written: Written,
@@ -26,27 +26,16 @@ struct Judged {
 
 impl Judged {
     fn new(name: &str, spec: Spec, histories: Vec<Vec<Made>>) -> Judged {
-        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        let name = format!("histcheck-{}-{name}-{}", std::process::id(), histories.len());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = Folder::new(name);
         let written = written(&spec, &histories, &mut Random(7));
-        std::fs::write(folder.join("table.model"), spec::TABLE).unwrap();
-        std::fs::write(folder.join("history.jsonl"), &written.text).unwrap();
+        folder.write(spec::TABLE_FILE, spec::TABLE);
+        folder.write("history.jsonl", &written.text);
         Judged { folder, spec, histories, written }
     }
 
     fn histcheck(&self, check: &str, more: &[&str]) -> Run {
-        let model = match self.spec.model.as_str() {
-            "@" => "@table.model",
-            plain => plain,
-        };
         let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
-        command.current_dir(&self.folder).args([check, "--json", "--model", model]);
-        command.args(self.spec.fail_observes.then_some("--fail-observes"));
-        if let Some(initial) = &self.spec.begins_with {
-            command.args(["--initial", &initial.to_string()]);
-        }
+        command.current_dir(self.folder.path()).args([check, "--json"]).args(self.spec.options());
         run(command.args(more).arg("history.jsonl"))
     }
 
@@ -70,7 +59,7 @@ impl Judged {
 
     /// The lines of the order that was written last.
     fn order(&self) -> Vec<u64> {
-        let text = std::fs::read_to_string(self.folder.join("order")).unwrap();
+        let text = std::fs::read_to_string(self.folder.file("order")).unwrap();
         let line =
             |line: &str| serde_json::from_str::<Value>(line).unwrap()["line"].as_u64().unwrap();
         text.lines().map(line).collect()
@@ -92,14 +81,8 @@ impl Judged {
     /// The exit status of `verify` on an order.
     fn verify(&self, order: &[u64]) -> Run {
         let lines: String = order.iter().map(|line| format!("{{\"line\":{line}}}\n")).collect();
-        std::fs::write(self.folder.join("tampered"), lines).unwrap();
+        self.folder.write("tampered", lines);
         self.histcheck("verify", &["--witness", "tampered"])
-    }
-}
-
-impl Drop for Judged {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -365,36 +348,7 @@ macro_rules! tests {
                 super::every_counterexample_is_invalid_closed_and_minimal($name);
             })*
         }
-        #[test]
-        fn no_model_is_left_out() {
-            assert_eq!([$($name),*], spec::MODELS);
-        }
     };
 }
 
-tests! {
-    register "register"
-    cas_register "cas-register"
-    cas_register_with_fails_that_observe "cas-register with fails that observe"
-    cas_register_from_1 "cas-register from 1"
-    mutex "mutex"
-    reentrant_mutex "reentrant-mutex"
-    semaphore_of_one "semaphore:1"
-    semaphore_of_two "semaphore:2"
-    fenced_mutex "fenced-mutex"
-    fifo_queue "fifo-queue"
-    unordered_queue "unordered-queue"
-    stack "stack"
-    priority_queue "priority-queue"
-    set "set"
-    counter "counter"
-    counter_from_1 "counter from 1"
-    fetch_add "fetch-add"
-    fetch_add_from_1 "fetch-add from 1"
-    list_append "list-append"
-    list_append_from_1 "list-append from 1"
-    kv_append "kv-append"
-    kv_append_from_a "kv-append from a"
-    multi_register "multi-register"
-    table "@"
-}
+spec::with_every_model!(tests);
