@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
 use breakit::jsonl::Lines;
-use breakit::lease::{Lease, LeaseArgs};
+use breakit::lease;
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::Schedule;
@@ -60,7 +60,7 @@ fn plan(plan: &cli::Plan) -> Result<Status> {
 fn cut(args: &cli::Cut) -> Result<Status> {
     let seed = rng::seed(args.drawn.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    let kept = kept(args, &schedule, lease)?;
+    let kept = lease::kept(args.keep, &schedule, lease)?;
     let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
     let whom = whom(args)?;
     let wanted = Wanted {
@@ -101,22 +101,6 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         _ => guard.dismiss(),
     }
     outcome
-}
-
-/// How long a cut lasts that is left in place; `None` for one that is held.
-///
-/// # Errors
-/// 64 for longer than any lease: that is all that will end it.
-fn kept(args: &cli::Cut, schedule: &Schedule, lease: Lease) -> Result<Option<Lease>> {
-    let Some(length) = schedule.length().filter(|_| args.keep) else {
-        return Ok(args.keep.then_some(lease));
-    };
-    LeaseArgs { lease: length }.checked().map(Some).map_err(|_| {
-        Error::usage(format!(
-            "--keep --for {}: what is kept ends with its lease, and a lease takes 1s to 24h",
-            breakit::clock::show(length)
-        ))
-    })
 }
 
 /// The name of our tables.
