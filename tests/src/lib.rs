@@ -8,11 +8,13 @@ pub mod namespaces;
 pub mod process;
 pub mod pty;
 pub mod sshd;
+pub mod uml;
 
 pub use fleet::Fleet;
 pub use namespaces::Namespaces;
 pub use process::{Run, Running};
 pub use sshd::Sshd;
+pub use uml::Uml;
 
 /// Says why this test cannot run here, and returns from it.
 ///

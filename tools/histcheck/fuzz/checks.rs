@@ -127,7 +127,7 @@ fn lines(data: &[u8]) {
     let by_library = || {
         let mut assembly = Assembly::new("h", Format::Jsonl, options);
         let source = Box::new(std::io::Cursor::new(data.to_vec()));
-        read::each("h", source, options, &mut |place, item| assembly.item(place, item))?;
+        read::each("h", source, options, &mut |site, item| assembly.item(site, item))?;
         assembly.finish()
     };
     match (fast, by_library()) {

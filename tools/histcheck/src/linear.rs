@@ -172,11 +172,11 @@ pub(crate) fn fate(outcome: Outcome) -> Fate {
     }
 }
 
-/// A clause about an operation of the history, with file and line.
+/// A clause about an operation of the history, with file, line and column.
 pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
-    let op = history.ops.get(index);
-    let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
-    history.error(at, clause)
+    // A model says one of two things: that it has no such operation, or what is wrong with its value.
+    let field = if clause.contains(" has no operation ") { "f" } else { "value" };
+    history.error(index, field, clause)
 }
 
 /// What is to be decided.

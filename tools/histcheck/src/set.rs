@@ -52,24 +52,30 @@ fn operations(history: &History, rows: Rows<'_>) -> Result<Ops> {
     let mut ops = Ops::default();
     for index in rows.iter() {
         let op = history.ops.get(index);
-        let wrong = |clause: String| history.error(op.inv, &clause);
+        let wrong = |field: &str, clause: String| history.error(index, field, &clause);
         match (history.word(op.f), op.outcome) {
             ("add", _) => {
-                let element = op.value.ok_or_else(|| wrong("an add has no value".into()))?;
+                let element =
+                    op.value.ok_or_else(|| wrong("value", "an add has no value".into()))?;
                 ops.adds.push((element, op));
             }
             ("read", Outcome::Ok) => match op.value.map(|value| history.values.list(value)) {
                 Some(Some(_)) => ops.reads.push(op),
                 _ => {
-                    return Err(wrong(format!(
-                        "the result of an ok read of a set must be a list, not {}",
-                        op.value.map_or("missing".into(), |value| history.values.show(value))
-                    )));
+                    let what =
+                        op.value.map_or("missing".into(), |value| history.values.show(value));
+                    return Err(wrong(
+                        "value",
+                        format!("the result of an ok read of a set must be a list, not {what}"),
+                    ));
                 }
             },
             ("read", Outcome::Fail | Outcome::Info) => {}
             (other, _) => {
-                return Err(wrong(format!("a set has add and read, and no operation {other:?}")));
+                return Err(wrong(
+                    "f",
+                    format!("a set has add and read, and no operation {other:?}"),
+                ));
             }
         }
     }

@@ -28,11 +28,11 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut files = create(into, shards)?;
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
-    read::each_event(&name, source, options, &mut history, &mut |place, text, parsed, history| {
+    read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
         match parsed {
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| file.line(text)),
             Parsed::Client(event) => {
-                let wrong = |clause: String| place.error(&name, &clause);
+                let wrong = |clause: String| site.error_at("process", &name, &clause);
                 let shard = router.route(event, &history.values).map_err(wrong)?;
                 files[shard].line(text)
             }

@@ -158,21 +158,21 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
     for (text, said) in [
         (
             format!("{invoke}\n{invoke}\n"),
-            "line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open",
+            "line 2: column 12: process 0 invokes \"write\" while its \"write\" of line 1 is open",
         ),
         (
             format!("{}\n", op(4, "ok", "write", "1")),
-            "line 1: column 2: process 4 completes \"write\" and has nothing open",
+            "line 1: column 21: process 4 completes \"write\" and has nothing open",
         ),
         ("{\"process\":0,\n".to_string(), "line 1: column 13: not JSON"),
         (
             "{\"process\":0,\"type\":\"done\",\"f\":\"x\"}\n".to_string(),
-            "line 1: column 14: \"type\" must be invoke, ok, fail or info",
+            "line 1: column 21: \"type\" must be invoke, ok, fail or info",
         ),
         ("[1]\n".to_string(), "line 1: column 1: a line must be one JSON object"),
         (
             format!("{}\n", done(0, "add", "1")),
-            "line 2: column 1: the model register has no operation \"add\"",
+            "line 2: column 30: the model register has no operation \"add\"",
         ),
         (format!("{}\n", done(0, "cas", "[1,2]")), "take --model cas-register"),
         (
@@ -185,7 +185,7 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
                 op(0, "invoke", "read", "null"),
                 r#"{"process":0,"type":"ok","f":"read"}"#
             ),
-            "an ok read says no value",
+            "line 2: column 1: an ok read says no value",
         ),
     ] {
         let run = judge(&["linear", "--model", "register"], &text).expect(65);

@@ -261,34 +261,46 @@ impl Cut {
                 return Ok(None);
             };
             let table = table.noting(&network).map_err(|error| at(nodes, node, error))?;
-            nft.run_script(&network, &table.install(lease))
-                .map_err(|refusal| at(nodes, node, table.why(refusal)))?;
             let place = Place { node, identity: identity(&network), network, table };
-            stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
+            let made = put(nft, &place, lease).map_err(|error| at(nodes, node, error));
+            Ok(Some((place, made)))
         });
         let mut errors = Vec::new();
         for result in done {
             match result {
-                Ok(place) => self.places.extend(place),
+                Ok(Some((place, made))) => {
+                    // Also where it failed: a program that did not end, or a host that is out of reach by now, may
+                    // have put something in force.
+                    self.places.push(place);
+                    errors.extend(made.err());
+                }
+                Ok(None) => {}
                 Err(error) => errors.push(error),
             }
         }
         if errors.is_empty() {
             return Ok(());
         }
-        errors.extend(self.remove().err());
+        let left = self.remove_each();
+        // What stood in the way of the one mostly stands in the way of the other.
+        errors.extend(left.into_iter().filter(|error| !errors.contains(error)).collect::<Vec<_>>());
         Error::all(errors)
     }
 
-    /// Removes all tables, wherever they stand; collects errors.
+    /// Removes all tables, wherever they stand.
     fn remove(&mut self) -> Result<()> {
+        Error::all(self.remove_each())
+    }
+
+    /// As [`Cut::remove`]; gives all that stood in the way.
+    fn remove_each(&mut self) -> Vec<Error> {
         let (nft, nodes) = (&self.nft, &self.wanted.nodes);
         let done = all(std::mem::take(&mut self.places), |place| {
             let (rules, made) = (&place.table, (place.table.kind(), place.table.name()));
             nft.take_away(&place.network, made, &rules.remove())
                 .map_err(|refusal| at(nodes, place.node, refusal.into()))
         });
-        Error::all(done.into_iter().filter_map(Result::err).collect())
+        done.into_iter().filter_map(Result::err).collect()
     }
 
     /// Removes all tables because of `error`, and gives that with what stood in the way of this.
@@ -520,6 +532,14 @@ impl Fault for Cut {
         })
     }
 
+    fn stands(&mut self) -> Result<bool> {
+        let nft = &self.nft;
+        let held = all(self.places.iter().collect(), |place| {
+            Ok(nft.held(&place.network, &place.table)? >= place.table.size())
+        });
+        Ok(held.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|stands| stands))
+    }
+
     fn heal(&mut self) -> Result<Value> {
         let value = json!({ "cut": self.words(), "table": self.table });
         self.remove().map(|()| value)
@@ -536,14 +556,21 @@ fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
     }
 }
 
+/// Puts a table in force.
+fn put(nft: &Nft, place: &Place, lease: Lease) -> Result<()> {
+    let Place { network, table, .. } = place;
+    nft.run_script(network, &table.install(lease)).map_err(|refusal| table.why(refusal))?;
+    verify(nft, place)
+}
+
 /// Reads the table back from the kernel: what was said is not always what was done.
-fn stands(nft: &Nft, place: &Place) -> Result<()> {
+fn verify(nft: &Nft, place: &Place) -> Result<()> {
     let (found, wanted) = (nft.held(&place.network, &place.table)?, place.table.size());
     if found == wanted {
         return Ok(());
     }
     Err(Error::system(format!(
-        "the kernel holds {found} of {wanted} elements of the table {}; does another program flush them, or were we stopped past the lease?",
+        "the kernel holds {found} of {wanted} elements of the table {}, with rules about them; does another program flush it, or were we stopped past the lease?",
         place.table.name()
     )))
 }

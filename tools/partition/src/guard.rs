@@ -8,17 +8,15 @@
 //! What holders left that died together with their guards it sweeps first: a cut need not wait for that.
 
 use std::io::{BufRead, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::lifeline::Lifeline;
 use breakit::node::Node;
 use breakit::talk;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::nft::Nft;
 use crate::standing::{self, Place};
@@ -38,29 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the guard of a kept cut looks whether it still stands.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The pipes to the guards of this process.
-static PIPES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
-/// Makes the guards wait for the end of `command` too, not only for ours: where we are killed while it makes
-/// rules, a guard that came first would find nothing to heal, and the rules would come after.
-pub fn wait_for(command: &mut Command) {
-    let pipes = PIPES.lock().map(|pipes| pipes.clone()).unwrap_or_default();
-    let inherit = move || {
-        for pipe in &pipes {
-            // SAFETY: the number is of a pipe that is open as long as it stands in the list, or of nothing.
-            let pipe = unsafe { BorrowedFd::borrow_raw(*pipe) };
-            fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls on descriptors, and allocates nothing.
-    unsafe { command.pre_exec(inherit) };
-}
-
 /// A guard at work. Dropped without [`Guard::dismiss`] it heals.
 #[derive(Debug)]
 pub struct Guard {
     child: Child,
+    lifeline: Option<Lifeline>,
 }
 
 impl Guard {
@@ -84,24 +64,19 @@ impl Guard {
             command.arg(format!("--after={}ms", wait.as_millis())).stderr(Stdio::null());
         }
         let mut child = command.spawn().map_err(place)?;
-        if let Some(stdin) = &mut child.stdin {
+        let mut lifeline = child.stdin.take().map(Lifeline::of);
+        if let Some(lifeline) = &mut lifeline {
             let lines: String = nodes.iter().map(|node| node.line() + "\n").collect();
-            stdin.write_all((lines + WATCH + "\n").as_bytes()).map_err(place)?;
-            if let Ok(mut pipes) = PIPES.lock() {
-                pipes.push(stdin.as_raw_fd());
-            }
+            lifeline.write_all((lines + WATCH + "\n").as_bytes()).map_err(place)?;
         }
-        Ok(Guard { child })
+        Ok(Guard { child, lifeline })
     }
 
     /// The cut is healed: the guard goes home.
     pub fn dismiss(mut self) {
-        if let Some(mut stdin) = self.child.stdin.take() {
-            if let Ok(mut pipes) = PIPES.lock() {
-                pipes.retain(|pipe| *pipe != stdin.as_raw_fd());
-            }
+        if let Some(mut lifeline) = self.lifeline.take() {
             // A guard that is gone already needs no word.
-            let _ = writeln!(stdin, "{DONE}");
+            let _ = writeln!(lifeline, "{DONE}");
         }
         // It goes at once, unless somebody has stopped it: then it goes when it is let go on.
         let end = Instant::now() + PATIENCE;

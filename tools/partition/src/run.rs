@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
-use breakit::jsonl::Lines;
-use breakit::lease;
+use breakit::lease::{Lease, LeaseArgs};
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::Schedule;
@@ -60,7 +59,7 @@ fn plan(plan: &cli::Plan) -> Result<Status> {
 fn cut(args: &cli::Cut) -> Result<Status> {
     let seed = rng::seed(args.drawn.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    let kept = lease::kept(args.keep, &schedule, lease)?;
+    let kept = kept(args, &schedule, lease)?;
     let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
     let whom = whom(args)?;
     let wanted = Wanted {
@@ -103,6 +102,22 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     outcome
 }
 
+/// How long a cut lasts that is left in place; `None` for one that is held.
+///
+/// # Errors
+/// 64 for longer than any lease: that is all that will end it.
+fn kept(args: &cli::Cut, schedule: &Schedule, lease: Lease) -> Result<Option<Lease>> {
+    let Some(length) = schedule.length().filter(|_| args.keep) else {
+        return Ok(args.keep.then_some(lease));
+    };
+    LeaseArgs { lease: length }.checked().map(Some).map_err(|_| {
+        Error::usage(format!(
+            "--keep --for {}: what is kept ends with its lease, and a lease takes 1s to 24h",
+            breakit::clock::show(length)
+        ))
+    })
+}
+
 /// The name of our tables.
 fn table_name() -> Result<String> {
     standing::table_name(std::process::id())
@@ -112,16 +127,7 @@ fn table_name() -> Result<String> {
 /// Each holder of the recorded run has a thread, which holds its cuts at its times.
 fn replay(args: &cli::Replay) -> Result<Status> {
     let lease = args.lease.checked()?;
-    let from_stdin = args.history == "-";
-    if from_stdin && args.nodes.reads_stdin() {
-        return Err(Error::usage(
-            "nodes and history cannot both come on stdin; give one as a file",
-        ));
-    }
-    let record = match from_stdin {
-        true => replay::read(Lines::new("stdin", std::io::stdin()), "stdin")?,
-        false => replay::read(Lines::open(args.history.as_ref())?, &args.history)?,
-    };
+    let record = replay::read(args.nodes.history(&args.history)?)?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
@@ -135,7 +141,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
         parts.push((Cut::prepare(wanted, nft.clone(), name.clone())?, part.windows, nodes, name));
     }
     let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
-    if from_stdin || args.nodes.reads_stdin() {
+    if args.history == "-" || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
     let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {

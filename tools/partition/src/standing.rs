@@ -37,6 +37,8 @@ pub struct Cut {
     packets: String,
     /// Seconds until the first of its elements expires.
     expires: u64,
+    /// Whether rules lead to all of them.
+    in_force: bool,
 }
 
 /// Our own network and those of `nodes`. Nodes of which only an address is known have no tables of ours.
@@ -195,7 +197,9 @@ fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
         pairs: Pairs::default(),
         packets: table.packets.clone(),
         expires: u64::MAX,
+        in_force: true,
     });
+    cut.in_force &= table.in_force;
     for element in &table.elements {
         cut.expires = cut.expires.min(element.expires);
         cut.pairs.insert(&element.who);
@@ -208,6 +212,7 @@ impl Cut {
         let mut line = json!({
             "cut": self.words(),
             "pairs": self.pairs.len(),
+            "in_force": self.in_force,
             "backend": self.backend().to_string(),
             "expires": self.expires(),
             "holder": holder(&self.table),
@@ -288,6 +293,7 @@ mod tests {
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],
             packets: String::new(),
+            in_force: true,
         };
         let mut cuts = BTreeMap::new();
         gather(&mut cuts, &table("n10 n2", 9));

@@ -227,6 +227,10 @@ impl Fault for Faults {
         }
     }
 
+    fn stands(&mut self) -> Result<bool> {
+        Ok(all(self.each(Slow::stands))?.into_iter().any(|stands| stands))
+    }
+
     fn heal(&mut self) -> Result<Value> {
         let cleared = self.clear(WithRoot::Keep);
         if let Some(watchdog) = &mut self.watchdog {

@@ -82,7 +82,6 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
 
 fn lines_of(file: &str) -> Result<Lines> {
     match file.strip_prefix('@') {
-        Some("-") => Ok(Lines::new("stdin", std::io::stdin())),
         Some(path) => Lines::open(path.as_ref()),
         None => Err(Error::usage(format!(
             "{file:?} names no file with links; write @links.jsonl, or @- for stdin (nodes are named with -n)"
@@ -111,16 +110,7 @@ fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, faults: &Fault
 /// Each holder of the recorded run has a thread, which holds its faults at its times.
 fn replay(args: &ReplayArgs) -> Result<Status> {
     let lease = args.lease.checked()?;
-    let from_stdin = args.history == "-";
-    if from_stdin && args.nodes.reads_stdin() {
-        return Err(Error::usage(
-            "nodes and history cannot both come on stdin; give one as a file",
-        ));
-    }
-    let lines = match from_stdin {
-        true => Lines::new("stdin", std::io::stdin()),
-        false => Lines::open(args.history.as_ref())?,
-    };
+    let lines = args.nodes.history(&args.history)?;
     let record = replay::read(lines, args.sudo.of(args.nodes.resolve()?))?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
@@ -135,7 +125,7 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
         return rehearse(&parts, lease);
     }
     let mut watch = Watch::start("the faults are being taken back; that goes on")?;
-    if from_stdin || args.nodes.reads_stdin() {
+    if args.history == "-" || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
     ended(hold_all(parts, lease, &watch))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
-use breakit::{guardian, program};
+use breakit::{lifeline, program};
 
 /// None of them takes long; a lock held by another program is what we wait for.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -63,7 +63,7 @@ impl Step {
             }
             _ => network.command(&self.path()?, self.args.clone())?,
         };
-        guardian::wait_for(&mut command);
+        lifeline::wait_for(&mut command);
         network.reached(program::run(&mut command, input, LIMIT)?)
     }
 

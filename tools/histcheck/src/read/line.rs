@@ -1,6 +1,6 @@
 //! A line to an event, by `serde_json` and the shared library: right for every line that there can be.
 
-use breakit::json::Json;
+use breakit::json::{self, Json};
 use breakit::op::{Op, Process, Type};
 use serde_json::Value;
 
@@ -93,7 +93,9 @@ pub fn json(text: &[u8]) -> Result<Value, Clause> {
     match serde_json::from_slice(text) {
         Ok(Json(value)) => Ok(value),
         Err(error) => {
-            Err(Clause { text: breakit::op::json_clause(&error), no_json: !error.is_data() })
+            let column = json::place(text, &error) + 1;
+            let text = format!("column {column}: {}", json::clause(&error));
+            Err(Clause { text, no_json: !error.is_data() })
         }
     }
 }
