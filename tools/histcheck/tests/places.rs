@@ -156,6 +156,14 @@ fn a_file_is_looked_into_again_for_the_place_however_long_and_packed_it_is() {
     assert!(by_file.stderr.contains(&said), "{said}: {}", by_file.stderr);
     let short = pair.repeat(15_000) + &line("invoke", "[]") + &line("ok", "[]");
     assert!(short.len() > 1 << 20, "{}: too small to be forgotten", short.len());
+    let followed = folder.join("followed.jsonl");
+    std::fs::write(&followed, line("invoke", "[]") + &line("ok", "[]")).unwrap();
+    for (model, column) in [("counter", 44), ("register", 30)] {
+        let follow = ["linear", "--follow", "--model", model];
+        let by_follow = run(histcheck(&follow).arg(&followed)).expect(65);
+        let said = format!("column {column}: ");
+        assert!(by_follow.stderr.contains(&said), "{said}: {}", by_follow.stderr);
+    }
     let said = "line 30002: column 44: a counter counts";
     let packed = folder.join("h.jsonl.gz");
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
