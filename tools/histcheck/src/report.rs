@@ -112,6 +112,8 @@ fn counts(counts: &Counts) -> Value {
         "workload_lines": counts.workload,
         "other_lines": counts.others,
         "blank_lines": counts.blank,
+        "separator_lines": counts.rules,
         "dropped_lines": counts.dropped,
+        "missing_brackets": counts.unclosed,
     })
 }
