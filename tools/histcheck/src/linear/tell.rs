@@ -231,7 +231,7 @@ fn explain(history: &History, evidence: &Evidence) -> String {
             )
         }
         Some(Reason::ReplacedTwice(a, b)) => format!(
-            "{} (line {}) and {} (line {}) both replaced {}, which was written only once",
+            "{} (line {}) and {} (line {}) both replaced {}, which had been written only once",
             name(a),
             began(a),
             name(b),

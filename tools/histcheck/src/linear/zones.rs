@@ -106,7 +106,7 @@ pub fn reason(conflict: &Conflict, ops: &[Op]) -> Fast {
             ("{} saw what only {} wrote, and that failed", vec![at, writer])
         }
         Reason::ReplacedTwice(a, b) => {
-            ("{} and {} found the same value, which was there only once", vec![a, b])
+            ("{} and {} found the same value, which had been there only once", vec![a, b])
         }
         Reason::Circle(at) => ("{} rests, in a circle, on what rests on it", vec![at]),
         Reason::Backwards(later, earlier) => {

@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 
 use crate::budget::Budget;
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Object, Read};
+use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::NULL;
 
@@ -83,6 +83,10 @@ impl Object for Counter {
 
     fn observes(&self, act: &Act) -> bool {
         matches!(act, Act::Read(_))
+    }
+
+    fn rests_on(&self, observer: &Act, _: &Act) -> Rests {
+        Rests::later_if(self.observes(observer))
     }
 
     fn engine(&self) -> &'static str {

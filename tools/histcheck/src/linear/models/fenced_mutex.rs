@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
+use super::lock::{Turn, units};
 use crate::budget::Budget;
 use crate::history::{OPEN, Pos};
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 
 /// A mutex with fencing tokens.
@@ -73,16 +74,14 @@ impl Object for FencedMutex {
     }
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
-        let Ok(holds) = holds(ops) else {
-            // Without one of its processes a lock's legal order stays legal.
-            return ops.iter().map(|op| Group::With(op.act.process())).collect();
-        };
-        let mut group = vec![Group::Alone; ops.len()];
-        for (number, hold) in holds.iter().enumerate() {
-            group[hold.acquire] = Group::With(number as u64);
-            hold.release.into_iter().for_each(|at| group[at] = Group::With(number as u64));
-        }
-        group
+        units(ops.iter().map(|op| match op.act {
+            Act::Acquire(process, _) => (process, Turn::Acquire, op.fate),
+            Act::Release(process) => (process, Turn::Release, op.fate),
+        }))
+    }
+
+    fn rests_on(&self, _: &Act, _: &Act) -> Rests {
+        Rests::ByGroup
     }
 
     fn engine(&self) -> &'static str {

@@ -5,7 +5,7 @@
 //! legal; where there is none, the search has to try them.
 
 use crate::budget::Budget;
-use crate::linear::object::{Call, Fast, Object, Read};
+use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
@@ -78,6 +78,11 @@ impl Object for FetchAdd {
 
     fn is_read(&self, act: &Act) -> bool {
         matches!(act, Act::Read(_) | Act::Add(0, _))
+    }
+
+    /// What does not say what it found is legal anywhere.
+    fn rests_on(&self, observer: &Act, _: &Act) -> Rests {
+        Rests::later_if(!matches!(observer, Act::Add(_, None)))
     }
 
     fn engine(&self) -> &'static str {

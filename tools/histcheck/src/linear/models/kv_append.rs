@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::budget::Budget;
-use crate::linear::object::{Call, Fast, Object, Read};
+use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
@@ -80,12 +80,13 @@ impl Object for KvAppend {
     /// Between two puts the string only grows. What was got after an append has its piece in it, and what was got
     /// before is the same without it. What was got after a put and before the next begins with it; without them
     /// the appends between follow all that was got of the string before.
-    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
-        match (observer, writer) {
-            (_, Act::Get(_)) | (Act::Put(_) | Act::Append(_), _) => Some(false),
-            (Act::Get(text), Act::Put(begin)) => Some(text.starts_with(&**begin)),
-            (Act::Get(text), Act::Append(piece)) => Some(text.contains(&**piece)),
-        }
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let names = match (observer, writer) {
+            (_, Act::Get(_)) | (Act::Put(_) | Act::Append(_), _) => false,
+            (Act::Get(text), Act::Put(begin)) => text.starts_with(&**begin),
+            (Act::Get(text), Act::Append(piece)) => text.contains(&**piece),
+        };
+        Rests::always_if(names)
     }
 
     fn engine(&self) -> &'static str {
@@ -241,7 +242,7 @@ impl<'o> Pieces<'o> {
         let mut used: Vec<usize> = parts.iter().filter_map(|&(_, append)| append).collect();
         used.sort_unstable();
         match used.windows(2).any(|pair| pair[0] == pair[1]) {
-            true => Err(Fast::invalid("{} has a piece twice that was appended once", [who])),
+            true => Err(Fast::invalid("{} has a piece twice that had been appended once", [who])),
             false => Ok(parts),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::budget::Budget;
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
 
@@ -94,6 +94,14 @@ impl Object for ListAppend {
         ops.iter().enumerate().map(group).collect()
     }
 
+    /// What has its element came after it, and what has not before.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        Rests::always_if(match (observer, writer) {
+            (Act::Read(list), Act::Append(element)) => list.contains(element),
+            (Act::Append(_), _) | (_, Act::Read(_)) => false,
+        })
+    }
+
     fn engine(&self) -> &'static str {
         "chains"
     }
@@ -123,7 +131,7 @@ impl ListAppend {
                 let append = written(&appends, ops, longest.1[length - 1], longest.0)?;
                 if std::mem::replace(&mut seen[append], true) {
                     let two = [longest.0, append];
-                    return Err(Fast::invalid("{} has twice what only {} appended", two));
+                    return Err(Fast::invalid("{} has twice what only {} had appended", two));
                 }
                 line.layer(&[append])?;
             }

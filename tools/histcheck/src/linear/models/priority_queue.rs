@@ -7,10 +7,10 @@
 //! before followed by what stands after is again a legal order, and v's extract fits between: so constraints
 //! add up one value at a time.
 
-use super::queue::{Act, Items, Words, act_of, groups, useful};
+use super::queue::{Act, Items, Words, act_of, groups, rests_on, useful};
 use crate::budget::Budget;
 use crate::linear::cover::Timeline;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
 use crate::values::Id;
 
@@ -77,6 +77,10 @@ impl Object for PriorityQueue {
 
     fn groups(&self, ops: &[Op<Ranked>]) -> Vec<Group> {
         groups(&plain(ops))
+    }
+
+    fn rests_on(&self, observer: &Ranked, writer: &Ranked) -> Rests {
+        rests_on(observer.act, writer.act)
     }
 
     fn engine(&self) -> &'static str {

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use crate::budget::Budget;
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::{Cover, Timeline};
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
 
@@ -103,6 +103,18 @@ pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
     ops.iter().map(group).collect()
 }
 
+/// The same of two operations. A take of unknown outcome may have taken what was before all that came later.
+pub(super) fn rests_on(observer: Act, writer: Act) -> Rests {
+    match (observer, writer) {
+        (_, Act::TakeAny) => Rests::IfLater,
+        (_, Act::Empty) => Rests::Not,
+        (Act::Put(value) | Act::Take(value), Act::Put(other) | Act::Take(other)) => {
+            Rests::always_if(value == other)
+        }
+        (Act::TakeAny | Act::Empty, _) => Rests::Not,
+    }
+}
+
 /// A value that was there for a while.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Item {
@@ -149,13 +161,6 @@ impl Items {
         if takes.keys().any(|value| puts.get(value).is_some_and(|&(_, n)| n > 1)) {
             return Err(Fast::Unsuited("a value was put more than once, and taken"));
         }
-        if let Some((first, second, value)) = twice {
-            let put = puts.get(&value).map(|&(put, _)| put);
-            return Err(Fast::invalid(
-                "{} and {} took the same value, which was put only once",
-                [first, second].into_iter().chain(put).collect::<Vec<_>>(),
-            ));
-        }
         let mut items = Vec::with_capacity(ops.len() / 2 + 1);
         for (index, op) in ops.iter().enumerate() {
             let Act::Put(value) = op.act else { continue };
@@ -164,9 +169,8 @@ impl Items {
                 items.push(Item { put: index, take });
             }
         }
-        let mut takes: Vec<(Id, usize)> = takes.into_iter().collect();
-        takes.sort_unstable_by_key(|&(_, take)| take);
-        for (value, take) in takes {
+        for (take, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
+            let Act::Take(value) = op.act else { continue };
             match (puts.get(&value), failed.get(&value)) {
                 (Some(&(put, _)), _) if ops[take].res < ops[put].inv => {
                     return Err(Fast::invalid(
@@ -185,6 +189,13 @@ impl Items {
                     return Err(Fast::invalid("{} took what nobody put", [take]));
                 }
             }
+        }
+        if let Some((first, second, value)) = twice {
+            let put = puts.get(&value).map(|&(put, _)| put);
+            return Err(Fast::invalid(
+                "{} and {} took the same value, which had been put only once",
+                [first, second].into_iter().chain(put).collect::<Vec<_>>(),
+            ));
         }
         Ok(Items { items, empties, unknown })
     }
@@ -269,6 +280,10 @@ impl Object for Queue {
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
         groups(ops)
+    }
+
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        rests_on(*observer, *writer)
     }
 
     fn engine(&self) -> &'static str {

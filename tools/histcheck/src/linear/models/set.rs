@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::budget::Budget;
 use crate::linear::general::{self, Search};
 use crate::linear::models::register::Register;
-use crate::linear::object::{Call, Fast, Group, Object, Read, Reason};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Reason, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones::{self, Zones};
 use crate::values::{Id, NULL};
@@ -109,6 +109,20 @@ impl Object for Set {
             Act::Add(element) | Act::Remove(element) => Group::With(element.0.into()),
         };
         ops.iter().map(group).collect()
+    }
+
+    /// Who saw an element there saw an add of it, and who did not saw a remove, or that there was none.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let (element, is_add) = match writer {
+            Act::Add(element) => (element, true),
+            Act::Remove(element) => (element, false),
+            Act::Contains(..) | Act::Whole(_) => return Rests::Not,
+        };
+        Rests::always_if(match observer {
+            Act::Contains(other, there) => other == element && *there == is_add,
+            Act::Whole(all) => all.contains(element) == is_add,
+            Act::Add(_) | Act::Remove(_) => false,
+        })
     }
 
     fn engine(&self) -> &'static str {

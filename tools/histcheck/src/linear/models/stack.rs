@@ -11,11 +11,11 @@
 
 use std::collections::BinaryHeap;
 
-use super::queue::{Act, Item, Items, Words, act_of, groups, useful};
+use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
 use crate::budget::Budget;
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::Timeline;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
 use crate::values::Id;
 
@@ -64,6 +64,10 @@ impl Object for Stack {
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
         groups(ops)
+    }
+
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        rests_on(*observer, *writer)
     }
 
     fn engine(&self) -> &'static str {
