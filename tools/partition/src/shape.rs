@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_ring_of_majorities_every_node_hears_a_majority_and_no_two_the_same_from_3_to_200() {
+    fn in_a_ring_of_majorities_every_node_hears_a_majority_and_no_two_the_same_up_to_200() {
         for n in 3..=200 {
             for seed in 0..if n <= 20 { 50 } else { 1 } {
                 let grudge = draw("majorities-ring", n, seed);
