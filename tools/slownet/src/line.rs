@@ -338,6 +338,11 @@ fn wakes_in_time() -> bool {
 /// and go on together, at half the cost.
 fn be_punctual() {
     let _ = nix::sys::prctl::set_timerslack(1);
+    run_ahead();
+}
+
+/// Lets this thread run ahead of all that does not ask so, too, where that is allowed.
+pub fn run_ahead() {
     let param = nix::libc::sched_param { sched_priority: 1 };
     // SAFETY: the call reads `param` and changes only how this thread is scheduled.
     let _ = unsafe { nix::libc::sched_setscheduler(0, nix::libc::SCHED_FIFO, &param) };
