@@ -52,7 +52,7 @@ use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use case::{Decided, Wanted};
-pub use case::{Decision, Engine, Proof, decide};
+pub use case::{Decision, Engine, Proof, Sought, decide};
 use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
@@ -94,8 +94,8 @@ pub struct KeyVerdict {
     pub engine: Engine,
     /// What it decided.
     pub decision: Decision,
-    /// A legal order, by operations of the history, where one was wanted and found.
-    pub order: Option<Vec<usize>>,
+    /// A legal order where one was wanted and there is one, or why none was found.
+    pub order: Option<Sought>,
 }
 
 /// Decides every key of a history.

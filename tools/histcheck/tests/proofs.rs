@@ -1,5 +1,5 @@
 //! What `linear` proves, through the binary: each witness order replays, by `verify` and by the specification of
-//! [`spec`], and one that was tampered with does not; each counterexample is invalid on its own and for the same
+//! [`spec`], long ones have one too, and one that was tampered with does not; each counterexample is invalid on its own and for the same
 //! reason, holds all writers of what it observes, and has nothing to spare. Random histories of every model, by the exhaustive
 //! oracle. `HISTCHECK_ORACLE=20000` takes so many of each model.
 
@@ -134,6 +134,23 @@ fn every_witness_replays_and_a_tampered_one_does_not(name: &str) {
         refused += expected;
     }
     assert!(refused >= 8, "{name}: {refused} refused");
+}
+
+/// Histories too long for the oracle: what is found valid has an order, and that replays.
+fn every_long_valid_history_has_a_witness(name: &str) {
+    let mut random = Random(0x10_000);
+    let long = |_| spec::random_history(&spec::spec(name), &mut random, 24);
+    let judged = Judged::new(name, spec::spec(name), (0..100).map(long).collect());
+    let told = judged.keys();
+    let is_valid = |key: &usize| told[*key]["valid"] == true;
+    let valid: Vec<usize> = (0..told.len()).filter(is_valid).collect();
+    assert!(valid.len() >= 6, "{name}: {} of {}", valid.len(), told.len());
+    let made = valid.iter().map(|&key| judged.histories[key].clone()).collect();
+    let again = Judged::new(name, spec::spec(name), made);
+    assert!(again.keys().iter().all(|verdict| verdict["valid"] == true), "{name}");
+    assert_eq!(again.replays(&again.order()), Ok(()), "{name}");
+    let all = again.histcheck("verify", &["--witness", "order"]);
+    assert_eq!(all.status, 0, "{name}: {}{}", all.stdout, all.stderr);
 }
 
 /// The order with one thing wrong, mostly.
@@ -500,12 +517,17 @@ fn observes(reader: &Act, writer: &Act) -> bool {
     }
 }
 
-/// Two tests for each model.
+/// Three tests for each model.
 macro_rules! tests {
     ($($test:ident $name:literal)*) => {
         mod every_witness_replays_and_a_tampered_one_is_refused {
             $(#[test] fn $test() {
                 super::every_witness_replays_and_a_tampered_one_does_not($name);
+            })*
+        }
+        mod every_long_valid_history_has_a_witness {
+            $(#[test] fn $test() {
+                super::every_long_valid_history_has_a_witness($name);
             })*
         }
         mod every_counterexample_is_invalid_closed_and_minimal {

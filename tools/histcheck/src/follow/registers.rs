@@ -408,7 +408,10 @@ impl Decider for Registers {
                 State::Exhausted { operations } => {
                     let limit = Exhausted::Memory(self.memory);
                     let why = format!("{limit} after {}", many(*operations as u64, "operation"));
-                    (linear::case::AMBIGUOUS, Decision::Unknown { why, at: None })
+                    (
+                        linear::Engine::Blocks(linear::case::AMBIGUOUS),
+                        Decision::Unknown { why, at: None },
+                    )
                 }
             };
             verdicts.push(KeyVerdict {

@@ -35,6 +35,7 @@ mod board;
 mod config;
 mod moves;
 mod supply;
+mod trail;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -53,6 +54,8 @@ use board::{Board, Deed, Value};
 use config::{Config, Frontier, HOME};
 use moves::{Return, Ways};
 use supply::{Count, Supply};
+use trail::Notes;
+pub use trail::order;
 
 /// How many configurations are kept, where there are info operations to be counted; those that make the many are the
 /// ways to use them.
@@ -69,12 +72,8 @@ pub struct Found {
     pub search: Search,
     /// Where no order is legal: the last moments before that shows.
     pub moments: Vec<Moment<Id>>,
-}
-
-impl From<Search> for Found {
-    fn from(search: Search) -> Found {
-        Found { search, moments: Vec::new() }
-    }
+    /// Whether it was found here; the general search goes on where this one cannot tell.
+    pub in_blocks: bool,
 }
 
 /// Decides whether a legal order exists that begins with one of the `initial` values.
@@ -112,7 +111,8 @@ pub fn decide_with_moments(ops: &[Op], initial: &[Id], budget: &Budget) -> Found
     {
         return found;
     }
-    general::decide(&Register::default(), ops, initial, budget).into()
+    let search = general::decide(&Register::default(), ops, initial, budget);
+    Found { search, moments: Vec::new(), in_blocks: false }
 }
 
 struct Blocks<'b> {
@@ -167,7 +167,17 @@ impl<'b> Blocks<'b> {
 
     /// Walks the history with at most `width` configurations. Also says whether any was left behind.
     fn run(&self, count: Count, width: usize) -> (Found, bool) {
-        let mut walk = Walk {
+        let mut walk = self.walk(count, width);
+        let search = walk.through();
+        let moments = match search {
+            Search::Invalid(_) if !walk.is_narrowed => walk.moments(),
+            _ => Vec::new(),
+        };
+        (Found { search, moments, in_blocks: true }, walk.is_narrowed)
+    }
+
+    fn walk(&self, count: Count, width: usize) -> Walk<'_> {
+        Walk {
             blocks: self,
             board: Board::new(self.values.len()),
             supply: Supply::new(self.values.len(), count),
@@ -178,13 +188,17 @@ impl<'b> Blocks<'b> {
             recent: VecDeque::new(),
             width,
             is_narrowed: false,
-        };
-        let search = walk.through();
-        let moments = match search {
-            Search::Invalid(_) if !walk.is_narrowed => walk.moments(),
-            _ => Vec::new(),
-        };
-        (Found { search, moments }, walk.is_narrowed)
+            notes: Notes::Nothing,
+        }
+    }
+
+    /// The operation that was invoked at `pos`.
+    fn invoked_at(&self, pos: Pos) -> u32 {
+        let inv = |at: u32| self.ops[at as usize].inv;
+        match &self.order {
+            Some(order) => order[order.partition_point(|&at| inv(at) < pos)],
+            None => self.ops.partition_point(|op| op.inv < pos) as u32,
+        }
     }
 }
 
@@ -201,6 +215,7 @@ struct Walk<'w> {
     recent: VecDeque<(Pos, Value)>,
     width: usize,
     is_narrowed: bool,
+    notes: Notes,
 }
 
 impl Walk<'_> {
@@ -241,6 +256,7 @@ impl Walk<'_> {
         for config in &mut self.frontier.configs {
             moves::opened(config, slot, &self.board);
         }
+        self.note_invoked(slot, at);
         Ok(())
     }
 
@@ -273,11 +289,17 @@ impl Walk<'_> {
     }
 
     fn return_of(&mut self, due: u32, now: Pos) -> Result<(), Exhausted> {
+        if let Notes::Order(_) = self.notes {
+            return self.return_in_order(due, now);
+        }
         let bit = 1 << due;
         if self.frontier.configs.iter().all(|config| config.done & bit != 0) {
             self.frontier.configs.iter_mut().for_each(|config| config.done &= !bit);
             self.board.close(due);
             return Ok(());
+        }
+        if let Notes::Trail(_) = self.notes {
+            return self.return_on_trail(due, now);
         }
         let held = self.frontier.configs.len() * size_of::<Config>();
         self.blocks.budget.spend(2 * held + self.uses.bytes() + self.board.bytes())?;
@@ -365,6 +387,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::linear::replay::replay;
     use breakit::rng::{RngExt, generator};
 
     /// Up to a dozen operations over three values, a third of them without an outcome.
@@ -391,7 +414,7 @@ mod tests {
     fn however_few_are_kept_an_order_is_an_order_and_endless_info_operations_only_add_orders() {
         let mut rng = generator(7, "blocks");
         let budget = Budget::start(Duration::from_secs(300), 1 << 30);
-        let mut told = [0; 3];
+        let mut told = [0; 4];
         for _ in 0..20_000 {
             let ops = random_history(&mut rng);
             let expected = general::decide(&Register::default(), &ops, &[Id(0)], &budget);
@@ -408,6 +431,20 @@ mod tests {
                 assert!(!is_valid || !is_invalid, "{width}: {ops:?}");
                 told[1] += u32::from(is_invalid);
                 told[2] += u32::from(!is_invalid && !is_valid && !is_narrowed);
+            }
+            match order(&ops, Id(0), &budget) {
+                Ok(order) => {
+                    let sources: Vec<usize> = order.iter().map(|&at| ops[at].source).collect();
+                    let register = Register { initial: Id(0), ..Register::default() };
+                    assert_eq!(replay(&register, &ops, &sources), Ok(()), "{sources:?} {ops:?}");
+                    told[3] += 1;
+                }
+                Err(found) => {
+                    // With info operations it does not find all; the general search goes on.
+                    let (counted, _) = blocks.run(Count::Exact, WIDTHS[2]);
+                    assert_ne!(counted.search, Search::Valid, "{found:?}: {ops:?}");
+                    assert!(!is_valid || blocks.has_info, "{found:?}: {ops:?}");
+                }
             }
         }
         assert!(told.iter().all(|&count| count > 100), "{told:?}");

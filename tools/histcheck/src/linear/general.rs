@@ -119,16 +119,19 @@ pub fn decide<O: Object>(
     }
 }
 
-/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs. `None` where
-/// there is none, or the budget ran out.
+/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs.
+///
+/// # Errors
+/// What the search found instead.
 pub fn order<O: Object>(
     object: &O,
     ops: &[Op<O::Act>],
     initial: &[O::State],
     budget: &Budget,
-) -> Option<Vec<usize>> {
-    let (plan, mut machine) = Plan::new(object, ops).ok()?;
-    by_supply(&plan, &mut machine, initial, budget, u64::MAX, false).1
+) -> Result<Vec<usize>, Search> {
+    let (plan, mut machine) = Plan::new(object, ops).map_err(Search::TooMany)?;
+    let (search, order) = by_supply(&plan, &mut machine, initial, budget, u64::MAX, false);
+    order.ok_or(search)
 }
 
 /// Decides breadth first alone, and tells what the object may hold after each return.

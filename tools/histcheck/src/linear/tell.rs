@@ -9,7 +9,7 @@ use super::op::{Act, Fate, Op};
 use super::refutation::Refutation;
 use super::replay::Fault;
 use super::zones::{INITIAL, Reason};
-use super::{Decision, Engine, KeyVerdict, Model, Proof};
+use super::{Decision, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::read::many;
 use crate::stats::fault_json;
@@ -56,7 +56,7 @@ pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> 
 fn searched(keys: &[KeyVerdict]) -> Vec<String> {
     let mut reasons: Vec<(&str, u64)> = Vec::new();
     for key in keys {
-        let Engine::General(why) = key.engine else { continue };
+        let Some(why) = key.engine.searched() else { continue };
         match reasons.iter_mut().find(|(known, _)| *known == why) {
             Some((_, count)) => *count += 1,
             None => reasons.push((why, 1)),
@@ -104,7 +104,8 @@ fn judge(history: &History, model: &Model, keys: &[KeyVerdict]) -> (Answer, Stri
                 _ => format!(" on {}", many(keys.len() as u64, "key")),
             };
             let what = many(operations as u64, "operation");
-            (Answer::Valid, format!("{what}{on} are linearizable as a {}", model.name()))
+            let are = if operations == 1 { "is" } else { "are" };
+            (Answer::Valid, format!("{what}{on} {are} linearizable as a {}", model.name()))
         }
     }
 }
@@ -405,15 +406,11 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
         }
         Decision::Invalid(proof) => (Answer::Invalid, json_proof(history, proof)),
     };
-    let searched = match key.engine {
-        Engine::General(why) => Some(why),
-        Engine::Direct(_) => None,
-    };
     let mut object = json!({
         "key": key.key.map(|id| history.values.json(id)),
         "valid": answer.json(),
         "engine": key.engine.name(),
-        "searched_because": searched,
+        "searched_because": key.engine.searched(),
         "operations": key.operations,
     });
     if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
