@@ -102,7 +102,7 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
         Search::Invalid(_) => Some(true),
         Search::Valid => Some(false),
         // The zones may still tell.
-        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial) {
+        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial, budget) {
             Some(Zones::Invalid(_)) => Some(true),
             Some(Zones::Valid) => Some(false),
             Some(Zones::Ambiguous) | None => None,
@@ -110,16 +110,16 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
     }
 }
 
-fn zones_of(ops: &[Op], initial: &[Id]) -> Option<Zones> {
+fn zones_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Zones> {
     match initial {
-        &[only] => Some(zones::decide(ops, only)),
+        &[only] => zones::decide_within(ops, only, budget).ok(),
         _ => None,
     }
 }
 
 /// Checks once more, makes it as small as it gets, and finds the reason of what is left.
 fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let checked = match judge(&ops, &initial, budget) {
         Some(false) => return None,
         Some(true) => true,
@@ -128,7 +128,7 @@ fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) ->
     let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
     let mut ops = explained(ops);
     ops.sort_by_key(|op| op.inv);
-    let reason = match zones_of(&ops, &initial) {
+    let reason = match zones_of(&ops, &initial, whole_budget) {
         Some(Zones::Invalid(conflict)) => Some(conflict.reason),
         _ => None,
     };

@@ -36,7 +36,7 @@ pub fn of<O: Object>(
     end: Option<usize>,
     budget: &Budget,
 ) -> Option<Refutation> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
         Some(end) => until(ops, ops[end].res),
         None => ops.to_vec(),
@@ -57,9 +57,9 @@ pub fn of<O: Object>(
         Search::Valid => return None,
         Search::Unknown(..) | Search::TooMany(_) => false,
     };
-    let reason = match object.decide(&few, budget) {
+    let reason = match object.decide(&few, whole_budget) {
         Fast::Invalid(reason) => Some(reason),
-        Fast::Valid | Fast::Unsuited(_) => None,
+        Fast::Valid | Fast::Unsuited(_) | Fast::Exhausted(_) => None,
     };
     let ops = few.iter().map(|op| op.doing(())).collect();
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
@@ -82,6 +82,7 @@ impl<O: Object> Judge<'_, O> {
         match self.object.decide(ops, self.budget) {
             Fast::Valid => return Some(false),
             Fast::Invalid(_) => return Some(true),
+            Fast::Exhausted(_) => return None,
             Fast::Unsuited(_) => {}
         }
         match general::decide(self.object, ops, &[self.object.initial()], self.budget) {
@@ -212,6 +213,7 @@ impl<O: Object> Judge<'_, O> {
             if std::mem::replace(&mut out[writer], true) {
                 continue;
             }
+            self.budget.spend(0).ok()?;
             for observer in 0..ops.len() {
                 if self.object.rests_on(&ops[observer].act, &ops[writer].act)? {
                     work.push(observer);
