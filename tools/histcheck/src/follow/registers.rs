@@ -93,7 +93,7 @@ impl Registers {
             stalled: 0,
             late: 0,
             held: values.count_with(initial),
-            again: Again::new(memory / 2),
+            again: Again::new(memory),
             searched: Vec::new(),
             deciding: Vec::new(),
             memory,

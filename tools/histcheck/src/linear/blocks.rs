@@ -34,13 +34,12 @@
 mod board;
 mod config;
 mod moves;
+mod numbers;
 mod supply;
 mod trail;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-
-use rustc_hash::FxHashMap;
 
 use super::general::uses::{Used, Uses};
 use super::general::{self, Moment, Search};
@@ -53,6 +52,7 @@ use crate::values::Id;
 use board::{Board, Deed, Value};
 use config::{Config, Frontier, HOME};
 use moves::{Return, Ways};
+use numbers::Numbers;
 use supply::{Count, Supply};
 use trail::Notes;
 pub use trail::order;
@@ -120,7 +120,7 @@ struct Blocks<'b> {
     /// The operations that matter, in the order of their invocations, where that is not the order of `ops`.
     order: Option<Vec<u32>>,
     useful: Vec<bool>,
-    values: FxHashMap<Id, Value>,
+    values: Numbers,
     initial: Vec<Value>,
     has_info: bool,
     budget: &'b Budget,
@@ -128,17 +128,13 @@ struct Blocks<'b> {
 
 impl<'b> Blocks<'b> {
     fn new(ops: &'b [Op], initial: &[Id], budget: &'b Budget) -> Blocks<'b> {
-        let mut values: FxHashMap<Id, Value> = FxHashMap::default();
-        let mut number = |id: Id| {
-            let next = values.len() as Value;
-            *values.entry(id).or_insert(next)
-        };
-        let initial = initial.iter().map(|&id| number(id)).collect();
+        let mut values = Numbers::default();
+        let initial = initial.iter().map(|&id| values.add(id)).collect();
         for op in ops {
             let (Act::Read(one) | Act::Write(one) | Act::Cas(one, _) | Act::Differs(one)) = op.act;
-            number(one);
+            values.add(one);
             if let Act::Cas(_, other) = op.act {
-                number(other);
+                values.add(other);
             }
         }
         let is_info = |op: &Op| op.fate == Fate::Info;
@@ -156,7 +152,7 @@ impl<'b> Blocks<'b> {
     }
 
     fn deed(&self, act: Act) -> Deed {
-        let number = |id: Id| self.values[&id];
+        let number = |id: Id| self.values.of(id);
         match act {
             Act::Read(value) => Deed::Read(number(value)),
             Act::Write(value) => Deed::Write(number(value)),
@@ -189,6 +185,8 @@ impl<'b> Blocks<'b> {
             width,
             is_narrowed: false,
             notes: Notes::Nothing,
+            spare: Vec::new(),
+            steps: 0,
         }
     }
 
@@ -216,7 +214,14 @@ struct Walk<'w> {
     width: usize,
     is_narrowed: bool,
     notes: Notes,
+    /// The memory of the frontier before, for the next one.
+    spare: Vec<Config>,
+    /// Configurations gone through since the budget was asked.
+    steps: usize,
 }
+
+/// So many are gone through between two looks at the budget.
+const BETWEEN_LOOKS: usize = 256;
 
 impl Walk<'_> {
     fn through(&mut self) -> Search {
@@ -302,7 +307,12 @@ impl Walk<'_> {
             return self.return_on_trail(due, now);
         }
         let held = self.frontier.configs.len() * size_of::<Config>();
-        self.blocks.budget.spend(2 * held + self.uses.bytes() + self.board.bytes())?;
+        self.steps += self.frontier.configs.len();
+        if self.steps >= BETWEEN_LOOKS {
+            self.steps = 0;
+            self.blocks.budget.spend(2 * held + self.uses.bytes() + self.board.bytes())?;
+        }
+        let spare = std::mem::take(&mut self.spare);
         let mut step = Return {
             takes_info: self.supply.count == Count::Endless,
             board: &self.board,
@@ -314,7 +324,7 @@ impl Walk<'_> {
             most: self.width.saturating_mul(4),
             is_narrowed: false,
             budget: self.blocks.budget,
-            next: Frontier::default(),
+            next: Frontier { configs: spare },
             ways: &mut self.ways,
         };
         for (at, &config) in self.frontier.configs.iter().enumerate() {
@@ -334,7 +344,8 @@ impl Walk<'_> {
             step.is_narrowed = true;
         }
         self.is_narrowed |= step.is_narrowed || !step.takes_info && self.blocks.has_info;
-        self.frontier = step.next;
+        self.spare = std::mem::replace(&mut self.frontier, step.next).configs;
+        self.spare.clear();
         self.is_narrowed |= self.frontier.narrow(self.width);
         self.board.close(due);
         self.remember(now);
@@ -360,7 +371,7 @@ impl Walk<'_> {
 
     fn moments(&self) -> Vec<Moment<Id>> {
         let mut ids = vec![Id(0); self.blocks.values.len()];
-        self.blocks.values.iter().for_each(|(&id, &value)| ids[value as usize] = id);
+        self.blocks.values.all().for_each(|(id, value)| ids[value as usize] = id);
         let of = |state: Value| match state {
             HOME => self.supply.home.values.as_slice(),
             _ => &[],

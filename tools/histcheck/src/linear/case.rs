@@ -30,6 +30,7 @@ use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
 use crate::keys::Rows;
+use crate::read::many;
 use crate::values::{Id, NULL};
 
 /// Which engine decided.
@@ -125,8 +126,8 @@ pub trait Case: Send + Sync {
     /// Goes through an order of theirs, given by operations of the history.
     ///
     /// # Errors
-    /// What is wrong with it.
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault>;
+    /// What is wrong with it, or the limit that was reached.
+    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault>;
 }
 
 /// What an operation takes, about, in a case and in the ways to decide it without search: of a register of unique
@@ -273,8 +274,8 @@ impl Case for OfRegister {
         }
     }
 
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
-        replay::replay(&self.object, &self.ops, order)
+    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, order, budget)
     }
 }
 
@@ -317,7 +318,11 @@ fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
 
 /// Decides the operations of one register: by zones where they can, else by search.
 pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
-    match zones::decide(ops, initial) {
+    let found = match zones::decide_within(ops, initial, budget) {
+        Ok(found) => found,
+        Err(limit) => return (ZONES, undecided(ops.len(), limit)),
+    };
+    match found {
         Zones::Valid => (ZONES, Decision::Valid),
         Zones::Invalid(conflict) => {
             let evidence = evidence::of_conflict(ops, &conflict, initial, budget);
@@ -347,6 +352,12 @@ fn of_search<A>(
         Search::Unknown(at, limit) => out_of(ops, at, limit),
         Search::TooMany(at) => Decision::Unknown { why: too_many(), at: Some(ops[at].source) },
     }
+}
+
+/// A limit was reached before the operations were decided, in no place among them.
+pub(super) fn undecided(operations: usize, limit: Exhausted) -> Decision {
+    let why = format!("{limit} before its {} were decided", many(operations as u64, "operation"));
+    Decision::Unknown { why, at: None }
 }
 
 fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
@@ -380,6 +391,9 @@ impl<O: Object> OfObject<O> {
             Fast::Invalid(reason) => {
                 let proof = refutation::of(&self.object, &self.ops, Some(&reason), None, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
+            }
+            Fast::Exhausted(limit) => {
+                (Engine::Direct(self.object.engine()), undecided(self.ops.len(), limit))
             }
             Fast::Unsuited(why) => {
                 let initial = [self.object.initial()];
@@ -417,7 +431,7 @@ impl<O: Object + Send> Case for OfObject<O> {
         }
     }
 
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
-        replay::replay(&self.object, &self.ops, order)
+    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, order, budget)
     }
 }

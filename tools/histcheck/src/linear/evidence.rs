@@ -104,7 +104,7 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
         Search::Invalid(_) => Some(true),
         Search::Valid => Some(false),
         // The zones may still tell.
-        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial) {
+        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial, budget) {
             Some(Zones::Invalid(_)) => Some(true),
             Some(Zones::Valid) => Some(false),
             Some(Zones::Ambiguous) | None => None,
@@ -112,16 +112,16 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
     }
 }
 
-fn zones_of(ops: &[Op], initial: &[Id]) -> Option<Zones> {
+fn zones_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Zones> {
     match initial {
-        &[only] => Some(zones::decide(ops, only)),
+        &[only] => zones::decide_within(ops, only, budget).ok(),
         _ => None,
     }
 }
 
 /// Checks once more, makes it as small as it gets, and finds the reason of what is left.
 fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let checked = match judge(&ops, &initial, budget) {
         Some(false) => return None,
         Some(true) => true,
@@ -130,7 +130,7 @@ fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) ->
     let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
     let mut ops = explained(ops, &initial);
     ops.sort_by_key(|op| op.inv);
-    let reason = reason_of(&ops, &initial);
+    let reason = reason_of(&ops, &initial, whole_budget);
     Some(Evidence { ops, initial, after, reason, minimal, checked })
 }
 
@@ -163,7 +163,7 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
                 }
             }
         }
-        changed |= leave_out_the_late(&mut ops, initial, is_invalid);
+        changed |= leave_out_the_late(&mut ops, initial, budget);
         if !changed {
             return (ops, true);
         }
@@ -172,21 +172,18 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
 
 /// Leaves out what began after all others that happened had ended, unless the reason would then be that nobody did
 /// it.
-fn leave_out_the_late(
-    ops: &mut Vec<Op>,
-    initial: &[Id],
-    is_invalid: impl Fn(&[Op]) -> bool,
-) -> bool {
+fn leave_out_the_late(ops: &mut Vec<Op>, initial: &[Id], budget: &Budget) -> bool {
     let before = ops.len();
     for at in (0..ops.len()).rev() {
         if ops[at].fate != Fate::Fail && ops[at].inv > last_end(ops, at) {
             let mut fewer = ops.clone();
             fewer.remove(at);
             let denies = |ops: &[Op]| {
-                let reason = reason_of(ops, initial);
+                let reason = reason_of(ops, initial, budget);
                 matches!(reason, Some(Reason::NeverWritten(_) | Reason::Aborted(..)))
             };
-            if is_invalid(&fewer) && (denies(ops) || !denies(&fewer)) {
+            let is_invalid = judge(&fewer, initial, budget) == Some(true);
+            if is_invalid && (denies(ops) || !denies(&fewer)) {
                 *ops = fewer;
             }
         }
@@ -195,8 +192,8 @@ fn leave_out_the_late(
 }
 
 /// The reason, where the zones give one.
-fn reason_of(ops: &[Op], initial: &[Id]) -> Option<Reason> {
-    match zones_of(ops, initial) {
+fn reason_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Reason> {
+    match zones_of(ops, initial, budget) {
         Some(Zones::Invalid(conflict)) => Some(conflict.reason),
         _ => None,
     }

@@ -251,7 +251,7 @@ fn depth_first<O: Object>(
         if steps - progress > patience {
             return None;
         }
-        if steps.is_multiple_of(1024) {
+        if machine.has_worked() || steps.is_multiple_of(1024) {
             let held = memo.len() * CONFIG_BYTES + uses.bytes() + machine.bytes() + trail.bytes();
             match budget.spend(held * 2) {
                 Ok(()) => {}

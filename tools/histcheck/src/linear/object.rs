@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use super::op::{Fate, Op};
-use crate::budget::Budget;
+use crate::budget::{Budget, Exhausted};
 use crate::history::OPEN;
 use crate::values::{Id, Values};
 
@@ -55,6 +55,14 @@ pub enum Fast {
     Invalid(Reason),
     /// It is not exact on this history, for this reason; the search must decide.
     Unsuited(&'static str),
+    /// A limit was reached.
+    Exhausted(Exhausted),
+}
+
+impl From<Exhausted> for Fast {
+    fn from(limit: Exhausted) -> Fast {
+        Fast::Exhausted(limit)
+    }
 }
 
 impl Fast {

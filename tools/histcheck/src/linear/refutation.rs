@@ -38,7 +38,7 @@ pub fn of<O: Object>(
     end: Option<usize>,
     budget: &Budget,
 ) -> Option<Refutation> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
         Some(end) => until(ops, ops[end].res),
         None => ops.to_vec(),
@@ -61,6 +61,8 @@ pub fn of<O: Object>(
         Search::Valid => return None,
         Search::Unknown(..) | Search::TooMany(_) => false,
     };
+    // The reason is wanted however long it took to make it few.
+    let judge = Judge { budget: whole_budget, ..judge };
     let named = judge.reason(&few).map(|reason| reason.ops).unwrap_or_default();
     let says = |(at, op): &(usize, Op<O::Act>)| op.fate != Fate::Fail || named.contains(at);
     let few: Vec<Op<O::Act>> = few.into_iter().enumerate().filter(says).map(|(_, op)| op).collect();
@@ -94,6 +96,7 @@ impl<O: Object> Judge<'_, O> {
         match self.object.decide(ops, self.budget) {
             Fast::Valid => return Some(false),
             Fast::Invalid(_) => return Some(true),
+            Fast::Exhausted(_) => return None,
             Fast::Unsuited(_) => {}
         }
         match general::decide(self.object, ops, &[self.object.initial()], self.budget) {
@@ -266,7 +269,7 @@ impl<O: Object> Judge<'_, O> {
     fn reason(&self, ops: &[Op<O::Act>]) -> Option<Reason> {
         let found = |ops: &[Op<O::Act>]| match self.object.decide(ops, self.budget) {
             Fast::Invalid(reason) => Some(reason),
-            Fast::Valid | Fast::Unsuited(_) => None,
+            Fast::Valid | Fast::Unsuited(_) | Fast::Exhausted(_) => None,
         };
         found(ops).or_else(|| found(&self.with_ends(ops)))
     }

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
@@ -113,15 +113,14 @@ impl Object for Lock {
         "holds"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        match holds(*self, ops) {
-            Ok(holds) => holds.crowd(self.permits()).unwrap_or(Fast::Valid),
-            Err(answer) => answer,
-        }
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        let watch = &mut budget.watch();
+        let crowd = |holds: Holds| holds.crowd(self.permits(), watch);
+        holds(*self, ops, &mut budget.watch()).and_then(crowd).err().unwrap_or(Fast::Valid)
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let holds = holds(*self, ops).ok()?;
+        let holds = holds(*self, ops, &mut Budget::none().watch()).ok()?;
         let mut order: Vec<usize> =
             (0..ops.len()).filter(|&at| holds.moment[at].is_some()).collect();
         order.sort_unstable_by_key(|&at| holds.moment[at]);
@@ -139,9 +138,10 @@ struct Holds {
 
 impl Holds {
     /// Why more hold at once than may.
-    fn crowd(&self, permits: u32) -> Option<Fast> {
+    fn crowd(&self, permits: u32, watch: &mut Watch<'_>) -> Result<(), Fast> {
         let mut holders: Vec<usize> = Vec::new();
         for &(_, change, at) in &self.changes {
+            watch.steps(1 + holders.len())?;
             if change < 0 {
                 holders.retain(|&other| other != at);
                 continue;
@@ -149,22 +149,23 @@ impl Holds {
             holders.push(at);
             if holders.len() > permits as usize {
                 holders.reverse();
-                return Some(Fast::invalid(
+                return Err(Fast::invalid(
                     "{} succeeded while {} and what followed it still held all there is",
                     holders,
                 ));
             }
         }
-        None
+        Ok(())
     }
 }
 
 /// Finds all holds; or says why none is legal, or none without search.
-fn holds(lock: Lock, ops: &[Op<Act>]) -> Result<Holds, Fast> {
+fn holds(lock: Lock, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Holds, Fast> {
     let mut processes: HashMap<u64, Process> = HashMap::new();
     let mut moment = vec![None; ops.len()];
     let mut changes = Vec::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+        watch.step()?;
         let (Act::Acquire(process) | Act::Release(process)) = op.act;
         let process = processes.entry(process).or_default();
         if process.is_lost {
