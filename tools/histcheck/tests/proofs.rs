@@ -1,7 +1,7 @@
 //! What `linear` proves, through the binary: each witness order replays, by `verify` and by the specification of
-//! [`spec`], long ones have one too, and one that was tampered with does not; each counterexample is invalid on its own and for the same
-//! reason, holds all writers of what it observes, and has nothing to spare. Random histories of every model, by the exhaustive
-//! oracle. `HISTCHECK_ORACLE=20000` takes so many of each model.
+//! [`spec`], long histories have one too, and one that was tampered with does not; each counterexample is invalid on its
+//! own and for the same reason, holds all writers of what it observes, and has nothing to spare. Random histories of
+//! every model, by the exhaustive oracle. `HISTCHECK_ORACLE=20000` takes so many of each model.
 
 #![allow(clippy::unwrap_used)]
 
