@@ -144,7 +144,10 @@ pub fn verify(history: &mut History, question: &Question, order: &Path) -> Resul
     for (key, rows) in history.by_key().iter() {
         let case = case::of(history, rows, question, initial)?;
         let of_key = orders.remove(&key).unwrap_or_default();
-        if let Err(fault) = case.replay(&of_key) {
+        let idle = |index: usize| {
+            (history.ops.outcome(index) == Outcome::Info).then(|| history.ops.inv(index))
+        };
+        if let Err(fault) = case.replay(&idle, &of_key) {
             let why = tell::fault(history, fault);
             let who =
                 key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
