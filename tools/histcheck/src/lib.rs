@@ -24,6 +24,7 @@ pub mod follow;
 pub mod history;
 pub mod keys;
 pub mod linear;
+pub mod memory;
 pub mod merge;
 pub mod number;
 pub mod processes;

@@ -506,15 +506,27 @@ mod tests {
 
     #[test]
     fn every_prefix_of_a_history_is_read_or_refused_and_the_lenient_reader_takes_all_of_them() {
-        let whole = format!("{INVOKE}\n{OK}\n{INVOKE}\n");
+        let odd =
+            INVOKE.replace(":1}", r#":["é\u00e9\\",-1.5e-3,-0,12E+3,true,null,{"a":false}]}"#);
+        let whole = format!("{INVOKE}\n{OK}\n{odd}\n");
         for length in 0..whole.len() {
-            let cut = &whole[..length];
+            let cut = &whole.as_bytes()[..length];
             let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
-            let source = std::io::Cursor::new(cut.to_string());
-            assert!(read("h", source, lenient).is_ok(), "{cut:?}");
-            let strict = parse(cut);
-            let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
-            assert_eq!(strict.is_ok(), complete, "{cut:?}");
+            let source = std::io::Cursor::new(cut.to_vec());
+            let shown = String::from_utf8_lossy(cut);
+            assert!(read("h", source, lenient).is_ok(), "{shown}");
+            let strict = read("h", std::io::Cursor::new(cut.to_vec()), Options::default());
+            let complete = shown.is_empty() || shown.ends_with('\n') || length == whole.len() - 1;
+            assert_eq!(strict.is_ok(), complete || shown.ends_with("1}"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_no_more_bytes_could_mend_was_not_cut_short() {
+        let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
+        for text in [format!("{INVOKE}\r{OK}\r"), format!("{INVOKE}}}"), "nope".into()] {
+            let error = read("h", std::io::Cursor::new(text.clone()), lenient).unwrap_err();
+            assert!(!error.to_string().contains("--lenient"), "{text}: {error}");
         }
     }
 

@@ -184,6 +184,7 @@ impl<O: Object + Debug> Bench<O> {
                 assert!(reason.ops.iter().all(|&at| at < ops.len()), "{reason:?}: {asked:#?}");
             }
             Fast::Unsuited(_) => {}
+            Fast::Exhausted(limit) => panic!("{limit}: {asked:#?}"),
         }
         let initial = [object.initial()];
         let depth = general::decide(object, &ops, &initial, &self.budget);

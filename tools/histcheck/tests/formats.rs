@@ -412,7 +412,7 @@ fn a_cas_that_was_refused_is_an_answer_and_a_read_that_failed_is_none() {
     let text =
         "{:process 0 :type :invoke :f :F :value [4 4]}{:process 0 :type :fail :f :F :value [4 4]}";
     let cas = linear(&text.replace(":F", ":cas")).expect(0);
-    assert!(cas.stdout.contains("1 operation are linearizable"), "{}", cas.stdout);
+    assert!(cas.stdout.contains("1 operation is linearizable"), "{}", cas.stdout);
     let read = linear(&text.replace(":F", ":read")).expect(2);
     assert!(read.stdout.contains("nothing was checked"), "{}", read.stdout);
 }

@@ -249,6 +249,7 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
             assert!(named && !reason.text.is_empty(), "{reason:?}: {ops:?}");
         }
         Fast::Unsuited(_) => {}
+        Fast::Exhausted(limit) => panic!("{limit}: {ops:?}"),
     }
     let searched = general::decide(object, ops, &[object.initial()], &budget());
     match searched {

@@ -154,14 +154,25 @@ fn a_file_is_looked_into_again_for_the_place_however_long_and_packed_it_is() {
     let said = format!("line {}: column 44: a counter counts", 2 * count + 2);
     let by_file = run(histcheck(&["linear", "--model", "counter"]).arg(&file)).expect(65);
     assert!(by_file.stderr.contains(&said), "{said}: {}", by_file.stderr);
+    let short = pair.repeat(15_000) + &line("invoke", "[]") + &line("ok", "[]");
+    assert!(short.len() > 1 << 20, "{}: too small to be forgotten", short.len());
+    let followed = folder.join("followed.jsonl");
+    std::fs::write(&followed, line("invoke", "[]") + &line("ok", "[]")).unwrap();
+    for (model, column) in [("counter", 44), ("register", 30)] {
+        let follow = ["linear", "--follow", "--model", model];
+        let by_follow = run(histcheck(&follow).arg(&followed)).expect(65);
+        let said = format!("column {column}: ");
+        assert!(by_follow.stderr.contains(&said), "{said}: {}", by_follow.stderr);
+    }
+    let said = "line 30002: column 44: a counter counts";
     let packed = folder.join("h.jsonl.gz");
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut packer, text.as_bytes()).unwrap();
+    std::io::Write::write_all(&mut packer, short.as_bytes()).unwrap();
     std::fs::write(&packed, packer.finish().unwrap()).unwrap();
     let by_packed = run(histcheck(&["linear", "--model", "counter"]).arg(&packed)).expect(65);
-    assert!(by_packed.stderr.contains(&said), "{said}: {}", by_packed.stderr);
+    assert!(by_packed.stderr.contains(said), "{said}: {}", by_packed.stderr);
     // Of a pipe only the beginning is kept: then it is the line.
-    let by_pipe = judge("counter", &text).expect(65);
+    let by_pipe = judge("counter", &short).expect(65);
     assert!(by_pipe.stderr.contains(&said.replace("44", "1")), "{}", by_pipe.stderr);
     let _ = std::fs::remove_dir_all(&folder);
 }

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{ChildStdin, Command};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
 /// The lifelines that this process holds, and some that it has let go.
 static HELD: Mutex<Vec<Weak<ChildStdin>>> = Mutex::new(Vec::new());
@@ -25,6 +25,15 @@ impl Lifeline {
         held.retain(|other| other.strong_count() > 0);
         held.push(Arc::downgrade(&pipe));
         Lifeline(pipe)
+    }
+
+    /// From now on what a guard that was stopped has no room for is an error, and keeps nobody waiting.
+    ///
+    /// # Errors
+    /// Whatever fcntl(2) says.
+    pub fn never_wait(&self) -> io::Result<()> {
+        fcntl(&*self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(())
     }
 }
 
@@ -85,6 +94,17 @@ mod tests {
         assert_eq!(said, "word");
         guard.wait().unwrap();
         kept.wait().unwrap();
+    }
+
+    #[test]
+    fn a_guard_that_reads_nothing_keeps_nobody_waiting() {
+        let mut guard = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+        let mut lifeline = Lifeline::of(guard.stdin.take().unwrap());
+        lifeline.never_wait().unwrap();
+        let refused = (0..1 << 20).find_map(|_| lifeline.write_all(b"word\n").err()).unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        guard.kill().unwrap();
+        guard.wait().unwrap();
     }
 
     #[test]

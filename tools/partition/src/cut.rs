@@ -22,6 +22,7 @@ use crate::check;
 use crate::exempt;
 use crate::force::Rules;
 use crate::grudge::Grudge;
+use crate::guard::Guard;
 use crate::interfaces;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
@@ -103,6 +104,7 @@ pub struct Cut {
     addresses: Vec<Vec<IpAddr>>,
     grudge: Grudge,
     places: Vec<Place>,
+    guard: Option<Guard>,
 }
 
 /// Where a table stands.
@@ -156,8 +158,24 @@ impl Cut {
         let mut others = backend::choose(wanted.backend, &task)?;
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
-        let (refused, places) = (Vec::new(), Vec::new());
-        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places })
+        let (refused, places, guard) = (Vec::new(), Vec::new(), None);
+        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places, guard })
+    }
+
+    /// Posts a guard. With `kept` it does not watch us but sweeps after that lease.
+    ///
+    /// # Errors
+    /// As [`Guard::start`].
+    pub fn post_guard(&mut self, kept: Option<Lease>) -> Result<()> {
+        self.guard = Some(Guard::start(&self.table, &self.wanted.nodes, kept)?);
+        Ok(())
+    }
+
+    /// Sends the guard home.
+    pub fn dismiss_guard(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
     }
 
     /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
@@ -465,6 +483,7 @@ impl Fault for Cut {
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.look_up();
         self.draw()?;
+        self.guard.iter_mut().for_each(|guard| guard.busy(lease));
         while let Err(error) = self.install(lease) {
             match self.others.pop_front() {
                 Some(other) if error.status() == Status::Missing => {
@@ -485,6 +504,7 @@ impl Fault for Cut {
         {
             return Err(self.taken_back(error));
         }
+        self.guard.iter_mut().for_each(|guard| guard.held(lease));
         let (before, value) = self.words_of_start();
         for line in before {
             if let Err(error) = jsonl::print(&Op::fault(told::F, line).line()) {
@@ -495,6 +515,31 @@ impl Fault for Cut {
     }
 
     fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        self.guard.iter_mut().for_each(|guard| guard.busy(lease));
+        let renewed = self.renew_all(lease);
+        self.guard.iter_mut().for_each(|guard| guard.held(lease));
+        renewed
+    }
+
+    fn stands(&mut self) -> Result<bool> {
+        let nft = &self.nft;
+        let held = all(self.places.iter().collect(), |place| {
+            Ok(nft.held(&place.network, &place.table)? >= place.table.size())
+        });
+        Ok(held.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|stands| stands))
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        let value = json!({ "cut": self.words(), "table": self.table });
+        self.remove()?;
+        self.guard.iter_mut().for_each(Guard::healed);
+        Ok(value)
+    }
+}
+
+impl Cut {
+    /// As [`Fault::renew`].
+    fn renew_all(&mut self, lease: Lease) -> Result<Renewal> {
         self.look_up();
         let tables = self.tables()?;
         let mut old = std::mem::take(&mut self.places);
@@ -530,19 +575,6 @@ impl Fault for Cut {
         } else {
             Renewal::Again(json!({ "nodes": again }))
         })
-    }
-
-    fn stands(&mut self) -> Result<bool> {
-        let nft = &self.nft;
-        let held = all(self.places.iter().collect(), |place| {
-            Ok(nft.held(&place.network, &place.table)? >= place.table.size())
-        });
-        Ok(held.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|stands| stands))
-    }
-
-    fn heal(&mut self) -> Result<Value> {
-        let value = json!({ "cut": self.words(), "table": self.table });
-        self.remove().map(|()| value)
     }
 }
 

@@ -291,7 +291,7 @@ fn has_iptables(network: &Network) -> bool {
 }
 
 /// A script runs a dozen programs, and a slow or busy host takes seconds for some of them.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// In a process group of its own: ^C is for us, who must finish first.
 fn shell(network: &Network, script: &str) -> Result<Output> {

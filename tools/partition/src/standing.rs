@@ -114,6 +114,23 @@ pub fn heal(
     cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
 }
 
+/// The scripts that remove all that stands of ours, each headed by where; and what stood in the way of finding more.
+pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
+    let (mut scripts, mut errors) = (Vec::new(), Vec::new());
+    let found = all(places.iter().collect(), |place| tables(nft, place));
+    for (place, tables) in places.iter().zip(found) {
+        match tables {
+            Ok(tables) => scripts.extend(
+                tables
+                    .iter()
+                    .map(|table| format!("# in {}\n{}", place.name, table.remove().text())),
+            ),
+            Err(error) => errors.push(error),
+        }
+    }
+    (scripts, errors)
+}
+
 /// Gives the tables that were removed.
 fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Result<Vec<Standing>> {
     let found: Vec<Standing> = tables(nft, place)?.into_iter().filter(which).collect();

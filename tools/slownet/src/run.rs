@@ -3,7 +3,7 @@
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
 use breakit::jsonl::Lines;
-use breakit::lease::Lease;
+use breakit::lease::{self, Lease};
 use breakit::node::{self, Fleet, Node, NodesArg, SudoArg};
 use breakit::op::Op;
 use breakit::reach::Network;
@@ -39,23 +39,25 @@ fn set(args: SetArgs) -> Result<Status> {
     let links = links(&args)?;
     let seed = breakit::rng::seed(args.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
+    let kept = lease::kept(args.keep, &schedule, lease)?;
     let means = Means { backend: args.backend, force: args.force, seed };
     let mut faults = Faults::plan(links, means)?;
     refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
     if args.dry_run {
         let asked = faults.links().map(Link::json);
-        return print_all(&asked.chain(faults.rehearse(lease)?).collect::<Vec<Value>>());
+        return print_all(
+            &asked.chain(faults.rehearse(kept.unwrap_or(lease))?).collect::<Vec<Value>>(),
+        );
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
     if reads_stdin(&args) {
         watch.ignore_input();
     }
     let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
-    if args.keep {
-        let lease = schedule.length().map_or(lease, |length| Lease { length });
-        return left(held, faults.sweep_after(lease));
+    match kept {
+        Some(lease) => left(held, faults.sweep_after(lease)),
+        None => left(held, faults.leave()),
     }
-    left(held, faults.leave())
 }
 
 /// What holding ended with, and what leaving met.

@@ -5,7 +5,7 @@
 mod bed;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -302,4 +302,54 @@ fn a_line_stays_at_the_sender_where_it_would_meet_another_of_its_run() {
     assert_eq!(value["links"][0]["direction"], "out", "{value}");
     delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 60.0);
     end(held);
+}
+
+#[test]
+fn what_is_stuck_in_a_line_that_hangs_is_let_go_and_other_lines_keep_what_they_hold() {
+    let bed = queued!(3);
+    // Somebody else's rules: with the last rule of a table goes a hook, and with that the kernel drops all there is.
+    for program in ["iptables", "ip6tables"] {
+        let rule = ["-w", "-t", "mangle", "-A", "PREROUTING", "-p", "sctp", "-j", "ACCEPT"];
+        run(bed.at(1, program).args(rule)).expect(0);
+    }
+    let incoming = |from: usize, delay: &str| {
+        let (one, from) = (node(&bed, 1), bed.v4(from));
+        let flags = ["--direction", "in", "--to", &from, "--delay", delay, "--lease", "90s"];
+        let flags = [&flags[..], &["--backend", "nfqueue"]].concat();
+        let mut held = Running::start(&mut set(&bed, &one, &flags));
+        let value = held.line(SOON)["value"].clone();
+        (held, value)
+    };
+    let ((slow, _), (hangs, value)) = (incoming(0, "5s"), incoming(2, "20ms"));
+    if value["feeder"] == "nft" {
+        skip!(
+            "a table of nft has a hook of its own, with which the kernel drops all that is queued"
+        );
+    }
+    hangs.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(300));
+    let socket = |i: usize| {
+        network(&bed, i).inside(|| Ok(UdpSocket::bind("0.0.0.0:7779").unwrap())).unwrap()
+    };
+    let (near, far, receiver) = (socket(0), socket(2), socket(1));
+    for _ in 0..10 {
+        near.send_to(b"s", (bed.v4(1).as_str(), 7779)).unwrap();
+        far.send_to(b"h", (bed.v4(1).as_str(), 7779)).unwrap();
+    }
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(receiver.recv(&mut [0; 9]).is_err(), "one hangs and the other takes five seconds");
+    let id = value["id"].as_str().unwrap();
+    run(bed.tool("slownet").args(["clear", "-n", &node(&bed, 1), "--id", id])).expect(0);
+    receiver.set_read_timeout(Some(SOON)).unwrap();
+    let came: Vec<u8> = (0..20)
+        .map_while(|_| {
+            let mut byte = [0; 1];
+            receiver.recv(&mut byte).ok().map(|_| byte[0])
+        })
+        .collect();
+    assert_eq!(came, [[b'h'; 10], [b's'; 10]].concat());
+    hangs.signal(Signal::SIGCONT);
+    hangs.signal(Signal::SIGINT);
+    hangs.end(SOON);
+    end(slow);
 }

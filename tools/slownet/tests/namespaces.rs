@@ -238,6 +238,50 @@ fn a_peer_is_found_first_among_the_nodes_that_are_named() {
 }
 
 #[test]
+fn a_name_with_several_addresses_means_all_of_them() {
+    let bed = bed!(2, "loss");
+    run(bed.at(1, "ip").args(["addr", "add", "10.77.0.112/24", "dev", "eth0"])).expect(0);
+    let to = node(&bed, 1);
+    let flags = ["--loss", "100%", "--to", &to];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    let value = held.line(SOON)["value"].clone();
+    let all = serde_json::json!([bed.v4(1), "10.77.0.112", bed.v6(1)]);
+    assert_eq!((&value["to"], &value["to_nodes"]["n2"]), (&all, &all));
+    for address in all.as_array().unwrap() {
+        assert!(!bed.reaches(0, address.as_str().unwrap()), "{address}");
+    }
+    end(held);
+}
+
+#[test]
+fn who_may_not_is_told_so_in_one_sentence() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let bed = bed!(1, "loss");
+    let before = state(&bed, 0);
+    // The tool itself may lie where nobody else looks.
+    let tool = Temporary::with("nobody", "");
+    std::fs::copy(env!("CARGO_BIN_EXE_slownet"), &tool.0).unwrap();
+    std::fs::set_permissions(&tool.0, PermissionsExt::from_mode(0o755)).unwrap();
+    for command in [
+        "set -n me=local --loss 5% --for 1s",
+        "set -n me=local --delay 5ms --backend nfqueue --for 1s",
+        "clear -n me=local",
+        "list -n me=local",
+    ] {
+        let mut nobody = bed.at(0, "setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&tool.0);
+        let refused = run(nobody.args(command.split(' '))).expect(77);
+        let lines: Vec<&str> = refused.stderr.lines().collect();
+        assert!(lines.iter().all(|line| line.contains("run as root")), "{command}: {lines:?}");
+        // Clearing tries all that there may be, and says all that stood in the way.
+        assert!(lines.len() == 1 || command.starts_with("clear"), "{command}: {lines:?}");
+        assert_eq!(refused.stdout, "", "{command}");
+    }
+    assert_eq!(state(&bed, 0), before);
+}
+
+#[test]
 fn a_reader_that_leaves_is_the_end_of_the_fault() {
     let bed = bed!(1, "rate");
     let before = state(&bed, 0);

@@ -436,12 +436,12 @@ impl Assembly {
     }
 }
 
-/// The last line, without a newline and no JSON: what a killed writer leaves.
+/// The last line, without a newline and no JSON yet: what a killed writer leaves.
 ///
 /// # Errors
 /// 65 where it is another line, or that is not allowed.
 pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) -> Result<Item> {
-    match (!raw.whole && clause.no_json, tolerance) {
+    match (!raw.whole && clause.is_cut, tolerance) {
         (true, Tolerance::CutLastLine) => Ok(Item::Cut),
         (true, Tolerance::Strict) => {
             let clause = &clause.text;

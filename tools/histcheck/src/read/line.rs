@@ -68,13 +68,13 @@ pub enum Parsed {
 pub struct Clause {
     /// In words, after file and line.
     pub text: String,
-    /// Whether the line is no JSON at all, as one that was cut short.
-    pub no_json: bool,
+    /// Whether more behind it could have made JSON of the line: it may have been cut short.
+    pub is_cut: bool,
 }
 
 impl From<String> for Clause {
     fn from(text: String) -> Clause {
-        Clause { text, no_json: false }
+        Clause { text, is_cut: false }
     }
 }
 
@@ -95,10 +95,14 @@ pub fn json(text: &[u8]) -> Result<Value, Clause> {
         Ok(Json(value)) => Ok(value),
         Err(error) => {
             let column = json::place(text, &error) + 1;
-            let text = format!("column {column}: {}", json::clause(&error));
-            Err(Clause { text, no_json: !error.is_data() })
+            let clause = format!("column {column}: {}", json::clause(&error));
+            Err(Clause { text: clause, is_cut: error.is_eof() || ends_within_a_character(text) })
         }
     }
+}
+
+fn ends_within_a_character(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_err_and(|error| error.error_len().is_none())
 }
 
 /// The event of a line that is read already.

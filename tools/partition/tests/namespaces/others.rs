@@ -113,3 +113,21 @@ fn what_the_kernel_does_not_hold_after_all_is_taken_away_again() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_rehearsed_heal_prints_what_would_be_removed_and_removes_nothing() {
+    let bed = bed!(2);
+    for backend in BACKENDS {
+        let (running, line) = cut(&bed, &format!("halves {LONG} --backend {backend}"));
+        let table = line["value"]["table"].as_str().unwrap();
+        let before = rules(&bed, 2);
+        let said = done(&bed, "heal --dry-run").expect(0).stdout;
+        assert!(said.starts_with("# in "), "{said}");
+        assert!(said.contains("delete table") && said.contains(table), "{said}");
+        let names = |text: &str| text.matches(table).count();
+        assert_eq!(names(&rules(&bed, 2)), names(&before), "{backend}");
+        assert!(!is_whole(&bed), "{backend}");
+        assert!(healed(running).lines()[1]["value"]["healed"].is_null(), "{backend}");
+        assert_eq!(done(&bed, "heal --dry-run").expect(0).stdout, "", "{backend}");
+    }
+}

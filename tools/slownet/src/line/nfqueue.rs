@@ -263,6 +263,17 @@ impl Queue {
     }
 }
 
+/// Lets all packets of queue `number` up to `last` go on, by a socket that is bound to it.
+///
+/// # Errors
+/// Whatever the socket says.
+pub fn let_all_go(socket: &OwnedFd, number: u16, last: u32) -> io::Result<()> {
+    let mut message = Vec::new();
+    put(&mut message, number, Told::UpTo(last, Verdict::Accept));
+    send(socket.as_raw_fd(), &message, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
+}
+
 fn put(out: &mut Vec<u8>, queue: u16, told: Told) {
     let (kind, header) = match told {
         Told::Of(id, verdict) => (VERDICT, header(id, verdict)),
