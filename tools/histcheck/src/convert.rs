@@ -4,7 +4,7 @@ use std::path::Path;
 
 use breakit::exit::{Result, Status};
 use breakit::jsonl;
-use breakit::op::{Op, Process};
+use breakit::op::{Op, Process, Type};
 use breakit::talk;
 use serde_json::Value;
 
@@ -103,7 +103,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// `[key, value]` to key and value, as `--keyed` says.
+/// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
 fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
     if matches!(op.process, Process::Other(_)) || op.key.is_some() {
         return Ok(());
@@ -115,6 +115,7 @@ fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
             Ok(())
         }
         Some(other) => Err(format!("with --keyed the value must be [key, value], not {other}")),
+        None if op.kind != Type::Invoke => Ok(()),
         None => Err("with --keyed every operation has a value [key, value]".into()),
     }
 }

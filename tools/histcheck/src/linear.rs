@@ -156,7 +156,10 @@ pub fn verify(
     for (key, rows) in history.by_key().iter() {
         let case = case::of(history, rows, question, initial)?;
         let of_key = orders.remove(&key).unwrap_or_default();
-        if let Err(fault) = case.replay(&of_key, budget) {
+        let idle = |index: usize| {
+            (history.ops.outcome(index) == Outcome::Info).then(|| history.ops.inv(index))
+        };
+        if let Err(fault) = case.replay(&idle, &of_key, budget) {
             let why = tell::fault(history, fault);
             let who =
                 key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));

@@ -33,6 +33,7 @@ use histcheck::linear::object::{Call, Fast, Object};
 use histcheck::linear::op::{self, Op};
 use histcheck::linear::zones::{self, Zones};
 use histcheck::values::{Id, NULL, Values};
+use serde_json::json;
 use spec::{Fate, Made, Random, Spec};
 
 /// The operations of an object.
@@ -103,7 +104,10 @@ macro_rules! with_engines {
             "fetch-add" => $run($name, engines(FetchAdd { initial: 0 })),
             "list-append" => $run($name, engines(ListAppend { initial: Vec::new() })),
             "kv-append" => $run($name, engines(KvAppend { initial: Arc::default() })),
-            "multi-register" => $run($name, engines(MultiRegister { initial: "null".into() })),
+            "multi-register" => $run($name, engines(MultiRegister::holding(&json!(null)))),
+            "multi-register from x" => {
+                $run($name, engines(MultiRegister::holding(&json!({"x": 1}))))
+            }
             "@" => $run($name, engines(parsed_table())),
             other => panic!("{other} has no engines"),
         }

@@ -125,7 +125,7 @@ fn every_witness_replays_and_a_tampered_one_does_not(name: &str) {
     let order = judged.order();
     let mut random = Random(0xBAD);
     let mut refused = 0;
-    for round in 0..16 {
+    for round in 0..20 {
         let tampered = tampered(&judged, &order, &mut random, round);
         let legal = judged.replays(&tampered);
         let found = judged.verify(&tampered);
@@ -157,18 +157,25 @@ fn every_long_valid_history_has_a_witness(name: &str) {
 fn tampered(judged: &Judged, order: &[u64], random: &mut Random, round: usize) -> Vec<u64> {
     let mut order = order.to_vec();
     let at = random.below(order.len() as u32) as usize;
-    match round % 4 {
+    let mut lines: Vec<u64> = judged.written.begins.keys().copied().collect();
+    lines.sort_unstable();
+    match round % 5 {
         0 => drop(order.remove(at)),
         1 => order.insert(at, order[random.below(order.len() as u32) as usize]),
         2 => {
             let other = random.below(order.len() as u32) as usize;
             order.swap(at, other);
         }
-        _ => {
+        3 => {
             // Another operation than the one that stands there: one that failed, or that is not needed.
-            let mut lines: Vec<u64> = judged.written.begins.keys().copied().collect();
-            lines.sort_unstable();
             order[at] = lines[random.below(lines.len() as u32) as usize];
+        }
+        _ => {
+            // One more, that failed or is of unknown outcome.
+            lines.retain(|line| !order.contains(line));
+            if !lines.is_empty() {
+                order.insert(at, lines[random.below(lines.len() as u32) as usize]);
+            }
         }
     }
     order

@@ -278,6 +278,19 @@ impl Registers {
         Ok(())
     }
 
+    /// Nothing comes any more. What is still open may happen yet, and what it would do must be known then.
+    fn leaves_open(&mut self, history: &History) -> Result<()> {
+        for index in 0..history.ops.len() {
+            let op = history.ops.get(index);
+            self.known(history, index, &op)?;
+        }
+        // They stand in the history in the same order, and nothing else does.
+        for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            self.ends_unknown(history, index, open)?;
+        }
+        Ok(())
+    }
+
     /// As if it had not begun; whether that makes its key invalid.
     fn takes_back(&mut self, open: &Open) -> bool {
         let key = &mut self.keys[open.key];
@@ -382,12 +395,8 @@ impl Decider for Registers {
     }
 
     fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict> {
-        // What is still open may happen yet; what it would do must be known then.
-        for index in 0..history.ops.len() {
-            let op = history.ops.get(index);
-            if ended != Ended::ByViolation {
-                self.known(history, index, &op)?;
-            }
+        if ended != Ended::ByViolation {
+            self.leaves_open(history)?;
         }
         history.ops = Operations::default();
         let mut verdicts = Vec::new();

@@ -28,7 +28,7 @@ use super::replay::{self, Fault};
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
-use crate::history::{History, Outcome};
+use crate::history::{History, Outcome, Pos};
 use crate::keys::Rows;
 use crate::read::many;
 use crate::values::{Id, NULL};
@@ -123,11 +123,16 @@ pub type Sought = std::result::Result<Vec<usize>, String>;
 pub trait Case: Send + Sync {
     /// Decides them.
     fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided;
-    /// Goes through an order of theirs, given by operations of the history.
+    /// Goes through an order of theirs, given by operations of the history, as [`replay::replay_within`] does.
     ///
     /// # Errors
     /// What is wrong with it, or the limit that was reached.
-    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault>;
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault>;
 }
 
 /// What an operation takes, about, in a case and in the ways to decide it without search: of a register of unique
@@ -144,7 +149,7 @@ pub fn of(
     question: &Question,
     initial: Id,
 ) -> Result<Box<dyn Case>> {
-    let made = Maker { history, rows, question };
+    let made = Maker { history, rows, question, initial };
     let number = || made.whole_number();
     match &question.model {
         Model::Register | Model::CasRegister => {
@@ -182,8 +187,7 @@ pub fn of(
             Ok(Box::new(made.any(KvAppend { initial })?))
         }
         Model::MultiRegister => {
-            let initial = question.initial.to_string().into();
-            Ok(Box::new(made.any(MultiRegister { initial })?))
+            Ok(Box::new(made.any(MultiRegister::holding(&history.values.json(initial)))?))
         }
         Model::Table(table) => made.case((**table).clone()),
     }
@@ -193,6 +197,7 @@ struct Maker<'m> {
     history: &'m History,
     rows: Rows<'m>,
     question: &'m Question,
+    initial: Id,
 }
 
 impl Maker<'_> {
@@ -212,9 +217,12 @@ impl Maker<'_> {
     }
 
     fn whole_number(&self) -> Result<i64> {
-        match &self.question.initial {
-            Value::Null => Ok(0),
-            other => other.as_i64().ok_or_else(|| self.cannot_begin("a whole number")),
+        match self.initial {
+            NULL => Ok(0),
+            other => {
+                let number = self.history.values.as_int(other);
+                number.ok_or_else(|| self.cannot_begin("a whole number"))
+            }
         }
     }
 
@@ -274,8 +282,13 @@ impl Case for OfRegister {
         }
     }
 
-    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault> {
-        replay::replay_within(&self.object, &self.ops, order, budget)
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, idle, order, budget)
     }
 }
 
@@ -431,7 +444,12 @@ impl<O: Object + Send> Case for OfObject<O> {
         }
     }
 
-    fn replay(&self, order: &[usize], budget: &Budget) -> std::result::Result<(), Fault> {
-        replay::replay_within(&self.object, &self.ops, order, budget)
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, idle, order, budget)
     }
 }

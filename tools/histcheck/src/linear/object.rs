@@ -137,6 +137,11 @@ pub trait Object: Sync {
     /// Adds to `next` each state that `act` may leave behind; none where it cannot happen on `state`.
     fn step(&self, state: &Self::State, act: &Self::Act, next: &mut Vec<Self::State>);
 
+    /// Whether `act`, of unknown outcome, may also have found nothing to do on `state`. The search need not try that.
+    fn may_idle(&self, _state: &Self::State, _act: &Self::Act) -> bool {
+        false
+    }
+
     /// Whether it leaves every state as it is. Then it may take effect as soon as it can.
     fn is_read(&self, act: &Self::Act) -> bool;
 

@@ -31,7 +31,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// `[key, value]` to key and value, as `--keyed` says.
+    /// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
     ///
     /// # Errors
     /// In words, where the value is no such pair.
@@ -48,6 +48,7 @@ impl Event {
                 "with --keyed the value must be [key, value], not {}",
                 values.show(value)
             )),
+            None if self.kind != Type::Invoke => Ok(()),
             None => Err("with --keyed every operation has a value [key, value]".into()),
         }
     }

@@ -143,7 +143,8 @@ impl Pairing {
             Outcome::Fail => history.counts.fail += 1,
             Outcome::Info => history.counts.info += 1,
         }
-        let value = value(history.ops.value(index), event.value, outcome);
+        let changes = || CHANGES.contains(&history.word(event.f));
+        let value = value(history.ops.value(index), event.value, outcome, changes);
         history.ops.set_value(index, value);
         history.ops.complete(index, event, outcome, pos);
         *self.place(process) = IDLE;
@@ -151,12 +152,20 @@ impl Pairing {
     }
 }
 
+/// These change something by their argument, and that may be null.
+const CHANGES: [&str; 5] = ["write", "append", "add", "remove", "put"];
+
 /// The result wins where there is one. What did not happen, or nobody knows of, has no result: there it is
 /// the argument that counts.
-fn value(argument: Option<Id>, result: Option<Id>, outcome: Outcome) -> Option<Id> {
+fn value(
+    argument: Option<Id>,
+    result: Option<Id>,
+    outcome: Outcome,
+    changes: impl Fn() -> bool,
+) -> Option<Id> {
     match outcome {
-        // An argument of null says only that the answer was not known yet.
-        Outcome::Ok => result.or(argument.filter(|&argument| argument != NULL)),
+        // Of what asks, an argument of null says only that the answer was not known yet.
+        Outcome::Ok => result.or(argument.filter(|&argument| argument != NULL || changes())),
         Outcome::Fail | Outcome::Info => match argument {
             None | Some(NULL) => result.or(argument),
             known => known,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::budget::Budget;
+use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
@@ -113,7 +114,8 @@ impl Object for KvAppend {
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
         let known = self.as_register(ops, &Budget::none()).ok()?;
         let order = zones::order(&known, INITIAL)?;
-        Some(order.into_iter().map(|at| known[at].source).collect())
+        let order = order.into_iter().map(|at| known[at].source).collect();
+        Some(with_empty_appends(ops, order))
     }
 }
 
@@ -178,6 +180,32 @@ impl KvAppend {
         }
         Ok(known)
     }
+}
+
+/// A legal order with the appends of nothing put in, each right behind the last operation that had ended before it
+/// began: what stands before that one cannot have begun after this one ended.
+fn with_empty_appends(ops: &[Op<Act>], order: Vec<usize>) -> Vec<usize> {
+    let is_empty =
+        |&at: &usize| ops[at].fate == Fate::Ok && ops[at].act == Act::Append(Arc::default());
+    // By their returns, and how far in the order those that had returned reach.
+    let places = order.iter().zip(1..);
+    let mut reach: Vec<(Pos, usize)> = places.map(|(&at, place)| (ops[at].res, place)).collect();
+    reach.sort_unstable();
+    let mut most = 0;
+    for (_, place) in &mut reach {
+        most = most.max(*place);
+        *place = most;
+    }
+    let place = |at: usize| {
+        let ended = reach.partition_point(|&(res, _)| res < ops[at].inv);
+        ended.checked_sub(1).map_or(0, |last| reach[last].1)
+    };
+    let empty = (0..ops.len()).filter(is_empty).map(|at| (place(at), ops[at].inv, at));
+    // Positions begin at 1.
+    let mut all: Vec<(usize, Pos, usize)> =
+        order.iter().zip(1..).map(|(&at, place)| (place, 0, at)).chain(empty).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, _, at)| at).collect()
 }
 
 /// What strings are made of.

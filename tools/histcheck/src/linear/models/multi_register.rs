@@ -1,6 +1,7 @@
 //! Several registers that one operation reads and writes at once: `read` and `write` with an object of names and
 //! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,8 +12,26 @@ use crate::linear::op::Fate;
 /// Registers by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiRegister {
-    /// What each holds first, as JSON.
-    pub initial: Arc<str>,
+    /// What these hold first, as JSON.
+    named: HashMap<Arc<str>, Arc<str>>,
+    /// What all others hold first.
+    others: Arc<str>,
+}
+
+impl MultiRegister {
+    /// Registers that hold what `initial` says: an object has the values of those that it names, and null is in the
+    /// others; any other value is in all of them.
+    pub fn holding(initial: &Value) -> MultiRegister {
+        let Value::Object(fields) = initial else {
+            return MultiRegister { named: HashMap::new(), others: text(initial) };
+        };
+        let named = |(name, value): (&String, &Value)| (text(&name.as_str().into()), text(value));
+        MultiRegister { named: fields.iter().map(named).collect(), others: text(&Value::Null) }
+    }
+
+    fn first(&self, name: &str) -> &Arc<str> {
+        self.named.get(name).unwrap_or(&self.others)
+    }
 }
 
 /// One read or write of a register.
@@ -79,7 +98,7 @@ impl Object for MultiRegister {
         let mut after = state.clone();
         for micro in act.iter() {
             let place = after.binary_search_by(|(name, _)| name.cmp(&micro.name));
-            let is_initial = micro.value == self.initial;
+            let is_initial = micro.value == *self.first(&micro.name);
             match (micro.is_write, place) {
                 (true, Ok(at)) if is_initial => {
                     after.remove(at);

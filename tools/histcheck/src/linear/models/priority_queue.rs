@@ -63,6 +63,10 @@ impl Object for PriorityQueue {
         }
     }
 
+    fn may_idle(&self, state: &Self::State, act: &Ranked) -> bool {
+        act.act == Act::TakeAny && state.is_empty()
+    }
+
     fn is_read(&self, act: &Ranked) -> bool {
         act.act == Act::Empty
     }

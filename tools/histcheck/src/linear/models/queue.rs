@@ -52,6 +52,10 @@ pub(super) struct Words {
 pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
     let Words { model, put, take } = words;
     match (call.word, call.value, call.fate) {
+        (word, Some(NULL), _) if word == put => Err(format!(
+            "null cannot be the value of {put:?}, as a {take} of null found nothing; write another \
+             value, as \"null\""
+        )),
         (word, Some(value), _) if word == put => Ok(Some(Act::Put(value))),
         (word, None, Fate::Fail) if word == put => Ok(None),
         (word, None, _) if word == put => Err(format!("the operation {put:?} has no value")),
@@ -281,6 +285,10 @@ impl Object for Queue {
             Act::TakeAny => next.extend((0..state.len()).map(without)),
             Act::Empty => next.extend(state.is_empty().then(Vec::new)),
         }
+    }
+
+    fn may_idle(&self, state: &Vec<Id>, act: &Act) -> bool {
+        *act == Act::TakeAny && state.is_empty()
     }
 
     fn is_read(&self, act: &Act) -> bool {

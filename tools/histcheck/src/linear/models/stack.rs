@@ -50,6 +50,10 @@ impl Object for Stack {
         }
     }
 
+    fn may_idle(&self, state: &Vec<Id>, act: &Act) -> bool {
+        *act == Act::TakeAny && state.is_empty()
+    }
+
     fn is_read(&self, act: &Act) -> bool {
         *act == Act::Empty
     }
