@@ -107,7 +107,16 @@ impl Object for KvAppend {
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
         let known = self.as_register(ops).ok()?;
         let order = zones::order(&known, INITIAL)?;
-        Some(order.into_iter().map(|at| known[at].source).collect())
+        let mut order: Vec<usize> = order.into_iter().map(|at| known[at].source).collect();
+        // To append nothing is no operation on a register: it stands behind all that ended before it began.
+        let is_idle = |op: &Op<Act>| op.fate == Fate::Ok && op.act == Act::Append(Arc::default());
+        let mut idle: Vec<usize> = (0..ops.len()).filter(|&at| is_idle(&ops[at])).collect();
+        idle.sort_unstable_by_key(|&at| ops[at].inv);
+        for at in idle {
+            let before = order.iter().rposition(|&other| ops[other].precedes(&ops[at]));
+            order.insert(before.map_or(0, |place| place + 1), at);
+        }
+        Some(order)
     }
 }
 
