@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 use crate::process::{Run, run, shell};
 
 /// A fleet under a name of its own. Dropped, it is taken down, whatever happened to the test.
@@ -55,19 +57,23 @@ impl Fleet {
         run(&mut self.shell(line))
     }
 
-    /// Waits until `partition list` and `slownet list` are empty and none of our tables is left.
+    /// The cuts among its nodes: another fleet's, of a test that runs beside this one, are none of ours.
+    #[track_caller]
+    pub fn cuts(&self) -> String {
+        self.sh("lxc-fleet nodes | partition list -n -").expect(0).stdout
+    }
+
+    /// Waits until no cut stands among its nodes, and no table of the holder `holder`.
     ///
     /// # Panics
     /// Where something is left after `limit`.
     #[track_caller]
-    pub fn wait_until_healed(&self, limit: Duration) {
-        let deadline = Instant::now() + limit;
+    pub fn wait_until_healed(&self, holder: Pid, limit: Duration) {
+        let (deadline, table) = (Instant::now() + limit, format!("_{holder}_"));
         loop {
-            let cuts = self.sh("partition list").expect(0).stdout;
+            let cuts = self.cuts();
             let tables = self.sh("nft list tables").expect(0).stdout;
-            let left = cuts.lines().count()
-                + tables.lines().filter(|line| line.contains("breakit")).count();
-            if left == 0 {
+            if cuts.is_empty() && !tables.contains(&table) {
                 return;
             }
             assert!(Instant::now() < deadline, "left after {limit:?}:\n{cuts}{tables}");
@@ -78,6 +84,7 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        let _ = self.shell("lxc-fleet -q down; partition -q heal").output();
+        let line = "lxc-fleet nodes | partition -q heal -n -; lxc-fleet -q down";
+        let _ = self.shell(line).output();
     }
 }

@@ -4,15 +4,21 @@
 //! what passed, and with `STRICT=1` a skip is a failure.
 
 pub mod fleet;
+pub mod folder;
 pub mod namespaces;
 pub mod process;
 pub mod pty;
+pub mod random;
 pub mod sshd;
+pub mod uml;
 
 pub use fleet::Fleet;
+pub use folder::Folder;
 pub use namespaces::Namespaces;
 pub use process::{Run, Running};
+pub use random::Random;
 pub use sshd::Sshd;
+pub use uml::Uml;
 
 /// Says why this test cannot run here, and returns from it.
 ///

@@ -161,6 +161,20 @@ impl Running {
         let _ = kill(self.pid(), signal);
     }
 
+    /// Waits until it has a handler for a signal, which would only kill it before.
+    ///
+    /// # Panics
+    /// Where it has none in time.
+    #[track_caller]
+    pub fn wait_until_it_catches(&self, signal: Signal) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let bit = 1_u64 << (signal as i32 - 1);
+        while caught(self.pid()) & bit == 0 {
+            assert!(Instant::now() < deadline, "no handler for {signal}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// The next line of its stdout, as JSON.
     ///
     /// # Panics
@@ -213,6 +227,13 @@ impl Running {
         let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         Run { status, stdout, stderr }
     }
+}
+
+/// The signals that a process has handlers for, as bits.
+fn caught(pid: Pid) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 impl Drop for Running {

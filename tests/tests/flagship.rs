@@ -52,10 +52,15 @@ fn below(ancestor: Pid, name: &str) -> Option<Pid> {
     })
 }
 
+/// Waits until a cut is in force among the fleet's nodes, and gives its holder.
 #[track_caller]
-fn wait_for_cut(fleet: &Fleet) {
+fn wait_for_cut(fleet: &Fleet) -> Pid {
     let deadline = Instant::now() + MINUTE;
-    while fleet.sh("partition list").expect(0).stdout.is_empty() {
+    loop {
+        if let Some(line) = fleet.cuts().lines().next() {
+            let cut: serde_json::Value = serde_json::from_str(line).unwrap();
+            return Pid::from_raw(cut["holder"].as_i64().unwrap() as i32);
+        }
         assert!(Instant::now() < deadline, "no cut came into force");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -70,7 +75,7 @@ fn the_interrupt_key_in_the_middle_heals_reads_and_still_brings_a_verdict() {
     let file = history("ctrlc");
     let line = pipeline(&file.display().to_string(), "histcheck");
     let mut terminal = Terminal::start(&format!("export BREAKIT_FLEET={}; {line}", fleet.name));
-    wait_for_cut(&fleet);
+    let holder = wait_for_cut(&fleet);
     std::thread::sleep(Duration::from_secs(2));
     terminal.press("\x03");
     let (_, screen) = terminal.end(MINUTE);
@@ -90,7 +95,7 @@ fn the_interrupt_key_in_the_middle_heals_reads_and_still_brings_a_verdict() {
         lines.iter().any(|line| line["final"] == true && line["type"] == "ok"),
         "no final read"
     );
-    fleet.wait_until_healed(Duration::ZERO);
+    fleet.wait_until_healed(holder, Duration::ZERO);
     std::fs::remove_file(file).unwrap();
 }
 
@@ -106,12 +111,12 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
         let file = history(victim);
         let mut run =
             Running::start(&mut fleet.shell(&pipeline(&file.display().to_string(), "histcheck")));
-        wait_for_cut(&fleet);
-        holders.extend(below(run.pid(), "partition"));
+        let holder = wait_for_cut(&fleet);
+        holders.push(holder);
         let pid = below(run.pid(), victim).unwrap_or_else(|| panic!("{victim} is not at work"));
         kill(pid, Signal::SIGKILL).unwrap();
         // The lease is 3 s; a busy machine is granted two more.
-        fleet.wait_until_healed(Duration::from_secs(5));
+        fleet.wait_until_healed(holder, Duration::from_secs(5));
         drop(run.stdin.take());
         let done = run.end(MINUTE);
         assert!(!done.stderr.contains("panicked"), "{victim}: {done:?}");

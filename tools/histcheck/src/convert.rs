@@ -22,14 +22,17 @@ const BATCH: usize = 1 << 16;
 pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     let (name, source) = read::open(path)?;
     let mut out = header(to);
-    let (mut blank, mut remarks, mut cut) = (0_u64, 0_u64, 0_u64);
-    let format = read::each(&name, source, options, &mut |place, item| {
+    let (mut blank, mut remarks, mut cut, mut unclosed) = (0_u64, 0_u64, 0_u64, false);
+    let format = read::each(&name, source, options, &mut |site, item| {
         match item {
             Item::Blank => blank += 1,
             Item::Remark => remarks += 1,
             Item::Cut => cut += 1,
+            // What they separate is told apart by process and line.
+            Item::Rule => {}
+            Item::Unclosed => unclosed = true,
             Item::Op(mut op) => {
-                let wrong = |clause: String| place.error(&name, &clause);
+                let wrong = |clause: String| site.error_at("value", &name, &clause);
                 if options.keyed {
                     unwrap_key(&mut op).map_err(wrong)?;
                 }
@@ -50,6 +53,9 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
         if number > 0 {
             talk::say(format!("{name}: left out: {} {what}", read::many(number, "line")));
         }
+    }
+    if unclosed {
+        talk::say(format!("{name}: the bracket around its events is not closed"));
     }
     if !format.has_real_time() {
         talk::say(format!(

@@ -7,18 +7,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use breakit_tests::Folder;
 use breakit_tests::process::{Run, run, shell};
 use breakit_tests::pty::Terminal;
 
 /// A history in a folder of its own, which goes with it.
-struct History(PathBuf);
+struct History(Folder);
 
 impl History {
     fn new(name: &str, write: impl FnOnce(&mut dyn Write)) -> History {
-        let folder =
-            std::env::temp_dir().join(format!("histcheck-budgets-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let history = History(folder);
+        let history = History(Folder::new(name));
         let file = std::fs::File::create(history.path()).unwrap();
         let mut file = std::io::BufWriter::new(file);
         write(&mut file);
@@ -27,18 +25,12 @@ impl History {
     }
 
     fn path(&self) -> PathBuf {
-        self.0.join("history.jsonl")
+        self.0.file("history.jsonl")
     }
 
     fn decide(&self, options: &[&str]) -> Run {
         let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
         run(command.args(["linear", "--model", "register"]).args(options).arg(self.path()))
-    }
-}
-
-impl Drop for History {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

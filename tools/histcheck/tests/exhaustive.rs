@@ -182,6 +182,7 @@ impl<O: Object + Debug> Bench<O> {
                 assert!(reason.ops.iter().all(|&at| at < ops.len()), "{reason:?}: {asked:#?}");
             }
             Fast::Unsuited(_) => {}
+            Fast::Exhausted(limit) => panic!("{limit}: {asked:#?}"),
         }
         let initial = [object.initial()];
         let depth = general::decide(object, &ops, &initial, &self.budget);
@@ -328,39 +329,14 @@ macro_rules! tests {
             use super::*;
             $(#[test] fn $test() { with_engines!($name, on_random_histories); })*
         }
-        #[test]
-        fn no_model_is_left_out() {
-            let tested = [$($name),*];
-            for name in histcheck::linear::Model::names().chain(spec::MODELS) {
-                assert!(tested.contains(&name), "{name} has no test");
-            }
-        }
     };
 }
 
-tests! {
-    register "register"
-    cas_register "cas-register"
-    cas_register_with_fails_that_observe "cas-register with fails that observe"
-    cas_register_from_1 "cas-register from 1"
-    mutex "mutex"
-    reentrant_mutex "reentrant-mutex"
-    semaphore_of_one "semaphore:1"
-    semaphore_of_two "semaphore:2"
-    fenced_mutex "fenced-mutex"
-    fifo_queue "fifo-queue"
-    unordered_queue "unordered-queue"
-    stack "stack"
-    priority_queue "priority-queue"
-    set "set"
-    counter "counter"
-    counter_from_1 "counter from 1"
-    fetch_add "fetch-add"
-    fetch_add_from_1 "fetch-add from 1"
-    list_append "list-append"
-    list_append_from_1 "list-append from 1"
-    kv_append "kv-append"
-    kv_append_from_a "kv-append from a"
-    multi_register "multi-register"
-    table "@"
+spec::with_every_model!(tests);
+
+#[test]
+fn no_model_is_left_out() {
+    for name in histcheck::linear::Model::names() {
+        assert!(spec::MODELS.contains(&name), "{name} has no test");
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use breakit_tests::process::{Run, run, run_with};
-use breakit_tests::skip;
+use breakit_tests::{Folder, skip};
 
 fn histcheck() -> Command {
     Command::new(env!("CARGO_BIN_EXE_histcheck"))
@@ -21,29 +21,6 @@ const LINEAR: [&str; 3] = ["linear", "--model", "cas-register"];
 
 fn linear(input: &str) -> Run {
     judge(&LINEAR, input)
-}
-
-/// A folder of files that lives as long as the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 /// One stale read in each format: 1 was replaced by 2 when the read began.
@@ -124,33 +101,28 @@ fn every_format_is_recognised_and_says_the_same() {
 fn packed_histories_are_read_as_what_they_hold() {
     let folder = Folder::new("packed");
     for (tool, ending) in [("gzip", "gz"), ("zstd", "zst")] {
-        if which(tool).is_none() {
+        if !breakit_tests::has(tool) {
             skip!("no {tool}");
         }
         for (at, (format, text)) in STALE.into_iter().enumerate() {
-            let file = folder.file(&format!("{at}.{format}"), text.as_bytes());
+            let file = folder.write(&format!("{at}.{format}"), text);
             let packed = pack(tool, &file);
             // Two packed pieces one after the other are one text.
             let half = text.len() / 2;
-            let first = pack(tool, &folder.file("first", &text.as_bytes()[..half]));
-            let second = pack(tool, &folder.file("second", &text.as_bytes()[half..]));
+            let first = pack(tool, &folder.write("first", &text.as_bytes()[..half]));
+            let second = pack(tool, &folder.write("second", &text.as_bytes()[half..]));
             for bytes in [packed.clone(), [first, second].concat()] {
-                let file = folder.file(&format!("{at}.{format}.{ending}"), &bytes);
+                let file = folder.write(&format!("{at}.{format}.{ending}"), &bytes);
                 run(histcheck().args(LINEAR).arg(&file)).expect(1);
             }
-            let cut = folder.file(&format!("cut.{ending}"), &packed[..packed.len() - 9]);
+            let cut = folder.write(&format!("cut.{ending}"), &packed[..packed.len() - 9]);
             let cut = run(histcheck().args(LINEAR).arg(&cut)).expect(65);
             assert!(cut.stderr.contains("damaged or cut short"), "{}", cut.stderr);
         }
     }
 }
 
-fn which(tool: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.exists())
-}
-
-fn pack(tool: &str, file: &Path) -> Vec<u8> {
+fn pack(tool: &str, file: &str) -> Vec<u8> {
     Command::new(tool).args(["-q", "-c"]).arg(file).output().unwrap().stdout
 }
 
@@ -162,13 +134,13 @@ fn what_is_wrong_is_named_with_line_and_column_in_every_format() {
             "line 2: column 11: not EDN: the text ends within a form",
         ),
         ("{:process 0 :type :invoke :f :r}\n 7", "line 2: column 2: an event must be a map, not 7"),
-        ("{:process 0 :type :done :f :r}", "line 1: column 1: \"type\" must be invoke"),
+        ("{:process 0 :type :done :f :r}", "line 1: column 19: \"type\" must be invoke"),
         ("[{:process 0 :type :invoke :f :r}] x", "line 1: column 36: something follows"),
         ("[{\"process\":0,\n\"type\":}]", "line 2: column 8: not JSON: expected value"),
         ("[{\"process\":0,\"type\":\"ok\",\"f\":\"r\"}]", "completes \"r\" and has nothing open"),
         ("0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1\n", "line 2: column 15: not EDN"),
-        ("process,type,f\n0,invoke\n", "line 2: column 1: the row has 2 cells and the header 3"),
-        ("process,type,f\n\n0,start,r\n", "line 3: column 1: \"type\" must be invoke"),
+        ("process,type,f\n0,invoke\n", "line 2: column 9: the row has 2 cells and the header 3"),
+        ("process,type,f\n\n0,start,r\n", "line 3: column 3: \"type\" must be invoke"),
         ("r(1,2,3,4)\nr(1,2,3)\n", "line 2: column 1: a line must be r(KEY,VALUE"),
         ("w 1 2\nw 1\n", "line 2: column 1: a line must be \"r KEY VALUE\""),
     ] {
@@ -266,6 +238,41 @@ fn of_two_events_with_one_index_the_invocation_goes_first() {
     linear(&later).expect(1);
 }
 
+#[test]
+fn a_number_is_the_same_however_a_format_writes_it_and_no_other() {
+    let line = |process: u8, kind: &str, f: &str, value: &str| {
+        [
+            format!(r#"{{"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#),
+            format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"),
+            format!("{process},{kind},{f},\"{value}\""),
+        ]
+    };
+    for (written, read, status) in [
+        ("100", "1E+2", 0),
+        ("-0", "0", 0),
+        ("[1.50]", "[1.5]", 0),
+        ("1.0", "1", 0),
+        ("1e400", "10e399", 0),
+        ("1.5", "1.5000000000000000001", 1),
+        ("1234567890123456789012345678901234567890", "1234567890123456789012345678901234567891", 1),
+    ] {
+        let events = [
+            line(0, "invoke", "write", written),
+            line(0, "ok", "write", written),
+            line(1, "invoke", "read", ""),
+            line(1, "ok", "read", read),
+        ];
+        for format in 0..3 {
+            let header = ["", "", "process,type,f,value\n"][format];
+            let text = events.each_ref().map(|event| event[format].clone()).join("\n");
+            let text = text.replace(",\"value\":}", "}").replace(" :value }", "}");
+            let run = linear(&format!("{header}{text}\n")).expect(status);
+            let engine = if status == 0 { "are linearizable" } else { "not linearizable" };
+            assert!(run.stdout.contains(engine), "{text}: {}", run.stdout);
+        }
+    }
+}
+
 /// A history of `count` operations of 5 processes on a register, as `workload` writes it, with a word in it here
 /// and there that no layout knows.
 fn long(count: usize) -> Vec<String> {
@@ -309,7 +316,7 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
         whole.replacen(&lines[100_001], &format!("{}\n{}", lines[100_001], lines[100_001]), 1);
     for (name, text, status) in [("valid", &whole, 0), ("stale", &stale, 1), ("twice", &twice, 65)]
     {
-        let file = folder.file(name, text.as_bytes());
+        let file = folder.write(name, text);
         assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
         for check in ["linear", "stats"] {
             let args: &[&str] = if check == "linear" { &LINEAR } else { &["stats"] };
@@ -322,9 +329,9 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
                 "{name}: {}",
                 by_all.stderr
             );
-            let path = file.display().to_string();
-            assert_eq!(by_all.stdout.replace(&path, "stdin"), alone.stdout, "{name}");
-            assert_eq!(by_all.stderr.replace(&path, "stdin"), alone.stderr, "{name}");
+            let path = &file;
+            assert_eq!(by_all.stdout.replace(path, "stdin"), alone.stdout, "{name}");
+            assert_eq!(by_all.stderr.replace(path, "stdin"), alone.stderr, "{name}");
         }
     }
 }
@@ -348,10 +355,10 @@ fn processes_and_nodes_of_any_number_are_told_as_they_came() {
     event(reader, "invoke", "read", 0);
     event(reader, "ok", "read", last - 1);
     assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
-    let file = folder.file("many", text.as_bytes());
+    let file = folder.write("many", &text);
     let by_all = run(histcheck().args(LINEAR).arg("--json").arg(&file)).expect(1);
     let alone = judge(&[&LINEAR[..], &["--json"]].concat(), &text).expect(1);
-    assert_eq!(by_all.stdout.replace(&file.display().to_string(), "stdin"), alone.stdout);
+    assert_eq!(by_all.stdout.replace(&file, "stdin"), alone.stdout);
     let operations = &alone.lines()[0]["keys"][0]["witness"]["operations"];
     let mut told: Vec<(u64, String)> = operations
         .as_array()
@@ -405,7 +412,7 @@ fn a_cas_that_was_refused_is_an_answer_and_a_read_that_failed_is_none() {
     let text =
         "{:process 0 :type :invoke :f :F :value [4 4]}{:process 0 :type :fail :f :F :value [4 4]}";
     let cas = linear(&text.replace(":F", ":cas")).expect(0);
-    assert!(cas.stdout.contains("1 operation are linearizable"), "{}", cas.stdout);
+    assert!(cas.stdout.contains("1 operation is linearizable"), "{}", cas.stdout);
     let read = linear(&text.replace(":F", ":read")).expect(2);
     assert!(read.stdout.contains("nothing was checked"), "{}", read.stdout);
 }

@@ -9,60 +9,46 @@ mod spec;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::Command;
 
 use breakit_tests::process::{Run, run, run_with};
-use breakit_tests::skip;
+use breakit_tests::{Folder, skip};
 use serde_json::{Value, json};
 use spec::written::written;
 use spec::{Fate, MODELS, Made, NEVER, Random, Spec};
 
-/// A folder that lives as long as the test.
-struct Folder(PathBuf);
+/// The binary in a folder of its own, asked about one model.
+struct Bench<'s> {
+    folder: Folder,
+    spec: &'s Spec,
+}
 
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("table.model"), spec::TABLE).unwrap();
-        Folder(path)
+impl<'s> Bench<'s> {
+    fn new(name: &str, spec: &'s Spec) -> Bench<'s> {
+        let folder = Folder::new(name);
+        folder.write(spec::TABLE_FILE, spec::TABLE);
+        Bench { folder, spec }
     }
 
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        std::fs::write(self.0.join(name), bytes).unwrap();
+    /// `histcheck linear --json` of files.
+    fn linear(&self, files: &[&str]) -> Run {
+        run(self.command(env!("CARGO_BIN_EXE_histcheck")).args(files))
     }
 
-    /// `histcheck linear --json` of files of one model.
-    fn linear(&self, spec: &Spec, files: &[&str]) -> Run {
-        run(self.command(env!("CARGO_BIN_EXE_histcheck"), spec).args(files))
-    }
-
-    fn command(&self, program: &str, spec: &Spec) -> Command {
+    fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(&self.0);
+        command.current_dir(self.folder.path());
         if program != env!("CARGO_BIN_EXE_histcheck") {
             command.args(["-c", "0", env!("CARGO_BIN_EXE_histcheck")]);
         }
-        let model = if spec.model == "@" { "@table.model" } else { spec.model.as_str() };
-        command.args(["linear", "--json", "--model", model]);
-        command.args(spec.fail_observes.then_some("--fail-observes"));
-        if let Some(initial) = &spec.begins_with {
-            command.args(["--initial", &initial.to_string()]);
-        }
+        command.args(["linear", "--json"]).args(self.spec.options());
         command
     }
 
     /// The verdict on each key of a history.
-    fn keys(&self, spec: &Spec, text: &str) -> BTreeMap<String, Value> {
-        self.write("history.jsonl", text);
-        keys(&self.linear(spec, &["history.jsonl"]))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    fn keys(&self, text: &str) -> BTreeMap<String, Value> {
+        self.folder.write("history.jsonl", text);
+        keys(&self.linear(&["history.jsonl"]))
     }
 }
 
@@ -72,10 +58,6 @@ fn keys(run: &Run) -> BTreeMap<String, Value> {
     let told: Vec<Value> = run.lines();
     let all = told.iter().flat_map(|verdict| verdict["keys"].as_array().unwrap());
     all.map(|key| (key["key"].to_string(), key["valid"].clone())).collect()
-}
-
-fn name_of(model: &str) -> String {
-    model.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// Random histories, valid and not.
@@ -99,31 +81,31 @@ fn changed(text: &str, mut change: impl FnMut(&mut Value)) -> String {
 }
 
 /// Calls `test` with each model, its histories, and the verdicts on them as they are.
-fn with_every_model(name: &str, test: impl Fn(&Folder, &Spec, &str, &BTreeMap<String, Value>)) {
-    for model in MODELS {
+fn with_every_model(name: &str, test: impl Fn(&Bench<'_>, &str, &BTreeMap<String, Value>)) {
+    for &model in MODELS {
         let spec = spec::spec(model);
-        let folder = Folder::new(&format!("{name}-{}", name_of(model)));
+        let bench = Bench::new(name, &spec);
         let text = text(&spec, &histories(&spec, name.len() as u64, 60));
-        let before = folder.keys(&spec, &text);
+        let before = bench.keys(&text);
         assert!(before.len() > 40, "{model}: {} keys", before.len());
-        test(&folder, &spec, &text, &before);
+        test(&bench, &text, &before);
     }
 }
 
 #[test]
 fn other_names_of_processes_and_keys_change_no_verdict() {
-    with_every_model("names", |folder, spec, text, before| {
+    with_every_model("names", |bench, text, before| {
         let renamed = changed(text, |line| {
             let process = line["process"].as_i64().unwrap();
             line["process"] = (process * 7919 % 1_000_003).into();
             line["key"] = json!({"key": [line["key"], "of many"]});
         });
-        let after = folder.keys(spec, &renamed);
+        let after = bench.keys(&renamed);
         let named: BTreeMap<String, Value> = before
             .iter()
             .map(|(key, valid)| (format!("{{\"key\":[{key},\"of many\"]}}"), valid.clone()))
             .collect();
-        assert_eq!(after, named, "{}", spec.model);
+        assert_eq!(after, named, "{}", bench.spec.model);
     });
 }
 
@@ -139,9 +121,10 @@ fn other_names_of_values_change_no_verdict() {
         "set",
         "list-append",
     ];
-    with_every_model("values", |folder, spec, text, before| {
-        let is_ordered = spec.model == "priority-queue";
-        let is_free = plain.contains(&spec.model.as_str()) && spec.begins_with.is_none();
+    with_every_model("values", |bench, text, before| {
+        let is_ordered = bench.spec.model == "priority-queue";
+        let is_free =
+            plain.contains(&bench.spec.model.as_str()) && bench.spec.begins_with.is_none();
         if !is_free && !is_ordered {
             return;
         }
@@ -157,20 +140,20 @@ fn other_names_of_values_change_no_verdict() {
                 single => other(&single),
             };
         });
-        assert_eq!(&folder.keys(spec, &renamed), before, "{}", spec.model);
+        assert_eq!(&bench.keys(&renamed), before, "{}", bench.spec.model);
     });
 }
 
 #[test]
 fn times_change_no_verdict() {
-    with_every_model("times", |folder, spec, text, before| {
+    with_every_model("times", |bench, text, before| {
         for (from, step) in [(0, 1_000), (1 << 60, 1), (9_000_000_000, -1_000)] {
             let mut time: i64 = from;
             let timed = changed(text, |line| {
                 time += step;
                 line["time"] = time.into();
             });
-            assert_eq!(&folder.keys(spec, &timed), before, "{} from {from}", spec.model);
+            assert_eq!(&bench.keys(&timed), before, "{} from {from}", bench.spec.model);
         }
     });
 }
@@ -179,15 +162,15 @@ fn times_change_no_verdict() {
 #[test]
 fn wider_operations_leave_a_valid_history_valid() {
     let mut random = Random(0x91DE);
-    for model in MODELS {
+    for &model in MODELS {
         let spec = spec::spec(model);
         let valid =
             |made: &Vec<Made>| spec::is_linearizable(&spec, &spec.initial, &spec::ops(&spec, made));
         let mut all: Vec<Vec<Made>> = histories(&spec, 5, 200).into_iter().filter(valid).collect();
         let widened: usize = all.iter_mut().map(|made| usize::from(widen(made, &mut random))).sum();
         assert!(widened > 20, "{model}: {widened}");
-        let folder = Folder::new(&format!("wider-{}", name_of(model)));
-        for (key, verdict) in folder.keys(&spec, &text(&spec, &all)) {
+        let bench = Bench::new("wider", &spec);
+        for (key, verdict) in bench.keys(&text(&spec, &all)) {
             assert_ne!(verdict, false, "{model}: {key}: {all:?}");
         }
     }
@@ -218,37 +201,42 @@ fn widen(made: &mut [Made], random: &mut Random) -> bool {
 
 #[test]
 fn shards_together_say_what_the_whole_says_of_each_key() {
-    with_every_model("shards", |folder, spec, _, before| {
+    with_every_model("shards", |bench, _, before| {
         let split = ["split", "--shards", "5", "--into", "shards", "history.jsonl"];
         let mut histcheck = Command::new(env!("CARGO_BIN_EXE_histcheck"));
-        let made = run(histcheck.current_dir(&folder.0).args(split)).expect(0);
+        let made = run(histcheck.current_dir(bench.folder.path()).args(split)).expect(0);
         let files: Vec<&str> = made.stdout.lines().collect();
-        let verdicts = folder.linear(spec, &files);
-        assert_eq!(&keys(&verdicts), before, "{}", spec.model);
+        let verdicts = bench.linear(&files);
+        assert_eq!(&keys(&verdicts), before, "{}", bench.spec.model);
         let backwards: Vec<&str> = files.iter().rev().copied().collect();
-        let again = folder.linear(spec, &backwards);
-        assert_eq!(again.status, verdicts.status, "{}", spec.model);
+        let again = bench.linear(&backwards);
+        assert_eq!(again.status, verdicts.status, "{}", bench.spec.model);
         let sorted = |run: &Run| {
             let mut lines: Vec<String> = run.stdout.lines().map(str::to_string).collect();
             lines.sort();
             lines
         };
-        assert_eq!(sorted(&again), sorted(&verdicts), "in another order: {}", spec.model);
+        assert_eq!(sorted(&again), sorted(&verdicts), "in another order: {}", bench.spec.model);
     });
 }
 
 #[test]
 fn packed_or_through_a_pipe_a_history_has_the_same_report() {
-    with_every_model("packed", |folder, spec, text, _| {
-        let plain = folder.linear(spec, &["history.jsonl"]);
+    with_every_model("packed", |bench, text, _| {
+        let plain = bench.linear(&["history.jsonl"]);
         let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packer.write_all(text.as_bytes()).unwrap();
-        folder.write("history.jsonl.gz", packer.finish().unwrap());
-        let packed = folder.linear(spec, &["history.jsonl.gz"]);
-        let piped = run_with(&mut folder.command(env!("CARGO_BIN_EXE_histcheck"), spec), text);
+        bench.folder.write("history.jsonl.gz", packer.finish().unwrap());
+        let packed = bench.linear(&["history.jsonl.gz"]);
+        let piped = run_with(&mut bench.command(env!("CARGO_BIN_EXE_histcheck")), text);
         for (other, name) in [(packed, "history.jsonl.gz"), (piped, "stdin")] {
             assert_eq!(other.status, plain.status);
-            assert_eq!(other.stdout.replace(name, "history.jsonl"), plain.stdout, "{}", spec.model);
+            assert_eq!(
+                other.stdout.replace(name, "history.jsonl"),
+                plain.stdout,
+                "{}",
+                bench.spec.model
+            );
         }
     });
 }
@@ -277,16 +265,16 @@ fn one_thread_and_two_print_the_same_bytes() {
     }
     for model in ["cas-register", "unordered-queue"] {
         let spec = spec::spec(model);
-        let folder = Folder::new(&format!("threads-{}", name_of(model)));
+        let bench = Bench::new("threads", &spec);
         let text = long(&spec);
         assert!(text.len() > 8 << 20, "{} bytes are read by one thread", text.len());
-        folder.write("history.jsonl", &text);
-        let two = folder.linear(&spec, &["history.jsonl"]);
-        let one = run(folder.command("taskset", &spec).arg("history.jsonl"));
+        bench.folder.write("history.jsonl", &text);
+        let two = bench.linear(&["history.jsonl"]);
+        let one = run(bench.command("taskset").arg("history.jsonl"));
         assert_eq!((one.status, one.stderr), (two.status, two.stderr));
         assert!(one.stdout == two.stdout, "{model}: the reports differ");
         // Through a pipe it is read in one part.
-        let piped = run_with(&mut folder.command(env!("CARGO_BIN_EXE_histcheck"), &spec), &text);
+        let piped = run_with(&mut bench.command(env!("CARGO_BIN_EXE_histcheck")), &text);
         let piped = piped.stdout.replacen("\"file\":\"stdin\"", "\"file\":\"history.jsonl\"", 1);
         assert!(piped == two.stdout, "{model}: the reports differ through a pipe");
     }

@@ -5,10 +5,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod intervals;
+
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use breakit_tests::Random;
 use histcheck::budget::Budget;
 use histcheck::history::OPEN;
 use histcheck::linear::general::{self, Search};
@@ -27,6 +30,7 @@ use histcheck::linear::op::{Fate, Op};
 use histcheck::linear::refutation;
 use histcheck::linear::replay::replay;
 use histcheck::values::Id;
+use intervals::intervals;
 
 fn is_linearizable<O: Object>(object: &O, ops: &[Op<O::Act>]) -> bool {
     let ops: Vec<&Op<O::Act>> = ops.iter().filter(|op| op.fate != Fate::Fail).collect();
@@ -49,18 +53,6 @@ fn is_linearizable<O: Object>(object: &O, ops: &[Op<O::Act>]) -> bool {
         }
     }
     false
-}
-
-/// xorshift64*: a test needs no better, and no crate.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
-    }
 }
 
 fn budget() -> Budget {
@@ -257,6 +249,7 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
             assert!(named && !reason.text.is_empty(), "{reason:?}: {ops:?}");
         }
         Fast::Unsuited(_) => {}
+        Fast::Exhausted(limit) => panic!("{limit}: {ops:?}"),
     }
     let searched = general::decide(object, ops, &[object.initial()], &budget());
     match searched {
@@ -386,26 +379,6 @@ fn holds<O: Tested + Debug>(object: &O, seed: u64, numbers: u32, most: usize) {
             every_history(object, &intervals, numbers, &mut Vec::new());
         }
     }
-}
-
-/// Every way in which `n` intervals, in the order of their beginnings, can lie to one another.
-fn intervals(n: usize) -> Vec<Vec<(u32, u32)>> {
-    fn place(free: &[u32], made: &mut Vec<(u32, u32)>, all: &mut Vec<Vec<(u32, u32)>>) {
-        let Some((&inv, rest)) = free.split_first() else {
-            all.push(made.clone());
-            return;
-        };
-        for at in 0..rest.len() {
-            let mut left = rest.to_vec();
-            let res = left.remove(at);
-            made.push((inv, res));
-            place(&left, made, all);
-            made.pop();
-        }
-    }
-    let mut all = Vec::new();
-    place(&(1..=2 * n as u32).collect::<Vec<_>>(), &mut Vec::new(), &mut all);
-    all
 }
 
 fn every_history<O: Tested + Debug>(

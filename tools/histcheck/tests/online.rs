@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use breakit_tests::Random;
 use histcheck::budget::Budget;
 use histcheck::history::OPEN;
 use histcheck::linear::general::{self, Search};
@@ -13,18 +14,6 @@ use histcheck::linear::online::{Kept, Known, Online, Stop, Window};
 use histcheck::linear::op::{Act, Fate, Op};
 use histcheck::linear::{Decision, decide};
 use histcheck::values::{Id, NULL};
-
-/// xorshift64*: a test needs no better, and no crate.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
-    }
-}
 
 /// An operation with the place at which its end came, of whatever kind.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod intervals;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
+use breakit_tests::Random;
 use histcheck::budget::Budget;
 use histcheck::history::{History, OPEN};
 use histcheck::keys::Rows;
@@ -22,6 +25,7 @@ use histcheck::linear::zones::{self, Zones};
 use histcheck::linear::{Decision, Proof, decide};
 use histcheck::read::{Options, read};
 use histcheck::values::{Id, NULL};
+use intervals::intervals;
 
 fn is_linearizable(ops: &[Op], initial: Id) -> bool {
     let ops: Vec<Op> = ops.iter().filter(|op| op.fate != Fate::Fail).copied().collect();
@@ -50,18 +54,6 @@ fn is_linearizable(ops: &[Op], initial: Id) -> bool {
         }
     }
     false
-}
-
-/// xorshift64*: a test needs no better, and no crate.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
-    }
 }
 
 /// A random history of up to `most` operations; written values are unique or drawn from three.
@@ -302,26 +294,6 @@ fn engines_and_oracle_agree_on_every_small_history() {
         }
     }
     assert!(count > 10_000, "{count}");
-}
-
-/// Every way in which `n` intervals, in the order of their beginnings, can lie to one another.
-fn intervals(n: usize) -> Vec<Vec<(u32, u32)>> {
-    fn place(free: &[u32], made: &mut Vec<(u32, u32)>, all: &mut Vec<Vec<(u32, u32)>>) {
-        let Some((&inv, rest)) = free.split_first() else {
-            all.push(made.clone());
-            return;
-        };
-        for at in 0..rest.len() {
-            let mut left = rest.to_vec();
-            let res = left.remove(at);
-            made.push((inv, res));
-            place(&left, made, all);
-            made.pop();
-        }
-    }
-    let mut all = Vec::new();
-    place(&(1..=2 * n as u32).collect::<Vec<_>>(), &mut Vec::new(), &mut all);
-    all
 }
 
 fn every_history(intervals: &[(u32, u32)], acts: &[Act], made: &mut Vec<Op>) -> u64 {

@@ -7,28 +7,11 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use breakit_tests::process::{run, run_with};
-use breakit_tests::skip;
+use breakit_tests::{Folder, skip};
 use serde_json::Value;
 
 fn histcheck() -> Command {
     Command::new(env!("CARGO_BIN_EXE_histcheck"))
-}
-
-/// A folder that lives as long as the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("histcheck-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 const START: &str = r#"{"process":"workload","type":"info","f":"start","value":{"check":[{"name":"linear","options":{"model":"register"}}]}}"#;
@@ -58,7 +41,7 @@ fn history(keys: usize, stale: &[usize], unread: &[usize]) -> String {
 /// The verdicts on all shards, a line each.
 fn shards(folder: &Folder, text: &str, count: usize) -> Vec<String> {
     let count = count.to_string();
-    let into = folder.0.join(format!("shards-{count}"));
+    let into = folder.file(&format!("shards-{count}"));
     let split = ["split", "--by", "key", "--shards", &count, "--into"];
     let made = run_with(histcheck().args(split).arg(&into), text).expect(0);
     let files: Vec<&str> = made.stdout.lines().collect();
@@ -120,7 +103,7 @@ fn a_shard_without_a_verdict_makes_the_whole_unknown_and_never_hides_an_invalid_
 #[test]
 fn shards_are_never_mixed_with_others_and_a_bad_history_is_not_split_in_silence() {
     let folder = Folder::new("split-twice");
-    let into = folder.0.join("shards");
+    let into = folder.file("shards");
     let split = |text: &str| {
         run_with(histcheck().args(["split", "--shards", "2", "--into"]).arg(&into), text)
     };
@@ -129,7 +112,7 @@ fn shards_are_never_mixed_with_others_and_a_bad_history_is_not_split_in_silence(
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
     std::fs::remove_dir_all(&into).unwrap();
     let stray = split("{\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"key\":1}\n").expect(65);
-    assert!(stray.stderr.contains("line 1: column 1: process 0 completes"), "{}", stray.stderr);
+    assert!(stray.stderr.contains("line 1: column 21: process 0 completes"), "{}", stray.stderr);
 }
 
 /// The pipeline of the manual page, with what runs `histcheck linear` on each shard in the place of `each`.
@@ -141,7 +124,7 @@ fn pipeline(folder: &Folder, name: &str, each: &str, status: i32) -> Value {
         "histcheck split --shards 16 --into {name} history.jsonl | {each} | histcheck merge --json"
     );
     let mut shell = Command::new("sh");
-    run(shell.current_dir(&folder.0).env("PATH", path).args(["-c", &line]))
+    run(shell.current_dir(folder.path()).env("PATH", path).args(["-c", &line]))
         .expect(status)
         .lines()
         .remove(0)
@@ -153,7 +136,7 @@ fn pipelines_say_what_the_whole_says(name: &str, each: &str) {
         let folder = Folder::new(&format!("pipeline-{name}-{kind}"));
         // So few keys a shard that a verdict line is below 4,096 bytes, which writers of one pipe never tear.
         let text = history(120, &stale, &[5]);
-        std::fs::write(folder.0.join("history.jsonl"), &text).unwrap();
+        folder.write("history.jsonl", &text);
         let whole = run_with(histcheck().arg("--json"), &text).expect(status).lines().remove(0);
         let merged = pipeline(&folder, "shards", each, status);
         assert_eq!(merged["valid"], whole["valid"], "{merged}");

@@ -8,19 +8,22 @@ use breakit::node::{Node, Via};
 use breakit::reach::Network;
 use serde_json::{Value, json};
 
-use crate::backend::Backend;
+use crate::backend::{Backend, look_up};
 use crate::force::{Kind, Standing};
 use crate::held;
 use crate::iptables::Flavour;
-use crate::nft::Nft;
+use crate::nft::{Element, Nft};
 use crate::pairs::Pairs;
 use crate::parallel::all;
+use crate::peer::Net;
 use crate::rules::{Family, PREFIX};
 
 /// A network in which tables of ours may stand, and what it is called.
 pub struct Place {
     name: String,
     network: Result<Network>,
+    /// Only cuts that name one of these addresses; `None` for every cut.
+    about: Option<Vec<Net>>,
 }
 
 /// A cut that stands: all tables of one holder.
@@ -34,11 +37,13 @@ pub struct Cut {
     packets: String,
     /// Seconds until the first of its elements expires.
     expires: u64,
+    /// Whether rules lead to all of them.
+    in_force: bool,
 }
 
 /// Our own network and those of `nodes`. Nodes of which only an address is known have no tables of ours.
 pub fn networks(nodes: &[Node]) -> Vec<Place> {
-    let own = Place { name: "this network".into(), network: Ok(Network::Here) };
+    let own = Place { name: "this network".into(), network: Ok(Network::Here), about: None };
     let reached = nodes.iter().filter(|node| !matches!(node.via, Via::Address(_) | Via::Local));
     let reached: Vec<&Node> = reached.collect();
     // A container is asked for by a program; any other network is only opened.
@@ -46,13 +51,29 @@ pub fn networks(nodes: &[Node]) -> Vec<Place> {
         true => all(reached.clone(), Network::of),
         false => reached.iter().map(|node| Network::of(node)).collect(),
     };
-    let reached = reached
-        .into_iter()
-        .zip(opened)
-        .map(|(node, network)| Place { name: format!("node {}", node.name), network });
+    let reached = reached.into_iter().zip(opened).map(|(node, network)| Place {
+        name: format!("node {}", node.name),
+        network,
+        about: None,
+    });
     // Whoever works on other hosts only may be nobody here.
     let own = (crate::nft::is_privileged() || nodes.is_empty()).then_some(own);
     own.into_iter().chain(reached).collect()
+}
+
+/// As [`networks`]; but of our own network, which other nodes share, only the cuts that these nodes are part of.
+/// Of a node that is our own network it is all.
+pub fn networks_about(nodes: &[Node]) -> Vec<Place> {
+    if nodes.iter().any(|node| matches!(node.via, Via::Local)) {
+        return networks(nodes);
+    }
+    let addresses: Vec<Net> =
+        look_up(nodes).into_iter().flatten().flatten().map(Net::from).collect();
+    let narrowed = |place: Place| match place.network {
+        Ok(Network::Here) => Place { about: Some(addresses.clone()), ..place },
+        _ => place,
+    };
+    networks(nodes).into_iter().map(narrowed).collect()
 }
 
 /// Every network of this host that some process lives in or that `ip netns` knows, ours among them.
@@ -72,6 +93,7 @@ pub fn all_networks() -> Vec<Place> {
             seen.insert((stat.st_dev, stat.st_ino)).then(|| Place {
                 name: path.display().to_string(),
                 network: Ok(Network::Namespace(file.into())),
+                about: None,
             })
         })
         .collect()
@@ -90,6 +112,23 @@ pub fn heal(
     which: impl Fn(&Standing) -> bool + Sync,
 ) -> (Vec<Cut>, Vec<Error>) {
     cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
+}
+
+/// The scripts that remove all that stands of ours, each headed by where; and what stood in the way of finding more.
+pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
+    let (mut scripts, mut errors) = (Vec::new(), Vec::new());
+    let found = all(places.iter().collect(), |place| tables(nft, place));
+    for (place, tables) in places.iter().zip(found) {
+        match tables {
+            Ok(tables) => scripts.extend(
+                tables
+                    .iter()
+                    .map(|table| format!("# in {}\n{}", place.name, table.remove().text())),
+            ),
+            Err(error) => errors.push(error),
+        }
+    }
+    (scripts, errors)
 }
 
 /// Gives the tables that were removed.
@@ -145,9 +184,26 @@ pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
 /// The tables of ours in a network. Where a node does not run there are none.
 fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
     match &place.network {
-        Ok(network) => nft.all_standing(network).map_err(|error| error.at(&place.name)),
+        Ok(network) => {
+            let found = nft.all_standing(network).map_err(|error| error.at(&place.name))?;
+            Ok(found.into_iter().filter(|table| concerns(place, table)).collect())
+        }
         Err(error) if error.status() == Status::NoInput => Ok(Vec::new()),
         Err(error) => Err(error.clone().at(&place.name)),
+    }
+}
+
+/// Whether a table is one of those that are looked for here. One that drops nothing names nobody: it is
+/// anybody's to sweep whose holder is gone.
+fn concerns(place: &Place, table: &Standing) -> bool {
+    let Some(about) = &place.about else { return true };
+    let nets = |key: &str| key.split([' ', ',']).filter_map(Net::parse).collect::<Vec<_>>();
+    let named = |element: &Element| {
+        nets(&element.key).iter().any(|net| about.iter().any(|address| net.contains(address)))
+    };
+    match table.elements.is_empty() {
+        true => !is_held(&table.name),
+        false => table.elements.iter().any(named),
     }
 }
 
@@ -158,7 +214,9 @@ fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
         pairs: Pairs::default(),
         packets: table.packets.clone(),
         expires: u64::MAX,
+        in_force: true,
     });
+    cut.in_force &= table.in_force;
     for element in &table.elements {
         cut.expires = cut.expires.min(element.expires);
         cut.pairs.insert(&element.who);
@@ -171,10 +229,11 @@ impl Cut {
         let mut line = json!({
             "cut": self.words(),
             "pairs": self.pairs.len(),
+            "in_force": self.in_force,
             "backend": self.backend().to_string(),
             "expires": self.expires(),
-            "holder": self.holder(),
-            "held": self.is_held(),
+            "holder": holder(&self.table),
+            "held": is_held(&self.table),
             "table": self.table,
             "grudge": self.pairs.json(),
         });
@@ -212,19 +271,20 @@ impl Cut {
             Kind::Iptables { flavour: Flavour::Legacy, leased: false } => Backend::IptablesLegacy,
         }
     }
+}
 
-    fn holder(&self) -> Option<u32> {
-        self.table.strip_prefix(PREFIX)?.split('_').next()?.parse().ok()
-    }
+/// The process that made a table of this name.
+fn holder(table: &str) -> Option<u32> {
+    table.strip_prefix(PREFIX)?.split('_').next()?.parse().ok()
+}
 
-    /// Whether the holder lives: the process of that number, if it began when the table's name says.
-    fn is_held(&self) -> bool {
-        let name = self.holder().and_then(table_name);
-        name.is_some_and(|name| {
-            let rest = self.table.strip_prefix(&name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
-        })
-    }
+/// Whether the holder lives: the process of that number, if it began when the table's name says.
+fn is_held(table: &str) -> bool {
+    let name = holder(table).and_then(table_name);
+    name.is_some_and(|name| {
+        let rest = table.strip_prefix(&name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    })
 }
 
 /// The name of a holder's tables: no other holder has it, not even a later one of the same number.
@@ -242,7 +302,6 @@ pub fn table_name(holder: u32) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nft::Element;
 
     #[test]
     fn the_tables_of_one_holder_are_one_cut_that_lasts_as_long_as_its_first_element() {
@@ -251,25 +310,25 @@ mod tests {
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],
             packets: String::new(),
+            in_force: true,
         };
         let mut cuts = BTreeMap::new();
         gather(&mut cuts, &table("n10 n2", 9));
         gather(&mut cuts, &table("n2 n10", 7));
         let cut = cuts.into_values().next().unwrap();
-        assert_eq!((cut.words().as_str(), cut.expires, cut.holder()), ("n2 | n10", 7, Some(1)));
+        assert_eq!(
+            (cut.words().as_str(), cut.expires, holder(&cut.table)),
+            ("n2 | n10", 7, Some(1))
+        );
     }
 
     #[test]
     fn a_holder_is_known_by_its_number_and_when_it_began() {
         let own = table_name(std::process::id()).unwrap();
         assert!(own.starts_with(&format!("{PREFIX}{}_", std::process::id())));
-        let held = |table: String| {
-            let (pairs, packets) = (Pairs::default(), String::new());
-            Cut { table, kind: Kind::Nft(Family::Inet), pairs, packets, expires: 1 }.is_held()
-        };
-        assert!(held(own.clone()));
-        assert!(held(format!("{own}_2")), "one of several that a replay holds");
-        assert!(!held(format!("{own}2")));
-        assert!(!held(format!("{PREFIX}{}_1", std::process::id())));
+        assert!(is_held(&own));
+        assert!(is_held(&format!("{own}_2")), "one of several that a replay holds");
+        assert!(!is_held(&format!("{own}2")));
+        assert!(!is_held(&format!("{PREFIX}{}_1", std::process::id())));
     }
 }

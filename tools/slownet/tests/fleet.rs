@@ -64,7 +64,8 @@ fn a_node_is_slow_and_again_when_it_was_killed_and_comes_back_until_its_holder_d
     let fleet = Fleet::up();
     assert!(fleet.rtt() < 10.0);
     let mut held = Running::start(
-        &mut fleet.command("slownet", "set -n n1 --to n2 --delay 30ms --lease 1500ms"),
+        &mut fleet
+            .command("slownet", "set -n n1 --to n2 --direction out --delay 30ms --lease 1500ms"),
     );
     assert_eq!(held.line(SOON)["value"]["nodes"][0], "n1");
     assert!((30.0..=45.0).contains(&fleet.rtt()));

@@ -5,50 +5,22 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use breakit_tests::process::{Run, Running, run};
+use breakit_tests::Folder;
+use breakit_tests::process::{Run, Running, json_lines, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+/// Much longer than anything takes here, however busy the machine is.
+const SOON: Duration = Duration::from_secs(40);
 
 fn workload(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_workload"));
     command.args(arguments.split_whitespace()).env_remove("BREAKIT_SEED");
     command
-}
-
-/// A folder of one test, removed when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("workload-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        fs::write(self.file(name), text).unwrap();
-        self.file(name).display().to_string()
-    }
-
-    fn lines(&self, name: &str) -> Vec<Value> {
-        let text = fs::read_to_string(self.file(name)).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 fn of<'a>(lines: &'a [Value], f: &str) -> Vec<&'a Value> {
@@ -154,8 +126,11 @@ fn the_environments_seed_counts_where_the_flag_is_absent() {
 #[test]
 fn operations_fall_due_at_the_rate_that_was_asked_for() {
     let run = run(&mut workload("set --client mem --rate 400 --time-limit 1s --seed 3")).expect(0);
-    let adds = of(&run.lines(), "add").len() / 2;
-    assert!((330..=470).contains(&adds), "{adds} adds in a second at 400/s");
+    let lines = run.lines();
+    // On a busy machine some of those that fell due find no time any more.
+    let unsent = end(&lines)["unsent"].as_u64().unwrap_or(0) as usize;
+    let adds = of(&lines, "add").len() / 2 + unsent;
+    assert!((330..=470).contains(&adds), "{adds} adds in a second at 400/s, {unsent} unsent");
 }
 
 #[test]
@@ -180,7 +155,8 @@ fn nodes_that_never_agree_are_read_when_the_time_for_recovery_is_over() {
     let lines = run(&mut workload(arguments)).expect(0).lines();
     let recovery = &of(&lines, "recovery")[0]["value"];
     assert_eq!(recovery["agreed"], false);
-    assert!(recovery["lasted"].as_u64().unwrap() <= 700_000_000, "{recovery}");
+    let lasted = Duration::from_nanos(recovery["lasted"].as_u64().unwrap());
+    assert!(lasted < SOON, "{recovery}");
     assert_eq!(of(&lines, "read").len(), 6);
 }
 
@@ -205,7 +181,7 @@ fn operations_that_find_no_free_process_say_when_they_were_due() {
         "while read -r line; do sleep 0.05; case $line in *read*) echo '{\"type\":\"ok\",\"value\":[]}';; *) echo '{\"type\":\"ok\"}';; esac; done",
     );
     let mut command =
-        workload("set -n a=local --rate 200 --concurrency 2 --time-limit 600ms --no-final");
+        workload("set -n a=local --rate 200 --concurrency 2 --time-limit 2s --no-final");
     let lines = run(command.arg("--client").arg(format!("exec:sh {slow}"))).expect(0).lines();
     well_formed(&lines);
     let waited = lines.iter().filter(|l| {
@@ -237,10 +213,10 @@ fn an_interrupted_run_reads_writes_its_last_line_and_dies_of_the_signal() {
     for (signal, status) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
         let mut running = Running::start(&mut workload("set --client mem --time-limit 1m"));
         for _ in 0..50 {
-            running.line(Duration::from_secs(5));
+            running.line(SOON);
         }
         running.signal(signal);
-        let run = running.end(Duration::from_secs(10)).expect(status);
+        let run = running.end(SOON).expect(status);
         let lines = run.lines();
         well_formed(&lines);
         assert_eq!(end(&lines)["status"], "interrupted");
@@ -254,10 +230,13 @@ fn kill_9_leaves_at_most_one_cut_line() {
     for round in 0..5 {
         let file = folder.file("h.jsonl");
         let mut command = workload("register --client mem --rate 5000 --concurrency 20");
-        let running = Running::start(command.arg("-o").arg(&file));
-        std::thread::sleep(Duration::from_millis(120 + 37 * round));
+        let mut running = Running::start(command.arg("-o").arg(&file));
+        for _ in 0..30 {
+            running.line(SOON);
+        }
+        std::thread::sleep(Duration::from_millis(37 * round));
         running.signal(Signal::SIGKILL);
-        let run = running.end(Duration::from_secs(5)).expect(137);
+        let run = running.end(SOON).expect(137);
         for text in [run.stdout, fs::read_to_string(&file).unwrap()] {
             let (whole, cut): (Vec<&str>, Vec<&str>) =
                 text.lines().partition(|line| serde_json::from_str::<Value>(line).is_ok());
@@ -285,12 +264,12 @@ fn read_and_leave(command: &mut Command) -> Run {
 #[test]
 fn a_reader_that_leaves_ends_the_run_quietly_and_heals() {
     let folder = Folder::new("reader");
-    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let nemesis = folder.write("nemesis", nemesis_script(&folder));
     let began = Instant::now();
     let mut command = workload("set --client mem --time-limit 1m -q");
     let run = read_and_leave(command.arg("--nemesis").arg(format!("sh {nemesis}"))).expect(0);
     assert_eq!(run.stderr, "");
-    assert!(began.elapsed() < Duration::from_secs(10));
+    assert!(began.elapsed() < SOON, "not by its time limit of a minute");
     assert_eq!(fs::read_to_string(folder.file("healed")).unwrap(), "healed\n");
 }
 
@@ -299,7 +278,7 @@ fn a_reader_that_leaves_does_not_cut_the_file_short() {
     let folder = Folder::new("reader-file");
     let mut command = workload("set --client mem --time-limit 1m");
     read_and_leave(command.arg("-o").arg(folder.file("h.jsonl"))).expect(0);
-    let lines = folder.lines("h.jsonl");
+    let lines = json_lines(&folder.file("h.jsonl"));
     well_formed(&lines);
     assert_eq!(end(&lines)["status"], "reader-gone");
     assert_eq!(of(&lines, "read").len(), 6);
@@ -308,12 +287,12 @@ fn a_reader_that_leaves_does_not_cut_the_file_short() {
 #[test]
 fn a_reader_that_holds_us_up_is_recorded() {
     let mut command =
-        workload("register --client mem --time-limit 1500ms --rate 5000 --concurrency 50");
+        workload("register --client mem --time-limit 4s --rate 5000 --concurrency 50");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     // A pipe holds 64 KiB, some 700 lines: at this rate it is full well before we begin to read.
-    std::thread::sleep(Duration::from_millis(700));
+    std::thread::sleep(Duration::from_secs(2));
     let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
     assert!(child.wait().unwrap().success());
@@ -326,7 +305,7 @@ fn a_reader_that_holds_us_up_is_recorded() {
     );
 }
 
-/// A nemesis that starts a fault, heals on TERM, and notes that it did.
+/// A nemesis that starts a fault, heals on TERM, and notes that it did; and when it is ready to.
 fn nemesis_script(folder: &Folder) -> String {
     let line = |f: &str| {
         format!(
@@ -334,18 +313,29 @@ fn nemesis_script(folder: &Folder) -> String {
         )
     };
     format!(
-        "exec 2> /dev/null\ntrap 'echo healed > {}; echo '\\''{}'\\''; exit 0' TERM\necho '{}'\nwhile :; do sleep 0.02; done\n",
+        "exec 2> /dev/null\ntrap 'echo healed > {}; echo '\\''{}'\\''; exit 0' TERM\necho '{}'\n: > {}\nwhile :; do sleep 0.02; done\n",
         folder.file("healed").display(),
         line("stop-partition").replace("'$BREAKIT_SEED'", "x"),
-        line("start-partition")
+        line("start-partition"),
+        folder.file("ready").display()
     )
+}
+
+/// Waits until a nemesis has written that file.
+#[track_caller]
+fn wait_for(folder: &Folder, name: &str, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while !folder.file(name).exists() {
+        assert!(Instant::now() < deadline, "not {name} within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
 fn the_lines_of_a_nemesis_enter_the_history_and_it_is_healed_before_the_final_reads() {
     let folder = Folder::new("nemesis");
-    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
-    let mut command = workload("set --client mem --time-limit 600ms --seed 99");
+    let nemesis = folder.write("nemesis", nemesis_script(&folder));
+    let mut command = workload("set --client mem --time-limit 2s --seed 99");
     let lines = run(command.args(["--nemesis", &format!("sh '{nemesis}'")])).expect(0).lines();
     well_formed(&lines);
     assert_eq!(end(&lines)["faults"], 1);
@@ -359,20 +349,17 @@ fn the_lines_of_a_nemesis_enter_the_history_and_it_is_healed_before_the_final_re
 #[test]
 fn a_reader_that_hangs_holds_up_no_healing() {
     let folder = Folder::new("hanging-reader");
-    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let nemesis = folder.write("nemesis", nemesis_script(&folder));
     let mut command =
         workload("register --client mem --time-limit 1m --rate 5000 --concurrency 50");
     command.args(["--nemesis", &format!("sh {nemesis}")]);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
+    wait_for(&folder, "ready", SOON);
     // Nobody reads: the pipe is full after some 700 lines, and every process of the load waits to write.
     std::thread::sleep(Duration::from_millis(800));
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !folder.file("healed").exists() {
-        assert!(Instant::now() < deadline, "not healed");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(&folder, "healed", SOON);
     let mut text = String::new();
     child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
     child.wait().unwrap();
@@ -391,7 +378,7 @@ struct Unread {
 impl Unread {
     fn start(name: &str, more: &str) -> Unread {
         let folder = Folder::new(name);
-        let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+        let nemesis = folder.write("nemesis", nemesis_script(&folder));
         let mut command =
             workload(&format!("register --client mem --rate 5000 --concurrency 50 {more}"));
         command.args(["--nemesis", &format!("sh {nemesis}")]);
@@ -399,18 +386,13 @@ impl Unread {
             command.arg("-o").arg(folder.file("h.jsonl"));
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Unread { child: command.spawn().unwrap(), folder, began: Instant::now() }
+        let unread = Unread { child: command.spawn().unwrap(), folder, began: Instant::now() };
+        wait_for(&unread.folder, "ready", SOON);
+        unread
     }
 
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id() as i32), signal).unwrap();
-    }
-
-    fn heals_within(&self, limit: Duration) {
-        while !self.folder.file("healed").exists() {
-            assert!(self.began.elapsed() < limit, "not healed {limit:?} after the start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 
     /// Waits for its end; then reads what stood in the pipe.
@@ -436,18 +418,20 @@ impl Unread {
 
 #[test]
 fn a_reader_that_neither_reads_nor_leaves_holds_up_neither_time_limit_nor_signal_nor_file() {
-    let limited = Unread::start("unread-limit", "--time-limit 1500ms");
-    let filed = Unread::start("unread-file", "--time-limit 1500ms");
+    let limited = Unread::start("unread-limit", "--time-limit 2s");
+    let filed = Unread::start("unread-file", "--time-limit 2s");
     let signalled = Unread::start("unread-signal", "--time-limit 10m");
-    limited.heals_within(Duration::from_secs(4));
-    filed.heals_within(Duration::from_secs(4));
+    // Before the reader is given up, which is 5 s after it took something for the last time.
+    let limit = Duration::from_millis(4500);
+    wait_for(&limited.folder, "healed", limit);
+    wait_for(&filed.folder, "healed", limit);
     for signal in [Signal::SIGINT, Signal::SIGINT, Signal::SIGTERM] {
         signalled.signal(signal);
         std::thread::sleep(Duration::from_millis(20));
     }
-    signalled.heals_within(Duration::from_secs(6));
+    wait_for(&signalled.folder, "healed", limit);
 
-    let (limited, _folder) = limited.end(Duration::from_secs(15));
+    let (limited, _folder) = limited.end(SOON);
     assert_eq!(limited.status, 71, "{}", limited.stderr);
     assert!(limited.stderr.contains("took nothing for 5s and was given up"), "{}", limited.stderr);
     let (whole, cut): (Vec<&str>, Vec<&str>) =
@@ -457,14 +441,15 @@ fn a_reader_that_neither_reads_nor_leaves_holds_up_neither_time_limit_nor_signal
     let ops = limited.stderr.split_once(" operations").unwrap().0.rsplit(' ').next().unwrap();
     assert!(ops.parse::<usize>().unwrap() < 1000, "{}", limited.stderr);
 
-    let (signalled, _folder) = signalled.end(Duration::from_secs(15));
+    let (signalled, _folder) = signalled.end(SOON);
     assert_eq!(signalled.status, 130, "{}", signalled.stderr);
 
-    let (filed, folder) = filed.end(Duration::from_secs(15));
+    let (filed, folder) = filed.end(SOON);
     assert_eq!(filed.status, 0, "{}", filed.stderr);
     assert!(filed.stderr.contains("the whole history is in"), "{}", filed.stderr);
-    let lines = folder.lines("h.jsonl");
-    assert!(well_formed(&lines)["invoke"] > 3000, "the load went on at its rate");
+    let lines = json_lines(&folder.file("h.jsonl"));
+    // More than a pipe holds, by far.
+    assert!(well_formed(&lines)["invoke"] > 1500, "the load went on");
     assert_eq!(end(&lines)["status"], "done");
     assert!(of(&lines, "read").iter().any(|line| line["final"] == true));
 }
@@ -476,7 +461,7 @@ fn kill_9_leaves_no_client_program_behind() {
     // The last program is the one that was started: the kernel's signal reaches it, not what it starts.
     let client = folder.write(
         "client",
-        &format!(
+        format!(
             "echo $$ >> {}\nwhile read -r l; do case $l in *read*) echo '{{\"type\":\"ok\",\"value\":[]}}';; *) echo '{{\"type\":\"ok\"}}';; esac; done; exec sleep 100",
             pids.display()
         ),
@@ -484,10 +469,10 @@ fn kill_9_leaves_no_client_program_behind() {
     let mut command = workload("set -n a=local --time-limit 1m --concurrency 4");
     let mut running = Running::start(command.args(["--client", &format!("exec:sh {client}")]));
     for _ in 0..40 {
-        running.line(Duration::from_secs(5));
+        running.line(SOON);
     }
     running.signal(Signal::SIGKILL);
-    running.end(Duration::from_secs(5)).expect(137);
+    running.end(SOON).expect(137);
     let begun = fs::read_to_string(&pids).unwrap();
     assert_eq!(begun.lines().count(), 5, "one to prove the place empty, one for each process");
     begun.lines().for_each(buried);
@@ -496,7 +481,7 @@ fn kill_9_leaves_no_client_program_behind() {
 /// Waits until a process is gone, which it is when init has buried it.
 fn buried(pid: &str) {
     let pid = Pid::from_raw(pid.parse().unwrap());
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + SOON;
     while kill(pid, None).is_ok() {
         assert!(Instant::now() < deadline, "{pid} is still there");
         std::thread::sleep(Duration::from_millis(10));
@@ -526,17 +511,13 @@ fn a_nemesis_that_fails_is_said_and_recorded() {
 #[test]
 fn kill_9_heals_through_the_nemesis() {
     let folder = Folder::new("kill9-nemesis");
-    let nemesis = folder.write("nemesis", &nemesis_script(&folder));
+    let nemesis = folder.write("nemesis", nemesis_script(&folder));
     let mut command = workload("set --client mem --time-limit 1m");
     let mut running = Running::start(command.args(["--nemesis", &format!("sh {nemesis}")]));
-    while running.line(Duration::from_secs(5))["f"] != "start-partition" {}
+    while running.line(SOON)["f"] != "start-partition" {}
     running.signal(Signal::SIGKILL);
-    running.end(Duration::from_secs(5)).expect(137);
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !folder.file("healed").exists() {
-        assert!(Instant::now() < deadline, "the nemesis did not hear that we died");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    running.end(SOON).expect(137);
+    wait_for(&folder, "healed", SOON);
 }
 
 /// A register or set in files, one for each key: what a user might write in an evening.
@@ -575,7 +556,7 @@ fn a_client_in_another_language_carries_every_workload() {
     for name in ["register", "cas-register", "set"] {
         let arguments =
             format!("{name} -n a=local,b=local --ops 120 --concurrency 4 --rate 300 --timeout 20s");
-        let spec = format!("exec:python3 '{client}' {}", folder.0.display());
+        let spec = format!("exec:python3 '{client}' {}", folder.path().display());
         let lines = run(workload(&arguments).args(["--client", &spec])).expect(0).lines();
         let counts = well_formed(&lines);
         assert!(counts["ok"] > 80, "{counts:?}");
@@ -589,26 +570,25 @@ fn adds(script: &str, more: &str) -> Run {
     let client = format!(
         "exec:sh -c 'while read -r l; do case $l in *read*) echo {{\\\"type\\\":\\\"ok\\\",\\\"value\\\":[]}};; *) {script};; esac; done'"
     );
-    let arguments =
-        format!("set -n a=local --ops 4 --concurrency 1 --timeout 300ms --no-final {more}");
+    let arguments = format!("set -n a=local --ops 4 --concurrency 1 --no-final {more}");
     run(workload(&arguments).args(["--client", &client]))
 }
 
 #[test]
 fn a_client_that_dies_answers_garbage_or_nothing_leaves_its_operation_unknown() {
-    for (script, why) in [
-        ("exit 3", "the client died (exit status: 3)"),
-        ("echo whatever", "the client's answer is none"),
-        ("sleep 100", "no answer within 300ms"),
+    for (script, timeout, why) in [
+        ("exit 3", "20s", "the client died (exit status: 3)"),
+        ("echo whatever", "20s", "the client's answer is none"),
+        ("sleep 100", "300ms", "no answer within 300ms"),
     ] {
-        let run = adds(script, "").expect(0);
+        let run = adds(script, &format!("--timeout {timeout}")).expect(0);
         let lines = run.lines();
         assert_eq!(well_formed(&lines)["info"], 4, "{script}");
         let infos: Vec<_> =
             lines.iter().filter(|l| l["type"] == "info" && l["f"] == "add").collect();
         assert!(infos[0]["error"].as_str().unwrap().contains(why), "{}", infos[0]);
     }
-    let garbage = adds("echo whatever", "").expect(0);
+    let garbage = adds("echo whatever", "--timeout 20s").expect(0);
     assert_eq!(garbage.stderr.matches("whatever").count(), 1, "said once: {}", garbage.stderr);
 }
 
@@ -619,7 +599,7 @@ fn a_line_too_many_from_a_client_is_not_the_next_requests_answer() {
     // Each add is noted, and answered with an ok and a stray one; the third is answered with a fail first.
     let client = folder.write(
         "client",
-        &format!(
+        format!(
             r#"echo $$ >> {starts}
 ok='{{"type":"ok"}}'
 while read -r l; do
@@ -651,7 +631,8 @@ done"#,
 #[test]
 fn a_client_that_ends_after_each_answer_is_started_anew_and_loses_nothing() {
     // The seed's moments lie far enough apart for it to be gone.
-    let run = adds("echo {\\\"type\\\":\\\"ok\\\"}; exit 0", "--rate 1 --seed 1").expect(0);
+    let run =
+        adds("echo {\\\"type\\\":\\\"ok\\\"}; exit 0", "--timeout 20s --rate 1 --seed 1").expect(0);
     assert_eq!(well_formed(&run.lines())["ok"], 4, "{}", run.stdout);
     assert!(!run.stderr.contains("more than one line"), "{}", run.stderr);
 }
@@ -661,7 +642,7 @@ fn no_client_program_outlives_the_run() {
     let folder = Folder::new("orphans");
     let pids = folder.file("pids");
     let script = format!("echo $$ >> {}; sleep 100", pids.display());
-    adds(&script, "").expect(0);
+    adds(&script, "--timeout 300ms").expect(0);
     fs::read_to_string(&pids).unwrap().lines().for_each(buried);
 }
 
@@ -780,7 +761,7 @@ fn no_secret_of_a_client_stands_in_the_reason_of_a_run_that_failed() {
 fn a_dry_run_prints_the_first_line_and_the_phases_and_touches_nothing() {
     let folder = Folder::new("dry");
     let ran = folder.file("ran");
-    let script = folder.write("touches", &format!("touch {}\n", ran.display()));
+    let script = folder.write("touches", format!("touch {}\n", ran.display()));
     let file = folder.write("h.jsonl", "yesterday\n");
     let mut command = workload(
         "set -n a=local,b=local --concurrency 3 --time-limit 20s --seed 5 --prefix mine --dry-run",
@@ -812,7 +793,7 @@ fn a_dry_run_prints_the_first_line_and_the_phases_and_touches_nothing() {
 
 #[test]
 fn a_full_disk_is_said_and_ends_the_run() {
-    if !PathBuf::from("/dev/full").exists() {
+    if !std::path::Path::new("/dev/full").exists() {
         breakit_tests::skip!("there is no /dev/full");
     }
     let run = run(&mut workload("set --client mem -o /dev/full")).expect(71);

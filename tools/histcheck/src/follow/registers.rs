@@ -93,7 +93,7 @@ impl Registers {
             stalled: 0,
             late: 0,
             held: values.count_with(initial),
-            again: Again::new(memory / 2),
+            again: Again::new(memory),
             searched: Vec::new(),
             deciding: Vec::new(),
             memory,
@@ -408,7 +408,10 @@ impl Decider for Registers {
                 State::Exhausted { operations } => {
                     let limit = Exhausted::Memory(self.memory);
                     let why = format!("{limit} after {}", many(*operations as u64, "operation"));
-                    (linear::case::AMBIGUOUS, Decision::Unknown { why, at: None })
+                    (
+                        linear::Engine::Blocks(linear::case::AMBIGUOUS),
+                        Decision::Unknown { why, at: None },
+                    )
                 }
             };
             verdicts.push(KeyVerdict {

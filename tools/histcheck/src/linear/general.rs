@@ -119,16 +119,19 @@ pub fn decide<O: Object>(
     }
 }
 
-/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs. `None` where
-/// there is none, or the budget ran out.
+/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs.
+///
+/// # Errors
+/// What the search found instead.
 pub fn order<O: Object>(
     object: &O,
     ops: &[Op<O::Act>],
     initial: &[O::State],
     budget: &Budget,
-) -> Option<Vec<usize>> {
-    let (plan, mut machine) = Plan::new(object, ops).ok()?;
-    by_supply(&plan, &mut machine, initial, budget, u64::MAX, false).1
+) -> Result<Vec<usize>, Search> {
+    let (plan, mut machine) = Plan::new(object, ops).map_err(Search::TooMany)?;
+    let (search, order) = by_supply(&plan, &mut machine, initial, budget, u64::MAX, false);
+    order.ok_or(search)
 }
 
 /// Decides breadth first alone, and tells what the object may hold after each return.
@@ -248,7 +251,7 @@ fn depth_first<O: Object>(
         if steps - progress > patience {
             return None;
         }
-        if steps.is_multiple_of(1024) {
+        if machine.has_worked() || steps.is_multiple_of(1024) {
             let held = memo.len() * CONFIG_BYTES + uses.bytes() + machine.bytes() + trail.bytes();
             match budget.spend(held * 2) {
                 Ok(()) => {}

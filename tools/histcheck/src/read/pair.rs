@@ -12,6 +12,21 @@ pub struct Pairing {
     open: Vec<u32>,
 }
 
+/// Why an event does not fit what came before.
+#[derive(Debug)]
+pub struct Misfit {
+    /// In which field that shows.
+    pub field: &'static str,
+    /// In words.
+    pub clause: String,
+}
+
+impl Misfit {
+    fn new(field: &'static str, clause: String) -> Misfit {
+        Misfit { field, clause }
+    }
+}
+
 /// A process of which no event came yet.
 const UNSEEN: u32 = u32::MAX;
 /// A process that has nothing open.
@@ -21,9 +36,9 @@ impl Pairing {
     /// Takes the event at `pos` into the history.
     ///
     /// # Errors
-    /// Two invocations of one process, a completion of nothing, or of something else, in words.
+    /// Two invocations of one process, a completion of nothing, or of something else.
     #[inline]
-    pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), String> {
+    pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), Misfit> {
         let process = history.ops.processes.place(event.process);
         match event.kind {
             Type::Invoke => self.invoke(history, process, pos, event),
@@ -71,14 +86,17 @@ impl Pairing {
         process: u32,
         pos: Pos,
         event: &Event,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         if let Some(index) = self.open(process) {
-            return Err(format!(
-                "process {} invokes {:?} while its {}; a process has one operation open at most \
-                 (--process-base keeps two workloads apart)",
-                event.process,
-                history.word(event.f),
-                describe(history, index)
+            return Err(Misfit::new(
+                "process",
+                format!(
+                    "process {} invokes {:?} while its {}; a process has one operation open at most \
+                     (--process-base keeps two workloads apart)",
+                    event.process,
+                    history.word(event.f),
+                    describe(history, index)
+                ),
             ));
         }
         history.counts.invokes += 1;
@@ -95,12 +113,12 @@ impl Pairing {
         pos: Pos,
         event: &Event,
         outcome: Outcome,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let Some(index) = self.open(process) else {
-            return Err(format!(
-                "process {} completes {:?} and has nothing open",
-                event.process,
-                history.word(event.f)
+            let word = history.word(event.f);
+            return Err(Misfit::new(
+                "type",
+                format!("process {} completes {word:?} and has nothing open", event.process),
             ));
         };
         if history.ops.f(index) != event.f {
@@ -109,12 +127,15 @@ impl Pairing {
         if let (Some(invoked), Some(completed)) = (history.ops.key(index), event.key)
             && invoked != completed
         {
-            return Err(format!(
-                "process {} completes key {} while its {} for key {}",
-                event.process,
-                history.values.show(completed),
-                describe(history, index),
-                history.values.show(invoked)
+            return Err(Misfit::new(
+                "key",
+                format!(
+                    "process {} completes key {} while its {} for key {}",
+                    event.process,
+                    history.values.show(completed),
+                    describe(history, index),
+                    history.values.show(invoked)
+                ),
             ));
         }
         match outcome {
@@ -143,13 +164,10 @@ fn value(argument: Option<Id>, result: Option<Id>, outcome: Outcome) -> Option<I
     }
 }
 
-fn mismatch(history: &History, event: &Event, index: usize) -> String {
-    format!(
-        "process {} completes {:?} while its {}",
-        event.process,
-        history.word(event.f),
-        describe(history, index)
-    )
+fn mismatch(history: &History, event: &Event, index: usize) -> Misfit {
+    let word = history.word(event.f);
+    let open = describe(history, index);
+    Misfit::new("f", format!("process {} completes {word:?} while its {open}", event.process))
 }
 
 fn describe(history: &History, index: usize) -> String {

@@ -4,14 +4,16 @@
 //! The oracle is Wing and Gong's search over all subsets: an order is built one operation at a time, and every
 //! operation whose invocation comes before the returns of all that is not placed yet may be next.
 
-#![allow(dead_code)] // Each test that has this module uses a part of it.
+#![allow(dead_code, unused_imports)] // Each test that has this module uses a part of it.
 
 mod models;
 pub mod written;
 
 use std::collections::HashSet;
 
-pub use models::{MODELS, Spec, TABLE, spec};
+pub use breakit_tests::Random;
+pub(crate) use models::with_every_model;
+pub use models::{MODELS, Spec, TABLE, TABLE_FILE, spec};
 use serde_json::Value;
 
 /// Where an operation returns that may take effect at any later time.
@@ -158,18 +160,6 @@ pub fn ops<'s>(spec: &'s Spec, made: &[Made]) -> Vec<Op<'s>> {
         Op { act, fate, process: made.process, inv: made.inv, res: made.res }
     };
     made.iter().map(op).collect()
-}
-
-/// xorshift64*: a test needs no better, and no crate.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, n: u32) -> u32 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as u32) % n
-    }
 }
 
 /// A random history of up to `most` operations. Mostly its results are those of an order that was legal, so that

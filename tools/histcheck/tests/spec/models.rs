@@ -39,6 +39,17 @@ impl Spec {
         }
     }
 
+    /// What `histcheck` must be told of it; the table lies in the current folder as [`TABLE_FILE`].
+    pub fn options(&self) -> Vec<String> {
+        let model = self.model.replace('@', &format!("@{TABLE_FILE}"));
+        let mut options = vec!["--model".into(), model];
+        options.extend(self.fail_observes.then(|| "--fail-observes".into()));
+        if let Some(initial) = &self.begins_with {
+            options.extend(["--initial".into(), initial.to_string()]);
+        }
+        options
+    }
+
     /// Its values can change their names.
     fn renamed(mut self) -> Spec {
         let named = |item: &Item| match &item.act {
@@ -385,6 +396,9 @@ b look 6 b
 c look 6 c
 ";
 
+/// What the file is called that holds [`TABLE`].
+pub const TABLE_FILE: &str = "table.model";
+
 /// The rows of [`TABLE`]; states a, b, c are 0, 1, 2, and value 0 is any.
 const ROWS: [(i64, &str, i64, i64); 10] = [
     (0, "go", 1, 1),
@@ -420,33 +434,45 @@ fn table() -> Spec {
     Spec::new("@", &[0], items, Box::new(step))
 }
 
+/// Hands a macro all that [`spec`] knows: the name of a test, and that of the model.
+macro_rules! with_every_model {
+    ($tests:ident) => {
+        $tests! {
+            register "register"
+            cas_register "cas-register"
+            cas_register_with_fails_that_observe "cas-register with fails that observe"
+            cas_register_from_1 "cas-register from 1"
+            mutex "mutex"
+            reentrant_mutex "reentrant-mutex"
+            semaphore_of_one "semaphore:1"
+            semaphore_of_two "semaphore:2"
+            fenced_mutex "fenced-mutex"
+            fifo_queue "fifo-queue"
+            unordered_queue "unordered-queue"
+            stack "stack"
+            priority_queue "priority-queue"
+            set "set"
+            counter "counter"
+            counter_from_1 "counter from 1"
+            fetch_add "fetch-add"
+            fetch_add_from_1 "fetch-add from 1"
+            list_append "list-append"
+            list_append_from_1 "list-append from 1"
+            kv_append "kv-append"
+            kv_append_from_a "kv-append from a"
+            multi_register "multi-register"
+            table "@"
+        }
+    };
+}
+pub(crate) use with_every_model;
+
+macro_rules! names {
+    ($($test:ident $name:literal)*) => { &[$($name),*] };
+}
+
 /// The names of all that [`spec`] knows.
-pub const MODELS: [&str; 24] = [
-    "register",
-    "cas-register",
-    "cas-register with fails that observe",
-    "cas-register from 1",
-    "mutex",
-    "reentrant-mutex",
-    "semaphore:1",
-    "semaphore:2",
-    "fenced-mutex",
-    "fifo-queue",
-    "unordered-queue",
-    "stack",
-    "priority-queue",
-    "set",
-    "counter",
-    "counter from 1",
-    "fetch-add",
-    "fetch-add from 1",
-    "list-append",
-    "list-append from 1",
-    "kv-append",
-    "kv-append from a",
-    "multi-register",
-    "@",
-];
+pub const MODELS: &[&str] = with_every_model!(names);
 
 /// The specification of a model.
 pub fn spec(name: &str) -> Spec {

@@ -58,6 +58,42 @@ fn the_bridge_is_chosen_where_all_nodes_hang_on_it_and_their_own_networks_where_
 }
 
 #[test]
+fn list_and_heal_of_some_nodes_leave_the_cuts_of_others_on_the_same_bridge_alone() {
+    let bed = bed!(4);
+    let specs = bed.spec();
+    let specs: Vec<&str> = specs.split(',').collect();
+    let (ours, theirs) = (specs[..2].join(","), specs[2..].join(","));
+    let of = |args: &str, nodes: &str| {
+        let mut command = bed.tool("partition");
+        command.args(args.split(' ')).args(["-n", nodes]);
+        command
+    };
+    let start = |nodes: &str| {
+        let mut running = Running::start(&mut of("cut halves --lease 60s", nodes));
+        assert_eq!(running.line(SOON)["value"]["backend"], "nft-bridge");
+        running
+    };
+    let (mine, other) = (start(&ours), start(&theirs));
+    let words = |args: &str, nodes: &str| -> Vec<Value> {
+        run(&mut of(args, nodes)).expect(0).lines().iter().map(|line| line["cut"].clone()).collect()
+    };
+    assert_eq!(words("list", &ours), ["n1 | n2"]);
+    assert_eq!(words("list", &theirs), ["n3 | n4"]);
+    let all = run(bed.tool("partition").arg("list").env("BREAKIT_FLEET", "none")).expect(0);
+    assert_eq!(all.lines().len(), 2, "without nodes it is all of this network: {all:?}");
+
+    let healed = run(&mut of("heal", &theirs)).expect(0).lines();
+    assert_eq!(healed.len(), 1, "{healed:?}");
+    assert_eq!(healed[0]["value"]["cut"], "n3 | n4");
+    assert_eq!(words("list", &ours), ["n1 | n2"]);
+    assert_eq!(words("list", &theirs), Vec::<Value>::new());
+    for running in [mine, other] {
+        running.signal(Signal::SIGTERM);
+        running.end(SOON);
+    }
+}
+
+#[test]
 fn a_one_way_cut_drops_one_way_even_when_neighbour_entries_are_gone() {
     let bed = bed!(2);
     for backend in BACKENDS {

@@ -23,6 +23,11 @@ fn a_recorded_run_is_made_again_with_the_same_cuts_at_the_same_offsets() {
     let slow = r#"{"time":1,"process":"nemesis","type":"info","f":"start-slow","value":{}}"#;
     let text: String =
         lines.iter().map(|line| format!("{line}\n")).chain([format!("{slow}\n")]).collect();
+    let mut command = partition(&bed, "replay - --dry-run");
+    let shown = breakit_tests::process::run_with(&mut command, &text).expect(0).stdout;
+    let headings = shown.lines().filter(|line| line.starts_with("# from ")).count();
+    assert_eq!((headings, shown.matches("# in ").count()), (3, 3), "{shown}");
+    assert!(shown.contains("add element") && rules(&bed, 4).is_empty(), "{shown}");
     let mut command = partition(&bed, "replay -");
     let again = breakit_tests::process::run_with(&mut command, &text).expect(0);
     assert!(again.stderr.contains("1 faults of other kinds are left out"), "{}", again.stderr);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::linear::object::{Call, Object, Read};
+use crate::linear::object::{Call, Object, Read, Rests};
 use crate::linear::op::Fate;
 
 /// Registers by their names.
@@ -105,11 +105,23 @@ impl Object for MultiRegister {
         act.iter().any(|micro| !micro.is_write)
     }
 
-    /// What reads none of the registers that another writes does not see it.
-    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
-        let written = |name: &Arc<str>| writer.iter().any(|m| m.is_write && m.name == *name);
-        Some(observer.iter().any(|micro| !micro.is_write && written(&micro.name)))
+    /// Who saw the value of a register that another left there may have seen that one's.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let names =
+            |seen: &Micro| left(writer, &seen.name).is_some_and(|put| put.value == seen.value);
+        Rests::always_if(observed(observer).any(names))
     }
+}
+
+/// What it says about registers as they were before it.
+fn observed(act: &Act) -> impl Iterator<Item = &Micro> {
+    let is_own = |at: usize| act[..at].iter().any(|m| m.is_write && m.name == act[at].name);
+    act.iter().enumerate().filter(move |&(at, m)| !m.is_write && !is_own(at)).map(|(_, m)| m)
+}
+
+/// The last write of a register in it.
+fn left<'a>(act: &'a Act, name: &Arc<str>) -> Option<&'a Micro> {
+    act.iter().rfind(|micro| micro.is_write && micro.name == *name)
 }
 
 fn micro(item: &Value) -> Result<Micro, String> {
