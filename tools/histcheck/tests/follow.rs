@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ use histcheck::check::Check;
 use histcheck::follow::{self, Limits};
 use histcheck::linear::{Model, Question};
 use histcheck::read::{self, Options};
+use histcheck::verdict::{Answer, Verdict};
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -627,6 +630,112 @@ fn what_is_null_or_missing_until_the_end_is_followed_as_the_whole_is_judged() {
             .collect();
         all.into_iter().for_each(|one| one.join().unwrap());
     });
+}
+
+/// Registers of which an end may say what the beginning did not.
+const REGISTERS: [Calls; 2] = [
+    (
+        "register",
+        &[
+            ("write", "1", "1"),
+            ("write", "2", "2"),
+            ("write", "null", "3"),
+            ("read", "null", "1"),
+            ("read", "null", "2"),
+            ("read", "null", "3"),
+            ("read", "7", "null"),
+        ],
+    ),
+    (
+        "cas-register",
+        &[
+            ("write", "1", "1"),
+            ("write", "null", "2"),
+            ("cas", "[1,3]", "[1,3]"),
+            ("cas", "[3,3]", "[3,3]"),
+            ("cas", "null", "[3,4]"),
+            ("read", "null", "1"),
+            ("read", "null", "3"),
+            ("read", "null", "4"),
+            ("read", "null", "null"),
+        ],
+    ),
+];
+
+/// The verdict on lines that come one by one, each of them decided before the next; and on all of them together.
+fn line_by_line(
+    model: &Model,
+    text: &str,
+    stall: Option<Duration>,
+) -> [Result<Verdict, String>; 2] {
+    let question = Question { each_key: true, ..Question::new(model.clone(), Value::Null) };
+    let check = Check::Linear(Box::new(question));
+    // Of a pipe of packets each read takes what one write put into it.
+    let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_DIRECT | OFlag::O_CLOEXEC).unwrap();
+    let path = format!("/proc/self/fd/{}", read_end.as_raw_fd());
+    let limits = Limits { timeout: LONG, memory: 1 << 30, stall };
+    let stream = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut pipe = File::from(write_end);
+            // Who has found a violation reads no more.
+            let _ =
+                text.lines().try_for_each(|line| pipe.write_all(format!("{line}\n").as_bytes()));
+        });
+        let stream = follow::follow(path.as_ref(), Some(&check), Options::default(), limits);
+        drop(read_end);
+        stream
+    });
+    let whole = read::read("whole", std::io::Cursor::new(text.to_string()), Options::default())
+        .and_then(|mut history| check.decide(&mut history, &Budget::start(LONG, 1 << 30)));
+    [stream.map(|(_, verdict)| verdict), whole].map(|found| found.map_err(|e| e.to_string()))
+}
+
+/// What a verdict says of each key that its engine does not decide.
+fn said(verdict: &Verdict) -> String {
+    let of_key = |key: &serde_json::Value| format!("{} {}", key["key"], key["operations"]);
+    let mut keys: Vec<String> = match verdict.answer {
+        // A stream ends with the violation.
+        Answer::Invalid => Vec::new(),
+        // Where nothing was there to be decided there are none.
+        _ => {
+            let all = verdict.keys.as_deref().unwrap_or("[]");
+            serde_json::from_str::<Vec<Value>>(all).unwrap().iter().map(of_key).collect()
+        }
+    };
+    keys.sort();
+    format!("{}, {keys:?}", verdict.answer.word())
+}
+
+#[test]
+fn the_verdict_of_a_register_is_that_of_the_whole_when_its_lines_come_one_by_one() {
+    let rounds = std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+    let mut random = Random(0x11E);
+    for calls in &REGISTERS {
+        let model = Model::of(calls.0).unwrap();
+        let (mut seen, mut late) = (std::collections::HashMap::new(), 0);
+        for _ in 0..rounds {
+            let text = random_history(&mut random, calls);
+            let [stream, whole] = line_by_line(&model, &text, None);
+            let Ok(whole) = whole else {
+                // An open cas whose values nobody says is refused; the stream may end before it is.
+                assert!(stream.map_or(true, |found| found.answer == Answer::Invalid), "{text}");
+                continue;
+            };
+            assert_eq!(said(&stream.unwrap()), said(&whole), "{}:\n{text}", calls.0);
+            // Where each open operation is given up on at once, the verdict is the same or not known.
+            let [given_up, _] = line_by_line(&model, &text, Some(Duration::ZERO));
+            let whole = whole.answer;
+            let given_up = given_up.unwrap_or_else(|e| panic!("{e}:\n{text}")).answer;
+            if given_up != whole {
+                assert_eq!(given_up, Answer::Unknown, "{}: {whole:?}:\n{text}", calls.0);
+                late += 1;
+            }
+            *seen.entry(whole.word()).or_insert(0) += 1;
+        }
+        let often = |word| seen.get(word).is_some_and(|&count| count > rounds / 20);
+        assert!(often("valid") && often("invalid"), "{}: {seen:?}", calls.0);
+        assert!(late < rounds / 2, "{late} of {rounds} were given up on");
+    }
 }
 
 #[test]

@@ -379,7 +379,8 @@ fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
     Decision::Unknown { why, at: Some(ops[at].source) }
 }
 
-fn proved(proof: Option<Proof>) -> Decision {
+/// Invalid where a second decision agrees.
+pub(crate) fn proved(proof: Option<Proof>) -> Decision {
     match proof {
         Some(proof) => Decision::Invalid(proof),
         None => Decision::Unknown {
