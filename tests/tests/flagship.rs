@@ -144,10 +144,18 @@ fn nothing_is_left_of(fleet: &Fleet, subnet: &str, holders: &[Pid]) {
     let look = "ls /run/breakit /var/lib/breakit/lxc; ip -o link; mount; ip route show table all; nft list ruleset";
     let left = fleet.sh(look).stdout;
     let table = |holder: &Pid| format!("breakit_partition_{holder}_");
-    for trace in
-        [fleet.name.clone(), subnet.to_string()].into_iter().chain(holders.iter().map(table))
-    {
+    for trace in [fleet.name.clone()].into_iter().chain(holders.iter().map(table)) {
         assert!(!left.contains(&trace), "{trace:?} is left behind:\n{left}");
+    }
+    // The fleet of a test beside this one may get the subnet as soon as it is free; else nobody has a route to it.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let routes = fleet.sh("ip route show table all").stdout;
+        if !routes.contains(subnet) || is_taken_again(&routes, subnet) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{subnet} is left behind:\n{routes}");
+        std::thread::sleep(Duration::from_millis(200));
     }
     let mine = format!("BREAKIT_FLEET={}\0", fleet.name);
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -156,6 +164,11 @@ fn nothing_is_left_of(fleet: &Fleet, subnet: &str, holders: &[Pid]) {
         let command = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
         assert!(!ours, "a process is left behind: {}", command.replace('\0', " "));
     }
+}
+
+/// Whether another fleet's bridge has the subnet now; ours is gone, or its name would have been found.
+fn is_taken_again(routes: &str, subnet: &str) -> bool {
+    routes.lines().any(|line| line.starts_with(subnet) && line.contains(" dev bk-"))
 }
 
 #[track_caller]
