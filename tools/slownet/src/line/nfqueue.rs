@@ -201,8 +201,8 @@ impl Queue {
         }
     }
 
-    /// Hands packets that are there to `judge`, and says whether those were many; where it gives no verdict a packet
-    /// stays in the kernel until [`Queue::give`].
+    /// Hands packets that are there to `judge`, and says whether those were many; where there are none it `waits` for
+    /// the first, or for the bell. Where `judge` gives no verdict a packet stays in the kernel until [`Queue::give`].
     ///
     /// # Errors
     /// Whatever the socket says; packets that did not fit into it were lost in the kernel, which is none.
