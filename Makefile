@@ -27,8 +27,8 @@ check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a fail
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)
 
-mutants: ## what no test notices when it is changed (cargo-mutants; hours): GROUPS="zones queue" SHARD=0/8
-	SHARD=$(SHARD) tests/mutants $(GROUPS)
+mutants: ## what no test notices when it is changed (cargo-mutants; hours): PARTS="zones linear/models"
+	tests/mutants/run $(PARTS)
 
 fuzz: ## fuzz what reads histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
 	tools/histcheck/fuzz/run $(SECONDS_EACH)

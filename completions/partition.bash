@@ -217,7 +217,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__heal)
-            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --all --dry-run --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -449,7 +449,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__replay)
-            opts="-n -q -v -h --nodes --sudo --lease --backend --force --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --dry-run --force --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -86,6 +86,7 @@ ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
 iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
 iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
 complete -c partition -n "__fish_partition_using_subcommand replay" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c partition -n "__fish_partition_using_subcommand replay" -l dry-run -d 'Print the script of each cut with its offsets, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand replay" -l force -d 'Cut ssh logins too, even the one that we sit on'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
@@ -93,6 +94,7 @@ complete -c partition -n "__fish_partition_using_subcommand replay" -s h -l help
 complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand heal" -l dry-run -d 'Print the scripts that would remove what stands, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s h -l help -d 'Print help'

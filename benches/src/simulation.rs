@@ -9,12 +9,13 @@ use breakit::rng::{Pcg64, RngExt, generator};
 use crate::{Cli, Model};
 
 /// Simulated time in thousandths of the mean thinking time.
-type Time = u64;
+pub type Time = u64;
 
-const THINK: f64 = 1_000.0;
-const WAIT: f64 = 10_000.0;
+/// The mean time that a process thinks, and waits for an answer.
+pub const THINK: f64 = 1_000.0;
+pub const WAIT: f64 = 10_000.0;
 /// So many nanoseconds of history time make one unit.
-const NANOS: u64 = 1_000;
+pub const NANOS: u64 = 1_000;
 /// A false read of a register goes this many writes back.
 const STALE: u64 = 1_000;
 /// Over how many values a cas goes.
@@ -139,7 +140,7 @@ impl<'a> Simulation<'a> {
                 *written += 1;
                 What::Write(*written)
             }
-            Model::Cas => match self.rng.random_range(0..3) {
+            _ => match self.rng.random_range(0..3) {
                 0 => What::Read,
                 1 => What::Write(self.rng.random_range(0..VALUES)),
                 _ => What::Cas(self.rng.random_range(0..VALUES), self.rng.random_range(0..VALUES)),
@@ -216,8 +217,8 @@ impl<'a> Simulation<'a> {
         }
         let stale = match self.cli.model {
             Model::Register => seen.saturating_sub(STALE).max(1),
-            Model::Cas if open.gone == Gone::SeenOverwritten => PLANTED,
-            Model::Cas => seen,
+            _ if open.gone == Gone::SeenOverwritten => PLANTED,
+            _ => seen,
         };
         if stale != seen {
             open.seen = Some(stale);
@@ -267,7 +268,8 @@ impl<'a> Simulation<'a> {
     }
 }
 
-fn exponential(rng: &mut Pcg64, mean: f64) -> Time {
+/// Drawn from the exponential distribution of this mean.
+pub fn exponential(rng: &mut Pcg64, mean: f64) -> Time {
     let uniform: f64 = rng.random_range(f64::MIN_POSITIVE..1.0);
     (-uniform.ln() * mean) as Time
 }

@@ -10,6 +10,7 @@ pub mod process;
 pub mod pty;
 pub mod random;
 pub mod sshd;
+pub mod uml;
 
 pub use fleet::Fleet;
 pub use folder::Folder;
@@ -17,6 +18,7 @@ pub use namespaces::Namespaces;
 pub use process::{Run, Running};
 pub use random::Random;
 pub use sshd::Sshd;
+pub use uml::Uml;
 
 /// Says why this test cannot run here, and returns from it.
 ///

@@ -4,16 +4,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use breakit_tests::Folder;
 use breakit_tests::process::{Run, built, run, shell};
 
 #[test]
-fn the_store_as_it_is_is_valid_and_with_stale_reads_invalid() {
+fn the_store_as_it_is_is_valid_and_with_stale_reads_invalid_within_five_seconds() {
+    let began = Instant::now();
     let valid = run(&mut shell("workload register --client mem -q | histcheck")).expect(0);
     assert!(valid.stdout.contains("valid"), "{valid:?}");
     let invalid = run(&mut shell("workload register --client mem:stale -q | histcheck")).expect(1);
     assert!(invalid.stdout.contains("invalid"), "{invalid:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "took {:?}", began.elapsed());
 }
 
 /// A copy of what `make demo` needs, in a place that another user may read and write.
@@ -50,7 +53,11 @@ fn the_demo_without_root_says_what_is_missing_and_runs_the_first_step() {
     }
     let folder = Folder::new("first");
     copy_for_everybody(folder.path());
-    let demo = demo_without_root(folder.path()).expect(0);
+    let began = Instant::now();
+    let demo = demo_without_root(folder.path());
+    let took = began.elapsed();
+    let demo = demo.expect(0);
     assert!(demo.stderr.contains("needs root"), "{demo:?}");
     assert!(demo.stdout.contains("mem-stale") && demo.stdout.contains("invalid"), "{demo:?}");
+    assert!(took < Duration::from_secs(5), "took {took:?}");
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::memory;
+
 /// The limits of one check of one history.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -12,6 +14,9 @@ pub struct Budget {
     /// What is left of it.
     bytes: usize,
 }
+
+/// What the program may hold beside what `--memory` is for: buffers, and what it is about to print.
+pub const BESIDE: usize = 16 << 20;
 
 /// Which limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +44,34 @@ impl Budget {
         Budget { started: Instant::now(), time, memory: bytes, bytes }
     }
 
-    /// Says which limit is reached by a search that holds `bytes` now.
+    /// Says which limit is reached by a search that holds `bytes` now; or by the whole program, whatever it holds.
     ///
     /// # Errors
     /// The limit.
     pub fn spend(&self, bytes: usize) -> Result<(), Exhausted> {
-        if bytes > self.bytes {
+        if bytes > self.bytes || self.is_overdrawn() {
             return Err(Exhausted::Memory(self.memory));
         }
         if self.started.elapsed() > self.time {
             return Err(Exhausted::Time(self.time));
         }
         Ok(())
+    }
+
+    /// Whether the program holds more than it may. Asked in no time, where a single step may take much.
+    #[inline]
+    pub fn is_overdrawn(&self) -> bool {
+        memory::held() > self.memory.saturating_add(BESIDE)
+    }
+
+    /// No limit, for what is small.
+    pub fn none() -> Budget {
+        Budget::start(Duration::MAX, usize::MAX)
+    }
+
+    /// Looks at the limits now and then, where there are many small steps.
+    pub fn watch(&self) -> Watch<'_> {
+        Watch { budget: self, steps: 0 }
     }
 
     /// What a search says that stopped because of its memory.
@@ -85,6 +106,41 @@ impl Budget {
     #[must_use]
     pub fn shared_by(&self, threads: usize) -> Budget {
         Budget { bytes: self.bytes / threads.max(1), ..*self }
+    }
+}
+
+/// The steps of a way to decide, counted.
+#[derive(Debug)]
+pub struct Watch<'b> {
+    budget: &'b Budget,
+    steps: usize,
+}
+
+/// How many steps are taken between two looks at the limits.
+const BETWEEN_LOOKS: usize = 1 << 12;
+
+impl Watch<'_> {
+    /// One step more.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    #[inline]
+    pub fn step(&mut self) -> Result<(), Exhausted> {
+        self.steps(1)
+    }
+
+    /// So many steps more.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    #[inline]
+    pub fn steps(&mut self, count: usize) -> Result<(), Exhausted> {
+        self.steps += count;
+        if self.steps < BETWEEN_LOOKS {
+            return Ok(());
+        }
+        self.steps = 0;
+        self.budget.spend(0)
     }
 }
 
@@ -140,12 +196,24 @@ mod tests {
 
     #[test]
     fn a_budget_says_which_limit_was_reached() {
-        let budget = Budget::start(Duration::ZERO, 10);
-        assert_eq!(budget.spend(11), Err(Exhausted::Memory(10)));
+        // More than the tests beside this one hold.
+        let most = 1 << 40;
+        let budget = Budget::start(Duration::ZERO, most);
+        assert_eq!(budget.spend(most + 1), Err(Exhausted::Memory(most)));
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!(budget.spend(0), Err(Exhausted::Time(Duration::ZERO)));
-        let budget = Budget::start(Duration::from_secs(60), 10).taking(4);
-        let spent = budget.map(|budget| (budget.spend(6), budget.shared_by(2).spend(4)));
-        assert_eq!(spent, Ok((Ok(()), Err(Exhausted::Memory(10)))), "named as it was asked for");
+        let budget = Budget::start(Duration::from_secs(60), most).taking(most / 2);
+        let spent =
+            budget.map(|budget| (budget.spend(most / 2), budget.shared_by(2).spend(most / 2)));
+        assert_eq!(spent, Ok((Ok(()), Err(Exhausted::Memory(most)))), "named as it was asked for");
+    }
+
+    #[test]
+    fn small_steps_come_to_the_limit_too() {
+        let budget = Budget::start(Duration::ZERO, 1 << 40);
+        std::thread::sleep(Duration::from_millis(1));
+        let mut watch = budget.watch();
+        assert!((0..BETWEEN_LOOKS).any(|_| watch.step().is_err()));
+        assert!(Budget::none().watch().steps(BETWEEN_LOOKS).is_ok());
     }
 }

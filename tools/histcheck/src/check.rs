@@ -20,7 +20,10 @@ pub enum Check {
     /// Counts and faults; it judges nothing.
     Stats,
     /// No acknowledged element is lost.
-    Set,
+    Set {
+        /// Whether the verdict on each key is wanted, for programs.
+        each_key: bool,
+    },
     /// Linearizable as the model says.
     Linear(Box<Question>),
     /// An order is one that the model could have followed; it stands in this file.
@@ -32,9 +35,21 @@ impl Check {
     pub fn name(&self) -> &'static str {
         match self {
             Check::Stats => "stats",
-            Check::Set => "set",
+            Check::Set { .. } => "set",
             Check::Linear(_) => "linear",
             Check::Verify(..) => "verify",
+        }
+    }
+
+    /// The same, with the verdict on each key for programs.
+    #[must_use]
+    pub fn for_programs(self) -> Check {
+        match self {
+            Check::Set { .. } => Check::Set { each_key: true },
+            Check::Linear(question) => {
+                Check::Linear(Box::new(Question { each_key: true, ..*question }))
+            }
+            other => other,
         }
     }
 
@@ -45,12 +60,14 @@ impl Check {
     pub fn decide(&self, history: &mut History, budget: &Budget) -> Result<Verdict> {
         let doubt = history.proves_nothing();
         match self {
-            Check::Stats => Ok(stats::report(history)),
-            Check::Set => set::check(history).map(|verdict| verdict.doubted(doubt)),
+            Check::Stats => Ok(stats::report(history, budget)),
+            Check::Set { each_key } => {
+                set::check(history, *each_key, budget).map(|verdict| verdict.doubted(doubt))
+            }
             Check::Linear(question) => {
                 linear::check(history, question, budget).map(|verdict| verdict.doubted(doubt))
             }
-            Check::Verify(question, order) => linear::verify(history, question, order),
+            Check::Verify(question, order) => linear::verify(history, question, order, budget),
         }
     }
 }
@@ -81,7 +98,7 @@ fn of(check: &Value) -> std::result::Result<Check, String> {
     let options = check.get("options").unwrap_or(&none);
     match name {
         Some("stats") => known(options, &[]).map(|()| Check::Stats),
-        Some("set") => known(options, &[]).map(|()| Check::Set),
+        Some("set") => known(options, &[]).map(|()| Check::Set { each_key: false }),
         Some("linear") => {
             known(options, &["model", "initial", "fail-observes"])?;
             let initial = options.get("initial").cloned().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use breakit::exit::{Result, Status};
 use breakit::jsonl;
-use breakit::op::{Op, Process};
+use breakit::op::{Op, Process, Type};
 use breakit::talk;
 use serde_json::Value;
 
@@ -22,14 +22,17 @@ const BATCH: usize = 1 << 16;
 pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     let (name, source) = read::open(path)?;
     let mut out = header(to);
-    let (mut blank, mut remarks, mut cut) = (0_u64, 0_u64, 0_u64);
-    let format = read::each(&name, source, options, &mut |place, item| {
+    let (mut blank, mut remarks, mut cut, mut unclosed) = (0_u64, 0_u64, 0_u64, false);
+    let format = read::each(&name, source, options, &mut |site, item| {
         match item {
             Item::Blank => blank += 1,
             Item::Remark => remarks += 1,
             Item::Cut => cut += 1,
+            // What they separate is told apart by process and line.
+            Item::Rule => {}
+            Item::Unclosed => unclosed = true,
             Item::Op(mut op) => {
-                let wrong = |clause: String| place.error(&name, &clause);
+                let wrong = |clause: String| site.error_at("value", &name, &clause);
                 if options.keyed {
                     unwrap_key(&mut op).map_err(wrong)?;
                 }
@@ -50,6 +53,9 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
         if number > 0 {
             talk::say(format!("{name}: left out: {} {what}", read::many(number, "line")));
         }
+    }
+    if unclosed {
+        talk::say(format!("{name}: the bracket around its events is not closed"));
     }
     if !format.has_real_time() {
         talk::say(format!(
@@ -97,7 +103,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// `[key, value]` to key and value, as `--keyed` says.
+/// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
 fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
     if matches!(op.process, Process::Other(_)) || op.key.is_some() {
         return Ok(());
@@ -109,6 +115,7 @@ fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
             Ok(())
         }
         Some(other) => Err(format!("with --keyed the value must be [key, value], not {other}")),
+        None if op.kind != Type::Invoke => Ok(()),
         None => Err("with --keyed every operation has a value [key, value]".into()),
     }
 }

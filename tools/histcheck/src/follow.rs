@@ -31,6 +31,7 @@ use crate::linear::{Model, Question};
 use crate::read::assemble::Assembly;
 use crate::read::blocks::Piece;
 use crate::read::format::Format;
+use crate::read::origin::Origin;
 use crate::read::{Options, many};
 use crate::verdict::{Answer, Verdict};
 use registers::Registers;
@@ -98,6 +99,9 @@ pub fn follow(
     let progress = Progress::new(&name);
     let mut decider = None;
     let is_file = tail.is_file();
+    if is_file && path != Path::new("-") {
+        assembly.history().origin = Origin::file(path.to_path_buf(), reading);
+    }
     let ended = loop {
         let mut read = Ok(());
         match tail.next(TICK)? {

@@ -11,6 +11,7 @@ use crate::keys::Keys;
 use crate::processes::Processes;
 use crate::read::format::Format;
 use crate::read::line::Event;
+use crate::read::origin::{Origin, Sought};
 use crate::read::place::Place;
 use crate::values::{Id, Renamed, Values};
 
@@ -353,7 +354,7 @@ pub enum Ending<'a> {
     Left,
 }
 
-/// How many lines of each kind were read. Their sum is `lines`.
+/// How many lines of each kind were read. Where an event is a line, or another such piece, their sum is `lines`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Counts {
     /// All lines.
@@ -376,6 +377,10 @@ pub struct Counts {
     pub blank: u64,
     /// A last line cut short, dropped because `--lenient` allows it: 0 or 1.
     pub dropped: u64,
+    /// Lines between transactions.
+    pub rules: u64,
+    /// The missing bracket behind all events, which `--lenient` allows: 0 or 1. It is no line.
+    pub unclosed: u64,
 }
 
 impl Counts {
@@ -392,6 +397,8 @@ impl Counts {
             (&mut self.others, part.others),
             (&mut self.blank, part.blank),
             (&mut self.dropped, part.dropped),
+            (&mut self.rules, part.rules),
+            (&mut self.unclosed, part.unclosed),
         ] {
             *ours += theirs;
         }
@@ -405,6 +412,8 @@ pub struct History {
     pub name: String,
     /// How it was written down.
     pub format: Format,
+    /// Where it came from.
+    pub origin: Origin,
     /// Its values.
     pub values: Values,
     /// The names of operations.
@@ -437,9 +446,38 @@ impl History {
         }
     }
 
-    /// An error 65 that names the line at `pos`.
-    pub fn error(&self, pos: Pos, clause: &str) -> Error {
-        Place::of_line(self.line(pos).into()).error(&self.name, clause)
+    /// An error 65 at a field of an operation, on the line that says how it ended, or else on that with which it
+    /// began.
+    pub fn error(&self, index: usize, field: &str, clause: &str) -> Error {
+        let op = self.ops.get(index);
+        let ended = match op.outcome {
+            Outcome::Ok => self.place(op.process, op.res, |other| other.res, Type::Ok, field),
+            Outcome::Fail | Outcome::Info => None,
+        };
+        let began = || self.place(op.process, op.inv, |other| other.inv, Type::Invoke, field);
+        // What neither says is missing where it ended.
+        let began = || if field == "value" && op.value.is_none() { None } else { began() };
+        let last = if op.outcome == Outcome::Ok { op.res } else { op.inv };
+        let place = ended.or_else(began).unwrap_or(Place::of_line(self.line(last).into()));
+        place.error(&self.name, clause)
+    }
+
+    /// The place of a field of the event at `pos`.
+    fn place(
+        &self,
+        process: u64,
+        pos: Pos,
+        of: impl Fn(&Operation) -> Pos,
+        kind: Type,
+        field: &str,
+    ) -> Option<Place> {
+        let line = self.line(pos);
+        let is_before = |other: &Operation| {
+            other.process == process && of(other) < pos && self.line(of(other)) == line
+        };
+        let nth = self.ops.iter().filter(is_before).count();
+        let sought = Sought { line: line.into(), process, kind, nth };
+        self.origin.place(&self.name, sought, field)
     }
 
     /// The name of an operation.

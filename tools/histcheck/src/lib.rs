@@ -4,7 +4,7 @@
 //!
 //! | step | modules |
 //! |---|---|
-//! | read lines into operations, values into small numbers | [`read`], [`values`], [`history`], [`faults`] |
+//! | read lines into operations, values into small numbers | [`read`], [`values`], [`number`], [`history`], [`faults`] |
 //! | choose the checks | [`check`] |
 //! | decide | [`stats`], [`set`], [`linear`]; while the history grows [`follow`] |
 //! | tell | [`verdict`], [`report`] |
@@ -24,7 +24,9 @@ pub mod follow;
 pub mod history;
 pub mod keys;
 pub mod linear;
+pub mod memory;
 pub mod merge;
+pub mod number;
 pub mod processes;
 pub mod ranges;
 pub mod read;

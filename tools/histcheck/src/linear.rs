@@ -52,12 +52,13 @@ use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use case::{Decided, Wanted};
-pub use case::{Decision, Engine, Proof, decide};
+pub use case::{Decision, Engine, Proof, Sought, decide};
 use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
 use models::register::Register;
 use op::Fate;
+use replay::Fault;
 
 /// What is asked of a history.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,12 +73,14 @@ pub struct Question {
     pub witness: Option<PathBuf>,
     /// Where the evidence of the first invalid key is to be drawn.
     pub svg: Option<PathBuf>,
+    /// Whether the verdict on each key is wanted, for programs.
+    pub each_key: bool,
 }
 
 impl Question {
     /// Whether the history is linearizable as `model`, which holds `initial` at first.
     pub fn new(model: Model, initial: Value) -> Question {
-        Question { model, initial, fail_observes: false, witness: None, svg: None }
+        Question { model, initial, fail_observes: false, witness: None, svg: None, each_key: false }
     }
 }
 
@@ -94,8 +97,8 @@ pub struct KeyVerdict {
     pub engine: Engine,
     /// What it decided.
     pub decision: Decision,
-    /// A legal order, by operations of the history, where one was wanted and found.
-    pub order: Option<Vec<usize>>,
+    /// A legal order where one was wanted and there is one, or why none was found.
+    pub order: Option<Sought>,
 }
 
 /// Decides every key of a history.
@@ -107,7 +110,8 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
     let history = &*history;
     let keys = history.by_key();
     // What is left once the history itself is there.
-    let budget = match budget.taking(history.bytes() + keys.bytes()) {
+    let verdicts = keys.len() * 2 * size_of::<KeyVerdict>();
+    let budget = match budget.taking(history.bytes() + keys.bytes() + verdicts) {
         Ok(budget) => budget,
         Err(limit) => {
             let because = format!("{limit} once the history was read, before anything was decided");
@@ -124,6 +128,9 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
 /// Where a file cannot be written.
 pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Result<Verdict> {
     let mut verdict = tell::verdict(history, &question.model, keys);
+    if question.each_key {
+        verdict.keys = Some(tell::rows(history, keys));
+    }
     if let Some(path) = &question.witness {
         verdict.details.push(kept::witness(history, keys, path)?);
     }
@@ -137,18 +144,30 @@ pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Resu
 ///
 /// # Errors
 /// 65 for a file that holds no such orders, 66 where it is not there; and those of [`check`].
-pub fn verify(history: &mut History, question: &Question, order: &Path) -> Result<Verdict> {
+pub fn verify(
+    history: &mut History,
+    question: &Question,
+    order: &Path,
+    budget: &Budget,
+) -> Result<Verdict> {
     let initial = history.values.intern(&question.initial);
     let mut orders = kept::orders(history, order)?;
     let (mut operations, mut keys) = (0, 0);
     for (key, rows) in history.by_key().iter() {
         let case = case::of(history, rows, question, initial)?;
         let of_key = orders.remove(&key).unwrap_or_default();
-        if let Err(fault) = case.replay(&of_key) {
+        let idle = |index: usize| {
+            (history.ops.outcome(index) == Outcome::Info).then(|| history.ops.inv(index))
+        };
+        if let Err(fault) = case.replay(&idle, &of_key, budget) {
             let why = tell::fault(history, fault);
             let who =
                 key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
-            return Ok(Verdict::new(Answer::Invalid, format!("{who}{why}")));
+            let answer = match fault {
+                Fault::Unknown(..) => Answer::Unknown,
+                _ => Answer::Invalid,
+            };
+            return Ok(Verdict::new(answer, format!("{who}{why}")));
         }
         (operations, keys) = (operations + of_key.len(), keys + 1);
     }
@@ -172,11 +191,11 @@ pub(crate) fn fate(outcome: Outcome) -> Fate {
     }
 }
 
-/// A clause about an operation of the history, with file and line.
+/// A clause about an operation of the history, with file, line and column.
 pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
-    let op = history.ops.get(index);
-    let at = if op.outcome == Outcome::Ok { op.res } else { op.inv };
-    history.error(at, clause)
+    // A model says one of two things: that it has no such operation, or what is wrong with its value.
+    let field = if clause.contains(" has no operation ") { "f" } else { "value" };
+    history.error(index, field, clause)
 }
 
 /// What is to be decided.
@@ -252,10 +271,9 @@ impl Work<'_> {
         budget: &Budget,
     ) -> Result<Decided> {
         let undecided = |limit: Exhausted| {
-            let why = format!("{limit} before its {} were decided", operations(rows));
             Ok(Decided {
                 engine: case::NONE,
-                decision: Decision::Unknown { why, at: None },
+                decision: case::undecided(rows.len(), limit),
                 observations: 0,
                 order: None,
             })
@@ -280,8 +298,4 @@ impl Work<'_> {
         let case = case::of(self.history, rows, self.question, self.initial)?;
         Ok(case.decide(Wanted { order: self.question.witness.is_some() }, &budget))
     }
-}
-
-fn operations(rows: Rows<'_>) -> String {
-    many(rows.len() as u64, "operation")
 }

@@ -20,12 +20,15 @@ pub mod forms;
 pub mod layout;
 pub mod line;
 pub mod log;
+pub mod object;
+pub mod origin;
 pub mod packed;
 pub mod pair;
 pub mod parts;
 pub mod place;
 pub mod progress;
 pub mod scan;
+pub mod site;
 pub mod spans;
 pub mod table;
 pub mod text;
@@ -45,9 +48,11 @@ use blocks::{Blocks, RawLine};
 use format::Format;
 use layout::Layouts;
 use line::{Clause, Parsed};
+use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
+use site::Site;
 use text::{Item, Take, Text};
 
 /// What a reader puts up with.
@@ -84,16 +89,20 @@ pub struct Options {
 /// reached.
 pub fn read_path(path: &Path, options: Options) -> Result<History> {
     if path == Path::new("-") {
-        return read("stdin", std::io::stdin(), options);
+        return read_pipe("stdin", Box::new(std::io::stdin()), options);
     }
     let (name, file) = open_file(path)?;
+    if !parts::is_regular(&file) {
+        return read_pipe(&name, Box::new(file), options);
+    }
+    let origin = Origin::file(path.to_path_buf(), options);
     let format = options.format.or_else(|| parts::format(&file));
     // Of a packed file it is not known how long its text is.
     let size = format.and_then(|_| file.metadata().ok()).map(|metadata| metadata.len());
     let progress = Progress::new(&name, size);
-    if format == Some(Format::Jsonl) && parts::is_regular(&file) {
+    if format == Some(Format::Jsonl) {
         if let Some(history) = parts::read(&name, &file, options, &progress) {
-            return Ok(history);
+            return Ok(History { origin, ..history });
         }
         // What took all the time in parts has none left for a second reading.
         if let Some(Err(limit)) = options.budget.map(|budget| budget.spend(0)) {
@@ -102,7 +111,13 @@ pub fn read_path(path: &Path, options: Options) -> Result<History> {
         // The parts were read at their places: the file still stands at its beginning.
         progress.again();
     }
-    read_telling(&name, Box::new(file), options, &progress)
+    read_telling(&name, Box::new(file), origin, options, &progress)
+}
+
+/// Reads what cannot be read again.
+fn read_pipe(name: &str, source: Source, options: Options) -> Result<History> {
+    let (origin, source) = Origin::pipe(source, options);
+    read_telling(name, source, origin, options, &Progress::none())
 }
 
 /// The name and the bytes of a file, or of stdin for `-`.
@@ -134,7 +149,7 @@ fn open_file(path: &Path) -> Result<(String, File)> {
 /// # Errors
 /// As [`read_path`].
 pub fn read(name: &str, source: impl Read + Send + 'static, options: Options) -> Result<History> {
-    read_telling(name, Box::new(source), options, &Progress::none())
+    read_telling(name, Box::new(source), Origin::default(), options, &Progress::none())
 }
 
 /// How many events of other formats than JSON lines are taken between two looks at the budget.
@@ -143,18 +158,20 @@ const BETWEEN_LOOKS: u32 = 1 << 12;
 fn read_telling(
     name: &str,
     source: Source,
+    origin: Origin,
     options: Options,
     progress: &Progress,
 ) -> Result<History> {
     let (format, source) = recognise(name, source, options)?;
     let mut assembly = Assembly::new(name, format, options).expecting(progress.size());
+    assembly.history().origin = origin;
     if format == Format::Jsonl {
         return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
     }
     let mut text = Text::new(name, source, options.tolerance, progress)?;
     let mut taken = 0_u32;
-    each_in_text(&mut text, format, &mut |place, item| {
-        assembly.item(place, item)?;
+    each_in_text(&mut text, format, &mut |site, item| {
+        assembly.item(site, item)?;
         taken = taken.wrapping_add(1);
         match taken % BETWEEN_LOOKS {
             0 => assembly.spend().map_err(|limit| progress.ran_out(name, limit)),
@@ -208,22 +225,22 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
             }
         };
         number = raw.number;
-        let place = Place::of_line(number);
+        let site = Site::line(number, raw.text);
         if raw.text.trim_ascii().is_empty() {
-            take(place, Item::Blank)?;
+            take(site, Item::Blank)?;
             continue;
         }
         let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
             Ok(op) => Item::Op(Box::new(op)),
             Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
         };
-        take(place, item)?;
+        take(site, item)?;
     }
 }
 
-/// What an event of a history is taken by: its place, its text in JSON, what it is, and the history whose values
+/// What an event of a history is taken by: where it stands, its text in JSON, what it is, and the history whose values
 /// and words it has.
-pub type TakeEvent<'a> = &'a mut dyn FnMut(Place, &[u8], &Parsed, &History) -> Result<()>;
+pub type TakeEvent<'a> = &'a mut dyn FnMut(Site<'_>, &[u8], &Parsed, &History) -> Result<()>;
 
 /// Takes every event of a history with its text in JSON; values and words go into `history`.
 ///
@@ -242,15 +259,12 @@ pub fn each_event(
     }
     let none = Progress::none();
     let mut text = Text::new(name, source, options.tolerance, &none)?;
-    each_in_text(&mut text, format, &mut |place, item| {
+    each_in_text(&mut text, format, &mut |site, item| {
         let Item::Op(op) = item else { return Ok(()) };
         let text = op.line();
-        let wrong = |clause: String| place.error(name, &clause);
-        let mut parsed = line::of(*op, history).map_err(|clause| wrong(clause.text))?;
-        if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
-            event.unwrap_key(&history.values).map_err(wrong)?;
-        }
-        take(place, text.as_bytes(), &parsed, history)
+        let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
+        keyed(&mut parsed, options, site, name, history)?;
+        take(site, text.as_bytes(), &parsed, history)
     })
 }
 
@@ -300,14 +314,27 @@ fn each_event_in_lines(
                     }
                 }
             };
-            let place = Place::of_line(number);
-            if let (Parsed::Client(event), true) = (&mut parsed, options.keyed) {
-                let wrong = |clause: String| place.error(name, &clause);
-                event.unwrap_key(&history.values).map_err(wrong)?;
-            }
-            take(place, line, &parsed, history)?;
+            let site = Site::line(number, line);
+            keyed(&mut parsed, options, site, name, history)?;
+            take(site, line, &parsed, history)?;
             at = next;
         }
+    }
+}
+
+/// Takes the value of a client's event apart, where that was asked for.
+fn keyed(
+    parsed: &mut Parsed,
+    options: Options,
+    site: Site<'_>,
+    name: &str,
+    history: &History,
+) -> Result<()> {
+    match parsed {
+        Parsed::Client(event) if options.keyed => event
+            .unwrap_key(&history.values)
+            .map_err(|clause| site.error_at("value", name, &clause)),
+        _ => Ok(()),
     }
 }
 
@@ -354,6 +381,10 @@ fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<(
 
 fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
     match error.kind() {
+        // Said by us and not by the system.
+        ErrorKind::Unsupported if error.raw_os_error().is_none() => {
+            place.error(name, &error.to_string())
+        }
         ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof => {
             place.error(name, &format!("the packed data are damaged or cut short: {error}"))
         }
@@ -363,8 +394,20 @@ fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
 
 /// Lines read, in words, nothing left out.
 pub fn count_sentence(history: &History) -> String {
-    let Counts { lines, invokes, ok, fail, faults, workload, others, blank, dropped, .. } =
-        history.counts;
+    let Counts {
+        lines,
+        invokes,
+        ok,
+        fail,
+        faults,
+        workload,
+        others,
+        blank,
+        dropped,
+        rules,
+        unclosed,
+        ..
+    } = history.counts;
     let unknown = invokes - ok - fail;
     let mut text = format!(
         "{} read: {} ({ok} ok, {fail} fail, {unknown} info), {}",
@@ -376,11 +419,15 @@ pub fn count_sentence(history: &History) -> String {
         (workload, "of the workload"),
         (others, "of other processes"),
         (blank, "blank"),
+        (rules, "between transactions"),
         (dropped, "cut short and dropped"),
     ] {
         if number > 0 {
             text += &format!(", {number} {what}");
         }
+    }
+    if unclosed > 0 {
+        text += ", the bracket around them not closed";
     }
     text
 }
@@ -417,11 +464,11 @@ mod tests {
         for (text, said) in [
             (
                 OK.to_string(),
-                "h, line 1: column 2: process 0 completes \"write\" and has nothing open",
+                "h, line 1: column 21: process 0 completes \"write\" and has nothing open",
             ),
             (
                 format!("{INVOKE}\n{INVOKE}\n"),
-                "h, line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open",
+                "h, line 2: column 12: process 0 invokes \"write\" while its \"write\" of line 1 is open",
             ),
             (
                 format!("{INVOKE}\n{}", &OK[..20]),
@@ -430,9 +477,9 @@ mod tests {
             (format!("{INVOKE}\nnope\n"), "h, line 2: column 2: not JSON: expected ident"),
             (
                 format!("{INVOKE}\n{}\n", OK.replace("write", "read")),
-                "line 2: column 2: process 0 completes \"read\" while its \"write\" of line 1 is open",
+                "line 2: column 30: process 0 completes \"read\" while its \"write\" of line 1 is open",
             ),
-            (OK.replace("\"ok\"", "7"), "line 1: column 14: \"type\" must be"),
+            (OK.replace("\"ok\"", "7"), "line 1: column 21: \"type\" must be"),
             (
                 format!("{}\n{OK}\n", INVOKE.replace('{', "{\"index\":3,")),
                 "line 2: column 1: this line lacks an \"index\" and line 1 has one",
@@ -459,15 +506,27 @@ mod tests {
 
     #[test]
     fn every_prefix_of_a_history_is_read_or_refused_and_the_lenient_reader_takes_all_of_them() {
-        let whole = format!("{INVOKE}\n{OK}\n{INVOKE}\n");
+        let odd =
+            INVOKE.replace(":1}", r#":["é\u00e9\\",-1.5e-3,-0,12E+3,true,null,{"a":false}]}"#);
+        let whole = format!("{INVOKE}\n{OK}\n{odd}\n");
         for length in 0..whole.len() {
-            let cut = &whole[..length];
+            let cut = &whole.as_bytes()[..length];
             let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
-            let source = std::io::Cursor::new(cut.to_string());
-            assert!(read("h", source, lenient).is_ok(), "{cut:?}");
-            let strict = parse(cut);
-            let complete = cut.is_empty() || cut.ends_with('\n') || cut.ends_with('}');
-            assert_eq!(strict.is_ok(), complete, "{cut:?}");
+            let source = std::io::Cursor::new(cut.to_vec());
+            let shown = String::from_utf8_lossy(cut);
+            assert!(read("h", source, lenient).is_ok(), "{shown}");
+            let strict = read("h", std::io::Cursor::new(cut.to_vec()), Options::default());
+            let complete = shown.is_empty() || shown.ends_with('\n') || length == whole.len() - 1;
+            assert_eq!(strict.is_ok(), complete || shown.ends_with("1}"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_last_line_that_no_more_bytes_could_mend_was_not_cut_short() {
+        let lenient = Options { tolerance: Tolerance::CutLastLine, ..Options::default() };
+        for text in [format!("{INVOKE}\r{OK}\r"), format!("{INVOKE}}}"), "nope".into()] {
+            let error = read("h", std::io::Cursor::new(text.clone()), lenient).unwrap_err();
+            assert!(!error.to_string().contains("--lenient"), "{text}: {error}");
         }
     }
 

@@ -92,12 +92,31 @@ fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     fields.insert("valid".into(), verdict.answer.json());
     fields.insert("because".into(), verdict.because.as_str().into());
     fields.extend(verdict.facts.clone());
-    fields.insert("ending".into(), ending(history).into());
+    let mut more = Map::new();
+    more.insert("ending".into(), ending(history).into());
     if let Some(shard) = &history.shard {
-        fields.insert("shard".into(), shard.clone());
+        more.insert("shard".into(), shard.clone());
     }
-    fields.insert("counts".into(), counts(&history.counts));
-    Value::Object(fields).to_string()
+    more.insert("counts".into(), counts(&history.counts));
+    match &verdict.keys {
+        Some(keys) => with_keys(&Value::Object(fields), keys, &Value::Object(more)),
+        None => {
+            fields.extend(more);
+            Value::Object(fields).to_string()
+        }
+    }
+}
+
+/// One object of the fields before, `keys` and the fields after; the list of keys is JSON already.
+fn with_keys(before: &Value, keys: &str, after: &Value) -> String {
+    let (mut text, after) = (before.to_string(), after.to_string());
+    text.reserve(keys.len() + after.len() + 16);
+    text.pop();
+    text += ",\"keys\":";
+    text += keys;
+    text.push(',');
+    text += &after[1..];
+    text
 }
 
 fn counts(counts: &Counts) -> Value {
@@ -112,6 +131,8 @@ fn counts(counts: &Counts) -> Value {
         "workload_lines": counts.workload,
         "other_lines": counts.others,
         "blank_lines": counts.blank,
+        "separator_lines": counts.rules,
         "dropped_lines": counts.dropped,
+        "missing_brackets": counts.unclosed,
     })
 }

@@ -77,7 +77,7 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
     let (check, files) = match check {
         None => (None, files),
         Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
-        Some(CheckArgs::Set(args)) => (Some(Check::Set), args.files),
+        Some(CheckArgs::Set(args)) => (Some(Check::Set { each_key: false }), args.files),
         Some(CheckArgs::Linear { object, fail_observes, witness, svg, files }) => {
             if files.files.len() > 1 && (witness.is_some() || svg.is_some()) {
                 return Err(Error::usage("--witness and --svg take one history at a time"));
@@ -149,6 +149,7 @@ struct Job {
 impl Job {
     fn new(check: Option<Check>, common: Common) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
+        let check = check.map(|check| if common.json { check.for_programs() } else { check });
         // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
         let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
         let reading = Options { skip_times, ..reading(common) };
@@ -178,6 +179,9 @@ impl Job {
             None => check::promised(&history),
         };
         let checks = match checks {
+            Ok(checks) if self.form == Form::Json => {
+                checks.into_iter().map(Check::for_programs).collect()
+            }
             Ok(checks) => checks,
             Err(error) => return self.failed(&name, named, &error),
         };

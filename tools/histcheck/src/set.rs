@@ -19,8 +19,10 @@ mod findings;
 
 use breakit::exit::Result;
 
+use crate::budget::{Budget, Exhausted, Watch};
 use crate::history::{Ending, History, Operation, Outcome};
 use crate::keys::Rows;
+use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use findings::Findings;
@@ -29,15 +31,37 @@ use findings::Findings;
 ///
 /// # Errors
 /// 65 for an operation that a set does not have, or a read that is no list.
-pub fn check(history: &History) -> Result<Verdict> {
+pub fn check(history: &History, each_key: bool, budget: &Budget) -> Result<Verdict> {
     let cut_off = history.ending() == Ending::CutOff;
+    let keys = history.by_key();
+    let mut watch = budget.watch();
     let mut all = Vec::new();
-    for (key, rows) in history.by_key().iter() {
-        let ops = operations(history, rows)?;
-        let found = findings::find(history, &ops);
-        all.push((key, if cut_off { found.without_the_end() } else { found }));
+    for (key, rows) in keys.iter() {
+        let found = match operations(history, rows, &mut watch)? {
+            Ok(ops) => findings::find(history, &ops, &mut watch),
+            Err(limit) => Err(limit),
+        };
+        match found {
+            Ok(found) => all.push((key, if cut_off { found.without_the_end() } else { found })),
+            Err(limit) => return Ok(undecided(history, key, (all.len(), keys.len()), limit)),
+        }
     }
-    Ok(verdict(history, &all))
+    Ok(verdict(history, each_key, &all))
+}
+
+fn undecided(
+    history: &History,
+    key: Option<Id>,
+    (done, of): (usize, usize),
+    limit: Exhausted,
+) -> Verdict {
+    let at = key.map_or(String::new(), |key| {
+        let of = many(of as u64, "set");
+        format!(", at key {}, after {done} of {of}", history.values.show(key))
+    });
+    let operations = many(history.ops.len() as u64, "operation");
+    let because = format!("{limit} before its {operations} were judged{at}");
+    Verdict::new(Answer::Unknown, because)
 }
 
 /// The adds and reads of one set.
@@ -48,36 +72,49 @@ struct Ops {
     reads: Vec<Operation>,
 }
 
-fn operations(history: &History, rows: Rows<'_>) -> Result<Ops> {
+fn operations(
+    history: &History,
+    rows: Rows<'_>,
+    watch: &mut Watch<'_>,
+) -> Result<std::result::Result<Ops, Exhausted>> {
     let mut ops = Ops::default();
     for index in rows.iter() {
+        if let Err(limit) = watch.step() {
+            return Ok(Err(limit));
+        }
         let op = history.ops.get(index);
-        let wrong = |clause: String| history.error(op.inv, &clause);
+        let wrong = |field: &str, clause: String| history.error(index, field, &clause);
         match (history.word(op.f), op.outcome) {
             ("add", _) => {
-                let element = op.value.ok_or_else(|| wrong("an add has no value".into()))?;
+                let element =
+                    op.value.ok_or_else(|| wrong("value", "an add has no value".into()))?;
                 ops.adds.push((element, op));
             }
             ("read", Outcome::Ok) => match op.value.map(|value| history.values.list(value)) {
                 Some(Some(_)) => ops.reads.push(op),
                 _ => {
-                    return Err(wrong(format!(
-                        "the result of an ok read of a set must be a list, not {}",
-                        op.value.map_or("missing".into(), |value| history.values.show(value))
-                    )));
+                    let what =
+                        op.value.map_or("missing".into(), |value| history.values.show(value));
+                    return Err(wrong(
+                        "value",
+                        format!("the result of an ok read of a set must be a list, not {what}"),
+                    ));
                 }
             },
             ("read", Outcome::Fail | Outcome::Info) => {}
             (other, _) => {
-                return Err(wrong(format!("a set has add and read, and no operation {other:?}")));
+                return Err(wrong(
+                    "f",
+                    format!("a set has add and read, and no operation {other:?}"),
+                ));
             }
         }
     }
     ops.reads.sort_by_key(|op| op.res);
-    Ok(ops)
+    Ok(Ok(ops))
 }
 
-fn verdict(history: &History, all: &[(Option<Id>, Findings)]) -> Verdict {
+fn verdict(history: &History, each_key: bool, all: &[(Option<Id>, Findings)]) -> Verdict {
     let mut total = Findings::default();
     for (_, findings) in all {
         total.absorb(findings);
@@ -88,7 +125,7 @@ fn verdict(history: &History, all: &[(Option<Id>, Findings)]) -> Verdict {
     if let [(None, findings)] = all {
         findings.tell(history, "", &mut verdict.details);
     } else {
-        keyed(history, all, &mut verdict);
+        keyed(history, each_key, all, &mut verdict);
     }
     verdict
 }
@@ -128,22 +165,26 @@ fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) ->
 }
 
 /// One verdict a key; the good ones are counted, the others told.
-fn keyed(history: &History, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
+fn keyed(history: &History, each_key: bool, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
     let cut_off = history.ending() == Ending::CutOff;
-    let mut keys = Vec::new();
-    for (key, findings) in all {
-        let one = [(*key, findings.clone())];
-        let (answer, because) = judge(history, &one, findings);
+    let mut keys = String::from("[");
+    for one @ (key, findings) in all {
+        let (answer, because) = judge(history, std::slice::from_ref(one), findings);
         let name = key.map_or("no key".into(), |key| format!("key {}", history.values.show(key)));
         if answer != Answer::Valid && !(cut_off && answer == Answer::Unknown) {
             verdict.details.push(format!("{name}: {}: {because}", answer.word()));
             findings.tell(history, "  ", &mut verdict.details);
         }
-        keys.push(serde_json::json!({
-            "key": key.map(|key| history.values.json(key)),
-            "valid": answer.json(),
-            "because": because,
-        }));
+        if each_key {
+            let row = serde_json::json!({
+                "key": key.map(|key| history.values.json(key)),
+                "valid": answer.json(),
+                "because": because,
+            });
+            keys += if keys.len() > 1 { "," } else { "" };
+            keys += &row.to_string();
+        }
     }
-    verdict.fact("keys", keys);
+    keys.push(']');
+    verdict.keys = each_key.then_some(keys);
 }

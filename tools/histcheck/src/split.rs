@@ -28,11 +28,11 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut files = create(into, shards)?;
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
-    read::each_event(&name, source, options, &mut history, &mut |place, text, parsed, history| {
+    read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
         match parsed {
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| file.line(text)),
             Parsed::Client(event) => {
-                let wrong = |clause: String| place.error(&name, &clause);
+                let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
                 let shard = router.route(event, &history.values).map_err(wrong)?;
                 files[shard].line(text)
             }
@@ -44,6 +44,9 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     Ok(Status::Done)
 }
 
+/// In which field it shows that an event does not fit, and why in words.
+type Misfit = (&'static str, String);
+
 /// Which shard a process's open operation is in, and a key's shard.
 #[derive(Default)]
 struct Router {
@@ -54,10 +57,11 @@ struct Router {
 
 impl Router {
     /// A completion goes where its invocation went, whether it says its key or not.
-    fn route(&mut self, event: &Event, values: &Values) -> std::result::Result<usize, String> {
+    fn route(&mut self, event: &Event, values: &Values) -> std::result::Result<usize, Misfit> {
         if event.kind != Type::Invoke {
             return self.open.remove(&event.process).ok_or_else(|| {
-                format!("process {} completes an operation and has nothing open", event.process)
+                let process = event.process;
+                ("type", format!("process {process} completes an operation and has nothing open"))
             });
         }
         let shards = self.shards;
@@ -67,7 +71,10 @@ impl Router {
         });
         match self.open.insert(event.process, shard) {
             None => Ok(shard),
-            Some(_) => Err(format!("process {} invokes with an operation open", event.process)),
+            Some(_) => {
+                let process = event.process;
+                Err(("process", format!("process {process} invokes with an operation open")))
+            }
         }
     }
 }

@@ -2,13 +2,21 @@
 
 use serde_json::{Value, json};
 
+use crate::budget::{Budget, Exhausted};
 use crate::faults::{Fault, FaultEnd};
 use crate::history::{Ending, History, Outcome};
 use crate::read::many;
 use crate::verdict::{Answer, Verdict};
 
 /// Counts everything.
-pub fn report(history: &History) -> Verdict {
+pub fn report(history: &History, budget: &Budget) -> Verdict {
+    let tallies = match tallies(history, budget) {
+        Ok(tallies) => tallies,
+        Err((done, limit)) => {
+            let of = many(history.ops.len() as u64, "operation");
+            return Verdict::new(Answer::Unknown, format!("{limit} after {done} of {of}"));
+        }
+    };
     let origin = origin(history);
     let because = format!(
         "{}, {}",
@@ -17,7 +25,7 @@ pub fn report(history: &History) -> Verdict {
     );
     let mut verdict = Verdict::new(Answer::Counted, because);
     let mut by_f = serde_json::Map::new();
-    for tally in tallies(history) {
+    for tally in tallies {
         verdict.details.push(tally.line());
         by_f.insert(tally.word.clone(), tally.json());
     }
@@ -58,13 +66,19 @@ struct Tally {
     latencies: Vec<u64>,
 }
 
-fn tallies(history: &History) -> Vec<Tally> {
+/// # Errors
+/// How many operations were counted before which limit was reached.
+fn tallies(history: &History, budget: &Budget) -> Result<Vec<Tally>, (usize, Exhausted)> {
+    let budget = budget.taking(history.bytes()).map_err(|limit| (0, limit))?;
+    let mut watch = budget.watch();
+
     let mut tallies: Vec<Tally> = history
         .words
         .iter()
         .map(|word| Tally { word: word.clone(), ok: 0, fail: 0, info: 0, latencies: Vec::new() })
         .collect();
-    for op in history.ops.iter() {
+    for (done, op) in history.ops.iter().enumerate() {
+        watch.step().map_err(|limit| (done, limit))?;
         let tally = &mut tallies[usize::from(op.f)];
         match op.outcome {
             Outcome::Ok => tally.ok += 1,
@@ -76,7 +90,7 @@ fn tallies(history: &History) -> Vec<Tally> {
         }
     }
     tallies.iter_mut().for_each(|tally| tally.latencies.sort_unstable());
-    tallies
+    Ok(tallies)
 }
 
 impl Tally {

@@ -1,14 +1,15 @@
 //! Values of any JSON type as small numbers, so that the engines compare and hash integers.
 //!
-//! Two values are the same when they are the same JSON: objects whatever the order of their fields, numbers by
-//! their digits. No number ever goes through floating point: `1` and `1.0` are two values, and so are two
-//! integers of forty digits that differ in the last.
+//! Two values are the same when they are the same JSON: objects whatever the order of their fields, numbers
+//! however they are written ([`crate::number`]). A client that writes 1.50 and is given 1.5 has seen its own
+//! write. No number ever goes through floating point: two of forty digits that differ in the last are two values.
 
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::number;
 use crate::read::edn;
 
 /// A value of this history; meaningful only together with its [`Values`].
@@ -62,7 +63,7 @@ impl Values {
         match value {
             Value::Number(number) => match number.as_i64() {
                 Some(int) => self.int(int),
-                None => self.text(&number.to_string()),
+                None => self.number(number.as_str()),
             },
             Value::Array(items) => {
                 let ids: Vec<Id> = items.iter().map(|item| self.intern(item)).collect();
@@ -70,7 +71,7 @@ impl Values {
             }
             Value::Object(_) => match edn::tagged(value) {
                 Some(("set", Value::Array(items))) => self.set(items),
-                _ => self.text(&ordered(value).to_string()),
+                _ => self.text(&canonical(value).to_string()),
             },
             other => self.text(&other.to_string()),
         }
@@ -94,6 +95,15 @@ impl Values {
         id
     }
 
+    /// The id of a number that is not written as an integer of 64 bits, and may be one all the same.
+    fn number(&mut self, text: &str) -> Id {
+        let text = number::canonical(text);
+        match text.parse() {
+            Ok(int) => self.int(int),
+            Err(_) => self.text(&text),
+        }
+    }
+
     /// The id of a list of values.
     pub fn items(&mut self, items: Vec<Id>) -> Id {
         if let Some(&id) = self.lists.get(items.as_slice()) {
@@ -107,10 +117,7 @@ impl Values {
 
     /// A set of EDN is the list of its elements, in an order that does not depend on how it was written.
     fn set(&mut self, items: &[Value]) -> Id {
-        let mut items: Vec<(String, &Value)> =
-            items.iter().map(|item| (ordered(item).to_string(), item)).collect();
-        items.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
-        let ids: Vec<Id> = items.into_iter().map(|(_, item)| self.intern(item)).collect();
+        let ids: Vec<Id> = sorted(items).iter().map(|item| self.intern(item)).collect();
         self.items(ids)
     }
 
@@ -250,17 +257,40 @@ impl Renamed {
     }
 }
 
-/// The same value with the fields of every object in the order of their names.
-fn ordered(value: &Value) -> Value {
+/// The same value as it is compared: fields, elements of sets and entries of maps in an order of their own,
+/// numbers in one spelling.
+pub(crate) fn canonical(value: &Value) -> Value {
     match value {
-        Value::Object(fields) => {
-            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
-            fields.sort_by_key(|(name, _)| *name);
-            Value::Object(fields.into_iter().map(|(n, v)| (n.clone(), ordered(v))).collect())
+        Value::Number(number) => {
+            number::canonical(number.as_str()).parse().map_or_else(|_| value.clone(), Value::Number)
         }
-        Value::Array(items) => items.iter().map(ordered).collect(),
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        Value::Object(fields) => match edn::tagged(value) {
+            Some(("set", Value::Array(items))) => Value::Array(sorted(items)),
+            Some(("map", Value::Array(entries))) => Value::Object(
+                [("#map".to_string(), Value::Array(sorted(entries)))].into_iter().collect(),
+            ),
+            _ => {
+                let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+                fields.sort_by_key(|(name, _)| *name);
+                fields.into_iter().map(|(n, v)| (n.clone(), canonical(v))).collect()
+            }
+        },
         other => other.clone(),
     }
+}
+
+/// What has no order, in one.
+fn sorted(items: &[Value]) -> Vec<Value> {
+    let mut items: Vec<(String, Value)> = items
+        .iter()
+        .map(|item| {
+            let item = canonical(item);
+            (item.to_string(), item)
+        })
+        .collect();
+    items.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+    items.into_iter().map(|(_, item)| item).collect()
 }
 
 #[cfg(test)]
@@ -276,12 +306,20 @@ mod tests {
         let mut values = Values::default();
         let v = &mut values;
         assert_eq!(id(v, "null"), NULL);
-        for (a, b) in
-            [("7", "7"), (r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#), ("[1,[2]]", "[1, [2]]")]
-        {
+        for (a, b) in [
+            ("7", "7"),
+            (r#"{"a":1,"b":2}"#, r#"{"b":2,"a":1}"#),
+            ("[1,[2]]", "[1, [2]]"),
+            ("7", "70e-1"),
+            ("-0", "0"),
+            (r#"{"a":[-0,1e2]}"#, r#"{"a":[0,1E+2]}"#),
+            (r##"{"#set":[12,3]}"##, r##"{"#set":[3,12.0]}"##),
+            (r##"{"a":{"#set":[12,3]}}"##, r##"{"a":{"#set":[3,12]}}"##),
+            (r##"{"#map":[[1,2],[null,3]]}"##, r##"{"#map":[[null,3],[1,2]]}"##),
+        ] {
             assert_eq!(id(v, a), id(v, b), "{a} {b}");
         }
-        let different = ["7", "\"7\"", "7.0", "[7]", "null", "\"null\"", "[]", "{}", "false"];
+        let different = ["7", "\"7\"", "7.5", "[7]", "null", "\"null\"", "[]", "{}", "false"];
         for (i, a) in different.iter().enumerate() {
             for b in &different[i + 1..] {
                 assert_ne!(id(v, a), id(v, b), "{a} {b}");

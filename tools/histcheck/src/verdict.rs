@@ -57,12 +57,15 @@ pub struct Verdict {
     pub details: Vec<String>,
     /// The same for programs: fields beside `file`, `check` and `valid`.
     pub facts: Map<String, Value>,
+    /// A list of what was found about each key, as JSON, where programs want it; there may be millions.
+    pub keys: Option<String>,
 }
 
 impl Verdict {
     /// A verdict without details yet.
     pub fn new(answer: Answer, because: impl Into<String>) -> Verdict {
-        Verdict { answer, because: because.into(), details: Vec::new(), facts: Map::new() }
+        let (details, facts) = (Vec::new(), Map::new());
+        Verdict { answer, because: because.into(), details, facts, keys: None }
     }
 
     /// Adds a field for programs.

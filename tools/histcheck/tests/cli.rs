@@ -138,21 +138,21 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
     for (text, said) in [
         (
             format!("{invoke}\n{invoke}\n"),
-            "line 2: column 2: process 0 invokes \"write\" while its \"write\" of line 1 is open",
+            "line 2: column 12: process 0 invokes \"write\" while its \"write\" of line 1 is open",
         ),
         (
             format!("{}\n", op(4, "ok", "write", "1")),
-            "line 1: column 2: process 4 completes \"write\" and has nothing open",
+            "line 1: column 21: process 4 completes \"write\" and has nothing open",
         ),
         ("{\"process\":0,\n".to_string(), "line 1: column 13: not JSON"),
         (
             "{\"process\":0,\"type\":\"done\",\"f\":\"x\"}\n".to_string(),
-            "line 1: column 14: \"type\" must be invoke, ok, fail or info",
+            "line 1: column 21: \"type\" must be invoke, ok, fail or info",
         ),
         ("[1]\n".to_string(), "line 1: column 1: a line must be one JSON object"),
         (
             format!("{}\n", done(0, "add", "1")),
-            "line 2: column 1: the model register has no operation \"add\"",
+            "line 2: column 30: the model register has no operation \"add\"",
         ),
         (format!("{}\n", done(0, "cas", "[1,2]")), "take --model cas-register"),
         (
@@ -165,7 +165,7 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
                 op(0, "invoke", "read", "null"),
                 r#"{"process":0,"type":"ok","f":"read"}"#
             ),
-            "an ok read says no value",
+            "line 2: column 1: an ok read says no value",
         ),
     ] {
         let run = judge(&["linear", "--model", "register"], &text).expect(65);
@@ -643,4 +643,42 @@ fn an_order_names_operations_that_begin_on_one_line_apart() {
         "{}",
         unsaid.stderr
     );
+}
+
+#[test]
+fn one_answer_of_any_kind_is_enough_to_have_been_checked_with_an_order_wanted_or_not() {
+    let folder = Folder::new("one-answer");
+    let order = folder.file("order").display().to_string();
+    let refused = format!("{}\n{}", op(1, "invoke", "cas", "[7,8]"), op(1, "fail", "cas", "[7,8]"));
+    let unknown = format!("{}\n{}", op(1, "invoke", "cas", "[1,2]"), op(1, "info", "cas", "[1,2]"));
+    let answers = [
+        (0, done(1, "read", "1")),
+        (0, done(1, "cas", "[1,2]")),
+        (0, done(1, "cas", "[1,1]")),
+        (0, refused),
+        (2, unknown),
+        (2, op(1, "invoke", "read", "null")),
+        (2, done(1, "write", "2")),
+    ];
+    for (status, answer) in answers {
+        let text = format!("{}\n{answer}\n", done(0, "write", "1"));
+        let linear = ["linear", "--model", "cas-register"];
+        for more in [&[][..], &["--follow"], &["--witness", &order]] {
+            let said = judge(&[&linear[..], more].concat(), &text);
+            assert_eq!(said.status, status, "{more:?} {text}{said:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_model_does_not_have_is_refused_with_the_remedy() {
+    let cas = format!("{}\n", done(0, "cas", "[1,2]"));
+    for more in [&[][..], &["--follow"]] {
+        let said = judge(&[&["linear", "--model", "register"][..], more].concat(), &cas).expect(65);
+        assert!(said.stderr.contains("take --model cas-register"), "{said:?}");
+    }
+    let list = format!("{}\n", done(0, "append", "1"));
+    let said = judge(&["linear", "--model", "list-append", "--initial", "5"], &list).expect(64);
+    assert!(said.stderr.contains("5"), "{said:?}");
+    judge(&["linear", "--model", "semaphore:0"], &list).expect(64);
 }

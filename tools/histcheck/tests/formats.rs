@@ -134,13 +134,13 @@ fn what_is_wrong_is_named_with_line_and_column_in_every_format() {
             "line 2: column 11: not EDN: the text ends within a form",
         ),
         ("{:process 0 :type :invoke :f :r}\n 7", "line 2: column 2: an event must be a map, not 7"),
-        ("{:process 0 :type :done :f :r}", "line 1: column 1: \"type\" must be invoke"),
+        ("{:process 0 :type :done :f :r}", "line 1: column 19: \"type\" must be invoke"),
         ("[{:process 0 :type :invoke :f :r}] x", "line 1: column 36: something follows"),
         ("[{\"process\":0,\n\"type\":}]", "line 2: column 8: not JSON: expected value"),
         ("[{\"process\":0,\"type\":\"ok\",\"f\":\"r\"}]", "completes \"r\" and has nothing open"),
         ("0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1\n", "line 2: column 15: not EDN"),
-        ("process,type,f\n0,invoke\n", "line 2: column 1: the row has 2 cells and the header 3"),
-        ("process,type,f\n\n0,start,r\n", "line 3: column 1: \"type\" must be invoke"),
+        ("process,type,f\n0,invoke\n", "line 2: column 9: the row has 2 cells and the header 3"),
+        ("process,type,f\n\n0,start,r\n", "line 3: column 3: \"type\" must be invoke"),
         ("r(1,2,3,4)\nr(1,2,3)\n", "line 2: column 1: a line must be r(KEY,VALUE"),
         ("w 1 2\nw 1\n", "line 2: column 1: a line must be \"r KEY VALUE\""),
     ] {
@@ -236,6 +236,41 @@ fn of_two_events_with_one_index_the_invocation_goes_first() {
         .replace("\"index\":5", "\"index\":6")
         .replace("{\"index\":4,\"process\":1", "{\"index\":5,\"process\":1");
     linear(&later).expect(1);
+}
+
+#[test]
+fn a_number_is_the_same_however_a_format_writes_it_and_no_other() {
+    let line = |process: u8, kind: &str, f: &str, value: &str| {
+        [
+            format!(r#"{{"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#),
+            format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"),
+            format!("{process},{kind},{f},\"{value}\""),
+        ]
+    };
+    for (written, read, status) in [
+        ("100", "1E+2", 0),
+        ("-0", "0", 0),
+        ("[1.50]", "[1.5]", 0),
+        ("1.0", "1", 0),
+        ("1e400", "10e399", 0),
+        ("1.5", "1.5000000000000000001", 1),
+        ("1234567890123456789012345678901234567890", "1234567890123456789012345678901234567891", 1),
+    ] {
+        let events = [
+            line(0, "invoke", "write", written),
+            line(0, "ok", "write", written),
+            line(1, "invoke", "read", ""),
+            line(1, "ok", "read", read),
+        ];
+        for format in 0..3 {
+            let header = ["", "", "process,type,f,value\n"][format];
+            let text = events.each_ref().map(|event| event[format].clone()).join("\n");
+            let text = text.replace(",\"value\":}", "}").replace(" :value }", "}");
+            let run = linear(&format!("{header}{text}\n")).expect(status);
+            let engine = if status == 0 { "are linearizable" } else { "not linearizable" };
+            assert!(run.stdout.contains(engine), "{text}: {}", run.stdout);
+        }
+    }
 }
 
 /// A history of `count` operations of 5 processes on a register, as `workload` writes it, with a word in it here
@@ -377,7 +412,7 @@ fn a_cas_that_was_refused_is_an_answer_and_a_read_that_failed_is_none() {
     let text =
         "{:process 0 :type :invoke :f :F :value [4 4]}{:process 0 :type :fail :f :F :value [4 4]}";
     let cas = linear(&text.replace(":F", ":cas")).expect(0);
-    assert!(cas.stdout.contains("1 operation are linearizable"), "{}", cas.stdout);
+    assert!(cas.stdout.contains("1 operation is linearizable"), "{}", cas.stdout);
     let read = linear(&text.replace(":F", ":read")).expect(2);
     assert!(read.stdout.contains("nothing was checked"), "{}", read.stdout);
 }

@@ -249,6 +249,7 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
             assert!(named && !reason.text.is_empty(), "{reason:?}: {ops:?}");
         }
         Fast::Unsuited(_) => {}
+        Fast::Exhausted(limit) => panic!("{limit}: {ops:?}"),
     }
     let searched = general::decide(object, ops, &[object.initial()], &budget());
     match searched {
@@ -482,4 +483,155 @@ fn a_list_is_decided_as_the_oracle_does() {
 #[test]
 fn a_string_is_decided_as_the_oracle_does() {
     holds(&KvAppend { initial: "".into() }, 0x1D, 11, MOST);
+}
+
+/// A history of a container in which each value is put once, and what is taken is what is due, but for one in
+/// `wrong`, which is anything that is there. So it is longer than one of random operations can be without being invalid for many reasons.
+fn container_history<O: Tested<Act = queue::Act, State = Vec<Id>>>(
+    object: &O,
+    random: &mut Random,
+    wrong: u32,
+) -> Vec<Op<queue::Act>> {
+    let (count, processes) = (6 + random.below(7), 2 + random.below(2) as usize);
+    let mut open: Vec<Option<(usize, bool)>> = vec![None; processes];
+    let mut ops: Vec<Op<queue::Act>> = Vec::new();
+    let (mut state, mut place, mut fresh) = (object.initial(), 0, 0);
+    while ops.len() < count as usize || open.iter().any(Option::is_some) {
+        let process = random.below(processes as u32) as usize;
+        match open[process] {
+            None if ops.len() < count as usize => {
+                place += 1;
+                let act = match random.below(2) {
+                    0 => {
+                        fresh += 1;
+                        queue::Act::Put(Id(fresh))
+                    }
+                    _ => queue::Act::TakeAny,
+                };
+                let source = ops.len();
+                ops.push(Op { act, fate: Fate::Ok, inv: place, res: OPEN, source });
+                open[process] = Some((source, false));
+            }
+            None => {}
+            Some((at, false)) => {
+                let takes = (0..=fresh).map(|value| queue::Act::Take(Id(value)));
+                let mut acts: Vec<queue::Act> = match ops[at].act {
+                    queue::Act::TakeAny => takes.chain([queue::Act::Empty]).collect(),
+                    put => vec![put],
+                };
+                let mut next = Vec::new();
+                let first = random.below(acts.len() as u32) as usize;
+                acts.rotate_left(first);
+                let done = acts.into_iter().find(|act| {
+                    object.step(&state, act, &mut next);
+                    !next.is_empty()
+                });
+                ops[at].act = done.unwrap();
+                let after = next.into_iter().next().unwrap();
+                state = match ops[at].act {
+                    queue::Act::Take(_) if random.below(wrong) == 0 => {
+                        // Whatever is there, and not what is due.
+                        let value = state.remove(random.below(state.len() as u32) as usize);
+                        ops[at].act = queue::Act::Take(value);
+                        state
+                    }
+                    _ => after,
+                };
+                open[process] = Some((at, true));
+            }
+            Some((at, true)) => {
+                place += 1;
+                ops[at].res = place;
+                open[process] = None;
+                // What a take of unknown outcome took is not known either.
+                if random.below(8) == 0 {
+                    let act = match ops[at].act {
+                        put @ queue::Act::Put(_) => put,
+                        _ => queue::Act::TakeAny,
+                    };
+                    ops[at] = Op { act, fate: Fate::Info, res: OPEN, ..ops[at] };
+                }
+            }
+        }
+    }
+    ops
+}
+
+fn longer_histories_are_decided_as_the_oracle_does<O>(object: &O, seed: u64)
+where
+    O: Tested<Act = queue::Act, State = Vec<Id>> + Debug,
+{
+    let mut random = Random(seed);
+    let rounds = many() / 10;
+    let (mut valid, mut direct) = (0, 0);
+    for round in 0..rounds {
+        let ops = container_history(object, &mut random, if round % 3 == 0 { 1000 } else { 8 });
+        let (is_valid, fast) = agree(object, &ops, round % 8 == 0);
+        assert!(is_valid || round % 3 > 0 || ops.iter().any(|op| op.fate != Fate::Ok), "{ops:?}");
+        valid += u32::from(is_valid);
+        direct += u32::from(fast);
+    }
+    // Whatever is there is due to a bag.
+    let is_bag = format!("{object:?}").contains("is_fifo: false");
+    assert!(valid > rounds / 4 && (valid < rounds || is_bag), "{valid} valid of {rounds}");
+    assert!(direct > rounds / 4, "{direct} without search of {rounds}");
+}
+
+#[test]
+fn longer_histories_of_queues_are_decided_as_the_oracle_does() {
+    longer_histories_are_decided_as_the_oracle_does(&Queue { is_fifo: true }, 0x25);
+    longer_histories_are_decided_as_the_oracle_does(&Queue { is_fifo: false }, 0x26);
+}
+
+#[test]
+fn longer_histories_of_stacks_are_decided_as_the_oracle_does() {
+    longer_histories_are_decided_as_the_oracle_does(&Stack, 0x27);
+}
+
+/// Operations one after the other.
+fn one_by_one<A: Clone>(acts: &[A]) -> Vec<Op<A>> {
+    let op = |(at, act): (usize, &A)| {
+        let inv = 2 * at as u32 + 1;
+        Op { act: act.clone(), fate: Fate::Ok, inv, res: inv + 1, source: at }
+    };
+    acts.iter().enumerate().map(op).collect()
+}
+
+#[test]
+fn what_was_seen_in_the_whole_set_is_not_left_out() {
+    let (one, other) = (Id(0), Id(1));
+    let acts = [
+        set::Act::Add(one),
+        set::Act::Add(other),
+        set::Act::Contains(one, true),
+        set::Act::Whole(vec![one, other]),
+    ];
+    assert_eq!(agree(&Set, &one_by_one(&acts), true), (true, false));
+}
+
+#[test]
+fn an_append_of_nothing_changes_nothing() {
+    use kv_append::Act::{Append, Get, Put};
+    let text = |text: &str| std::sync::Arc::<str>::from(text);
+    let object = KvAppend { initial: text("") };
+    let acts = [Put(text("a")), Append(text("")), Append(text("")), Get(text("a"))];
+    assert_eq!(agree(&object, &one_by_one(&acts), true), (true, true));
+    let acts = [Put(text("a")), Append(text("b")), Append(text("")), Get(text("a"))];
+    assert_eq!(agree(&object, &one_by_one(&acts), true), (false, true));
+}
+
+#[test]
+fn info_operations_that_one_way_used_up_are_there_on_another() {
+    // Two is counted in one step or in two, and only the one step leaves what three takes.
+    for steps in [[1, 1, 2], [1, 2, 1], [2, 1, 1]] {
+        let mut ops = one_by_one(&[counter::Act::Read(2), counter::Act::Read(3)]);
+        for (source, (step, inv)) in steps.into_iter().zip(1..).enumerate() {
+            let act = counter::Act::Add(step);
+            ops.insert(source, Op { act, fate: Fate::Info, inv, res: OPEN, source });
+        }
+        for (source, op) in ops.iter_mut().enumerate().skip(3) {
+            *op = Op { inv: op.inv + 3, res: op.res + 3, source, ..*op };
+        }
+        assert_eq!(agree(&Counter { initial: 0 }, &ops, true), (true, false));
+    }
 }

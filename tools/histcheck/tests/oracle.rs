@@ -220,6 +220,9 @@ fn evidence_convicts(ops: &[Op]) {
         let forms =
             [original, original.weakened(), original.relaxed(), original.relaxed().weakened()];
         assert!(forms.contains(op), "{op:?} is no form of {original:?}");
+        // What was open then may have taken effect before.
+        let is_within = evidence.after.is_none_or(|after| op.inv > after);
+        assert!(is_within || op.fate != Fate::Ok, "{op:?} began earlier: {evidence:?}: {ops:?}");
     }
     for (at, op) in evidence.ops.iter().enumerate() {
         let mut fewer = evidence.ops.clone();
@@ -323,6 +326,20 @@ fn a_count_in_place_of_the_mask_would_call_this_valid() {
     let (valid, by_zones) = agree(&ops, true);
     assert!(!valid);
     assert!(by_zones, "2 is written twice and observed by nobody");
+}
+
+#[test]
+fn an_info_write_is_there_when_an_open_write_of_the_same_has_taken_effect() {
+    let op = |act, fate, inv, res, source| Op::new(act, fate, inv, res, source).unwrap();
+    let ops = [
+        op(Act::Write(Id(1)), Fate::Ok, 1, 30, 0),
+        op(Act::Write(Id(1)), Fate::Info, 2, 2, 1),
+        op(Act::Read(Id(1)), Fate::Ok, 3, 4, 2),
+        op(Act::Write(Id(2)), Fate::Ok, 5, 6, 3),
+        op(Act::Read(Id(2)), Fate::Ok, 7, 8, 4),
+        op(Act::Read(Id(1)), Fate::Ok, 9, 10, 5),
+    ];
+    assert_eq!(agree(&ops, true), (true, false));
 }
 
 #[test]

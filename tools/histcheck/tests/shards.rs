@@ -112,7 +112,7 @@ fn shards_are_never_mixed_with_others_and_a_bad_history_is_not_split_in_silence(
     assert!(again.stderr.contains("is there already"), "{}", again.stderr);
     std::fs::remove_dir_all(&into).unwrap();
     let stray = split("{\"process\":0,\"type\":\"ok\",\"f\":\"read\",\"key\":1}\n").expect(65);
-    assert!(stray.stderr.contains("line 1: column 1: process 0 completes"), "{}", stray.stderr);
+    assert!(stray.stderr.contains("line 1: column 21: process 0 completes"), "{}", stray.stderr);
 }
 
 /// The pipeline of the manual page, with what runs `histcheck linear` on each shard in the place of `each`.

@@ -31,8 +31,7 @@ fn a_row_with_two_times_is_an_operation_whatever_the_order_of_the_rows() {
     let run = linear(stale).expect(1);
     assert!(run.stdout.contains("is stale"), "{}", run.stdout);
     assert!(
-        run.stdout.contains("3 rows read: 3 operations")
-            || run.stdout.contains("3 operations (3 ok"),
+        run.stdout.contains("3 rows read: 3 operations (3 ok, 0 fail, 0 info)"),
         "{}",
         run.stdout
     );
@@ -93,14 +92,17 @@ fn a_fault_in_a_table_is_in_force_between_its_times() {
 #[test]
 fn rows_that_are_no_operations_are_errors_with_their_place() {
     for (rows, said) in [
-        ("0,read,1,5,4,", "line 2: column 1: the operation ended at 4, before it began at 5"),
+        ("0,read,1,5,4,", "line 2: column 12: \"end\" is 4, before the operation began at 5"),
         ("0,read,1,,4,", "line 2: column 1: \"start\" is missing"),
-        ("0,read,1,1.5,4,", "\"start\" must be a whole number of nanoseconds, not 1.5"),
+        (
+            "0,read,1,1.5,4,",
+            "line 2: column 10: \"start\" must be a whole number of nanoseconds, not 1.5",
+        ),
         ("0,read,1,18446744073709551616,4,", "\"start\" must be a whole number"),
-        ("0,read,1,1,4,invoke", "what became of it"),
+        ("0,read,1,1,4,invoke", "line 2: column 14: \"type\" is what became of an operation"),
         ("0,read,1,1,,ok", "no time says when it ended"),
-        ("0,read,1,1,4,\n0,read,1,2,3,", "process 0 invokes \"read\" while"),
-        ("0,read,1,1,4", "the row has 5 cells and the header 6"),
+        ("0,read,1,1,4,\n0,read,1,2,3,", "line 3: column 1: process 0 invokes \"read\" while"),
+        ("0,read,1,1,4", "line 2: column 13: the row has 5 cells and the header 6"),
     ] {
         let table = format!("process,f,value,start,end,type\n{rows}\n");
         let run = linear(&table).expect(65);

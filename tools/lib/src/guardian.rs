@@ -5,42 +5,20 @@
 //! holder's alone: the word dismisses it, the end of the pipe without the word is the holder's death.
 
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
-
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
 use crate::exit::{Error, Result};
+use crate::lifeline::Lifeline;
 use crate::program;
 
 const WATCH: &str = "read -r word && exit 0; exec \"$@\"";
-
-/// The pipes to the guardians of this process.
-static PIPES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
-/// Makes the guardians wait for the end of `command` too, not only for ours: where we are killed while it puts
-/// something in force, a guardian that came first would find nothing to clear, and the fault would come after.
-pub fn wait_for(command: &mut Command) {
-    let pipes = PIPES.lock().map(|pipes| pipes.clone()).unwrap_or_default();
-    let inherit = move || {
-        for pipe in &pipes {
-            // SAFETY: the number is of a pipe that is open as long as it stands in the list, or of nothing.
-            let pipe = unsafe { BorrowedFd::borrow_raw(*pipe) };
-            // One that was dismissed meanwhile is closed; there is nobody to wait then.
-            let _ = fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()));
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls on descriptors, and allocates nothing.
-    unsafe { command.pre_exec(inherit) };
-}
 
 /// A guardian at its post. Dropped without [`Guardian::dismiss`], it acts.
 #[derive(Debug)]
 pub struct Guardian {
     child: Child,
+    lifeline: Option<Lifeline>,
 }
 
 impl Guardian {
@@ -58,13 +36,11 @@ impl Guardian {
         let own_session = || nix::unistd::setsid().map(drop).map_err(io::Error::from);
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { shell.pre_exec(own_session) };
-        let child = shell
+        let mut child = shell
             .spawn()
             .map_err(|e| Error::io(format!("post a guardian for {}", program::show(clear)), &e))?;
-        if let (Some(pipe), Ok(mut pipes)) = (&child.stdin, PIPES.lock()) {
-            pipes.push(pipe.as_raw_fd());
-        }
-        Ok(Guardian { child })
+        let lifeline = child.stdin.take().map(Lifeline::of);
+        Ok(Guardian { child, lifeline })
     }
 
     /// Whether it is still there.
@@ -80,20 +56,12 @@ impl Guardian {
     /// Sends it home: the fault is healed, or is to outlive us.
     pub fn dismiss(mut self) {
         // A guardian that is gone already cannot act either.
-        if let Some(pipe) = &mut self.child.stdin {
-            let _ = pipe.write_all(b"dismissed\n");
+        if let Some(lifeline) = &mut self.lifeline {
+            let _ = lifeline.write_all(b"dismissed\n");
         }
         // One that somebody stopped would keep us waiting for ever; and it has nothing left to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Drop for Guardian {
-    fn drop(&mut self) {
-        if let (Some(pipe), Ok(mut pipes)) = (&self.child.stdin, PIPES.lock()) {
-            pipes.retain(|other| *other != pipe.as_raw_fd());
-        }
     }
 }
 
@@ -121,26 +89,6 @@ mod tests {
             std::thread::sleep(Duration::from_millis(2));
         }
         std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn a_guardian_waits_for_what_its_holder_left_running() {
-        let path = marker("child");
-        let guardian = Guardian::post(&touch(&path)).unwrap();
-        let mut child = Command::new("cat");
-        child.stdin(Stdio::piped());
-        wait_for(&mut child);
-        let mut child = child.spawn().unwrap();
-        drop(guardian);
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(!path.exists(), "something of the holder still runs");
-        drop(child.stdin.take());
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !path.exists() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        std::fs::remove_file(&path).unwrap();
-        child.wait().unwrap();
     }
 
     #[test]

@@ -46,6 +46,16 @@ pub trait Fault {
     /// Whatever stood in the way; the holder goes on and tries again before the lease ends.
     fn renew(&mut self, lease: Lease) -> Result<Renewal>;
 
+    /// Whether it is still in force as far as anybody but us is concerned: somebody may have healed it. Changes
+    /// nothing. It is asked while the fault is held and before it is healed; not from a fault that nobody else can
+    /// end.
+    ///
+    /// # Errors
+    /// Where that cannot be seen; the fault is taken for one that stands then.
+    fn stands(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Takes the fault back, and gives the stop line's value (an object). Collects errors, never stops at one.
     ///
     /// # Errors
@@ -61,8 +71,40 @@ enum End {
     Lapsed(u64),
     /// Somebody else healed it: nothing follows.
     Healed,
-    /// From outside: nothing follows.
-    Outside(Wake),
+    /// From outside: nothing follows. Somebody else may have healed it before.
+    Outside { wake: Wake, healed: bool },
+}
+
+/// When it is looked whether the fault still stands: every second, but for no more than a fiftieth of our time.
+struct Look {
+    next: Instant,
+    took: Duration,
+}
+
+impl Look {
+    const EVERY: Duration = Duration::from_secs(1);
+
+    /// What takes longer (hosts far away) is not waited for when the fault is to be healed.
+    const LONG: Duration = Duration::from_millis(200);
+
+    fn new() -> Look {
+        Look { next: Instant::now() + Look::EVERY, took: Duration::ZERO }
+    }
+
+    /// Looks, if it is time, or if it is `now` or never and it takes no long time.
+    fn stands(&mut self, fault: &mut dyn Fault, now: bool) -> bool {
+        let begin = Instant::now();
+        if begin < self.next && !(now && self.took < Look::LONG) {
+            return true;
+        }
+        let stands = fault.stands().unwrap_or_else(|error| {
+            talk::detail(format!("whether the fault still stands cannot be seen: {error}"));
+            true
+        });
+        self.took = begin.elapsed();
+        self.next = Instant::now() + Look::EVERY.max(self.took * 50);
+        stands
+    }
 }
 
 /// Holds `fault` as `schedule` says and prints its lines on stdout.
@@ -113,7 +155,7 @@ pub fn hold(
         let end = stay(fault, lease, began, origin, window, watch);
         stop(fault, end.as_ref().ok())?;
         match end? {
-            End::Outside(wake) => return ended_by(wake),
+            End::Outside { wake, .. } => return ended_by(wake),
             End::Healed => return Ok(Status::Done),
             End::Window | End::Lapsed(_) => {}
         }
@@ -191,19 +233,26 @@ fn stay(
     // An end that no clock can hold never comes.
     let end = window.end.and_then(|end| origin.checked_add(end));
     // On hosts that take long to reach putting it in force may have used up much of the first lease.
-    let (mut renewed, mut due) = (began, next_renewal(lease, began));
+    let (mut renewed, mut due, mut look) = (began, next_renewal(lease, began), Look::new());
     loop {
-        let wake = watch.until(Some(end.map_or(due, |end| end.min(due))))?;
+        let next = due.min(look.next);
+        let wake = watch.until(Some(end.map_or(next, |end| end.min(next))))?;
+        let over = wake != Wake::Time || end.is_some_and(|end| Instant::now() >= end);
+        let stands = look.stands(fault, over);
         // First of all: whoever was stopped past the lease may find a signal waiting, too. It ends the next wait.
+        // And what was seen before the lease ended was not taken away by the kernel.
         let lapse = renewed.saturating_add(clock::nanos(lease.length));
         if clock::now() > lapse {
             return Ok(End::Lapsed(lapse));
         }
-        if wake != Wake::Time {
-            return Ok(End::Outside(wake));
+        match wake {
+            Wake::Time if !stands => return Ok(End::Healed),
+            Wake::Time if over => return Ok(End::Window),
+            Wake::Time => {}
+            wake => return Ok(End::Outside { wake, healed: !stands }),
         }
-        if end.is_some_and(|end| Instant::now() >= end) {
-            return Ok(End::Window);
+        if Instant::now() < due {
+            continue;
         }
         let asked = clock::now();
         match fault.renew(lease) {
@@ -240,7 +289,7 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
         talk::error("the lease ran out while we were stopped: the fault ended by itself");
         set(&mut value, "lapsed", (*at).into());
     }
-    if let Some(End::Healed) = end {
+    if let Some(End::Healed | End::Outside { healed: true, .. }) = end {
         talk::say("somebody else healed the fault");
         set(&mut value, "healed", "by another".into());
     }

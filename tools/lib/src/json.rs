@@ -17,6 +17,37 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
+/// The byte of `text`, from 0, of which an error of reading it tells: of a field that stands twice, `serde_json`
+/// tells the end of its name, and here it is the beginning.
+pub fn place(text: &[u8], error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive(|&byte| byte == b'\n').take(error.line().saturating_sub(1));
+    let before: usize = lines.map(<[u8]>::len).sum();
+    let at = (before + error.column().saturating_sub(1)).min(text.len());
+    match error.is_data() {
+        true => name_begin(text, at).unwrap_or(at),
+        false => at,
+    }
+}
+
+/// What is wrong, without its place.
+pub fn clause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.split(" at line ").next().unwrap_or(&text);
+    let not_json = if error.is_data() { "" } else { "not JSON: " };
+    format!("{not_json}{what}")
+}
+
+/// Where the name begins that was read last before the byte `at`, or up to it: at the quote before its last one
+/// that nothing escapes.
+fn name_begin(text: &[u8], at: usize) -> Option<usize> {
+    let quotes = |end: usize| (0..end).rev().filter(|&at| text[at] == b'"');
+    let last = quotes(text.len().min(at + 1)).next()?;
+    quotes(last).find(|&at| {
+        let escapes = text[..at].iter().rev().take_while(|&&byte| byte == b'\\').count();
+        escapes % 2 == 0
+    })
+}
+
 /// What `serde_json` calls the one field of a number whose digits it keeps (`arbitrary_precision`).
 const NUMBER: &str = "$serde_json::private::Number";
 
@@ -99,10 +130,17 @@ mod tests {
 
     #[test]
     fn a_field_that_stands_twice_is_refused_with_its_place() {
-        for (text, column) in [(r#"{"a":1,"b":2,"a":1}"#, 16), (r#"[{"x":{"a":1,"a":1}}]"#, 16)] {
+        for (text, at) in [
+            (r#"{"a":1,"b":2,"a":1}"#, 13),
+            (r#"[{"x":{"a":1,"a":1}}]"#, 13),
+            ("{\"a\":1,\n \"a\" :1}", 9),
+            (r#"{"a":"\\","\u0061":1}"#, 10),
+            (r#"{"\"a":1,"\"a":2}"#, 9),
+        ] {
             let error = serde_json::from_str::<Json>(text).unwrap_err();
-            assert!(error.to_string().contains("\"a\" stands there twice"), "{error}");
-            assert_eq!((error.is_data(), error.column()), (true, column), "{text}");
+            assert!(error.to_string().contains("a\" stands there twice"), "{error}");
+            assert!(error.is_data(), "{error}");
+            assert_eq!(place(text.as_bytes(), &error), at, "{text}");
         }
     }
 }

@@ -87,6 +87,11 @@ impl Lines {
         }
     }
 
+    /// What errors call it: the file's name, or `stdin`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The next line that is not blank, with its number, without its ending; `None` at the end.
     ///
     /// # Errors

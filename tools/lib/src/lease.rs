@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::exit::{Error, Result};
+use crate::schedule::Schedule;
 
 /// The flag of every tool that holds faults.
 #[derive(Args, Clone, Copy, Debug)]
@@ -32,6 +33,23 @@ impl LeaseArgs {
             crate::clock::show(self.lease)
         )))
     }
+}
+
+/// The lease of a fault that is left in place, which is all that will end it: as long as the fault is to last.
+/// `None` for one that is held.
+///
+/// # Errors
+/// 64 for longer than any lease.
+pub fn kept(keep: bool, schedule: &Schedule, lease: Lease) -> Result<Option<Lease>> {
+    let Some(length) = schedule.length().filter(|_| keep) else {
+        return Ok(keep.then_some(lease));
+    };
+    LeaseArgs { lease: length }.checked().map(Some).map_err(|_| {
+        Error::usage(format!(
+            "--keep --for {}: what is kept ends with its lease, and a lease takes 1s to 24h",
+            crate::clock::show(length)
+        ))
+    })
 }
 
 /// A lease's length, and what follows from it.

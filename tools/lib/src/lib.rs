@@ -23,6 +23,7 @@ pub mod hold;
 pub mod json;
 pub mod jsonl;
 pub mod lease;
+pub mod lifeline;
 pub mod node;
 pub mod op;
 pub mod program;

@@ -209,6 +209,19 @@ impl NodesArg {
     pub fn reads_stdin(&self) -> bool {
         self.nodes.iter().flat_map(|spec| spec.split(',')).any(|part| part == "-")
     }
+
+    /// Opens a history that comes beside these nodes; `-` is stdin.
+    ///
+    /// # Errors
+    /// 64 where the nodes come on stdin too, and as [`Lines::open`].
+    pub fn history(&self, file: &str) -> Result<Lines> {
+        if file == "-" && self.reads_stdin() {
+            return Err(Error::usage(
+                "nodes and history cannot both come on stdin; give one as a file",
+            ));
+        }
+        Lines::open(file.as_ref())
+    }
 }
 
 /// The flag of a tool that acts on other hosts.

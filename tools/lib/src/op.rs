@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::json::Json;
+use crate::json::{self, Json};
 
 /// Who did it: a client, by number, or something else, by word (`nemesis`, `workload`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -255,10 +255,7 @@ fn process(value: Option<Value>) -> Result<Process, String> {
 
 /// serde_json's message with its column in our form: "column 7: not JSON: expected value".
 pub fn json_clause(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    let not_json = if error.is_data() { "" } else { "not JSON: " };
-    format!("column {}: {not_json}{what}", error.column())
+    format!("column {}: {}", error.column(), json::clause(error))
 }
 
 #[cfg(test)]

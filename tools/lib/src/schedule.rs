@@ -68,7 +68,7 @@ impl ScheduleArgs {
     /// The schedule that the flags say; what is left to chance follows from `$BREAKIT_SEED`, if that is set.
     ///
     /// # Errors
-    /// 64 where a fault would not end before the next one starts, or lasts no time.
+    /// 64 where a fault would not end before the next one starts, or lasts no time, or none would come.
     pub fn checked(&self) -> Result<Schedule> {
         let seed = if self.stagger.is_some() { rng::seed(None)? } else { 0 };
         self.checked_with(seed)
@@ -87,8 +87,16 @@ impl ScheduleArgs {
         }
         let gap =
             self.every.zip(self.length).map_or(Duration::ZERO, |(every, length)| every - length);
+        let first = self.first.unwrap_or(gap);
+        if let Some(limit) = self.time_limit.filter(|limit| *limit <= first) {
+            return Err(Error::usage(format!(
+                "--time-limit {} ends before the first fault, which starts after {}; give it more time, or --first 0s",
+                show(limit),
+                show(first)
+            )));
+        }
         Ok(Schedule(Kind::Regular(Regular {
-            first: self.first.unwrap_or(gap),
+            first,
             length: self.length,
             every: self.every,
             limit: self.time_limit,
@@ -230,6 +238,19 @@ mod tests {
         let said = args(&[Some("30s"), Some("30s"), None, None]).checked().unwrap_err();
         assert_eq!(said.status(), crate::exit::Status::Usage);
         assert!(said.to_string().contains("not shorter than --every 30s"));
+    }
+
+    #[test]
+    fn a_time_limit_that_lets_no_fault_come_is_wrong_usage() {
+        for text in [
+            [Some("15s"), Some("30s"), None, Some("15s")],
+            [None, None, Some("5s"), Some("4s")],
+            [None, None, None, Some("0s")],
+        ] {
+            let said = args(&text).checked().unwrap_err();
+            assert_eq!(said.status(), crate::exit::Status::Usage);
+            assert!(said.to_string().contains("ends before the first fault"), "{said}");
+        }
     }
 
     #[test]

@@ -2,8 +2,11 @@
 //!
 //! Nothing runs on the nodes: the sockets are ours, opened inside their networks. One datagram goes one
 //! way, so a one-way cut is seen as what it is, which no ping can.
+//!
+//! On hosts over ssh a ping is all that can be had. What is answered passes both ways; of what is not nobody can
+//! say which way it was lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,6 +17,8 @@ use breakit::node::{Node, Via};
 use breakit::reach::Network;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::{Map, Value, json};
+
+use crate::{parallel, ping};
 
 /// How often what did not arrive is sent again: the first one may be lost to address resolution.
 const AGAIN: Duration = Duration::from_millis(60);
@@ -31,17 +36,29 @@ pub struct Matrix {
 struct Counts {
     tried: usize,
     arrived: usize,
+    /// Ways along which something was lost, or on the way back.
+    unsure: usize,
+}
+
+impl Counts {
+    fn any(self) -> Option<bool> {
+        (self.arrived > 0 || self.unsure == 0).then_some(self.arrived > 0)
+    }
+
+    fn all(self) -> Option<bool> {
+        (self.unsure == 0).then_some(self.arrived == self.tried)
+    }
 }
 
 impl Matrix {
     /// Whether anything of `src` reached `dst`; `None` where nobody could measure it.
     pub fn any(&self, src: usize, dst: usize) -> Option<bool> {
-        self.pairs.get(&(src, dst)).map(|counts| counts.arrived > 0)
+        self.pairs.get(&(src, dst)).and_then(|counts| counts.any())
     }
 
     /// Whether `src` reached `dst` at every address; `None` where nobody could measure it.
     pub fn all(&self, src: usize, dst: usize) -> Option<bool> {
-        self.pairs.get(&(src, dst)).map(|counts| counts.arrived == counts.tried)
+        self.pairs.get(&(src, dst)).and_then(|counts| counts.all())
     }
 
     /// The pairs between which not everything passed.
@@ -127,7 +144,7 @@ struct Mouth {
 
 /// Measures it. What has not arrived after `limit` does not.
 ///
-/// A node that does not run, or where no socket of ours can be opened (another host), is unknown.
+/// A node that does not run is unknown, and so is another host that no ping tells of.
 ///
 /// # Errors
 /// 77 and 71 from the system.
@@ -149,7 +166,42 @@ pub fn measure(nodes: &[Node], addresses: &[Vec<IpAddr>], limit: Duration) -> Re
         counts.tried += 1;
         counts.arrived += usize::from(way.arrived);
     }
+    for (src, dst, answered) in round_trips(nodes, addresses, limit) {
+        for way in [(src, dst), (dst, src)] {
+            let counts = pairs.entry(way).or_default();
+            counts.tried += usize::from(answered);
+            counts.arrived += usize::from(answered);
+            counts.unsure += usize::from(!answered);
+        }
+    }
     Ok(Matrix { names: nodes.iter().map(|node| node.name.to_string()).collect(), pairs })
+}
+
+/// The round trips from hosts over ssh to each address of other nodes, and whether they came back.
+fn round_trips(
+    nodes: &[Node],
+    addresses: &[Vec<IpAddr>],
+    limit: Duration,
+) -> Vec<(usize, usize, bool)> {
+    let others = |src: usize| -> Vec<(usize, IpAddr)> {
+        let of = |version: bool| addresses[src].iter().any(|own| own.is_ipv4() == version);
+        (0..nodes.len())
+            .filter(|&dst| dst != src)
+            .flat_map(|dst| addresses[dst].iter().map(move |address| (dst, *address)))
+            .filter(|(_, address)| of(address.is_ipv4()))
+            .collect()
+    };
+    let asked = parallel::all((0..nodes.len()).collect(), |src: usize| {
+        let list: Vec<IpAddr> = others(src).into_iter().map(|(_, address)| address).collect();
+        ping::answered(&nodes[src], &list, limit)
+    });
+    let told = |(src, answered): (usize, Option<BTreeSet<IpAddr>>)| {
+        let trips = answered.map(|answered| {
+            others(src).into_iter().map(move |(dst, at)| (src, dst, answered.contains(&at)))
+        });
+        trips.into_iter().flatten().collect::<Vec<_>>()
+    };
+    asked.into_iter().enumerate().flat_map(told).collect()
 }
 
 type Opened = Option<(Vec<(SocketAddr, UdpSocket)>, Mouth)>;

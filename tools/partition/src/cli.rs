@@ -35,7 +35,7 @@ pub enum Command {
     /// Make the cuts of a recorded run again, at the same offsets
     Replay(Replay),
     /// End every cut, whoever made it
-    Heal(Where),
+    Heal(Heal),
     /// Print the cuts that stand, one JSON line each, as the kernel has them
     List(Where),
     /// Measure who can reach whom; exit status 1 where not everybody reaches everybody
@@ -138,6 +138,9 @@ pub struct Replay {
     /// How to cut [default: the first that works]
     #[arg(long, value_enum)]
     pub backend: Option<Backend>,
+    /// Print the script of each cut with its offsets, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
     /// Cut ssh logins too, even the one that we sit on
     #[arg(long)]
     pub force: bool,
@@ -161,6 +164,17 @@ pub struct PacketsArgs {
     /// Answer with a TCP reset, or that the port is unreachable, instead of silence
     #[arg(long)]
     pub reject: bool,
+}
+
+/// `partition heal`.
+#[derive(Args, Debug)]
+pub struct Heal {
+    /// Where
+    #[command(flatten)]
+    pub place: Where,
+    /// Print the scripts that would remove what stands, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Where `heal` and `list` look.

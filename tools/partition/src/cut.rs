@@ -22,6 +22,7 @@ use crate::check;
 use crate::exempt;
 use crate::force::Rules;
 use crate::grudge::Grudge;
+use crate::guard::Guard;
 use crate::interfaces;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
@@ -103,6 +104,7 @@ pub struct Cut {
     addresses: Vec<Vec<IpAddr>>,
     grudge: Grudge,
     places: Vec<Place>,
+    guard: Option<Guard>,
 }
 
 /// Where a table stands.
@@ -156,8 +158,24 @@ impl Cut {
         let mut others = backend::choose(wanted.backend, &task)?;
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
-        let (refused, places) = (Vec::new(), Vec::new());
-        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places })
+        let (refused, places, guard) = (Vec::new(), Vec::new(), None);
+        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places, guard })
+    }
+
+    /// Posts a guard. With `kept` it does not watch us but sweeps after that lease.
+    ///
+    /// # Errors
+    /// As [`Guard::start`].
+    pub fn post_guard(&mut self, kept: Option<Lease>) -> Result<()> {
+        self.guard = Some(Guard::start(&self.table, &self.wanted.nodes, kept)?);
+        Ok(())
+    }
+
+    /// Sends the guard home.
+    pub fn dismiss_guard(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
     }
 
     /// What would be run first, for `--dry-run`: a script for each network, headed by whose it is.
@@ -261,34 +279,46 @@ impl Cut {
                 return Ok(None);
             };
             let table = table.noting(&network).map_err(|error| at(nodes, node, error))?;
-            nft.run_script(&network, &table.install(lease))
-                .map_err(|refusal| at(nodes, node, table.why(refusal)))?;
             let place = Place { node, identity: identity(&network), network, table };
-            stands(nft, &place).map_err(|error| at(nodes, node, error)).map(|()| Some(place))
+            let made = put(nft, &place, lease).map_err(|error| at(nodes, node, error));
+            Ok(Some((place, made)))
         });
         let mut errors = Vec::new();
         for result in done {
             match result {
-                Ok(place) => self.places.extend(place),
+                Ok(Some((place, made))) => {
+                    // Also where it failed: a program that did not end, or a host that is out of reach by now, may
+                    // have put something in force.
+                    self.places.push(place);
+                    errors.extend(made.err());
+                }
+                Ok(None) => {}
                 Err(error) => errors.push(error),
             }
         }
         if errors.is_empty() {
             return Ok(());
         }
-        errors.extend(self.remove().err());
+        let left = self.remove_each();
+        // What stood in the way of the one mostly stands in the way of the other.
+        errors.extend(left.into_iter().filter(|error| !errors.contains(error)).collect::<Vec<_>>());
         Error::all(errors)
     }
 
-    /// Removes all tables, wherever they stand; collects errors.
+    /// Removes all tables, wherever they stand.
     fn remove(&mut self) -> Result<()> {
+        Error::all(self.remove_each())
+    }
+
+    /// As [`Cut::remove`]; gives all that stood in the way.
+    fn remove_each(&mut self) -> Vec<Error> {
         let (nft, nodes) = (&self.nft, &self.wanted.nodes);
         let done = all(std::mem::take(&mut self.places), |place| {
             let (rules, made) = (&place.table, (place.table.kind(), place.table.name()));
             nft.take_away(&place.network, made, &rules.remove())
                 .map_err(|refusal| at(nodes, place.node, refusal.into()))
         });
-        Error::all(done.into_iter().filter_map(Result::err).collect())
+        done.into_iter().filter_map(Result::err).collect()
     }
 
     /// Removes all tables because of `error`, and gives that with what stood in the way of this.
@@ -453,6 +483,7 @@ impl Fault for Cut {
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.look_up();
         self.draw()?;
+        self.guard.iter_mut().for_each(|guard| guard.busy(lease));
         while let Err(error) = self.install(lease) {
             match self.others.pop_front() {
                 Some(other) if error.status() == Status::Missing => {
@@ -473,6 +504,7 @@ impl Fault for Cut {
         {
             return Err(self.taken_back(error));
         }
+        self.guard.iter_mut().for_each(|guard| guard.held(lease));
         let (before, value) = self.words_of_start();
         for line in before {
             if let Err(error) = jsonl::print(&Op::fault(told::F, line).line()) {
@@ -483,6 +515,31 @@ impl Fault for Cut {
     }
 
     fn renew(&mut self, lease: Lease) -> Result<Renewal> {
+        self.guard.iter_mut().for_each(|guard| guard.busy(lease));
+        let renewed = self.renew_all(lease);
+        self.guard.iter_mut().for_each(|guard| guard.held(lease));
+        renewed
+    }
+
+    fn stands(&mut self) -> Result<bool> {
+        let nft = &self.nft;
+        let held = all(self.places.iter().collect(), |place| {
+            Ok(nft.held(&place.network, &place.table)? >= place.table.size())
+        });
+        Ok(held.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().all(|stands| stands))
+    }
+
+    fn heal(&mut self) -> Result<Value> {
+        let value = json!({ "cut": self.words(), "table": self.table });
+        self.remove()?;
+        self.guard.iter_mut().for_each(Guard::healed);
+        Ok(value)
+    }
+}
+
+impl Cut {
+    /// As [`Fault::renew`].
+    fn renew_all(&mut self, lease: Lease) -> Result<Renewal> {
         self.look_up();
         let tables = self.tables()?;
         let mut old = std::mem::take(&mut self.places);
@@ -519,11 +576,6 @@ impl Fault for Cut {
             Renewal::Again(json!({ "nodes": again }))
         })
     }
-
-    fn heal(&mut self) -> Result<Value> {
-        let value = json!({ "cut": self.words(), "table": self.table });
-        self.remove().map(|()| value)
-    }
 }
 
 /// The network of a node, or ours; `None` where the node does not run.
@@ -536,14 +588,21 @@ fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
     }
 }
 
+/// Puts a table in force.
+fn put(nft: &Nft, place: &Place, lease: Lease) -> Result<()> {
+    let Place { network, table, .. } = place;
+    nft.run_script(network, &table.install(lease)).map_err(|refusal| table.why(refusal))?;
+    verify(nft, place)
+}
+
 /// Reads the table back from the kernel: what was said is not always what was done.
-fn stands(nft: &Nft, place: &Place) -> Result<()> {
+fn verify(nft: &Nft, place: &Place) -> Result<()> {
     let (found, wanted) = (nft.held(&place.network, &place.table)?, place.table.size());
     if found == wanted {
         return Ok(());
     }
     Err(Error::system(format!(
-        "the kernel holds {found} of {wanted} elements of the table {}; does another program flush them, or were we stopped past the lease?",
+        "the kernel holds {found} of {wanted} elements of the table {}, with rules about them; does another program flush it, or were we stopped past the lease?",
         place.table.name()
     )))
 }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::lifeline;
 use breakit::program;
 use breakit::reach::Network;
 
-use crate::guard;
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::made;
@@ -176,6 +176,8 @@ pub struct Standing {
     pub elements: Vec<Element>,
     /// Which packets of that, in words; empty for all.
     pub packets: String,
+    /// Whether rules lead there: somebody may have taken them away beside their sets, which then drop nothing.
+    pub in_force: bool,
 }
 
 impl Standing {
@@ -222,7 +224,11 @@ impl Nft {
             (Kind::Nft(family), Network::Here | Network::Namespace(_)) => {
                 Ok(network.inside(|| held::remove(family, name))?)
             }
-            _ => self.run_script(network, script),
+            _ => match self.run_script(network, script) {
+                // Then there is none of ours either.
+                Err(Refusal::NoTables) => Ok(()),
+                other => other,
+            },
         }
     }
 
@@ -240,15 +246,14 @@ impl Nft {
         Ok(tables.into_iter().chain(crate::listing::read(&listing)).collect())
     }
 
-    /// How many elements of these rules the kernel holds.
+    /// How many elements of these rules the kernel holds and drops by: none where a rule is gone.
     ///
     /// # Errors
     /// As the programs say.
     pub fn held(&self, network: &Network, rules: &Rules) -> Result<usize> {
         let standing = match rules {
             Rules::Nft(table) if !matches!(network, Network::Ssh(_)) => {
-                let sets = table.set_names();
-                return network.inside(|| held::elements(table.family, &table.name, &sets));
+                return network.inside(|| held_here(table));
             }
             Rules::Nft(table) => self.table(network, table.family, &table.name)?,
             Rules::Iptables(chains) => {
@@ -257,8 +262,16 @@ impl Nft {
                 all.into_iter().find(|standing| standing.name == chains.name)
             }
         };
-        Ok(standing.map_or(0, |standing| standing.elements.len()))
+        Ok(standing.filter(|found| found.in_force).map_or(0, |found| found.elements.len()))
     }
+}
+
+/// As [`Nft::held`], in the network that we are in.
+fn held_here(table: &Table) -> Result<usize> {
+    if held::rules(table.family, &table.name)? < table.rules_at_least() {
+        return Ok(0);
+    }
+    held::elements(table.family, &table.name, &table.set_names())
 }
 
 /// Takes away tables that the script has left empty, and that are there because of us.
@@ -277,14 +290,15 @@ fn has_iptables(network: &Network) -> bool {
             .any(|flavour| program::find(flavour.program(), "iptables").is_ok())
 }
 
-const LIMIT: Duration = Duration::from_secs(20);
+/// A script runs a dozen programs, and a slow or busy host takes seconds for some of them.
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// In a process group of its own: ^C is for us, who must finish first.
 fn shell(network: &Network, script: &str) -> Result<Output> {
     let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
     let mut command = network.command(Path::new("sh"), ["-s"])?;
     command.process_group(0);
-    guard::wait_for(&mut command);
+    lifeline::wait_for(&mut command);
     network.reached(program::run(
         &mut command,
         Some((path.to_string() + script).as_bytes()),

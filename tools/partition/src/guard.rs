@@ -5,21 +5,24 @@
 //! the end of a pipe that the holder alone holds open: it needs no signal, no file and no polling. For a cut
 //! that is kept without a holder it waits for the end of the lease, and looks whether somebody healed before.
 //!
+//! Of a holder that is stopped it hears nothing, not even that the lease goes on. Then it sweeps what the kernel
+//! has left of the cut, as soon as that has ended.
+//!
 //! What holders left that died together with their guards it sweeps first: a cut need not wait for that.
 
 use std::io::{BufRead, Write};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::lifeline::Lifeline;
 use breakit::node::Node;
 use breakit::talk;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 
+use crate::force::{self, Standing};
 use crate::nft::Nft;
 use crate::standing::{self, Place};
 
@@ -28,6 +31,15 @@ const WATCH: &str = "watch";
 
 /// What the holder says last, when it has healed by itself.
 const DONE: &str = "done";
+
+/// What the holder says before it makes or renews a cut, with the lease in milliseconds.
+const BUSY: &str = "busy ";
+
+/// What it says when a cut is in force for another lease, with that in milliseconds.
+const HELD: &str = "held ";
+
+/// What it says when it has taken a cut away.
+const HEALED: &str = "healed";
 
 /// After the kernel's timeout, before the sweep: an element must have expired for certain.
 const MARGIN: Duration = Duration::from_millis(500);
@@ -38,29 +50,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the guard of a kept cut looks whether it still stands.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The pipes to the guards of this process.
-static PIPES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
-
-/// Makes the guards wait for the end of `command` too, not only for ours: where we are killed while it makes
-/// rules, a guard that came first would find nothing to heal, and the rules would come after.
-pub fn wait_for(command: &mut Command) {
-    let pipes = PIPES.lock().map(|pipes| pipes.clone()).unwrap_or_default();
-    let inherit = move || {
-        for pipe in &pipes {
-            // SAFETY: the number is of a pipe that is open as long as it stands in the list, or of nothing.
-            let pipe = unsafe { BorrowedFd::borrow_raw(*pipe) };
-            fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls on descriptors, and allocates nothing.
-    unsafe { command.pre_exec(inherit) };
-}
-
 /// A guard at work. Dropped without [`Guard::dismiss`] it heals.
 #[derive(Debug)]
 pub struct Guard {
     child: Child,
+    lifeline: Option<Lifeline>,
 }
 
 impl Guard {
@@ -84,25 +78,42 @@ impl Guard {
             command.arg(format!("--after={}ms", wait.as_millis())).stderr(Stdio::null());
         }
         let mut child = command.spawn().map_err(place)?;
-        if let Some(stdin) = &mut child.stdin {
+        let mut lifeline = child.stdin.take().map(Lifeline::of);
+        if let Some(lifeline) = &mut lifeline {
             let lines: String = nodes.iter().map(|node| node.line() + "\n").collect();
-            stdin.write_all((lines + WATCH + "\n").as_bytes()).map_err(place)?;
-            if let Ok(mut pipes) = PIPES.lock() {
-                pipes.push(stdin.as_raw_fd());
-            }
+            lifeline.write_all((lines + WATCH + "\n").as_bytes()).map_err(place)?;
+            // A guard that somebody stopped reads nothing: we must not wait for it.
+            lifeline.never_wait().map_err(place)?;
         }
-        Ok(Guard { child })
+        Ok(Guard { child, lifeline })
+    }
+
+    /// A cut is about to be made or renewed.
+    pub fn busy(&mut self, lease: Lease) {
+        self.tell(&format!("{BUSY}{}", lease.length.as_millis()));
+    }
+
+    /// A cut is in force for another lease.
+    pub fn held(&mut self, lease: Lease) {
+        self.tell(&format!("{HELD}{}", lease.length.as_millis()));
+    }
+
+    /// A cut was taken away.
+    pub fn healed(&mut self) {
+        self.tell(HEALED);
+    }
+
+    fn tell(&mut self, word: &str) {
+        if let Some(lifeline) = &mut self.lifeline {
+            // A guard that is gone or stopped hears nothing, and the kernel's timeouts remain.
+            let _ = lifeline.write_all(format!("{word}\n").as_bytes());
+        }
     }
 
     /// The cut is healed: the guard goes home.
     pub fn dismiss(mut self) {
-        if let Some(mut stdin) = self.child.stdin.take() {
-            if let Ok(mut pipes) = PIPES.lock() {
-                pipes.retain(|pipe| *pipe != stdin.as_raw_fd());
-            }
-            // A guard that is gone already needs no word.
-            let _ = writeln!(stdin, "{DONE}");
-        }
+        self.tell(DONE);
+        self.lifeline = None;
         // It goes at once, unless somebody has stopped it: then it goes when it is let go on.
         let end = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
@@ -116,18 +127,35 @@ impl Guard {
 /// # Errors
 /// All that stood in the way of healing.
 pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
-    let (nft, mut nodes) = (Nft::find(), Vec::new());
-    for line in std::io::stdin().lock().lines().map_while(std::result::Result::ok) {
-        if line == DONE {
-            return Ok(Status::Done);
-        }
-        if line == WATCH {
-            if let Err(error) = standing::sweep(&nft, standing::networks(&nodes), table) {
-                talk::error(format!("what others left could not be swept: {error}"));
+    let (nft, mut nodes, mut due) = (Nft::find(), Vec::new(), None);
+    let heard = listen();
+    loop {
+        let word = match due {
+            None => heard.recv().ok(),
+            Some(end) => match heard.recv_timeout(until(end)) {
+                Ok(word) => Some(word),
+                Err(RecvTimeoutError::Disconnected) => None,
+                Err(RecvTimeoutError::Timeout) => {
+                    sweep_ended(&nft, &nodes, table);
+                    due = None;
+                    continue;
+                }
+            },
+        };
+        match word.as_deref() {
+            None => break,
+            Some(DONE) => return Ok(Status::Done),
+            Some(WATCH) => {
+                if let Err(error) = standing::sweep(&nft, standing::networks(&nodes), table) {
+                    talk::error(format!("what others left could not be swept: {error}"));
+                }
             }
-            continue;
+            Some(HEALED) => due = None,
+            Some(word) => match lasts(word) {
+                Some(length) => due = Instant::now().checked_add(length),
+                None => nodes.push(Node::parse(word).map_err(Error::data)?),
+            },
         }
-        nodes.push(Node::parse(&line).map_err(Error::data)?);
     }
     let places = standing::networks(&nodes);
     let (healed, errors) = match after {
@@ -142,6 +170,37 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
     }
     Error::all(errors)?;
     Ok(Status::Done)
+}
+
+/// How long a cut may still be in force after the holder's `word`. What it began to make may be made by a program
+/// of its own even where it is stopped, and is not to be swept half-made.
+fn lasts(word: &str) -> Option<Duration> {
+    let millis = |text: &str| text.parse().ok().map(Duration::from_millis);
+    let busy = || word.strip_prefix(BUSY).and_then(millis).map(|lease| lease + force::LIMIT);
+    word.strip_prefix(HELD).and_then(millis).or_else(busy).map(|length| length + MARGIN)
+}
+
+/// The lines of stdin, as they come; it ends with them.
+fn listen() -> Receiver<String> {
+    let (tell, heard) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut lines = std::io::stdin().lock().lines().map_while(std::result::Result::ok);
+        while lines.next().is_some_and(|line| tell.send(line).is_ok()) {}
+    });
+    heard
+}
+
+fn until(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now())
+}
+
+/// The lease must have ended and the holder says nothing: what drops nothing any more is taken away.
+fn sweep_ended(nft: &Nft, nodes: &[Node], table: &str) {
+    let ended = |found: &Standing| found.name == table && found.elements.is_empty();
+    let (_, errors) = standing::heal(nft, &standing::networks(nodes), ended);
+    if let Err(error) = Error::all(errors) {
+        talk::error(format!("what the lease ended could not be swept: {error}"));
+    }
 }
 
 /// Waits until a kept cut has ended: with its lease, or because somebody healed it.

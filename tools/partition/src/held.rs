@@ -15,12 +15,14 @@ const BATCH_END: u16 = 17;
 const DELTABLE: u16 = SUBSYSTEM | 2;
 const GETTABLE: u16 = SUBSYSTEM | 1;
 const GETCHAIN: u16 = SUBSYSTEM | 4;
+const GETRULE: u16 = SUBSYSTEM | 7;
 const GETSETELEM: u16 = SUBSYSTEM | 13;
 /// The size of struct nfgenmsg.
 const NFGEN: usize = 4;
 const TABLE_NAME: u16 = 1;
 const CHAIN_TABLE: u16 = 1;
 const CHAIN_NAME: u16 = 3;
+const RULE_TABLE: u16 = 1;
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
@@ -39,12 +41,19 @@ pub fn any_table_but(own: &str) -> Result<bool> {
         found |= name.starts_with(PREFIX.as_bytes()) && name != own.as_bytes();
     };
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::All, &[0; NFGEN], each) {
-        // No nf_tables, or nobody who may use them here: no tables either.
-        Ok(()) | Err(Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL | Errno::EPERM) => {
-            Ok(found)
-        }
+        // Nobody who may use them here: no tables either.
+        Ok(()) | Err(Errno::EPERM) => Ok(found),
+        Err(errno) if has_no_tables(errno) => Ok(found),
         Err(errno) => Err(Error::io("ask the kernel for its tables", &errno.into())),
     }
+}
+
+/// Whether the kernel says that it has no nf_tables, or not of that family.
+fn has_no_tables(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::EINVAL
+    )
 }
 
 /// Removes a table, and is content where there is none.
@@ -54,6 +63,7 @@ pub fn any_table_but(own: &str) -> Result<bool> {
 pub fn remove(family: Family, table: &str) -> Result<()> {
     match delete(number(family), table, 0) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(errno) if has_no_tables(errno) => Ok(()),
         Err(errno) => Err(refused(table, errno)),
     }
 }
@@ -97,10 +107,9 @@ pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
     let table = [head.clone(), attribute(TABLE_NAME, &text(place.table))].concat();
     match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::One, &table, |_, _| {}) {
         Ok(()) => {}
-        // No nf_tables: then iptables-nft will say so itself.
-        Err(Errno::ENOENT | Errno::EPROTONOSUPPORT | Errno::EOPNOTSUPP | Errno::EINVAL) => {
-            return Ok(None);
-        }
+        Err(Errno::ENOENT) => return Ok(None),
+        // Then iptables-nft will say so itself.
+        Err(errno) if has_no_tables(errno) => return Ok(None),
         Err(errno) => return Err(wrong(errno)),
     }
     let mut found = Vec::new();
@@ -115,6 +124,24 @@ pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
     };
     ask(SockProtocol::NetlinkNetFilter, GETCHAIN, Ask::All, &head, each).map_err(wrong)?;
     Ok(Some(found))
+}
+
+/// How many rules the chains of a table have together; 0 where it is not there.
+///
+/// # Errors
+/// 71 where the kernel does not say.
+pub fn rules(family: Family, table: &str) -> Result<usize> {
+    let mut count = 0;
+    // A kernel that cannot choose the table gives the rules of all.
+    let each = |_: u16, body: &[u8]| {
+        let of = find(attributes(body.get(NFGEN..).unwrap_or_default()), RULE_TABLE);
+        count += usize::from(of == Some(text(table).as_slice()));
+    };
+    let body = [vec![number(family), 0, 0, 0], attribute(RULE_TABLE, &text(table))].concat();
+    match ask(SockProtocol::NetlinkNetFilter, GETRULE, Ask::All, &body, each) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(count),
+        Err(errno) => Err(Error::io("ask the kernel for the rules of a table", &errno.into())),
+    }
 }
 
 /// How many elements the sets of a table hold that have not expired; 0 where it is not there.

@@ -369,7 +369,8 @@ pub fn remove(name: &str) -> String {
     format!("{}remove\n", removal(name, &[Flavour::Nft, Flavour::Legacy]))
 }
 
-/// A function of the shell that removes everything of one name and fails where something stays. The kernel
+/// A function of the shell that removes everything of one name and fails where something stays. What is not there
+/// is asked for once in each table, and ip_tables not at all where nobody uses it: to ask would load it. The kernel
 /// lets a set go only a moment after the last rule about it.
 fn removal(name: &str, flavours: &[Flavour]) -> String {
     let (full, name) = (name, short(name));
@@ -377,28 +378,32 @@ fn removal(name: &str, flavours: &[Flavour]) -> String {
         flavours.iter().flat_map(|flavour| [flavour.program(), flavour.program6()]).collect();
     format!(
         "remove() {{\n\
+         \tstays=\n\
          \tfor t in {programs}; do\n\
          \t\tcommand -v $t >/dev/null || continue\n\
-         \t\tfor at in raw:PREROUTING:i filter:INPUT:i filter:FORWARD:i filter:OUTPUT:o; do\n\
-         \t\t\ttable=${{at%%:*}} c={name}_${{at##*:}} hook=${{at#*:}} hook=${{hook%:*}}\n\
-         \t\t\t$t -w -t $table -n -L $c >/dev/null 2>&1 || continue\n\
-         \t\t\twhile $t -w -t $table -D $hook -j $c 2>/dev/null; do :; done\n\
-         \t\tdone\n\
-         \t\tfor at in raw:i filter:i filter:o; do\n\
-         \t\t\tc={name}_${{at#*:}}\n\
-         \t\t\t$t -w -t ${{at%:*}} -F $c 2>/dev/null || continue\n\
-         \t\t\t$t -w -t ${{at%:*}} -X $c\n\
-         \t\tdone\n\
+         \t\tfor table in raw filter; do\n\
+         \t\t\tcase $t in *-legacy) grep -qsx $table /proc/net/${{t%tables-legacy}}_tables_names || continue ;; esac\n\
+         \t\t\trules=$($t-save -t $table 2>/dev/null | grep -F {name}_) || continue\n\
+         \t\t\t{{\n\
+         \t\t\t\techo \"*$table\"\n\
+         \t\t\t\techo \"$rules\" | sed -n 's/^-A \\([A-Z]* -j {name}_[io]\\)$/-D \\1/p'\n\
+         \t\t\t\techo \"$rules\" | sed -n 's/^:\\({name}_[io]\\) .*/-F \\1/p'\n\
+         \t\t\t\techo \"$rules\" | sed -n 's/^:\\({name}_[io]\\) .*/-X \\1/p'\n\
+         \t\t\t\techo COMMIT\n\
+         \t\t\t}} | $t-restore -w --noflush || \\\n\
+         \t\t\t\tif $t-save -t $table | grep -q '^:{name}_[io] '; then stays=1; fi\n\
          {besides}\
-         \tdone\n\
-         \tcommand -v ipset >/dev/null || return 0\n\
-         \tfor s in {name}_i4 {name}_i6 {name}_o4 {name}_o6; do\n\
-         \t\tfor again in 1 2 3 4 5 6 7 8; do\n\
-         \t\t\tipset -q -t list $s >/dev/null || break\n\
-         \t\t\tipset -q destroy $s || sleep 0.1\n\
          \t\tdone\n\
-         \t\tif ipset -q -t list $s >/dev/null; then echo \"the set $s stays: it is in use\" >&2; return 1; fi\n\
          \tdone\n\
+         \tcommand -v ipset >/dev/null || return ${{stays:-0}}\n\
+         \tfor s in $(ipset -q list -n | grep -x '{name}_[io][46]'); do\n\
+         \t\tfor again in 1 2 3 4 5 6 7 8; do\n\
+         \t\t\tipset -q destroy $s && continue 2\n\
+         \t\t\tsleep 0.1\n\
+         \t\tdone\n\
+         \t\tif ipset -q -t list $s >/dev/null; then echo \"the set $s stays: it is in use\" >&2; stays=1; fi\n\
+         \tdone\n\
+         \treturn ${{stays:-0}}\n\
          }}\n",
         programs = programs.join(" "),
         besides = made::removal(full)

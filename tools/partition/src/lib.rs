@@ -23,6 +23,7 @@ pub mod packets;
 pub mod pairs;
 pub mod parallel;
 pub mod peer;
+pub mod ping;
 pub mod primaries;
 pub mod probe;
 pub mod replay;

@@ -1,6 +1,6 @@
 //! Reads what ipset(8) and iptables(8) say stands: `ipset save` and `iptables-save`, one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::force::{Kind, Standing};
 use crate::iptables::{Flavour, long};
@@ -9,12 +9,13 @@ use crate::nft::Element;
 /// The cuts of ours in a listing.
 pub fn read(listing: &str) -> Vec<Standing> {
     let mut found: BTreeMap<String, Standing> = BTreeMap::new();
-    let mut flavour = Flavour::Nft;
+    let (mut flavour, mut ipv4, mut leads) = (Flavour::Nft, true, Leads::default());
     for line in listing.lines() {
         if let Some(program) = line.strip_prefix("# ip") {
             // The programs say other things behind a # too.
             if program.ends_with("tables-nft") || program.ends_with("tables-legacy") {
                 flavour = if program.ends_with("nft") { Flavour::Nft } else { Flavour::Legacy };
+                ipv4 = !program.starts_with('6');
             }
             continue;
         }
@@ -29,16 +30,68 @@ pub fn read(listing: &str) -> Vec<Standing> {
             ["add", set, key, rest @ ..] => {
                 if let Some(standing) = of(&mut found, set, flavour) {
                     standing.elements.push(element(key, rest));
+                    leads.needed.insert((standing.name.clone(), set.to_string()));
                 }
             }
             [chain, "-", ..] if chain.starts_with(':') => {
                 chain.strip_prefix(':').map(|chain| of(&mut found, chain, flavour));
             }
-            ["-A", chain, rest @ ..] => rule(&mut found, chain, rest, flavour),
+            ["-A", chain, rest @ ..] => {
+                rule(&mut found, chain, rest, flavour);
+                leads.note(chain, rest, ipv4);
+            }
             _ => {}
         }
     }
+    let broken = |name: &str| {
+        let mut needed = leads.needed.iter().filter(|(of, _)| of == name);
+        needed.any(|(_, set)| !leads.lead_to(set))
+    };
+    for standing in found.values_mut() {
+        standing.in_force = !broken(&standing.name);
+    }
     found.into_values().collect()
+}
+
+/// By which rules packets come to sets and to addresses of ours. Those of one chain and IP version are called
+/// like a set: by the chain's name and 4 or 6.
+#[derive(Default)]
+struct Leads {
+    /// What holds something, with its cut.
+    needed: BTreeSet<(String, String)>,
+    /// What a rule in a chain of ours is about.
+    named: BTreeSet<String>,
+    /// The built-in chains that jump to a chain of ours.
+    hooks: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Leads {
+    fn note(&mut self, chain: &str, rest: &[&str], ipv4: bool) {
+        let version = if ipv4 { 4 } else { 6 };
+        let after =
+            |word: &str| rest.iter().position(|w| *w == word).and_then(|at| rest.get(at + 1));
+        match (long(chain), after("--match-set"), after("-j")) {
+            (None, _, Some(to)) if rest.len() == 2 => {
+                self.hooks.entry(format!("{to}{version}")).or_default().insert(chain.into());
+            }
+            (Some(_), Some(set), Some(_)) => {
+                self.named.insert(set.to_string());
+            }
+            (Some(cut), None, Some(_)) if after("--comment").is_some() => {
+                self.named.insert(format!("{chain}{version}"));
+                self.needed.insert((cut, format!("{chain}{version}")));
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether packets come there: from the table raw by the only way, from the table filter by both that come in.
+    fn lead_to(&self, set: &str) -> bool {
+        let Some(hooks) = self.hooks.get(set) else { return false };
+        let all = |names: &[&str]| names.iter().all(|name| hooks.contains(*name));
+        self.named.contains(set)
+            && (all(&["PREROUTING"]) || all(&["INPUT", "FORWARD"]) || all(&["OUTPUT"]))
+    }
 }
 
 /// The cut that a chain or set is of, where it is ours.
@@ -53,6 +106,7 @@ fn of<'a>(
         name: name.clone(),
         elements: Vec::new(),
         packets: String::new(),
+        in_force: true,
     };
     Some(found.entry(name.clone()).or_insert_with(empty))
 }
@@ -147,6 +201,10 @@ COMMIT
         assert_eq!(found[0].packets, "tcp port 80, 20%");
         let element = &found[0].elements[0];
         assert_eq!((element.who.as_str(), element.expires), ("n1 n2", 2));
+        assert!(found[0].in_force);
+        for gone in ["-A PREROUTING -j bkp_7_9_i\n", "src -m multiport --ports 80 -j DROP\n"] {
+            assert!(!read(&listing.replace(gone, "\n"))[0].in_force, "without {gone}");
+        }
     }
 
     #[test]
@@ -156,5 +214,7 @@ COMMIT
         let found = read(listing);
         assert_eq!(found[0].kind, Kind::Iptables { flavour: Flavour::Nft, leased: false });
         assert_eq!(found[0].elements[0].who, "n1 n2");
+        assert!(found[0].in_force);
+        assert!(!read(&listing.replace("-A PREROUTING -j bkp_7_9_i\n", ""))[0].in_force);
     }
 }

@@ -77,8 +77,8 @@ pub fn would_be_made(place: Place, hooks: &[&'static str]) -> Result<BTreeSet<Ma
 /// What a table is told by that has become empty, on the stdout of [`REMOVAL`]: by a program and a name.
 const EMPTIED: &str = "emptied";
 
-/// Lines of the shell that take away what marks of the cut `name` speak of; `$t` is the program. The program
-/// itself refuses to take a built-in chain that has a rule, or a policy that is not its first.
+/// Lines of the shell that take away what marks of the cut `name` speak of; `$t` is the program and `$rules` are
+/// the cut's in `$table`. The program itself refuses to take a built-in chain that has a rule, or a policy that is not its first.
 pub fn removal(name: &str) -> String {
     let name = short(name);
     let hooks: String = MARKS
@@ -89,12 +89,10 @@ pub fn removal(name: &str) -> String {
         })
         .collect();
     format!(
-        "\t\tcase $t in *-nft) for table in raw filter; do\n\
-         \t\t\tfor m in $($t-save -t $table 2>/dev/null | sed -n 's/^:{name}_\\(t[fiopt]\\) .*/\\1/p' | sort); do\n\
+        "\t\t\tfor m in $(echo \"$rules\" | sed -n 's/^:{name}_\\(t[fiopt]\\) .*/\\1/p' | sort); do\n\
          \t\t\t\t$t -w -t $table -X {name}_$m || continue\n\
          \t\t\t\tcase $m in {hooks}tt) echo {EMPTIED} $t $table ;; esac\n\
-         \t\t\tdone\n\
-         \t\tdone ;; esac\n"
+         \t\t\tdone\n"
     )
 }
 

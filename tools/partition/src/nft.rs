@@ -6,13 +6,13 @@ use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::lifeline;
 use breakit::node::{Node, Via};
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
 
 use crate::force::{Kind, Standing};
-use crate::guard;
 use crate::rules::{Family, PREFIX};
 
 /// What an unprivileged user is told.
@@ -142,6 +142,7 @@ impl Nft {
             name: name.into(),
             elements: objects.iter().flat_map(elements).collect(),
             packets: objects.iter().find_map(comment).unwrap_or_default(),
+            in_force: are_led_to(&objects),
         }))
     }
 
@@ -171,7 +172,7 @@ impl Nft {
         };
         let mut command = network.command(&program, args)?;
         command.process_group(0).env("LC_ALL", "C");
-        guard::wait_for(&mut command);
+        lifeline::wait_for(&mut command);
         let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
         let output = network.reached(run)?;
         match (network, output.status.code()) {
@@ -229,9 +230,22 @@ fn our_table(object: &Value) -> Option<(Family, String)> {
     Some((family, name.to_string()))
 }
 
-fn elements(object: &Value) -> Vec<Element> {
+fn elements(object: &Value) -> impl Iterator<Item = Element> + '_ {
     let list = object.get("set").and_then(|set| set.get("elem")).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(element).collect()
+    list.into_iter().flatten().filter_map(element)
+}
+
+/// Whether every set that holds something is named by a rule.
+fn are_led_to(objects: &[Value]) -> bool {
+    let named: String =
+        objects.iter().filter_map(|object| object.get("rule")).map(Value::to_string).collect();
+    let leads = |set: &Value| {
+        set.get("name")
+            .and_then(Value::as_str)
+            .is_some_and(|name| named.contains(&format!("\"@{name}\"")))
+    };
+    let holding = objects.iter().filter(|object| elements(object).next().is_some());
+    holding.filter_map(|object| object.get("set")).all(leads)
 }
 
 /// The comment of a rule.
@@ -297,12 +311,30 @@ mod tests {
     }
 
     #[test]
+    fn a_set_that_no_rule_names_drops_nothing() {
+        let full = |name: &str| {
+            format!(r#"{{"set":{{"name":"{name}","elem":[{{"elem":{{"val":"10.0.0.1"}}}}]}}}}"#)
+        };
+        let empty = r#"{"set":{"name":"cut6"}}"#.to_string();
+        let rule = r#"{"rule":{"expr":[{"match":{"right":"@cut4"}},{"drop":null}]}}"#.to_string();
+        let read = |objects: &[&String]| {
+            let objects: Vec<Value> =
+                objects.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+            are_led_to(&objects)
+        };
+        assert!(read(&[&full("cut4"), &empty, &rule]));
+        assert!(!read(&[&full("cut4"), &empty]));
+        assert!(!read(&[&full("cut4"), &full("cut6"), &rule]), "IPv6 packets pass");
+    }
+
+    #[test]
     fn a_sets_elements_are_read_with_their_nodes_and_their_time() {
         let set = r#"{"set":{"name":"cut4","elem":[
             {"elem":{"val":{"concat":["10.0.0.1","10.0.0.2"]},"timeout":2,"expires":1,"comment":"n1 n2"}},
             {"elem":{"val":"10.0.0.1","timeout":2,"expires":2,"comment":"n1 n2"}},
             {"elem":{"val":{"prefix":{"addr":"10.0.0.0","len":8}},"timeout":2,"expires":2,"comment":"a n2"}}]}}"#;
-        let read = elements(&serde_json::from_str(set).unwrap());
+        let set: Value = serde_json::from_str(set).unwrap();
+        let read: Vec<Element> = elements(&set).collect();
         assert_eq!(read[0].key, "10.0.0.1 10.0.0.2");
         assert_eq!(
             (read[1].key.as_str(), read[1].expires, read[1].who.as_str()),

@@ -60,7 +60,8 @@ struct Found {
 ///
 /// # Errors
 /// 65 with the line that cannot be made again, or where there is none.
-pub fn read(mut lines: Lines, place: &str) -> Result<Record> {
+pub fn read(mut lines: Lines) -> Result<Record> {
+    let place = lines.name().to_string();
     let (mut begin, mut others) = (None, 0);
     let mut found: Vec<Found> = Vec::new();
     let mut told: HashMap<String, Told> = HashMap::new();
@@ -225,7 +226,7 @@ mod tests {
     use super::*;
 
     fn record(text: &str) -> Result<Record> {
-        read(Lines::new("h", std::io::Cursor::new(text.to_string())), "h")
+        read(Lines::new("h", std::io::Cursor::new(text.to_string())))
     }
 
     fn line(time: u64, f: &str, value: &str) -> String {

@@ -170,8 +170,7 @@ impl Table {
             let (kind, flags) = (self.kind(set), self.flags(set));
             let _ = writeln!(script, "\tset {} {{ type {kind}; flags {flags}; }}", set.name);
         }
-        let ways: BTreeSet<Way> = self.drops.iter().map(|drop| drop.ends.way()).collect();
-        for way in ways {
+        for way in self.ways() {
             script += &self.chains(way);
         }
         script += "}\n";
@@ -200,6 +199,21 @@ impl Table {
     /// How many elements its sets have together.
     pub fn size(&self) -> usize {
         self.drops.iter().map(|drop| drop.ends).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many rules it has at least. An interface that is gone takes those about it along.
+    pub fn rules_at_least(&self) -> usize {
+        match self.family {
+            Family::Netdev => 1,
+            Family::Bridge | Family::Inet => {
+                self.ways().into_iter().map(|way| self.rules(way).lines().count()).sum()
+            }
+        }
+    }
+
+    /// The ways in which it drops.
+    fn ways(&self) -> BTreeSet<Way> {
+        self.drops.iter().map(|drop| drop.ends.way()).collect()
     }
 
     /// The sets that it has: those of both IP versions for each way, so that a renewal may add to either.

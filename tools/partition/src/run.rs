@@ -4,19 +4,18 @@ use std::collections::VecDeque;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
-use breakit::jsonl::Lines;
 use breakit::lease::{Lease, LeaseArgs};
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
-use breakit::schedule::Schedule;
+use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{jsonl, rng, talk};
+use breakit::{clock, jsonl, rng, talk};
 
 use crate::backend;
 use crate::check;
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
-use crate::guard::{self, Guard};
+use crate::guard;
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
 use crate::parallel;
@@ -83,8 +82,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     }
     let nft = Nft::find();
     let table = table_name()?;
-    let nodes = wanted.nodes.clone();
-    let mut cut = Cut::prepare(wanted, nft, table.clone())?;
+    let mut cut = Cut::prepare(wanted, nft, table)?;
     if args.dry_run {
         jsonl::print_text(&cut.script(lease)?)?;
         return Ok(Status::Done);
@@ -93,12 +91,11 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
-    let guard = Guard::start(&table, &nodes, kept)?;
+    cut.post_guard(kept)?;
     let outcome = hold(&mut cut, &schedule, lease, args.keep, &watch);
-    match kept {
-        // Left alone with the end of its input, it sweeps when the lease has ended.
-        Some(_) if outcome.is_ok() => drop(guard),
-        _ => guard.dismiss(),
+    // Left alone with the end of its input, the guard of what is kept sweeps when the lease has ended.
+    if kept.is_none() || outcome.is_err() {
+        cut.dismiss_guard();
     }
     outcome
 }
@@ -114,7 +111,7 @@ fn kept(args: &cli::Cut, schedule: &Schedule, lease: Lease) -> Result<Option<Lea
     LeaseArgs { lease: length }.checked().map(Some).map_err(|_| {
         Error::usage(format!(
             "--keep --for {}: what is kept ends with its lease, and a lease takes 1s to 24h",
-            breakit::clock::show(length)
+            clock::show(length)
         ))
     })
 }
@@ -128,16 +125,7 @@ fn table_name() -> Result<String> {
 /// Each holder of the recorded run has a thread, which holds its cuts at its times.
 fn replay(args: &cli::Replay) -> Result<Status> {
     let lease = args.lease.checked()?;
-    let from_stdin = args.history == "-";
-    if from_stdin && args.nodes.reads_stdin() {
-        return Err(Error::usage(
-            "nodes and history cannot both come on stdin; give one as a file",
-        ));
-    }
-    let record = match from_stdin {
-        true => replay::read(Lines::new("stdin", std::io::stdin()), "stdin")?,
-        false => replay::read(Lines::open(args.history.as_ref())?, &args.history)?,
-    };
+    let record = replay::read(args.nodes.history(&args.history)?)?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
@@ -145,19 +133,23 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     let mut parts = Vec::new();
     for (number, part) in (1..).zip(record.parts) {
         let wanted = replayed(args, part.nodes, part.steps)?;
-        nft::permitted(&wanted.nodes)?;
-        let nodes = wanted.nodes.clone();
-        let name = format!("{table}_{number}");
-        parts.push((Cut::prepare(wanted, nft.clone(), name.clone())?, part.windows, nodes, name));
+        if !args.dry_run {
+            nft::permitted(&wanted.nodes)?;
+        }
+        let cut = Cut::prepare(wanted, nft.clone(), format!("{table}_{number}"))?;
+        parts.push((cut, part.windows));
+    }
+    if args.dry_run {
+        return rehearse(parts, lease);
     }
     let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
-    if from_stdin || args.nodes.reads_stdin() {
+    if args.history == "-" || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
-    let outcomes = parallel::all(parts, |(mut cut, windows, nodes, name)| {
-        let guard = Guard::start(&name, &nodes, None)?;
+    let outcomes = parallel::all(parts, |(mut cut, windows)| {
+        cut.post_guard(None)?;
         let outcome = hold(&mut cut, &Schedule::of(windows), lease, false, &watch);
-        guard.dismiss();
+        cut.dismiss_guard();
         outcome
     });
     // All ended for the same reason where that came from outside: it is told once.
@@ -167,6 +159,20 @@ fn replay(args: &cli::Replay) -> Result<Status> {
         .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
     Error::all(errors)?;
     outside.into_iter().next().map_or(Ok(Status::Done), Err)
+}
+
+/// The scripts of all cuts, each headed by when it would be in force. Printed only when all are known.
+fn rehearse(parts: Vec<(Cut, Vec<Window>)>, lease: Lease) -> Result<Status> {
+    let mut text = String::new();
+    for (mut cut, windows) in parts {
+        for window in windows {
+            let end = window.end.map(clock::show).unwrap_or_default();
+            text += &format!("# from {} to {end}\n", clock::show(window.start));
+            text += &cut.script(lease)?;
+        }
+    }
+    jsonl::print_text(&text)?;
+    Ok(Status::Done)
 }
 
 /// What one holder of a recorded run wants, among the nodes of now.
@@ -202,8 +208,14 @@ fn one_of(known: &[Node], name: &str) -> Result<Node> {
     })
 }
 
-fn heal(args: &cli::Where) -> Result<Status> {
-    let (healed, errors) = standing::heal(&Nft::find(), &places(args)?, |_| true);
+fn heal(args: &cli::Heal) -> Result<Status> {
+    let places = places(&args.place)?;
+    if args.dry_run {
+        let (scripts, errors) = standing::rehearse(&Nft::find(), &places);
+        jsonl::print_text(&scripts.concat())?;
+        return Error::all(errors).map(|()| Status::Done);
+    }
+    let (healed, errors) = standing::heal(&Nft::find(), &places, |_| true);
     for cut in &healed {
         jsonl::print(&Op::fault("stop-partition", cut.value()).line())?;
     }

@@ -1,5 +1,6 @@
 //! Shapes: the ways to choose a grudge. Pure: the same shape, nodes and seed make the same grudge.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -124,7 +125,7 @@ impl Shape {
                 bridge(nodes, rng)
             }
             Shape::MajoritiesRing => {
-                at_least(4, "majorities-ring", n)?;
+                at_least(3, "majorities-ring", n)?;
                 majorities_ring(nodes, rng)
             }
             Shape::Flapping(count) => flapping(nodes, *count, rng)?,
@@ -331,26 +332,77 @@ fn bridge(nodes: &[Name], rng: &mut Pcg64) -> Grudge {
     })
 }
 
-/// Links, both ways, so that every node sees exactly a majority (itself counted), or one more where that
-/// comes out odd, and no two nodes see the same one.
-///
-/// The nodes stand in a ring in random order; each sees its nearest neighbours on both sides. A window
-/// of nodes in a ring belongs to one centre only as long as it does not reach all around.
+/// Every node sees a majority, itself counted, and no two the same: perfect to five nodes, which stand in a ring,
+/// each in the middle of those that it sees; beyond those by chance, as links happen to be drawn.
 fn majorities_ring(nodes: &[Name], rng: &mut Pcg64) -> Grudge {
+    let n = nodes.len();
+    let draws = if n <= 5 { 0 } else { DRAWS };
+    match (0..draws).find_map(|_| random_majorities(n, rng)) {
+        Some(links) => Grudge::where_dropped(nodes, |a, b| !links[a][b]),
+        None => ring(nodes, rng),
+    }
+}
+
+/// How often links are drawn at the most. Nine draws of ten will do among 7 to 10 nodes, and more among others.
+const DRAWS: usize = 100;
+
+/// The nodes in a ring in random order; each sees its nearest neighbours on both sides, of three nodes only the one
+/// before it. A window of nodes in a ring belongs to one centre only as long as it does not reach all around.
+fn ring(nodes: &[Name], rng: &mut Pcg64) -> Grudge {
     let n = nodes.len();
     let order = drawn(n, n, rng);
     let mut place = vec![0; n];
     order.iter().enumerate().for_each(|(at, &node)| place[node] = at);
     let reach = (n / 2).div_ceil(2);
-    Grudge::where_dropped(nodes, |a, b| {
-        let apart = place[a].abs_diff(place[b]);
-        apart.min(n - apart) > reach
+    Grudge::where_dropped(nodes, |src, dst| match n {
+        // Three cannot see two of themselves each, mutually: the third would be alone.
+        3 => (place[src] + 1) % n != place[dst],
+        _ => {
+            let apart = place[src].abs_diff(place[dst]);
+            apart.min(n - apart) > reach
+        }
     })
+}
+
+/// Links, both ways, drawn one by one between nodes that have fewest, until every node sees a majority. `None` where
+/// two nodes came to see the same one, or one of them more than a link too many.
+fn random_majorities(n: usize, rng: &mut Pcg64) -> Option<Vec<Vec<bool>>> {
+    let majority = n / 2 + 1;
+    let mut links: Vec<Vec<bool>> = (0..n).map(|a| (0..n).map(|b| a == b).collect()).collect();
+    let mut seen = vec![1; n];
+    loop {
+        let one = least(&seen, |_| true, rng)?;
+        if seen[one] >= majority {
+            break;
+        }
+        let other = least(&seen, |node| !links[one][node], rng)?;
+        (links[one][other], links[other][one]) = (true, true);
+        seen[one] += 1;
+        seen[other] += 1;
+    }
+    let distinct = links.iter().collect::<BTreeSet<_>>().len() == n;
+    (distinct && seen.iter().all(|&seen| seen <= majority + 1)).then_some(links)
+}
+
+/// One of the nodes that see fewest of those that `which` holds for, drawn at random.
+fn least(seen: &[usize], which: impl Fn(usize) -> bool, rng: &mut Pcg64) -> Option<usize> {
+    let (mut fewest, mut least) = (usize::MAX, Vec::with_capacity(seen.len()));
+    for (node, &seen) in seen.iter().enumerate() {
+        if seen <= fewest && which(node) {
+            if seen < fewest {
+                fewest = seen;
+                least.clear();
+            }
+            least.push(node);
+        }
+    }
+    let drawn = (!least.is_empty()).then(|| rng.random_range(0..least.len()))?;
+    least.get(drawn).copied()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use super::*;
     use breakit::rng::generator;
@@ -447,13 +499,30 @@ mod tests {
 
     #[test]
     fn in_a_ring_of_majorities_every_node_hears_a_majority_and_no_two_the_same_up_to_200() {
-        for n in 4..=200 {
-            let grudge = draw("majorities-ring", n, n as u64);
-            assert!(symmetric(&grudge));
-            let heard = heard(&grudge);
-            assert!(heard.iter().all(|h| h.len() > n / 2 && h.len() <= n / 2 + 2), "{n}");
-            assert_eq!(heard.iter().collect::<BTreeSet<_>>().len(), n, "two see the same of {n}");
+        for n in 3..=200 {
+            for seed in 0..if n <= 20 { 50 } else { 1 } {
+                let grudge = draw("majorities-ring", n, seed);
+                assert!(n == 3 || symmetric(&grudge), "{n}");
+                let heard = heard(&grudge);
+                let most = if n <= 5 { n / 2 + 1 } else { n / 2 + 2 };
+                assert!(heard.iter().all(|h| h.len() > n / 2 && h.len() <= most), "{n}");
+                let different = heard.iter().collect::<BTreeSet<_>>().len();
+                assert_eq!(different, n, "two see the same of {n}, seed {seed}");
+            }
         }
+    }
+
+    #[test]
+    fn beyond_5_nodes_chance_draws_who_hears_whom_in_a_ring_of_majorities() {
+        // In a ring of neighbours there are always as many nodes that all hear one another.
+        let threes = |seed| {
+            let heard = heard(&draw("majorities-ring", 9, seed));
+            let mutual = |a: usize, b: usize| a < b && heard[a].contains(&b);
+            let all = (0..9).flat_map(|a| (0..9).flat_map(move |b| (0..9).map(move |c| (a, b, c))));
+            all.filter(|&(a, b, c)| mutual(a, b) && mutual(b, c) && mutual(a, c)).count()
+        };
+        let different: BTreeSet<usize> = (0..50).map(threes).collect();
+        assert!(different.len() > 3, "{different:?}");
     }
 
     #[test]
@@ -530,7 +599,7 @@ mod tests {
             ("one-way n1 n1", 3, "on both sides"),
             ("primaries", 3, "names no node"),
             ("bridge", 2, "needs 3 nodes"),
-            ("majorities-ring", 3, "needs 4 nodes"),
+            ("majorities-ring", 2, "needs 3 nodes"),
             ("flapping 4", 3, "3 nodes have 3 pairs only"),
         ] {
             let words: Vec<String> = words.split(' ').map(str::to_string).collect();

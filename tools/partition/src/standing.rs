@@ -37,6 +37,8 @@ pub struct Cut {
     packets: String,
     /// Seconds until the first of its elements expires.
     expires: u64,
+    /// Whether rules lead to all of them.
+    in_force: bool,
 }
 
 /// Our own network and those of `nodes`. Nodes of which only an address is known have no tables of ours.
@@ -110,6 +112,23 @@ pub fn heal(
     which: impl Fn(&Standing) -> bool + Sync,
 ) -> (Vec<Cut>, Vec<Error>) {
     cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
+}
+
+/// The scripts that remove all that stands of ours, each headed by where; and what stood in the way of finding more.
+pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
+    let (mut scripts, mut errors) = (Vec::new(), Vec::new());
+    let found = all(places.iter().collect(), |place| tables(nft, place));
+    for (place, tables) in places.iter().zip(found) {
+        match tables {
+            Ok(tables) => scripts.extend(
+                tables
+                    .iter()
+                    .map(|table| format!("# in {}\n{}", place.name, table.remove().text())),
+            ),
+            Err(error) => errors.push(error),
+        }
+    }
+    (scripts, errors)
 }
 
 /// Gives the tables that were removed.
@@ -195,7 +214,9 @@ fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
         pairs: Pairs::default(),
         packets: table.packets.clone(),
         expires: u64::MAX,
+        in_force: true,
     });
+    cut.in_force &= table.in_force;
     for element in &table.elements {
         cut.expires = cut.expires.min(element.expires);
         cut.pairs.insert(&element.who);
@@ -208,6 +229,7 @@ impl Cut {
         let mut line = json!({
             "cut": self.words(),
             "pairs": self.pairs.len(),
+            "in_force": self.in_force,
             "backend": self.backend().to_string(),
             "expires": self.expires(),
             "holder": holder(&self.table),
@@ -288,6 +310,7 @@ mod tests {
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],
             packets: String::new(),
+            in_force: true,
         };
         let mut cuts = BTreeMap::new();
         gather(&mut cuts, &table("n10 n2", 9));

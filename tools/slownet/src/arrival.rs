@@ -72,7 +72,7 @@ pub fn make(
             Gate::Ours => {}
             Gate::Open => {
                 let line = format!("tc qdisc add dev {dev} ingress_block {BLOCK} ingress");
-                steps.push(Step::new(line));
+                steps.push(Step::new(line).hurried());
             }
             Gate::Foreign(what) => {
                 return Err(Error::system(format!(
@@ -186,7 +186,8 @@ pub fn remove(trees: &[Tree], ours: impl Fn(FaultId) -> bool, root: WithRoot) ->
         return device.into_iter().flat_map(|tree| qdisc::remove_classes(tree, &ours)).collect();
     }
     let gates = trees.iter().filter(|tree| tree.gate == Gate::Ours);
-    let open = gates.map(|tree| Step::new(format!("tc qdisc del dev {} ingress", tree.interface)));
+    let open = gates
+        .map(|tree| Step::new(format!("tc qdisc del dev {} ingress", tree.interface)).hurried());
     let device = device.map(|_| Step::new(format!("ip link del dev {DEVICE}")));
     open.chain(device).collect()
 }

@@ -248,7 +248,7 @@ impl Backend {
     }
 
     fn nfqueue(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        if let Err(why) = kernel.queue() {
+        if let Err(why) = kernel.queue()? {
             return Ok(Err(format!("nfqueue does not work here: {why}")));
         }
         Ok(kernel.feeder(Target::Queue)?.map(Backend::Nfqueue))

@@ -152,8 +152,10 @@ pub struct TrafficArgs {
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
     /// Strike what the nodes send, what they receive (from those that --to names), or both
-    #[arg(long, value_name = "DIRECTION", value_enum, default_value = "out")]
-    pub direction: Direction,
+    ///
+    /// The default is what they send; but a delay line to named nodes stands where they receive it.
+    #[arg(long, value_name = "DIRECTION", value_enum)]
+    pub direction: Option<Direction>,
     /// Only packets of this protocol
     #[arg(long, value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,

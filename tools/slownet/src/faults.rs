@@ -16,6 +16,7 @@ use crate::line::watchdog::Watchdog;
 use crate::link::Link;
 use crate::networks::Networks;
 use crate::qdisc::WithRoot;
+use crate::side;
 use crate::slow::{Draw, Slow};
 
 /// After the lease, before the sweep: the kernel's sets count in seconds.
@@ -43,16 +44,22 @@ impl Faults {
     /// The faults, with a backend found for every node. Nothing is in force yet.
     ///
     /// # Errors
-    /// As [`Slow::plan`].
+    /// As [`side::better`] and [`Slow::plan`].
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
         let (mut choices, mut networks) = (Choices::of(means.backend), Networks::default());
         let Means { force, seed, .. } = means;
+        let links = side::better(links, &mut choices)?;
         let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
         let links = links.into_iter().enumerate().map(|(number, link)| {
             let draw = Draw { force, seed, number };
             Slow::plan(link, Arc::clone(&ids), draw, &mut choices, &mut networks)
         });
         Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None, watchdog: None })
+    }
+
+    /// The links, each as it is struck.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().map(Slow::link)
     }
 
     /// Whether a process of ours carries packets: such faults cannot outlive us.
@@ -218,6 +225,10 @@ impl Fault for Faults {
             [again] => Ok(Renewal::Again(again.clone())),
             _ => Ok(Renewal::Again(json!({ "links": again }))),
         }
+    }
+
+    fn stands(&mut self) -> Result<bool> {
+        Ok(all(self.each(Slow::stands))?.into_iter().any(|stands| stands))
     }
 
     fn heal(&mut self) -> Result<Value> {

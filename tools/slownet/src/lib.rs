@@ -20,6 +20,7 @@
 //! | [`seat`] | what an sshd sends stays quick |
 //! | [`networks`] | two names of one network are told apart from two networks |
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
+//! | [`side`] | on which side of a link a delay line stands |
 //! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
 //! | [`replay`] | the faults of a recorded run |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
@@ -48,6 +49,7 @@ pub mod quantity;
 pub mod replay;
 pub mod run;
 pub mod seat;
+pub mod side;
 pub mod slow;
 pub mod step;
 pub mod sweep;

@@ -27,6 +27,8 @@ pub struct Link {
     pub parts: Parts,
     /// With which nodes, where they were named, and their addresses.
     pub named: BTreeMap<String, Vec<Prefix>>,
+    /// The nodes that receive its packets, where all were named and nobody said on which side it is struck.
+    pub receivers: Vec<Node>,
 }
 
 /// The flags that a line may have as fields, read as the command line reads them.
@@ -89,6 +91,18 @@ fn object(line: &str) -> std::result::Result<Map<String, Value>, String> {
 }
 
 impl Link {
+    /// The link from `nodes` to `to` with those of its packets that `which` says.
+    pub fn new(nodes: Vec<Node>, to: Whom, parts: Parts, which: &TrafficArgs) -> Link {
+        let all_were_named = to.blocks.len() == to.named.values().map(Vec::len).sum::<usize>();
+        let Whom { blocks, named, nodes: mut receivers } = to;
+        if which.direction.is_some() || !all_were_named {
+            receivers.clear();
+        }
+        let traffic = Traffic::new(blocks, which.protocol, which.port.clone());
+        let traffic = traffic.going(which.direction.unwrap_or_default());
+        Link { nodes, traffic, parts, named, receivers }
+    }
+
     /// The link that parts and traffic say, from `nodes` to `to`; fields are called as the flags of `set`.
     ///
     /// # Errors
@@ -97,10 +111,7 @@ impl Link {
         let flags = fields.iter().map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
-        let parts = asked::parts(&fields.parts)?;
-        let Whom { blocks, named } = to;
-        let traffic = Traffic::new(blocks, fields.traffic.protocol, fields.traffic.port);
-        Ok(Link { nodes, parts, traffic: traffic.going(fields.traffic.direction), named })
+        Ok(Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic))
     }
 
     /// Its traffic and its parts as the fields of a line.
@@ -111,7 +122,7 @@ impl Link {
     }
 
     /// Whether a packet may be of both links.
-    fn meets(&self, other: &Link) -> bool {
+    pub fn meets(&self, other: &Link) -> bool {
         let same_node = |node: &Node| other.nodes.iter().any(|other| other.name == node.name);
         self.nodes.iter().any(same_node) && self.traffic.meets(&other.traffic)
     }

@@ -135,6 +135,25 @@ impl Parts {
         *self == Parts { delay: same, limit: self.limit, ..Parts::default() }
     }
 
+    /// Whether what happens to a packet does not hang on those before it.
+    pub fn strike_each_alone(&self) -> bool {
+        let alone = |chance: Option<Chance>| chance.is_none_or(|c| c.correlation.is_none());
+        let jitter = self.delay.and_then(|delay| delay.jitter);
+        let loss = match &self.loss {
+            Some(Loss::Random(chance)) => alone(Some(*chance)),
+            Some(Loss::State(_) | Loss::Gemodel(_)) => false,
+            None => true,
+        };
+        let reorder = self.reorder.is_none_or(|r| r.gap.is_none() && alone(Some(r.chance)));
+        let shared = self.rate.is_some() || self.slot.is_some() || self.limit.is_some();
+        jitter.is_none_or(|jitter| jitter.correlation.is_none())
+            && loss
+            && reorder
+            && alone(self.duplicate)
+            && alone(self.corrupt)
+            && !shared
+    }
+
     /// Whether no packet is held for longer than `moment`.
     pub fn are_at_once(&self, moment: Duration) -> bool {
         self.rate.is_none() && self.longest() <= moment

@@ -78,7 +78,9 @@ impl Need {
             }
             Need::Blackhole => "tc qdisc add dev lo root blackhole",
             Need::Arrival => {
-                "ip link add name breakit-in type ifb && tc qdisc add dev lo ingress_block 77 ingress &&
+                // Loaded by itself it would make two devices in the host's own network.
+                "PATH=$PATH:/usr/sbin:/sbin modprobe -q ifb numifbs=0 2>/dev/null
+                 ip link add name breakit-in type ifb && tc qdisc add dev lo ingress_block 77 ingress &&
                  ipset create t hash:net timeout 1 comment && ipset create p bitmap:port range 0-65535 &&
                  tc filter add block 77 protocol ip pref 7701 handle 0x1000 basic match 'ipset(t src) and not ipset(p dst)' \
                    action skbedit priority 77:1000 action mirred egress redirect dev breakit-in"
@@ -147,9 +149,12 @@ impl<'a> Kernel<'a> {
     }
 
     /// Whether a process of ours can receive packets from this kernel, which must be our own.
-    pub fn queue(self) -> std::result::Result<(), String> {
+    ///
+    /// # Errors
+    /// As [`Kernel::meets`].
+    pub fn queue(self) -> Result<std::result::Result<(), String>> {
         if let Network::Ssh(host) = self.0 {
-            return Err(format!("{host} is another host, where no process of ours runs"));
+            return Ok(Err(format!("{host} is another host, where no process of ours runs")));
         }
         let tried = std::thread::spawn(|| {
             nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
@@ -157,7 +162,10 @@ impl<'a> Kernel<'a> {
             Queue::bind(1, Shows::Lengths, 0).map(drop)
         });
         let died = |_| Err(Error::system("the thread that tried died"));
-        tried.join().unwrap_or_else(died).map_err(|error| error.to_string())
+        match tried.join().unwrap_or_else(died) {
+            Err(error) if error.status() == Status::NotPermitted => Err(may_not_try()),
+            tried => Ok(tried.map_err(|error| error.to_string())),
+        }
     }
 
     fn tries(self, script: &str) -> Result<std::result::Result<(), String>> {
@@ -167,14 +175,18 @@ impl<'a> Kernel<'a> {
         }
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         if said.contains("unshare failed") || said.contains("Operation not permitted") {
-            return Err(Error::not_permitted(
-                "no network namespace can be made to try things in; run as root, or under unshare -Urnm",
-            ));
+            return Err(may_not_try());
         }
         let telling = said.lines().find(|line| line.contains("rror"));
         let why = telling.map_or_else(|| program::last_words(&output), |line| line.trim().into());
         Ok(Err(plain(&why)))
     }
+}
+
+fn may_not_try() -> Error {
+    Error::not_permitted(
+        "no network namespace can be made to try things in; run as root, or under unshare -Urnm",
+    )
 }
 
 fn ipset_script(iptables: &str, family: &str, flavour: &str, target: Target) -> String {
@@ -211,7 +223,7 @@ pub fn report(kernel: Kernel<'_>) -> Result<Value> {
     for (word, target) in [("ipset", Target::Class), ("ipset-queue", Target::Queue)] {
         works.insert(word.into(), ipset_verdict(kernel.ipset(target)?));
     }
-    works.insert("queue".into(), verdict(kernel.queue()));
+    works.insert("queue".into(), verdict(kernel.queue()?));
     Ok(Value::Object(works))
 }
 

@@ -174,7 +174,8 @@ pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     match &tree.root {
         Root::Ours => {}
         Root::Default => {
-            steps.push(Step::new(format!("tc qdisc add dev {dev} root handle 77: htb default 0")));
+            let add = format!("tc qdisc add dev {dev} root handle 77: htb default 0");
+            steps.push(Step::new(add).hurried());
         }
         Root::Foreign(what) => {
             return Err(Error::system(format!(
@@ -232,7 +233,7 @@ pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Ve
         return Vec::new();
     }
     if root == WithRoot::Remove && tree.leaves.iter().all(|leaf| ours(leaf.id)) {
-        return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:"))];
+        return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:")).hurried()];
     }
     remove_classes(tree, ours)
 }
@@ -315,6 +316,9 @@ mod tests {
         let all = |root| shown(&remove(tree, |_| true, root));
         assert_eq!(all(WithRoot::Remove), ["tc qdisc del dev eth0 root handle 77:"]);
         assert_eq!(all(WithRoot::Keep).len(), 2);
+        // Whatever else runs: meanwhile nobody's packets leave.
+        let root = Step::new("tc qdisc del dev eth0 root handle 77:").hurried();
+        assert_eq!(remove(tree, |_| true, WithRoot::Remove), [root]);
         assert!(remove(&read(&ours())[2], |_| true, WithRoot::Remove).is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::hold;
 use breakit::jsonl::Lines;
-use breakit::lease::Lease;
+use breakit::lease::{self, Lease};
 use breakit::node::{self, Fleet, Node, NodesArg, SudoArg};
 use breakit::op::Op;
 use breakit::reach::Network;
@@ -17,7 +17,7 @@ use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
-use crate::traffic::{self, Traffic, Whom};
+use crate::traffic;
 use crate::{asked, list, replay, sweep};
 
 /// Runs the tool.
@@ -39,24 +39,25 @@ fn set(args: SetArgs) -> Result<Status> {
     let links = links(&args)?;
     let seed = breakit::rng::seed(args.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    let mut rehearsed: Vec<Value> = links.iter().map(Link::json).collect();
+    let kept = lease::kept(args.keep, &schedule, lease)?;
     let means = Means { backend: args.backend, force: args.force, seed };
     let mut faults = Faults::plan(links, means)?;
     refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
     if args.dry_run {
-        rehearsed.extend(faults.rehearse(lease)?);
-        return print_all(&rehearsed);
+        let asked = faults.links().map(Link::json);
+        return print_all(
+            &asked.chain(faults.rehearse(kept.unwrap_or(lease))?).collect::<Vec<Value>>(),
+        );
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
     if reads_stdin(&args) {
         watch.ignore_input();
     }
     let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
-    if args.keep {
-        let lease = schedule.length().map_or(lease, |length| Lease { length });
-        return left(held, faults.sweep_after(lease));
+    match kept {
+        Some(lease) => left(held, faults.sweep_after(lease)),
+        None => left(held, faults.leave()),
     }
-    left(held, faults.leave())
 }
 
 /// What holding ended with, and what leaving met.
@@ -75,15 +76,12 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     }
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
-    let traffic = &args.traffic;
-    let Whom { blocks, named } = traffic::whom(&traffic.to, &nodes)?;
-    let traffic = Traffic::new(blocks, traffic.protocol, traffic.port.clone());
-    Ok(vec![Link { nodes, parts, traffic: traffic.going(args.traffic.direction), named }])
+    let to = traffic::whom(&args.traffic.to, &nodes)?;
+    Ok(vec![Link::new(nodes, to, parts, &args.traffic)])
 }
 
 fn lines_of(file: &str) -> Result<Lines> {
     match file.strip_prefix('@') {
-        Some("-") => Ok(Lines::new("stdin", std::io::stdin())),
         Some(path) => Lines::open(path.as_ref()),
         None => Err(Error::usage(format!(
             "{file:?} names no file with links; write @links.jsonl, or @- for stdin (nodes are named with -n)"
@@ -112,16 +110,7 @@ fn refuse_what_the_backend_cannot(seed: &Option<u64>, keep: bool, faults: &Fault
 /// Each holder of the recorded run has a thread, which holds its faults at its times.
 fn replay(args: &ReplayArgs) -> Result<Status> {
     let lease = args.lease.checked()?;
-    let from_stdin = args.history == "-";
-    if from_stdin && args.nodes.reads_stdin() {
-        return Err(Error::usage(
-            "nodes and history cannot both come on stdin; give one as a file",
-        ));
-    }
-    let lines = match from_stdin {
-        true => Lines::new("stdin", std::io::stdin()),
-        false => Lines::open(args.history.as_ref())?,
-    };
+    let lines = args.nodes.history(&args.history)?;
     let record = replay::read(lines, args.sudo.of(args.nodes.resolve()?))?;
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
@@ -136,7 +125,7 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
         return rehearse(&parts, lease);
     }
     let mut watch = Watch::start("the faults are being taken back; that goes on")?;
-    if from_stdin || args.nodes.reads_stdin() {
+    if args.history == "-" || args.nodes.reads_stdin() {
         watch.ignore_input();
     }
     ended(hold_all(parts, lease, &watch))

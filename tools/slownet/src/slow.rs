@@ -117,6 +117,11 @@ impl Slow {
         self.id
     }
 
+    /// What is struck, and with what.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// Whose packets.
     pub fn nodes(&self) -> &[Node] {
         &self.link.nodes
@@ -282,9 +287,7 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        let before =
-            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
-        if before != Some(inode(&network)) || self.line_is_dead(node) {
+        if !self.is_struck(node, &network) || self.line_is_dead(node) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
         let renewed = self
@@ -299,6 +302,26 @@ impl Slow {
             Ok(()) => Ok(Found::InForce),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether it strikes any of its nodes still, or will again: one that is down, or came back with a new network.
+    ///
+    /// # Errors
+    /// All that stood in the way.
+    pub fn stands(&self) -> Result<bool> {
+        let stands = node::at_once(&self.link.nodes, |node| match Network::of(node) {
+            Ok(network) => Ok(!self.is_struck(node, &network) || self.is_fed(node, &network)?),
+            Err(error) if error.status() == Status::NoInput => Ok(true),
+            Err(error) => Err(error),
+        });
+        Ok(stands.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().any(|stands| stands))
+    }
+
+    /// Whether this network of the node is the one where it was put in force.
+    fn is_struck(&self, node: &Node, network: &Network) -> bool {
+        let before =
+            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
+        before == Some(inode(network))
     }
 
     fn is_fed(&self, node: &Node, network: &Network) -> Result<bool> {

@@ -1,12 +1,15 @@
 //! One command in a node's network: shown by `--dry-run`, or run.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
-use breakit::{guardian, program};
+use breakit::{lifeline, program};
+
+use crate::line;
 
 /// None of them takes long; a lock held by another program is what we wait for.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -20,19 +23,29 @@ pub struct Step {
     program: String,
     args: Vec<String>,
     input: Option<String>,
+    hurried: bool,
 }
 
 impl Step {
     /// A command line, its words separated by single spaces (no word of ours has one).
     pub fn new(line: impl AsRef<str>) -> Step {
         let mut words = line.as_ref().split_whitespace().map(str::to_string);
-        Step { program: words.next().unwrap_or_default(), args: words.collect(), input: None }
+        let program = words.next().unwrap_or_default();
+        Step { program, args: words.collect(), input: None, hurried: false }
     }
 
     /// The same with `input` on its stdin.
     #[must_use]
     pub fn fed(mut self, input: impl Into<String>) -> Step {
         self.input = Some(input.into());
+        self
+    }
+
+    /// The same, and where we may nothing else on this host runs before it: the kernel drops what everybody sends
+    /// while it is at work, however long others keep it waiting.
+    #[must_use]
+    pub fn hurried(mut self) -> Step {
+        self.hurried = true;
         self
     }
 
@@ -63,7 +76,10 @@ impl Step {
             }
             _ => network.command(&self.path()?, self.args.clone())?,
         };
-        guardian::wait_for(&mut command);
+        if self.hurried {
+            hurry(&mut command);
+        }
+        lifeline::wait_for(&mut command);
         network.reached(program::run(&mut command, input, LIMIT)?)
     }
 
@@ -103,6 +119,16 @@ impl Step {
     fn path(&self) -> Result<PathBuf> {
         program::find(&self.program, package(&self.program))
     }
+}
+
+/// Runs `command` ahead of all that is not in such a hurry. Where that is not allowed it runs as others do.
+fn hurry(command: &mut Command) {
+    let ahead = || {
+        line::run_ahead();
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
+    unsafe { command.pre_exec(ahead) };
 }
 
 /// The package that brings a program, by Debian's names.

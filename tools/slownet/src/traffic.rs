@@ -58,7 +58,7 @@ impl Prefix {
     }
 
     /// Whether `other` lies in it.
-    fn covers(self, other: Prefix) -> bool {
+    pub fn covers(self, other: Prefix) -> bool {
         self.is_v4() == other.is_v4()
             && self.length <= other.length
             && Prefix::new(other.address, self.length) == Some(self)
@@ -299,6 +299,8 @@ pub struct Whom {
     pub blocks: Vec<Prefix>,
     /// The addresses of those that were named: another run finds them by their names, wherever they are then.
     pub named: BTreeMap<String, Vec<Prefix>>,
+    /// Those nodes.
+    pub nodes: Vec<Node>,
 }
 
 impl Whom {
@@ -312,6 +314,7 @@ impl Whom {
                 reach::addresses(node)?.into_iter().map(Prefix::host).collect();
             self.blocks.extend(&blocks);
             self.named.insert(node.name.to_string(), blocks);
+            self.nodes.push(node.clone());
         }
         Ok(())
     }

@@ -68,6 +68,7 @@ fn a_part_that_needs_another_says_so() {
     set(&["--loss-state", "1%,1%,1%,1%,1%,1%"], "five percentages at the most");
     set(&["--loss", "5%", "--keep", "--for", "1s", "--every", "3s"], "cannot be used with");
     set(&["--loss", "5%", "--for", "3s", "--every", "3s"], "leave a gap");
+    set(&["--loss", "5%", "--keep", "--for", "30d"], "a lease takes 1s to 24h");
     set(&["--loss", "5%", "--lease", "0s"], "take 1s to 24h");
 }
 

@@ -10,16 +10,38 @@ use std::time::{Duration, Instant};
 use breakit_tests::process::run;
 use breakit_tests::{Namespaces, Running, skip};
 
-use bed::pings::{CASES, Pings, judge};
+use bed::pings::{CASES, Case, Pings, verdict};
 use bed::*;
 
-fn pings(bed: &Namespaces, count: usize) -> Pings {
+fn pings(bed: &Namespaces, to: usize, count: usize) -> Pings {
     // -U: from the user and to the user. The kernel's own stamp is put on before packets are held.
     let said = run(bed
         .at(0, "ping")
         .args(["-n", "-U", "-i", "0.01", "-W", "1", "-c"])
-        .args([&count.to_string(), &bed.v4(1)]));
+        .args([&count.to_string(), &bed.v4(to)]));
     Pings::read(said.stdout.lines(), count)
+}
+
+/// Fails where the fault does not do what it says; but pings that go to another node meanwhile, past the fault, may
+/// say that the machine was too busy to tell: then it is measured again.
+#[track_caller]
+fn shows_itself(bed: &Namespaces, case: &Case) {
+    let (flags, to) = (case.flags.split(' '), bed.v4(1));
+    let flags: Vec<&str> = flags.chain(["--backend", "nfqueue", "--to", &to]).collect();
+    let mut held = Running::start(&mut set(bed, &node(bed, 0), &flags));
+    held.line(SOON);
+    let mut hindered = 0;
+    loop {
+        let (struck, beside) = std::thread::scope(|scope| {
+            let beside = scope.spawn(|| pings(bed, 2, case.pings));
+            (pings(bed, 1, case.pings), beside.join().unwrap())
+        });
+        let Err(found) = verdict(case.name, &struck) else { break };
+        assert!(beside.were_hindered(), "{found}");
+        hindered += 1;
+        assert!(hindered < 20, "the machine is too busy to tell: {found}\nbeside it: {beside:?}");
+    }
+    end(held);
 }
 
 #[test]
@@ -28,14 +50,9 @@ fn each_fault_does_what_it_says_by_the_delay_line() {
     std::thread::scope(|scope| {
         for share in 0..shares {
             scope.spawn(move || {
-                let bed = bed!(2, "all");
+                let bed = bed!(3, "all");
                 for case in CASES.iter().skip(share).step_by(shares) {
-                    let flags: Vec<&str> = case.flags.split(' ').collect();
-                    let flags = [&flags[..], &["--backend", "nfqueue"]].concat();
-                    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
-                    held.line(SOON);
-                    judge(case.name, &pings(&bed, case.pings));
-                    end(held);
+                    shows_itself(&bed, case);
                 }
             });
         }

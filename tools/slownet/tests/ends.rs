@@ -36,8 +36,12 @@ fn processes(bed: &Namespaces) -> Vec<(Pid, String)> {
 
 /// The guardian of the faults on `bed`, which must have one holder.
 fn guardian(bed: &Namespaces) -> Option<Pid> {
-    let is_guardian = |words: &str| words.contains("guardian");
-    processes(bed).into_iter().find(|(_, words)| is_guardian(words)).map(|(pid, _)| pid)
+    called(bed, " guardian ")
+}
+
+/// The process with that word.
+fn called(bed: &Namespaces, word: &str) -> Option<Pid> {
+    processes(bed).into_iter().find(|(_, words)| words.contains(word)).map(|(pid, _)| pid)
 }
 
 /// Whether nodes 0 and 1 reach each other at once, both ways.
@@ -138,7 +142,10 @@ fn runs() -> u64 {
 enum Victim {
     Holder,
     Guardian,
+    /// Holder and guardian.
     Both,
+    /// Holder and watchdog, where there is one.
+    Hung,
 }
 
 /// A fault of random parts, backend and schedule, one of whose processes gets a random signal at a random time.
@@ -160,7 +167,7 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
     let signals =
         [Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP];
     let signal = signals[rng.random_range(0..signals.len())];
-    let victims = [Victim::Holder, Victim::Holder, Victim::Guardian, Victim::Both];
+    let victims = [Victim::Holder, Victim::Holder, Victim::Guardian, Victim::Both, Victim::Hung];
     let victim = victims[rng.random_range(0..victims.len())];
     let wait = Duration::from_millis(rng.random_range(0..900));
     let what = format!("run {seed}: {flags}; {signal} to {victim:?} after {wait:?}");
@@ -168,8 +175,13 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
     let flags: Vec<&str> = flags.split(' ').collect();
     let held = Running::start(&mut set(bed, &bed.spec(), &flags));
     std::thread::sleep(wait);
-    if let Some(guardian) = guardian(bed).filter(|_| victim != Victim::Holder) {
-        let _ = kill(guardian, signal);
+    let beside = match victim {
+        Victim::Holder => None,
+        Victim::Guardian | Victim::Both => guardian(bed),
+        Victim::Hung => called(bed, " watchdog "),
+    };
+    if let Some(beside) = beside {
+        let _ = kill(beside, signal);
     }
     if victim != Victim::Guardian {
         held.signal(signal);
@@ -196,8 +208,8 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
     if let Some(guardian) = guardian(bed).filter(|_| victim == Victim::Both) {
         let _ = kill(guardian, Signal::SIGKILL);
     }
-    // Where nobody is left to sweep, what remains strikes nobody; and so does what was to be kept.
-    let alone = victim == Victim::Both || when == " --keep";
+    // Where nobody is left to sweep, what remains strikes nobody.
+    let alone = victim == Victim::Both || (victim == Victim::Guardian && when == " --keep");
     assert!(within(SOON, || in_force(bed) == 0 && is_quick(bed)), "{what}");
     assert!(within(SOON, || processes(bed).is_empty()), "{what}: {:?}", processes(bed));
     if alone {

@@ -46,7 +46,7 @@ fn a_node_is_slow_and_again_when_it_was_killed_and_comes_back_until_its_holder_d
     let fleet = Fleet::new("slow");
     fleet.sh("lxc-fleet up n1..n2").expect(0);
     assert!(is_quick(&fleet));
-    let line = "exec slownet set -n n1 --to n2 --delay 30ms --lease 6s";
+    let line = "exec slownet set -n n1 --to n2 --direction out --delay 30ms --lease 6s";
     let mut held = Running::start(&mut fleet.shell(line));
     assert_eq!(held.line(SOON)["value"]["nodes"][0], "n1");
     assert!(is_slow(&fleet));

@@ -5,7 +5,7 @@
 mod bed;
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use breakit_tests::process::run;
 use breakit_tests::{Namespaces, Running, skip};
 use nix::sys::signal::Signal;
 
-use bed::{SOON, end, network, node, rtts, set};
+use bed::*;
 
 /// Namespaces where the kernel has a packet queue, or the reason why not.
 fn queued(nodes: usize) -> Result<Namespaces, String> {
@@ -218,4 +218,138 @@ fn no_table_is_loaded_by_looking_for_chains_in_it() {
     held.end(SOON).expect(130);
     // The set itself may need one, where iptables is the legacy one.
     assert_eq!(names(), in_force, "before: {before}");
+}
+
+#[test]
+fn a_line_to_nodes_that_are_named_stands_where_they_receive_and_all_commands_say_so() {
+    let bed = queued!(3);
+    let before: Vec<String> = (0..3).map(|i| state(&bed, i)).collect();
+    let to = node(&bed, 1);
+    let held = |flags: &[&str]| {
+        let flags = [&["--backend", "nfqueue", "--delay", "30ms", "--to", &to], flags].concat();
+        Running::start(&mut set(&bed, &node(&bed, 0), &flags))
+    };
+    for (flags, stands, from) in [(&[][..], "n2", 0), (&["--direction", "out"], "n1", 1)] {
+        let mut held = held(flags);
+        let value = held.line(SOON)["value"].clone();
+        assert_eq!(value["nodes"], serde_json::json!([stands]));
+        assert_eq!(value["to"], serde_json::json!([bed.v4(from), bed.v6(from)]));
+        assert_eq!(value["direction"], if stands == "n2" { "in" } else { "out" });
+        let listed = list(&bed);
+        assert_eq!((listed.len(), &listed[0]["node"]), (1, &stands.into()), "{listed:?}");
+        assert_eq!((&listed[0]["id"], &listed[0]["in_force"]), (&value["id"], &true.into()));
+        assert_eq!(listed[0]["to"], value["to"]);
+        for address in [bed.v4(1), bed.v6(1)] {
+            delayed_by(&rtts(&bed, 0, &address, 20), 20, 30.0);
+        }
+        // Only what node 1 sends to node 2.
+        for (a, b) in [(0, 2), (2, 1)] {
+            assert!(rtts(&bed, a, &bed.v4(b), 20)[2] < 30.0, "{a} to {b}");
+        }
+        held.signal(Signal::SIGKILL);
+        assert!(within(SOON, || (0..3).all(|i| state(&bed, i) == before[i])));
+        held.end(SOON).expect(137);
+    }
+    let mut held = held(&["--lease", "2s"]);
+    let id = held.line(SOON)["value"]["id"].clone();
+    let cleared = run(bed.tool("slownet").args(["clear", "-n", &to])).expect(0).lines();
+    assert_eq!((&cleared[0]["value"]["id"], &cleared[0]["value"]["nodes"][0]), (&id, &"n2".into()));
+    assert_eq!(held.end(SOON).expect(0).lines()[1]["value"]["healed"], "by another");
+}
+
+#[test]
+fn a_line_stays_at_the_sender_where_the_receiver_could_not_do_the_same() {
+    let bed = queued!(3);
+    let (one, both) = (node(&bed, 0), format!("{},{}", node(&bed, 1), node(&bed, 2)));
+    let stands = |from: &str, flags: &[&str]| {
+        let flags = [&["--backend", "nfqueue", "--dry-run"], flags].concat();
+        let lines = run(&mut set(&bed, from, &flags)).expect(0).lines();
+        let nodes = lines[1..].iter().map(|line| line["node"].as_str().unwrap());
+        nodes.collect::<Vec<_>>().join(",") + " " + lines[0]["direction"].as_str().unwrap()
+    };
+    let to = node(&bed, 1);
+    assert_eq!(stands(&one, &["--delay", "5ms", "--loss", "1%", "--to", &both]), "n2,n3 in");
+    assert_eq!(stands(&both, &["--delay", "5ms", "--to", &one]), "n1 in");
+    assert_eq!(stands(&one, &["--rate", "5mbit", "--to", &to]), "n2 in", "one of each");
+    // What two receivers cannot share; what cannot be doubled; whom nobody named, or not all of them.
+    assert_eq!(stands(&one, &["--rate", "5mbit", "--to", &both]), "n1 out");
+    assert_eq!(stands(&one, &["--loss", "20%,75%", "--to", &both]), "n1 out");
+    assert_eq!(stands(&one, &["--delay", "5ms", "--duplicate", "1%", "--to", &to]), "n1 out");
+    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &bed.v4(1)]), "n1 out");
+    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &format!("{to},10.9.9.9")]), "n1 out");
+    assert_eq!(stands(&one, &["--delay", "5ms"]), "n1 out");
+    // Behind a router, which may translate addresses.
+    let routed = "del 10.77.0.12/24 dev eth0;add 10.77.0.12/32 dev eth0";
+    for change in routed.split(';') {
+        run(bed.at(1, "ip").arg("addr").args(change.split(' '))).expect(0);
+    }
+    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &to]), "n1 out");
+}
+
+#[test]
+fn a_line_stays_at_the_sender_where_it_would_meet_another_of_its_run() {
+    let bed = queued!(2);
+    let links = Temporary::with(
+        "sides",
+        r#"{"from":"n1","to":"n2","delay":"20ms"}
+{"from":"n2","to":"n1","direction":"in","delay":"40ms"}
+"#,
+    );
+    let mut command = bed.tool("slownet");
+    let flags = ["set", &links.spec(), "-n", &bed.spec(), "--backend", "nfqueue"];
+    let mut held = Running::start(command.args(flags));
+    let value = held.line(SOON)["value"].clone();
+    assert_eq!(value["links"][0]["direction"], "out", "{value}");
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 60.0);
+    end(held);
+}
+
+#[test]
+fn what_is_stuck_in_a_line_that_hangs_is_let_go_and_other_lines_keep_what_they_hold() {
+    let bed = queued!(3);
+    // Somebody else's rules: with the last rule of a table goes a hook, and with that the kernel drops all there is.
+    for program in ["iptables", "ip6tables"] {
+        let rule = ["-w", "-t", "mangle", "-A", "PREROUTING", "-p", "sctp", "-j", "ACCEPT"];
+        run(bed.at(1, program).args(rule)).expect(0);
+    }
+    let incoming = |from: usize, delay: &str| {
+        let (one, from) = (node(&bed, 1), bed.v4(from));
+        let flags = ["--direction", "in", "--to", &from, "--delay", delay, "--lease", "90s"];
+        let flags = [&flags[..], &["--backend", "nfqueue"]].concat();
+        let mut held = Running::start(&mut set(&bed, &one, &flags));
+        let value = held.line(SOON)["value"].clone();
+        (held, value)
+    };
+    let ((slow, _), (hangs, value)) = (incoming(0, "5s"), incoming(2, "20ms"));
+    if value["feeder"] == "nft" {
+        skip!(
+            "a table of nft has a hook of its own, with which the kernel drops all that is queued"
+        );
+    }
+    hangs.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(300));
+    let socket = |i: usize| {
+        network(&bed, i).inside(|| Ok(UdpSocket::bind("0.0.0.0:7779").unwrap())).unwrap()
+    };
+    let (near, far, receiver) = (socket(0), socket(2), socket(1));
+    for _ in 0..10 {
+        near.send_to(b"s", (bed.v4(1).as_str(), 7779)).unwrap();
+        far.send_to(b"h", (bed.v4(1).as_str(), 7779)).unwrap();
+    }
+    receiver.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(receiver.recv(&mut [0; 9]).is_err(), "one hangs and the other takes five seconds");
+    let id = value["id"].as_str().unwrap();
+    run(bed.tool("slownet").args(["clear", "-n", &node(&bed, 1), "--id", id])).expect(0);
+    receiver.set_read_timeout(Some(SOON)).unwrap();
+    let came: Vec<u8> = (0..20)
+        .map_while(|_| {
+            let mut byte = [0; 1];
+            receiver.recv(&mut byte).ok().map(|_| byte[0])
+        })
+        .collect();
+    assert_eq!(came, [[b'h'; 10], [b's'; 10]].concat());
+    hangs.signal(Signal::SIGCONT);
+    hangs.signal(Signal::SIGINT);
+    hangs.end(SOON);
+    end(slow);
 }

@@ -5,63 +5,29 @@
 #[path = "bed/pings.rs"]
 mod pings;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
-use breakit_tests::{Run, Running, skip};
+use breakit_tests::uml::Uml;
+use breakit_tests::{Run, skip};
 
 use pings::{CASES, Case, Pings, judge};
 
-/// `uml-run`, which lies beside the repository and not in it.
-fn uml_run() -> Result<PathBuf, String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/tools/uml/uml-run");
-    if !path.is_file() {
-        return Err(
-            "uml-run is not there; it lies in ../shared/tools/uml beside the repository".into()
-        );
-    }
-    for (program, package) in [
-        ("linux.uml", "user-mode-linux"),
-        ("gcc", "gcc"),
-        ("modprobe", "kmod"),
-        ("ping", "iputils-ping"),
-        ("ipset", "ipset"),
-    ] {
-        if !breakit_tests::has(program) {
-            return Err(format!("{program} is missing; install the package {package}"));
+/// The other kernel, or the reason why it cannot be had here.
+fn uml() -> Result<Uml, String> {
+    Uml::with("slownet", &[("ping", "iputils-ping"), ("ipset", "ipset")])
+}
+
+macro_rules! uml {
+    () => {
+        match uml() {
+            Ok(uml) => uml,
+            Err(why) => skip!("{why}"),
         }
-    }
-    path.canonicalize().map_err(|e| e.to_string())
+    };
 }
 
-/// A folder that the other kernel sees as it is, with the tool in it.
-struct Bench(PathBuf);
-
-impl Bench {
-    fn make(name: &str) -> Bench {
-        let path = std::env::temp_dir().join(format!("slownet-uml-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::copy(env!("CARGO_BIN_EXE_slownet"), path.join("slownet")).unwrap();
-        Bench(path)
-    }
-
-    /// Runs `script` under the other kernel, where node a (10.0.0.1) sends to node b (10.0.0.2).
-    fn run(&self, uml_run: &Path, script: &str) -> Run {
-        let path = self.0.join("script");
-        std::fs::write(&path, format!("{WORLD}{script}")).unwrap();
-        let mut command = Command::new(uml_run);
-        command.args(["bash"]).arg(&path).env("UML_RW", &self.0).current_dir(&self.0);
-        // It boots in seconds, but has what a busy machine leaves it.
-        command.env("UML_TIMEOUT", "600");
-        Running::start(&mut command).end(Duration::from_secs(620))
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// Runs `script` there, where node a (10.0.0.1) sends to node b (10.0.0.2).
+#[track_caller]
+fn run(uml: &Uml, script: &str) -> Run {
+    uml.run(&format!("{WORLD}{script}")).expect(0)
 }
 
 const WORLD: &str = "set -e
@@ -91,15 +57,9 @@ fn median(values: &mut [f64]) -> f64 {
 
 #[test]
 fn netem_delays_as_asked_and_ends_with_its_lease_or_its_guardian() {
-    let uml_run = match uml_run() {
-        Ok(path) => path,
-        Err(why) => skip!("{why}"),
-    };
-    let bench = Bench::make("lease");
-    let run = bench
-        .run(
-            &uml_run,
-            r#"
+    let run = run(
+        &uml!(),
+        r#"
 $S set -n a=netns:a --delay 50ms --lease 25s > lines & holder=$!
 until grep -q start-slow lines; do sleep 0.05; done
 rtts 20 | sed 's/^rtt/slow/'
@@ -116,8 +76,7 @@ kill -KILL $holder; wait $holder || true
 for i in $(seq 100); do state | cmp -s - before && break; sleep 0.1; done
 state | cmp - before && echo "guarded 1"
 "#,
-        )
-        .expect(0);
+    );
     let mut slow = values(&run, "slow");
     assert_eq!(slow.len(), 20, "{}", run.stdout);
     assert!(slow.iter().all(|rtt| *rtt >= 50.0), "no packet comes early: {slow:?}");
@@ -131,15 +90,9 @@ state | cmp - before && echo "guarded 1"
 
 #[test]
 fn netem_loses_doubles_and_spreads_as_asked_and_only_towards_the_named_peer() {
-    let uml_run = match uml_run() {
-        Ok(path) => path,
-        Err(why) => skip!("{why}"),
-    };
-    let bench = Bench::make("parts");
-    let run = bench
-        .run(
-            &uml_run,
-            r#"
+    let run = run(
+        &uml!(),
+        r#"
 $S set -n a=netns:a --loss 20% --keep >/dev/null
 echo "left $(answered 500)"
 $S clear -n a=netns:a >/dev/null
@@ -164,8 +117,7 @@ echo "parts $($S list -n a=netns:a | grep -c '"backend":"netem".*"limit":500.*"r
 $S clear -n a=netns:a >/dev/null
 state | cmp - before && echo "swept 1"
 "#,
-        )
-        .expect(0);
+    );
     let one = |word: &str| values(&run, word)[0];
     assert!((355.0..=445.0).contains(&one("left")), "{} of 500 at 20 %", one("left"));
     assert!((30.0..=70.0).contains(&one("doubled")), "{} of 100 at 50 %", one("doubled"));
@@ -192,52 +144,46 @@ fn pinged<'a>(cases: impl Iterator<Item = &'a Case>, direction: &str) -> String 
              $S clear -n a=netns:a >/dev/null\n"
         )
     });
-    each.collect::<String>() + "state | cmp - before && echo swept 1\n"
+    // Who makes a device of a kind that the kernel loads gets the two that it comes with, too.
+    each.collect::<String>()
+        + "state | cmp - before && echo swept 1; ip link show type ifb | grep -q ifb || echo alone 1\n"
 }
 
-fn judged<'a>(name: &str, cases: impl Iterator<Item = &'a Case> + Clone, direction: &str) {
-    let uml_run = match uml_run() {
-        Ok(path) => path,
-        Err(why) => skip!("{why}"),
-    };
-    let run = Bench::make(name).run(&uml_run, &pinged(cases.clone(), direction)).expect(0);
+fn judged<'a>(cases: impl Iterator<Item = &'a Case> + Clone, direction: &str) {
+    let run = run(&uml!(), &pinged(cases.clone(), direction));
     for case in cases {
         let prefix = format!("{} ", case.name);
         let lines = run.stdout.lines().filter_map(|line| line.strip_prefix(&prefix));
         judge(case.name, &Pings::read(lines, case.pings));
     }
-    assert_eq!(values(&run, "swept"), [1.0], "{}", run.stdout);
+    for word in ["swept", "alone"] {
+        assert_eq!(values(&run, word), [1.0], "{word}\n{}", run.stdout);
+    }
 }
 
 #[test]
 fn each_fault_of_time_does_what_it_says_by_netem() {
-    judged("times", CASES.iter().take(5), "out");
+    judged(CASES.iter().take(5), "out");
 }
 
 #[test]
 fn each_other_fault_does_what_it_says_by_netem() {
     // A sender on the same host is told of a full queue, and ping sends again.
     let others = CASES.iter().skip(6).filter(|case| case.name != "limit");
-    judged("others", others, "out");
+    judged(others, "out");
 }
 
 #[test]
 fn what_comes_in_is_struck_by_netem_as_what_goes_out() {
     let wanted = ["delay", "normal", "loss-gemodel", "duplicate", "reorder", "limit"];
-    judged("arrivals", CASES.iter().filter(|case| wanted.contains(&case.name)), "in");
+    judged(CASES.iter().filter(|case| wanted.contains(&case.name)), "in");
 }
 
 #[test]
 fn a_kernel_without_nf_tables_is_served_by_ipset_and_told_where_nothing_is_left() {
-    let uml_run = match uml_run() {
-        Ok(path) => path,
-        Err(why) => skip!("{why}"),
-    };
-    let bench = Bench::make("no-nft");
-    let run = bench
-        .run(
-            &uml_run,
-            r#"
+    let run = run(
+        &uml!(),
+        r#"
 for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb; do modprobe $m; done
 echo /bin/false >/proc/sys/kernel/modprobe
 ip netns exec a nft list tables 2>/dev/null || echo "lacks 1"
@@ -252,8 +198,7 @@ rmmod xt_CLASSIFY
 set +e
 $S set -n a=netns:a --rate 1mbit --for 1s; echo "set $?"
 "#,
-        )
-        .expect(0);
+    );
     for (word, value) in
         [("lacks", 1.0), ("list", 0.0), ("clear", 0.0), ("by-ipset", 1.0), ("in-force", 1.0)]
     {
@@ -261,3 +206,40 @@ $S set -n a=netns:a --rate 1mbit --for 1s; echo "set $?"
     }
     assert_eq!(values(&run, "set"), [69.0], "{}\n{}", run.stdout, run.stderr);
 }
+
+/// How many random runs: `$BREAKIT_RUNS`, or a few.
+fn runs() -> u64 {
+    std::env::var("BREAKIT_RUNS").map_or(8, |runs| runs.parse().unwrap())
+}
+
+#[test]
+fn runs_of_netem_whose_holder_gets_random_signals_leave_nothing() {
+    let (runs, seed) = (runs(), std::process::id() % 32768);
+    let run = run(&uml!(), &format!("RUNS={runs}; RANDOM={seed}\n{RANDOM_RUNS}"));
+    let done: Vec<&str> = run.stdout.lines().filter(|line| line.starts_with("run ")).collect();
+    assert_eq!(done.len() as u64, runs, "seed {seed}: {}\n{}", run.stdout, run.stderr);
+    let bad: Vec<&&str> = done.iter().filter(|line| !line.ends_with(" quick clean")).collect();
+    assert!(bad.is_empty(), "seed {seed}: {bad:#?}\n{}", run.stderr);
+}
+
+/// After each signal: nobody is slow when the lease has ended; and, with nothing cleared, no process, queue, set or
+/// chain is left. Who is stopped is killed at last, for its guardian waits for its death.
+const RANDOM_RUNS: &str = r#"
+faults=("--delay 300ms" "--loss 100%" "--delay 50ms --rate 20kbit" "--delay 300ms --direction in" "--delay 300ms --direction both")
+times=("" "--every 600ms --for 300ms --first 0s" "--for 400ms" "--keep")
+signals=(KILL KILL STOP TERM HUP)
+soon() { for i in $(seq 200); do "$@" && return; sleep 0.1; done; return 1; }
+quick() { [ "$($S list -n a=netns:a | grep -c '"in_force":true')" = 0 ] && ip netns exec a ping -n -q -c 1 -W 0.2 10.0.0.2 >/dev/null; }
+clean() { state | cmp -s - before && [ -z "$($S list -n a=netns:a)" ] && ! grep -sqa 'netns[:]a' /proc/[0-9]*/cmdline; }
+for n in $(seq $RUNS); do
+  fault=${faults[RANDOM % 5]} time=${times[RANDOM % 4]} signal=${signals[RANDOM % 5]} wait=0.$((RANDOM % 10))
+  $S set -n a=netns:a $fault $time --backend netem --lease 2s >/dev/null 2>&1 & holder=$!
+  sleep $wait
+  kill -$signal $holder 2>/dev/null || true
+  soon quick && found=quick || found=slow
+  case $signal in STOP) kill -KILL $holder || true ;; *) kill -TERM $holder 2>/dev/null || true ;; esac
+  wait $holder 2>/dev/null || true
+  soon clean && found="$found clean" || found="$found $(state | diff - before | tr '\n' ' ')"
+  echo "run $n: $fault $time; $signal after $wait: $found"
+done
+"#;

@@ -36,7 +36,7 @@ pub struct Again {
 }
 
 impl Again {
-    /// Nothing decided yet; a decision may take so many bytes.
+    /// Nothing decided yet; there are so many bytes in all, of which a decision may take half.
     pub fn new(memory: usize) -> Again {
         let (decided, took) = (0, Duration::ZERO);
         Again { running: None, decided, ended: Instant::now(), took, memory }
@@ -54,7 +54,7 @@ impl Again {
     /// Decides `size` of it; preparing began at `began`.
     pub fn start(&mut self, size: usize, began: Instant, work: Work) {
         let (give, take) = channel();
-        let budget = Budget::start(PATIENCE, self.memory);
+        let budget = Budget::start(PATIENCE, self.memory).shared_by(2);
         let started = std::thread::Builder::new().spawn(move || {
             // Nobody waits for it any more where the history has ended.
             let _ = give.send(work(&budget));

@@ -93,7 +93,7 @@ impl Registers {
             stalled: 0,
             late: 0,
             held: values.count_with(initial),
-            again: Again::new(memory / 2),
+            again: Again::new(memory),
             searched: Vec::new(),
             deciding: Vec::new(),
             memory,
@@ -278,6 +278,19 @@ impl Registers {
         Ok(())
     }
 
+    /// Nothing comes any more. What is still open may happen yet, and what it would do must be known then.
+    fn leaves_open(&mut self, history: &History) -> Result<()> {
+        for index in 0..history.ops.len() {
+            let op = history.ops.get(index);
+            self.known(history, index, &op)?;
+        }
+        // They stand in the history in the same order, and nothing else does.
+        for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
+            self.ends_unknown(history, index, open)?;
+        }
+        Ok(())
+    }
+
     /// As if it had not begun; whether that makes its key invalid.
     fn takes_back(&mut self, open: &Open) -> bool {
         let key = &mut self.keys[open.key];
@@ -382,12 +395,8 @@ impl Decider for Registers {
     }
 
     fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict> {
-        // What is still open may happen yet; what it would do must be known then.
-        for index in 0..history.ops.len() {
-            let op = history.ops.get(index);
-            if ended != Ended::ByViolation {
-                self.known(history, index, &op)?;
-            }
+        if ended != Ended::ByViolation {
+            self.leaves_open(history)?;
         }
         history.ops = Operations::default();
         let mut verdicts = Vec::new();
@@ -408,7 +417,10 @@ impl Decider for Registers {
                 State::Exhausted { operations } => {
                     let limit = Exhausted::Memory(self.memory);
                     let why = format!("{limit} after {}", many(*operations as u64, "operation"));
-                    (linear::case::AMBIGUOUS, Decision::Unknown { why, at: None })
+                    (
+                        linear::Engine::Blocks(linear::case::AMBIGUOUS),
+                        Decision::Unknown { why, at: None },
+                    )
                 }
             };
             verdicts.push(KeyVerdict {

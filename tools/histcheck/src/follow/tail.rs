@@ -17,12 +17,10 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::read::blocks::{BOM, Piece};
+use crate::read::packed;
 
 /// As much as a pipe holds: what came is decided before more is read.
 const BLOCK: usize = 1 << 16;
-
-/// How packed data begin: gzip, zstd.
-const PACKED: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
 
 /// How long to wait before looking at a file again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -108,7 +106,7 @@ impl Tail {
         };
         let searched = self.end;
         self.end += read;
-        if !self.began && PACKED.iter().any(|magic| self.buffer[..self.end].starts_with(magic)) {
+        if !self.began && packed::is_packed(&self.buffer[..self.end]) {
             return Err(Error::usage(format!(
                 "{} is packed, and --follow reads lines as they come; unpack it in the pipe, as zcat or zstdcat does",
                 self.name

@@ -54,7 +54,7 @@ impl Whole {
         Whole {
             question,
             initial,
-            again: Again::new(memory / 2),
+            again: Again::new(memory),
             keys: Vec::new(),
             decided: 0,
             invalid: Vec::new(),

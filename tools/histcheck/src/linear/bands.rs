@@ -59,8 +59,8 @@ fn band(history: &History, fault: &Fault) -> Band {
     let line = fault.line;
     let remark = match fault.end {
         FaultEnd::Stopped(stop) => format!("in force, lines {line} to {stop}"),
-        FaultEnd::Lease => format!("in force from line {line}, ended by its lease"),
-        FaultEnd::Never => format!("in force from line {line}"),
+        // The picture shows it to its end; whether a lease had ended it by then nobody knows.
+        FaultEnd::Lease | FaultEnd::Never => format!("in force from line {line}"),
         FaultEnd::Instant => format!("line {line}"),
     };
     Band { label: fault.kind.clone(), remark, from, until }

@@ -28,8 +28,9 @@ use super::replay::{self, Fault};
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
-use crate::history::{History, Outcome};
+use crate::history::{History, Outcome, Pos};
 use crate::keys::Rows;
+use crate::read::many;
 use crate::values::{Id, NULL};
 
 /// Which engine decided.
@@ -37,6 +38,8 @@ use crate::values::{Id, NULL};
 pub enum Engine {
     /// One without search, by its name.
     Direct(&'static str),
+    /// The search over blocks, for this reason.
+    Blocks(&'static str),
     /// The search, as the way without it was not exact, for this reason.
     General(&'static str),
 }
@@ -46,7 +49,16 @@ impl Engine {
     pub fn name(self) -> &'static str {
         match self {
             Engine::Direct(name) => name,
+            Engine::Blocks(_) => "blocks",
             Engine::General(_) => "general",
+        }
+    }
+
+    /// Why it had to search, where it did.
+    pub fn searched(self) -> Option<&'static str> {
+        match self {
+            Engine::Direct(_) => None,
+            Engine::Blocks(why) | Engine::General(why) => Some(why),
         }
     }
 }
@@ -55,9 +67,9 @@ impl Engine {
 pub(crate) const ZONES: Engine = Engine::Direct("zones");
 /// None of them came to decide.
 pub(super) const NONE: Engine = Engine::Direct("none");
-/// The search, of a register.
-pub(crate) const AMBIGUOUS: Engine = Engine::General("values were written more than once");
-const NEGATIVE: Engine = Engine::General("a failed cas says only what the value was not");
+/// Why a register takes a search.
+pub(crate) const AMBIGUOUS: &str = "values were written more than once";
+const NEGATIVE: &str = "a failed cas says only what the value was not";
 
 /// What was decided about one key.
 #[derive(Debug, Clone)]
@@ -100,19 +112,27 @@ pub struct Decided {
     pub decision: Decision,
     /// How many operations say what the object held.
     pub observations: usize,
-    /// A legal order, by operations of the history.
-    pub order: Option<Vec<usize>>,
+    /// A legal order, by operations of the history, where one was wanted and there is one; or why none was found.
+    pub order: Option<Sought>,
 }
+
+/// A legal order, by operations of the history, or why none was found.
+pub type Sought = std::result::Result<Vec<usize>, String>;
 
 /// One key's operations.
 pub trait Case: Send + Sync {
     /// Decides them.
     fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided;
-    /// Goes through an order of theirs, given by operations of the history.
+    /// Goes through an order of theirs, given by operations of the history, as [`replay::replay_within`] does.
     ///
     /// # Errors
-    /// What is wrong with it.
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault>;
+    /// What is wrong with it, or the limit that was reached.
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault>;
 }
 
 /// What an operation takes, about, in a case and in the ways to decide it without search: of a register of unique
@@ -129,7 +149,7 @@ pub fn of(
     question: &Question,
     initial: Id,
 ) -> Result<Box<dyn Case>> {
-    let made = Maker { history, rows, question };
+    let made = Maker { history, rows, question, initial };
     let number = || made.whole_number();
     match &question.model {
         Model::Register | Model::CasRegister => {
@@ -167,8 +187,7 @@ pub fn of(
             Ok(Box::new(made.any(KvAppend { initial })?))
         }
         Model::MultiRegister => {
-            let initial = question.initial.to_string().into();
-            Ok(Box::new(made.any(MultiRegister { initial })?))
+            Ok(Box::new(made.any(MultiRegister::holding(&history.values.json(initial)))?))
         }
         Model::Table(table) => made.case((**table).clone()),
     }
@@ -178,6 +197,7 @@ struct Maker<'m> {
     history: &'m History,
     rows: Rows<'m>,
     question: &'m Question,
+    initial: Id,
 }
 
 impl Maker<'_> {
@@ -197,9 +217,12 @@ impl Maker<'_> {
     }
 
     fn whole_number(&self) -> Result<i64> {
-        match &self.question.initial {
-            Value::Null => Ok(0),
-            other => other.as_i64().ok_or_else(|| self.cannot_begin("a whole number")),
+        match self.initial {
+            NULL => Ok(0),
+            other => {
+                let number = self.history.values.as_int(other);
+                number.ok_or_else(|| self.cannot_begin("a whole number"))
+            }
         }
     }
 
@@ -249,24 +272,57 @@ struct OfRegister {
 impl Case for OfRegister {
     fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
         let (engine, decision) = decide(&self.ops, self.object.initial, budget);
-        let order = (wanted.order && matches!(decision, Decision::Valid))
-            .then(|| match engine {
-                ZONES => zones::order(&self.ops, self.object.initial),
-                _ => general::order(&self.object, &self.ops, &[self.object.initial], budget),
-            })
-            .flatten();
+        let is_wanted = wanted.order && matches!(decision, Decision::Valid);
         let observes = |op: &&Op| op.fate == Fate::Ok && self.object.observes(&op.act);
         Decided {
             engine,
             decision,
             observations: self.ops.iter().filter(observes).count() + self.refused,
-            order: order.map(|order| sources(&order, &self.ops)),
+            order: is_wanted.then(|| sought(self.order(engine, budget), &self.ops)),
         }
     }
 
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
-        replay::replay(&self.object, &self.ops, order)
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, idle, order, budget)
     }
+}
+
+impl OfRegister {
+    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+        let initial = self.object.initial;
+        let search = || general::order(&self.object, &self.ops, &[initial], budget);
+        match engine {
+            ZONES => zones::order(&self.ops, initial).map_or_else(search, Ok),
+            Engine::Blocks(_) => match blocks::order(&self.ops, initial, budget) {
+                // It followed other ways than the search that decided.
+                Err(Search::Valid | Search::Invalid(_)) => search(),
+                found => found,
+            },
+            _ => search(),
+        }
+    }
+}
+
+/// An order by operations of the history, or in words why none was found.
+fn sought<A>(found: std::result::Result<Vec<usize>, Search>, ops: &[Op<A>]) -> Sought {
+    match found {
+        Ok(order) => Ok(sources(&order, ops)),
+        Err(Search::Unknown(_, limit)) => Err(limit.to_string()),
+        Err(Search::TooMany(_)) => Err(too_many()),
+        Err(Search::Valid | Search::Invalid(_)) => {
+            Err("the search did not find what another found, which is a fault of histcheck".into())
+        }
+    }
+}
+
+fn too_many() -> String {
+    let most = general::MOST_OPEN;
+    format!("more than {most} operations are open at once, and it takes a search")
 }
 
 fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
@@ -275,7 +331,11 @@ fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
 
 /// Decides the operations of one register: by zones where they can, else by search.
 pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
-    match zones::decide(ops, initial) {
+    let found = match zones::decide_within(ops, initial, budget) {
+        Ok(found) => found,
+        Err(limit) => return (ZONES, undecided(ops.len(), limit)),
+    };
+    match found {
         Zones::Valid => (ZONES, Decision::Valid),
         Zones::Invalid(conflict) => {
             let evidence = evidence::of_conflict(ops, &conflict, initial, budget);
@@ -283,8 +343,10 @@ pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
         }
         Zones::Ambiguous => {
             let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
-            let engine = if negative { NEGATIVE } else { AMBIGUOUS };
-            let Found { search, moments } = blocks::decide_with_moments(ops, &[initial], budget);
+            let why = if negative { NEGATIVE } else { AMBIGUOUS };
+            let Found { search, moments, in_blocks } =
+                blocks::decide_with_moments(ops, &[initial], budget);
+            let engine = if in_blocks { Engine::Blocks(why) } else { Engine::General(why) };
             let prove =
                 |at| evidence::of_search(ops, at, &moments, initial, budget).map(Proof::Register);
             (engine, of_search(ops, search, prove))
@@ -301,13 +363,14 @@ fn of_search<A>(
         Search::Valid => Decision::Valid,
         Search::Invalid(at) => proved(prove(at)),
         Search::Unknown(at, limit) => out_of(ops, at, limit),
-        Search::TooMany(at) => {
-            let most = general::MOST_OPEN;
-            let why =
-                format!("more than {most} operations are open at once, and it takes a search");
-            Decision::Unknown { why, at: Some(ops[at].source) }
-        }
+        Search::TooMany(at) => Decision::Unknown { why: too_many(), at: Some(ops[at].source) },
     }
+}
+
+/// A limit was reached before the operations were decided, in no place among them.
+pub(super) fn undecided(operations: usize, limit: Exhausted) -> Decision {
+    let why = format!("{limit} before its {} were decided", many(operations as u64, "operation"));
+    Decision::Unknown { why, at: None }
 }
 
 fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
@@ -316,7 +379,8 @@ fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
     Decision::Unknown { why, at: Some(ops[at].source) }
 }
 
-fn proved(proof: Option<Proof>) -> Decision {
+/// Invalid where a second decision agrees.
+pub(crate) fn proved(proof: Option<Proof>) -> Decision {
     match proof {
         Some(proof) => Decision::Invalid(proof),
         None => Decision::Unknown {
@@ -342,6 +406,9 @@ impl<O: Object> OfObject<O> {
                 let proof = refutation::of(&self.object, &self.ops, Some(&reason), None, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
             }
+            Fast::Exhausted(limit) => {
+                (Engine::Direct(self.object.engine()), undecided(self.ops.len(), limit))
+            }
             Fast::Unsuited(why) => {
                 let initial = [self.object.initial()];
                 let found = general::decide(&self.object, &self.ops, &initial, budget);
@@ -354,13 +421,13 @@ impl<O: Object> OfObject<O> {
         }
     }
 
-    fn order(&self, engine: Engine, budget: &Budget) -> Option<Vec<usize>> {
+    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
         let direct = match engine {
             Engine::Direct(_) => self.object.order(&self.ops),
-            Engine::General(_) => None,
+            Engine::Blocks(_) | Engine::General(_) => None,
         };
         let search = || general::order(&self.object, &self.ops, &[self.object.initial()], budget);
-        direct.or_else(search).map(|order| sources(&order, &self.ops))
+        direct.map_or_else(search, Ok)
     }
 }
 
@@ -371,13 +438,19 @@ impl<O: Object + Send> Case for OfObject<O> {
         let observes = |op: &&Op<O::Act>| op.fate == Fate::Ok && self.object.observes(&op.act);
         Decided {
             observations: self.ops.iter().filter(observes).count(),
-            order: if wanted.order && is_valid { self.order(engine, budget) } else { None },
+            order: (wanted.order && is_valid)
+                .then(|| sought(self.order(engine, budget), &self.ops)),
             engine,
             decision,
         }
     }
 
-    fn replay(&self, order: &[usize]) -> std::result::Result<(), Fault> {
-        replay::replay(&self.object, &self.ops, order)
+    fn replay(
+        &self,
+        idle: &dyn Fn(usize) -> Option<Pos>,
+        order: &[usize],
+        budget: &Budget,
+    ) -> std::result::Result<(), Fault> {
+        replay::replay_within(&self.object, &self.ops, idle, order, budget)
     }
 }

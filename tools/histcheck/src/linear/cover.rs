@@ -9,36 +9,67 @@ use crate::linear::op::Op;
 
 /// The places of the events of some operations.
 #[derive(Debug)]
-pub struct Timeline {
-    places: Vec<Pos>,
+pub enum Timeline {
+    /// For each place up to the last event how many events there are up to it.
+    Near(Vec<u32>),
+    /// Where most places are those of other operations: the places, sorted.
+    Far(Vec<Pos>),
 }
+
+/// So many places for each event are near: less is read at once than a search would go through.
+const NEAR: usize = 8;
 
 impl Timeline {
     /// The events of these operations.
     pub fn of<A>(ops: &[Op<A>]) -> Timeline {
-        let events = ops.iter().flat_map(|op| [op.inv, op.res]);
-        let mut places: Vec<Pos> = events.filter(|&pos| pos != OPEN).collect();
+        let events = || ops.iter().flat_map(|op| [op.inv, op.res]).filter(|&pos| pos != OPEN);
+        let last = events().max().unwrap_or(0) as usize;
+        if last < NEAR * 2 * ops.len() {
+            let mut counts = vec![0; last + 1];
+            events().for_each(|pos| counts[pos as usize] = 1);
+            let mut sum = 0;
+            for count in &mut counts {
+                sum += *count;
+                *count = sum;
+            }
+            return Timeline::Near(counts);
+        }
+        let mut places: Vec<Pos> = events().collect();
         places.sort_unstable();
         places.dedup();
-        Timeline { places }
+        Timeline::Far(places)
+    }
+
+    /// How many events there are up to `pos`.
+    fn up_to(&self, pos: Pos) -> usize {
+        match self {
+            Timeline::Near(counts) => match counts.get(pos as usize) {
+                Some(&count) => count as usize,
+                None => self.end(),
+            },
+            Timeline::Far(places) => places.partition_point(|&place| place <= pos),
+        }
     }
 
     /// The first gap after the event at `pos`; past the last one for [`OPEN`].
     pub fn after(&self, pos: Pos) -> usize {
         match pos {
             OPEN => self.end() + 1,
-            pos => self.places.partition_point(|&place| place <= pos),
+            pos => self.up_to(pos),
         }
     }
 
     /// The last gap before the event at `pos`; the last of all for [`OPEN`].
     pub fn before(&self, pos: Pos) -> usize {
-        self.places.partition_point(|&place| place < pos)
+        pos.checked_sub(1).map_or(0, |before| self.up_to(before))
     }
 
     /// The last gap.
     pub fn end(&self) -> usize {
-        self.places.len()
+        match self {
+            Timeline::Near(counts) => counts.last().map_or(0, |&count| count as usize),
+            Timeline::Far(places) => places.len(),
+        }
     }
 
     /// Nothing is covered yet.
@@ -81,6 +112,20 @@ impl Cover {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn near_or_far_the_gaps_are_the_same() {
+        let at = |inv, res| Op { act: (), fate: crate::linear::op::Fate::Ok, inv, res, source: 0 };
+        let near = Timeline::of(&[at(1, 4), at(2, 7)]);
+        let far = Timeline::of(&[at(100, 400), at(200, 700)]);
+        assert!(matches!((&near, &far), (Timeline::Near(_), Timeline::Far(_))));
+        for pos in 0..9 {
+            assert_eq!(near.after(pos), far.after(100 * pos), "{pos}");
+            assert_eq!(near.before(pos), far.before(100 * pos), "{pos}");
+        }
+        assert_eq!((near.after(OPEN), near.before(OPEN), near.end()), (5, 4, 4));
+        assert_eq!((far.after(OPEN), far.before(OPEN), far.end()), (5, 4, 4));
+    }
 
     #[test]
     fn what_is_covered_is_passed_over() {

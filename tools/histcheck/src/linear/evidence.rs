@@ -5,6 +5,7 @@
 //! - to leave out an ok read;
 //! - to leave out a write or cas together with all that observe its value;
 //! - to forget that an operation returned;
+//! - to leave out what began after all others that happened had ended;
 //! - to take a cas for a write, as if it had compared nothing;
 //! - to begin after the return of some operation, with every value that the register may hold then; what is open
 //!   then may take effect later or have done so.
@@ -17,6 +18,7 @@ use std::time::Duration;
 use super::blocks;
 use super::general::{Moment, Search};
 use super::op::{Act, Fate, Op};
+use super::refutation::last_end;
 use super::zones::{self, Conflict, Reason, Zones};
 use crate::budget::Budget;
 use crate::history::Pos;
@@ -102,7 +104,7 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
         Search::Invalid(_) => Some(true),
         Search::Valid => Some(false),
         // The zones may still tell.
-        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial) {
+        Search::TooMany(_) | Search::Unknown(..) => match zones_of(ops, initial, budget) {
             Some(Zones::Invalid(_)) => Some(true),
             Some(Zones::Valid) => Some(false),
             Some(Zones::Ambiguous) | None => None,
@@ -110,28 +112,25 @@ fn judge(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<bool> {
     }
 }
 
-fn zones_of(ops: &[Op], initial: &[Id]) -> Option<Zones> {
+fn zones_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Zones> {
     match initial {
-        &[only] => Some(zones::decide(ops, only)),
+        &[only] => zones::decide_within(ops, only, budget).ok(),
         _ => None,
     }
 }
 
 /// Checks once more, makes it as small as it gets, and finds the reason of what is left.
 fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let checked = match judge(&ops, &initial, budget) {
         Some(false) => return None,
         Some(true) => true,
         None => false,
     };
     let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
-    let mut ops = explained(ops);
+    let mut ops = explained(ops, &initial);
     ops.sort_by_key(|op| op.inv);
-    let reason = match zones_of(&ops, &initial) {
-        Some(Zones::Invalid(conflict)) => Some(conflict.reason),
-        _ => None,
-    };
+    let reason = reason_of(&ops, &initial, whole_budget);
     Some(Evidence { ops, initial, after, reason, minimal, checked })
 }
 
@@ -164,9 +163,39 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
                 }
             }
         }
+        changed |= leave_out_the_late(&mut ops, initial, budget);
         if !changed {
             return (ops, true);
         }
+    }
+}
+
+/// Leaves out what began after all others that happened had ended, unless the reason would then be that nobody did
+/// it.
+fn leave_out_the_late(ops: &mut Vec<Op>, initial: &[Id], budget: &Budget) -> bool {
+    let before = ops.len();
+    for at in (0..ops.len()).rev() {
+        if ops[at].fate != Fate::Fail && ops[at].inv > last_end(ops, at) {
+            let mut fewer = ops.clone();
+            fewer.remove(at);
+            let denies = |ops: &[Op]| {
+                let reason = reason_of(ops, initial, budget);
+                matches!(reason, Some(Reason::NeverWritten(_) | Reason::Aborted(..)))
+            };
+            let is_invalid = judge(&fewer, initial, budget) == Some(true);
+            if is_invalid && (denies(ops) || !denies(&fewer)) {
+                *ops = fewer;
+            }
+        }
+    }
+    ops.len() < before
+}
+
+/// The reason, where the zones give one.
+fn reason_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Reason> {
+    match zones_of(ops, initial, budget) {
+        Some(Zones::Invalid(conflict)) => Some(conflict.reason),
+        _ => None,
     }
 }
 
@@ -208,9 +237,13 @@ impl Op {
                 continue;
             }
             let Some(value) = ops[index].act.puts() else { continue };
-            // Who saw that the value was another may have seen this one.
-            let rests = |act: Act| act.observes() == Some(value) || matches!(act, Act::Differs(_));
-            work.extend((0..ops.len()).filter(|&i| rests(ops[i].act)));
+            let rests = |op: &Op| match op.act {
+                _ if op.fate == Fate::Fail => false,
+                // Who saw that the value was another may have seen this one, unless it came too late.
+                Act::Differs(other) => other != value && op.res > ops[index].inv,
+                act => act.observes() == Some(value),
+            };
+            work.extend((0..ops.len()).filter(|&i| rests(&ops[i])));
         }
         Some(ops.iter().zip(out).filter(|(_, out)| !out).map(|(op, _)| *op).collect())
     }
@@ -234,10 +267,14 @@ fn with(ops: &[Op], at: usize, op: Op) -> Vec<Op> {
     ops
 }
 
-/// Without failed operations whose value nothing observes: those that are left explain something.
-fn explained(ops: Vec<Op>) -> Vec<Op> {
-    let observed: Vec<Id> =
-        ops.iter().filter(|op| op.fate == Fate::Ok).filter_map(|op| op.act.observes()).collect();
-    let says = |op: &Op| op.act.puts().is_some_and(|value| observed.contains(&value));
-    ops.into_iter().filter(|op| op.fate != Fate::Fail || says(op)).collect()
+/// Without failed operations, but for those that alone wrote what something observes: they explain it.
+fn explained(ops: Vec<Op>, initial: &[Id]) -> Vec<Op> {
+    let happened = || ops.iter().filter(|op| op.fate != Fate::Fail);
+    let observed: HashSet<Id> = happened().filter_map(|op| op.act.observes()).collect();
+    let mut known: HashSet<Id> = happened().filter_map(|op| op.act.puts()).collect();
+    known.extend(initial);
+    let says = |op: &Op| {
+        op.act.puts().is_some_and(|value| observed.contains(&value) && !known.contains(&value))
+    };
+    ops.iter().filter(|op| op.fate != Fate::Fail || says(op)).copied().collect()
 }

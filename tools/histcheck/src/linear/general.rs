@@ -119,16 +119,19 @@ pub fn decide<O: Object>(
     }
 }
 
-/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs. `None` where
-/// there is none, or the budget ran out.
+/// A legal order, by the operations' indices: all ok ones, and those info ones that it needs.
+///
+/// # Errors
+/// What the search found instead.
 pub fn order<O: Object>(
     object: &O,
     ops: &[Op<O::Act>],
     initial: &[O::State],
     budget: &Budget,
-) -> Option<Vec<usize>> {
-    let (plan, mut machine) = Plan::new(object, ops).ok()?;
-    by_supply(&plan, &mut machine, initial, budget, u64::MAX, false).1
+) -> Result<Vec<usize>, Search> {
+    let (plan, mut machine) = Plan::new(object, ops).map_err(Search::TooMany)?;
+    let (search, order) = by_supply(&plan, &mut machine, initial, budget, u64::MAX, false);
+    order.ok_or(search)
 }
 
 /// Decides breadth first alone, and tells what the object may hold after each return.
@@ -248,7 +251,7 @@ fn depth_first<O: Object>(
         if steps - progress > patience {
             return None;
         }
-        if steps.is_multiple_of(1024) {
+        if machine.has_worked() || steps.is_multiple_of(1024) {
             let held = memo.len() * CONFIG_BYTES + uses.bytes() + machine.bytes() + trail.bytes();
             match budget.spend(held * 2) {
                 Ok(()) => {}
@@ -392,4 +395,62 @@ fn settled<O: Object>(
         }
     }
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use breakit::rng::{RngExt, generator};
+
+    use super::*;
+    use crate::linear::models::register::Register;
+    use crate::linear::op::{Act, Fate};
+    use crate::values::Id;
+
+    #[test]
+    fn however_few_are_carried_on_what_is_found_is_so() {
+        let mut rng = generator(5, "width");
+        let budget = Budget::start(Duration::from_secs(300), 1 << 30);
+        let register = Register::default();
+        let mut told = [0; 3];
+        for _ in 0..4_000 {
+            let count = rng.random_range(4..11);
+            let mut places: Vec<u32> = (1..=2 * count).collect();
+            let mut ops = Vec::new();
+            for source in 0..count as usize {
+                let inv = places.remove(0);
+                let res = places.remove(rng.random_range(0..places.len().min(6)));
+                let (one, other) = (Id(rng.random_range(0..4)), Id(rng.random_range(1..4)));
+                let act = match rng.random_range(0..5) {
+                    0 | 1 => Act::Read(one),
+                    2 | 3 => Act::Write(other),
+                    _ => Act::Cas(one, other),
+                };
+                let fate = if rng.random_range(0..4) == 0 { Fate::Info } else { Fate::Ok };
+                ops.extend(Op::new(act, fate, inv, res, source));
+            }
+            let is_valid = decide(&register, &ops, &[Id(0)], &budget) == Search::Valid;
+            for width in [1, 2, 8] {
+                let Ok((plan, mut machine)) = Plan::new(&register, &ops) else { continue };
+                let all = Supply::all(&plan);
+                let (found, is_narrowed) = frontier::in_width(
+                    &plan,
+                    &mut machine,
+                    &all,
+                    &[Id(0)],
+                    &budget,
+                    width,
+                    &mut |_| {},
+                );
+                let is_order = found == Search::Valid;
+                assert!(is_valid || !is_order, "{width}: {ops:?}");
+                assert!(is_order || is_narrowed || !is_valid, "{width}: {ops:?}");
+                told[0] += u32::from(is_order && is_narrowed);
+                told[1] += u32::from(!is_order && is_narrowed && is_valid);
+                told[2] += u32::from(!is_order && !is_narrowed);
+            }
+        }
+        assert!(told.iter().all(|&count| count > 20), "{told:?}");
+    }
 }

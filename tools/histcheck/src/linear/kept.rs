@@ -22,11 +22,15 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
     // Lines of JSON hold an event each.
     let by_line = history.reordered.as_ref().map(|_| by_line(history)).unwrap_or_default();
     let mut text = Vec::new();
-    let (mut found, mut missing) = (0, 0);
+    let (mut found, mut missing) = (0, Vec::new());
     for key in keys {
-        let Some(order) = &key.order else {
-            missing += u64::from(matches!(key.decision, Decision::Valid));
-            continue;
+        let order = match &key.order {
+            None => continue,
+            Some(Err(why)) => {
+                missing.push(why);
+                continue;
+            }
+            Some(Ok(order)) => order,
         };
         found += 1;
         for &index in order {
@@ -43,10 +47,10 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
         }
     }
     std::fs::write(path, text).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
-    let lacking = match missing {
-        0 => String::new(),
-        count => format!("; for {} none was found in time", many(count, "valid key")),
-    };
+    let lacking = missing.first().map_or(String::new(), |why| {
+        let count = many(missing.len() as u64, "valid key");
+        format!("; for {count} none was found, the first as {why}")
+    });
     Ok(format!("a legal order of {} is in {}{lacking}", many(found, "key"), path.display()))
 }
 

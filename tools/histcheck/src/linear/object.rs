@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 
 use super::op::{Fate, Op};
-use crate::budget::Budget;
+use crate::budget::{Budget, Exhausted};
 use crate::history::OPEN;
 use crate::values::{Id, Values};
 
@@ -38,6 +38,14 @@ pub struct Reason {
     pub ops: Vec<usize>,
 }
 
+impl Reason {
+    /// Whether it says that nobody did something, or nobody who succeeded: of operations without the one that did it
+    /// later that would be no reason of the whole.
+    pub fn denies(&self) -> bool {
+        self.text.contains("nobody") || self.text.ends_with("and that failed")
+    }
+}
+
 /// What an algorithm without search says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fast {
@@ -47,6 +55,14 @@ pub enum Fast {
     Invalid(Reason),
     /// It is not exact on this history, for this reason; the search must decide.
     Unsuited(&'static str),
+    /// A limit was reached.
+    Exhausted(Exhausted),
+}
+
+impl From<Exhausted> for Fast {
+    fn from(limit: Exhausted) -> Fast {
+        Fast::Exhausted(limit)
+    }
 }
 
 impl Fast {
@@ -67,6 +83,31 @@ pub enum Group {
     RestsOn(u64),
     /// Never.
     Needed,
+}
+
+/// Whether an operation can stay where another is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rests {
+    /// It can.
+    Not,
+    /// It cannot, unless it had ended before the other began.
+    IfLater,
+    /// It cannot, whenever it was: it names what the other did.
+    Always,
+    /// The two do not say; the least that goes together is a [`Group`].
+    ByGroup,
+}
+
+impl Rests {
+    /// Always where one names what the other did, else not.
+    pub fn always_if(names: bool) -> Rests {
+        if names { Rests::Always } else { Rests::Not }
+    }
+
+    /// Unless it had ended before the other began, where it would have seen it; else not.
+    pub fn later_if(sees: bool) -> Rests {
+        if sees { Rests::IfLater } else { Rests::Not }
+    }
 }
 
 /// An object with one copy and no concurrency.
@@ -95,6 +136,11 @@ pub trait Object: Sync {
 
     /// Adds to `next` each state that `act` may leave behind; none where it cannot happen on `state`.
     fn step(&self, state: &Self::State, act: &Self::Act, next: &mut Vec<Self::State>);
+
+    /// Whether `act`, of unknown outcome, may also have found nothing to do on `state`. The search need not try that.
+    fn may_idle(&self, _state: &Self::State, _act: &Self::Act) -> bool {
+        false
+    }
 
     /// Whether it leaves every state as it is. Then it may take effect as soon as it can.
     fn is_read(&self, act: &Self::Act) -> bool;
@@ -130,9 +176,9 @@ pub trait Object: Sync {
     }
 
     /// Whether an operation that changes something can be left out only together with this other one, which may have
-    /// seen it. `None` where it cannot be left out even so: a legal order without it need not be legal.
-    fn rests_on(&self, _observer: &Self::Act, _writer: &Self::Act) -> Option<bool> {
-        None
+    /// seen it: a legal order without both must be legal. By default with all that did not end before.
+    fn rests_on(&self, _observer: &Self::Act, _writer: &Self::Act) -> Rests {
+        Rests::IfLater
     }
 
     /// What the algorithm of [`Object::decide`] is called in reports.

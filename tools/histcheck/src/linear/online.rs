@@ -149,6 +149,8 @@ impl Online {
     /// Why it goes on no longer.
     pub fn returned(&mut self, known: Known) -> Result<(), Stop> {
         self.now = known.op.res;
+        // One that had been given up on began before it, and what it may rest on must not go now.
+        self.watermark = self.watermark.min(known.op.inv);
         if self.order.len() > self.room {
             self.retire();
         }

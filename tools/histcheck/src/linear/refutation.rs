@@ -2,14 +2,16 @@
 //!
 //! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
 //! The steps are to leave out what [`Object::groups`] allows, to leave out an operation with all that
-//! [`Object::rests_on`] it, to forget that one returned, and to leave out an info operation that cannot be of use.
+//! [`Object::rests_on`] it, to forget that one returned, to leave out what began after all else had ended, and to
+//! leave out an info operation that cannot be of use.
 
 use std::time::Duration;
 
 use super::general::{self, Search};
-use super::object::{Fast, Group, Object, Reason};
+use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
 use crate::budget::Budget;
+use crate::history::Pos;
 
 /// How long the search for less may take; what is found by then is shown.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -36,12 +38,14 @@ pub fn of<O: Object>(
     end: Option<usize>,
     budget: &Budget,
 ) -> Option<Refutation> {
-    let budget = &budget.at_most(PATIENCE);
+    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
         Some(end) => until(ops, ops[end].res),
         None => ops.to_vec(),
     };
-    let judge = Judge { object, budget };
+    let mut ends: Vec<_> = ops.iter().map(|op| (op.source, op.fate, op.res)).collect();
+    ends.sort_unstable_by_key(|&(source, ..)| source);
+    let judge = Judge { object, budget, ends };
     let named = reason.map(|reason| judge.with_groups(ops, &reason.ops)).unwrap_or_default();
     let few = match judge.is_invalid(&named) {
         Some(true) => named,
@@ -57,23 +61,33 @@ pub fn of<O: Object>(
         Search::Valid => return None,
         Search::Unknown(..) | Search::TooMany(_) => false,
     };
-    let reason = match object.decide(&few, budget) {
-        Fast::Invalid(reason) => Some(reason),
-        Fast::Valid | Fast::Unsuited(_) => None,
-    };
+    // The reason is wanted however long it took to make it few.
+    let judge = Judge { budget: whole_budget, ..judge };
+    let named = judge.reason(&few).map(|reason| reason.ops).unwrap_or_default();
+    let says = |(at, op): &(usize, Op<O::Act>)| op.fate != Fate::Fail || named.contains(at);
+    let few: Vec<Op<O::Act>> = few.into_iter().enumerate().filter(says).map(|(_, op)| op).collect();
+    let reason = judge.reason(&few);
     let ops = few.iter().map(|op| op.doing(())).collect();
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
 }
 
 /// What had been invoked before `end`, with what had not returned by then as if it never did.
-fn until<A: Clone>(ops: &[Op<A>], end: crate::history::Pos) -> Vec<Op<A>> {
+fn until<A: Clone>(ops: &[Op<A>], end: Pos) -> Vec<Op<A>> {
     let begun = ops.iter().filter(|op| op.inv < end).cloned();
     begun.map(|op| if op.res > end { op.weakened() } else { op }).collect()
+}
+
+/// The last return of an ok operation other than this one.
+pub(super) fn last_end<A>(ops: &[Op<A>], but: usize) -> Pos {
+    let others = ops.iter().enumerate().filter(|&(at, op)| at != but && op.fate == Fate::Ok);
+    others.map(|(_, op)| op.res).max().unwrap_or(0)
 }
 
 struct Judge<'j, O: Object> {
     object: &'j O,
     budget: &'j Budget,
+    /// Each operation's end as the history has it, in the order of their sources.
+    ends: Vec<(usize, Fate, Pos)>,
 }
 
 impl<O: Object> Judge<'_, O> {
@@ -82,6 +96,7 @@ impl<O: Object> Judge<'_, O> {
         match self.object.decide(ops, self.budget) {
             Fast::Valid => return Some(false),
             Fast::Invalid(_) => return Some(true),
+            Fast::Exhausted(_) => return None,
             Fast::Unsuited(_) => {}
         }
         match general::decide(self.object, ops, &[self.object.initial()], self.budget) {
@@ -147,6 +162,7 @@ impl<O: Object> Judge<'_, O> {
             }
             if chunk == 1 {
                 changed |= self.leave_out(&mut ops);
+                changed |= self.leave_out_the_late(&mut ops);
                 changed |= self.weaken(&mut ops);
                 if !changed {
                     return (ops, true);
@@ -208,17 +224,63 @@ impl<O: Object> Judge<'_, O> {
     fn without_observers(&self, ops: &[Op<O::Act>], at: usize) -> Option<Vec<Op<O::Act>>> {
         let mut out = vec![false; ops.len()];
         let mut work = vec![at];
-        while let Some(writer) = work.pop() {
-            if std::mem::replace(&mut out[writer], true) {
+        while let Some(gone) = work.pop() {
+            let writer = &ops[gone];
+            if std::mem::replace(&mut out[gone], true) || self.object.is_read(&writer.act) {
                 continue;
             }
-            for observer in 0..ops.len() {
-                if self.object.rests_on(&ops[observer].act, &ops[writer].act)? {
-                    work.push(observer);
+            self.budget.spend(0).ok()?;
+            let happened = ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail);
+            for (index, observer) in happened {
+                match self.object.rests_on(&observer.act, &writer.act) {
+                    Rests::Always => work.push(index),
+                    Rests::IfLater if observer.res > writer.inv => work.push(index),
+                    Rests::IfLater | Rests::Not => {}
+                    Rests::ByGroup => return None,
                 }
             }
         }
         Some(ops.iter().zip(out).filter(|(_, out)| !out).map(|(op, _)| op.clone()).collect())
+    }
+
+    /// Leaves out what began after all others that happened had ended, unless the reason would then be that nobody
+    /// did it.
+    fn leave_out_the_late(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
+        let before = ops.len();
+        for at in (0..ops.len()).rev() {
+            if self.budget.spend(0).is_err() {
+                break;
+            }
+            if ops[at].fate != Fate::Fail && ops[at].inv > last_end(ops, at) {
+                let mut fewer = ops.clone();
+                fewer.remove(at);
+                let denies = |few: &[_]| self.reason(few).filter(Reason::denies);
+                let is_denied = denies(&fewer).is_some() && denies(ops).is_none();
+                if !is_denied && self.is_invalid(&fewer) == Some(true) {
+                    *ops = fewer;
+                }
+            }
+        }
+        ops.len() < before
+    }
+
+    /// The reason, where the way without search gives one: of the operations, or of the same with the ends that the
+    /// history has for them, for of those that never end it may have to leave some to the search.
+    fn reason(&self, ops: &[Op<O::Act>]) -> Option<Reason> {
+        let found = |ops: &[Op<O::Act>]| match self.object.decide(ops, self.budget) {
+            Fast::Invalid(reason) => Some(reason),
+            Fast::Valid | Fast::Unsuited(_) | Fast::Exhausted(_) => None,
+        };
+        found(ops).or_else(|| found(&self.with_ends(ops)))
+    }
+
+    fn with_ends(&self, ops: &[Op<O::Act>]) -> Vec<Op<O::Act>> {
+        let recorded = |op: &Op<O::Act>| {
+            let at = self.ends.binary_search_by_key(&op.source, |&(source, ..)| source);
+            let (_, fate, res) = self.ends[at.ok()?];
+            Some(Op { fate, res, ..op.clone() })
+        };
+        ops.iter().map(|op| recorded(op).unwrap_or_else(|| op.clone())).collect()
     }
 
     /// Forgets returns that do not matter.

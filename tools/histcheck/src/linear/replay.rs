@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::object::Object;
 use super::op::{Fate, Op};
+use crate::budget::{Budget, Exhausted};
+use crate::history::{OPEN, Pos};
 
 /// What is wrong with an order. Operations are those of the history, by their index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,21 +21,45 @@ pub enum Fault {
     Late(usize, usize),
     /// The object could not have done it at its place.
     Illegal(usize),
+    /// Nothing so far: a limit was reached after so many operations of the order.
+    Unknown(usize, Exhausted),
 }
 
-/// Goes through the order.
+/// Goes through a short order.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn replay<O: Object>(object: &O, ops: &[Op<O::Act>], order: &[usize]) -> Result<(), Fault> {
+    replay_within(object, ops, &|_| None, order, &Budget::none())
+}
+
+/// Goes through an order that may have others in it: `idle` says of an operation that is none of `ops` where it began,
+/// if it may have happened and changes nothing, as a read of which nobody knows what it saw.
+///
+/// # Errors
+/// What is wrong with it, or the limit that was reached.
+pub fn replay_within<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    idle: &dyn Fn(usize) -> Option<Pos>,
+    order: &[usize],
+    budget: &Budget,
+) -> Result<(), Fault> {
     let by_source: HashMap<usize, &Op<O::Act>> =
         ops.iter().filter(|op| op.fate != Fate::Fail).map(|op| (op.source, op)).collect();
     let mut placed = HashSet::with_capacity(order.len());
-    let mut last: Option<&Op<O::Act>> = None;
+    let mut last: Option<Op<()>> = None;
     // Where effects have several outcomes, all that are possible so far.
     let mut states = vec![object.initial()];
-    for &source in order {
-        let op = *by_source.get(&source).ok_or(Fault::Foreign(source))?;
+    for (done, &source) in order.iter().enumerate() {
+        // A state may be large.
+        if done % 64 == 0 {
+            budget.spend(0).map_err(|limit| Fault::Unknown(done, limit))?;
+        }
+        let known = by_source.get(&source).copied();
+        let unseen = |inv| Op { act: (), fate: Fate::Info, inv, res: OPEN, source };
+        let op = known.map(|op| op.doing(())).or_else(|| idle(source).map(unseen));
+        let op = op.ok_or(Fault::Foreign(source))?;
         if !placed.insert(source) {
             return Err(Fault::Twice(source));
         }
@@ -43,8 +69,14 @@ pub fn replay<O: Object>(object: &O, ops: &[Op<O::Act>], order: &[usize]) -> Res
         if last.is_none_or(|last| last.inv < op.inv) {
             last = Some(op);
         }
+        let Some(known) = known else { continue };
         let mut next = Vec::new();
-        states.iter().for_each(|state| object.step(state, &op.act, &mut next));
+        for state in &states {
+            object.step(state, &known.act, &mut next);
+            if known.fate == Fate::Info && object.may_idle(state, &known.act) {
+                next.push(state.clone());
+            }
+        }
         if next.is_empty() {
             return Err(Fault::Illegal(source));
         }

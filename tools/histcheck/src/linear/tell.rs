@@ -9,7 +9,7 @@ use super::op::{Act, Fate, Op};
 use super::refutation::Refutation;
 use super::replay::Fault;
 use super::zones::{INITIAL, Reason};
-use super::{Decision, Engine, KeyVerdict, Model, Proof};
+use super::{Decision, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::read::many;
 use crate::stats::fault_json;
@@ -27,7 +27,6 @@ pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> 
     let (answer, because) = judge(history, model, keys);
     let mut verdict = Verdict::new(answer, because);
     verdict.fact("model", model.name());
-    verdict.fact("keys", keys.iter().map(|key| json_of(history, key)).collect::<Value>());
     let bad = |key: &&KeyVerdict| matches!(key.decision, Decision::Invalid(_));
     for key in keys.iter().filter(bad).take(SHOWN_KEYS) {
         if keys.len() > 1 {
@@ -40,10 +39,13 @@ pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> 
     if hidden > 0 {
         verdict.details.push(format!("and {hidden} more invalid keys (--json shows all)"));
     }
-    for key in keys {
-        if let Some(why) = open_question(history, key) {
-            verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
-        }
+    let mut open = keys.iter().filter_map(|key| Some((key, open_question(history, key)?)));
+    for (key, why) in open.by_ref().take(SHOWN_KEYS) {
+        verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
+    }
+    let hidden = open.count();
+    if hidden > 0 {
+        verdict.details.push(format!("and {hidden} more undecided keys (--json shows all)"));
     }
     verdict.details.extend(searched(keys));
     if history.ending() == Ending::CutOff {
@@ -56,7 +58,7 @@ pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> 
 fn searched(keys: &[KeyVerdict]) -> Vec<String> {
     let mut reasons: Vec<(&str, u64)> = Vec::new();
     for key in keys {
-        let Engine::General(why) = key.engine else { continue };
+        let Some(why) = key.engine.searched() else { continue };
         match reasons.iter_mut().find(|(known, _)| *known == why) {
             Some((_, count)) => *count += 1,
             None => reasons.push((why, 1)),
@@ -104,7 +106,8 @@ fn judge(history: &History, model: &Model, keys: &[KeyVerdict]) -> (Answer, Stri
                 _ => format!(" on {}", many(keys.len() as u64, "key")),
             };
             let what = many(operations as u64, "operation");
-            (Answer::Valid, format!("{what}{on} are linearizable as a {}", model.name()))
+            let are = if operations == 1 { "is" } else { "are" };
+            (Answer::Valid, format!("{what}{on} {are} linearizable as a {}", model.name()))
         }
     }
 }
@@ -231,7 +234,7 @@ fn explain(history: &History, evidence: &Evidence) -> String {
             )
         }
         Some(Reason::ReplacedTwice(a, b)) => format!(
-            "{} (line {}) and {} (line {}) both replaced {}, which was written only once",
+            "{} (line {}) and {} (line {}) both replaced {}, which had been written only once",
             name(a),
             began(a),
             name(b),
@@ -330,6 +333,9 @@ pub(super) fn fault(history: &History, fault: Fault) -> String {
             format!("{} stands after {}, and had ended before that began", name(at), name(other))
         }
         Fault::Illegal(at) => format!("{} cannot happen at its place in the order", name(at)),
+        Fault::Unknown(done, limit) => {
+            format!("{limit} after {} of the order", many(done as u64, "operation"))
+        }
     }
 }
 
@@ -394,6 +400,19 @@ fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Each key with its verdict, as a JSON list: as text, which for a million keys takes a tenth of what values would.
+pub(super) fn rows(history: &History, keys: &[KeyVerdict]) -> String {
+    let mut text = String::from("[");
+    for key in keys {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text += &json_of(history, key).to_string();
+    }
+    text.push(']');
+    text
+}
+
 fn json_of(history: &History, key: &KeyVerdict) -> Value {
     let (answer, more) = match &key.decision {
         Decision::Valid if key.observations == 0 => {
@@ -405,15 +424,11 @@ fn json_of(history: &History, key: &KeyVerdict) -> Value {
         }
         Decision::Invalid(proof) => (Answer::Invalid, json_proof(history, proof)),
     };
-    let searched = match key.engine {
-        Engine::General(why) => Some(why),
-        Engine::Direct(_) => None,
-    };
     let mut object = json!({
         "key": key.key.map(|id| history.values.json(id)),
         "valid": answer.json(),
         "engine": key.engine.name(),
-        "searched_because": searched,
+        "searched_because": key.engine.searched(),
         "operations": key.operations,
     });
     if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {

@@ -16,6 +16,7 @@ use rustc_hash::FxHashMap;
 
 use super::object::{self, Fast};
 use super::op::{Act, Fate, Op};
+use crate::budget::{Budget, Exhausted, Watch};
 use crate::history::Pos;
 use crate::values::Id;
 
@@ -63,20 +64,30 @@ pub enum Reason {
 /// The index of the pseudo-write of the initial value, before all else.
 pub const INITIAL: usize = usize::MAX;
 
-/// Decides.
+/// Decides a few operations.
 pub fn decide(ops: &[Op], initial: Id) -> Zones {
+    // Without a limit none is reached.
+    decide_within(ops, initial, &Budget::none()).unwrap_or(Zones::Ambiguous)
+}
+
+/// Decides.
+///
+/// # Errors
+/// The limit that was reached.
+pub fn decide_within(ops: &[Op], initial: Id, budget: &Budget) -> Result<Zones, Exhausted> {
     let is_negative = |op: &Op| matches!(op.act, Act::Differs(_));
     if ops.iter().any(is_negative) {
-        return Zones::Ambiguous;
+        return Ok(Zones::Ambiguous);
     }
-    let writers = match Writers::find(ops, initial) {
+    let mut watch = budget.watch();
+    let writers = match Writers::find(ops, initial, &mut watch)? {
         Ok(writers) => writers,
-        Err(answer) => return answer,
+        Err(answer) => return Ok(answer),
     };
-    match by_blocks(ops, initial, &writers) {
+    Ok(match by_blocks(ops, initial, &writers, &mut watch)? {
         Zones::Invalid(conflict) => Zones::Invalid(conflict.with_witnesses(&writers.seen_by)),
         other => other,
-    }
+    })
 }
 
 /// A legal order of all that happened, where [`decide`] says valid.
@@ -84,8 +95,10 @@ pub fn decide(ops: &[Op], initial: Id) -> Zones {
 /// Blocks stand in the order of the lesser of `f` and `s`: if A must stand before B, so that `f(A) < s(B)`, and no
 /// forward zone holds a backward one or overlaps another, the lesser of A's two comes first.
 pub fn order(ops: &[Op], initial: Id) -> Option<Vec<usize>> {
-    let writers = Writers::find(ops, initial).ok()?;
-    let links = Links::find(ops, &writers).ok()?;
+    let budget = Budget::none();
+    let watch = &mut budget.watch();
+    let writers = Writers::find(ops, initial, watch).ok()?.ok()?;
+    let links = Links::find(ops, &writers, watch).ok()?.ok()?;
     let mut reached = vec![false; ops.len()];
     let mut blocks: Vec<(Pos, Vec<usize>)> = Vec::new();
     for root in links.roots(ops, &writers, initial) {
@@ -106,7 +119,7 @@ pub fn reason(conflict: &Conflict, ops: &[Op]) -> Fast {
             ("{} saw what only {} wrote, and that failed", vec![at, writer])
         }
         Reason::ReplacedTwice(a, b) => {
-            ("{} and {} found the same value, which was there only once", vec![a, b])
+            ("{} and {} found the same value, which had been there only once", vec![a, b])
         }
         Reason::Circle(at) => ("{} rests, in a circle, on what rests on it", vec![at]),
         Reason::Backwards(later, earlier) => {
@@ -127,26 +140,32 @@ pub fn reason(conflict: &Conflict, ops: &[Op]) -> Fast {
 }
 
 /// Decides what the written values themselves do not decide.
-fn by_blocks(ops: &[Op], initial: Id, writers: &Writers) -> Zones {
-    let links = match Links::find(ops, writers) {
+fn by_blocks(
+    ops: &[Op],
+    initial: Id,
+    writers: &Writers,
+    watch: &mut Watch<'_>,
+) -> Result<Zones, Exhausted> {
+    let links = match Links::find(ops, writers, watch)? {
         Ok(links) => links,
-        Err(conflict) => return Zones::Invalid(conflict),
+        Err(conflict) => return Ok(Zones::Invalid(conflict)),
     };
     let mut blocks = Vec::new();
     let mut reached = vec![false; ops.len()];
     for root in links.roots(ops, writers, initial) {
+        watch.step()?;
         match links.walk(ops, root, &mut reached) {
             Ok(block) => blocks.extend(block),
-            Err(conflict) => return Zones::Invalid(conflict),
+            Err(conflict) => return Ok(Zones::Invalid(conflict)),
         }
     }
     if let Some(lost) = (0..ops.len()).find(|&i| writers.happened[i] && !reached[i]) {
-        return Zones::Invalid(circle(ops, writers, lost));
+        return Ok(Zones::Invalid(circle(ops, writers, lost)));
     }
-    match torn(&blocks) {
+    Ok(match torn(&blocks) {
         Some((a, b)) => Zones::Invalid(tear(ops, &blocks[a], &blocks[b])),
         None => Zones::Valid,
-    }
+    })
 }
 
 /// Who wrote each observed value, and which operations must have happened.
@@ -176,10 +195,15 @@ impl Conflict {
 }
 
 impl Writers {
-    fn find(ops: &[Op], initial: Id) -> Result<Writers, Zones> {
+    fn find(
+        ops: &[Op],
+        initial: Id,
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<Writers, Zones>, Exhausted> {
         let mut candidates: FxHashMap<Id, (usize, usize)> = FxHashMap::default();
         let mut failed: FxHashMap<Id, usize> = FxHashMap::default();
         for (index, op) in ops.iter().enumerate() {
+            watch.step()?;
             let Some(value) = op.act.puts() else { continue };
             if op.fate == Fate::Fail {
                 failed.entry(value).or_insert(index);
@@ -188,16 +212,19 @@ impl Writers {
             }
         }
         let mut happened: Vec<bool> = ops.iter().map(|op| op.fate == Fate::Ok).collect();
-        let mut work: Vec<usize> = (0..ops.len()).rev().filter(|&i| happened[i]).collect();
+        let mut known = (0..ops.len()).filter(|&index| ops[index].fate == Fate::Ok);
+        // What must have happened because of those.
+        let mut work: Vec<usize> = Vec::new();
         let (mut of, mut seen_by) = (FxHashMap::default(), FxHashMap::default());
         let mut ambiguous = false;
-        while let Some(observer) = work.pop() {
+        while let Some(observer) = work.pop().or_else(|| known.next()) {
+            watch.step()?;
             let Some(value) = ops[observer].act.observes() else { continue };
             match (candidates.get(&value), value == initial) {
                 (None, true) => {}
                 (None, false) => {
                     let conflict = unwritten(observer, failed.get(&value).copied());
-                    return Err(Zones::Invalid(conflict.with_witnesses(&seen_by)));
+                    return Ok(Err(Zones::Invalid(conflict.with_witnesses(&seen_by))));
                 }
                 (Some(&(writer, 1)), false) => {
                     of.insert(value, writer);
@@ -210,10 +237,10 @@ impl Writers {
                 (Some(_), _) => ambiguous = true,
             }
         }
-        match ambiguous {
+        Ok(match ambiguous {
             true => Err(Zones::Ambiguous),
             false => Ok(Writers { of, happened, seen_by }),
-        }
+        })
     }
 }
 
@@ -235,20 +262,25 @@ struct Links {
 }
 
 impl Links {
-    fn find(ops: &[Op], writers: &Writers) -> Result<Links, Conflict> {
+    fn find(
+        ops: &[Op],
+        writers: &Writers,
+        watch: &mut Watch<'_>,
+    ) -> Result<Result<Links, Conflict>, Exhausted> {
         let mut links = Links::default();
         for (index, op) in ops.iter().enumerate().filter(|(index, _)| writers.happened[*index]) {
+            watch.step()?;
             match op.act {
                 Act::Read(value) => links.reads.entry(value).or_default().push(index),
                 Act::Cas(from, _) => {
                     if let Some(other) = links.next.insert(from, index) {
-                        return Err(twice(ops, writers, other, index));
+                        return Ok(Err(twice(ops, writers, other, index)));
                     }
                 }
                 Act::Write(_) | Act::Differs(_) => {}
             }
         }
-        Ok(links)
+        Ok(Ok(links))
     }
 
     /// Where chains begin: the initial value, and each write that happened.

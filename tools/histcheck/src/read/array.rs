@@ -1,9 +1,10 @@
 //! A history as one JSON array of objects, as elle-cli takes it.
 
 use breakit::exit::Result;
-use breakit::json::Json;
+use breakit::json::{self, Json};
 use breakit::op::Op;
 
+use super::site::Form;
 use super::text::{Item, Take, Text};
 
 /// Takes all events.
@@ -13,20 +14,23 @@ use super::text::{Item, Take, Text};
 pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     match next_byte(text)? {
         Some(b'[') => text.pass(1),
-        None => return text.cut(0, 0, CUT, take),
+        None => return text.unclosed(CUT, take),
         _ => return Err(text.error(0, "not JSON: the array does not begin with [")),
     }
     if next_byte(text)? == Some(b']') {
         return nothing_follows(text);
     }
     loop {
-        if next_byte(text)?.is_none() || !event(text, take)? {
-            return text.cut(0, text.rest().len(), CUT, take);
+        if next_byte(text)?.is_none() {
+            return text.unclosed(CUT, take);
+        }
+        if !event(text, take)? {
+            return text.cut(text.rest().len(), CUT, take);
         }
         match next_byte(text)? {
             Some(b',') => text.pass(1),
             Some(b']') => return nothing_follows(text),
-            None => return text.cut(0, 0, CUT, take),
+            None => return text.unclosed(CUT, take),
             Some(_) => return Err(text.error(0, "not JSON: expected , or ]")),
         }
     }
@@ -43,13 +47,14 @@ fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
             // What ends with the window may go on behind it.
             Some(Ok(Json(value))) if text.is_all() || values.byte_offset() < rest.len() => {
                 let end = values.byte_offset();
-                let op = Op::of(value).map_err(|clause| text.error(0, &clause))?;
-                take(text.place(0), Item::Op(Box::new(op)))?;
+                let site = text.site(end, Form::Object);
+                let op = Op::of(value).map_err(|clause| site.error(text.name(), &clause))?;
+                take(site, Item::Op(Box::new(op)))?;
                 text.pass(end);
                 return Ok(true);
             }
             Some(Err(error)) if !error.is_eof() => {
-                return Err(text.error(offset(rest, &error), &clause(&error)));
+                return Err(text.error(json::place(rest, &error), &json::clause(&error)));
             }
             _ if text.is_all() => return Ok(false),
             _ => text.more()?,
@@ -85,18 +90,4 @@ fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
         None => Ok(()),
         Some(_) => Err(text.error(0, "something follows the array of events")),
     }
-}
-
-/// Where an error is, from the line and the column that it tells.
-fn offset(bytes: &[u8], error: &serde_json::Error) -> usize {
-    let before: usize =
-        bytes.split_inclusive(|&byte| byte == b'\n').take(error.line() - 1).map(<[u8]>::len).sum();
-    (before + error.column().saturating_sub(1)).min(bytes.len())
-}
-
-fn clause(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.split(" at line ").next().unwrap_or(&text);
-    let not_json = if error.is_data() { "" } else { "not JSON: " };
-    format!("{not_json}{what}")
 }

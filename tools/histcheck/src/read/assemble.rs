@@ -9,8 +9,10 @@ use super::blocks::{Piece, RawLine};
 use super::format::Format;
 use super::layout::Layouts;
 use super::line::{self, Clause, Event, Parsed};
+use super::origin::Sought;
 use super::pair::Pairing;
 use super::place::Place;
+use super::site::Site;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
@@ -95,7 +97,8 @@ impl Assembly {
             if let Some((event, next)) = self.layouts.event(text, at, &mut self.history.values) {
                 self.history.counts.lines += 1;
                 let number = self.number(self.history.counts.lines)?;
-                self.client(number, number, event, Site::Line(&text[at..next]))?;
+                let line = &text[at..next];
+                self.client(number, number, event, Site::line(number.into(), line))?;
                 at = next;
                 continue;
             }
@@ -141,23 +144,24 @@ impl Assembly {
     pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
         self.history.counts.lines += 1;
         let number = self.number(raw.number)?;
+        let site = Site::line(raw.number, raw.text);
         if let Some(event) = scan::event(raw.text, &mut self.history) {
             self.layouts.learn(raw.text, &event);
-            return self.client(number, number, event, Site::Line(raw.text));
+            return self.client(number, number, event, site);
         }
         if raw.text.trim_ascii().is_empty() {
             self.history.counts.blank += 1;
             return Ok(());
         }
         match line::parse(raw.text, &mut self.history) {
-            Ok(Parsed::Client(event)) => self.client(number, number, event, Site::Line(raw.text)),
+            Ok(Parsed::Client(event)) => self.client(number, number, event, site),
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
                 Ok(())
             }
             Ok(Parsed::Other(op)) => {
-                let place = Site::Line(raw.text).of(number, "\"value\"");
-                self.other(place, &op).map_err(|c| at(&self.history.name, raw, &c))
+                let other = self.other(site.of("value"), &op);
+                other.map_err(|clause| site.error(&self.history.name, &clause))
             }
             Err(clause) => {
                 cut(&self.history.name, raw, &clause, self.options.tolerance)?;
@@ -171,24 +175,31 @@ impl Assembly {
     ///
     /// # Errors
     /// As [`Assembly::line`].
-    pub fn item(&mut self, place: Place, item: Item) -> Result<()> {
-        self.history.counts.lines += 1;
-        let number = self.number(place.line)?;
+    pub fn item(&mut self, site: Site<'_>, item: Item) -> Result<()> {
+        let number = self.number(site.place.line)?;
+        if let Item::Unclosed = item {
+            self.history.counts.unclosed += 1;
+            return Ok(());
+        }
+        self.history.counts.lines += site.pieces;
         match item {
             Item::Blank => self.history.counts.blank += 1,
             Item::Remark => self.history.counts.others += 1,
+            Item::Rule => self.history.counts.rules += 1,
             Item::Cut => self.history.counts.dropped += 1,
+            Item::Unclosed => {}
             Item::Op(op) => {
                 let parsed = line::of(*op, &mut self.history);
-                match parsed.map_err(|clause| self.error(place, &clause.text))? {
+                match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(event) => {
                         let lines = self.history.reordered.get_or_insert_default();
                         lines.push(number);
                         let pos = lines.len() as u32;
-                        self.client(pos, number, event, Site::Column(place.column))?;
+                        self.client(pos, number, event, site)?;
                     }
                     Parsed::Other(op) => {
-                        self.other(place, &op).map_err(|clause| self.error(place, &clause))?;
+                        let other = self.other(site.of("value"), &op);
+                        other.map_err(|clause| site.error(&self.history.name, &clause))?;
                     }
                 }
             }
@@ -216,23 +227,24 @@ impl Assembly {
         }
         if self.options.keyed {
             let unwrapped = event.unwrap_key(&self.history.values);
-            unwrapped.map_err(|clause| self.error(site.of(number, "\"value\""), &clause))?;
+            unwrapped.map_err(|clause| site.error_at("value", &self.history.name, &clause))?;
         }
         let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
         if event.index.is_none() && !indexed {
-            return self.pair(pos, number, &event, site);
+            return self.pair(pos, &event, site);
         }
         match event.index {
             Some(index) if indexed && self.options.in_order => {
-                self.in_order(index, number)?;
-                self.pair(pos, number, &event, site)
+                self.in_order(index, site)?;
+                self.pair(pos, &event, site)
             }
             Some(index) if indexed => {
                 self.indexed.push((index, number, event));
                 Ok(())
             }
-            _ => Err(self.error(
-                site.of(number, "\"index\""),
+            _ => Err(site.error_at(
+                "index",
+                &self.history.name,
                 &format!(
                     "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
                     if indexed { "lacks" } else { "has" },
@@ -243,13 +255,13 @@ impl Assembly {
     }
 
     /// Where lines are taken as they come, their order must be that of their index.
-    fn in_order(&mut self, index: u64, number: u32) -> Result<()> {
+    fn in_order(&mut self, index: u64, site: Site<'_>) -> Result<()> {
         if self.last_index.is_some_and(|last| last >= index) {
             let clause = format!(
                 "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
                  come, so leave it out once the history is whole"
             );
-            return Err(self.error(Place::of_line(number.into()), &clause));
+            return Err(site.error(&self.history.name, &clause));
         }
         self.last_index = Some(index);
         Ok(())
@@ -281,13 +293,13 @@ impl Assembly {
     }
 
     #[inline]
-    fn pair(&mut self, pos: u32, number: u32, event: &Event, site: Site<'_>) -> Result<()> {
+    fn pair(&mut self, pos: u32, event: &Event, site: Site<'_>) -> Result<()> {
         if self.seam.is_some() && event.kind != Type::Invoke && self.is_of_an_earlier_part(event) {
             self.seam.get_or_insert_default().completions.push((pos, *event));
             return Ok(());
         }
         let paired = self.pairing.take(&mut self.history, pos, event);
-        paired.map_err(|clause| self.error(site.of(number, "\"process\""), &clause))
+        paired.map_err(|wrong| site.error_at(wrong.field, &self.history.name, &wrong.clause))
     }
 
     fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
@@ -337,8 +349,19 @@ impl Assembly {
         if !indexed.is_empty() {
             self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
         }
-        for (rank, (_, number, event)) in indexed.into_iter().enumerate() {
-            self.pair(rank as u32 + 1, number, &event, Site::Column(1))?;
+        for (rank, &(_, number, event)) in indexed.iter().enumerate() {
+            let paired = self.pairing.take(&mut self.history, rank as u32 + 1, &event);
+            if let Err(wrong) = paired {
+                let same = |&&(_, line, other): &&(u64, u32, Event)| {
+                    (line, other.process, other.kind) == (number, event.process, event.kind)
+                };
+                let nth = indexed[..rank].iter().filter(same).count();
+                let Event { process, kind, .. } = event;
+                let sought = Sought { line: number.into(), process, kind, nth };
+                let place = self.history.origin.place(&self.history.name, sought, wrong.field);
+                let place = place.unwrap_or(Place::of_line(number.into()));
+                return Err(self.error(place, &wrong.clause));
+            }
         }
         let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
         if self.history.reordered.as_ref().is_some_and(in_place) {
@@ -386,7 +409,8 @@ impl Assembly {
             let (key, value, node) =
                 (renamed(event.key), renamed(event.value), renamed(event.node));
             let event = Event { f, key, value, node, ..event };
-            self.pair(pos + after, pos + after, &event, Site::Column(1))?;
+            let site = Site::at(Place::of_line(u64::from(pos + after)));
+            self.pair(pos + after, &event, site)?;
         }
         let rows = self.history.ops.len();
         for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
@@ -412,32 +436,12 @@ impl Assembly {
     }
 }
 
-/// What is known of where an event stands on its line.
-#[derive(Clone, Copy)]
-enum Site<'a> {
-    /// The line itself.
-    Line(&'a [u8]),
-    /// Where it begins.
-    Column(usize),
-}
-
-impl Site<'_> {
-    /// The place of the field with this name, in its quotes, on line `number`, or of the event.
-    fn of(self, number: u32, name: &str) -> Place {
-        let column = match self {
-            Site::Line(text) => column_of(text, name),
-            Site::Column(column) => column,
-        };
-        Place { line: number.into(), column }
-    }
-}
-
-/// The last line, without a newline and no JSON: what a killed writer leaves.
+/// The last line, without a newline and no JSON yet: what a killed writer leaves.
 ///
 /// # Errors
 /// 65 where it is another line, or that is not allowed.
 pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) -> Result<Item> {
-    match (!raw.whole && clause.no_json, tolerance) {
+    match (!raw.whole && clause.is_cut, tolerance) {
         (true, Tolerance::CutLastLine) => Ok(Item::Cut),
         (true, Tolerance::Strict) => {
             let clause = &clause.text;
@@ -451,20 +455,13 @@ pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) 
     }
 }
 
-/// The error of a line of JSON: its clause names a column, or else a field in quotes.
+/// The error of a line of JSON: its clause names a column, or else begins with a field in quotes.
 fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
     let named = clause.strip_prefix("column ").and_then(|rest| rest.split_once(": "));
-    if let Some((column, rest)) = named.and_then(|(at, rest)| Some((at.parse().ok()?, rest))) {
-        return Place { line: raw.number, column }.error(name, rest);
+    match named.and_then(|(at, rest)| Some((at.parse().ok()?, rest))) {
+        Some((column, rest)) => Place { line: raw.number, column }.error(name, rest),
+        None => Site::line(raw.number, raw.text).error(name, clause),
     }
-    let field = clause.split('"').nth(1).map(|field| format!("\"{field}\""));
-    let column = field.map_or(1, |field| column_of(raw.text, &field));
-    Place { line: raw.number, column }.error(name, clause)
-}
-
-/// The column, from 1, at which `name` stands on the line; 1 where it does not.
-fn column_of(text: &[u8], name: &str) -> usize {
-    text.windows(name.len()).position(|window| window == name.as_bytes()).map_or(1, |at| at + 1)
 }
 
 fn start(place: Place, op: &Op) -> std::result::Result<Start, String> {

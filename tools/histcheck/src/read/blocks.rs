@@ -67,7 +67,9 @@ impl<R: Read> Blocks<R> {
             }
             if self.ended {
                 let end = self.end;
-                return Ok((self.start < end).then(|| self.cut(end, end, false)));
+                // A byte order mark alone is no line.
+                let is_empty = self.start == end || (self.number == 0 && self.rest() == BOM);
+                return Ok((!is_empty).then(|| self.cut(end, end, false)));
             }
             let unsearched = self.end - self.start;
             self.fill()?;
@@ -206,6 +208,12 @@ mod tests {
         for step in 1..=bytes.len() {
             assert_eq!(lines(bytes, step), expected, "{step} bytes at a time");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_alone_is_no_line() {
+        assert_eq!(lines(BOM, 1), []);
+        assert_eq!(lines(&[BOM, b"\n"].concat(), 2), [(b"".to_vec(), true)]);
     }
 
     #[test]

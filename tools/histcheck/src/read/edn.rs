@@ -20,6 +20,7 @@ mod write;
 
 use std::borrow::Cow;
 
+use rustc_hash::FxHashSet;
 use serde_json::{Map, Number, Value};
 
 pub use write::{is_ambiguous, write, write_name};
@@ -197,12 +198,42 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn set(&mut self, depth: usize) -> Parsed<Vec<Value>> {
+        self.at += 1;
+        let (mut items, mut known) = (Vec::new(), Known::default());
+        loop {
+            if self.peek()? == Some(b'}') {
+                self.at += 1;
+                return Ok(items);
+            }
+            let begin = self.at;
+            let item = self.form(depth + 1)?;
+            if !self.may_go_on() && !known.is_new(&item) {
+                return self.twice(begin);
+            }
+            items.push(item);
+        }
+    }
+
+    /// Whether what was read just now may be cut short by the end of the text.
+    fn may_go_on(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    /// What began at a byte and ends here stands in its map or set for the second time.
+    fn twice<T>(&self, begin: usize) -> Parsed<T> {
+        let text = String::from_utf8_lossy(&self.text[begin..self.at]);
+        Err(Wrong { at: begin, clause: format!("{text} stands there twice"), cut: false })
+    }
+
     fn map(&mut self, depth: usize) -> Parsed<Value> {
         let begin = self.at;
         self.at += 1;
-        let mut entries = Vec::new();
+        let (mut entries, mut known) = (Vec::new(), Known::default());
         loop {
-            let key = match self.peek()? {
+            let next = self.peek()?;
+            let key_at = self.at;
+            let key = match next {
                 Some(b'}') => {
                     self.at += 1;
                     return Ok(object(entries));
@@ -210,6 +241,9 @@ impl<'a> Reader<'a> {
                 Some(b':') => self.named()?,
                 _ => Key::of(self.form(depth + 1)?),
             };
+            if !self.may_go_on() && !known.is_new_key(&key) {
+                return self.twice(key_at);
+            }
             if self.peek()? == Some(b'}') {
                 self.at = begin;
                 return self.wrong("a map with a key that has no value");
@@ -413,7 +447,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         match self.text.get(self.at) {
             Some(b'{') => {
-                let items = self.closed(b'}', depth)?;
+                let items = self.set(depth)?;
                 Ok(tag("set", Value::Array(items)))
             }
             Some(b'#') => {
@@ -438,6 +472,28 @@ impl<'a> Reader<'a> {
                 }
             },
         }
+    }
+}
+
+/// The byte at which the value of a field begins, in a text that begins with a map.
+pub fn field(text: &[u8], wanted: &str) -> Option<usize> {
+    let mut reader = Reader::new(text);
+    while reader.peek().ok()? == Some(b'#') {
+        reader.at += 1;
+        reader.token().ok()?;
+    }
+    (reader.peek().ok()? == Some(b'{')).then_some(())?;
+    reader.at += 1;
+    loop {
+        let key = match reader.peek().ok()? {
+            Some(b'}') | None => return None,
+            _ => reader.form(1).ok()?,
+        };
+        reader.peek().ok()?;
+        if name(&key).is_some_and(|name| name == wanted) {
+            return Some(reader.at);
+        }
+        reader.form(1).ok()?;
     }
 }
 
@@ -501,6 +557,23 @@ fn steps(items: Vec<Value>) -> Value {
     Value::Array(items.into_iter().map(item).collect())
 }
 
+/// What stood in a map or a set so far, where all must be different: whether it is a name, and its text.
+#[derive(Default)]
+struct Known(FxHashSet<(bool, String)>);
+
+impl Known {
+    fn is_new(&mut self, item: &Value) -> bool {
+        self.0.insert((false, item.to_string()))
+    }
+
+    fn is_new_key(&mut self, key: &Key) -> bool {
+        match key {
+            Key::Name(name) => self.0.insert((true, name.clone())),
+            Key::Other(key) => self.is_new(key),
+        }
+    }
+}
+
 /// The key of a map.
 enum Key {
     /// One that JSON can name.
@@ -533,11 +606,11 @@ fn object(entries: Vec<(Key, Value)>) -> Value {
     let mut entries = entries.into_iter();
     while let Some((key, value)) = entries.next() {
         match key {
-            Key::Name(name) if !fields.contains_key(&name) => drop(fields.insert(name, value)),
+            Key::Name(name) => drop(fields.insert(name, value)),
             // What JSON cannot say as an object is said as pairs, those from before too.
-            other => {
+            Key::Other(_) => {
                 let before = fields.into_iter().map(|(name, value)| (Key::Name(name), value));
-                let all = before.chain([(other, value)]).chain(entries);
+                let all = before.chain([(key, value)]).chain(entries);
                 let pairs = all.map(|(key, value)| Value::from(vec![key.value(), value]));
                 return tag("map", pairs.collect::<Value>());
             }

@@ -70,7 +70,11 @@ impl Format {
         match text {
             [b'{', rest @ ..] => rest.trim_ascii_start().len() > 1,
             [b'[', rest @ ..] if Format::of(head) != Format::Jsonl => {
-                rest.trim_ascii_start().len() > 1
+                match rest.trim_ascii_start() {
+                    // What stands behind the brace tells JSON from EDN.
+                    [b'{', rest @ ..] => !rest.trim_ascii_start().is_empty(),
+                    rest => rest.len() > 1,
+                }
             }
             _ => text.contains(&b'\n') && Format::of(head) != Format::Jsonl,
         }
@@ -107,6 +111,7 @@ mod tests {
         assert!(Format::is_decided_by(more.as_bytes()));
         assert!(Format::is_decided_by(b"{\"process\":0"));
         assert!(Format::is_decided_by(b"\n[\n{\"process\":0"));
+        assert!(!Format::is_decided_by(b"[{\n  "), "JSON in many lines, and EDN, go on behind it");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use breakit::op::Op;
 use serde_json::Value;
 
 use super::edn::{self, Fields, Reader, Wrong};
+use super::site::Form;
 use super::text::{Item, Take, Text};
 
 /// Takes all events.
@@ -23,17 +24,18 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
         match step {
             Step::Open(byte) => close = Some(byte),
             Step::Event(op, length) => {
-                let op = op.map_err(|clause| text.error(0, &clause))?;
-                take(text.place(0), Item::Op(op))?;
+                let site = text.site(length, Form::Map);
+                let op = op.map_err(|clause| site.error(text.name(), &clause))?;
+                take(site, Item::Op(op))?;
                 text.pass(length);
             }
             Step::Close => return nothing_follows(text),
             Step::End if close.is_some() => {
-                return text.cut(0, 0, "not EDN: the text ends within its vector", take);
+                return text.unclosed("not EDN: the text ends within its vector", take);
             }
             Step::End => return Ok(()),
             Step::Cut(wrong) => {
-                return text.cut(0, wrong.at, &format!("not EDN: {}", wrong.clause), take);
+                return text.cut(wrong.at, &format!("not EDN: {}", wrong.clause), take);
             }
         }
     }
@@ -111,11 +113,26 @@ const WORDS: [&str; 4] = ["type", "f", "process", "node"];
 
 /// An event from its map.
 fn event(form: Value) -> std::result::Result<Op, String> {
+    if let Some(clause) = no_event(&form) {
+        return Err(clause);
+    }
     match form {
         Value::Object(fields) => {
             op(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
         }
         other => Err(format!("an event must be a map, not {other}")),
+    }
+}
+
+/// What is wrong with a map that JSON cannot name the keys of, where an event should be.
+fn no_event(form: &Value) -> Option<String> {
+    match edn::tagged(form)? {
+        ("map", _) => Some("the keys of an event must be keywords, as :type".into()),
+        ("tagged", _) => Some("an event must be a map, not a tagged form".into()),
+        (tag @ ("set" | "keyword" | "symbol" | "char" | "ratio" | "decimal"), _) => {
+            Some(format!("an event must be a map, not a {tag}"))
+        }
+        _ => None,
     }
 }
 

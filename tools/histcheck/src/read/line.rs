@@ -1,6 +1,6 @@
 //! A line to an event, by `serde_json` and the shared library: right for every line that there can be.
 
-use breakit::json::Json;
+use breakit::json::{self, Json};
 use breakit::op::{Op, Process, Type};
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// `[key, value]` to key and value, as `--keyed` says.
+    /// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
     ///
     /// # Errors
     /// In words, where the value is no such pair.
@@ -48,6 +48,7 @@ impl Event {
                 "with --keyed the value must be [key, value], not {}",
                 values.show(value)
             )),
+            None if self.kind != Type::Invoke => Ok(()),
             None => Err("with --keyed every operation has a value [key, value]".into()),
         }
     }
@@ -67,13 +68,13 @@ pub enum Parsed {
 pub struct Clause {
     /// In words, after file and line.
     pub text: String,
-    /// Whether the line is no JSON at all, as one that was cut short.
-    pub no_json: bool,
+    /// Whether more behind it could have made JSON of the line: it may have been cut short.
+    pub is_cut: bool,
 }
 
 impl From<String> for Clause {
     fn from(text: String) -> Clause {
-        Clause { text, no_json: false }
+        Clause { text, is_cut: false }
     }
 }
 
@@ -93,9 +94,15 @@ pub fn json(text: &[u8]) -> Result<Value, Clause> {
     match serde_json::from_slice(text) {
         Ok(Json(value)) => Ok(value),
         Err(error) => {
-            Err(Clause { text: breakit::op::json_clause(&error), no_json: !error.is_data() })
+            let column = json::place(text, &error) + 1;
+            let clause = format!("column {column}: {}", json::clause(&error));
+            Err(Clause { text: clause, is_cut: error.is_eof() || ends_within_a_character(text) })
         }
     }
+}
+
+fn ends_within_a_character(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_err_and(|error| error.error_len().is_none())
 }
 
 /// The event of a line that is read already.

@@ -6,6 +6,7 @@ use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
 use super::edn::{self, Reader};
+use super::site::{Form, Site};
 use super::text::{Item, Take, Text};
 
 /// Takes all events.
@@ -16,19 +17,36 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     while let Some((bare, whole)) = text.line()? {
         let line = &text.rest()[..bare];
         if line.trim_ascii().is_empty() {
-            take(text.place(0), Item::Blank)?;
+            take(Site::at(text.place(0)), Item::Blank)?;
         } else if !text.rest()[..whole].ends_with(b"\n") {
             return text.cut_line(take);
         } else {
             match event(line) {
-                None => take(text.place(0), Item::Remark)?,
-                Some(Ok(op)) => take(text.place(0), Item::Op(Box::new(op)))?,
+                None => take(Site::at(text.place(0)), Item::Remark)?,
+                Some(Ok(op)) => take(text.site(bare, Form::Log), Item::Op(Box::new(op)))?,
                 Some(Err((at, clause))) => return Err(text.error(at, &clause)),
             }
         }
         text.pass(whole);
     }
     Ok(())
+}
+
+/// The byte of an event's line at which what it has of a field begins.
+pub fn field(line: &[u8], wanted: &str) -> Option<usize> {
+    let line = std::str::from_utf8(line).ok()?;
+    let fields = Fields::of(line)?;
+    let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
+    match wanted {
+        "process" => Some(at(fields.process)),
+        "type" => Some(at(fields.process) + fields.process.len() + 1),
+        "f" => Some(at(fields.f)),
+        "value" => {
+            let (begin, rest) = fields.rest;
+            Some(begin + rest.len() - rest.trim_start().len())
+        }
+        _ => None,
+    }
 }
 
 /// Whether a line is an event.
@@ -83,7 +101,7 @@ fn event(line: &[u8]) -> Option<std::result::Result<Op, (usize, String)>> {
         (Err(_), None) => {
             let number = fields.process;
             let clause = format!("the process must be a whole number below 2^64, not {number}");
-            return Some(Err((0, clause)));
+            return Some(Err((field(line.as_bytes(), "process").unwrap_or(0), clause)));
         }
     };
     let (at, rest) = fields.rest;

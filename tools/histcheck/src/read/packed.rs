@@ -16,24 +16,55 @@ pub type Source = Box<dyn Read + Send>;
 /// # Errors
 /// Where it cannot be read, with what was read before.
 pub fn unpack(source: Source) -> Result<Source, Broken> {
-    let (head, whole) = look(source, |head| head.len() >= 4)?;
+    let (head, whole) = look(source, |head| head.len() >= LONGEST_MARK)?;
     let buffered = |whole| BufReader::with_capacity(1 << 17, whole);
-    Ok(match packing(&head) {
+    let unpacked: Source = match packing(&head) {
+        None => return Ok(whole),
         Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(buffered(whole))),
         Some(Packing::Zstd) => Box::new(Zstd::new(buffered(whole))),
-        None => whole,
-    })
+        Some(Packing::Other(tool)) => return Err(packed_by(tool, "packed")),
+    };
+    let (head, whole) = look(unpacked, |head| head.len() >= LONGEST_MARK)?;
+    match packing(&head) {
+        None => Ok(whole),
+        Some(again) => Err(packed_by(again.tool(), "packed twice, the inner time")),
+    }
+}
+
+/// What cannot be unpacked here, with the way out.
+fn packed_by(tool: &str, how: &str) -> Broken {
+    let error = format!(
+        "the history is {how} by {tool}; unpack it and pipe the text in, as {tool} -dc does"
+    );
+    Broken { head: Vec::new(), error: io::Error::new(io::ErrorKind::Unsupported, error) }
 }
 
 enum Packing {
     Gzip,
     Zstd,
+    /// By a tool whose data are not unpacked here.
+    Other(&'static str),
 }
+
+impl Packing {
+    fn tool(&self) -> &'static str {
+        match self {
+            Packing::Gzip => "gzip",
+            Packing::Zstd => "zstd",
+            Packing::Other(tool) => tool,
+        }
+    }
+}
+
+const LONGEST_MARK: usize = 6;
 
 fn packing(head: &[u8]) -> Option<Packing> {
     match head {
         [0x1f, 0x8b, 8, ..] => Some(Packing::Gzip),
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Some(Packing::Zstd),
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Some(Packing::Other("xz")),
+        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', ..] => Some(Packing::Other("bzip2")),
+        [0x04, 0x22, 0x4d, 0x18, ..] => Some(Packing::Other("lz4")),
         _ => None,
     }
 }

@@ -12,6 +12,21 @@ pub struct Pairing {
     open: Vec<u32>,
 }
 
+/// Why an event does not fit what came before.
+#[derive(Debug)]
+pub struct Misfit {
+    /// In which field that shows.
+    pub field: &'static str,
+    /// In words.
+    pub clause: String,
+}
+
+impl Misfit {
+    fn new(field: &'static str, clause: String) -> Misfit {
+        Misfit { field, clause }
+    }
+}
+
 /// A process of which no event came yet.
 const UNSEEN: u32 = u32::MAX;
 /// A process that has nothing open.
@@ -21,9 +36,9 @@ impl Pairing {
     /// Takes the event at `pos` into the history.
     ///
     /// # Errors
-    /// Two invocations of one process, a completion of nothing, or of something else, in words.
+    /// Two invocations of one process, a completion of nothing, or of something else.
     #[inline]
-    pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), String> {
+    pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), Misfit> {
         let process = history.ops.processes.place(event.process);
         match event.kind {
             Type::Invoke => self.invoke(history, process, pos, event),
@@ -71,14 +86,17 @@ impl Pairing {
         process: u32,
         pos: Pos,
         event: &Event,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         if let Some(index) = self.open(process) {
-            return Err(format!(
-                "process {} invokes {:?} while its {}; a process has one operation open at most \
-                 (--process-base keeps two workloads apart)",
-                event.process,
-                history.word(event.f),
-                describe(history, index)
+            return Err(Misfit::new(
+                "process",
+                format!(
+                    "process {} invokes {:?} while its {}; a process has one operation open at most \
+                     (--process-base keeps two workloads apart)",
+                    event.process,
+                    history.word(event.f),
+                    describe(history, index)
+                ),
             ));
         }
         history.counts.invokes += 1;
@@ -95,12 +113,12 @@ impl Pairing {
         pos: Pos,
         event: &Event,
         outcome: Outcome,
-    ) -> Result<(), String> {
+    ) -> Result<(), Misfit> {
         let Some(index) = self.open(process) else {
-            return Err(format!(
-                "process {} completes {:?} and has nothing open",
-                event.process,
-                history.word(event.f)
+            let word = history.word(event.f);
+            return Err(Misfit::new(
+                "type",
+                format!("process {} completes {word:?} and has nothing open", event.process),
             ));
         };
         if history.ops.f(index) != event.f {
@@ -109,12 +127,15 @@ impl Pairing {
         if let (Some(invoked), Some(completed)) = (history.ops.key(index), event.key)
             && invoked != completed
         {
-            return Err(format!(
-                "process {} completes key {} while its {} for key {}",
-                event.process,
-                history.values.show(completed),
-                describe(history, index),
-                history.values.show(invoked)
+            return Err(Misfit::new(
+                "key",
+                format!(
+                    "process {} completes key {} while its {} for key {}",
+                    event.process,
+                    history.values.show(completed),
+                    describe(history, index),
+                    history.values.show(invoked)
+                ),
             ));
         }
         match outcome {
@@ -122,7 +143,8 @@ impl Pairing {
             Outcome::Fail => history.counts.fail += 1,
             Outcome::Info => history.counts.info += 1,
         }
-        let value = value(history.ops.value(index), event.value, outcome);
+        let changes = || CHANGES.contains(&history.word(event.f));
+        let value = value(history.ops.value(index), event.value, outcome, changes);
         history.ops.set_value(index, value);
         history.ops.complete(index, event, outcome, pos);
         *self.place(process) = IDLE;
@@ -130,12 +152,20 @@ impl Pairing {
     }
 }
 
+/// These change something by their argument, and that may be null.
+const CHANGES: [&str; 5] = ["write", "append", "add", "remove", "put"];
+
 /// The result wins where there is one. What did not happen, or nobody knows of, has no result: there it is
 /// the argument that counts.
-fn value(argument: Option<Id>, result: Option<Id>, outcome: Outcome) -> Option<Id> {
+fn value(
+    argument: Option<Id>,
+    result: Option<Id>,
+    outcome: Outcome,
+    changes: impl Fn() -> bool,
+) -> Option<Id> {
     match outcome {
-        // An argument of null says only that the answer was not known yet.
-        Outcome::Ok => result.or(argument.filter(|&argument| argument != NULL)),
+        // Of what asks, an argument of null says only that the answer was not known yet.
+        Outcome::Ok => result.or(argument.filter(|&argument| argument != NULL || changes())),
         Outcome::Fail | Outcome::Info => match argument {
             None | Some(NULL) => result.or(argument),
             known => known,
@@ -143,13 +173,10 @@ fn value(argument: Option<Id>, result: Option<Id>, outcome: Outcome) -> Option<I
     }
 }
 
-fn mismatch(history: &History, event: &Event, index: usize) -> String {
-    format!(
-        "process {} completes {:?} while its {}",
-        event.process,
-        history.word(event.f),
-        describe(history, index)
-    )
+fn mismatch(history: &History, event: &Event, index: usize) -> Misfit {
+    let word = history.word(event.f);
+    let open = describe(history, index);
+    Misfit::new("f", format!("process {} completes {word:?} while its {open}", event.process))
 }
 
 fn describe(history: &History, index: usize) -> String {

@@ -12,6 +12,8 @@ use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
 
 use super::place::Place;
+use super::site::{Form, Site};
+use super::table::Header;
 use super::text::{Item, Take};
 
 /// An operation of a table.
@@ -23,6 +25,8 @@ pub struct Span {
     pub end: Option<u64>,
     /// Where its row begins.
     pub place: Place,
+    /// The row.
+    pub row: Box<[u8]>,
     /// What it was and what became of it.
     pub op: Op,
 }
@@ -39,7 +43,7 @@ struct Edge {
 ///
 /// # Errors
 /// 65 where the times give none, and whatever `take` says.
-pub fn each(name: &str, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
+pub fn each(name: &str, header: &Header, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
     // Among spans of one process at one time the one that ends first comes first, then the upper row.
     spans.sort_by_key(|span| (span.begin, span.end.unwrap_or(u64::MAX)));
     let mut edges: Vec<Edge> = Vec::with_capacity(2 * spans.len());
@@ -52,7 +56,10 @@ pub fn each(name: &str, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
     for together in edges.chunk_by(|a, b| a.time == b.time) {
         for edge in in_order(name, &spans, together)? {
             let span = &spans[edge.span];
-            take(span.place, Item::Op(Box::new(event(span, edge.is_end))))?;
+            // A row is counted where it begins.
+            let site = Site::new(span.place, &span.row, Form::Row(header));
+            let site = site.counted(u64::from(!edge.is_end));
+            take(site, Item::Op(Box::new(event(span, edge.is_end))))?;
         }
     }
     Ok(())

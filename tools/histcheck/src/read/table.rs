@@ -8,12 +8,14 @@
 
 use std::borrow::Cow;
 
-use breakit::exit::Result;
+use breakit::exit::{Error, Result};
+use breakit::json::Json;
 use breakit::op::{Op, Type};
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use super::site::{Form, Site};
 use super::spans::{self, Span};
 use super::text::{Item, Take, Text};
 
@@ -31,25 +33,114 @@ pub const SPANS: [(&str, &str); 6] = [
     ("call_time", "return_time"),
 ];
 
-/// Whether a line is the header of such a table.
+/// The header of a table.
+#[derive(Debug)]
+pub struct Header {
+    names: Vec<String>,
+    delimiter: u8,
+    /// The columns of the times at which operations began and ended, where a row is an operation.
+    span: Option<(usize, usize)>,
+}
+
+/// What stands between cells, where it is not a comma: what other tables than those of programs have there.
+const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
+
+/// Whether a line is the header of such a table, or of one that lacks a column.
 pub fn is_header(line: &[u8]) -> bool {
-    let Ok(line) = std::str::from_utf8(line) else { return false };
-    let names: Vec<String> =
-        line.split(',').map(|name| name.trim().trim_matches('"').to_string()).collect();
-    missing(&names).is_none()
+    let Ok(text) = std::str::from_utf8(line) else { return false };
+    let names: Vec<String> = text
+        .split(char::from(delimiter(line)))
+        .map(|name| known(name.trim().trim_matches('"')))
+        .collect();
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    names.len() > 1 && (has("process") || (has("type") && has("f")))
 }
 
-/// The columns of the times at which operations began and ended, where a row is an operation.
-fn span(names: &[String]) -> Option<(usize, usize)> {
-    let place = |wanted: &str| names.iter().position(|name| name == wanted);
-    SPANS.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)))
+/// What stands between the cells of a table, by its header.
+fn delimiter(header: &[u8]) -> u8 {
+    let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
+    // Of two that are there as often it is the first.
+    DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
 }
 
-/// The first column that must be there and is not.
-fn missing(names: &[String]) -> Option<&'static str> {
-    let wanted: &[&str] =
-        if span(names).is_some() { &["process", "f"] } else { &["process", "type", "f"] };
-    wanted.iter().find(|&&wanted| names.iter().all(|name| name != wanted)).copied()
+/// A column's name; those with a meaning have it in capitals too.
+fn known(name: &str) -> String {
+    let small = name.to_ascii_lowercase();
+    let spans = || SPANS.iter().any(|(begin, end)| small == *begin || small == *end);
+    match COLUMNS.contains(&small.as_str()) || spans() {
+        true => small,
+        false => name.to_string(),
+    }
+}
+
+impl Header {
+    /// The header with these cells.
+    ///
+    /// # Errors
+    /// At which cell and in which words, where it is none.
+    fn of(cells: &[&str], delimiter: u8) -> std::result::Result<Header, (usize, String)> {
+        let names: Vec<String> = cells.iter().map(|name| known(name.trim())).collect();
+        let place = |wanted: &str| names.iter().position(|name| name == wanted);
+        let span = SPANS.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
+        let wanted: &[&str] =
+            if span.is_some() { &["process", "f"] } else { &["process", "type", "f"] };
+        if let Some(name) = wanted.iter().find(|name| place(name).is_none()) {
+            return Err((0, format!("the header has no column {name:?}")));
+        }
+        let twice = |at: &usize| names[..*at].contains(&names[*at]);
+        if let Some(at) = (0..names.len()).find(twice) {
+            return Err((at, format!("the header has two columns {:?}", names[at])));
+        }
+        match (span, place("index").or(place("time"))) {
+            (Some((begin, end)), Some(other)) => {
+                let clause = format!(
+                    "the columns {:?} and {:?} give the order; \"time\" and \"index\" cannot stand beside them",
+                    names[begin], names[end]
+                );
+                Err((other, clause))
+            }
+            _ => Ok(Header { names, delimiter, span }),
+        }
+    }
+
+    /// The byte of a row at which the cell of a column begins; where there is no such column, that of further
+    /// fields.
+    pub fn cell(&self, row: &[u8], wanted: &str) -> Option<usize> {
+        let place = |wanted: &str| self.names.iter().position(|name| name == wanted);
+        let column = place(wanted).or_else(|| place("extra"))?;
+        let cell = cells(row, self.delimiter).nth(column)?;
+        (cell.begin < cell.end).then_some(cell.begin)
+    }
+}
+
+/// A cell as it stands in a row.
+struct Cell {
+    begin: usize,
+    end: usize,
+    /// Whether a quote opens it that none closes.
+    is_open: bool,
+}
+
+/// The cells of the row with which a text begins.
+fn cells(row: &[u8], delimiter: u8) -> impl Iterator<Item = Cell> {
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let begin = next?;
+        let (mut at, mut quoted) = (begin, row.get(begin) == Some(&b'"'));
+        at += usize::from(quoted);
+        let is_open = loop {
+            match row.get(at) {
+                None => break quoted,
+                Some(b'"') if quoted && row.get(at + 1) == Some(&b'"') => at += 2,
+                Some(b'"') if quoted => (quoted, at) = (false, at + 1),
+                Some(b'\r' | b'\n') if !quoted => break false,
+                Some(&byte) if byte == delimiter && !quoted => break false,
+                Some(_) => at += 1,
+            }
+        };
+        next = (row.get(at) == Some(&delimiter)).then_some(at + 1);
+        Some(Cell { begin, end: at, is_open })
+    })
 }
 
 /// Takes all events.
@@ -57,66 +148,90 @@ fn missing(names: &[String]) -> Option<&'static str> {
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
 pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
-    let mut rows = Rows::new();
-    let names: Vec<String> = match rows.next(text, take)? {
+    skip_blank(text, take)?;
+    let delimiter = match text.line()? {
+        Some((bare, _)) => delimiter(&text.rest()[..bare]),
+        None => b',',
+    };
+    let mut rows = Rows::new(delimiter);
+    let header = match rows.next(text, take)? {
         Next::Row(length) => {
-            let names = rows.cells().map_err(|clause| text.error(0, clause))?;
-            let names: Vec<String> = names.iter().map(|name| name.trim().to_string()).collect();
-            check(&names).map_err(|clause| text.error(0, &clause))?;
+            let names = rows.cells().ok_or_else(|| no_utf8(text, length))?;
+            let header = Header::of(&names, delimiter).map_err(|(at, clause)| {
+                let cell = cells(text.rest(), delimiter).nth(at);
+                text.error(cell.map_or(0, |cell| cell.begin), &clause)
+            })?;
             text.pass(length);
-            names
+            header
         }
-        Next::Cut => return text.cut_line(take),
+        Next::Cut => return cut(text, delimiter, 1, take),
         Next::End => return Ok(()),
     };
-    let span = span(&names);
     let mut spans = Vec::new();
     loop {
         match rows.next(text, take)? {
             Next::Row(length) => {
-                let row = rows.cells().map_err(|clause| text.error(0, clause))?;
-                let place = text.place(0);
-                let wrong = |clause: String| text.error(0, &clause);
-                match span {
+                let row = rows.cells().ok_or_else(|| no_utf8(text, length))?;
+                if row.len() != header.names.len() {
+                    return Err(wrong_length(text, &header, row.len()));
+                }
+                let site = text.site(length, Form::Row(&header));
+                let wrong = |clause: String| site.error(text.name(), &clause);
+                match header.span {
                     None => {
-                        let op = event(&names, &row).map_err(wrong)?;
-                        take(place, Item::Op(Box::new(op)))?;
+                        let op = event(&header.names, &row).map_err(wrong)?;
+                        take(site, Item::Op(Box::new(op)))?;
                     }
                     Some(columns) => {
-                        let (begin, end, op) = operation(&names, &row, columns).map_err(wrong)?;
-                        spans.push(Span { begin, end, place, op });
+                        let (begin, end, op) =
+                            operation(&header.names, &row, columns).map_err(wrong)?;
+                        let row = text.rest()[..length].into();
+                        spans.push(Span { begin, end, place: site.place, row, op });
                     }
                 }
                 text.pass(length);
             }
             Next::Cut => {
-                text.cut_line(take)?;
+                cut(text, delimiter, header.names.len(), take)?;
                 break;
             }
             Next::End => break,
         }
     }
-    spans::each(text.name(), spans, take)
+    spans::each(text.name(), &header, spans, take)
 }
 
-fn check(names: &[String]) -> std::result::Result<(), String> {
-    if let Some(name) = missing(names) {
-        return Err(format!("the header has no column {name:?}"));
-    }
-    let twice = |name: &&String| names.iter().filter(|other| other == name).count() > 1;
-    if let Some(name) = names.iter().find(twice) {
-        return Err(format!("the header has two columns {name:?}"));
-    }
-    match span(names) {
-        Some((begin, end))
-            if names.iter().any(|name| ["index", "time"].contains(&name.as_str())) =>
-        {
-            Err(format!(
-                "the columns {:?} and {:?} give the order; \"time\" and \"index\" cannot stand beside them",
-                names[begin], names[end]
-            ))
-        }
-        _ => Ok(()),
+fn no_utf8(text: &Text<'_>, length: usize) -> Error {
+    let valid = std::str::from_utf8(&text.rest()[..length]).err();
+    text.error(valid.map_or(0, |error| error.valid_up_to()), "the row is not UTF-8")
+}
+
+/// A row with cells for which there is no column, or without cells for all columns.
+fn wrong_length(text: &Text<'_>, header: &Header, found: usize) -> Error {
+    let columns = header.names.len();
+    let at = match cells(text.rest(), header.delimiter).take(columns + 1).last() {
+        Some(surplus) if found > columns => surplus.begin,
+        Some(last) => last.end,
+        None => 0,
+    };
+    text.error(at, &format!("the row has {found} cells and the header {columns}"))
+}
+
+/// What a last row comes to that no newline ends.
+fn cut(text: &Text<'_>, delimiter: u8, columns: usize, take: Take<'_>) -> Result<()> {
+    let rest = text.rest();
+    let Some(open) = cells(rest, delimiter).find(|cell| cell.is_open) else {
+        return text.cut_line(take);
+    };
+    let clause = "the quote that opens this cell is closed nowhere";
+    // A quote too many swallows all rows behind it, and they are not to be dropped as one.
+    let mut swallowed = rest[open.begin..].split(|&byte| byte == b'\n').skip(1);
+    match swallowed.any(|line| cells(line, delimiter).count() == columns) {
+        true => Err(text.error(
+            open.begin,
+            &format!("{clause}; close it, or double it where it is a character"),
+        )),
+        false => text.cut(open.begin, clause, take),
     }
 }
 
@@ -139,9 +254,8 @@ enum Next {
 }
 
 impl Rows {
-    fn new() -> Rows {
-        // Its default is no reader that works.
-        let mut core = csv_core::Reader::new();
+    fn new(delimiter: u8) -> Rows {
+        let mut core = csv_core::ReaderBuilder::new().delimiter(delimiter).build();
         // It passes over a byte order mark at the beginning of what it reads first. That of the text is gone
         // already; behind a blank line another would go in silence.
         core.read_record(b"\n", &mut [0], &mut [0]);
@@ -150,10 +264,7 @@ impl Rows {
 
     /// The next row; blank lines before it are given.
     fn next(&mut self, text: &mut Text<'_>, take: Take<'_>) -> Result<Next> {
-        while let Some(length) = self.blank(text)? {
-            take(text.place(0), Item::Blank)?;
-            text.pass(length);
-        }
+        skip_blank(text, take)?;
         let (mut read, mut written) = (0, 0);
         self.count = 0;
         loop {
@@ -179,36 +290,44 @@ impl Rows {
                 ReadRecordResult::End => return Ok(Next::End),
             }
         }
-        Ok(Next::Row(read + self.newline_behind(text, read)?))
+        Ok(Next::Row(read + newline_behind(text, read)?))
     }
 
-    /// How long the ending of the line is, where nothing else is on it.
-    fn blank(&self, text: &mut Text<'_>) -> Result<Option<usize>> {
-        if text.rest().is_empty() && !text.is_all() {
-            text.more()?;
-        }
-        match text.rest().first() {
-            Some(b'\n') => Ok(Some(1)),
-            Some(b'\r') => Ok(Some(1 + self.newline_behind(text, 1)?)),
-            _ => Ok(None),
-        }
-    }
-
-    /// 1 where a newline completes the carriage return before it.
-    fn newline_behind(&self, text: &mut Text<'_>, at: usize) -> Result<usize> {
-        if text.rest().len() == at && !text.is_all() {
-            text.more()?;
-        }
-        Ok(usize::from(text.rest()[at - 1] == b'\r' && text.rest().get(at) == Some(&b'\n')))
-    }
-
-    /// The cells of the present row.
-    fn cells(&self) -> std::result::Result<Vec<&str>, &'static str> {
+    /// The cells of the present row; `None` where they are not UTF-8.
+    fn cells(&self) -> Option<Vec<&str>> {
         let begins = [0].into_iter().chain(self.ends.iter().copied());
         let ranges = begins.zip(&self.ends[..self.count]);
-        let cells = ranges.map(|(begin, &end)| std::str::from_utf8(&self.bytes[begin..end]));
-        cells.collect::<std::result::Result<_, _>>().map_err(|_| "the row is not UTF-8")
+        ranges.map(|(begin, &end)| std::str::from_utf8(&self.bytes[begin..end]).ok()).collect()
     }
+}
+
+/// Passes blank lines, which are given.
+fn skip_blank(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    while let Some(length) = blank(text)? {
+        take(Site::at(text.place(0)), Item::Blank)?;
+        text.pass(length);
+    }
+    Ok(())
+}
+
+/// How long the ending of the line is, where nothing else is on it.
+fn blank(text: &mut Text<'_>) -> Result<Option<usize>> {
+    if text.rest().is_empty() && !text.is_all() {
+        text.more()?;
+    }
+    match text.rest().first() {
+        Some(b'\n') => Ok(Some(1)),
+        Some(b'\r') => Ok(Some(1 + newline_behind(text, 1)?)),
+        _ => Ok(None),
+    }
+}
+
+/// 1 where a newline completes the carriage return before it.
+fn newline_behind(text: &mut Text<'_>, at: usize) -> Result<usize> {
+    if text.rest().len() == at && !text.is_all() {
+        text.more()?;
+    }
+    Ok(usize::from(text.rest()[at - 1] == b'\r' && text.rest().get(at) == Some(&b'\n')))
 }
 
 fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
@@ -219,7 +338,7 @@ fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
 fn operation(
     names: &[String],
     row: &[&str],
-    (begin, end): (usize, usize),
+    (begin_column, end_column): (usize, usize),
 ) -> std::result::Result<(u64, Option<u64>, Op), String> {
     let mut fields = fields(names, row)?;
     let mut time = |column: usize| {
@@ -231,12 +350,15 @@ fn operation(
             }),
         }
     };
-    let (begin, end) = match (time(begin)?, time(end)?) {
+    let (begin, end) = match (time(begin_column)?, time(end_column)?) {
         (Some(begin), Some(end)) if end < begin => {
-            return Err(format!("the operation ended at {end}, before it began at {begin}"));
+            return Err(format!(
+                "{:?} is {end}, before the operation began at {begin}",
+                names[end_column]
+            ));
         }
         (Some(begin), end) => (begin, end),
-        (None, _) => return Err(format!("{:?} is missing", names[begin])),
+        (None, _) => return Err(format!("{:?} is missing", names[begin_column])),
     };
     if fields.iter().all(|(name, _)| name != "type") {
         fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
@@ -244,7 +366,7 @@ fn operation(
     let op = Op::of_fields(fields)?;
     match (op.kind, end) {
         (Type::Invoke, _) => {
-            Err("a row is a whole operation, and its \"type\" what became of it: \
+            Err("\"type\" is what became of an operation, as a row is a whole one: \
              ok, fail or info, not invoke"
                 .into())
         }
@@ -259,38 +381,40 @@ fn fields<'a>(
     names: &'a [String],
     row: &[&str],
 ) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, String> {
-    if row.len() != names.len() {
-        return Err(format!("the row has {} cells and the header {}", row.len(), names.len()));
-    }
-    let mut fields = Vec::with_capacity(names.len());
+    let mut fields: Vec<(Cow<'_, str>, Value)> = Vec::with_capacity(names.len());
+    let mut further = Map::new();
     for (name, &cell) in names.iter().zip(row) {
         let value = match name.as_str() {
             _ if cell.is_empty() => continue,
-            "extra" => match serde_json::from_str(cell) {
-                Ok(Value::Object(extra)) => {
-                    fields.extend(extra.into_iter().map(|(name, value)| (name.into(), value)));
+            "extra" => match json(name, cell)? {
+                Value::Object(object) => {
+                    further = object;
                     continue;
                 }
-                _ => {
-                    return Err(format!(
-                        "the column \"extra\" must hold a JSON object, not {cell}"
-                    ));
-                }
+                _ => return Err(format!("\"extra\" must hold a JSON object, not {cell}")),
             },
             "type" | "f" | "node" => cell.into(),
-            _ => json(cell),
+            _ => json(name, cell)?,
         };
         fields.push((name.as_str().into(), value));
     }
+    if let Some((name, _)) = fields.iter().find(|(name, _)| further.contains_key(name.as_ref())) {
+        return Err(format!("\"extra\" has a field {name:?}, and so has its own column"));
+    }
+    fields.extend(further.into_iter().map(|(name, value)| (name.into(), value)));
     Ok(fields)
 }
 
 /// A cell as JSON, or as a string where it is none.
-fn json(cell: &str) -> Value {
-    match (cell.as_bytes(), cell.parse::<u64>()) {
+fn json(name: &str, cell: &str) -> std::result::Result<Value, String> {
+    if let ([b'1'..=b'9', ..], Ok(number)) = (cell.as_bytes(), cell.parse::<u64>()) {
         // Most cells: whole numbers.
-        ([b'1'..=b'9', ..], Ok(number)) => number.into(),
-        _ => serde_json::from_str(cell).unwrap_or_else(|_| cell.into()),
+        return Ok(number.into());
+    }
+    match serde_json::from_str(cell) {
+        Ok(Json(value)) => Ok(value),
+        Err(error) if error.is_data() => Err(format!("{name:?} holds an object in which {error}")),
+        Err(_) => Ok(cell.into()),
     }
 }
 

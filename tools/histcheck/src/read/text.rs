@@ -9,6 +9,7 @@ use super::blocks::{BOM, Blocks};
 use super::packed::Source;
 use super::place::Place;
 use super::progress::Progress;
+use super::site::{Form, Site};
 
 /// What a reader of a text finds.
 #[derive(Debug)]
@@ -19,12 +20,16 @@ pub enum Item {
     Blank,
     /// A line of a log that is no event.
     Remark,
+    /// A line that separates transactions.
+    Rule,
     /// An event that was cut short by the end of the text, which `--lenient` allows.
     Cut,
+    /// The end of a text whose last bracket is missing, which `--lenient` allows. It is no event, and none is lost.
+    Unclosed,
 }
 
-/// Takes what is found, with the place at which it begins.
-pub type Take<'a> = &'a mut dyn FnMut(Place, Item) -> Result<()>;
+/// Takes what is found, with where it stands.
+pub type Take<'a> = &'a mut dyn FnMut(Site<'_>, Item) -> Result<()>;
 
 /// A text and what to call it.
 pub struct Text<'a> {
@@ -105,18 +110,42 @@ impl<'a> Text<'a> {
         self.place(at).error(self.name, clause)
     }
 
+    /// The event of so many bytes at which the window begins.
+    pub fn site<'s>(&'s self, bytes: usize, form: Form<'s>) -> Site<'s> {
+        Site::new(self.begin, &self.rest()[..bytes], form)
+    }
+
     /// What an event comes to that begins at the window's and that the end of the text cut short, seen at the
     /// byte `at`.
     ///
     /// # Errors
     /// 65 where that is not allowed.
-    pub fn cut(&self, began: usize, at: usize, clause: &str, take: Take<'_>) -> Result<()> {
+    pub fn cut(&self, at: usize, clause: &str, take: Take<'_>) -> Result<()> {
+        self.ended(
+            Item::Cut,
+            at,
+            &format!("{clause}; the history was cut short, and --lenient drops its last piece"),
+            take,
+        )
+    }
+
+    /// What a text comes to whose last bracket is missing, and nothing else.
+    ///
+    /// # Errors
+    /// As [`Text::cut`].
+    pub fn unclosed(&self, clause: &str, take: Take<'_>) -> Result<()> {
+        self.ended(
+            Item::Unclosed,
+            0,
+            &format!("{clause}; close it, or read it with --lenient, which takes what is there"),
+            take,
+        )
+    }
+
+    fn ended(&self, item: Item, at: usize, clause: &str, take: Take<'_>) -> Result<()> {
         match self.tolerance {
-            Tolerance::CutLastLine => take(self.place(began), Item::Cut),
-            Tolerance::Strict => Err(self.error(
-                at,
-                &format!("{clause}; the history was cut short, and --lenient drops its last piece"),
-            )),
+            Tolerance::CutLastLine => take(Site::at(self.begin), item),
+            Tolerance::Strict => Err(self.error(at, clause)),
         }
     }
 
@@ -126,7 +155,7 @@ impl<'a> Text<'a> {
     /// 65 where that is not allowed.
     pub fn cut_line(&self, take: Take<'_>) -> Result<()> {
         match self.tolerance {
-            Tolerance::CutLastLine => take(self.place(0), Item::Cut),
+            Tolerance::CutLastLine => take(Site::at(self.begin), Item::Cut),
             Tolerance::Strict => Err(self.error(
                 self.rest().len(),
                 "no newline ends the last line, so that it may have been cut short; end it with one \

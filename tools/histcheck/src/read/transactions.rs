@@ -8,6 +8,7 @@ use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
 use super::place::Place;
+use super::site::Site;
 use super::text::{Item, Take, Text};
 
 type Step = (Place, Value);
@@ -27,10 +28,11 @@ pub fn each_of_sessions(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
         let place = text.place(0);
         let line = text.rest()[..bare].trim_ascii();
         if line.is_empty() {
-            take(place, Item::Blank)?;
+            take(Site::at(place), Item::Blank)?;
         } else if is_rule(line, b'-') || is_rule(line, b'=') {
             let ends_session = line[0] == b'=';
             transaction(session, Type::Ok, &mut steps, take)?;
+            take(Site::at(place), Item::Rule)?;
             session += u64::from(ends_session);
         } else {
             match step(line) {
@@ -78,7 +80,7 @@ pub fn each_of_plume(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
         let place = text.place(0);
         let line = text.rest()[..bare].trim_ascii();
         if line.is_empty() {
-            take(place, Item::Blank)?;
+            take(Site::at(place), Item::Blank)?;
             text.pass(whole);
             continue;
         }
@@ -120,6 +122,7 @@ fn plume(line: &[u8]) -> Option<(Value, (u64, i64))> {
 /// Gives the steps so far as one transaction of this end.
 fn transaction(session: u64, end: Type, steps: &mut Vec<Step>, take: Take<'_>) -> Result<()> {
     let Some(&(begin, _)) = steps.first() else { return Ok(()) };
+    let lines = steps.len() as u64;
     let done: Value = steps.drain(..).map(|(_, step)| step).collect();
     let mut asked = done.clone();
     for step in asked.as_array_mut().into_iter().flatten() {
@@ -127,8 +130,8 @@ fn transaction(session: u64, end: Type, steps: &mut Vec<Step>, take: Take<'_>) -
             step[2] = Value::Null;
         }
     }
-    for (kind, value) in [(Type::Invoke, asked), (end, done)] {
-        take(begin, Item::Op(Box::new(op(session, kind, value))))?;
+    for (kind, value, pieces) in [(Type::Invoke, asked, lines), (end, done, 0)] {
+        take(Site::at(begin).counted(pieces), Item::Op(Box::new(op(session, kind, value))))?;
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! What was found about one set, or about several taken together.
 
-use std::collections::HashMap;
-
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
 use super::Ops;
+use crate::budget::{Exhausted, Watch};
 use crate::history::{History, OPEN, Operation, Outcome, Pos};
 use crate::ranges;
 use crate::read::many;
@@ -96,10 +96,17 @@ impl Element {
 }
 
 /// Looks at the adds and reads of one set.
-pub(super) fn find(history: &History, ops: &Ops) -> Findings {
+///
+/// # Errors
+/// The limit that was reached.
+pub(super) fn find(
+    history: &History,
+    ops: &Ops,
+    watch: &mut Watch<'_>,
+) -> Result<Findings, Exhausted> {
     let mut found = Findings::default();
-    let mut elements = attempted(ops);
-    let order = seen(history, ops, &mut elements, &mut found);
+    let mut elements = attempted(ops, watch)?;
+    let order = seen(history, ops, &mut elements, &mut found, watch)?;
     let finals = finals(history, ops);
     for read in &finals {
         found.finals.push(Final {
@@ -113,30 +120,34 @@ pub(super) fn find(history: &History, ops: &Ops) -> Findings {
     }
     found.attempted = elements.values().filter(|element| element.fate.is_some()).count();
     let tried = ops.adds.iter().map(|(id, _)| *id);
-    judge_finals(history, tried.chain(order.iter().copied()), &elements, &finals, &mut found);
-    found
+    let candidates = tried.chain(order.iter().copied());
+    judge_finals(history, candidates, &elements, &finals, &mut found, watch)?;
+    Ok(found)
 }
 
-fn attempted(ops: &Ops) -> HashMap<Id, Element> {
-    let mut elements = HashMap::new();
+fn attempted(ops: &Ops, watch: &mut Watch<'_>) -> Result<FxHashMap<Id, Element>, Exhausted> {
+    let mut elements = FxHashMap::default();
     for (id, op) in &ops.adds {
+        watch.step()?;
         elements.entry(*id).or_insert(Element::UNHEARD).add(op);
     }
-    elements
+    Ok(elements)
 }
 
 /// Marks what the ok reads have; returns each element once, in the order in which it was first read.
 fn seen(
     history: &History,
     ops: &Ops,
-    elements: &mut HashMap<Id, Element>,
+    elements: &mut FxHashMap<Id, Element>,
     found: &mut Findings,
-) -> Vec<Id> {
+    watch: &mut Watch<'_>,
+) -> Result<Vec<Id>, Exhausted> {
     let mut order = Vec::new();
-    let mut twice = std::collections::HashSet::new();
+    let mut twice = FxHashSet::default();
     for read in &ops.reads {
         let items = list(history, read);
         for &id in items {
+            watch.step()?;
             let element = elements.entry(id).or_insert(Element::UNHEARD);
             if element.seen_at == OPEN {
                 element.seen_at = read.res;
@@ -151,7 +162,7 @@ fn seen(
             }
         }
     }
-    order
+    Ok(order)
 }
 
 fn list<'a>(history: &'a History, read: &Operation) -> &'a [Id] {
@@ -162,10 +173,14 @@ fn list<'a>(history: &'a History, read: &Operation) -> &'a [Id] {
 /// history: it marks them, so it made none.
 fn finals(history: &History, ops: &Ops) -> Vec<Operation> {
     let mut last: Vec<Operation> = Vec::new();
+    let mut place: FxHashMap<Option<Id>, usize> = FxHashMap::default();
     for read in ops.reads.iter().filter(|read| read.is_final) {
-        match last.iter_mut().find(|known| known.node == read.node) {
-            Some(known) => *known = *read,
-            None => last.push(*read),
+        match place.get(&read.node) {
+            Some(&at) => last[at] = *read,
+            None => {
+                place.insert(read.node, last.len());
+                last.push(*read);
+            }
         }
     }
     if last.is_empty() && history.start.is_none() {
@@ -188,16 +203,22 @@ fn judge_seen(id: Id, element: &Element, found: &mut Findings) {
 fn judge_finals(
     history: &History,
     candidates: impl Iterator<Item = Id>,
-    elements: &HashMap<Id, Element>,
+    elements: &FxHashMap<Id, Element>,
     finals: &[Operation],
     found: &mut Findings,
-) {
-    let held: Vec<std::collections::HashSet<Id>> =
-        finals.iter().map(|read| list(history, read).iter().copied().collect()).collect();
+    watch: &mut Watch<'_>,
+) -> Result<(), Exhausted> {
+    let mut held: Vec<FxHashSet<Id>> = Vec::with_capacity(finals.len());
+    for read in finals {
+        let items = list(history, read);
+        watch.steps(items.len())?;
+        held.push(items.iter().copied().collect());
+    }
     let mut missing: Vec<Vec<Id>> = vec![Vec::new(); finals.len()];
     found.lost_during = vec![0; history.faults.list().len()];
-    let mut done = std::collections::HashSet::new();
+    let mut done = FxHashSet::default();
     for id in candidates.filter(|&id| done.insert(id)) {
+        watch.steps(1 + finals.len())?;
         let element = &elements[&id];
         let acknowledged = element.fate == Some(Outcome::Ok);
         found.acknowledged += usize::from(acknowledged);
@@ -226,6 +247,7 @@ fn judge_finals(
             found.missing.push(Missing { node: read.node, line, elements });
         }
     }
+    Ok(())
 }
 
 impl Findings {

@@ -230,6 +230,7 @@ fn container(model: &str, put: &'static str, take: &'static str, leaves: Leaves)
         match *act {
             Act::Put(v) => vec![state.iter().copied().chain([v]).collect()],
             Act::Take(0) if known => stay(state, state.is_empty()),
+            Act::Take(_) if !known && state.is_empty() => stay(state, true),
             Act::Take(v) => {
                 let out = (0..state.len()).filter(may_leave);
                 let out = out.filter(|&at| !known || state[at] == v);
@@ -336,7 +337,7 @@ fn kv_append() -> Spec {
     for letter in [1, 3] {
         items.push(item("put", text(&[letter]), text(&[letter]), Act::Put(letter)));
     }
-    let pieces: [&[i64]; 3] = [&[1], &[2], &[1, 2]];
+    let pieces: [&[i64]; 4] = [&[], &[1], &[2], &[1, 2]];
     items.extend(pieces.map(|p| item("append", text(p), text(p), Act::Append(p.to_vec()))));
     let strings: [&[i64]; 7] = [&[], &[1], &[2], &[1, 2], &[3, 1], &[1, 1], &[1, 2, 1]];
     items.extend(strings.map(|s| item("get", Value::Null, text(s), Act::Whole(s.to_vec()))));
@@ -461,6 +462,7 @@ macro_rules! with_every_model {
             kv_append "kv-append"
             kv_append_from_a "kv-append from a"
             multi_register "multi-register"
+            multi_register_from_x "multi-register from x"
             table "@"
         }
     };
@@ -503,6 +505,7 @@ pub fn spec(name: &str) -> Spec {
         "kv-append" => kv_append(),
         "kv-append from a" => kv_append().beginning(&[1], json!("a")),
         "multi-register" => multi_register(),
+        "multi-register from x" => multi_register().beginning(&[1, 0], json!({"x": 1})),
         "@" => table(),
         other => panic!("there is no model {other}"),
     }

@@ -27,6 +27,7 @@ pub fn written(spec: &Spec, histories: &[Vec<Made>], random: &mut Random) -> Wri
                     events.push((op.inv, true, at));
                 }
                 Fate::Info => {}
+                Fate::Weak => events.push((op.inv, true, at)),
                 _ => events.push((op.res, true, at)),
             }
         }
@@ -53,7 +54,8 @@ fn line(spec: &Spec, op: &Made, is_end: bool, key: usize) -> Value {
     let (kind, value) = match (is_end, op.fate) {
         (false, _) => ("invoke", &item.argument),
         (true, Fate::Ok) => ("ok", &item.result),
-        (true, Fate::Info | Fate::Weak) => ("info", &item.argument),
+        (true, Fate::Info) => ("info", &item.argument),
+        (true, Fate::Weak) => ("info", &item.result),
         (true, Fate::Fail) => ("fail", &item.argument),
     };
     let process = key as i64 * 1000 + op.process;

@@ -52,7 +52,7 @@ fn a_pause_does_not_outlive_its_holder_whether_killed_or_stopped() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);
     let mut killed =
-        Running::start(&mut fleet.command(&["pause", "n1", "--hold", "--lease", "20s"]));
+        Running::start(&mut fleet.command(&["pause", "n1", "--hold", "--lease", "120s"]));
     killed.line(SOON);
     killed.signal(Signal::SIGKILL);
     until("n1 goes on after its holder's death", SOON, || fleet.state("n1") == "running");
@@ -216,7 +216,8 @@ fn a_killed_node_comes_back_with_its_files_and_boots_its_program() {
     // Without a length it is one stroke, and kill -9 of a holder brings the node back.
     fleet.run(&["kill", "n2"]).expect(0);
     assert_eq!(fleet.state("n2"), "stopped");
-    let mut killed = Running::start(&mut fleet.command(&["kill", "n1", "--hold"]));
+    let mut killed =
+        Running::start(&mut fleet.command(&["kill", "n1", "--hold", "--lease", "120s"]));
     killed.line(SOON);
     killed.signal(Signal::SIGKILL);
     until("n1 is started again", SOON, || fleet.state("n1") == "running");

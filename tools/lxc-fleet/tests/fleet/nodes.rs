@@ -13,9 +13,13 @@ use nix::unistd::Pid;
 use crate::bed::{SOON, fleet, sh, until};
 
 #[test]
-fn five_nodes_are_up_and_know_one_another() {
+fn five_nodes_are_up_within_three_seconds_and_know_one_another() {
     let fleet = fleet!();
+    let begun = Instant::now();
     fleet.run(&["up", "n1..n5"]).expect(0);
+    let took = begun.elapsed();
+    assert!(took < Duration::from_secs(3), "{took:?}");
+
     let lines = fleet.run(&["nodes"]).expect(0).lines();
     assert_eq!(lines.len(), 5);
     assert_eq!(lines[4]["node"], "n5");

@@ -8,6 +8,7 @@ mod foreign;
 mod iptables;
 mod lease;
 mod nodes;
+mod others;
 mod packets;
 mod random;
 mod replay;

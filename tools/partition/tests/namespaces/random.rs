@@ -44,10 +44,14 @@ fn random_run(bed: &Namespaces, seed: u64) -> String {
         tell_guard(signal);
     }
     running.signal(signal);
+    let trace = |rules: &str| rules.contains("breakit_partition") || rules.contains("bkp_");
+    let whole = || is_whole(bed) && listed(bed).is_empty();
+    let swept = || whole() && !trace(&rules(bed, 3)) && !trace(&iptables_rules(bed, 3));
     if signal == Signal::SIGSTOP {
-        // The lease alone ends what it holds; then nothing is left of it but itself.
-        within(SOON, &what, || is_whole(bed) && listed(bed).is_empty());
+        // The lease alone ends what it holds; then nothing is left of it but itself and its guard.
+        within(SOON * 3, &what, || if to_guard.is_none() { swept() } else { whole() });
     }
+    let killed = matches!(signal, Signal::SIGSTOP | Signal::SIGKILL);
     let signal = if signal == Signal::SIGSTOP { Signal::SIGKILL } else { signal };
     let pid = running.pid();
     // Whoever runs us in the background may have INT or HUP ignored, and so has the tool until it listens.
@@ -57,24 +61,16 @@ fn random_run(bed: &Namespaces, seed: u64) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
     });
-    let trace = |rules: &str| rules.contains("breakit_partition") || rules.contains("bkp_");
-    if to_guard.is_some() {
-        // The lease alone ends what it holds. Who was stopped goes home when let go on; and of a holder that died
-        // together with its guard the empty table stays until somebody sweeps or heals.
-        within(SOON, &what, || is_whole(bed) && listed(bed).is_empty());
-        tell_guard(Signal::SIGCONT);
-        within(SOON, &what, || guards(&own).is_empty());
+    // Who was stopped goes home when let go on.
+    tell_guard(Signal::SIGCONT);
+    if to_guard == Some(Signal::SIGKILL) && (killed || when == " --keep") {
+        // Nobody is left to sweep: the lease alone ends the cut, and what drops nothing any more waits for whoever
+        // comes.
+        within(SOON, &what, || whole() && guards(&own).is_empty());
         done(bed, "heal").expect(0);
     }
     running.end(SOON);
-    let clean = || {
-        is_whole(bed)
-            && listed(bed).is_empty()
-            && guards(&own).is_empty()
-            && !trace(&rules(bed, 3))
-            && !trace(&iptables_rules(bed, 3))
-    };
-    within(SOON, &what, clean);
+    within(SOON, &what, || swept() && guards(&own).is_empty());
     what
 }
 

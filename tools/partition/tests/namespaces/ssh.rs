@@ -45,12 +45,18 @@ fn hosts_over_ssh_are_cut_in_their_own_networks_and_our_way_to_them_stays() {
     let standing = text(bed.at(0, "nft").args(["list", "ruleset"]).output().unwrap());
     assert!(standing.contains("ip saddr 10.77.0.1 tcp dport 22 accept"), "{standing}");
     assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines()[0]["cut"], "n1 | n2");
-    // Sockets of ours cannot be opened there: unknown, not cut.
-    run(&mut with_ssh("check --timeout 100ms", &nodes)).expect(2);
+    // Sockets of ours cannot be opened there, and no ping says which way it was lost: unknown, not cut.
+    let matrix = run(&mut with_ssh("check --timeout 100ms", &nodes)).expect(2).lines();
+    assert!(matrix[0]["reach"]["n1"]["n2"].is_null(), "{}", matrix[0]);
     cut.signal(Signal::SIGKILL);
     cut.end(SOON).expect(137);
     within(Duration::from_secs(15), "healed by the guard", || is_whole(&bed));
     assert_eq!(rules(&bed, 2), "");
+    // What is answered passes both ways, also between a host over ssh and a node of this one.
+    for nodes in [&nodes, &format!("n1=ssh:{},n2=netns:{}", bed.name(0), bed.name(1))] {
+        let matrix = run(&mut with_ssh("check", nodes)).expect(0).lines();
+        assert_eq!(matrix[0]["reach"]["n2"]["n1"], true, "{}", matrix[0]);
+    }
 
     let half = format!("n1=ssh:{},n2=ssh:gone", bed.name(0));
     let refused = run(&mut with_ssh("cut halves --for 1s", &half)).expect(71);

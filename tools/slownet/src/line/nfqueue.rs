@@ -53,6 +53,9 @@ const WAITING: u32 = 1 << 16;
 /// the first waits for the last.
 const ROUND: usize = 64;
 
+/// How many are made ready for where few come.
+const FEW: usize = 8;
+
 /// How much of each packet the kernel shows us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
@@ -63,6 +66,17 @@ pub enum Shows {
     Lengths,
     /// All of it, as it is on the wire, checksums filled in.
     Bytes,
+}
+
+/// How many packets were there to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// One, or none.
+    Few,
+    /// Several, and those were all.
+    Many,
+    /// As many as are taken in one round; there may be more.
+    More,
 }
 
 /// A packet.
@@ -98,6 +112,8 @@ pub struct Queue {
     rests: Vec<Vec<u8>>,
     verdicts: Verdicts,
     answer: Vec<u8>,
+    /// How many packets are made ready for in the next round.
+    round: usize,
 }
 
 impl Queue {
@@ -125,7 +141,7 @@ impl Queue {
         };
         let rests = (0..ROUND).map(|_| vec![0; rest]).collect();
         let (pool, verdicts, answer) = (Pool::default(), Verdicts::default(), Vec::new());
-        let queue = Queue { socket, number, pool, rests, verdicts, answer };
+        let queue = Queue { socket, number, pool, rests, verdicts, answer, round: FEW };
         let mut params = range.to_be_bytes().to_vec();
         params.push(COPY_PACKET);
         let most = held.saturating_add(WAITING).to_be_bytes();
@@ -161,20 +177,27 @@ impl Queue {
         }
     }
 
-    /// Hands packets that are there to `judge`; where it gives no verdict a packet stays in the kernel until
-    /// [`Queue::give`].
+    /// Hands packets that are there to `judge`, and says whether those were many; where it gives no verdict a packet
+    /// stays in the kernel until [`Queue::give`].
     ///
     /// # Errors
     /// Whatever the socket says; packets that did not fit into it were lost in the kernel, which is none.
     pub fn receive(
         &mut self,
         mut judge: impl FnMut(Packet<'_>) -> Option<Verdict>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Came> {
         let pieces = match self.fill() {
             Ok(pieces) => pieces,
-            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(()),
+            Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(Came::Few),
             Err(errno) => return Err(errno.into()),
         };
+        let came = match pieces.len() {
+            0 | 1 => Came::Few,
+            taken if taken < self.round => Came::Many,
+            _ => Came::More,
+        };
+        // As many again, and as many more: what is made ready for packets that do not come costs time.
+        self.round = (2 * pieces.len()).clamp(FEW, ROUND);
         let Queue { pool, verdicts, answer, number, .. } = self;
         for (piece, length) in pieces {
             for packet in packets(&piece, length) {
@@ -186,13 +209,13 @@ impl Queue {
             }
             pool.take(piece);
         }
-        Ok(())
+        Ok(came)
     }
 
     /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives the
     /// pieces and how much of each is used.
     fn fill(&mut self) -> nix::Result<Vec<(Rc<Vec<u8>>, usize)>> {
-        let mut pieces: Vec<Rc<Vec<u8>>> = (0..ROUND).map(|_| self.pool.piece()).collect();
+        let mut pieces: Vec<Rc<Vec<u8>>> = (0..self.round).map(|_| self.pool.piece()).collect();
         let got = receive_into(&self.socket, &mut pieces, &mut self.rests);
         let lengths = got.as_deref().unwrap_or_default();
         for piece in pieces.split_off(lengths.len()) {
@@ -238,6 +261,17 @@ impl Queue {
         self.answer.clear();
         sent.map(drop).map_err(io::Error::from)
     }
+}
+
+/// Lets all packets of queue `number` up to `last` go on, by a socket that is bound to it.
+///
+/// # Errors
+/// Whatever the socket says.
+pub fn let_all_go(socket: &OwnedFd, number: u16, last: u32) -> io::Result<()> {
+    let mut message = Vec::new();
+    put(&mut message, number, Told::UpTo(last, Verdict::Accept));
+    send(socket.as_raw_fd(), &message, MsgFlags::MSG_DONTWAIT)?;
+    Ok(())
 }
 
 fn put(out: &mut Vec<u8>, queue: u16, told: Told) {

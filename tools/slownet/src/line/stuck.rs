@@ -1,10 +1,16 @@
 //! Packets that are stuck in the kernel's queue because the process that they were queued to hangs.
 
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use breakit::exit::Result;
+use breakit::exit::{Error, Result};
 use breakit::reach::Network;
+use nix::libc;
 
+use super::nfqueue;
 use crate::fault_id::FaultId;
 use crate::step::Step;
 use crate::traffic::Way;
@@ -12,51 +18,111 @@ use crate::traffic::Way;
 /// How long a process that does not hang may take to let them go.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Lets the kernel drop what is still queued to lines of the faults `ours` in a while: TCP sends it again.
+/// A line of the kernel's list of queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Queued {
+    number: u16,
+    /// The name of the socket that it is bound to.
+    port: u32,
+    packets: u32,
+    /// That of the last packet.
+    id: u32,
+}
+
+/// Lets go on, in a while, what is still queued to lines of the faults `ours`.
 ///
-/// Only the process that bound a queue can give verdicts. But when a hook of the firewall goes, whichever, the
-/// kernel drops all that is queued in its network: for a moment we have one.
+/// Only the socket that bound a queue can give verdicts. So we borrow it from the process that hangs: those of
+/// other queues stay where they are.
 ///
 /// # Errors
-/// As [`Step::run`], where the packets stay.
+/// 71 where the process cannot be found or does not let us; the packets stay.
 pub fn release(network: &Network, ours: &[FaultId]) -> Result<()> {
     if ours.is_empty() || matches!(network, Network::Ssh(_)) {
         return Ok(());
     }
     let deadline = Instant::now() + PATIENCE;
-    while are_there(network, ours)? {
+    loop {
+        let stuck = of_ours(network, ours)?;
+        if stuck.is_empty() {
+            return Ok(());
+        }
         if Instant::now() >= deadline {
-            return drop_all(network);
+            let let_go = stuck.iter().map(|queued| let_go(network, *queued));
+            return Error::all(let_go.filter_map(Result::err).collect());
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(())
 }
 
-fn are_there(network: &Network, ours: &[FaultId]) -> Result<bool> {
+/// The queues of the faults in which packets are.
+fn of_ours(network: &Network, ours: &[FaultId]) -> Result<Vec<Queued>> {
     // A kernel without the queue has no such file.
     let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(ours.iter().any(|id| [Way::Out, Way::In].iter().any(|way| holds(&text, id.queue(*way)))))
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let is_ours =
+        |number| ours.iter().any(|id| [Way::Out, Way::In].map(|w| id.queue(w)).contains(&number));
+    Ok(text.lines().filter_map(queued).filter(|q| q.packets > 0 && is_ours(q.number)).collect())
 }
 
-/// Whether packets are in the queue `number`: a line is number, owner, how many are there, and so on.
-fn holds(table: &str, number: u16) -> bool {
-    table.lines().any(|line| {
-        let mut words = line.split_whitespace().map(str::parse);
-        words.next() == Some(Ok(u64::from(number))) && words.nth(1).is_some_and(|n| n != Ok(0))
+fn queued(line: &str) -> Option<Queued> {
+    let words: Vec<u32> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let [number, port, packets, .., id, _] = words[..] else { return None };
+    Some(Queued { number: u16::try_from(number).ok()?, port, packets, id })
+}
+
+fn let_go(network: &Network, queued: Queued) -> Result<()> {
+    let place = format!("release the packets that are stuck in queue {}", queued.number);
+    let listed = Step::new("cat /proc/net/netlink").run(network)?;
+    let socket = inode(&listed, queued.port).and_then(|inode| held_by(&inode));
+    let Some((process, descriptor)) = socket else {
+        return Err(Error::system(format!(
+            "cannot {place}: the process that they were queued to is not seen from here"
+        )));
+    };
+    borrow(process, descriptor)
+        .and_then(|socket| nfqueue::let_all_go(&socket, queued.number, queued.id))
+        .map_err(|e| {
+            Error::io(format!("{place} (kill the process {process}, which hangs, instead)"), &e)
+        })
+}
+
+/// The inode of the socket of netfilter with that name, as the kernel lists sockets of netlink.
+fn inode(listed: &str, port: u32) -> Option<String> {
+    let port = port.to_string();
+    let netfilter = libc::NETLINK_NETFILTER.to_string();
+    listed.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let is_it = words.get(1) == Some(&&*netfilter) && words.get(2) == Some(&&*port);
+        is_it.then(|| words.last().map(ToString::to_string))?
     })
 }
 
-fn drop_all(network: &Network) -> Result<()> {
-    // Not every kernel with nftables has the family inet.
-    let hook = |family: &str| {
-        let table = format!("{family} breakit_release");
-        Step::new("nft -f -").fed(format!(
-            "add table {table}\nadd chain {table} c {{ type filter hook input priority 0; }}\ndelete table {table}\n"
-        ))
+/// Which process has the socket open, and as which descriptor.
+fn held_by(inode: &str) -> Option<(i32, i32)> {
+    let name = format!("socket:[{inode}]");
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find_map(
+        |process: i32| {
+            let descriptors = fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten();
+            let is_it =
+                |path: &Path| fs::read_link(path).is_ok_and(|to| to.as_os_str() == name.as_str());
+            let found = descriptors.map(|entry| entry.path()).find(|path| is_it(path))?;
+            Some((process, found.file_name()?.to_str()?.parse().ok()?))
+        },
+    )
+}
+
+/// The same socket as a descriptor of ours (Linux 5.6).
+fn borrow(process: i32, descriptor: i32) -> io::Result<OwnedFd> {
+    let owned = |got: libc::c_long| match i32::try_from(got) {
+        // SAFETY: the kernel has just made this descriptor for us alone.
+        Ok(got) if got >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(got) }),
+        _ => Err(io::Error::last_os_error()),
     };
-    hook("inet").run(network).or_else(|_| hook("bridge").run(network)).map(drop)
+    // SAFETY: the call takes two numbers and gives a descriptor.
+    let process = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) })?;
+    // SAFETY: the call takes three numbers and gives a descriptor.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process.as_raw_fd(), descriptor, 0) })
 }
 
 #[cfg(test)]
@@ -64,11 +130,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_with_packets_is_told_from_an_empty_one_and_from_another() {
-        let table = "    7  15437     0 2 65531     0     0    93339  1\n61510  15437    91 2 65531     0     0    93339  1\n";
-        assert!(holds(table, 61510));
-        assert!(!holds(table, 7));
-        assert!(!holds(table, 15437));
-        assert!(!holds("", 7));
+    fn a_queue_is_read_with_its_socket_its_packets_and_the_last_of_them() {
+        let line = "61510  15437    91 2 65531     0     0    93339  1";
+        let read = Queued { number: 61510, port: 15437, packets: 91, id: 93339 };
+        assert_eq!(queued(line), Some(read));
+        assert_eq!(queued(""), None);
+        assert_eq!(queued("7 rubbish"), None);
+    }
+
+    #[test]
+    fn a_socket_is_found_by_its_protocol_and_name() {
+        let listed = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode
+0000000000000000 0   4711       00000000 0        0        0     2        0        100
+0000000000000000 12  0          00000000 0        0        0     2        0        101
+0000000000000000 12  4711       00000000 0        0        0     2        0        102
+";
+        assert_eq!(inode(listed, 4711).as_deref(), Some("102"));
+        assert_eq!(inode(listed, 4712), None);
     }
 }

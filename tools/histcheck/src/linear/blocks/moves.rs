@@ -161,13 +161,7 @@ impl Return<'_> {
     }
 
     fn beginnings(&mut self, config: Config, blocks: &mut Vec<Block>) {
-        let writes = config.covered & self.board.writes;
-        let has_cas = self.takes_info || config.covered & self.board.cas != 0;
-        let only = match self.board.deed(self.due) {
-            Deed::Write(_) => writes & self.bit(),
-            Deed::Read(value) if !has_cas => writes & self.board.writes_of(value),
-            _ => writes,
-        };
+        let only = self.useful_writes(config.covered);
         for same in self.board.by_deed(only) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {
@@ -192,6 +186,18 @@ impl Return<'_> {
                 let config = self.use_info(config, kind, config.since);
                 blocks.extend(config.map(|config| Block { value, config }));
             }
+        }
+    }
+
+    /// The writes among `slots` of which what is due may have use: itself; those of what it reads, where no cas leads
+    /// there from others; all.
+    fn useful_writes(&self, slots: Slots) -> Slots {
+        let writes = slots & self.board.writes;
+        let has_cas = self.takes_info || slots & self.board.cas != 0;
+        match self.board.deed(self.due) {
+            Deed::Write(_) => writes & self.bit(),
+            Deed::Read(value) if !has_cas => writes & self.board.writes_of(value),
+            _ => writes,
         }
     }
 
@@ -319,13 +325,7 @@ impl Return<'_> {
     }
 
     fn writes(&mut self, config: Config, out: &mut Vec<(Config, bool)>) {
-        let left = self.board.writes & !config.done;
-        let has_cas = self.takes_info || self.board.cas & !config.done != 0;
-        let left = match self.board.deed(self.due) {
-            Deed::Write(_) => left & self.bit(),
-            Deed::Read(value) if !has_cas => left & self.board.writes_of(value),
-            _ => left,
-        };
+        let left = self.useful_writes(self.board.open & !config.done);
         for same in self.board.by_deed(left) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {

@@ -20,7 +20,7 @@ pub(super) enum Count {
 pub(super) struct Kind {
     pub deed: Deed,
     /// Where they were invoked.
-    invoked: Vec<Pos>,
+    pub invoked: Vec<Pos>,
 }
 
 /// All that were invoked so far.

@@ -135,7 +135,7 @@ impl Step<'_> {
             successors(self.cursor, machine, self.supply, config, uses, &mut out);
             work.extend(out.iter().map(|&(_, config)| config));
             steps += 1;
-            if steps.is_multiple_of(256) {
+            if machine.has_worked() || steps.is_multiple_of(256) {
                 let held = seen.len() + next.len + work.len() + frontier.len();
                 self.budget.spend(held * CONFIG_BYTES + uses.bytes() + machine.bytes())?;
             }

@@ -32,7 +32,12 @@ pub(super) struct Machine<'o, O: Object> {
     several: Vec<Box<[State]>>,
     fresh: Vec<O::State>,
     next: Vec<State>,
+    /// How many steps were computed since somebody asked.
+    computed: usize,
 }
+
+/// So many computed steps may take a while, where states are large.
+const MANY: usize = 64;
 
 impl<'o, O: Object> Machine<'o, O> {
     pub fn new(object: &'o O, classes: Vec<O::Act>) -> Machine<'o, O> {
@@ -47,6 +52,7 @@ impl<'o, O: Object> Machine<'o, O> {
             several: Vec::new(),
             fresh: Vec::new(),
             next: Vec::new(),
+            computed: 0,
         }
     }
 
@@ -102,6 +108,7 @@ impl<'o, O: Object> Machine<'o, O> {
     }
 
     fn compute(&mut self, state: State, class: Class) -> &[State] {
+        self.computed += 1;
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.clear();
         let act = &self.classes[class as usize];
@@ -137,7 +144,16 @@ impl<'o, O: Object> Machine<'o, O> {
         };
     }
 
-    /// The memory that it takes, roughly. What a state holds on the heap is taken to grow with the history.
+    /// Whether many steps were computed since this was last said: time to look at the budget.
+    pub fn has_worked(&mut self) -> bool {
+        let is_much = self.computed >= MANY;
+        if is_much {
+            self.computed = 0;
+        }
+        is_much
+    }
+
+    /// The memory that it takes, roughly. What a state holds on the heap the budget sees by itself.
     pub fn bytes(&self) -> usize {
         let state = 2 * size_of::<O::State>() + 48;
         self.states.len() * state + self.rows.len() * self.classes.len() * 4

@@ -54,6 +54,16 @@ impl Uses {
         id
     }
 
+    /// The classes of which more were used in `many`, each as often as that, in their order.
+    pub fn more(&self, few: Used, many: Used) -> Vec<u32> {
+        let counts = &self.counts[many.0 as usize];
+        let more = |&(class, count): &(u32, u32)| {
+            let times = count.saturating_sub(self.count(few, class));
+            std::iter::repeat_n(class, times as usize)
+        };
+        counts.iter().flat_map(more).collect()
+    }
+
     /// Whether `few` uses of no class more than `many`: whoever has used less can do all that the other can.
     pub fn within(&self, few: Used, many: Used) -> bool {
         let counts = &self.counts[few.0 as usize];

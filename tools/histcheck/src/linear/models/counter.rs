@@ -10,9 +10,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Object, Read};
+use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::NULL;
 
@@ -85,23 +85,27 @@ impl Object for Counter {
         matches!(act, Act::Read(_))
     }
 
+    fn rests_on(&self, observer: &Act, _: &Act) -> Rests {
+        Rests::later_if(self.observes(observer))
+    }
+
     fn engine(&self) -> &'static str {
         "slots"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
         let steps = |op: &Op<Act>| op.fate != Fate::Fail && matches!(op.act, Act::Add(n) if n != 1);
         if ops.iter().any(steps) {
             return Fast::Unsuited("it is changed by other steps than plus one");
         }
-        match Slots::fill(self.initial, ops) {
+        match Slots::fill(self.initial, ops, &mut budget.watch()) {
             Ok(_) => Fast::Valid,
             Err(answer) => answer,
         }
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        Slots::fill(self.initial, ops).ok()
+        Slots::fill(self.initial, ops, &mut Budget::none().watch()).ok()
     }
 }
 
@@ -119,7 +123,7 @@ struct Slots;
 
 impl Slots {
     /// A legal order, or why there is none.
-    fn fill(initial: i64, ops: &[Op<Act>]) -> Result<Vec<usize>, Fast> {
+    fn fill(initial: i64, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<usize>, Fast> {
         let groups = groups(ops);
         in_order(&groups)?;
         // The last invocation among groups up to each, the first return among groups from each on.
@@ -134,6 +138,7 @@ impl Slots {
         // In the slot before group j stand those that need not stand after group j: by their first slot.
         let mut by_first: Vec<(usize, usize, usize)> = Vec::new();
         for (index, op) in ops.iter().enumerate() {
+            watch.step()?;
             if matches!(op.act, Act::Add(_)) && op.fate != Fate::Fail {
                 let low = first.partition_point(|&f| f < op.inv);
                 let high = last.partition_point(|&s| s <= op.res);
@@ -148,10 +153,12 @@ impl Slots {
         let mut open: BinaryHeap<Reverse<(usize, bool, usize)>> = BinaryHeap::new();
         let (mut order, mut value) = (Vec::new(), initial);
         for (slot, group) in groups.iter().enumerate() {
+            watch.steps(group.reads.len())?;
             while let Some((_, high, index)) = coming.next_if(|&(low, ..)| low <= slot) {
                 open.push(Reverse((high, ops[index].fate == Fate::Info, index)));
             }
             while value < group.value {
+                watch.step()?;
                 let Some(Reverse((.., index))) = open.pop() else {
                     return Err(too_much(group));
                 };

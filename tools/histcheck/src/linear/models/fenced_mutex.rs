@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
-use crate::budget::Budget;
+use super::lock::{Turn, units};
+use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 
 /// A mutex with fencing tokens.
@@ -73,24 +74,22 @@ impl Object for FencedMutex {
     }
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
-        let Ok(holds) = holds(ops) else {
-            // Without one of its processes a lock's legal order stays legal.
-            return ops.iter().map(|op| Group::With(op.act.process())).collect();
-        };
-        let mut group = vec![Group::Alone; ops.len()];
-        for (number, hold) in holds.iter().enumerate() {
-            group[hold.acquire] = Group::With(number as u64);
-            hold.release.into_iter().for_each(|at| group[at] = Group::With(number as u64));
-        }
-        group
+        units(ops.iter().map(|op| match op.act {
+            Act::Acquire(process, _) => (process, Turn::Acquire, op.fate),
+            Act::Release(process) => (process, Turn::Release, op.fate),
+        }))
+    }
+
+    fn rests_on(&self, _: &Act, _: &Act) -> Rests {
+        Rests::ByGroup
     }
 
     fn engine(&self) -> &'static str {
         "tokens"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        let holds = match holds(ops) {
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        let holds = match holds(ops, &mut budget.watch()) {
             Ok(holds) => holds,
             Err(answer) => return answer,
         };
@@ -120,7 +119,7 @@ impl Object for FencedMutex {
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let holds = holds(ops).ok()?;
+        let holds = holds(ops, &mut Budget::none().watch()).ok()?;
         let members = holds.iter().flat_map(|hold| [Some(hold.acquire), hold.release]);
         Some(members.flatten().collect())
     }
@@ -134,11 +133,12 @@ struct Hold {
 }
 
 /// All holds that surely were, by their tokens.
-fn holds(ops: &[Op<Act>]) -> Result<Vec<Hold>, Fast> {
+fn holds(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<Hold>, Fast> {
     let mut holds: Vec<Hold> = Vec::new();
     let mut held: HashMap<u64, Option<usize>> = HashMap::new();
     let mut lost: HashMap<u64, bool> = HashMap::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+        watch.step()?;
         let process = op.act.process();
         if lost.insert(process, op.fate == Fate::Info) == Some(true) {
             return Err(Fast::Unsuited("a process went on after an operation of unknown outcome"));

@@ -4,11 +4,13 @@
 //! append that was seen is a compare-and-set from the string before it to the one after it, and a put, or an
 //! append that nobody saw, is a write: the zones of registers decide.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
 use crate::budget::Budget;
-use crate::linear::object::{Call, Fast, Object, Read};
+use crate::history::Pos;
+use crate::linear::object::{Call, Fast, Object, Read, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
@@ -80,24 +82,29 @@ impl Object for KvAppend {
     /// Between two puts the string only grows. What was got after an append has its piece in it, and what was got
     /// before is the same without it. What was got after a put and before the next begins with it; without them
     /// the appends between follow all that was got of the string before.
-    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
-        match (observer, writer) {
-            (_, Act::Get(_)) | (Act::Put(_) | Act::Append(_), _) => Some(false),
-            (Act::Get(text), Act::Put(begin)) => Some(text.starts_with(&**begin)),
-            (Act::Get(text), Act::Append(piece)) => Some(text.contains(&**piece)),
-        }
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let names = match (observer, writer) {
+            (_, Act::Get(_)) | (Act::Put(_) | Act::Append(_), _) => false,
+            (Act::Get(text), Act::Put(begin)) => text.starts_with(&**begin),
+            (Act::Get(text), Act::Append(piece)) => text.contains(&**piece),
+        };
+        Rests::always_if(names)
     }
 
     fn engine(&self) -> &'static str {
         "zones"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        let known = match self.as_register(ops) {
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        let known = match self.as_register(ops, budget) {
             Ok(known) => known,
             Err(answer) => return answer,
         };
-        match zones::decide(&known, INITIAL) {
+        let found = match zones::decide_within(&known, INITIAL, budget) {
+            Ok(found) => found,
+            Err(limit) => return limit.into(),
+        };
+        match found {
             zones::Zones::Valid => Fast::Valid,
             zones::Zones::Invalid(conflict) => zones::reason(&conflict, &known),
             zones::Zones::Ambiguous => Fast::Unsuited("a string came up in two ways"),
@@ -105,9 +112,10 @@ impl Object for KvAppend {
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let known = self.as_register(ops).ok()?;
+        let known = self.as_register(ops, &Budget::none()).ok()?;
         let order = zones::order(&known, INITIAL)?;
-        Some(order.into_iter().map(|at| known[at].source).collect())
+        let order = order.into_iter().map(|at| known[at].source).collect();
+        Some(with_empty_appends(ops, order))
     }
 }
 
@@ -115,19 +123,23 @@ const INITIAL: Id = Id(0);
 
 impl KvAppend {
     /// The operations as ones on a register, whose `source` is their index.
-    fn as_register(&self, ops: &[Op<Act>]) -> Result<Vec<Op>, Fast> {
-        let pieces = Pieces::find(&self.initial, ops)?;
-        let mut strings: HashMap<&str, Id> = HashMap::from([(&*self.initial, INITIAL)]);
+    fn as_register(&self, ops: &[Op<Act>], budget: &Budget) -> Result<Vec<Op>, Fast> {
+        let mut watch = budget.watch();
+        let pieces = Pieces::find(&self.initial, ops, budget)?;
+        let mut strings: FxHashMap<&str, Id> = FxHashMap::default();
+        strings.insert(&self.initial, INITIAL);
         // For each append that was seen, the strings before and after it.
-        let mut seen: HashMap<usize, (Id, Id)> = HashMap::new();
-        let mut got: HashSet<&str> = HashSet::new();
+        let mut seen: FxHashMap<usize, (Id, Id)> = FxHashMap::default();
+        let mut got: FxHashSet<&str> = FxHashSet::default();
         for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
             let Act::Get(text) = &op.act else { continue };
+            watch.steps(1 + text.len())?;
             if !got.insert(text) {
                 continue;
             }
             let mut before = None;
-            for (end, append) in pieces.parts(text, index)? {
+            for (end, append) in pieces.parts(text, index, budget)? {
+                watch.steps(1 + end)?;
                 let fresh = Id(strings.len() as u32);
                 let after = *strings.entry(&text[..end]).or_insert(fresh);
                 if let (Some(append), Some(before)) = (append, before) {
@@ -170,21 +182,50 @@ impl KvAppend {
     }
 }
 
+/// A legal order with the appends of nothing put in, each right behind the last operation that had ended before it
+/// began: what stands before that one cannot have begun after this one ended.
+fn with_empty_appends(ops: &[Op<Act>], order: Vec<usize>) -> Vec<usize> {
+    let is_empty =
+        |&at: &usize| ops[at].fate == Fate::Ok && ops[at].act == Act::Append(Arc::default());
+    // By their returns, and how far in the order those that had returned reach.
+    let places = order.iter().zip(1..);
+    let mut reach: Vec<(Pos, usize)> = places.map(|(&at, place)| (ops[at].res, place)).collect();
+    reach.sort_unstable();
+    let mut most = 0;
+    for (_, place) in &mut reach {
+        most = most.max(*place);
+        *place = most;
+    }
+    let place = |at: usize| {
+        let ended = reach.partition_point(|&(res, _)| res < ops[at].inv);
+        ended.checked_sub(1).map_or(0, |last| reach[last].1)
+    };
+    let empty = (0..ops.len()).filter(is_empty).map(|at| (place(at), ops[at].inv, at));
+    // Positions begin at 1.
+    let mut all: Vec<(usize, Pos, usize)> =
+        order.iter().zip(1..).map(|(&at, place)| (place, 0, at)).chain(empty).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, _, at)| at).collect()
+}
+
 /// What strings are made of.
 struct Pieces<'o> {
     /// What a string may begin with: what was put, and the initial one.
-    begin: HashSet<&'o str>,
-    appends: HashMap<&'o str, usize>,
-    /// The lengths of what was appended.
+    begin: FxHashSet<&'o str>,
+    appends: FxHashMap<&'o str, usize>,
+    /// The lengths of what it may begin with, and of what was appended.
+    begins: Vec<usize>,
     lengths: Vec<usize>,
 }
 
 impl<'o> Pieces<'o> {
-    fn find(initial: &'o str, ops: &'o [Op<Act>]) -> Result<Pieces<'o>, Fast> {
+    fn find(initial: &'o str, ops: &'o [Op<Act>], budget: &Budget) -> Result<Pieces<'o>, Fast> {
         let again = Fast::Unsuited("a string was written more than once");
-        let mut begin = HashSet::from([initial]);
-        let mut appends = HashMap::new();
+        let mut watch = budget.watch();
+        let mut begin = FxHashSet::from_iter([initial]);
+        let mut appends = FxHashMap::default();
         for (index, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+            watch.step()?;
             let is_again = match &op.act {
                 Act::Put(text) => !begin.insert(text),
                 Act::Append(text) if text.is_empty() => false,
@@ -195,27 +236,37 @@ impl<'o> Pieces<'o> {
                 return Err(again);
             }
         }
-        let mut lengths: Vec<usize> = appends.keys().map(|text| text.len()).collect();
-        lengths.sort_unstable();
-        lengths.dedup();
-        Ok(Pieces { begin, appends, lengths })
+        let begins = lengths(begin.iter());
+        let lengths = lengths(appends.keys());
+        Ok(Pieces { begin, appends, begins, lengths })
     }
 
     /// The one way in which `text`, got by the operation `who`, is made: where each part ends, and who appended
     /// it.
-    fn parts(&self, text: &str, who: usize) -> Result<Vec<(usize, Option<usize>)>, Fast> {
-        // For each place in how many ways one gets there, and whence.
-        let mut ways: Vec<(u8, usize, Option<usize>)> = vec![(0, 0, None); text.len() + 1];
-        for begin in &self.begin {
-            if text.starts_with(begin) {
-                ways[begin.len()].0 += 1;
+    fn parts(
+        &self,
+        text: &str,
+        who: usize,
+        budget: &Budget,
+    ) -> Result<Vec<(usize, Option<usize>)>, Fast> {
+        // For each place in how many ways one gets there, and whence. Known before it is taken, as a string may be long.
+        type Way = (u8, usize, Option<usize>);
+        budget.spend((text.len() + 1) * size_of::<Way>())?;
+        let mut watch = budget.watch();
+        let mut ways: Vec<Way> = vec![(0, 0, None); text.len() + 1];
+        for &length in self.begins.iter().take_while(|&&length| length <= text.len()) {
+            watch.steps(1 + length)?;
+            if text.get(..length).is_some_and(|begin| self.begin.contains(begin)) {
+                ways[length].0 += 1;
             }
         }
         for at in 0..text.len() {
             if ways[at].0 == 0 || !text.is_char_boundary(at) {
                 continue;
             }
-            for end in self.lengths.iter().map(|length| at + length) {
+            let ends = self.lengths.iter().map(|length| at + length);
+            for end in ends.take_while(|&end| end <= text.len()) {
+                watch.steps(1 + end - at)?;
                 let piece = text.get(at..end).and_then(|piece| self.appends.get(piece));
                 let Some(&append) = piece else { continue };
                 let count = ways[end].0.saturating_add(ways[at].0).min(2);
@@ -241,8 +292,16 @@ impl<'o> Pieces<'o> {
         let mut used: Vec<usize> = parts.iter().filter_map(|&(_, append)| append).collect();
         used.sort_unstable();
         match used.windows(2).any(|pair| pair[0] == pair[1]) {
-            true => Err(Fast::invalid("{} has a piece twice that was appended once", [who])),
+            true => Err(Fast::invalid("{} has a piece twice that had been appended once", [who])),
             false => Ok(parts),
         }
     }
+}
+
+/// Which lengths they have, the least first.
+fn lengths<'s>(texts: impl Iterator<Item = &'s &'s str>) -> Vec<usize> {
+    let mut lengths: Vec<usize> = texts.map(|text| text.len()).collect();
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
 }

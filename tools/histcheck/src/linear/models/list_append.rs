@@ -4,12 +4,13 @@
 //! it, and all operations stand in one line: reads of nothing, the first append, reads of one element, and so
 //! on; appends that no read saw come last. One walk with the last invocation so far decides.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::budget::Budget;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
 
@@ -70,7 +71,7 @@ impl Object for ListAppend {
     }
 
     fn useful(&self, ops: &[Op<Act>]) -> Vec<bool> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = FxHashSet::default();
         for op in ops.iter().filter(|op| op.fate == Fate::Ok) {
             if let Act::Read(list) = &op.act {
                 seen.extend(list.iter().copied());
@@ -94,36 +95,42 @@ impl Object for ListAppend {
         ops.iter().enumerate().map(group).collect()
     }
 
+    /// What has its element came after it, and what has not before.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        Rests::always_if(match (observer, writer) {
+            (Act::Read(list), Act::Append(element)) => list.contains(element),
+            (Act::Append(_), _) | (_, Act::Read(_)) => false,
+        })
+    }
+
     fn engine(&self) -> &'static str {
         "chains"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        match self.line(ops) {
-            Ok(_) => Fast::Valid,
-            Err(answer) => answer,
-        }
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        self.line(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        self.line(ops).ok()
+        self.line(ops, &mut Budget::none().watch()).ok()
     }
 }
 
 impl ListAppend {
     /// All operations that happened, in line; or why they cannot stand so.
-    fn line(&self, ops: &[Op<Act>]) -> Result<Vec<usize>, Fast> {
-        let appends = self.appends(ops)?;
-        let (longest, reads) = self.reads(ops)?;
+    fn line(&self, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<usize>, Fast> {
+        let appends = self.appends(ops, watch)?;
+        let (longest, reads) = self.reads(ops, watch)?;
         let mut line = Line { ops, order: Vec::new(), last: (0, 0) };
         let begin = self.initial.len();
         let mut seen = vec![false; ops.len()];
         for length in 0..=longest.1.len() {
+            watch.step()?;
             if length > begin {
                 let append = written(&appends, ops, longest.1[length - 1], longest.0)?;
                 if std::mem::replace(&mut seen[append], true) {
                     let two = [longest.0, append];
-                    return Err(Fast::invalid("{} has twice what only {} appended", two));
+                    return Err(Fast::invalid("{} has twice what only {} had appended", two));
                 }
                 line.layer(&[append])?;
             }
@@ -138,9 +145,15 @@ impl ListAppend {
     }
 
     /// The append of each element, and whether it happened for all we know.
-    fn appends(&self, ops: &[Op<Act>]) -> Result<HashMap<Id, usize>, Fast> {
-        let mut appends: HashMap<Id, usize> = HashMap::new();
+    fn appends(
+        &self,
+        ops: &[Op<Act>],
+        watch: &mut Watch<'_>,
+    ) -> Result<FxHashMap<Id, usize>, Fast> {
+        let first: FxHashSet<Id> = self.initial.iter().copied().collect();
+        let mut appends: FxHashMap<Id, usize> = FxHashMap::default();
         for (index, op) in ops.iter().enumerate() {
+            watch.step()?;
             let Act::Append(element) = op.act else { continue };
             if op.fate == Fate::Fail {
                 appends.entry(element).or_insert(index);
@@ -148,7 +161,7 @@ impl ListAppend {
             }
             let other = appends.insert(element, index);
             let is_again = other.is_some_and(|other| ops[other].fate != Fate::Fail);
-            if is_again || self.initial.contains(&element) {
+            if is_again || first.contains(&element) {
                 return Err(Fast::Unsuited("an element was appended more than once"));
             }
         }
@@ -159,7 +172,8 @@ impl ListAppend {
     fn reads<'o>(
         &self,
         ops: &'o [Op<Act>],
-    ) -> Result<(Longest<'o>, HashMap<usize, Vec<usize>>), Fast>
+        watch: &mut Watch<'_>,
+    ) -> Result<(Longest<'o>, FxHashMap<usize, Vec<usize>>), Fast>
     where
         Self: 'o,
     {
@@ -172,10 +186,11 @@ impl ListAppend {
             )
         };
         let Some((who, longest)) = all().max_by_key(|(_, list)| list.len()) else {
-            return Ok(((usize::MAX, &[]), HashMap::new()));
+            return Ok(((usize::MAX, &[]), FxHashMap::default()));
         };
-        let mut reads: HashMap<usize, Vec<usize>> = HashMap::new();
+        let mut reads: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
         for (index, list) in all() {
+            watch.steps(1 + list.len())?;
             if !longest.starts_with(list) {
                 let two = [index, who];
                 return Err(Fast::invalid(
@@ -196,7 +211,7 @@ impl ListAppend {
 type Longest<'o> = (usize, &'o [Id]);
 
 fn written(
-    appends: &HashMap<Id, usize>,
+    appends: &FxHashMap<Id, usize>,
     ops: &[Op<Act>],
     element: Id,
     reader: usize,

@@ -7,9 +7,9 @@
 
 use std::collections::HashMap;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 
 /// Which lock.
@@ -99,31 +99,28 @@ impl Object for Lock {
     }
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
-        match holds(*self, ops) {
-            Ok(holds) => holds.group,
-            // Without one of its processes a lock's legal order stays legal.
-            Err(_) => ops
-                .iter()
-                .map(|op| match op.act {
-                    Act::Acquire(process) | Act::Release(process) => Group::With(process),
-                })
-                .collect(),
-        }
+        units(ops.iter().map(|op| match op.act {
+            Act::Acquire(process) => (process, Turn::Acquire, op.fate),
+            Act::Release(process) => (process, Turn::Release, op.fate),
+        }))
+    }
+
+    fn rests_on(&self, _: &Act, _: &Act) -> Rests {
+        Rests::ByGroup
     }
 
     fn engine(&self) -> &'static str {
         "holds"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        match holds(*self, ops) {
-            Ok(holds) => holds.crowd(self.permits()).unwrap_or(Fast::Valid),
-            Err(answer) => answer,
-        }
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        let watch = &mut budget.watch();
+        let crowd = |holds: Holds| holds.crowd(self.permits(), watch);
+        holds(*self, ops, &mut budget.watch()).and_then(crowd).err().unwrap_or(Fast::Valid)
     }
 
     fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let holds = holds(*self, ops).ok()?;
+        let holds = holds(*self, ops, &mut Budget::none().watch()).ok()?;
         let mut order: Vec<usize> =
             (0..ops.len()).filter(|&at| holds.moment[at].is_some()).collect();
         order.sort_unstable_by_key(|&at| holds.moment[at]);
@@ -133,43 +130,42 @@ impl Object for Lock {
 
 /// When who surely holds.
 struct Holds {
-    /// The acquires that begin a hold and the releases that end one, by their moment.
+    /// Where a hold begins and where it ends, with the acquire that began it.
     changes: Vec<(Pos, i32, usize)>,
     /// When each operation may take effect; none for one that did not.
     moment: Vec<Option<Pos>>,
-    group: Vec<Group>,
 }
 
 impl Holds {
     /// Why more hold at once than may.
-    fn crowd(&self, permits: u32) -> Option<Fast> {
+    fn crowd(&self, permits: u32, watch: &mut Watch<'_>) -> Result<(), Fast> {
         let mut holders: Vec<usize> = Vec::new();
         for &(_, change, at) in &self.changes {
+            watch.steps(1 + holders.len())?;
             if change < 0 {
-                let same = |&other: &usize| self.group[other] == self.group[at];
-                holders.retain(|other| !same(other));
+                holders.retain(|&other| other != at);
                 continue;
             }
             holders.push(at);
             if holders.len() > permits as usize {
                 holders.reverse();
-                return Some(Fast::invalid(
+                return Err(Fast::invalid(
                     "{} succeeded while {} and what followed it still held all there is",
                     holders,
                 ));
             }
         }
-        None
+        Ok(())
     }
 }
 
 /// Finds all holds; or says why none is legal, or none without search.
-fn holds(lock: Lock, ops: &[Op<Act>]) -> Result<Holds, Fast> {
+fn holds(lock: Lock, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Holds, Fast> {
     let mut processes: HashMap<u64, Process> = HashMap::new();
-    let mut group = vec![Group::Alone; ops.len()];
     let mut moment = vec![None; ops.len()];
-    let (mut changes, mut number) = (Vec::new(), 0);
+    let mut changes = Vec::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
+        watch.step()?;
         let (Act::Acquire(process) | Act::Release(process)) = op.act;
         let process = processes.entry(process).or_default();
         if process.is_lost {
@@ -180,21 +176,18 @@ fn holds(lock: Lock, ops: &[Op<Act>]) -> Result<Holds, Fast> {
         match (op.act, op.fate) {
             (Act::Acquire(_), Fate::Ok) => {
                 if outermost(process.holds.len()) {
-                    number += 1;
                     changes.push((op.res, 1, at));
                 }
-                process.holds.push(number_of(lock, process, number));
+                process.holds.push(at);
                 moment[at] = Some(op.res);
-                group[at] = Group::With(process.holds.last().copied().unwrap_or(number));
             }
             (Act::Acquire(_), _) => {}
             (Act::Release(_), fate) => match process.holds.pop() {
                 Some(hold) => {
                     if outermost(process.holds.len()) {
-                        changes.push((op.inv, -1, at));
+                        changes.push((op.inv, -1, hold));
                     }
                     moment[at] = Some(op.inv);
-                    group[at] = Group::With(hold);
                 }
                 None if fate == Fate::Ok => {
                     return Err(Fast::invalid("{} gave back what its process did not hold", [at]));
@@ -204,21 +197,59 @@ fn holds(lock: Lock, ops: &[Op<Act>]) -> Result<Holds, Fast> {
         }
     }
     changes.sort_unstable();
-    Ok(Holds { changes, moment, group })
-}
-
-/// All that a reentrant hold encloses belongs to it.
-fn number_of(lock: Lock, process: &Process, fresh: u64) -> u64 {
-    match process.holds.first() {
-        Some(&outer) if lock == Lock::Reentrant => outer,
-        _ => fresh,
-    }
+    Ok(Holds { changes, moment })
 }
 
 #[derive(Default)]
 struct Process {
-    /// Those that it has, by their numbers.
-    holds: Vec<u64>,
+    /// The acquires of what it has.
+    holds: Vec<usize>,
     /// Whether its last operation's outcome is unknown.
     is_lost: bool,
+}
+
+/// What an operation on any lock does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It begins a hold.
+    Acquire,
+    /// It ends one.
+    Release,
+}
+
+/// The least that can be left out of a history of a lock, whose operations are given with their processes: an acquire
+/// with its release, which is the one that gives back what was taken last. A legal order without a hold is legal.
+/// Where a process went on after an operation of unknown outcome nobody can say which release ends which hold: what
+/// it held then and did from there on goes as one.
+pub(super) fn units(turns: impl Iterator<Item = (u64, Turn, Fate)>) -> Vec<Group> {
+    let mut owners: HashMap<u64, Owner> = HashMap::new();
+    let mut units: Vec<Group> = Vec::new();
+    for (at, (process, turn, fate)) in turns.enumerate() {
+        units.push(Group::Alone);
+        if fate == Fate::Fail {
+            continue;
+        }
+        let owner = owners.entry(process).or_default();
+        if let Some(rest) = owner.unknown {
+            owner.holds.drain(..).for_each(|hold| units[hold] = rest);
+            units[at] = rest;
+            continue;
+        }
+        let hold = if turn == Turn::Release { owner.holds.pop() } else { None };
+        units[at] = Group::With(hold.unwrap_or(at) as u64);
+        match (turn, fate) {
+            (_, Fate::Info) => owner.unknown = Some(units[at]),
+            (Turn::Acquire, _) => owner.holds.push(at),
+            (Turn::Release, _) => {}
+        }
+    }
+    units
+}
+
+#[derive(Default)]
+struct Owner {
+    /// The acquires of what it has.
+    holds: Vec<usize>,
+    /// The unit of its operation of unknown outcome.
+    unknown: Option<Group>,
 }

@@ -1,18 +1,37 @@
 //! Several registers that one operation reads and writes at once: `read` and `write` with an object of names and
 //! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::linear::object::{Call, Object, Read};
+use crate::linear::object::{Call, Object, Read, Rests};
 use crate::linear::op::Fate;
 
 /// Registers by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MultiRegister {
-    /// What each holds first, as JSON.
-    pub initial: Arc<str>,
+    /// What these hold first, as JSON.
+    named: HashMap<Arc<str>, Arc<str>>,
+    /// What all others hold first.
+    others: Arc<str>,
+}
+
+impl MultiRegister {
+    /// Registers that hold what `initial` says: an object has the values of those that it names, and null is in the
+    /// others; any other value is in all of them.
+    pub fn holding(initial: &Value) -> MultiRegister {
+        let Value::Object(fields) = initial else {
+            return MultiRegister { named: HashMap::new(), others: text(initial) };
+        };
+        let named = |(name, value): (&String, &Value)| (text(&name.as_str().into()), text(value));
+        MultiRegister { named: fields.iter().map(named).collect(), others: text(&Value::Null) }
+    }
+
+    fn first(&self, name: &str) -> &Arc<str> {
+        self.named.get(name).unwrap_or(&self.others)
+    }
 }
 
 /// One read or write of a register.
@@ -79,7 +98,7 @@ impl Object for MultiRegister {
         let mut after = state.clone();
         for micro in act.iter() {
             let place = after.binary_search_by(|(name, _)| name.cmp(&micro.name));
-            let is_initial = micro.value == self.initial;
+            let is_initial = micro.value == *self.first(&micro.name);
             match (micro.is_write, place) {
                 (true, Ok(at)) if is_initial => {
                     after.remove(at);
@@ -105,11 +124,23 @@ impl Object for MultiRegister {
         act.iter().any(|micro| !micro.is_write)
     }
 
-    /// What reads none of the registers that another writes does not see it.
-    fn rests_on(&self, observer: &Act, writer: &Act) -> Option<bool> {
-        let written = |name: &Arc<str>| writer.iter().any(|m| m.is_write && m.name == *name);
-        Some(observer.iter().any(|micro| !micro.is_write && written(&micro.name)))
+    /// Who saw the value of a register that another left there may have seen that one's.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let names =
+            |seen: &Micro| left(writer, &seen.name).is_some_and(|put| put.value == seen.value);
+        Rests::always_if(observed(observer).any(names))
     }
+}
+
+/// What it says about registers as they were before it.
+fn observed(act: &Act) -> impl Iterator<Item = &Micro> {
+    let is_own = |at: usize| act[..at].iter().any(|m| m.is_write && m.name == act[at].name);
+    act.iter().enumerate().filter(move |&(at, m)| !m.is_write && !is_own(at)).map(|(_, m)| m)
+}
+
+/// The last write of a register in it.
+fn left<'a>(act: &'a Act, name: &Arc<str>) -> Option<&'a Micro> {
+    act.iter().rfind(|micro| micro.is_write && micro.name == *name)
 }
 
 fn micro(item: &Value) -> Result<Micro, String> {

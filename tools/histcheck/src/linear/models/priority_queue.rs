@@ -7,10 +7,10 @@
 //! before followed by what stands after is again a legal order, and v's extract fits between: so constraints
 //! add up one value at a time.
 
-use super::queue::{Act, Items, Words, act_of, groups, useful};
-use crate::budget::Budget;
+use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
+use crate::budget::{Budget, Watch};
 use crate::linear::cover::Timeline;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
 use crate::values::Id;
 
@@ -63,6 +63,10 @@ impl Object for PriorityQueue {
         }
     }
 
+    fn may_idle(&self, state: &Self::State, act: &Ranked) -> bool {
+        act.act == Act::TakeAny && state.is_empty()
+    }
+
     fn is_read(&self, act: &Ranked) -> bool {
         act.act == Act::Empty
     }
@@ -79,43 +83,52 @@ impl Object for PriorityQueue {
         groups(&plain(ops))
     }
 
+    fn rests_on(&self, observer: &Ranked, writer: &Ranked) -> Rests {
+        rests_on(observer.act, writer.act)
+    }
+
     fn engine(&self) -> &'static str {
         "covers"
     }
 
-    fn decide(&self, ops: &[Op<Ranked>], _: &Budget) -> Fast {
-        let all = plain(ops);
-        let mut found = match Items::find(&all) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        if !found.unknown.is_empty() {
-            return Fast::Unsuited("it is not known what an extract took");
-        }
-        found.items.sort_by_key(|item| ops[item.put].act.rank);
-        let same =
-            |pair: &[super::queue::Item]| ops[pair[0].put].act.rank == ops[pair[1].put].act.rank;
-        if found.items.windows(2).any(same) {
-            return Fast::Unsuited("two values have the same priority");
-        }
-        let timeline = Timeline::of(ops);
-        let mut cover = timeline.cover();
-        for &item in &found.items {
-            if let Some(take) = item.take {
-                let begin = ops[take].inv.max(ops[item.put].inv);
-                let moment = cover.first_free(timeline.after(begin));
-                if moment > timeline.before(ops[take].res) {
-                    return Fast::invalid(
-                        "{} took its value although at each moment of it a lesser one was surely there",
-                        [take, item.put],
-                    );
-                }
-            }
-            let (first, last) = Items::stay(item, ops, &timeline);
-            cover.add(first, last);
-        }
-        found.found_nothing(&all, &timeline).unwrap_or(Fast::Valid)
+    fn decide(&self, ops: &[Op<Ranked>], budget: &Budget) -> Fast {
+        covered(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
+}
+
+/// Goes through the values, the least first, each with the cover of all lesser ones.
+///
+/// # Errors
+/// Any answer but valid.
+fn covered(ops: &[Op<Ranked>], watch: &mut Watch<'_>) -> Result<(), Fast> {
+    let all = plain(ops);
+    let mut found = Items::find(&all, watch)?;
+    if !found.unknown.is_empty() {
+        return Err(Fast::Unsuited("it is not known what an extract took"));
+    }
+    found.items.sort_by_key(|item| ops[item.put].act.rank);
+    let same = |pair: &[Item]| ops[pair[0].put].act.rank == ops[pair[1].put].act.rank;
+    if found.items.windows(2).any(same) {
+        return Err(Fast::Unsuited("two values have the same priority"));
+    }
+    let timeline = Timeline::of(ops);
+    let mut cover = timeline.cover();
+    for &item in &found.items {
+        watch.step()?;
+        if let Some(take) = item.take {
+            let begin = ops[take].inv.max(ops[item.put].inv);
+            let moment = cover.first_free(timeline.after(begin));
+            if moment > timeline.before(ops[take].res) {
+                return Err(Fast::invalid(
+                    "{} took its value although at each moment of it a lesser one was surely there",
+                    [take, item.put],
+                ));
+            }
+        }
+        let (first, last) = Items::stay(item, ops, &timeline);
+        cover.add(first, last);
+    }
+    found.found_nothing(&all, &timeline, watch)
 }
 
 fn plain(ops: &[Op<Ranked>]) -> Vec<Op<Act>> {

@@ -11,12 +11,12 @@
 //! be, at which an ok dequeue found nothing. An order exists iff up to each deadline no more values are due
 //! than unknown dequeues began (Hall's theorem for intervals with a common end).
 
-use std::collections::HashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::{Cover, Timeline};
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
 
@@ -52,6 +52,10 @@ pub(super) struct Words {
 pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
     let Words { model, put, take } = words;
     match (call.word, call.value, call.fate) {
+        (word, Some(NULL), _) if word == put => Err(format!(
+            "null cannot be the value of {put:?}, as a {take} of null found nothing; write another \
+             value, as \"null\""
+        )),
         (word, Some(value), _) if word == put => Ok(Some(Act::Put(value))),
         (word, None, Fate::Fail) if word == put => Ok(None),
         (word, None, _) if word == put => Err(format!("the operation {put:?} has no value")),
@@ -68,7 +72,7 @@ pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
 
 /// Of the info operations those are of use that put a value which something took, and those that took.
 pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
-    let taken: std::collections::HashSet<Id> = ops
+    let taken: FxHashSet<Id> = ops
         .iter()
         .filter(|op| op.fate != Fate::Fail)
         .filter_map(|op| match op.act {
@@ -86,7 +90,7 @@ pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
 /// A value with all that put or took it goes together; who found nothing saw no value. A take of unknown outcome
 /// may have taken any value that no ok take accounts for: as long as there is one it must stay.
 pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
-    let mut left_over: HashMap<Id, i64> = HashMap::new();
+    let mut left_over: FxHashMap<Id, i64> = FxHashMap::default();
     for op in ops {
         match (op.act, op.fate) {
             (Act::Put(value), Fate::Ok | Fate::Info) => *left_over.entry(value).or_default() += 1,
@@ -101,6 +105,18 @@ pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
         Act::TakeAny | Act::Empty => Group::Alone,
     };
     ops.iter().map(group).collect()
+}
+
+/// The same of two operations. A take of unknown outcome may have taken what was before all that came later.
+pub(super) fn rests_on(observer: Act, writer: Act) -> Rests {
+    match (observer, writer) {
+        (_, Act::TakeAny) => Rests::IfLater,
+        (_, Act::Empty) => Rests::Not,
+        (Act::Put(value) | Act::Take(value), Act::Put(other) | Act::Take(other)) => {
+            Rests::always_if(value == other)
+        }
+        (Act::TakeAny | Act::Empty, _) => Rests::Not,
+    }
 }
 
 /// A value that was there for a while.
@@ -119,12 +135,13 @@ pub(super) struct Items {
 
 impl Items {
     /// Finds them; or says why there is no legal order, or none without search.
-    pub fn find(ops: &[Op<Act>]) -> Result<Items, Fast> {
-        let mut puts: HashMap<Id, (usize, u32)> = HashMap::new();
-        let mut failed: HashMap<Id, usize> = HashMap::new();
-        let mut takes: HashMap<Id, usize> = HashMap::new();
+    pub fn find(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Items, Fast> {
+        let mut puts: FxHashMap<Id, (usize, u32)> = FxHashMap::default();
+        let mut failed: FxHashMap<Id, usize> = FxHashMap::default();
+        let mut takes: FxHashMap<Id, usize> = FxHashMap::default();
         let (mut twice, mut empties, mut unknown) = (None, Vec::new(), Vec::new());
         for (index, op) in ops.iter().enumerate() {
+            watch.step()?;
             match (op.act, op.fate) {
                 (Act::Put(value), Fate::Fail) => {
                     failed.insert(value, index);
@@ -149,24 +166,18 @@ impl Items {
         if takes.keys().any(|value| puts.get(value).is_some_and(|&(_, n)| n > 1)) {
             return Err(Fast::Unsuited("a value was put more than once, and taken"));
         }
-        if let Some((first, second, value)) = twice {
-            let put = puts.get(&value).map(|&(put, _)| put);
-            return Err(Fast::invalid(
-                "{} and {} took the same value, which was put only once",
-                [first, second].into_iter().chain(put).collect::<Vec<_>>(),
-            ));
-        }
         let mut items = Vec::with_capacity(ops.len() / 2 + 1);
         for (index, op) in ops.iter().enumerate() {
+            watch.step()?;
             let Act::Put(value) = op.act else { continue };
             let take = takes.get(&value).copied();
             if op.fate == Fate::Ok || op.fate == Fate::Info && take.is_some() {
                 items.push(Item { put: index, take });
             }
         }
-        let mut takes: Vec<(Id, usize)> = takes.into_iter().collect();
-        takes.sort_unstable_by_key(|&(_, take)| take);
-        for (value, take) in takes {
+        for (take, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
+            let Act::Take(value) = op.act else { continue };
+            watch.step()?;
             match (puts.get(&value), failed.get(&value)) {
                 (Some(&(put, _)), _) if ops[take].res < ops[put].inv => {
                     return Err(Fast::invalid(
@@ -186,6 +197,13 @@ impl Items {
                 }
             }
         }
+        if let Some((first, second, value)) = twice {
+            let put = puts.get(&value).map(|&(put, _)| put);
+            return Err(Fast::invalid(
+                "{} and {} took the same value, which had been put only once",
+                [first, second].into_iter().chain(put).collect::<Vec<_>>(),
+            ));
+        }
         Ok(Items { items, empties, unknown })
     }
 
@@ -197,17 +215,31 @@ impl Items {
     }
 
     /// A take that found nothing while at each moment of it something was surely there.
-    pub fn found_nothing(&self, ops: &[Op<Act>], timeline: &Timeline) -> Option<Fast> {
+    ///
+    /// # Errors
+    /// Such a take, or the limit that was reached.
+    pub fn found_nothing(
+        &self,
+        ops: &[Op<Act>],
+        timeline: &Timeline,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Fast> {
+        if self.empties.is_empty() {
+            return Ok(());
+        }
         let mut cover = timeline.cover();
         for &item in &self.items {
+            watch.step()?;
             let (first, last) = Items::stay(item, ops, timeline);
             cover.add(first, last);
         }
         let is_covered = |&&at: &&usize| {
             cover.first_free(timeline.after(ops[at].inv)) > timeline.before(ops[at].res)
         };
-        let at = self.empties.iter().find(is_covered)?;
-        Some(Fast::invalid(FOUND_NOTHING, [*at]))
+        match self.empties.iter().find(is_covered) {
+            Some(at) => Err(Fast::invalid(FOUND_NOTHING, [*at])),
+            None => Ok(()),
+        }
     }
 }
 
@@ -255,6 +287,10 @@ impl Object for Queue {
         }
     }
 
+    fn may_idle(&self, state: &Vec<Id>, act: &Act) -> bool {
+        *act == Act::TakeAny && state.is_empty()
+    }
+
     fn is_read(&self, act: &Act) -> bool {
         *act == Act::Empty
     }
@@ -271,32 +307,36 @@ impl Object for Queue {
         groups(ops)
     }
 
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        rests_on(*observer, *writer)
+    }
+
     fn engine(&self) -> &'static str {
         "patterns"
     }
 
-    fn decide(&self, ops: &[Op<Act>], _: &Budget) -> Fast {
-        let found = match Items::find(ops) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        if self.is_fifo
-            && let Some((a, b)) = overtaken(&found.items, ops)
-        {
-            let takes = [a.take, b.take].into_iter().flatten();
-            let named: Vec<usize> = [b.put, a.put].into_iter().chain(takes.rev()).collect();
-            return Fast::invalid(
-                "{} began after {} had ended, but {} had ended before {} began",
-                named,
-            );
+    fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
+        self.patterns(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
+    }
+}
+
+impl Queue {
+    /// Looks for each of the patterns.
+    ///
+    /// # Errors
+    /// Any answer but valid.
+    fn patterns(self, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
+        let found = Items::find(ops, watch)?;
+        if self.is_fifo {
+            overtaken(&found.items, ops, watch)?;
         }
         let timeline = Timeline::of(ops);
-        left_over(self.is_fifo, &found, ops, &timeline).unwrap_or(Fast::Valid)
+        left_over(self.is_fifo, &found, ops, &timeline, watch)
     }
 }
 
 /// Two values, the first of which was put before the second and taken after it.
-fn overtaken(items: &[Item], ops: &[Op<Act>]) -> Option<(Item, Item)> {
+fn overtaken(items: &[Item], ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
     let taken = || items.iter().filter_map(|item| Some((item, item.take?)));
     let mut by_begin: Vec<(&Item, usize)> = taken().collect();
     by_begin.sort_unstable_by_key(|(item, _)| ops[item.put].inv);
@@ -305,6 +345,7 @@ fn overtaken(items: &[Item], ops: &[Op<Act>]) -> Option<(Item, Item)> {
     let mut earlier = by_end.into_iter().peekable();
     let mut latest: Option<(&Item, Pos)> = None;
     for (item, take) in by_begin {
+        watch.step()?;
         while let Some((before, taken)) =
             earlier.next_if(|(before, _)| ops[before.put].res < ops[item.put].inv)
         {
@@ -316,25 +357,37 @@ fn overtaken(items: &[Item], ops: &[Op<Act>]) -> Option<(Item, Item)> {
         if let Some((before, began)) = latest
             && began > ops[take].res
         {
-            return Some((*before, *item));
+            let takes = [before.take, item.take].into_iter().flatten();
+            let named: Vec<usize> = [item.put, before.put].into_iter().chain(takes.rev()).collect();
+            return Err(Fast::invalid(
+                "{} began after {} had ended, but {} had ended before {} began",
+                named,
+            ));
         }
     }
-    None
+    Ok(())
 }
 
 /// Why the values that no ok dequeue took cannot all have been taken in time, or have stayed.
-fn left_over(is_fifo: bool, found: &Items, ops: &[Op<Act>], timeline: &Timeline) -> Option<Fast> {
+fn left_over(
+    is_fifo: bool,
+    found: &Items,
+    ops: &[Op<Act>],
+    timeline: &Timeline,
+    watch: &mut Watch<'_>,
+) -> Result<(), Fast> {
     let mut left: Vec<Left> = deadlines(is_fifo, &found.items, ops, timeline);
     let mut began: Vec<usize> =
         found.unknown.iter().map(|&at| timeline.after(ops[at].inv)).collect();
     began.sort_unstable();
-    let free = free_gaps(found, &left, &began, ops, timeline);
+    let free = free_gaps(found, &left, &began, ops, timeline, watch)?;
     let mut found_nothing_at = usize::MAX;
     let mut by_gap: Vec<(usize, usize)> = Vec::new();
     for &empty in &found.empties {
+        watch.step()?;
         let gap = free.get(timeline.after(ops[empty].inv)).copied().unwrap_or(usize::MAX);
         if gap > timeline.before(ops[empty].res) {
-            return Some(Fast::invalid(FOUND_NOTHING, [empty]));
+            return Err(Fast::invalid(FOUND_NOTHING, [empty]));
         }
         by_gap.push((gap, empty));
         found_nothing_at = found_nothing_at.min(gap);
@@ -352,9 +405,10 @@ fn left_over(is_fifo: bool, found: &Items, ops: &[Op<Act>], timeline: &Timeline)
     left.retain(|item| item.due != usize::MAX);
     left.sort_unstable_by_key(|item| item.due);
     for (at, item) in left.iter().enumerate() {
+        watch.step()?;
         if began.partition_point(|&gap| gap <= item.due) <= at {
             let [put, take] = item.because;
-            return Some(match put == take {
+            return Err(match put == take {
                 true => {
                     Fast::invalid("{} was not taken, and yet {} found nothing", [item.put, put])
                 }
@@ -365,7 +419,7 @@ fn left_over(is_fifo: bool, found: &Items, ops: &[Op<Act>], timeline: &Timeline)
             });
         }
     }
-    None
+    Ok(())
 }
 
 /// A value that no ok dequeue took.
@@ -413,12 +467,14 @@ fn free_gaps(
     began: &[usize],
     ops: &[Op<Act>],
     timeline: &Timeline,
-) -> Vec<usize> {
+    watch: &mut Watch<'_>,
+) -> Result<Vec<usize>, Fast> {
     if found.empties.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut cover: Cover = timeline.cover();
     for item in found.items.iter().filter(|item| item.take.is_some()) {
+        watch.step()?;
         let (first, last) = Items::stay(*item, ops, timeline);
         cover.add(first, last);
     }
@@ -441,8 +497,9 @@ fn free_gaps(
         })
         .collect();
     for gap in (0..=timeline.end()).rev() {
+        watch.step()?;
         let is_free = enough[gap] && cover.first_free(gap) == gap;
         free[gap] = if is_free { gap } else { free[gap + 1] };
     }
-    free
+    Ok(free)
 }

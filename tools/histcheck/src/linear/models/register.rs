@@ -84,6 +84,10 @@ impl Object for Register {
         next.extend(act.step(state));
     }
 
+    fn may_idle(&self, state: &Id, act: &Act) -> bool {
+        matches!(act, Act::Cas(expected, _) if expected != state)
+    }
+
     fn is_read(&self, act: &Act) -> bool {
         matches!(act, Act::Read(_) | Act::Differs(_))
     }

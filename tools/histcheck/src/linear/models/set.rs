@@ -3,12 +3,12 @@
 //! Without reads of the whole, elements are independent of one another: each is a register that holds whether it
 //! is there, decided by zones where it came and went once, and else by a search over its two states.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Watch};
 use crate::linear::general::{self, Search};
 use crate::linear::models::register::Register;
-use crate::linear::object::{Call, Fast, Group, Object, Read, Reason};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Reason, Rests};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones::{self, Zones};
 use crate::values::{Id, NULL};
@@ -111,50 +111,76 @@ impl Object for Set {
         ops.iter().map(group).collect()
     }
 
+    /// Who saw an element there saw an add of it, and who did not saw a remove, or that there was none.
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        let (element, is_add) = match writer {
+            Act::Add(element) => (element, true),
+            Act::Remove(element) => (element, false),
+            Act::Contains(..) | Act::Whole(_) => return Rests::Not,
+        };
+        Rests::always_if(match observer {
+            Act::Contains(other, there) => other == element && *there == is_add,
+            Act::Whole(all) => all.contains(element) == is_add,
+            Act::Add(_) | Act::Remove(_) => false,
+        })
+    }
+
     fn engine(&self) -> &'static str {
         "elements"
     }
 
     fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
-        let Some(elements) = elements(ops) else {
-            return Fast::Unsuited("the whole set was read");
-        };
-        for known in elements {
-            match zones::decide(&known, ABSENT) {
-                Zones::Valid => continue,
-                Zones::Invalid(conflict) => return zones::reason(&conflict, &known),
-                Zones::Ambiguous => {}
+        each_element(ops, budget).err().unwrap_or(Fast::Valid)
+    }
+}
+
+/// Decides one element after the other.
+///
+/// # Errors
+/// Any answer but valid.
+fn each_element(ops: &[Op<Act>], budget: &Budget) -> Result<(), Fast> {
+    for known in elements(ops, &mut budget.watch())? {
+        match zones::decide_within(&known, ABSENT, budget)? {
+            Zones::Valid => continue,
+            Zones::Invalid(conflict) => return Err(zones::reason(&conflict, &known)),
+            Zones::Ambiguous => {}
+        }
+        match general::decide(&Register::default(), &known, &[ABSENT], budget) {
+            Search::Valid => {}
+            Search::Invalid(at) => {
+                let ops = vec![known[at].source];
+                let text = "no order of the operations on its element explains {}";
+                return Err(Fast::Invalid(Reason { text, ops }));
             }
-            match general::decide(&Register::default(), &known, &[ABSENT], budget) {
-                Search::Valid => {}
-                Search::Invalid(at) => {
-                    let ops = vec![known[at].source];
-                    let text = "no order of the operations on its element explains {}";
-                    return Fast::Invalid(Reason { text, ops });
-                }
-                Search::Unknown(..) | Search::TooMany(_) => {
-                    return Fast::Unsuited("an element came and went too often");
-                }
+            Search::Unknown(_, limit) => return Err(limit.into()),
+            Search::TooMany(_) => {
+                return Err(Fast::Unsuited("an element came and went too often"));
             }
         }
-        Fast::Valid
     }
+    Ok(())
 }
 
 const ABSENT: Id = Id(0);
 const PRESENT: Id = Id(1);
 
-/// The operations on each element as those on a register; `source` is the index. `None` where the whole was read.
-fn elements(ops: &[Op<Act>]) -> Option<Vec<Vec<Op>>> {
-    let mut place: HashMap<Id, usize> = HashMap::new();
+/// The operations on each element as those on a register; `source` is the index.
+///
+/// # Errors
+/// Where the whole was read, or a limit was reached.
+fn elements(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<Vec<Op>>, Fast> {
+    let mut place: FxHashMap<Id, usize> = FxHashMap::default();
     let mut elements: Vec<Vec<Op>> = Vec::new();
     for (index, op) in ops.iter().enumerate() {
+        watch.step()?;
         let (element, act) = match op.act {
             Act::Add(element) => (element, op::Act::Write(PRESENT)),
             Act::Remove(element) => (element, op::Act::Write(ABSENT)),
             Act::Contains(element, true) => (element, op::Act::Read(PRESENT)),
             Act::Contains(element, false) => (element, op::Act::Read(ABSENT)),
-            Act::Whole(_) if op.fate == Fate::Ok => return None,
+            Act::Whole(_) if op.fate == Fate::Ok => {
+                return Err(Fast::Unsuited("the whole set was read"));
+            }
             Act::Whole(_) => continue,
         };
         let at = *place.entry(element).or_insert_with(|| {
@@ -163,5 +189,5 @@ fn elements(ops: &[Op<Act>]) -> Option<Vec<Vec<Op>>> {
         });
         elements[at].extend(Op::new(act, op.fate, op.inv, op.res, index));
     }
-    Some(elements)
+    Ok(elements)
 }

@@ -11,11 +11,11 @@
 
 use std::collections::BinaryHeap;
 
-use super::queue::{Act, Item, Items, Words, act_of, groups, useful};
-use crate::budget::Budget;
+use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
+use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::Timeline;
-use crate::linear::object::{Call, Fast, Group, Object, Read};
+use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
 use crate::values::Id;
 
@@ -50,6 +50,10 @@ impl Object for Stack {
         }
     }
 
+    fn may_idle(&self, state: &Vec<Id>, act: &Act) -> bool {
+        *act == Act::TakeAny && state.is_empty()
+    }
+
     fn is_read(&self, act: &Act) -> bool {
         *act == Act::Empty
     }
@@ -66,25 +70,32 @@ impl Object for Stack {
         groups(ops)
     }
 
+    fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
+        rests_on(*observer, *writer)
+    }
+
     fn engine(&self) -> &'static str {
         "bottoms"
     }
 
     fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
-        let found = match Items::find(ops) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        if !found.unknown.is_empty() {
-            return Fast::Unsuited("it is not known what a pop took");
-        }
-        let timeline = Timeline::of(ops);
-        if let Some(answer) = found.found_nothing(ops, &timeline) {
-            return answer;
-        }
-        let stays = found.items.iter().map(|&item| Stay::of(item, ops, &timeline));
-        layers(stays.filter(|stay| stay.first <= stay.last).collect(), budget)
+        bottoms(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
+}
+
+/// Takes the values away from below.
+///
+/// # Errors
+/// Any answer but valid.
+fn bottoms(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
+    let found = Items::find(ops, watch)?;
+    if !found.unknown.is_empty() {
+        return Err(Fast::Unsuited("it is not known what a pop took"));
+    }
+    let timeline = Timeline::of(ops);
+    found.found_nothing(ops, &timeline, watch)?;
+    let stays = found.items.iter().map(|&item| Stay::of(item, ops, &timeline));
+    layers(stays.filter(|stay| stay.first <= stay.last).collect(), watch)
 }
 
 /// A value that was surely there for a while.
@@ -113,75 +124,119 @@ impl Stay {
     }
 }
 
-/// Takes bottoms off, one layer after the other.
-fn layers(all: Vec<Stay>, budget: &Budget) -> Fast {
-    let mut work = vec![all];
-    while let Some(mut stays) = work.pop() {
-        if budget.spend(0).is_err() {
-            return Fast::Unsuited("values lie too deep for the way without search");
-        }
+/// Values, and their orders. These are found once, and handed on from layer to layer: to sort each layer anew was most
+/// of the work.
+#[derive(Debug, Default)]
+struct Layer {
+    /// By the first gap at which they were surely there.
+    stays: Vec<Stay>,
+    /// By the place at which their push began, their push ended, and their pop began.
+    orders: [Vec<u32>; 3],
+}
+
+impl Layer {
+    fn of(mut stays: Vec<Stay>) -> Layer {
         stays.sort_unstable_by_key(|stay| stay.first);
-        for part in parts(&stays) {
-            if part.len() < 2 {
-                continue;
+        let sorted = |key: fn(&Stay) -> Pos| {
+            let mut order: Vec<u32> = (0..stays.len() as u32).collect();
+            order.sort_unstable_by_key(|&at| key(&stays[at as usize]));
+            order
+        };
+        let orders =
+            [sorted(|stay| stay.began), sorted(|stay| stay.put_by), sorted(|stay| stay.take_began)];
+        Layer { stays, orders }
+    }
+
+    /// Runs of values between which there is a moment with none of them; without those of one value.
+    fn parts(self) -> Vec<Layer> {
+        let mut parts: Vec<Layer> = Vec::new();
+        // For each value its part, and its place there.
+        let mut places: Vec<(u32, u32)> = Vec::with_capacity(self.stays.len());
+        let mut last = 0;
+        for stay in &self.stays {
+            match parts.last_mut() {
+                Some(part) if stay.first <= last + 1 => {
+                    part.stays.push(*stay);
+                    last = last.max(stay.last);
+                }
+                _ => {
+                    parts.push(Layer { stays: vec![*stay], ..Layer::default() });
+                    last = stay.last;
+                }
             }
-            let left = without_bottoms(part);
-            if left.len() == part.len() {
-                let who = part.iter().flat_map(|stay| [Some(stay.put), stay.take]).flatten();
-                return Fast::invalid(
+            let part = parts.len() - 1;
+            places.push((part as u32, parts[part].stays.len() as u32 - 1));
+        }
+        for (kind, order) in self.orders.iter().enumerate() {
+            for &at in order {
+                let (part, place) = places[at as usize];
+                parts[part as usize].orders[kind].push(place);
+            }
+        }
+        parts.retain(|part| part.stays.len() > 1);
+        parts
+    }
+
+    /// Without the values that can lie beneath all that is left, one after the other until there is none.
+    ///
+    /// Its own push began before it ended, and its own pop ended after it began, so a value may be compared with all.
+    /// Where the part falls apart meanwhile, what lies beneath all of it lies beneath the rest of its own piece.
+    fn without_bottoms(&self) -> Layer {
+        let [by_began, by_put, by_take] = &self.orders;
+        let stay = |at: u32| &self.stays[at as usize];
+        let mut by_began = by_began.iter().copied().peekable();
+        let mut by_put = by_put.iter().copied().peekable();
+        let mut by_take = by_take.iter().copied().rev().peekable();
+        let mut is_gone = vec![false; self.stays.len()];
+        let mut begun: BinaryHeap<(Pos, u32)> = BinaryHeap::new();
+        loop {
+            while by_put.next_if(|&at| is_gone[at as usize]).is_some() {}
+            while by_take.next_if(|&at| is_gone[at as usize]).is_some() {}
+            let (Some(&put), Some(&take)) = (by_put.peek(), by_take.peek()) else { break };
+            while let Some(at) = by_began.next_if(|&at| stay(at).began < stay(put).put_by) {
+                begun.push((stay(at).ended, at));
+            }
+            match begun.pop() {
+                Some((ended, at)) if ended > stay(take).take_began => is_gone[at as usize] = true,
+                _ => break,
+            }
+        }
+        self.without(&is_gone)
+    }
+
+    fn without(&self, is_gone: &[bool]) -> Layer {
+        let mut places = Vec::with_capacity(is_gone.len());
+        let mut stays = Vec::new();
+        for (stay, gone) in self.stays.iter().zip(is_gone) {
+            places.push(stays.len() as u32);
+            stays.extend((!gone).then_some(*stay));
+        }
+        let left = |order: &Vec<u32>| {
+            let left = order.iter().filter(|&&at| !is_gone[at as usize]);
+            left.map(|&at| places[at as usize]).collect()
+        };
+        Layer { stays, orders: [0, 1, 2].map(|kind: usize| left(&self.orders[kind])) }
+    }
+}
+
+/// Takes bottoms off, one layer after the other.
+fn layers(all: Vec<Stay>, watch: &mut Watch<'_>) -> Result<(), Fast> {
+    let mut work = vec![Layer::of(all)];
+    while let Some(layer) = work.pop() {
+        watch.steps(layer.stays.len())?;
+        for part in layer.parts() {
+            let left = part.without_bottoms();
+            if left.stays.len() == part.stays.len() {
+                let who = part.stays.iter().flat_map(|stay| [Some(stay.put), stay.take]).flatten();
+                return Err(Fast::invalid(
                     "{} and those with it push and pop values each of which would have to lie beneath another",
                     who.collect::<Vec<_>>(),
-                );
+                ));
             }
-            if !left.is_empty() {
+            if !left.stays.is_empty() {
                 work.push(left);
             }
         }
     }
-    Fast::Valid
-}
-
-/// Runs of values between which there is a moment with none of them.
-fn parts(stays: &[Stay]) -> Vec<&[Stay]> {
-    let mut parts = Vec::new();
-    let (mut begin, mut last) = (0, 0);
-    for (at, stay) in stays.iter().enumerate() {
-        if at > begin && stay.first > last + 1 {
-            parts.push(&stays[begin..at]);
-            begin = at;
-        }
-        last = if at == begin { stay.last } else { last.max(stay.last) };
-    }
-    parts.push(&stays[begin..]);
-    parts
-}
-
-/// The part without the values that can lie beneath all that is left of it, one after the other until there is none.
-///
-/// Its own push began before it ended, and its own pop ended after it began, so a value may be compared with all.
-/// Where the part falls apart meanwhile, what lies beneath all of it lies beneath the rest of its own piece.
-fn without_bottoms(part: &[Stay]) -> Vec<Stay> {
-    let sorted = |key: fn(&Stay) -> Pos| {
-        let mut order: Vec<usize> = (0..part.len()).collect();
-        order.sort_unstable_by_key(|&at| key(&part[at]));
-        order
-    };
-    let mut by_began = sorted(|stay| stay.began).into_iter().peekable();
-    let mut by_put = sorted(|stay| stay.put_by).into_iter().peekable();
-    let mut by_take = sorted(|stay| stay.take_began).into_iter().rev().peekable();
-    let mut is_gone = vec![false; part.len()];
-    let mut begun: BinaryHeap<(Pos, usize)> = BinaryHeap::new();
-    loop {
-        while by_put.next_if(|&at| is_gone[at]).is_some() {}
-        while by_take.next_if(|&at| is_gone[at]).is_some() {}
-        let (Some(&put), Some(&take)) = (by_put.peek(), by_take.peek()) else { break };
-        while let Some(at) = by_began.next_if(|&at| part[at].began < part[put].put_by) {
-            begun.push((part[at].ended, at));
-        }
-        match begun.pop() {
-            Some((ended, at)) if ended > part[take].take_began => is_gone[at] = true,
-            _ => break,
-        }
-    }
-    part.iter().zip(is_gone).filter(|(_, gone)| !gone).map(|(stay, _)| *stay).collect()
+    Ok(())
 }

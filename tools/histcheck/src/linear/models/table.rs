@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use crate::linear::object::{Call, Object, Read};
 use crate::linear::op::Fate;
+use crate::values::canonical;
 
 /// A table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,8 @@ impl Table {
                 [from, word, value, to] => {
                     let value = match *value {
                         "*" => None,
-                        json => match serde_json::from_str::<serde_json::Value>(json) {
-                            Ok(value) => Some(value.to_string()),
+                        json => match serde_json::from_str(json) {
+                            Ok(value) => Some(canonical(&value).to_string()),
                             Err(_) => {
                                 return wrong(
                                     json,
@@ -109,7 +110,7 @@ impl Object for Table {
         if call.fate == Fate::Fail {
             return Ok(None);
         }
-        let value = call.value.map(|value| call.values.json(value).to_string());
+        let value = call.value.map(|value| call.values.show(value));
         // An operation of unknown outcome may have had any result where it names none.
         let is_open = call.fate == Fate::Info && value.as_deref().is_none_or(|v| v == "null");
         let fits = |row: &&Row| {
@@ -148,6 +149,12 @@ mod tests {
         let mut next = Vec::new();
         table.step(&table.initial(), &vec![(0, 1), (1, 0)].into(), &mut next);
         assert_eq!(next, [1]);
+        let table = Table::parse("t", "start a\na go {\"y\":1.0,\"x\":-0} a").unwrap();
+        assert_eq!(
+            table.rows[0].value.as_deref(),
+            Some(r#"{"x":0,"y":1}"#),
+            "as values are compared"
+        );
         for (text, says) in [
             ("a go * b", "start STATE"),
             ("start a\na go b", "line 2"),

@@ -1,0 +1,121 @@
+//! Lifelines: pipes by whose end a process beside us, a fault's guard, knows that we are gone.
+//!
+//! A pipe ends when the last process that holds it has ended. So the guard outlives us exactly as long as what we
+//! started keeps a [`Lifeline`] too, by [`wait_for`].
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+
+/// The lifelines that this process holds, and some that it has let go.
+static HELD: Mutex<Vec<Weak<ChildStdin>>> = Mutex::new(Vec::new());
+
+/// Our end of a guard's pipe.
+#[derive(Debug)]
+pub struct Lifeline(Arc<ChildStdin>);
+
+impl Lifeline {
+    /// Holds the pipe to a guard.
+    pub fn of(pipe: ChildStdin) -> Lifeline {
+        let pipe = Arc::new(pipe);
+        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|other| other.strong_count() > 0);
+        held.push(Arc::downgrade(&pipe));
+        Lifeline(pipe)
+    }
+
+    /// From now on what a guard that was stopped has no room for is an error, and keeps nobody waiting.
+    ///
+    /// # Errors
+    /// Whatever fcntl(2) says.
+    pub fn never_wait(&self) -> io::Result<()> {
+        fcntl(&*self.0, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(())
+    }
+}
+
+impl Write for Lifeline {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&*self.0).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&*self.0).flush()
+    }
+}
+
+/// Makes the guards wait for the end of `command` too, not only for ours: where we are killed while it puts
+/// something in force, a guard that came first would find nothing to heal, and the fault would come after.
+///
+/// The command keeps the pipes open until it is dropped, so that none of their numbers is another's by then.
+pub fn wait_for(command: &mut Command) {
+    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+    let pipes: Vec<Arc<ChildStdin>> = held.iter().filter_map(Weak::upgrade).collect();
+    let inherit = move || {
+        for pipe in &pipes {
+            fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls on descriptors that it owns, and allocates
+    // nothing.
+    unsafe { command.pre_exec(inherit) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::process::{Child, Stdio};
+
+    fn cat() -> Child {
+        Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    }
+
+    #[test]
+    fn a_lifeline_ends_with_the_last_command_that_was_told_to_keep_it() {
+        let mut guard = cat();
+        let mut lifeline = Lifeline::of(guard.stdin.take().unwrap());
+        lifeline.write_all(b"word").unwrap();
+        let mut command = Command::new("cat");
+        wait_for(&mut command);
+        let mut kept = command.stdin(Stdio::piped()).spawn().unwrap();
+        drop((lifeline, command));
+        let mut others = Command::new("true");
+        wait_for(&mut others);
+        assert!(others.status().unwrap().success());
+        assert!(guard.try_wait().unwrap().is_none(), "the other command still runs");
+        drop(kept.stdin.take());
+        let mut said = String::new();
+        guard.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "word");
+        guard.wait().unwrap();
+        kept.wait().unwrap();
+    }
+
+    #[test]
+    fn a_guard_that_reads_nothing_keeps_nobody_waiting() {
+        let mut guard = Command::new("sleep").arg("600").stdin(Stdio::piped()).spawn().unwrap();
+        let mut lifeline = Lifeline::of(guard.stdin.take().unwrap());
+        lifeline.never_wait().unwrap();
+        let refused = (0..1 << 20).find_map(|_| lifeline.write_all(b"word\n").err()).unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        guard.kill().unwrap();
+        guard.wait().unwrap();
+    }
+
+    #[test]
+    fn a_command_runs_although_a_lifeline_ended_after_it_was_prepared() {
+        let mut guard = cat();
+        let lifeline = Lifeline::of(guard.stdin.take().unwrap());
+        let mut command = Command::new("true");
+        wait_for(&mut command);
+        drop(lifeline);
+        assert!(command.status().unwrap().success());
+        drop(command);
+        guard.wait().unwrap();
+    }
+}
