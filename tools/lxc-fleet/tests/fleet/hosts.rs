@@ -9,7 +9,7 @@ use std::time::Duration;
 use breakit_tests::process::{Run, run};
 use breakit_tests::{has, skip};
 
-use crate::bed::{fleet, sh};
+use crate::bed::{Fleet, fleet, sh};
 use crate::images::no_busybox;
 
 #[test]
@@ -73,7 +73,9 @@ done
 for part in proc sys dev; do mount --rbind "/$part" "$lower/$part"; done
 mount -t tmpfs run "$lower/run"
 cp "$tool" "$lower/opt/lxc-fleet"
-rm -rf "$lower/var/lib/breakit"
+# Covered and not removed: what lies there is other fleets', who go on making and removing it.
+mkdir -p "$lower/var/lib/breakit"
+mount -t tmpfs base "$lower/var/lib/breakit"
 chroot "$lower" sh -c '/opt/lxc-fleet up n1; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname; /opt/lxc-fleet down;
     find /run/breakit /var/lib/breakit/fleets 2>/dev/null; true' 2>&1
 "#;
@@ -85,9 +87,9 @@ fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many()
         let site = std::env::temp_dir().join(format!("{}-{depth}", fleet.name));
         fs::create_dir(&site).unwrap();
         let tool = env!("CARGO_BIN_EXE_lxc-fleet");
-        let mut command = Command::new("unshare");
-        command.args(["-m", "sh", "-c", ON_OVERLAYS, "sh"]).arg(&site).args([depth, tool]);
-        let said = run(command.env("BREAKIT_FLEET", &fleet.name));
+        // It knows nothing of other fleets' subnets, so that it needs a network of its own.
+        let said =
+            in_a_network_of_its_own(&fleet, ON_OVERLAYS, &[site.to_str().unwrap(), depth, tool]);
         fs::remove_dir(&site).unwrap();
         said.expect(0).stdout
     };
@@ -104,17 +106,13 @@ fn a_subnet_that_a_route_covers_is_not_taken() {
     if let Some(why) = no_busybox() {
         skip!("{why}");
     }
-    // In a network namespace of its own, so that this host's routes stay as they are; LXC asks /sys for bridges.
     let within = |routes: &str| {
         let tool = env!("CARGO_BIN_EXE_lxc-fleet");
         let script = format!(
-            "mount --rbind /sys/fs/cgroup /mnt; mount -t sysfs sys /sys; mount --rbind /mnt /sys/fs/cgroup; \
-             ip link set lo up; for net in {routes}; do ip route add $net dev lo; done; ip -br link; \
+            "for net in {routes}; do ip route add $net dev lo; done; ip -br link; \
              {tool} up b1 --image busybox && {tool} nodes; status=$?; {tool} down; ip -br link; exit $status"
         );
-        run(Command::new("unshare")
-            .args(["-nm", "sh", "-c", &script])
-            .env("BREAKIT_FLEET", &fleet.name))
+        in_a_network_of_its_own(&fleet, &script, &[])
     };
     let said = within("10.213.0.0/16").expect(0).stdout;
     assert!(said.contains(r#""addrs":["172.29."#), "{said}");
@@ -123,18 +121,14 @@ fn a_subnet_that_a_route_covers_is_not_taken() {
     assert!(said.contains("in use on this host"), "{said}");
 }
 
-/// Runs `script` in a network of its own with a /sys of its own, but with the host's cgroups.
-fn in_a_network_of_its_own(name: &str, script: &str) -> Run {
-    let enter = "mkdir -p $CGROUPS && mount --rbind /sys/fs/cgroup $CGROUPS && \
-        mount -t sysfs sysfs /sys && mount --rbind $CGROUPS /sys/fs/cgroup && ip link set lo up && ";
-    let cgroups = std::env::temp_dir().join(format!("breakit-cgroups-{}", std::process::id()));
-    let made = sh(&format!("ip netns add {name}"));
-    assert_eq!(made.status, 0, "{made:?}");
-    let mut command = Command::new("nsenter");
-    command.arg(format!("--net=/run/netns/{name}")).args(["unshare", "-m", "sh", "-c"]);
-    let done = run(command.arg(format!("{enter}{script}")).env("CGROUPS", &cgroups));
-    sh(&format!("ip netns del {name}; rmdir {}", cgroups.display()));
-    done
+/// Runs `script` in a network of its own, so that this host's routes stay as they are. It has the /sys of that
+/// network, which LXC asks for bridges, but the host's cgroups.
+fn in_a_network_of_its_own(fleet: &Fleet, script: &str, args: &[&str]) -> Run {
+    let enter = "mount --rbind /sys/fs/cgroup /mnt && mount -t sysfs sysfs /sys && \
+        mount --rbind /mnt /sys/fs/cgroup && umount -l /mnt && ip link set lo up || exit 99\n";
+    let mut command = Command::new("unshare");
+    command.args(["-nm", "sh", "-c", &format!("{enter}{script}"), "sh"]).args(args);
+    run(command.env("BREAKIT_FLEET", &fleet.name))
 }
 
 #[test]
@@ -144,12 +138,9 @@ fn a_host_that_sends_bridged_frames_through_a_forward_drop_is_told_so_and_nothin
         skip!("no br_netfilter in this kernel, or no iptables");
     }
     let tool = env!("CARGO_BIN_EXE_lxc-fleet");
-    let script = format!(
-        "iptables -P FORWARD DROP && export BREAKIT_FLEET={} && {tool} up n1..n2; s=$?; ip -br link; exit $s",
-        fleet.name
-    );
-    let done =
-        in_a_network_of_its_own(&format!("t{}-forward", std::process::id()), &script).expect(71);
+    let script =
+        format!("iptables -P FORWARD DROP && {tool} up n1..n2; s=$?; ip -br link; exit $s");
+    let done = in_a_network_of_its_own(&fleet, &script, &[]).expect(71);
     assert!(
         done.stderr.contains("br_netfilter") && done.stderr.contains("iptables -I FORWARD"),
         "{done:?}"
