@@ -31,11 +31,14 @@ impl Fleet {
 
     /// One that is not up yet; `tag` is all that the names of two tests of one process differ in.
     ///
+    /// The process has as many digits in every name, so that no name is the beginning of another: what is left of
+    /// a fleet is looked for by its name.
+    ///
     /// # Panics
     /// Where the name would be too long for a bridge's.
     #[track_caller]
     pub fn new(tag: &str) -> Fleet {
-        let name = format!("{tag}{}", std::process::id());
+        let name = format!("{tag}{:07}", std::process::id());
         assert!(name.len() <= 12, "{name}: a tag has five letters at most");
         Fleet { name }
     }

@@ -23,7 +23,7 @@ fn impossible() -> Option<String> {
 
 /// A fleet of three with the recipe's database on it.
 fn database(recipe: &str, image: &str, packages: &str) -> Fleet {
-    let fleet = Fleet::up(&format!("wl-{image}"), NODES.len(), image, packages);
+    let fleet = Fleet::up(image, NODES.len(), image, packages);
     let folder = format!("{}/../../recipes/{recipe}", env!("CARGO_MANIFEST_DIR"));
     fleet.sh(&format!("make -s -C {folder} up NODES=n1..n3")).expect(0);
     // A recipe that finds everything up leaves it alone.
