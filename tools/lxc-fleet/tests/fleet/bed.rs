@@ -5,12 +5,16 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use breakit_tests::Running;
 use breakit_tests::process::{Run, run};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Much longer than anything takes here, however busy the machine is.
 pub const SOON: Duration = Duration::from_secs(40);
+
+/// The package manager asks a server far away, and more than once.
+const BUILT: Duration = Duration::from_secs(300);
 
 /// A fleet with a name of its own; taken down when the test ends, however it ends.
 pub struct Fleet {
@@ -32,6 +36,11 @@ impl Fleet {
 
     pub fn run(&self, args: &[&str]) -> Run {
         run(&mut self.command(args))
+    }
+
+    /// As [`Fleet::run`], for what has the package manager fetch its lists.
+    pub fn build(&self, args: &[&str]) -> Run {
+        Running::start(&mut self.command(args)).end(BUILT)
     }
 
     /// What a shell script in a node says.

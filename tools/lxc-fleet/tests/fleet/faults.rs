@@ -16,7 +16,7 @@ fn a_pause_that_is_held_ends_in_order() {
     let fleet = fleet!();
     fleet.run(&["up", "n1..n2"]).expect(0);
     let mut command =
-        fleet.command(&["pause", "n1", "--every", "3s", "--for", "1500ms", "--time-limit", "7s"]);
+        fleet.command(&["pause", "n1", "--every", "6s", "--for", "3s", "--time-limit", "17s"]);
     let mut running = Running::start(&mut command);
     for _ in 0..2 {
         let start = running.line(SOON);
@@ -29,8 +29,9 @@ fn a_pause_that_is_held_ends_in_order() {
         assert!(start["value"]["began"].as_u64() < start["time"].as_u64());
         let stop = running.line(SOON);
         assert_eq!(stop["f"], "stop-pause");
-        let length = stop["time"].as_u64().unwrap() - start["time"].as_u64().unwrap();
-        assert!((500_000_000..2_900_000_000).contains(&length), "{length} ns");
+        // From where it began: on a busy machine the freezer may take most of its time.
+        let length = stop["time"].as_u64().unwrap() - start["value"]["began"].as_u64().unwrap();
+        assert!((2_000_000_000..5_800_000_000).contains(&length), "{length} ns");
     }
     running.end(SOON).expect(0);
     assert_eq!(fleet.state("n1"), "running");

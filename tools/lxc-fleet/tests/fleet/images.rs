@@ -66,7 +66,7 @@ fn an_image_is_built_once_and_the_host_gets_nothing_of_it() {
         skip!("no package manager that knows the package hello");
     }
     let image = Layer::new(&fleet);
-    fleet.run(&["image", &image.name, "--packages", "hello"]).expect(0);
+    fleet.build(&["image", &image.name, "--packages", "hello"]).expect(0);
     assert!(!has("hello"), "the host got it");
     let said = fleet.run(&["image", &image.name, "--packages", "hello"]).expect(0).stderr;
     assert!(said.contains("there already"), "{said}");
@@ -93,7 +93,7 @@ fn a_build_that_fails_or_is_killed_leaves_no_image() {
     }
     let image = Layer::new(&fleet);
     let said = fleet
-        .run(&["image", &image.name, "--packages", "no-such-package-breakit"])
+        .build(&["image", &image.name, "--packages", "no-such-package-breakit"])
         .expect(66)
         .stderr;
     assert!(said.contains("no-such-package-breakit"), "{said}");
