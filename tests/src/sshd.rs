@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use crate::Namespaces;
 use crate::process::{run, tool};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// Real hosts over real ssh: an sshd in each node's network, with keys and configuration of the test's own.
 #[derive(Debug)]

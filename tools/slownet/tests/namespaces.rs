@@ -605,7 +605,8 @@ fn packets_still_held_when_the_fault_ends_arrive() {
         let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
         held.line(SOON);
         let mut ping = bed.at(0, "ping");
-        ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-W", "2", &bed.v4(1)]);
+        // Without -w it waits for the last answers only twice as long as the quickest took.
+        ping.args(["-n", "-q", "-i", "0.01", "-c", "50", "-w", "20", &bed.v4(1)]);
         let ping = std::thread::spawn(move || run(&mut ping));
         std::thread::sleep(Duration::from_millis(250));
         held.signal(Signal::SIGINT);

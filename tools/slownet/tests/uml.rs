@@ -8,7 +8,7 @@ mod pings;
 use breakit_tests::uml::Uml;
 use breakit_tests::{Run, skip};
 
-use pings::{CASES, Case, Pings, judge};
+use pings::{CASES, Case, Pings, verdict};
 
 /// The other kernel, or the reason why it cannot be had here.
 fn uml() -> Result<Uml, String> {
@@ -149,16 +149,27 @@ fn pinged<'a>(cases: impl Iterator<Item = &'a Case>, direction: &str) -> String 
         + "state | cmp - before && echo swept 1; ip link show type ifb | grep -q ifb || echo alone 1\n"
 }
 
-fn judged<'a>(cases: impl Iterator<Item = &'a Case> + Clone, direction: &str) {
-    let run = run(&uml!(), &pinged(cases.clone(), direction));
-    for case in cases {
-        let prefix = format!("{} ", case.name);
-        let lines = run.stdout.lines().filter_map(|line| line.strip_prefix(&prefix));
-        judge(case.name, &Pings::read(lines, case.pings));
+/// Holds each of `cases` against what it must do. A busy machine makes packets late now and then, and a fault
+/// that does something else does so every time: what is wrong three times over is wrong.
+#[track_caller]
+fn judged<'a>(cases: impl Iterator<Item = &'a Case>, direction: &str) {
+    let mut wrong: Vec<(&Case, String)> = cases.map(|case| (case, String::new())).collect();
+    for _ in 0..3 {
+        let run = run(&uml!(), &pinged(wrong.iter().map(|(case, _)| *case), direction));
+        for word in ["swept", "alone"] {
+            assert_eq!(values(&run, word), [1.0], "{word}\n{}", run.stdout);
+        }
+        let found = wrong.into_iter().filter_map(|(case, _)| {
+            let prefix = format!("{} ", case.name);
+            let lines = run.stdout.lines().filter_map(|line| line.strip_prefix(&prefix));
+            verdict(case.name, &Pings::read(lines, case.pings)).err().map(|why| (case, why))
+        });
+        wrong = found.collect();
+        if wrong.is_empty() {
+            return;
+        }
     }
-    for word in ["swept", "alone"] {
-        assert_eq!(values(&run, word), [1.0], "{word}\n{}", run.stdout);
-    }
+    panic!("{:?}", wrong.iter().map(|(_, why)| why).collect::<Vec<_>>());
 }
 
 #[test]

@@ -448,8 +448,8 @@ fn a_reader_that_neither_reads_nor_leaves_holds_up_neither_time_limit_nor_signal
     assert_eq!(filed.status, 0, "{}", filed.stderr);
     assert!(filed.stderr.contains("the whole history is in"), "{}", filed.stderr);
     let lines = json_lines(&folder.file("h.jsonl"));
-    // More than a pipe holds, by far.
-    assert!(well_formed(&lines)["invoke"] > 1500, "the load went on");
+    // Twice what a pipe holds.
+    assert!(well_formed(&lines)["invoke"] > 800, "the load went on");
     assert_eq!(end(&lines)["status"], "done");
     assert!(of(&lines, "read").iter().any(|line| line["final"] == true));
 }

@@ -15,7 +15,7 @@ use breakit_tests::process::run;
 use breakit_tests::{Namespaces, Running};
 use nix::sys::signal::Signal;
 
-pub const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(60);
 
 /// Namespaces with what this kernel must have for `needs`, or the reason why not.
 pub fn bed(nodes: usize, needs: &str) -> Result<Namespaces, String> {

@@ -99,13 +99,6 @@ pub const CASES: [Case; 15] = [
     case("limit", 100, "--delay 300ms --limit 5"),
 ];
 
-/// Fails where pings told something else than what the fault of that name must do.
-#[track_caller]
-pub fn judge(name: &str, pings: &Pings) {
-    let found = verdict(name, pings);
-    assert!(found.is_ok(), "{found:?}");
-}
-
 /// Holds what pings told against what the fault of that name must do. Delays are judged by those that come
 /// early, for a busy machine makes many late and none early; shares by four deviations of a binomial.
 ///
