@@ -135,7 +135,7 @@ impl Operations {
     pub fn get(&self, index: usize) -> Operation {
         let row = self.rows[index];
         Operation {
-            process: self.processes.number(self.more_processes.number(index, row.process)),
+            process: self.process(index),
             f: self.f(index),
             key: self.key(index),
             value: id(row.value),
@@ -233,7 +233,7 @@ impl Operations {
     }
 
     /// Adds an operation that began; returns its index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn invoke(&mut self, process: u32, event: &Event, pos: Pos) -> usize {
         let index = self.len();
         self.rows.push(Row {
@@ -251,7 +251,7 @@ impl Operations {
     }
 
     /// Says of an operation what became of it; what the completion does not say stays.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn complete(&mut self, index: usize, event: &Event, outcome: Outcome, pos: Pos) {
         let row = &mut self.rows[index];
         row.f = marked(row.f >> MARKS, outcome, event.is_final || row.f & FINAL != 0);
@@ -263,6 +263,12 @@ impl Operations {
             self.key.set(index, raw(event.key));
         }
         self.completed_at.set(index, event.time.unwrap_or(NO_TIME));
+    }
+
+    /// The client of an operation.
+    #[inline]
+    pub fn process(&self, index: usize) -> u64 {
+        self.processes.number(self.more_processes.number(index, self.rows[index].process))
     }
 
     /// The name of an operation, by its place in [`History::words`].
@@ -287,6 +293,11 @@ impl Operations {
     #[inline]
     pub fn res(&self, index: usize) -> Pos {
         self.rows[index].res
+    }
+
+    /// Whether any operation says of which object it is.
+    pub fn has_keys(&self) -> bool {
+        self.key.bytes() > 0
     }
 
     /// Which of many independent objects an operation is of.

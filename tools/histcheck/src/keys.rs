@@ -62,6 +62,9 @@ impl Rows<'_> {
 impl Keys {
     /// The keys of these operations.
     pub(crate) fn of(ops: &Operations) -> Keys {
+        if !ops.has_keys() && !ops.is_empty() {
+            return Keys { keys: vec![Key { id: None, end: ops.len() }], rows: Vec::new() };
+        }
         let mut keys: Vec<Key> = Vec::new();
         let mut places = Places::new(ops);
         for index in 0..ops.len() {

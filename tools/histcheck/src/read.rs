@@ -292,9 +292,10 @@ fn each_event_in_lines(
         while at < text.len() {
             number += 1;
             let rest = &text[at..];
-            let known = layouts.event(text, at, &mut history.values);
+            let mut event = layout::NOTHING;
+            let known = layouts.event(text, at, &mut history.values, &mut event);
             let (mut parsed, line, next) = match known {
-                Some((event, next)) => (Parsed::Client(event), &text[at..next - 1], next),
+                Some(next) => (Parsed::Client(event), &text[at..next - 1], next),
                 None => {
                     let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                     let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);

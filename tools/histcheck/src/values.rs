@@ -16,6 +16,14 @@ use crate::read::edn;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(pub u32);
 
+impl Id {
+    /// The id of an integer of at most eight digits.
+    #[inline(always)]
+    pub(crate) fn of_small(int: u32) -> Id {
+        Id(DIRECT | int)
+    }
+}
+
 /// JSON's null, in every [`Values`].
 pub const NULL: Id = Id(0);
 
@@ -67,7 +75,7 @@ impl Values {
             },
             Value::Array(items) => {
                 let ids: Vec<Id> = items.iter().map(|item| self.intern(item)).collect();
-                self.items(ids)
+                self.items(&ids)
             }
             Value::Object(_) => match edn::tagged(value) {
                 Some(("set", Value::Array(items))) => self.set(items),
@@ -105,8 +113,8 @@ impl Values {
     }
 
     /// The id of a list of values.
-    pub fn items(&mut self, items: Vec<Id>) -> Id {
-        if let Some(&id) = self.lists.get(items.as_slice()) {
+    pub fn items(&mut self, items: &[Id]) -> Id {
+        if let Some(&id) = self.lists.get(items) {
             return id;
         }
         let items: Arc<[Id]> = items.into();
@@ -118,7 +126,7 @@ impl Values {
     /// A set of EDN is the list of its elements, in an order that does not depend on how it was written.
     fn set(&mut self, items: &[Value]) -> Id {
         let ids: Vec<Id> = sorted(items).iter().map(|item| self.intern(item)).collect();
-        self.items(ids)
+        self.items(&ids)
     }
 
     /// The id of a value that is given as its JSON text, of a kind that is kept as text.
@@ -233,7 +241,10 @@ impl Values {
                 Datum::Int(int) => self.int(*int),
                 Datum::Text(text) => self.text(text),
                 // A list comes after its elements.
-                Datum::List(items) => self.items(items.iter().map(|&id| renamed.id(id)).collect()),
+                Datum::List(items) => {
+                    let items: Vec<Id> = items.iter().map(|&id| renamed.id(id)).collect();
+                    self.items(&items)
+                }
             };
             renamed.ids.push(id);
         }

@@ -453,7 +453,7 @@ fn put(history: &mut History, ops: &[Known]) -> usize {
     for known in ops {
         let value = match known.op.act {
             Act::Read(value) | Act::Write(value) | Act::Differs(value) => value,
-            Act::Cas(from, to) => history.values.items(vec![from, to]),
+            Act::Cas(from, to) => history.values.items(&[from, to]),
         };
         let (outcome, res) = match known.op.fate {
             Fate::Ok => (Outcome::Ok, known.op.res),

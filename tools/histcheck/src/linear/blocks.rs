@@ -38,9 +38,6 @@ mod numbers;
 mod supply;
 mod trail;
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-
 use super::general::uses::{Used, Uses};
 use super::general::{self, Moment, Search};
 use super::models::register::Register;
@@ -62,7 +59,7 @@ pub use trail::order;
 const WIDTHS: [usize; 3] = [8, 32, 512];
 /// How many are kept at first, where that is rarely too few.
 const WIDE: usize = 1024;
-/// How many states of how many moments are remembered.
+/// How many states of moments are remembered at least, where there are so many; at most twice as many.
 const REMEMBERED: usize = 1 << 14;
 
 /// What the search found.
@@ -179,9 +176,9 @@ impl<'b> Blocks<'b> {
             supply: Supply::new(self.values.len(), count),
             uses: Uses::default(),
             frontier: Frontier::default(),
-            returns: BinaryHeap::new(),
+            returns: Vec::new(),
             ways: Ways::default(),
-            recent: VecDeque::new(),
+            recent: Vec::new(),
             width,
             is_narrowed: false,
             notes: Notes::Nothing,
@@ -206,11 +203,12 @@ struct Walk<'w> {
     supply: Supply,
     uses: Uses,
     frontier: Frontier,
-    /// The returns of what is open, with slot and operation.
-    returns: BinaryHeap<Reverse<(Pos, u32, u32)>>,
+    /// The returns of what is open, the next one last, with slot and operation. They are few, and most come after most
+    /// others, so that they are put in order faster here than in a heap.
+    returns: Vec<(Pos, u32, u32)>,
     ways: Ways,
     /// What the register may hold after the last returns, a return one after the other.
-    recent: VecDeque<(Pos, Value)>,
+    recent: Vec<(Pos, Value)>,
     width: usize,
     is_narrowed: bool,
     notes: Notes,
@@ -254,12 +252,16 @@ impl Walk<'_> {
     fn invoke(&mut self, op: &Op, at: usize) -> Result<(), Search> {
         let deed = self.blocks.deed(op.act);
         let slot = self.board.open(deed, op.res).ok_or(Search::TooMany(at))?;
-        self.returns.push(Reverse((op.res, slot, at as u32)));
+        let place = self.returns.iter().position(|&(res, ..)| res < op.res);
+        self.returns.insert(place.unwrap_or(self.returns.len()), (op.res, slot, at as u32));
         if self.supply.home.is_free(deed) {
             self.board.free |= 1 << slot;
         }
-        for config in &mut self.frontier.configs {
-            moves::opened(config, slot, &self.board);
+        // Else it is only open.
+        if matches!(deed, Deed::Read(_) | Deed::Differs(_)) || self.blocks.has_info {
+            for config in &mut self.frontier.configs {
+                moves::opened(config, slot, &self.board);
+            }
         }
         self.note_invoked(slot, at);
         Ok(())
@@ -281,7 +283,7 @@ impl Walk<'_> {
     }
 
     fn return_until(&mut self, pos: Pos) -> Result<(), Search> {
-        while let Some(&Reverse((now, slot, op))) = self.returns.peek()
+        while let Some(&(now, slot, op)) = self.returns.last()
             && now < pos
         {
             self.returns.pop();
@@ -355,17 +357,15 @@ impl Walk<'_> {
     fn remember(&mut self, now: Pos) {
         let before = self.recent.len();
         for config in &self.frontier.configs {
-            if !self.recent.range(before..).any(|&(_, state)| state == config.state) {
-                self.recent.push_back((now, config.state));
+            if !self.recent[before..].iter().any(|&(_, state)| state == config.state) {
+                self.recent.push((now, config.state));
             }
         }
-        // A moment is remembered with all its states or not at all.
-        while self.recent.len() > REMEMBERED
-            && let Some((first, _)) = self.recent.pop_front()
-        {
-            while self.recent.front().is_some_and(|&(pos, _)| pos == first) {
-                self.recent.pop_front();
-            }
+        // The older half goes at once. A moment is remembered with all its states or not at all.
+        if self.recent.len() > 2 * REMEMBERED {
+            let (last, _) = self.recent[self.recent.len() - REMEMBERED - 1];
+            let first = self.recent.partition_point(|&(pos, _)| pos <= last);
+            self.recent.drain(..first);
         }
     }
 

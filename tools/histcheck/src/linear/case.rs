@@ -243,18 +243,18 @@ impl Maker<'_> {
 
     fn operations<O: Object>(&self, object: &O) -> Result<Vec<Op<O::Act>>> {
         let mut ops = Vec::with_capacity(self.rows.len());
+        let all = &self.history.ops;
         for index in self.rows.iter() {
-            let op = self.history.ops.get(index);
             let call = Call {
-                word: self.history.word(op.f),
-                value: op.value,
-                fate: fate(op.outcome),
-                process: op.process,
+                word: self.history.word(all.f(index)),
+                value: all.value(index),
+                fate: fate(all.outcome(index)),
+                process: all.process(index),
                 values: &self.history.values,
             };
             let act = object.act(&call).map_err(|clause| wrong(self.history, index, &clause))?;
-            let plain =
-                act.map(|act| Op { act, fate: call.fate, inv: op.inv, res: op.res, source: index });
+            let (inv, res) = (all.inv(index), all.res(index));
+            let plain = act.map(|act| Op { act, fate: call.fate, inv, res, source: index });
             ops.extend(plain.and_then(|op| object.kept(op)));
         }
         Ok(ops)

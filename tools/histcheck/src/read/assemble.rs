@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::blocks::{Piece, RawLine};
 use super::format::Format;
-use super::layout::Layouts;
+use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
 use super::origin::Sought;
-use super::pair::Pairing;
+use super::pair::{Misfit, Pairing};
 use super::place::Place;
 use super::site::Site;
 use super::text::Item;
@@ -93,12 +93,15 @@ impl Assembly {
     pub fn piece(&mut self, piece: Piece<'_>) -> Result<()> {
         let text = piece.text;
         let mut at = 0;
+        let mut event = layout::NOTHING;
         while at < text.len() {
-            if let Some((event, next)) = self.layouts.event(text, at, &mut self.history.values) {
+            let values = &mut self.history.values;
+            if let Some(next) = self.layouts.event(text, at, values, &mut event) {
                 self.history.counts.lines += 1;
                 let number = self.number(self.history.counts.lines)?;
-                let line = &text[at..next];
-                self.client(number, number, event, Site::line(number.into(), line))?;
+                self.client(number, number, &mut event).map_err(|wrong| {
+                    self.misfit(Site::line(number.into(), &text[at..next]), &wrong)
+                })?;
                 at = next;
                 continue;
             }
@@ -145,16 +148,20 @@ impl Assembly {
         self.history.counts.lines += 1;
         let number = self.number(raw.number)?;
         let site = Site::line(raw.number, raw.text);
-        if let Some(event) = scan::event(raw.text, &mut self.history) {
+        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
             self.layouts.learn(raw.text, &event);
-            return self.client(number, number, event, site);
+            let taken = self.client(number, number, &mut event);
+            return taken.map_err(|wrong| self.misfit(site, &wrong));
         }
         if raw.text.trim_ascii().is_empty() {
             self.history.counts.blank += 1;
             return Ok(());
         }
         match line::parse(raw.text, &mut self.history) {
-            Ok(Parsed::Client(event)) => self.client(number, number, event, site),
+            Ok(Parsed::Client(mut event)) => {
+                let taken = self.client(number, number, &mut event);
+                taken.map_err(|wrong| self.misfit(site, &wrong))
+            }
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
                 Ok(())
@@ -191,11 +198,12 @@ impl Assembly {
             Item::Op(op) => {
                 let parsed = line::of(*op, &mut self.history);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
-                    Parsed::Client(event) => {
+                    Parsed::Client(mut event) => {
                         let lines = self.history.reordered.get_or_insert_default();
                         lines.push(number);
                         let pos = lines.len() as u32;
-                        self.client(pos, number, event, site)?;
+                        let taken = self.client(pos, number, &mut event);
+                        taken.map_err(|wrong| self.misfit(site, &wrong))?;
                     }
                     Parsed::Other(op) => {
                         let other = self.other(site.of("value"), &op);
@@ -218,50 +226,51 @@ impl Assembly {
         }
     }
 
+    /// The error of an event that does not fit what came before.
+    #[cold]
+    fn misfit(&self, site: Site<'_>, wrong: &Misfit) -> Error {
+        site.error_at(wrong.field, &self.history.name, &wrong.clause)
+    }
+
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
     #[inline]
-    fn client(&mut self, pos: u32, number: u32, mut event: Event, site: Site<'_>) -> Result<()> {
+    fn client(
+        &mut self,
+        pos: u32,
+        number: u32,
+        event: &mut Event,
+    ) -> std::result::Result<(), Misfit> {
         // One event with its time, from whatever reader, would make a column of them.
         if self.options.skip_times {
             event.time = None;
         }
         if self.options.keyed {
             let unwrapped = event.unwrap_key(&self.history.values);
-            unwrapped.map_err(|clause| site.error_at("value", &self.history.name, &clause))?;
+            unwrapped.map_err(|clause| Misfit::new("value", clause))?;
         }
         let (first, indexed) = *self.first.get_or_insert((number, event.index.is_some()));
-        if event.index.is_none() && !indexed {
-            return self.pair(pos, &event, site);
-        }
         match event.index {
+            None if !indexed => self.pair(pos, event),
             Some(index) if indexed && self.options.in_order => {
-                self.in_order(index, site)?;
-                self.pair(pos, &event, site)
+                self.in_order(index)?;
+                self.pair(pos, event)
             }
             Some(index) if indexed => {
-                self.indexed.push((index, number, event));
+                self.indexed.push((index, number, *event));
                 Ok(())
             }
-            _ => Err(site.error_at(
-                "index",
-                &self.history.name,
-                &format!(
-                    "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
-                    if indexed { "lacks" } else { "has" },
-                    if indexed { "has one" } else { "has none" },
-                ),
-            )),
+            _ => Err(half_indexed(first, indexed)),
         }
     }
 
     /// Where lines are taken as they come, their order must be that of their index.
-    fn in_order(&mut self, index: u64, site: Site<'_>) -> Result<()> {
+    fn in_order(&mut self, index: u64) -> std::result::Result<(), Misfit> {
         if self.last_index.is_some_and(|last| last >= index) {
             let clause = format!(
                 "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
                  come, so leave it out once the history is whole"
             );
-            return Err(site.error(&self.history.name, &clause));
+            return Err(Misfit::new("index", clause));
         }
         self.last_index = Some(index);
         Ok(())
@@ -293,13 +302,12 @@ impl Assembly {
     }
 
     #[inline]
-    fn pair(&mut self, pos: u32, event: &Event, site: Site<'_>) -> Result<()> {
+    fn pair(&mut self, pos: u32, event: &Event) -> std::result::Result<(), Misfit> {
         if self.seam.is_some() && event.kind != Type::Invoke && self.is_of_an_earlier_part(event) {
             self.seam.get_or_insert_default().completions.push((pos, *event));
             return Ok(());
         }
-        let paired = self.pairing.take(&mut self.history, pos, event);
-        paired.map_err(|wrong| site.error_at(wrong.field, &self.history.name, &wrong.clause))
+        self.pairing.take(&mut self.history, pos, event)
     }
 
     fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
@@ -410,7 +418,7 @@ impl Assembly {
                 (renamed(event.key), renamed(event.value), renamed(event.node));
             let event = Event { f, key, value, node, ..event };
             let site = Site::at(Place::of_line(u64::from(pos + after)));
-            self.pair(pos + after, &event, site)?;
+            self.pair(pos + after, &event).map_err(|wrong| self.misfit(site, &wrong))?;
         }
         let rows = self.history.ops.len();
         for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
@@ -434,6 +442,16 @@ impl Assembly {
     fn error(&self, place: Place, clause: &str) -> Error {
         place.error(&self.history.name, clause)
     }
+}
+
+#[cold]
+fn half_indexed(first: u32, indexed: bool) -> Misfit {
+    let clause = format!(
+        "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
+        if indexed { "lacks" } else { "has" },
+        if indexed { "has one" } else { "has none" },
+    );
+    Misfit::new("index", clause)
 }
 
 /// The last line, without a newline and no JSON yet: what a killed writer leaves.

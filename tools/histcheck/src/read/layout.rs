@@ -5,11 +5,13 @@
 //! line fits, only its values are looked at, eight bytes at a time; where it does not, nothing is decided here
 //! and the scanner has its turn. What is given is the scanner's event, and a test holds the two together.
 
+use std::hint::select_unpredictable;
+
 use breakit::op::Type;
 
 use super::line::Event;
 use super::scan::Scan;
-use crate::values::{Id, NULL, Values};
+use crate::values::{self, Id, Values};
 
 /// Layouts kept: invocations and completions may differ, and faulty clients leave fields out.
 const LAYOUTS: usize = 4;
@@ -27,6 +29,7 @@ pub struct Layouts {
 #[derive(Debug, PartialEq)]
 struct Layout {
     fields: Vec<(Literal, Field)>,
+    /// Ends with the newline.
     close: Literal,
 }
 
@@ -41,17 +44,36 @@ enum Field {
     Node,
 }
 
+/// An event of which nothing was read yet.
+pub const NOTHING: Event = Event {
+    process: 0,
+    kind: Type::Info,
+    f: 0,
+    key: None,
+    value: None,
+    node: None,
+    is_final: false,
+    time: None,
+    index: None,
+};
+
 impl Layouts {
     /// None yet; `skip_times`: no event has a time.
     pub fn new(skip_times: bool) -> Layouts {
         Layouts { skip_times, ..Layouts::default() }
     }
 
-    /// The event of the line at `at`, and where the next line begins; `None` where the line is of no layout, or
-    /// so near the end of `text` that it cannot be compared in blocks.
+    /// Puts the event of the line at `at` into `event`; says where the next line begins. `None` where the line is of no
+    /// layout, or so near the end of `text` that it cannot be compared in blocks: then `event` holds anything.
     #[inline]
-    pub fn event(&self, text: &[u8], at: usize, values: &mut Values) -> Option<(Event, usize)> {
-        self.layouts.iter().find_map(|layout| self.event_of(layout, text, at, values))
+    pub fn event(
+        &self,
+        text: &[u8],
+        at: usize,
+        values: &mut Values,
+        event: &mut Event,
+    ) -> Option<usize> {
+        self.layouts.iter().find_map(|layout| self.event_of(layout, text, at, values, event))
     }
 
     #[inline(always)]
@@ -61,18 +83,9 @@ impl Layouts {
         text: &[u8],
         mut at: usize,
         values: &mut Values,
-    ) -> Option<(Event, usize)> {
-        let mut event = Event {
-            process: 0,
-            kind: Type::Info,
-            f: 0,
-            key: None,
-            value: None,
-            node: None,
-            is_final: false,
-            time: None,
-            index: None,
-        };
+        event: &mut Event,
+    ) -> Option<usize> {
+        *event = NOTHING;
         for (literal, field) in &layout.fields {
             at = literal.pass(text, at)?;
             match field {
@@ -105,8 +118,7 @@ impl Layouts {
                 }
             }
         }
-        at = layout.close.pass(text, at)?;
-        (text[at - 1] == b'\n').then_some((event, at))
+        layout.close.pass(text, at)
     }
 
     /// Learns from a line, without its newline, that the scanner took for `event`.
@@ -192,34 +204,91 @@ impl Literal {
     }
 }
 
-/// Words, with their quotes, of at most sixteen bytes, and what they stand for.
+/// Words, with their quotes, of at most sixteen bytes, and what they stand for. Which of them comes next nobody can
+/// foresee, so that the way to it has no forks: its end is computed, and its place from its bytes.
 #[derive(Debug)]
 struct Words<T> {
-    words: Vec<(Literal, T)>,
+    words: Vec<(u128, T)>,
+    /// By place the number of a word, from 1; 0: none.
+    places: [u8; PLACES],
 }
 
 impl<T> Default for Words<T> {
     fn default() -> Words<T> {
-        Words { words: Vec::new() }
+        Words { words: Vec::new(), places: [0; PLACES] }
     }
 }
 
-/// To look through more of them takes longer than to look them up.
-const MOST_WORDS: usize = 12;
+/// A power of two.
+const PLACES: usize = 1 << PLACE_BITS;
+const PLACE_BITS: u32 = 6;
+/// That every search ends soon, most places are empty.
+const MOST_WORDS: usize = PLACES / 4;
+
+/// For each length the bytes of a word.
+const MASKS: [u128; 17] = {
+    let mut masks = [u128::MAX; 17];
+    let mut length = 0;
+    while length < 16 {
+        masks[length] = !(u128::MAX << (8 * length));
+        length += 1;
+    }
+    masks
+};
+
+/// Where a word is looked for first.
+#[inline(always)]
+fn place(word: u128) -> usize {
+    let mixed = (word as u64 ^ (word >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - PLACE_BITS)) as usize
+}
+
+/// Of eight bytes the place of the first quote; 8 where there is none.
+#[inline(always)]
+fn quote(there: u64) -> usize {
+    let others = there ^ 0x2222_2222_2222_2222;
+    let found = others.wrapping_sub(0x0101_0101_0101_0101) & !others & 0x8080_8080_8080_8080;
+    found.trailing_zeros() as usize / 8
+}
+
+/// How long the word is that begins with the first of sixteen bytes, a quote, and ends with the next quote; more than
+/// sixteen where that is not among them.
+#[inline(always)]
+fn length(there: u128) -> usize {
+    match quote((there >> 8) as u64) {
+        8 => 10 + quote((there >> 72) as u64),
+        first => 2 + first,
+    }
+}
 
 impl<T: Copy> Words<T> {
     fn add(&mut self, word: &[u8], meaning: T) {
-        let Some(literal) = Literal::of(word) else { return };
-        if self.words.len() < MOST_WORDS && !self.words.iter().any(|(known, _)| *known == literal) {
-            self.words.push((literal, meaning));
+        let Some(Literal { bytes, .. }) = Literal::of(word) else { return };
+        if self.words.len() == MOST_WORDS || self.words.iter().any(|&(known, _)| known == bytes) {
+            return;
         }
+        self.words.push((bytes, meaning));
+        let mut at = place(bytes);
+        while self.places[at] != 0 {
+            at = (at + 1) % PLACES;
+        }
+        self.places[at] = self.words.len() as u8;
     }
 
     #[inline(always)]
     fn find(&self, text: &[u8], at: usize) -> Option<(T, usize)> {
         let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
-        let found = self.words.iter().find(|(word, _)| there & word.mask == word.bytes);
-        found.map(|&(word, meaning)| (meaning, at + word.length))
+        let length = length(there);
+        let bytes = there & MASKS.get(length)?;
+        let mut place = place(bytes);
+        loop {
+            let number = usize::from(self.places[place]);
+            let &(word, meaning) = self.words.get(number.wrapping_sub(1))?;
+            if word == bytes {
+                return Some((meaning, at + length));
+            }
+            place = (place + 1) % PLACES;
+        }
     }
 }
 
@@ -268,11 +337,19 @@ fn number(values: u64, count: u32) -> u64 {
     low.wrapping_add(high) >> 32
 }
 
+/// Whether no number begins with these eight bytes, the first `count` of which are digits. How many there are is not to
+/// be foreseen, that they are none is.
+#[inline(always)]
+fn is_none(there: u64, count: u32) -> bool {
+    (count == 0) | ((count > 1) & (there as u8 == b'0'))
+}
+
 /// A number of at most 18 digits. What follows it is for the next literal to say.
 #[inline(always)]
 fn natural(text: &[u8], at: usize) -> Option<(u64, usize)> {
-    let (values, count) = digits(eight(text, at)?);
-    if count == 0 || (count > 1 && text[at] == b'0') {
+    let there = eight(text, at)?;
+    let (values, count) = digits(there);
+    if is_none(there, count) {
         return None;
     }
     let first = number(values, count);
@@ -294,8 +371,9 @@ fn natural(text: &[u8], at: usize) -> Option<(u64, usize)> {
 
 #[inline(always)]
 fn skip_natural(text: &[u8], at: usize) -> Option<usize> {
-    let (_, first) = digits(eight(text, at)?);
-    if first == 0 || (first > 1 && text[at] == b'0') {
+    let there = eight(text, at)?;
+    let (_, first) = digits(there);
+    if is_none(there, first) {
         return None;
     }
     if first < 8 {
@@ -306,20 +384,50 @@ fn skip_natural(text: &[u8], at: usize) -> Option<usize> {
     (second < 8 || !text.get(end)?.is_ascii_digit()).then_some(end)
 }
 
+const NULL: u32 = u32::from_le_bytes(*b"null");
+const ONE_DIGIT: u64 = b'0' as u64;
+
+/// Whether a small number comes or null is not to be foreseen: null is read as a number of one digit, with another id
+/// and another length.
 #[inline(always)]
 fn value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
-    match text.get(at)? {
+    let there = eight(text, at)?;
+    let is_null = there as u32 == NULL;
+    let there = select_unpredictable(is_null, ONE_DIGIT, there);
+    let (digits, count) = digits(there);
+    if is_none(there, count) | (count == 8) {
+        return other_value(text, at, values);
+    }
+    let number = number(digits, count) as u32;
+    let id = select_unpredictable(is_null, values::NULL, Id::of_small(number));
+    Some((id, at + select_unpredictable(is_null, 4, count as usize)))
+}
+
+#[inline(never)]
+fn other_value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    match text[at] {
         b'0'..=b'9' => {
             let (number, end) = natural(text, at)?;
             Some((values.int(i64::try_from(number).ok()?), end))
         }
-        b'n' => text[at..].starts_with(b"null").then_some((NULL, at + 4)),
-        b'[' | b'"' | b'-' | b't' | b'f' => any(text, at, values),
+        b'[' => pair(text, at, values).or_else(|| any(text, at, values)),
+        b'"' | b'-' | b't' | b'f' => any(text, at, values),
         _ => None,
     }
 }
 
-#[inline(never)]
+/// A list of two numbers, as cas have.
+fn pair(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let (one, at) = natural(text, at + 1)?;
+    let (other, end) = natural(text, at + 1)?;
+    if (text[at], text.get(end)) != (b',', Some(&b']')) {
+        return None;
+    }
+    let one = values.int(i64::try_from(one).ok()?);
+    let other = values.int(i64::try_from(other).ok()?);
+    Some((values.items(&[one, other]), end + 1))
+}
+
 fn any(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
     let mut scan = Scan { text, at };
     let id = scan.value(values, 0)?;
@@ -339,18 +447,22 @@ mod tests {
     use crate::history::History;
     use crate::read::scan;
 
-    const LINES: [&str; 5] = [
+    const LINES: [&str; 6] = [
         r#"{"time":8123456789,"process":3,"type":"invoke","f":"write","key":7,"value":42,"node":"n2"}"#,
         r#"{"process": 12345678, "type": "ok", "f": "read", "value": null}"#,
         r#"{"type":"fail","process":1234567812345678,"f":"read","value":-5,"key":"a b"}"#,
         r#"{"process":0,"type":"info","f":"read","value":[1,[-2,"x"],[],true,false,null]}"#,
         r#"{"value":123456789012,"f":"write","type":"ok","process":9}"#,
+        r#"{"process":1,"type":"ok","f":"read","value":[120,3]}"#,
     ];
 
     /// Whether the layout takes `line`, with more behind it; its event must then be the scanner's.
     fn agrees(layouts: &Layouts, history: &mut History, line: &[u8]) -> bool {
         let text = [line, b"\n", LINES[0].as_bytes(), b"\n"].concat();
-        let Some((event, end)) = layouts.event(&text, 0, &mut history.values) else { return false };
+        let mut event = NOTHING;
+        let Some(end) = layouts.event(&text, 0, &mut history.values, &mut event) else {
+            return false;
+        };
         assert_eq!(end, line.len() + 1, "{}", String::from_utf8_lossy(line));
         let scanned = scan::event(line, history);
         assert_eq!(Some(event), scanned, "{}", String::from_utf8_lossy(line));
@@ -407,8 +519,27 @@ mod tests {
         }
         layouts.skip_times = true;
         let text = [line("1234567890123").as_bytes(), b"\n", first.as_bytes()].concat();
-        let (event, _) = layouts.event(&text, 0, &mut history.values).unwrap();
+        let mut event = NOTHING;
+        layouts.event(&text, 0, &mut history.values, &mut event).unwrap();
         assert_eq!((event.time, event.process), (None, 1_234_567_890_123));
+    }
+
+    #[test]
+    fn words_of_every_length_are_found_whatever_places_they_share_and_no_others_are() {
+        let mut words = Words::default();
+        let word = |number: usize| format!("\"{}{number:02}\"", "w".repeat(number % 13));
+        (0..2 * MOST_WORDS).for_each(|number| words.add(word(number).as_bytes(), number));
+        words.add(b"\"seventeen bytes\"", 0);
+        for number in 0..2 * MOST_WORDS {
+            let word = word(number);
+            let text = [word.as_bytes(), b",\"and sixteen more\""].concat();
+            let kept = (number < MOST_WORDS).then_some((number, word.len()));
+            assert_eq!(words.find(&text, 0), kept, "{word}");
+            assert_eq!(words.find(&text[..15], 0), None, "{word}");
+        }
+        for other in ["seventeen bytes\"    ", "\"seventeen bytes\"", "\"no end of it is here"] {
+            assert_eq!(words.find(other.as_bytes(), 0), None, "{other}");
+        }
     }
 
     #[test]
@@ -419,7 +550,8 @@ mod tests {
         layouts.learn(line, &event);
         let text = [line, b"\n"].concat();
         for end in 0..=text.len() {
-            assert_eq!(layouts.event(&text[..end], 0, &mut history.values), None);
+            let mut event = NOTHING;
+            assert_eq!(layouts.event(&text[..end], 0, &mut history.values, &mut event), None);
         }
     }
 }

@@ -22,7 +22,8 @@ pub struct Misfit {
 }
 
 impl Misfit {
-    fn new(field: &'static str, clause: String) -> Misfit {
+    /// That this is wrong with what a field holds.
+    pub fn new(field: &'static str, clause: String) -> Misfit {
         Misfit { field, clause }
     }
 }
@@ -37,7 +38,7 @@ impl Pairing {
     ///
     /// # Errors
     /// Two invocations of one process, a completion of nothing, or of something else.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, history: &mut History, pos: Pos, event: &Event) -> Result<(), Misfit> {
         let process = history.ops.processes.place(event.process);
         match event.kind {
@@ -79,7 +80,7 @@ impl Pairing {
         &mut self.open[at]
     }
 
-    #[inline]
+    #[inline(always)]
     fn invoke(
         &mut self,
         history: &mut History,
@@ -88,16 +89,7 @@ impl Pairing {
         event: &Event,
     ) -> Result<(), Misfit> {
         if let Some(index) = self.open(process) {
-            return Err(Misfit::new(
-                "process",
-                format!(
-                    "process {} invokes {:?} while its {}; a process has one operation open at most \
-                     (--process-base keeps two workloads apart)",
-                    event.process,
-                    history.word(event.f),
-                    describe(history, index)
-                ),
-            ));
+            return Err(twice(history, event, index));
         }
         history.counts.invokes += 1;
         let index = history.ops.invoke(process, event, pos);
@@ -105,7 +97,7 @@ impl Pairing {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn complete(
         &mut self,
         history: &mut History,
@@ -115,11 +107,7 @@ impl Pairing {
         outcome: Outcome,
     ) -> Result<(), Misfit> {
         let Some(index) = self.open(process) else {
-            let word = history.word(event.f);
-            return Err(Misfit::new(
-                "type",
-                format!("process {} completes {word:?} and has nothing open", event.process),
-            ));
+            return Err(of_nothing(history, event));
         };
         if history.ops.f(index) != event.f {
             return Err(mismatch(history, event, index));
@@ -127,16 +115,7 @@ impl Pairing {
         if let (Some(invoked), Some(completed)) = (history.ops.key(index), event.key)
             && invoked != completed
         {
-            return Err(Misfit::new(
-                "key",
-                format!(
-                    "process {} completes key {} while its {} for key {}",
-                    event.process,
-                    history.values.show(completed),
-                    describe(history, index),
-                    history.values.show(invoked)
-                ),
-            ));
+            return Err(of_another_key(history, event, index, (invoked, completed)));
         }
         match outcome {
             Outcome::Ok => history.counts.ok += 1,
@@ -165,7 +144,9 @@ fn value(
 ) -> Option<Id> {
     match outcome {
         // Of what asks, an argument of null says only that the answer was not known yet.
-        Outcome::Ok => result.or(argument.filter(|&argument| argument != NULL || changes())),
+        Outcome::Ok => {
+            result.or_else(|| argument.filter(|&argument| argument != NULL || changes()))
+        }
         Outcome::Fail | Outcome::Info => match argument {
             None | Some(NULL) => result.or(argument),
             known => known,
@@ -173,6 +154,45 @@ fn value(
     }
 }
 
+#[cold]
+fn twice(history: &History, event: &Event, index: usize) -> Misfit {
+    Misfit::new(
+        "process",
+        format!(
+            "process {} invokes {:?} while its {}; a process has one operation open at most \
+             (--process-base keeps two workloads apart)",
+            event.process,
+            history.word(event.f),
+            describe(history, index)
+        ),
+    )
+}
+
+#[cold]
+fn of_nothing(history: &History, event: &Event) -> Misfit {
+    let word = history.word(event.f);
+    let clause = format!("process {} completes {word:?} and has nothing open", event.process);
+    Misfit::new("type", clause)
+}
+
+#[cold]
+fn of_another_key(
+    history: &History,
+    event: &Event,
+    index: usize,
+    (invoked, completed): (Id, Id),
+) -> Misfit {
+    let clause = format!(
+        "process {} completes key {} while its {} for key {}",
+        event.process,
+        history.values.show(completed),
+        describe(history, index),
+        history.values.show(invoked)
+    );
+    Misfit::new("key", clause)
+}
+
+#[cold]
 fn mismatch(history: &History, event: &Event, index: usize) -> Misfit {
     let word = history.word(event.f);
     let open = describe(history, index);

@@ -207,13 +207,13 @@ impl<'a> Scan<'a> {
         let mut items = Vec::new();
         if self.peek()? == b']' {
             self.at += 1;
-            return Some(values.items(items));
+            return Some(values.items(&items));
         }
         loop {
             items.push(self.value(values, depth + 1)?);
             match self.next()? {
                 b',' => {}
-                b']' => return Some(values.items(items)),
+                b']' => return Some(values.items(&items)),
                 _ => return None,
             }
         }

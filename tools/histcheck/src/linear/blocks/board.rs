@@ -43,6 +43,11 @@ pub(super) fn each(mut slots: Slots) -> impl Iterator<Item = u32> {
     })
 }
 
+/// Whether a mask, of at least one slot, is of one alone.
+fn is_one(slots: Slots) -> bool {
+    slots & (slots - 1) == 0
+}
+
 impl Board {
     /// Nothing is open; there are so many values.
     pub fn new(values: usize) -> Board {
@@ -135,6 +140,9 @@ impl Board {
 
     /// Of `slots`, at least one, the operation that must return first.
     pub fn first_to_return(&self, slots: Slots) -> u32 {
+        if is_one(slots) {
+            return slots.trailing_zeros();
+        }
         each(slots).min_by_key(|&slot| self.res[slot as usize]).unwrap_or_default()
     }
 
@@ -142,9 +150,13 @@ impl Board {
     pub fn by_deed(&self, mut slots: Slots) -> impl Iterator<Item = Slots> {
         std::iter::from_fn(move || {
             let first = (slots != 0).then(|| self.deed(slots.trailing_zeros()))?;
-            let same = each(slots)
-                .filter(|&slot| self.deed(slot) == first)
-                .fold(0, |all, slot| all | 1 << slot);
+            let same = match first {
+                _ if is_one(slots) => slots,
+                Deed::Write(value) => slots & self.writes_of(value),
+                _ => each(slots)
+                    .filter(|&slot| self.deed(slot) == first)
+                    .fold(0, |all, slot| all | 1 << slot),
+            };
             slots &= !same;
             Some(same)
         })

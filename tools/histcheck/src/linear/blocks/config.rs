@@ -44,15 +44,21 @@ impl Config {
     /// Of an operation that may still be put before the last write, that order can do all it did: a write is put there
     /// alone where it had taken effect already, an operation that had not is in the same place. A read that took effect
     /// needs nothing more.
+    #[inline]
     pub fn dominates(&self, other: &Config, board: &Board) -> bool {
-        if other.state == HOME && self.state != HOME {
-            return self.at_home(board).dominates(other, board);
+        if self.state != other.state {
+            return other.state == HOME && self.at_home(board).dominates_alike(other, board);
         }
+        self.dominates_alike(other, board)
+    }
+
+    /// The same of two that hold the same.
+    #[inline]
+    fn dominates_alike(&self, other: &Config, board: &Board) -> bool {
         let only_here = self.done & !other.done & (board.writes | board.cas);
         let only_there = other.done & !self.done & !(board.writes & self.covered);
         let not_covered = other.covered & !self.covered & !self.done;
-        self.state == other.state
-            && self.since >= other.since
+        self.since >= other.since
             && self.cost <= other.cost
             && only_here | only_there | not_covered == 0
     }

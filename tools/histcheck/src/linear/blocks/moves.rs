@@ -223,12 +223,15 @@ impl Return<'_> {
 
     /// The kinds of info cas from `value`, and where they lead.
     fn cas_kinds(&self, value: Value) -> Vec<(u32, Value)> {
+        if !self.takes_info {
+            return Vec::new();
+        }
         let kinds = self.supply.kinds.iter().zip(0..);
         let leads = kinds.filter_map(|(kind, number)| match kind.deed {
             Deed::Cas(from, to) if from == value => Some((number, to)),
             _ => None,
         });
-        if self.takes_info { leads.collect() } else { Vec::new() }
+        leads.collect()
     }
 
     /// One info operation of a kind takes effect before `pos`, if there is one.
@@ -299,7 +302,7 @@ impl Return<'_> {
                 }
             }
         }
-        if at_home {
+        if at_home || !self.takes_info {
             return;
         }
         for (kind, to) in self.cas_kinds(config.state) {
