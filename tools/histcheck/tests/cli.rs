@@ -514,6 +514,8 @@ fn a_failed_cas_is_an_observation_only_where_that_is_asked_for() {
     assert_eq!(linear("cas-register", &[], &history).status, 0);
     let run = linear("cas-register", &["--fail-observes"], &history);
     assert_eq!(run.status, 1, "{}", run.stdout);
+    let asks = START.replace(r#""register""#, r#""cas-register","fail-observes":true"#);
+    judge(&[], &format!("{asks}\n{history}{END}\n")).expect(1);
 }
 
 #[test]

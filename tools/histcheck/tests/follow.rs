@@ -151,6 +151,15 @@ fn a_run_may_name_its_check_in_its_first_line() {
 }
 
 #[test]
+fn a_failed_cas_is_an_observation_of_a_followed_register_too_where_that_is_asked_for() {
+    let refused = op(0, "invoke", "cas", "[1,2]") + &op(0, "fail", "cas", "[1,2]");
+    let history = done(0, "write", "1") + &refused + &done(1, "read", "1");
+    let follow = ["linear", "--follow", "--model", "cas-register"];
+    run_with(&mut histcheck(&follow), &history).expect(0);
+    run_with(histcheck(&follow).arg("--fail-observes"), &history).expect(1);
+}
+
+#[test]
 fn what_cannot_be_followed_is_refused_with_the_remedy() {
     let folder = Folder::new("refused");
     let file = folder.write("h.jsonl", stale());
