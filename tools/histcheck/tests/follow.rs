@@ -748,6 +748,34 @@ fn the_verdict_of_a_register_is_that_of_the_whole_when_its_lines_come_one_by_one
 }
 
 #[test]
+fn a_write_that_ends_with_another_value_or_key_than_it_began_with_is_judged_by_its_end() {
+    let other_value = op(0, "invoke", "write", "1") + &op(0, "ok", "write", "2");
+    let keyed = |line: String, key: u32| line.replace("{", &format!("{{\"key\":{key},"));
+    let other_key = keyed(op(0, "invoke", "write", "1"), 7) + &keyed(op(0, "ok", "write", "1"), 8);
+    for text in [
+        other_value.clone() + &done(1, "read", "2"),
+        other_value + &done(1, "read", "1"),
+        other_key.clone() + &keyed(done(1, "read", "1"), 8),
+        other_key + &keyed(done(1, "read", "1"), 7),
+    ] {
+        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = [stream, whole].map(|found| found.map(|verdict| said(&verdict)));
+        assert_eq!(stream.map_err(|_| ()), whole.map_err(|_| ()), "{text}");
+    }
+}
+
+#[test]
+fn a_write_that_was_seen_and_did_not_happen_ends_it_at_once() {
+    for ended in [op(0, "fail", "write", "1"), op(0, "ok", "write", "2")] {
+        let mut running = Running::start(&mut histcheck(&REGISTER));
+        send(&mut running, &(op(0, "invoke", "write", "1") + &done(1, "read", "1")));
+        std::thread::sleep(LATER);
+        send(&mut running, &ended);
+        end_with_open_input(running).expect(1);
+    }
+}
+
+#[test]
 fn all_corpus_histories_of_lines_have_the_verdict_of_their_folder() {
     let corpus = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/histories");
     let mut count = 0;

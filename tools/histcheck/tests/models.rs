@@ -653,6 +653,19 @@ fn a_value_that_another_overtook_was_taken_before_that_and_not_only_before_none_
 }
 
 #[test]
+fn an_info_operation_takes_effect_beside_an_open_one_like_it_that_has() {
+    use counter::Act::{Add, Read};
+    let op = |act, fate, inv, res, source| Op { act, fate, inv, res, source };
+    let ops = [
+        op(Add(1), Fate::Ok, 1, 20, 0),
+        op(Read(1), Fate::Ok, 2, 3, 1),
+        op(Add(1), Fate::Info, 4, OPEN, 2),
+        op(Read(2), Fate::Ok, 5, 6, 3),
+    ];
+    assert!(agree(&Counter { initial: 0 }, &ops, true).0);
+}
+
+#[test]
 fn info_operations_that_one_way_used_up_are_there_on_another() {
     // Two is counted in one step or in two, and only the one step leaves what three takes.
     for steps in [[1, 1, 2], [1, 2, 1], [2, 1, 1]] {
