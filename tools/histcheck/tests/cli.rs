@@ -645,6 +645,9 @@ fn an_order_names_operations_that_begin_on_one_line_apart() {
         "{}",
         unsaid.stderr
     );
+    std::fs::write(&order, "{\"line\":1,\"operation\":3}\n").unwrap();
+    let said = run(&mut linear("verify")).expect(65);
+    assert!(said.stderr.contains("that operation does not begin at that line"), "{said:?}");
 }
 
 #[test]
@@ -674,7 +677,7 @@ fn one_answer_of_any_kind_is_enough_to_have_been_checked_with_an_order_wanted_or
 
 #[test]
 fn what_the_model_does_not_have_is_refused_with_the_remedy() {
-    let cas = format!("{}\n", done(0, "cas", "[1,2]"));
+    let cas = format!("{}\n{}\n", done(0, "write", "1"), done(0, "cas", "[1,2]"));
     for more in [&[][..], &["--follow"]] {
         let said = judge(&[&["linear", "--model", "register"][..], more].concat(), &cas).expect(65);
         assert!(said.stderr.contains("take --model cas-register"), "{said:?}");
