@@ -29,13 +29,27 @@ impl Fleet {
         }
     }
 
+    /// One that is not up yet; `tag` is all that the names of two tests of one process differ in.
+    ///
+    /// The process has as many digits in every name, so that no name is the beginning of another: what is left of
+    /// a fleet is looked for by its name.
+    ///
+    /// # Panics
+    /// Where the name would be too long for a bridge's.
+    #[track_caller]
+    pub fn new(tag: &str) -> Fleet {
+        let name = format!("{tag}{:07}", std::process::id());
+        assert!(name.len() <= 12, "{name}: a tag has five letters at most");
+        Fleet { name }
+    }
+
     /// Builds the image and brings `n1..nN` up.
     ///
     /// # Panics
     /// Where `lxc-fleet` fails.
     #[track_caller]
-    pub fn up(name: &str, nodes: usize, image: &str, packages: &str) -> Fleet {
-        let fleet = Fleet { name: name.to_string() };
+    pub fn up(tag: &str, nodes: usize, image: &str, packages: &str) -> Fleet {
+        let fleet = Fleet::new(tag);
         fleet.sh(&format!("lxc-fleet -q image {image} --packages {packages}")).expect(0);
         fleet.sh(&format!("lxc-fleet -q up n1..n{nodes} --image {image}")).expect(0);
         fleet

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use breakit_tests::process::{built, run, shell};
-use breakit_tests::skip;
+use breakit_tests::{Folder, skip};
 
 /// Each line is run by a shell; a fleet that is not up is what bare names find.
 #[track_caller]
@@ -49,16 +49,14 @@ fn a_node_that_the_fleet_does_not_know_is_named_by_every_tool() {
 
 #[test]
 fn a_bad_node_line_is_named_with_its_place() {
-    let file = std::env::temp_dir().join(format!("breakit-nodes-{}.jsonl", std::process::id()));
-    std::fs::write(
-        &file,
+    let folder = Folder::new("nodes");
+    let file = folder.write(
+        "nodes.jsonl",
         "{\"node\":\"n1\",\"addrs\":[\"192.0.2.1\"]}\n{\"node\":\"n2\",\"addrs\":[\"nonsense\"]}\n",
-    )
-    .unwrap();
-    let nodes = format!("-n @{}", file.display());
+    );
+    let nodes = format!("-n @{file}");
     refused(&format!("partition plan halves {nodes}"), 65, &["line 2", "nonsense"]);
     refused("partition plan halves -n @/no/such/file", 66, &["/no/such/file"]);
-    std::fs::remove_file(file).unwrap();
 }
 
 #[test]
@@ -89,9 +87,10 @@ fn who_is_not_root_is_told_so_and_what_to_do() {
     if !nix::unistd::Uid::effective().is_root() || nix::unistd::setgroups(&[]).is_err() {
         skip!("playing somebody else needs root");
     }
-    let dir = std::env::temp_dir().join(format!("breakit-nobody-{}", std::process::id()));
+    let folder = Folder::new("nobody");
+    let dir = folder.path();
     let copy = format!(
-        "mkdir -p {0} && cp {1}/lxc-fleet {1}/partition {1}/slownet {0} && chmod -R a+rX {0}",
+        "cp {1}/lxc-fleet {1}/partition {1}/slownet {0} && chmod -R a+rX {0}",
         dir.display(),
         built().display()
     );
@@ -108,7 +107,6 @@ fn who_is_not_root_is_told_so_and_what_to_do() {
         assert_eq!(done.stderr.lines().count(), 1, "{line}: {done:?}");
         assert!(done.stderr.contains("root"), "{line}: {done:?}");
     }
-    std::fs::remove_dir_all(dir).unwrap();
 }
 
 #[test]

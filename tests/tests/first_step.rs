@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use breakit_tests::Folder;
 use breakit_tests::process::{Run, built, run, shell};
 
 #[test]
@@ -50,12 +51,11 @@ fn the_demo_without_root_says_what_is_missing_and_runs_the_first_step() {
     {
         breakit_tests::skip!("in a user namespace with one user nobody but root can be played");
     }
-    let dir = std::env::temp_dir().join(format!("breakit-first-{}", std::process::id()));
-    copy_for_everybody(&dir);
+    let folder = Folder::new("first");
+    copy_for_everybody(folder.path());
     let began = Instant::now();
-    let demo = demo_without_root(&dir);
+    let demo = demo_without_root(folder.path());
     let took = began.elapsed();
-    std::fs::remove_dir_all(&dir).unwrap();
     let demo = demo.expect(0);
     assert!(demo.stderr.contains("needs root"), "{demo:?}");
     assert!(demo.stdout.contains("mem-stale") && demo.stdout.contains("invalid"), "{demo:?}");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Running, json_lines, run, shell};
 use breakit_tests::pty::Terminal;
-use breakit_tests::{Namespaces, skip};
+use breakit_tests::{Folder, Namespaces, skip};
 
 /// Much longer than a violation takes to come, however busy the machine is.
 const RUN: &str = "120s";
@@ -14,7 +14,8 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 #[test]
 fn a_run_ends_at_its_first_stale_read_and_what_was_recorded_is_kept() {
-    let file = std::env::temp_dir().join(format!("breakit-follow-{}.jsonl", std::process::id()));
+    let folder = Folder::new("follow");
+    let file = folder.file("history.jsonl");
     let line = format!(
         "workload register --client mem:stale -q --time-limit {RUN} -o {} | histcheck linear --follow --model register",
         file.display()
@@ -31,7 +32,6 @@ fn a_run_ends_at_its_first_stale_read_and_what_was_recorded_is_kept() {
     // What it kept is invalid in the same way.
     let whole = run(&mut shell(&format!("histcheck {}", file.display()))).expect(1);
     assert!(whole.stdout.contains("is stale"), "{whole:?}");
-    let _ = std::fs::remove_file(file);
 }
 
 #[test]
@@ -49,7 +49,8 @@ fn the_network_is_whole_again_when_a_violation_ends_the_run_in_the_middle_of_a_p
     let Some(ns) = Namespaces::make(3) else {
         skip!("not root: network namespaces need it (or unshare -Urnm)");
     };
-    let file = std::env::temp_dir().join(format!("breakit-heal-{}.jsonl", std::process::id()));
+    let folder = Folder::new("heal");
+    let file = folder.file("history.jsonl");
     let cut =
         format!("partition cut isolate n1 -n {} --first 0s --for 100s --every 110s", ns.spec());
     // The store answers stale reads from the beginning; it is only heard of once the cut is in force.
@@ -68,7 +69,6 @@ fn the_network_is_whole_again_when_a_violation_ends_the_run_in_the_middle_of_a_p
     let (start, stop, end) = (at("start-partition"), at("stop-partition"), at("end"));
     assert!(start.is_some() && start < stop && stop < end, "{start:?} {stop:?} {end:?}");
     assert!(ns.reaches(0, &ns.v4(1)), "healed with the end of the pipe");
-    let _ = std::fs::remove_file(file);
 }
 
 #[test]

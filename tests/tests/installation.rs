@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use breakit_tests::Folder;
 use breakit_tests::process::{built, run, shell};
 
 fn files(below: &Path) -> BTreeSet<String> {
@@ -15,15 +16,15 @@ fn files(below: &Path) -> BTreeSet<String> {
 #[test]
 fn what_is_installed_runs_and_uninstalling_removes_exactly_that() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let dir = std::env::temp_dir().join(format!("breakit-install-{}", std::process::id()));
-    let prefix = dir.join("usr");
+    let folder = Folder::new("install");
+    let (dir, prefix) = (folder.path(), folder.file("usr"));
     std::fs::create_dir_all(prefix.join("bin")).unwrap();
     std::fs::write(prefix.join("bin/somebody-elses"), "").unwrap();
     let script = |name: &str| root.join("scripts").join(name).display().to_string();
 
     run(&mut shell(&format!("{} {} {}", script("install"), built().display(), prefix.display())))
         .expect(0);
-    let installed = files(&dir);
+    let installed = files(dir);
     for tool in ["lxc-fleet", "partition", "slownet", "workload", "histcheck"] {
         for file in [
             format!("./usr/bin/{tool}"),
@@ -39,7 +40,6 @@ fn what_is_installed_runs_and_uninstalling_removes_exactly_that() {
     }
 
     run(&mut shell(&format!("{} {}", script("uninstall"), prefix.display()))).expect(0);
-    let left = files(&dir);
-    std::fs::remove_dir_all(&dir).unwrap();
+    let left = files(dir);
     assert_eq!(left, BTreeSet::from(["./usr/bin/somebody-elses".to_string()]));
 }

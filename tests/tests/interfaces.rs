@@ -7,6 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use breakit::exit::Status;
+use breakit_tests::Folder;
 use breakit_tests::process::{run, shell, tool};
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
@@ -248,8 +249,7 @@ fn every_example_of_the_manual_pages_and_the_readme_is_a_command_line_that_its_t
 
 #[test]
 fn every_example_that_needs_nothing_but_the_built_in_store_runs() {
-    let dir = std::env::temp_dir().join(format!("breakit-examples-{}", std::process::id()));
-    fs::create_dir_all(&dir).unwrap();
+    let folder = Folder::new("examples");
     let mut count = 0;
     for name in ["workload", "histcheck"] {
         for line in examples(&page(name)) {
@@ -259,12 +259,11 @@ fn every_example_that_needs_nothing_but_the_built_in_store_runs() {
             {
                 continue;
             }
-            let done = run(shell(&line).current_dir(&dir));
+            let done = run(shell(&line).current_dir(folder.path()));
             assert!([0, 1].contains(&done.status), "man/{name}.1: {line}\n{done:?}");
             count += 1;
         }
     }
-    fs::remove_dir_all(&dir).unwrap();
     assert!(count >= 2, "the pages have {count} examples that anybody can run at once");
 }
 

@@ -1,18 +1,19 @@
 //! Pipelines across tools in network namespaces: no containers, real packets.
 
 use breakit_tests::process::{json_lines, run};
-use breakit_tests::{Namespaces, skip};
+use breakit_tests::{Folder, Namespaces, skip};
 
 #[test]
 fn a_nemesis_in_a_pipeline_is_in_force_between_its_lines_and_gone_after_the_run() {
     let Some(ns) = Namespaces::make(3) else {
         skip!("not root: network namespaces need it (or unshare -Urnm)");
     };
-    let file = std::env::temp_dir().join(format!("breakit-pipe-{}.jsonl", std::process::id()));
-    let cut = format!("partition cut isolate n1 -n {} --first 300ms --for 1s", ns.spec());
+    let folder = Folder::new("pipe");
+    let file = folder.file("history.jsonl");
+    let cut = format!("partition cut isolate n1 -n {} --first 300ms --for 2s", ns.spec());
     let mut workload = ns.tool("workload");
     workload
-        .args(["register", "--client", "mem", "--time-limit", "2s", "--nemesis", &cut, "-o"])
+        .args(["register", "--client", "mem", "--time-limit", "5s", "--nemesis", &cut, "-o"])
         .arg(&file);
     run(&mut workload).expect(0);
 
@@ -25,5 +26,4 @@ fn a_nemesis_in_a_pipeline_is_in_force_between_its_lines_and_gone_after_the_run(
     let mut judge = ns.tool("histcheck");
     let verdict = run(judge.arg(&file)).expect(0);
     assert!(verdict.stdout.contains("valid"), "{verdict:?}");
-    let _ = std::fs::remove_file(file);
 }

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
@@ -132,17 +132,23 @@ pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watc
         Some(End::Itself(status)) if status.success() => Ok(()),
         Some(End::Outside(Wake::Signal(number))) => Err(Error::Signal(*number)),
         Some(End::Outside(Wake::ReaderGone)) => Err(Error::ReaderGone),
-        _ => Err(complaint(&log, packages)),
+        Some(End::Itself(status)) => Err(complaint(&log, packages, *status)),
+        // It has no limit, and nothing else that wakes the watch was asked for.
+        _ => Err(Error::system("the build was given up")),
     }
 }
 
 /// What the package manager complained of.
-fn complaint(log: &Path, packages: &[String]) -> Error {
-    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+fn complaint(log: &Path, packages: &[String], ended: ExitStatus) -> Error {
+    let text = match fs::read(log) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(e) => return Error::io(format!("read {}", log.display()), &e),
+    };
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines.iter().for_each(talk::detail);
     let errors: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("E: ")).collect();
-    let words = errors.first().or(lines.last()).copied().unwrap_or("it said nothing");
+    let silent = format!("it said nothing and ended with {ended}");
+    let words = errors.first().or(lines.last()).copied().unwrap_or(&silent);
     let (count, list) = (packages.len(), packages.join(", "));
     let status = if errors.iter().any(|line| line.contains("Unable to locate package")) {
         Error::no_input

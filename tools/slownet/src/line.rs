@@ -10,13 +10,13 @@ pub mod fate;
 pub mod inject;
 pub mod memory;
 pub mod nfqueue;
+pub mod station;
 pub mod stuck;
 pub mod verdicts;
 pub mod watchdog;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Order};
 use std::sync::mpsc::channel;
@@ -39,15 +39,12 @@ use crate::traffic::Way;
 use fate::Fates;
 use inject::Injector;
 use memory::Bytes;
-use nfqueue::{Came, Packet, Queue, Shows};
+use nfqueue::{Bell, Came, Packet, Queue, Shows};
+use station::Station;
 use verdicts::Verdict;
 
 /// How long packets that are held may stay after the end.
 const DRAIN: u64 = 500_000_000;
-
-/// How long packets gather while many come to a line that holds none: each time that we wake costs more than a
-/// packet does. Where they come one by one none waits for it. Four times as long costs less still, but flows too.
-const GATHER: u64 = 50_000;
 
 /// Below this a packet is not held: the way through us takes as long.
 const AT_ONCE: u64 = 20_000;
@@ -56,7 +53,7 @@ const AT_ONCE: u64 = 20_000;
 #[derive(Debug)]
 pub struct Line {
     stopped: Arc<AtomicBool>,
-    bell: Option<OwnedFd>,
+    bell: Bell,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -69,16 +66,14 @@ impl Line {
     pub fn open(network: Network, id: FaultId, way: Way, parts: Parts, rng: Pcg64) -> Result<Line> {
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stopped);
-        let (hear, bell) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
-            .map_err(|errno| Error::io("make a pipe", &errno.into()))?;
         let (tell, told) = channel();
         let thread = std::thread::spawn(move || {
             let failed = tell.clone();
             let worked = network.inside(|| {
                 let line = Worker::open(id, way, parts, rng)?;
                 // Nobody listens where the opener is gone; then we are stopped, too.
-                let _ = tell.send(Ok(()));
-                line.work(&hear, &seen)
+                let _ = tell.send(Ok(line.queue.bell()));
+                line.work(&seen)
             });
             if let Err(error) = worked
                 && let Err(unheard) = failed.send(Err(error))
@@ -88,7 +83,7 @@ impl Line {
             }
         });
         match told.recv() {
-            Ok(Ok(())) => Ok(Line { stopped, bell: Some(bell), thread: Some(thread) }),
+            Ok(Ok(bell)) => Ok(Line { stopped, bell, thread: Some(thread) }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::system("the delay line died before it began")),
         }
@@ -104,8 +99,7 @@ impl Drop for Line {
     /// Lets out what is held, when its time comes, after half a second all that is left; and ends.
     fn drop(&mut self) {
         self.stopped.store(true, Order::SeqCst);
-        // Closing the pipe wakes the thread.
-        self.bell = None;
+        self.bell.ring();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -196,13 +190,14 @@ struct Worker {
     way: Way,
     fates: Fates,
     hold: Hold,
-    gathers: bool,
+    /// None where packets are held: then it runs when one is due, wherever that is soonest.
+    station: Option<Station>,
 }
 
 impl Worker {
     fn open(id: FaultId, way: Way, parts: Parts, rng: Pcg64) -> Result<Worker> {
-        let gathers = !holds(&parts) && wakes_in_time();
-        if holds(&parts) {
+        let holds = holds(&parts);
+        if holds {
             be_punctual();
         }
         Ok(Worker {
@@ -211,12 +206,12 @@ impl Worker {
             way,
             fates: Fates::new(parts, rng),
             hold: Hold::default(),
-            gathers,
+            station: (!holds).then(Station::default),
         })
     }
 
     /// Runs in the node's network until it is told to stop and nothing is held any more.
-    fn work(mut self, hear: &OwnedFd, stopped: &AtomicBool) -> Result<()> {
+    fn work(mut self, stopped: &AtomicBool) -> Result<()> {
         let (mut end, mut came) = (None, Came::Few);
         loop {
             let now = clock::now();
@@ -233,18 +228,17 @@ impl Worker {
             }
             self.tell()?;
             let until = self.hold.next().into_iter().chain(end).min();
-            let hear = (!stopped.load(Order::SeqCst)).then_some(hear);
-            match came {
-                Came::More => {}
-                Came::Many if self.gathers => {
-                    let gathered = clock::now() + GATHER;
-                    wait(None, hear, Some(until.map_or(gathered, |until| until.min(gathered))))?;
-                }
-                Came::Few | Came::Many => wait(Some(&self.queue), hear, until)?,
+            if let Some(station) = &mut self.station {
+                station.keep(came != Came::Few, now);
+            }
+            // Where nothing has its time the packet itself wakes us: that is a system call less.
+            let waits = until.is_none();
+            if !waits && came != Came::More {
+                wait(&self.queue, until)?;
             }
             let Worker { queue, way, fates, hold, .. } = &mut self;
             came = queue
-                .receive(|packet| judge(*way, fates, hold, &packet))
+                .receive(waits, |packet| judge(*way, fates, hold, &packet))
                 .map_err(|e| Error::io("receive from the packet queue", &e))?;
         }
     }
@@ -313,11 +307,9 @@ fn damage(bytes: &mut [u8], bit: usize) {
     payload[bit / 8] ^= 1 << (bit % 8);
 }
 
-/// Waits for packets, where they are waited for, for the bell, and `until` then at the most.
-fn wait(queue: Option<&Queue>, hear: Option<&OwnedFd>, until: Option<u64>) -> Result<()> {
-    let mut fds = Vec::new();
-    fds.extend(queue.map(|queue| PollFd::new(queue.as_fd(), PollFlags::POLLIN)));
-    fds.extend(hear.map(|hear| PollFd::new(hear.as_fd(), PollFlags::POLLIN)));
+/// Waits for packets, and `until` then at the most.
+fn wait(queue: &Queue, until: Option<u64>) -> Result<()> {
+    let mut fds = [PollFd::new(queue.as_fd(), PollFlags::POLLIN)];
     let left = until.map(|until| {
         TimeSpec::from_duration(Duration::from_nanos(until.saturating_sub(clock::now())))
     });
@@ -325,12 +317,6 @@ fn wait(queue: Option<&Queue>, hear: Option<&OwnedFd>, until: Option<u64>) -> Re
         Ok(_) | Err(Errno::EINTR) => Ok(()),
         Err(errno) => Err(Error::io("wait for packets", &errno.into())),
     }
-}
-
-/// Whether the kernel's timers are fine enough to gather by: without high-resolution timers they are late by a tick.
-fn wakes_in_time() -> bool {
-    let finest = nix::time::clock_getres(nix::time::ClockId::CLOCK_MONOTONIC);
-    finest.is_ok_and(|finest| Duration::from(finest) < Duration::from_nanos(GATHER))
 }
 
 /// Asks to be run when a packet is due and not a time slice later. Where that is not allowed delays are a

@@ -153,6 +153,46 @@ fn a_flow_comes_whole_and_in_order_whichever_way_it_is_held() {
     }
 }
 
+/// Where each thread of a line may run, as the kernel writes it.
+fn processors(held: &Running) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", held.pid())).unwrap();
+    // A thread may end meanwhile.
+    let status = |task: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(task.ok()?.path().join("status")).ok()
+    };
+    let list = |status: String| {
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        line.map(|list| list.trim().to_owned())
+    };
+    tasks.filter_map(status).filter_map(list).collect()
+}
+
+#[test]
+fn a_line_that_holds_nothing_stays_on_a_processor_while_many_packets_come_and_no_longer() {
+    let bed = queued!(2);
+    for (node, direction) in [(0, "out"), (1, "in")] {
+        let held = line(&bed, node, &["--delay", "0", "--direction", direction]);
+        let given = processors(&held).remove(0);
+        let free = || processors(&held).iter().all(|list| *list == given);
+        let stays = || processors(&held).iter().any(|list| list.parse::<usize>().is_ok());
+        if stays() {
+            skip!("of one processor there is no choice");
+        }
+        assert!(free(), "nobody is busy yet: {:?}", processors(&held));
+        let flow = Flow::start(&bed, 0, 1);
+        assert!(within(SOON, stays), "{direction}: {:?}", processors(&held));
+        flow.end();
+        // One by one, and from both sides: it looks where it runs when a packet comes.
+        let ping = || drop(rtts(&bed, 1, &bed.v4(0), 3));
+        let given_back = || {
+            ping();
+            free()
+        };
+        assert!(within(SOON, given_back), "{direction}: {:?}", processors(&held));
+        end(held);
+    }
+}
+
 #[test]
 fn a_flow_goes_on_at_once_where_its_line_is_killed_and_at_the_end_of_the_lease_where_it_hangs() {
     let bed = queued!(2);

@@ -3,6 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
 use breakit::exit::{Error, Result};
 use nix::errno::Errno;
@@ -33,6 +34,7 @@ const NFQA_VERDICT_HDR: u16 = 2;
 const NFQA_IFINDEX_OUTDEV: u16 = 6;
 const NFQA_PAYLOAD: u16 = 10;
 const NFQA_CAP_LEN: u16 = 13;
+const NOOP: u16 = 1;
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
 const NLMSG_ERROR: u16 = 2;
@@ -101,10 +103,26 @@ impl Packet<'_> {
     }
 }
 
+/// Wakes who receives from a queue: without a packet there is something to receive.
+#[derive(Debug)]
+pub struct Bell(Weak<OwnedFd>);
+
+impl Bell {
+    /// Rings, where the queue is still there; it keeps none open.
+    pub fn ring(&self) {
+        let Some(socket) = self.0.upgrade() else { return };
+        let mut nothing = 16_u32.to_ne_bytes().to_vec();
+        [NOOP, REQUEST | ACK].iter().for_each(|word| nothing.extend(word.to_ne_bytes()));
+        nothing.extend([0; 8]);
+        // The kernel acknowledges it, or says that it may not; either wakes. Where neither has room there are packets.
+        let _ = send(socket.as_raw_fd(), &nothing, MsgFlags::MSG_DONTWAIT);
+    }
+}
+
 /// A queue bound to us. When it is closed, or its process dies, the rule's `bypass` lets packets through.
 #[derive(Debug)]
 pub struct Queue {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     number: u16,
     pool: Pool,
     /// The rest of each packet of a round that is longer than a piece; the system gives memory only to those
@@ -141,6 +159,7 @@ impl Queue {
         };
         let rests = (0..ROUND).map(|_| vec![0; rest]).collect();
         let (pool, verdicts, answer) = (Pool::default(), Verdicts::default(), Vec::new());
+        let socket = Arc::new(socket);
         let queue = Queue { socket, number, pool, rests, verdicts, answer, round: FEW };
         let mut params = range.to_be_bytes().to_vec();
         params.push(COPY_PACKET);
@@ -155,6 +174,11 @@ impl Queue {
             queue.configure(&[(CFG_MASK, &gso), (CFG_FLAGS, &gso)]).map_err(place)?;
         }
         Ok(queue)
+    }
+
+    /// What wakes us without a packet.
+    pub fn bell(&self) -> Bell {
+        Bell(Arc::downgrade(&self.socket))
     }
 
     /// What to wait on for packets.
@@ -177,16 +201,17 @@ impl Queue {
         }
     }
 
-    /// Hands packets that are there to `judge`, and says whether those were many; where it gives no verdict a packet
-    /// stays in the kernel until [`Queue::give`].
+    /// Hands packets that are there to `judge`, and says whether those were many; where there are none it `waits` for
+    /// the first, or for the bell. Where `judge` gives no verdict a packet stays in the kernel until [`Queue::give`].
     ///
     /// # Errors
     /// Whatever the socket says; packets that did not fit into it were lost in the kernel, which is none.
     pub fn receive(
         &mut self,
+        waits: bool,
         mut judge: impl FnMut(Packet<'_>) -> Option<Verdict>,
     ) -> io::Result<Came> {
-        let pieces = match self.fill() {
+        let pieces = match self.fill(waits) {
             Ok(pieces) => pieces,
             Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS) => return Ok(Came::Few),
             Err(errno) => return Err(errno.into()),
@@ -214,9 +239,9 @@ impl Queue {
 
     /// Takes what is there, a round at the most, in one system call: so those held leave in time. Gives the
     /// pieces and how much of each is used.
-    fn fill(&mut self) -> nix::Result<Vec<(Rc<Vec<u8>>, usize)>> {
+    fn fill(&mut self, waits: bool) -> nix::Result<Vec<(Rc<Vec<u8>>, usize)>> {
         let mut pieces: Vec<Rc<Vec<u8>>> = (0..self.round).map(|_| self.pool.piece()).collect();
-        let got = receive_into(&self.socket, &mut pieces, &mut self.rests);
+        let got = receive_into(&self.socket, waits, &mut pieces, &mut self.rests);
         let lengths = got.as_deref().unwrap_or_default();
         for piece in pieces.split_off(lengths.len()) {
             self.pool.give_back(piece);
@@ -292,6 +317,7 @@ fn header(id: u32, verdict: Verdict) -> [u8; 8] {
 /// Receives messages, each into a piece and its rest, and gives how long each is.
 fn receive_into(
     socket: &OwnedFd,
+    waits: bool,
     pieces: &mut [Rc<Vec<u8>>],
     rests: &mut [Vec<u8>],
 ) -> nix::Result<Vec<usize>> {
@@ -303,7 +329,7 @@ fn receive_into(
             [IoSliceMut::new(Rc::make_mut(piece).as_mut_slice()), IoSliceMut::new(rest)]
         })
         .collect();
-    let flags = MsgFlags::MSG_DONTWAIT;
+    let flags = if waits { MsgFlags::MSG_WAITFORONE } else { MsgFlags::MSG_DONTWAIT };
     let got = recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
     Ok(got.map(|message| message.bytes).collect())
 }

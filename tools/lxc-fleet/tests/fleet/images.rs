@@ -1,0 +1,137 @@
+//! What nodes are made of: layers built once, and busybox.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use breakit_tests::process::run;
+use breakit_tests::{Running, has, skip};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::bed::{Fleet, SOON, fleet, sh, until};
+
+/// Why there can be no node of busybox here, if so; judged as the tool does.
+pub fn no_busybox() -> Option<&'static str> {
+    match breakit::program::find("busybox", "busybox-static") {
+        Err(_) => Some("busybox is not installed; install busybox-static"),
+        Ok(program) if lxc_fleet::busybox::is_dynamic(&fs::read(&program).unwrap()) => {
+            Some("busybox is not static; install busybox-static")
+        }
+        Ok(_) => None,
+    }
+}
+
+#[test]
+fn a_dynamic_busybox_is_told_from_a_static_one() {
+    let of = |program: &str| lxc_fleet::busybox::is_dynamic(&fs::read(program).unwrap());
+    assert!(of("/proc/self/exe"), "cargo links its tests dynamically");
+    let fleet = fleet!();
+    if !of("/bin/ls") {
+        skip!("/bin/ls is static here");
+    }
+    // As on a host with Debian's package busybox: another program stands in its place, and the store is new.
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!(
+        "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; \
+         mount -t tmpfs -o size=1g new /var/lib/breakit && mount -t tmpfs new /mnt && \
+         cp /bin/ls /mnt/busybox && PATH=/mnt:$PATH exec {tool} up b1 --image busybox"
+    );
+    let mut up = Command::new("unshare");
+    up.args(["-m", "sh", "-c", &script]).env("BREAKIT_FLEET", &fleet.name);
+    let said = run(&mut up);
+    let said = said.expect(69).stderr;
+    assert!(said.contains("is not static") && said.contains("install the package busybox-static"));
+}
+
+#[test]
+fn a_busybox_node_needs_nothing_of_the_host() {
+    let fleet = fleet!();
+    if let Some(why) = no_busybox() {
+        skip!("{why}");
+    }
+    fleet.run(&["up", "b1..b2", "--image", "busybox"]).expect(0);
+    let said = fleet.sh("b1", "hostname; ping -c1 -W1 b2 >/dev/null && echo reached; ls /usr");
+    assert_eq!(said, "b1\nreached\nbin\nsbin\n");
+    fleet.run(&["stop"]).expect(0);
+}
+
+#[test]
+fn an_image_is_built_once_and_the_host_gets_nothing_of_it() {
+    let fleet = fleet!();
+    if !has("apt-get")
+        || has("sl")
+        || has("hello")
+        || sh("apt-cache policy hello | grep -q 'Candidate: [0-9]'").status != 0
+    {
+        skip!("no package manager that knows the package hello");
+    }
+    let image = Layer::new(&fleet);
+    fleet.build(&["image", &image.name, "--packages", "hello"]).expect(0);
+    assert!(!has("hello"), "the host got it");
+    let said = fleet.run(&["image", &image.name, "--packages", "hello"]).expect(0).stderr;
+    assert!(said.contains("there already"), "{said}");
+    fleet.run(&["up", "n1", "--image", &image.name]).expect(0);
+    assert_eq!(fleet.sh("n1", "hello"), "Hello, world!\n");
+    assert!(
+        fleet.sh("n1", "cat /etc/shadow").starts_with("root:*:"),
+        "the layer brought the host's hashes"
+    );
+    let listed = fleet.run(&["image", "ls", "--json"]).lines();
+    assert!(listed.iter().any(|line| line["image"] == image.name.as_str()), "{listed:?}");
+    let said = fleet.run(&["image", "rm", &image.name]).expect(71).stderr;
+    assert!(said.contains("in use by node n1"), "{said}");
+    fleet.run(&["down"]).expect(0);
+    fleet.run(&["image", "rm", &image.name]).expect(0);
+    fleet.run(&["image", "rm", &image.name]).expect(66);
+}
+
+#[test]
+fn a_build_that_fails_or_is_killed_leaves_no_image() {
+    let fleet = fleet!();
+    if !has("apt-get") {
+        skip!("no apt-get here");
+    }
+    let image = Layer::new(&fleet);
+    let said = fleet
+        .build(&["image", &image.name, "--packages", "no-such-package-breakit"])
+        .expect(66)
+        .stderr;
+    assert!(said.contains("no-such-package-breakit"), "{said}");
+    let said = fleet.run(&["up", "n1", "--image", &image.name]).expect(66).stderr;
+    assert!(said.contains("lxc-fleet image"), "{said}");
+    assert!(fleet.run(&["ls"]).expect(0).stdout.is_empty(), "the failed up left a fleet");
+
+    for signal in [Signal::SIGKILL, Signal::SIGINT] {
+        let builder =
+            Running::start(&mut fleet.command(&["image", &image.name, "--packages", "sl"]));
+        let site = format!("/.build-{}/|-- sl$", builder.pid());
+        let at_work = || run(Command::new("pgrep").args(["-f", &site])).stdout;
+        until("the build runs", SOON, || !at_work().is_empty());
+        builder.signal(signal);
+        let status = builder.end(SOON).status;
+        assert_eq!(status, 128 + signal as i32);
+        until("all of the build is dead", SOON, || at_work().is_empty());
+    }
+    let listed = fleet.run(&["image", "ls", "--json"]).expect(0).lines();
+    assert!(listed.iter().all(|line: &Value| line["image"] != image.name.as_str()), "{listed:?}");
+}
+
+/// An image of a test's own, removed with it.
+struct Layer<'a> {
+    fleet: &'a Fleet,
+    name: String,
+}
+
+impl<'a> Layer<'a> {
+    fn new(fleet: &'a Fleet) -> Layer<'a> {
+        Layer { fleet, name: format!("img-{}", fleet.name) }
+    }
+}
+
+impl Drop for Layer<'_> {
+    fn drop(&mut self) {
+        for command in [&["down", "-q"][..], &["image", "rm", "-q", &self.name]] {
+            let _ = self.fleet.command(command).stdin(Stdio::null()).stderr(Stdio::null()).status();
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Real fleets of LXC containers: each test has one of its own and takes it down, even where it fails.
+
+#![allow(clippy::unwrap_used)]
+
+mod bed;
+mod exec;
+mod faults;
+mod hosts;
+mod images;
+mod nodes;
+mod secrets;
