@@ -149,6 +149,38 @@ mod tests {
     }
 
     #[test]
+    fn a_stop_ends_the_open_fault_of_its_kind_that_has_its_id_and_else_the_oldest() {
+        let id = |id: u32| serde_json::json!({ "id": id });
+        let mut faults = Faults::default();
+        for (number, f, value) in [
+            (1, "start-slow", Value::Null),
+            (2, "start-partition", id(7)),
+            (3, "start-partition", Value::Null),
+            (4, "start-partition", id(8)),
+            (5, "stop-partition", id(8)),
+            (6, "stop-partition", Value::Null),
+            (7, "stop-partition", id(9)),
+            (8, "stop-partition", Value::Null),
+        ] {
+            line(&mut faults, number, u64::from(number), f, value);
+        }
+        let ends: Vec<FaultEnd> = faults.list().iter().map(|fault| fault.end).collect();
+        let stopped = FaultEnd::Stopped;
+        assert_eq!(ends, [FaultEnd::Never, stopped(6), stopped(7), stopped(5)]);
+        assert_eq!(faults.strays(), &[("partition".to_string(), 8)]);
+    }
+
+    #[test]
+    fn what_renews_a_lease_or_tells_a_grudge_is_no_fault_of_its_own() {
+        let mut faults = Faults::default();
+        line(&mut faults, 1, 1, "renew-partition", Value::Null);
+        line(&mut faults, 2, 2, "grudge-partition", Value::Null);
+        assert!(faults.list().is_empty());
+        line(&mut faults, 3, 3, "kill", Value::Null);
+        assert_eq!(faults.list().len(), 1);
+    }
+
+    #[test]
     fn a_stop_of_nothing_is_kept_as_a_stray() {
         let mut faults = Faults::default();
         line(&mut faults, 7, 1, "stop-slow", Value::Null);

@@ -514,6 +514,8 @@ fn a_failed_cas_is_an_observation_only_where_that_is_asked_for() {
     assert_eq!(linear("cas-register", &[], &history).status, 0);
     let run = linear("cas-register", &["--fail-observes"], &history);
     assert_eq!(run.status, 1, "{}", run.stdout);
+    let asks = START.replace(r#""register""#, r#""cas-register","fail-observes":true"#);
+    judge(&[], &format!("{asks}\n{history}{END}\n")).expect(1);
 }
 
 #[test]
@@ -643,6 +645,9 @@ fn an_order_names_operations_that_begin_on_one_line_apart() {
         "{}",
         unsaid.stderr
     );
+    std::fs::write(&order, "{\"line\":1,\"operation\":3}\n").unwrap();
+    let said = run(&mut linear("verify")).expect(65);
+    assert!(said.stderr.contains("that operation does not begin at that line"), "{said:?}");
 }
 
 #[test]
@@ -672,7 +677,7 @@ fn one_answer_of_any_kind_is_enough_to_have_been_checked_with_an_order_wanted_or
 
 #[test]
 fn what_the_model_does_not_have_is_refused_with_the_remedy() {
-    let cas = format!("{}\n", done(0, "cas", "[1,2]"));
+    let cas = format!("{}\n{}\n", done(0, "write", "1"), done(0, "cas", "[1,2]"));
     for more in [&[][..], &["--follow"]] {
         let said = judge(&[&["linear", "--model", "register"][..], more].concat(), &cas).expect(65);
         assert!(said.stderr.contains("take --model cas-register"), "{said:?}");

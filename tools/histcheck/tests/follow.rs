@@ -129,6 +129,16 @@ fn every_other_object_is_followed_too_and_by_search_where_values_come_again() {
 }
 
 #[test]
+fn a_violation_of_any_object_ends_it_though_it_began_long_ago_and_a_read_is_open() {
+    let mut running = Running::start(&mut histcheck(&["linear", "--follow", "--model", "counter"]));
+    let open = |process| op(process, "invoke", "read", "null");
+    send(&mut running, &(open(9) + &done(0, "add", "1") + &open(1)));
+    std::thread::sleep(LATER);
+    send(&mut running, &op(1, "ok", "read", "5"));
+    end_with_open_input(running).expect(1);
+}
+
+#[test]
 fn one_bad_key_of_many_ends_it_and_the_report_shows_only_what_is_wrong() {
     let line = |line: String, key: u32| line.replace("\"f\"", &format!("\"key\":{key},\"f\""));
     let good: String = (0..50).map(|key| line(registers(0, 3), key)).collect();
@@ -148,6 +158,15 @@ fn a_run_may_name_its_check_in_its_first_line() {
     assert!(said.stderr.contains("the check set"), "{said:?}");
     let said = run_with(&mut histcheck(&["--follow"]), &stale()).expect(64);
     assert!(said.stderr.contains("name a check"), "{said:?}");
+}
+
+#[test]
+fn a_failed_cas_is_an_observation_of_a_followed_register_too_where_that_is_asked_for() {
+    let refused = op(0, "invoke", "cas", "[1,2]") + &op(0, "fail", "cas", "[1,2]");
+    let history = done(0, "write", "1") + &refused + &done(1, "read", "1");
+    let follow = ["linear", "--follow", "--model", "cas-register"];
+    run_with(&mut histcheck(&follow), &history).expect(0);
+    run_with(histcheck(&follow).arg("--fail-observes"), &history).expect(1);
 }
 
 #[test]
@@ -736,6 +755,72 @@ fn the_verdict_of_a_register_is_that_of_the_whole_when_its_lines_come_one_by_one
         assert!(often("valid") && often("invalid"), "{}: {seen:?}", calls.0);
         assert!(late < rounds / 2, "{late} of {rounds} were given up on");
     }
+}
+
+#[test]
+fn a_write_that_ends_with_another_value_or_key_than_it_began_with_is_judged_by_its_end() {
+    let other_value = op(0, "invoke", "write", "1") + &op(0, "ok", "write", "2");
+    let keyed = |line: String| line.replace('{', "{\"key\":8,");
+    let other_key = op(0, "invoke", "write", "1") + &keyed(op(0, "ok", "write", "1"));
+    for text in [
+        other_value.clone() + &done(1, "read", "2"),
+        other_value + &done(1, "read", "1"),
+        other_key.clone() + &keyed(done(1, "read", "1")),
+        other_key + &done(1, "read", "1"),
+    ] {
+        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = [stream, whole].map(|found| found.map(|verdict| said(&verdict)));
+        assert_eq!(stream.unwrap(), whole.unwrap(), "{text}");
+    }
+}
+
+#[test]
+fn a_write_that_was_seen_and_did_not_happen_ends_it_at_once() {
+    let elsewhere = |line: String| line.replace('{', "{\"key\":8,");
+    for (f, put, ended) in [
+        ("write", "1", op(0, "fail", "write", "1")),
+        ("write", "1", op(0, "ok", "write", "2")),
+        // There it was not legal either.
+        ("cas", "[null,1]", elsewhere(op(0, "ok", "cas", "[5,6]"))),
+    ] {
+        let model = ["linear", "--follow", "--model", "cas-register"];
+        let mut running = Running::start(&mut histcheck(&model));
+        send(&mut running, &(op(0, "invoke", f, put) + &done(1, "read", "1")));
+        std::thread::sleep(LATER);
+        send(&mut running, &ended);
+        end_with_open_input(running).expect(1);
+    }
+}
+
+/// The verdict on lines that come one by one, where each open operation is given up on at once.
+fn given_up(text: &str) -> Answer {
+    let [stream, _] = line_by_line(&Model::CasRegister, text, Some(Duration::ZERO));
+    stream.unwrap_or_else(|e| panic!("{e}:\n{text}")).answer
+}
+
+#[test]
+fn what_was_given_up_on_and_ends_as_it_began_is_weighed() {
+    let writes: String = (10..100).map(|n| done(0, "write", &n.to_string())).collect();
+    for (kind, f, value) in [("ok", "write", "1"), ("info", "cas", "[1,2]")] {
+        let text = done(0, "read", "null") + &op(9, "invoke", f, value) + &writes;
+        assert_eq!(given_up(&(text + &op(9, kind, f, value))), Answer::Valid, "{f} {kind}");
+    }
+    // Nor is anything too late that was not given up on.
+    for (kind, f, value) in [("ok", "write", "1"), ("fail", "write", "1"), ("fail", "cas", "[1,2]")]
+    {
+        let text = registers(10, 100) + &op(9, "invoke", f, value) + &op(9, kind, f, value);
+        let [stream, _] = line_by_line(&Model::CasRegister, &text, None);
+        assert_eq!(stream.unwrap().answer, Answer::Valid, "{f} {kind}");
+    }
+}
+
+#[test]
+fn what_was_given_up_on_and_ends_at_another_key_is_never_passed_for_valid() {
+    // At the key where it began its value was seen and forgotten; at the other one nothing is forgotten yet.
+    let ended = op(9, "ok", "write", "1").replace('{', "{\"key\":8,");
+    let writes: String = (10..100).map(|n| done(0, "write", &n.to_string())).collect();
+    let text = op(9, "invoke", "write", "1") + &done(0, "read", "1") + &writes;
+    assert_eq!(given_up(&(text + &ended)), Answer::Unknown);
 }
 
 #[test]

@@ -621,6 +621,51 @@ fn an_append_of_nothing_changes_nothing() {
 }
 
 #[test]
+fn what_nobody_knows_of_takes_the_first_of_a_fifo_queue_and_any_of_another() {
+    let held = vec![Id(1), Id(2)];
+    for (is_fifo, left) in [(true, vec![vec![Id(2)]]), (false, vec![vec![Id(2)], vec![Id(1)]])] {
+        let mut next = Vec::new();
+        Queue { is_fifo }.step(&held, &queue::Act::TakeAny, &mut next);
+        assert_eq!(next, left);
+    }
+}
+
+#[test]
+fn a_value_that_another_overtook_was_taken_before_that_and_not_only_before_none_was_there() {
+    use queue::Act::{Empty, Put, Take, TakeAny};
+    let acts = [Put(Id(1)), Put(Id(2)), Take(Id(2)), TakeAny, Empty];
+    let mut ops = one_by_one(&acts);
+    let queue = Queue { is_fifo: true };
+    (ops[3].fate, ops[3].res) = (Fate::Info, OPEN);
+    assert_eq!(agree(&queue, &ops, true), (false, true));
+    // Two values later than it, put at once: the one that is taken first counts.
+    let mut ops =
+        one_by_one(&[Put(Id(1)), Put(Id(2)), Put(Id(3)), Take(Id(3)), TakeAny, Take(Id(2))]);
+    (ops[1].res, ops[2].inv) = (ops[2].inv, ops[1].res);
+    (ops[4].fate, ops[4].res) = (Fate::Info, OPEN);
+    assert_eq!(agree(&queue, &ops, true), (false, true));
+    // Had the unknown one begun in time, it took the first.
+    ops.swap(3, 4);
+    let (early, late) = ((ops[4].inv, ops[4].res), ops[3].inv);
+    (ops[3].inv, ops[4].inv, ops[4].res) = (early.0, early.1, late);
+    ops.iter_mut().enumerate().for_each(|(source, op)| op.source = source);
+    assert_eq!(agree(&queue, &ops, true), (true, true));
+}
+
+#[test]
+fn an_info_operation_takes_effect_beside_an_open_one_like_it_that_has() {
+    use counter::Act::{Add, Read};
+    let op = |act, fate, inv, res, source| Op { act, fate, inv, res, source };
+    let ops = [
+        op(Add(1), Fate::Ok, 1, 20, 0),
+        op(Read(1), Fate::Ok, 2, 3, 1),
+        op(Add(1), Fate::Info, 4, OPEN, 2),
+        op(Read(2), Fate::Ok, 5, 6, 3),
+    ];
+    assert!(agree(&Counter { initial: 0 }, &ops, true).0);
+}
+
+#[test]
 fn info_operations_that_one_way_used_up_are_there_on_another() {
     // Two is counted in one step or in two, and only the one step leaves what three takes.
     for steps in [[1, 1, 2], [1, 2, 1], [2, 1, 1]] {

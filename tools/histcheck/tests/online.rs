@@ -143,9 +143,17 @@ fn known(op: Op) -> Known {
     Known { op, process: 0, f: 0, node: None }
 }
 
+/// What engines and reports rely on: only what happened has returned, and each operation names its place.
+fn are_as_they_are_taken(ops: &[Op]) {
+    for (at, op) in ops.iter().enumerate() {
+        assert_eq!((op.source, op.res != OPEN), (at, op.fate == Fate::Ok), "{ops:?}");
+    }
+}
+
 /// Both engines find no order among what is kept, and the evidence says so too.
 fn convicts(window: &Window, history: &[Ended]) {
     let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+    are_as_they_are_taken(&ops);
     for &initial in &window.initial {
         assert!(!is_valid(&ops, &[initial]), "{window:?} of {history:?}");
         let (_, decision) = decide(&ops, initial, &budget());
@@ -198,6 +206,7 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
         };
         let expected = is_valid(&prefix(history, pos), &[NULL]);
         if let Some(kept) = &kept {
+            are_as_they_are_taken(&kept.ops());
             let found = is_valid(&kept.ops(), &kept.initial[..1]);
             assert_eq!(found, expected, "at {pos} of {history:?}: {kept:?}");
             if !expected {
@@ -232,6 +241,7 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
         if kept.is_none() && pos % 7 == 0 {
             let window = online.window(None);
             let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+            are_as_they_are_taken(&ops);
             for &initial in &window.initial {
                 assert!(is_valid(&ops, &[initial]), "{window:?} at {pos} of {history:?}");
             }
@@ -284,4 +294,48 @@ fn values_that_come_again_later_are_told_apart_and_those_that_come_at_once_are_s
     let tally = agreement(5, Shape { values: 20, ..PLAIN });
     assert!(tally.ambiguous > 0, "{tally:?}");
     agreement(6, Shape { values: 6, processes: 2, with_cas: true, ..PLAIN });
+}
+
+/// Operations that end one after the other, in the order of their invocation.
+fn history(ops: &[(Act, Fate, u32, u32)]) -> Vec<Ended> {
+    let ended = |(source, &(act, fate, inv, at)): (usize, &(Act, Fate, u32, u32))| {
+        let res = if fate == Fate::Ok { at } else { OPEN };
+        Ended { op: Op { act, fate, inv, res, source }, at }
+    };
+    ops.iter().enumerate().map(ended).collect()
+}
+
+#[test]
+fn what_is_open_when_values_come_again_is_there_once_and_binds_nobody_until_it_returns() {
+    let [one, five, seven, nine] = [1, 5, 7, 9].map(Id);
+    let ops = [
+        (Act::Cas(NULL, one), Fate::Ok, 1, 8),
+        (Act::Write(five), Fate::Ok, 2, 3),
+        (Act::Write(five), Fate::Ok, 4, 5),
+        (Act::Read(five), Fate::Ok, 6, 7),
+        // There was no nine.
+        (Act::Cas(nine, seven), Fate::Ok, 9, 12),
+        (Act::Read(five), Fate::Ok, 10, 11),
+    ];
+    let mut tally = Tally::default();
+    follow(&history(&ops), 0, &mut tally);
+    assert_eq!((tally.ambiguous, tally.violations), (1, 1), "{tally:?}");
+}
+
+#[test]
+fn what_went_of_a_chain_began_as_late_as_the_last_of_it() {
+    let [one, two, three, four, other] = [1, 2, 3, 4, 9].map(Id);
+    let ops = [
+        (Act::Write(other), Fate::Ok, 1, 5),
+        (Act::Write(one), Fate::Ok, 2, 3),
+        (Act::Cas(two, three), Fate::Ok, 4, 8),
+        // Nobody heard of it, but what came of it was replaced.
+        (Act::Cas(one, two), Fate::Info, 6, 7),
+        (Act::Cas(three, four), Fate::Ok, 9, 10),
+        // So the other write comes before the chain, and this read after a part of it.
+        (Act::Read(other), Fate::Ok, 11, 12),
+    ];
+    let mut tally = Tally::default();
+    follow(&history(&ops), 0, &mut tally);
+    assert_eq!((tally.violations, tally.let_go), (1, 1), "{tally:?}");
 }

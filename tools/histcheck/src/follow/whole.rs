@@ -71,9 +71,10 @@ impl Whole {
         self.keys.clear();
         let keys = history.by_key();
         for (key, rows) in keys.iter() {
+            // What only began asks nothing of the others.
             let is_new = |index: usize| {
                 let res = history.ops.res(index);
-                history.ops.inv(index) > self.decided || res != OPEN && res > self.decided
+                res != OPEN && res > self.decided
             };
             if rows.iter().any(is_new) {
                 cases.push(case::of(history, rows, &self.question, self.initial)?);

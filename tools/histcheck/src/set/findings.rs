@@ -259,13 +259,12 @@ impl Findings {
         }
     }
 
-    /// Adds the findings of another set.
+    /// Adds the findings of another set, but for the faults that are to blame: each set tells its own.
     pub fn absorb(&mut self, other: &Findings) {
         self.attempted += other.attempted;
         self.acknowledged += other.acknowledged;
         self.judged += other.judged;
         self.recovered += other.recovered;
-        self.lost_outside += other.lost_outside;
         self.finals.extend(other.finals.iter().cloned());
         self.missing.extend(other.missing.iter().cloned());
         for (mine, theirs) in [
@@ -277,10 +276,6 @@ impl Findings {
             (&mut self.duplicated, &other.duplicated),
         ] {
             mine.extend(theirs);
-        }
-        self.lost_during.resize(other.lost_during.len().max(self.lost_during.len()), 0);
-        for (mine, theirs) in self.lost_during.iter_mut().zip(&other.lost_during) {
-            *mine += theirs;
         }
     }
 

@@ -75,3 +75,23 @@ impl Uses {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_uses_of_each_class_are_within_more_and_of_another_class_they_are_not() {
+        let mut uses = Uses::default();
+        let one = uses.one_more(Used::NONE, 3);
+        let two = uses.one_more(one, 3);
+        let other = uses.one_more(Used::NONE, 5);
+        let both = uses.one_more(one, 5);
+        for (few, many) in [(Used::NONE, one), (one, one), (one, two), (one, both), (other, both)] {
+            assert!(uses.within(few, many), "{few:?} and {many:?}");
+        }
+        for (few, many) in [(one, Used::NONE), (two, one), (one, other), (two, both), (both, two)] {
+            assert!(!uses.within(few, many), "{few:?} and {many:?}");
+        }
+    }
+}

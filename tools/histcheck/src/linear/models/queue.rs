@@ -381,42 +381,25 @@ fn left_over(
         found.unknown.iter().map(|&at| timeline.after(ops[at].inv)).collect();
     began.sort_unstable();
     let free = free_gaps(found, &left, &began, ops, timeline, watch)?;
-    let mut found_nothing_at = usize::MAX;
-    let mut by_gap: Vec<(usize, usize)> = Vec::new();
     for &empty in &found.empties {
         watch.step()?;
         let gap = free.get(timeline.after(ops[empty].inv)).copied().unwrap_or(usize::MAX);
         if gap > timeline.before(ops[empty].res) {
             return Err(Fast::invalid(FOUND_NOTHING, [empty]));
         }
-        by_gap.push((gap, empty));
-        found_nothing_at = found_nothing_at.min(gap);
     }
-    by_gap.sort_unstable();
-    for item in &mut left {
-        // The first empty moment at which it would surely be there.
-        let at = by_gap.partition_point(|&(gap, _)| gap < item.there);
-        if let Some(&(gap, empty)) = by_gap.get(at)
-            && gap < item.due
-        {
-            (item.due, item.because) = (gap, [empty, empty]);
-        }
-    }
+    // A free gap has an unknown dequeue for each value left over by then, and where any of a queue is overtaken,
+    // all that were there before it are: what found nothing asks no more than that.
     left.retain(|item| item.due != usize::MAX);
     left.sort_unstable_by_key(|item| item.due);
     for (at, item) in left.iter().enumerate() {
         watch.step()?;
         if began.partition_point(|&gap| gap <= item.due) <= at {
             let [put, take] = item.because;
-            return Err(match put == take {
-                true => {
-                    Fast::invalid("{} was not taken, and yet {} found nothing", [item.put, put])
-                }
-                false => Fast::invalid(
-                    "{} was not taken, and yet {}, which came later, was taken by {}",
-                    [item.put, put, take],
-                ),
-            });
+            return Err(Fast::invalid(
+                "{} was not taken, and yet {}, which came later, was taken by {}",
+                [item.put, put, take],
+            ));
         }
     }
     Ok(())
@@ -430,7 +413,7 @@ struct Left {
     there: usize,
     /// The last gap at which it may be taken.
     due: usize,
-    /// Who says so: a later value's enqueue and dequeue, or twice a dequeue that found nothing.
+    /// Who says so: a later value's enqueue and dequeue.
     because: [usize; 2],
 }
 
@@ -481,11 +464,10 @@ fn free_gaps(
     // How many values must have been taken by unknown dequeues, and how many of those began.
     let mut balance = vec![0_i64; timeline.end() + 2];
     for item in left {
-        // Past its deadline it is gone, and one unknown dequeue with it.
-        balance[item.there.min(item.due.saturating_add(1)).min(timeline.end() + 1)] += 1;
+        balance[item.there] += 1;
     }
     for &gap in began {
-        balance[gap.min(timeline.end() + 1)] -= 1;
+        balance[gap] -= 1;
     }
     let mut free = vec![usize::MAX; timeline.end() + 2];
     let mut sum = 0;

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use super::chain::Source;
 use super::{Known, Online, Window};
-use crate::history::{OPEN, Pos};
-use crate::linear::op::{Fate, Op};
+use crate::history::Pos;
+use crate::linear::op::Fate;
 use crate::values::Id;
 
 /// So many blocks are never looked through.
@@ -218,8 +218,7 @@ impl Online {
         ops.retain(|known| known.op.fate != Fate::Info || known.op.act.puts().is_some());
         ops.sort_by_key(|known| known.op.inv);
         for (source, known) in ops.iter_mut().enumerate() {
-            let res = if known.op.fate == Fate::Ok { known.op.res } else { OPEN };
-            known.op = Op { source, res, ..known.op };
+            known.op.source = source;
         }
         let start = &self.retired.start;
         Window {
