@@ -423,11 +423,17 @@ impl<O: Object> OfObject<O> {
 
     fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
         let direct = match engine {
-            Engine::Direct(_) => self.object.order(&self.ops),
+            Engine::Direct(_) => self.object.order(&self.ops, budget),
             Engine::Blocks(_) | Engine::General(_) => None,
         };
         let search = || general::order(&self.object, &self.ops, &[self.object.initial()], budget);
-        direct.map_or_else(search, Ok)
+        let Some(order) = direct else { return search() };
+        match replay::replay_in(&self.object, &self.ops, &sources(&order, &self.ops), budget) {
+            Ok(()) => Ok(order),
+            Err(Fault::Unknown(at, limit)) => Err(Search::Unknown(order[at], limit)),
+            // It would be a fault of histcheck; what is printed is right all the same.
+            Err(_) => search(),
+        }
     }
 }
 

@@ -142,6 +142,12 @@ pub trait Object: Sync {
         false
     }
 
+    /// The acts of an order, each that has several outcomes as the one that hinders the others least, as far as that
+    /// can be said: who goes through the order has fewer states to think of then. `None` where nothing is said.
+    fn settled(&self, _order: &[&Self::Act]) -> Option<Vec<Self::Act>> {
+        None
+    }
+
     /// Whether it leaves every state as it is. Then it may take effect as soon as it can.
     fn is_read(&self, act: &Self::Act) -> bool;
 
@@ -192,8 +198,8 @@ pub trait Object: Sync {
     }
 
     /// A legal order of all ok operations and of the info operations that must have happened, without search.
-    /// Asked only where [`Object::decide`] said valid.
-    fn order(&self, _ops: &[Op<Self::Act>]) -> Option<Vec<usize>> {
+    /// Asked only where [`Object::decide`] said valid; `None` where a limit was reached, too.
+    fn order(&self, _ops: &[Op<Self::Act>], _budget: &Budget) -> Option<Vec<usize>> {
         None
     }
 }

@@ -30,7 +30,20 @@ pub enum Fault {
 /// # Errors
 /// What is wrong with it.
 pub fn replay<O: Object>(object: &O, ops: &[Op<O::Act>], order: &[usize]) -> Result<(), Fault> {
-    replay_within(object, ops, &|_| None, order, &Budget::none())
+    replay_in(object, ops, order, &Budget::none())
+}
+
+/// Goes through an order of `ops` alone.
+///
+/// # Errors
+/// What is wrong with it, or the limit that was reached.
+pub fn replay_in<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    order: &[usize],
+    budget: &Budget,
+) -> Result<(), Fault> {
+    replay_within(object, ops, &|_| None, order, budget)
 }
 
 /// Goes through an order that may have others in it: `idle` says of an operation that is none of `ops` where it began,
@@ -47,6 +60,10 @@ pub fn replay_within<O: Object>(
 ) -> Result<(), Fault> {
     let by_source: HashMap<usize, &Op<O::Act>> =
         ops.iter().filter(|op| op.fate != Fate::Fail).map(|op| (op.source, op)).collect();
+    let acts: Vec<&O::Act> =
+        order.iter().filter_map(|source| by_source.get(source)).map(|op| &op.act).collect();
+    let settled = object.settled(&acts);
+    let mut acts = settled.as_ref().map_or(acts, |settled| settled.iter().collect()).into_iter();
     let mut placed = HashSet::with_capacity(order.len());
     let mut last: Option<Op<()>> = None;
     // Where effects have several outcomes, all that are possible so far.
@@ -69,11 +86,11 @@ pub fn replay_within<O: Object>(
         if last.is_none_or(|last| last.inv < op.inv) {
             last = Some(op);
         }
-        let Some(known) = known else { continue };
+        let (Some(known), Some(act)) = (known, known.and_then(|_| acts.next())) else { continue };
         let mut next = Vec::new();
         for state in &states {
-            object.step(state, &known.act, &mut next);
-            if known.fate == Fate::Info && object.may_idle(state, &known.act) {
+            object.step(state, act, &mut next);
+            if known.fate == Fate::Info && object.may_idle(state, act) {
                 next.push(state.clone());
             }
         }

@@ -104,8 +104,8 @@ impl Object for Counter {
         }
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        Slots::fill(self.initial, ops, &mut Budget::none().watch()).ok()
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        Slots::fill(self.initial, ops, &mut budget.watch()).ok()
     }
 }
 

@@ -118,8 +118,8 @@ impl Object for FencedMutex {
         Fast::Valid
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let holds = holds(ops, &mut Budget::none().watch()).ok()?;
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        let holds = holds(ops, &mut budget.watch()).ok()?;
         let members = holds.iter().flat_map(|hold| [Some(hold.acquire), hold.release]);
         Some(members.flatten().collect())
     }

@@ -117,8 +117,7 @@ impl Object for FetchAdd {
         }
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let budget = Budget::none();
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
         let (known, initial) = self.as_register(ops, &mut budget.watch()).ok()?;
         match zones::order(&known, initial) {
             Some(order) => Some(order.into_iter().map(|at| known[at].source).collect()),

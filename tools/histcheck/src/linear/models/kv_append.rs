@@ -111,8 +111,8 @@ impl Object for KvAppend {
         }
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let known = self.as_register(ops, &Budget::none()).ok()?;
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        let known = self.as_register(ops, budget).ok()?;
         let order = zones::order(&known, INITIAL)?;
         let order = order.into_iter().map(|at| known[at].source).collect();
         Some(with_empty_appends(ops, order))

@@ -111,8 +111,8 @@ impl Object for ListAppend {
         self.line(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        self.line(ops, &mut Budget::none().watch()).ok()
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        self.line(ops, &mut budget.watch()).ok()
     }
 }
 

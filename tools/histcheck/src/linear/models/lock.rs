@@ -119,8 +119,8 @@ impl Object for Lock {
         holds(*self, ops, &mut budget.watch()).and_then(crowd).err().unwrap_or(Fast::Valid)
     }
 
-    fn order(&self, ops: &[Op<Act>]) -> Option<Vec<usize>> {
-        let holds = holds(*self, ops, &mut Budget::none().watch()).ok()?;
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        let holds = holds(*self, ops, &mut budget.watch()).ok()?;
         let mut order: Vec<usize> =
             (0..ops.len()).filter(|&at| holds.moment[at].is_some()).collect();
         order.sort_unstable_by_key(|&at| holds.moment[at]);

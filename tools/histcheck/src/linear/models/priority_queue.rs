@@ -7,6 +7,8 @@
 //! before followed by what stands after is again a legal order, and v's extract fits between: so constraints
 //! add up one value at a time.
 
+mod order;
+
 use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
 use crate::budget::{Budget, Watch};
 use crate::linear::cover::Timeline;
@@ -93,6 +95,10 @@ impl Object for PriorityQueue {
 
     fn decide(&self, ops: &[Op<Ranked>], budget: &Budget) -> Fast {
         covered(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
+    }
+
+    fn order(&self, ops: &[Op<Ranked>], budget: &Budget) -> Option<Vec<usize>> {
+        order::order(ops, &mut budget.watch())
     }
 }
 

@@ -11,6 +11,9 @@
 //! be, at which an ok dequeue found nothing. An order exists iff up to each deadline no more values are due
 //! than unknown dequeues began (Hall's theorem for intervals with a common end).
 
+mod order;
+mod outcomes;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::budget::{Budget, Watch};
@@ -291,6 +294,11 @@ impl Object for Queue {
         *act == Act::TakeAny && state.is_empty()
     }
 
+    fn settled(&self, order: &[&Act]) -> Option<Vec<Act>> {
+        let has_several = !self.is_fifo && order.contains(&&Act::TakeAny);
+        has_several.then(|| outcomes::settled(order))
+    }
+
     fn is_read(&self, act: &Act) -> bool {
         *act == Act::Empty
     }
@@ -318,6 +326,11 @@ impl Object for Queue {
     fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
         self.patterns(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
+
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        let moments = self.patterns(ops, &mut budget.watch()).ok()?;
+        order::order(self.is_fifo, &moments, ops, &mut budget.watch())
+    }
 }
 
 impl Queue {
@@ -325,14 +338,22 @@ impl Queue {
     ///
     /// # Errors
     /// Any answer but valid.
-    fn patterns(self, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
+    fn patterns(self, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Moments, Fast> {
         let found = Items::find(ops, watch)?;
         if self.is_fifo {
             overtaken(&found.items, ops, watch)?;
         }
-        let timeline = Timeline::of(ops);
-        left_over(self.is_fifo, &found, ops, &timeline, watch)
+        left_over(self.is_fifo, found, ops, watch)
     }
+}
+
+/// What is known of a legal order where no pattern is found.
+struct Moments {
+    timeline: Timeline,
+    /// The values, each with who took it, be that of unknown outcome.
+    items: Vec<Item>,
+    /// Who found nothing, after the gap at which that was, in the order of these.
+    empties: Vec<(usize, usize)>,
 }
 
 /// Two values, the first of which was put before the second and taken after it.
@@ -369,52 +390,80 @@ fn overtaken(items: &[Item], ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(
 }
 
 /// Why the values that no ok dequeue took cannot all have been taken in time, or have stayed.
+///
+/// # Errors
+/// That, or the limit that was reached.
 fn left_over(
     is_fifo: bool,
-    found: &Items,
+    mut found: Items,
     ops: &[Op<Act>],
-    timeline: &Timeline,
     watch: &mut Watch<'_>,
-) -> Result<(), Fast> {
-    let mut left: Vec<Left> = deadlines(is_fifo, &found.items, ops, timeline);
-    let mut began: Vec<usize> =
-        found.unknown.iter().map(|&at| timeline.after(ops[at].inv)).collect();
+) -> Result<Moments, Fast> {
+    let timeline = Timeline::of(ops);
+    let mut left: Vec<Left> = deadlines(is_fifo, &found.items, ops, &timeline);
+    let mut began: Vec<(usize, usize)> =
+        found.unknown.iter().map(|&at| (timeline.after(ops[at].inv), at)).collect();
     began.sort_unstable();
-    let free = free_gaps(found, &left, &began, ops, timeline, watch)?;
+    let free = free_gaps(&found, &left, &began, ops, &timeline, watch)?;
+    let mut found_nothing_at = usize::MAX;
+    let mut by_gap: Vec<(usize, usize)> = Vec::new();
     for &empty in &found.empties {
         watch.step()?;
         let gap = free.get(timeline.after(ops[empty].inv)).copied().unwrap_or(usize::MAX);
         if gap > timeline.before(ops[empty].res) {
             return Err(Fast::invalid(FOUND_NOTHING, [empty]));
         }
+        by_gap.push((gap, empty));
+        found_nothing_at = found_nothing_at.min(gap);
     }
-    // A free gap has an unknown dequeue for each value left over by then, and where any of a queue is overtaken,
-    // all that were there before it are: what found nothing asks no more than that.
+    by_gap.sort_unstable();
+    for item in &mut left {
+        // The first empty moment at which it would surely be there.
+        let at = by_gap.partition_point(|&(gap, _)| gap < item.there);
+        if let Some(&(gap, empty)) = by_gap.get(at)
+            && gap < item.due
+        {
+            (item.due, item.because) = (gap, [empty, empty]);
+        }
+    }
     left.retain(|item| item.due != usize::MAX);
     left.sort_unstable_by_key(|item| item.due);
     for (at, item) in left.iter().enumerate() {
         watch.step()?;
-        if began.partition_point(|&gap| gap <= item.due) <= at {
-            let [put, take] = item.because;
-            return Err(Fast::invalid(
-                "{} was not taken, and yet {}, which came later, was taken by {}",
-                [item.put, put, take],
-            ));
+        // What is due first takes what began first.
+        match began.get(at) {
+            Some(&(gap, take)) if gap <= item.due => found.items[item.item].take = Some(take),
+            _ => return Err(item.stayed(&found.items)),
         }
     }
-    Ok(())
+    Ok(Moments { timeline, items: found.items, empties: by_gap })
 }
 
 /// A value that no ok dequeue took.
 #[derive(Debug, Clone, Copy)]
 struct Left {
-    put: usize,
+    /// Which of the values.
+    item: usize,
     /// The first gap at which it was surely put.
     there: usize,
     /// The last gap at which it may be taken.
     due: usize,
-    /// Who says so: a later value's enqueue and dequeue.
+    /// Who says so: a later value's enqueue and dequeue, or twice a dequeue that found nothing.
     because: [usize; 2],
+}
+
+impl Left {
+    /// Nobody can have taken it in time.
+    fn stayed(&self, items: &[Item]) -> Fast {
+        let (left, [put, take]) = (items[self.item].put, self.because);
+        match put == take {
+            true => Fast::invalid("{} was not taken, and yet {} found nothing", [left, put]),
+            false => Fast::invalid(
+                "{} was not taken, and yet {}, which came later, was taken by {}",
+                [left, put, take],
+            ),
+        }
+    }
 }
 
 fn deadlines(is_fifo: bool, items: &[Item], ops: &[Op<Act>], timeline: &Timeline) -> Vec<Left> {
@@ -432,13 +481,13 @@ fn deadlines(is_fifo: bool, items: &[Item], ops: &[Op<Act>], timeline: &Timeline
         let (_, res, who) = taken[at];
         first[at] = if res < first[at + 1].0 { (res, who) } else { first[at + 1] };
     }
-    let left = items.iter().filter(|item| item.take.is_none());
-    left.map(|item| {
+    let left = items.iter().enumerate().filter(|(_, item)| item.take.is_none());
+    left.map(|(at, item)| {
         let put = &ops[item.put];
         let later = taken.partition_point(|&(inv, ..)| inv <= put.res);
         let (due, because) = if is_fifo { first[later] } else { (OPEN, [0; 2]) };
         let due = if due == OPEN { usize::MAX } else { timeline.before(due) };
-        Left { put: item.put, there: timeline.after(put.res), due, because }
+        Left { item: at, there: timeline.after(put.res), due, because }
     })
     .collect()
 }
@@ -447,7 +496,7 @@ fn deadlines(is_fifo: bool, items: &[Item], ops: &[Op<Act>], timeline: &Timeline
 fn free_gaps(
     found: &Items,
     left: &[Left],
-    began: &[usize],
+    began: &[(usize, usize)],
     ops: &[Op<Act>],
     timeline: &Timeline,
     watch: &mut Watch<'_>,
@@ -464,10 +513,11 @@ fn free_gaps(
     // How many values must have been taken by unknown dequeues, and how many of those began.
     let mut balance = vec![0_i64; timeline.end() + 2];
     for item in left {
-        balance[item.there] += 1;
+        // Past its deadline it is gone, and one unknown dequeue with it.
+        balance[item.there.min(item.due.saturating_add(1)).min(timeline.end() + 1)] += 1;
     }
-    for &gap in began {
-        balance[gap] -= 1;
+    for &(gap, _) in began {
+        balance[gap.min(timeline.end() + 1)] -= 1;
     }
     let mut free = vec![usize::MAX; timeline.end() + 2];
     let mut sum = 0;

@@ -6,6 +6,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::budget::{Budget, Watch};
+use crate::history::Pos;
+use crate::linear::blocks;
 use crate::linear::general::{self, Search};
 use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Reason, Rests};
@@ -131,6 +133,33 @@ impl Object for Set {
 
     fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
         each_element(ops, budget).err().unwrap_or(Fast::Valid)
+    }
+
+    /// An operation takes effect at the last invocation among those of its element that stand up to it in a legal
+    /// order of theirs: none of them had returned by then. So each element keeps its order, and nothing stands
+    /// behind what it had ended before.
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        let mut moments: Vec<(Pos, usize)> = Vec::with_capacity(ops.len());
+        for known in elements(ops, &mut budget.watch()).ok()? {
+            let mut moment = 0;
+            for at in of_element(&known, budget)? {
+                moment = known[at].inv.max(moment);
+                moments.push((moment, known[at].source));
+            }
+        }
+        moments.sort_by_key(|&(moment, _)| moment);
+        Some(moments.into_iter().map(|(_, at)| at).collect())
+    }
+}
+
+/// A legal order of the operations on one element.
+fn of_element(known: &[Op], budget: &Budget) -> Option<Vec<usize>> {
+    match zones::decide_within(known, ABSENT, budget) {
+        Ok(Zones::Valid) => zones::order(known, ABSENT),
+        Ok(Zones::Ambiguous) => blocks::order(known, ABSENT, budget)
+            .or_else(|_| general::order(&Register::default(), known, &[ABSENT], budget))
+            .ok(),
+        Ok(Zones::Invalid(_)) | Err(_) => None,
     }
 }
 

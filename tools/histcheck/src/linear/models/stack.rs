@@ -9,6 +9,8 @@
 //! a bottom, and then no order is legal. A pass takes off bottoms as long as there are any, and then looks where what
 //! is left falls apart: there are as many passes as values that lie one in the other, each of which others lay beside.
 
+mod order;
+
 use std::collections::BinaryHeap;
 
 use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
@@ -81,13 +83,25 @@ impl Object for Stack {
     fn decide(&self, ops: &[Op<Act>], budget: &Budget) -> Fast {
         bottoms(ops, &mut budget.watch()).err().unwrap_or(Fast::Valid)
     }
+
+    fn order(&self, ops: &[Op<Act>], budget: &Budget) -> Option<Vec<usize>> {
+        order::order(&bottoms(ops, &mut budget.watch()).ok()?, ops)
+    }
+}
+
+/// What is known of a legal order where all values went.
+struct Gone {
+    timeline: Timeline,
+    found: Items,
+    /// The values that were surely there, in the order in which they went.
+    stays: Vec<Stay>,
 }
 
 /// Takes the values away from below.
 ///
 /// # Errors
 /// Any answer but valid.
-fn bottoms(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
+fn bottoms(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Gone, Fast> {
     let found = Items::find(ops, watch)?;
     if !found.unknown.is_empty() {
         return Err(Fast::Unsuited("it is not known what a pop took"));
@@ -95,7 +109,8 @@ fn bottoms(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<(), Fast> {
     let timeline = Timeline::of(ops);
     found.found_nothing(ops, &timeline, watch)?;
     let stays = found.items.iter().map(|&item| Stay::of(item, ops, &timeline));
-    layers(stays.filter(|stay| stay.first <= stay.last).collect(), watch)
+    let stays = layers(stays.filter(|stay| stay.first <= stay.last).collect(), watch)?;
+    Ok(Gone { timeline, found, stays })
 }
 
 /// A value that was surely there for a while.
@@ -147,7 +162,7 @@ impl Layer {
         Layer { stays, orders }
     }
 
-    /// Runs of values between which there is a moment with none of them; without those of one value.
+    /// Runs of values between which there is a moment with none of them.
     fn parts(self) -> Vec<Layer> {
         let mut parts: Vec<Layer> = Vec::new();
         // For each value its part, and its place there.
@@ -173,7 +188,6 @@ impl Layer {
                 parts[part as usize].orders[kind].push(place);
             }
         }
-        parts.retain(|part| part.stays.len() > 1);
         parts
     }
 
@@ -181,7 +195,8 @@ impl Layer {
     ///
     /// Its own push began before it ended, and its own pop ended after it began, so a value may be compared with all.
     /// Where the part falls apart meanwhile, what lies beneath all of it lies beneath the rest of its own piece.
-    fn without_bottoms(&self) -> Layer {
+    /// They go to `gone`.
+    fn without_bottoms(&self, gone: &mut Vec<Stay>) -> Layer {
         let [by_began, by_put, by_take] = &self.orders;
         let stay = |at: u32| &self.stays[at as usize];
         let mut by_began = by_began.iter().copied().peekable();
@@ -197,7 +212,10 @@ impl Layer {
                 begun.push((stay(at).ended, at));
             }
             match begun.pop() {
-                Some((ended, at)) if ended > stay(take).take_began => is_gone[at as usize] = true,
+                Some((ended, at)) if ended > stay(take).take_began => {
+                    is_gone[at as usize] = true;
+                    gone.push(*stay(at));
+                }
                 _ => break,
             }
         }
@@ -219,13 +237,18 @@ impl Layer {
     }
 }
 
-/// Takes bottoms off, one layer after the other.
-fn layers(all: Vec<Stay>, watch: &mut Watch<'_>) -> Result<(), Fast> {
+/// Takes bottoms off, one layer after the other; all values in the order in which they went.
+fn layers(all: Vec<Stay>, watch: &mut Watch<'_>) -> Result<Vec<Stay>, Fast> {
+    let mut gone = Vec::with_capacity(all.len());
     let mut work = vec![Layer::of(all)];
     while let Some(layer) = work.pop() {
         watch.steps(layer.stays.len())?;
         for part in layer.parts() {
-            let left = part.without_bottoms();
+            if let &[one] = &*part.stays {
+                gone.push(one);
+                continue;
+            }
+            let left = part.without_bottoms(&mut gone);
             if left.stays.len() == part.stays.len() {
                 let who = part.stays.iter().flat_map(|stay| [Some(stay.put), stay.take]).flatten();
                 return Err(Fast::invalid(
@@ -238,5 +261,5 @@ fn layers(all: Vec<Stay>, watch: &mut Watch<'_>) -> Result<(), Fast> {
             }
         }
     }
-    Ok(())
+    Ok(gone)
 }
