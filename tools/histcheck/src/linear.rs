@@ -152,7 +152,13 @@ pub fn verify(
     budget: &Budget,
 ) -> Result<Verdict> {
     let initial = history.values.intern(&question.initial);
-    let mut orders = kept::orders(history, order)?;
+    let mut orders = match kept::orders(history, order, budget)? {
+        Ok(orders) => orders,
+        Err(limit) => {
+            let because = format!("{limit} before the whole order was read");
+            return Ok(Verdict::new(Answer::Unknown, because));
+        }
+    };
     let (mut operations, mut keys) = (0, 0);
     for (key, rows) in history.by_key().iter() {
         let case = case::of(history, rows, question, initial)?;
