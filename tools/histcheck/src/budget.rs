@@ -95,6 +95,12 @@ impl Budget {
         Budget { started, ..*self }
     }
 
+    /// The same limit of memory, and none of time.
+    #[must_use]
+    pub fn without_end(&self) -> Budget {
+        Budget { time: Duration::MAX, ..*self }
+    }
+
     /// The same limits with at most `time` from now on.
     #[must_use]
     pub fn at_most(&self, time: Duration) -> Budget {

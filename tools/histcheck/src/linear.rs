@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`op`] | an operation as the engines see it |
 //! | [`object`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
-//! | [`zones`], [`cover`] | what several of these ways rest on |
+//! | [`zones`], [`cover`], [`uncover`] | what several of these ways rest on |
 //! | [`columns`] | zones of a register without a copy of its operations |
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
 //! | [`general`] | the engine for all others: search |
@@ -33,6 +33,7 @@ pub mod op;
 pub mod refutation;
 pub mod replay;
 pub mod svg;
+pub mod uncover;
 pub mod zones;
 
 mod kept;
@@ -151,7 +152,13 @@ pub fn verify(
     budget: &Budget,
 ) -> Result<Verdict> {
     let initial = history.values.intern(&question.initial);
-    let mut orders = kept::orders(history, order)?;
+    let mut orders = match kept::orders(history, order, budget)? {
+        Ok(orders) => orders,
+        Err(limit) => {
+            let because = format!("{limit} before the whole order was read");
+            return Ok(Verdict::new(Answer::Unknown, because));
+        }
+    };
     let (mut operations, mut keys) = (0, 0);
     for (key, rows) in history.by_key().iter() {
         let case = case::of(history, rows, question, initial)?;

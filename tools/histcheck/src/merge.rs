@@ -3,28 +3,40 @@
 //! Invalid outranks unknown, which outranks valid. A shard without a verdict makes the whole unknown, unless
 //! another is invalid. In a shard there may be nothing to check, as when its keys were only written; that says
 //! nothing of the whole, unless it is so in all of them.
+//!
+//! What a verdict says of each key is passed over and never held, but for the line that it stands in.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
-use breakit::exit::{Result, Status};
+use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::{self, Lines};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
+use crate::budget::{Budget, Exhausted};
 use crate::read::many;
 use crate::verdict::{Answer, Verdict};
 
-/// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check.
+/// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
+/// so much time, and all that is read so much memory; what was not read by then is missing.
 ///
 /// # Errors
 /// 65 for what is no verdict; where a file cannot be read, or stdout takes nothing more.
-pub fn run(files: &[PathBuf], as_json: bool) -> Result<Status> {
+pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> Result<Status> {
     let mut checks: BTreeMap<String, Vec<Told>> = BTreeMap::new();
-    for file in files {
-        let mut lines = Lines::open(file)?;
-        while let Some((_, line)) = lines.next_line()? {
-            let told = Told::of(&line).map_err(|clause| lines.error(clause))?;
-            checks.entry(told.check.clone()).or_default().push(told);
+    let mut unread = None;
+    for (number, file) in files.iter().enumerate() {
+        if let Some(limit) = read(file, Budget::start(time, memory), &mut checks)? {
+            let whole = many(files.len() as u64, "file");
+            let what = format!("{limit} when {number} of {whole} had been read; give it more");
+            unread = Some(what);
+            break;
         }
     }
     let mut status = Status::Done;
@@ -32,7 +44,7 @@ pub fn run(files: &[PathBuf], as_json: bool) -> Result<Status> {
         checks.insert("none".into(), Vec::new());
     }
     for (check, told) in checks {
-        let verdict = merge(&told);
+        let verdict = merge(&told, unread.as_deref());
         status = status.worst(verdict.answer.status());
         jsonl::print(&match as_json {
             true => as_object(&check, &verdict),
@@ -40,6 +52,89 @@ pub fn run(files: &[PathBuf], as_json: bool) -> Result<Status> {
         })?;
     }
     Ok(status)
+}
+
+/// Reads the verdicts in a file. The limit that was reached before its end, if one was.
+fn read(
+    path: &Path,
+    budget: Budget,
+    checks: &mut BTreeMap<String, Vec<Told>>,
+) -> Result<Option<Exhausted>> {
+    let limit = Rc::new(Cell::new(None));
+    let mut lines = within(path, budget, &limit)?;
+    loop {
+        let line = match lines.next_line() {
+            Ok(Some((_, line))) => line,
+            Ok(None) => return Ok(None),
+            Err(error) => return limit.get().map_or(Err(error), |limit| Ok(Some(limit))),
+        };
+        let told = Told::of(&line).map_err(|clause| lines.error(clause))?;
+        checks.entry(told.check.clone()).or_default().push(told);
+    }
+}
+
+/// The lines of a file, or of stdin for `-`, which end in an error where a limit is reached, and it is known then.
+fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> Result<Lines> {
+    let is_stdin = path == Path::new("-");
+    let name = if is_stdin { "stdin".into() } else { path.display().to_string() };
+    let source: Box<dyn Read> = match is_stdin {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path).map_err(|e| Error::io(format!("open {name}"), &e))?),
+    };
+    // Who reads a pipe waits for its writer, and that is not our time.
+    let waits = is_stdin || !path.metadata().is_ok_and(|metadata| metadata.is_file());
+    let budget = if waits { budget.without_end() } else { budget };
+    Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }))
+}
+
+/// Bytes as long as the budget lasts.
+struct Rationed {
+    source: Box<dyn Read>,
+    budget: Budget,
+    limit: Rc<Cell<Option<Exhausted>>>,
+}
+
+impl Read for Rationed {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        if let Err(limit) = self.budget.spend(0) {
+            self.limit.set(Some(limit));
+            return Err(io::Error::other(limit.to_string()));
+        }
+        self.source.read(to)
+    }
+}
+
+/// The fields of a verdict, but for its keys.
+struct Fields(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Fields, D::Error> {
+        from.deserialize_map(WithoutKeys).map(Fields)
+    }
+}
+
+struct WithoutKeys;
+
+impl<'de> Visitor<'de> for WithoutKeys {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a verdict")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut from: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some(name) = from.next_key::<String>()? {
+            match name.as_str() {
+                "keys" => drop(from.next_value::<IgnoredAny>()?),
+                _ => drop(fields.insert(name, from.next_value()?)),
+            }
+        }
+        Ok(fields)
+    }
 }
 
 /// A verdict as it was told.
@@ -56,14 +151,17 @@ struct Told {
 
 impl Told {
     fn of(line: &str) -> std::result::Result<Told, String> {
-        let value: Value =
-            serde_json::from_str(line).map_err(|error| breakit::op::json_clause(&error))?;
+        let none = "column 1: this is no verdict as histcheck --json prints it";
+        let Fields(value) = serde_json::from_str(line).map_err(|error| match error.is_data() {
+            true => none.into(),
+            false => breakit::op::json_clause(&error),
+        })?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_string);
         let answer = match value.get("valid") {
             Some(Value::Bool(true)) => Answer::Valid,
             Some(Value::Bool(false)) => Answer::Invalid,
             Some(Value::String(word)) if word == "unknown" => Answer::Unknown,
-            _ => return Err("column 1: this is no verdict as histcheck --json prints it".into()),
+            _ => return Err(none.into()),
         };
         let part = |name: &str| value.get("shard")?.get(name)?.as_u64();
         Ok(Told {
@@ -81,8 +179,8 @@ impl Told {
     }
 }
 
-fn merge(told: &[Told]) -> Verdict {
-    let (answer, because) = judge(told);
+fn merge(told: &[Told], unread: Option<&str>) -> Verdict {
+    let (answer, because) = judge(told, unread);
     let mut verdict = Verdict::new(answer, because);
     for one in told.iter().filter(|one| one.answer == Answer::Invalid) {
         verdict.details.push(format!("{}: invalid: {}", one.file, one.because));
@@ -95,7 +193,8 @@ fn merge(told: &[Told]) -> Verdict {
     verdict
 }
 
-fn judge(told: &[Told]) -> (Answer, String) {
+/// What all of them say; and why some were not read, if so.
+fn judge(told: &[Told], unread: Option<&str>) -> (Answer, String) {
     let of = |answer: Answer| told.iter().filter(move |one| one.answer == answer);
     if let Some(first) = of(Answer::Invalid).next() {
         let (bad, all) = (of(Answer::Invalid).count(), told.len());
@@ -107,7 +206,7 @@ fn judge(told: &[Told]) -> (Answer, String) {
         );
         return (Answer::Invalid, what);
     }
-    if let Some(why) = incomplete(told) {
+    if let Some(why) = unread.map(str::to_string).or_else(|| incomplete(told)) {
         return (Answer::Unknown, why);
     }
     if let Some(first) = of(Answer::Unknown).find(|one| !one.has_nothing_to_check()) {

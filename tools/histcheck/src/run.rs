@@ -35,7 +35,8 @@ pub fn run(cli: Cli) -> Result<Status> {
             return split::run(&file, shards, &into, reading);
         }
         Some(CheckArgs::Merge(args)) => {
-            return merge::run(&files_or_stdin(args.files)?, cli.common.json);
+            let Common { json, timeout, .. } = cli.common;
+            return merge::run(&files_or_stdin(args.files)?, json, timeout, memory(cli.common));
         }
         _ => {}
     }
@@ -120,6 +121,11 @@ fn reading(common: Common) -> Options {
     Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
 }
 
+/// How much memory may be held.
+fn memory(common: Common) -> usize {
+    common.memory.unwrap_or_else(budget::half_of_free)
+}
+
 fn question(object: Object) -> Result<Question> {
     Ok(Question::new(Model::of(&object.model)?, object.initial.unwrap_or_default()))
 }
@@ -160,7 +166,7 @@ impl Job {
     fn history(&self, path: &Path) -> Result<Status> {
         let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
         let named = self.check.as_ref().map(Check::name);
-        let (began, memory) = (Instant::now(), self.memory());
+        let (began, memory) = (Instant::now(), memory(self.common));
         // Who reads a pipe waits for its writer, and that is not the time of a check.
         let waits = !path.metadata().is_ok_and(|metadata| metadata.is_file());
         let time = if waits { Duration::MAX } else { self.common.timeout };
@@ -197,7 +203,7 @@ impl Job {
     /// Follows one history, and tells.
     fn follow(&self, path: &Path) -> Result<Status> {
         let Common { timeout, stall, .. } = self.common;
-        let limits = Limits { timeout, memory: self.memory(), stall };
+        let limits = Limits { timeout, memory: memory(self.common), stall };
         match follow::follow(path, self.check.as_ref(), self.reading, limits) {
             Ok((history, verdict)) => {
                 self.form.verdict(&history, "linear", &verdict)?;
@@ -212,10 +218,6 @@ impl Job {
                 self.failed(&name, self.check.as_ref().map(Check::name), &error)
             }
         }
-    }
-
-    fn memory(&self) -> usize {
-        self.common.memory.unwrap_or_else(budget::half_of_free)
     }
 
     fn decide(&self, history: &mut History, check: &Check, budget: &Budget) -> Result<Status> {

@@ -127,3 +127,75 @@ fn a_person_sees_how_far_the_reading_of_a_large_file_has_come_and_a_program_does
     let run = history.decide(&[]).expect(0);
     assert_eq!(run.stderr, "", "{run:?}");
 }
+
+/// A verdict on so many keys as `--json` prints it.
+fn verdict(valid: bool, keys: usize) -> String {
+    let key = r#"{"key":1234,"valid":true,"engine":"zones","operations":1000},"#;
+    let keys = key.repeat(keys);
+    let keys = keys.trim_end_matches(',');
+    format!(
+        "{{\"file\":\"s.jsonl\",\"check\":\"linear\",\"valid\":{valid},\"because\":\"so\",\"keys\":[{keys}],\"counts\":{{\"ok\":7}}}}\n"
+    )
+}
+
+#[test]
+fn what_merge_reads_is_held_by_the_limits_and_an_invalid_verdict_stands() {
+    let folder = Folder::new("merge-limits");
+    // Three times what the program may take beside --memory.
+    let large = folder.write("large.jsonl", verdict(true, 50 * 16 * 1024));
+    let bad = folder.write("bad.jsonl", verdict(false, 2));
+    let merge = |options: &[&str], files: &[&String]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+        run(command.arg("merge").args(options).args(files))
+    };
+    let whole = merge(&["--json", "--memory", "512M", "--timeout", "10m"], &[&large]).expect(0);
+    assert_eq!(whole.lines()[0]["counts"]["ok"], 7);
+    let memory = merge(&["--memory", "1M", "--timeout", "10m"], &[&large, &bad]).expect(2);
+    let said = "unknown: --memory 1M ran out when 0 of 2 files had been read";
+    assert!(memory.stdout.contains(said), "{memory:?}");
+    let invalid = merge(&["--memory", "1M", "--timeout", "10m"], &[&bad, &large]).expect(1);
+    assert!(invalid.stdout.contains("1 of 1 verdict invalid"), "{invalid:?}");
+    let time = merge(&["--timeout", "1ns"], &[&bad]).expect(2);
+    assert!(time.stdout.contains("unknown: --timeout 1ns ran out when 0 of 1"), "{time:?}");
+    // Who waits for a pipe does not spend the time of the check.
+    let line = format!("(sleep 3; cat {bad}) | histcheck merge --timeout 1s");
+    run(&mut shell(&line)).expect(1);
+}
+
+/// A string that is put and got again and again; and at the end one that was put, appended to only after another had
+/// been put, and got by who had begun before that.
+fn replaced_too_early(to: &mut dyn Write, rounds: u32) {
+    let mut line = |process: u32, kind: &str, f: &str, value: &str| {
+        let what = format!(r#""process":{process},"type":"{kind}","f":"{f}","value":{value}"#);
+        writeln!(to, "{{{what}}}").unwrap();
+    };
+    for round in 0..rounds {
+        let text = format!("\"{round};\"");
+        for (f, argument) in [("put", text.as_str()), ("get", "null")] {
+            line(0, "invoke", f, argument);
+            line(0, "ok", f, &text);
+        }
+    }
+    line(0, "invoke", "put", "\"one;\"");
+    line(0, "ok", "put", "\"one;\"");
+    line(1, "invoke", "get", "null");
+    for (f, value) in [("put", "\"other;\""), ("append", "\"more;\"")] {
+        line(0, "invoke", f, value);
+        line(0, "ok", f, value);
+    }
+    line(1, "ok", "get", "\"one;more;\"");
+}
+
+#[test]
+fn of_a_long_string_that_was_replaced_too_early_each_operation_is_looked_up_and_not_searched_for() {
+    let history = History::new("replaced", |to| replaced_too_early(to, 60_000));
+    // The processor's time, which a busy machine does not stretch.
+    let line = format!(
+        "TIMEFORMAT=%U; time histcheck linear --timeout 10m --model kv-append {}",
+        history.path().display()
+    );
+    let run = run(&mut shell(&line)).expect(1);
+    assert!(run.stdout.contains("put \"one;\""), "{run:?}");
+    let spent: f64 = run.stderr.trim().parse().unwrap();
+    assert!(spent < 12.0, "{run:?}");
+}

@@ -294,6 +294,7 @@ impl Case for OfRegister {
 
 impl OfRegister {
     fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+        spent(budget)?;
         let initial = self.object.initial;
         let search = || general::order(&self.object, &self.ops, &[initial], budget);
         match engine {
@@ -306,6 +307,11 @@ impl OfRegister {
             _ => search(),
         }
     }
+}
+
+/// Whether the budget was spent on the decision, so that no order is looked for.
+fn spent(budget: &Budget) -> std::result::Result<(), Search> {
+    budget.spend(0).map_err(|limit| Search::Unknown(0, limit))
 }
 
 /// An order by operations of the history, or in words why none was found.
@@ -422,6 +428,7 @@ impl<O: Object> OfObject<O> {
     }
 
     fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+        spent(budget)?;
         let direct = match engine {
             Engine::Direct(_) => self.object.order(&self.ops, budget),
             Engine::Blocks(_) | Engine::General(_) => None,

@@ -5,13 +5,15 @@
 //! as maps of EDN may, `"operation"` says which of the history it is, counted from 0.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
 use serde_json::{Value, json};
 
 use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
+use crate::budget::{Budget, Exhausted};
 use crate::history::History;
 use crate::read::many;
 use crate::read::place::Place;
@@ -21,7 +23,8 @@ use crate::values::Id;
 pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Result<String> {
     // Lines of JSON hold an event each.
     let by_line = history.reordered.as_ref().map(|_| by_line(history)).unwrap_or_default();
-    let mut text = Vec::new();
+    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
+    let mut file = BufWriter::new(File::create(path).map_err(place)?);
     let (mut found, mut missing) = (0, Vec::new());
     for key in keys {
         let order = match &key.order {
@@ -42,11 +45,10 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
             if let Some(key) = key.key {
                 line["key"] = history.values.json(key);
             }
-            // Writing to memory cannot fail.
-            let _ = writeln!(text, "{line}");
+            writeln!(file, "{line}").map_err(place)?;
         }
     }
-    std::fs::write(path, text).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
+    file.flush().map_err(place)?;
     let lacking = missing.first().map_or(String::new(), |why| {
         let count = many(missing.len() as u64, "valid key");
         format!("; for {count} none was found, the first as {why}")
@@ -64,17 +66,29 @@ fn by_line(history: &History) -> HashMap<u32, Option<usize>> {
     lines
 }
 
-/// Reads orders: for each key the operations of the history.
-pub(super) fn orders(history: &History, path: &Path) -> Result<HashMap<Option<Id>, Vec<usize>>> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::io(format!("read the order {}", path.display()), &e))?;
+/// For each key the operations of the history.
+pub(super) type Orders = HashMap<Option<Id>, Vec<usize>>;
+
+/// Reads orders; or says which limit was reached.
+pub(super) fn orders(
+    history: &History,
+    path: &Path,
+    budget: &Budget,
+) -> Result<std::result::Result<Orders, Exhausted>> {
+    let place = |e: std::io::Error| Error::io(format!("read the order {}", path.display()), &e);
+    let lines = BufReader::new(File::open(path).map_err(place)?).lines();
     let by_line = by_line(history);
-    let mut orders: HashMap<Option<Id>, Vec<usize>> = HashMap::new();
-    for (number, line) in text.lines().enumerate() {
+    let mut orders = Orders::new();
+    let mut watch = budget.watch();
+    for (number, line) in lines.enumerate() {
+        let line = line.map_err(place)?;
+        if let Err(limit) = watch.steps(1 + line.len()) {
+            return Ok(Err(limit));
+        }
         let wrong = |clause: &str| {
             Place::of_line(number as u64 + 1).error(&path.display().to_string(), clause)
         };
-        let value: Value = serde_json::from_str(line).map_err(|_| wrong("this is no JSON"))?;
+        let value: Value = serde_json::from_str(&line).map_err(|_| wrong("this is no JSON"))?;
         let named = value.get("line").and_then(Value::as_u64);
         let named = named.ok_or_else(|| wrong("\"line\" must be the number of a line"))?;
         let at_line = u32::try_from(named).ok().and_then(|line| by_line.get(&line));
@@ -94,7 +108,7 @@ pub(super) fn orders(history: &History, path: &Path) -> Result<HashMap<Option<Id
         };
         orders.entry(history.ops.get(index).key).or_default().push(index);
     }
-    Ok(orders)
+    Ok(Ok(orders))
 }
 
 /// Draws the evidence of the first invalid key; says what it did.

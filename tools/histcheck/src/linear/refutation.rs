@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
 use super::general::{self, Search};
 use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
@@ -109,7 +111,9 @@ impl<O: Object> Judge<'_, O> {
     /// The named operations and all that must not be left out without them.
     fn with_groups(&self, ops: &[Op<O::Act>], named: &[usize]) -> Vec<Op<O::Act>> {
         let groups = self.object.groups(ops);
-        let wanted: Vec<Group> = named.iter().map(|&at| groups[at]).collect();
+        // Of a long history nearly all may be named.
+        let wanted: FxHashSet<Group> = named.iter().map(|&at| groups[at]).collect();
+        let named: FxHashSet<usize> = named.iter().copied().collect();
         let keep = |at: usize| match groups[at] {
             Group::Needed => true,
             Group::Alone | Group::RestsOn(_) => named.contains(&at),

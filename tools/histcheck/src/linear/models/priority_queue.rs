@@ -29,6 +29,12 @@ pub struct Ranked {
     pub rank: i64,
 }
 
+impl From<Ranked> for Act {
+    fn from(ranked: Ranked) -> Act {
+        ranked.act
+    }
+}
+
 impl Object for PriorityQueue {
     type Act = Ranked;
     type State = Vec<(i64, Id)>;
@@ -78,11 +84,11 @@ impl Object for PriorityQueue {
     }
 
     fn useful(&self, ops: &[Op<Ranked>]) -> Vec<bool> {
-        useful(&plain(ops))
+        useful(ops)
     }
 
     fn groups(&self, ops: &[Op<Ranked>]) -> Vec<Group> {
-        groups(&plain(ops))
+        groups(ops)
     }
 
     fn rests_on(&self, observer: &Ranked, writer: &Ranked) -> Rests {
@@ -107,36 +113,57 @@ impl Object for PriorityQueue {
 /// # Errors
 /// Any answer but valid.
 fn covered(ops: &[Op<Ranked>], watch: &mut Watch<'_>) -> Result<(), Fast> {
-    let all = plain(ops);
-    let mut found = Items::find(&all, watch)?;
+    let found = Items::find(ops, watch)?;
     if !found.unknown.is_empty() {
         return Err(Fast::Unsuited("it is not known what an extract took"));
     }
-    found.items.sort_by_key(|item| ops[item.put].act.rank);
-    let same = |pair: &[Item]| ops[pair[0].put].act.rank == ops[pair[1].put].act.rank;
-    if found.items.windows(2).any(same) {
+    let timeline = Timeline::of(ops);
+    let mut spans: Vec<Span> =
+        found.items.iter().map(|&item| Span::of(item, ops, &timeline)).collect();
+    spans.sort_unstable_by_key(|span| span.rank);
+    if spans.windows(2).any(|pair| pair[0].rank == pair[1].rank) {
         return Err(Fast::Unsuited("two values have the same priority"));
     }
-    let timeline = Timeline::of(ops);
     let mut cover = timeline.cover();
-    for &item in &found.items {
+    for span in &spans {
         watch.step()?;
-        if let Some(take) = item.take {
-            let begin = ops[take].inv.max(ops[item.put].inv);
-            let moment = cover.first_free(timeline.after(begin));
-            if moment > timeline.before(ops[take].res) {
-                return Err(Fast::invalid(
-                    "{} took its value although at each moment of it a lesser one was surely there",
-                    [take, item.put],
-                ));
-            }
+        if let Some(take) = span.item.take
+            && cover.first_free(span.from as usize) > span.to as usize
+        {
+            return Err(Fast::invalid(
+                "{} took its value although at each moment of it a lesser one was surely there",
+                [take, span.item.put],
+            ));
         }
-        let (first, last) = Items::stay(item, ops, &timeline);
-        cover.add(first, last);
+        cover.add(span.first as usize, span.last as usize);
     }
-    found.found_nothing(&all, &timeline, watch)
+    found.found_nothing(ops, &timeline, watch)
 }
 
-fn plain(ops: &[Op<Ranked>]) -> Vec<Op<Act>> {
-    ops.iter().map(|op| op.doing(op.act.act)).collect()
+/// A value with its gaps. In the order of time they are found without a leap through the memory; in that of
+/// priorities there are leaps enough in the cover.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    rank: i64,
+    /// The gaps at which it may have been taken.
+    from: u32,
+    to: u32,
+    /// The gaps at which it was surely there.
+    first: u32,
+    last: u32,
+    item: Item,
+}
+
+impl Span {
+    fn of(item: Item, ops: &[Op<Ranked>], timeline: &Timeline) -> Span {
+        let put = &ops[item.put];
+        let (first, last) = Items::stay(item, ops, timeline);
+        let (from, to) = match item.take.map(|take| &ops[take]) {
+            Some(take) => (timeline.after(take.inv.max(put.inv)), timeline.before(take.res)),
+            None => (0, timeline.end()),
+        };
+        // Gaps are counted in 32 bits, as places are.
+        let [from, to, first, last] = [from, to, first, last].map(|gap| gap as u32);
+        Span { rank: put.act.rank, from, to, first, last, item }
+    }
 }

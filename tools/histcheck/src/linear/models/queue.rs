@@ -74,16 +74,16 @@ pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
 }
 
 /// Of the info operations those are of use that put a value which something took, and those that took.
-pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
+pub(super) fn useful<A: Copy + Into<Act>>(ops: &[Op<A>]) -> Vec<bool> {
     let taken: FxHashSet<Id> = ops
         .iter()
         .filter(|op| op.fate != Fate::Fail)
-        .filter_map(|op| match op.act {
+        .filter_map(|op| match op.act.into() {
             Act::Take(value) => Some(value),
             _ => None,
         })
         .collect();
-    let is_useful = |op: &Op<Act>| match op.act {
+    let is_useful = |op: &Op<A>| match op.act.into() {
         Act::Put(value) => taken.contains(&value),
         _ => true,
     };
@@ -92,17 +92,17 @@ pub(super) fn useful(ops: &[Op<Act>]) -> Vec<bool> {
 
 /// A value with all that put or took it goes together; who found nothing saw no value. A take of unknown outcome
 /// may have taken any value that no ok take accounts for: as long as there is one it must stay.
-pub(super) fn groups(ops: &[Op<Act>]) -> Vec<Group> {
+pub(super) fn groups<A: Copy + Into<Act>>(ops: &[Op<A>]) -> Vec<Group> {
     let mut left_over: FxHashMap<Id, i64> = FxHashMap::default();
     for op in ops {
-        match (op.act, op.fate) {
+        match (op.act.into(), op.fate) {
             (Act::Put(value), Fate::Ok | Fate::Info) => *left_over.entry(value).or_default() += 1,
             (Act::Take(value), Fate::Ok) => *left_over.entry(value).or_default() -= 1,
             _ => {}
         }
     }
     let is_any_left = left_over.values().any(|&count| count > 0);
-    let group = |op: &Op<Act>| match op.act {
+    let group = |op: &Op<A>| match op.act.into() {
         Act::Put(value) | Act::Take(value) => Group::With(value.0.into()),
         Act::TakeAny if is_any_left => Group::Needed,
         Act::TakeAny | Act::Empty => Group::Alone,
@@ -138,14 +138,14 @@ pub(super) struct Items {
 
 impl Items {
     /// Finds them; or says why there is no legal order, or none without search.
-    pub fn find(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Items, Fast> {
+    pub fn find<A: Copy + Into<Act>>(ops: &[Op<A>], watch: &mut Watch<'_>) -> Result<Items, Fast> {
         let mut puts: FxHashMap<Id, (usize, u32)> = FxHashMap::default();
         let mut failed: FxHashMap<Id, usize> = FxHashMap::default();
         let mut takes: FxHashMap<Id, usize> = FxHashMap::default();
         let (mut twice, mut empties, mut unknown) = (None, Vec::new(), Vec::new());
         for (index, op) in ops.iter().enumerate() {
             watch.step()?;
-            match (op.act, op.fate) {
+            match (op.act.into(), op.fate) {
                 (Act::Put(value), Fate::Fail) => {
                     failed.insert(value, index);
                 }
@@ -172,14 +172,14 @@ impl Items {
         let mut items = Vec::with_capacity(ops.len() / 2 + 1);
         for (index, op) in ops.iter().enumerate() {
             watch.step()?;
-            let Act::Put(value) = op.act else { continue };
+            let Act::Put(value) = op.act.into() else { continue };
             let take = takes.get(&value).copied();
             if op.fate == Fate::Ok || op.fate == Fate::Info && take.is_some() {
                 items.push(Item { put: index, take });
             }
         }
         for (take, op) in ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Ok) {
-            let Act::Take(value) = op.act else { continue };
+            let Act::Take(value) = op.act.into() else { continue };
             watch.step()?;
             match (puts.get(&value), failed.get(&value)) {
                 (Some(&(put, _)), _) if ops[take].res < ops[put].inv => {
@@ -221,9 +221,9 @@ impl Items {
     ///
     /// # Errors
     /// Such a take, or the limit that was reached.
-    pub fn found_nothing(
+    pub fn found_nothing<A>(
         &self,
-        ops: &[Op<Act>],
+        ops: &[Op<A>],
         timeline: &Timeline,
         watch: &mut Watch<'_>,
     ) -> Result<(), Fast> {

@@ -6,19 +6,21 @@
 //! is decided apart. Where there is none, some value must lie at the bottom of all others: one whose push began
 //! before any other push had ended, and whose pop ended after every other pop began. To take away *any* such
 //! value is safe: its push can be moved first and its pop last. So bottoms are taken off until nothing is left, or nothing can be
-//! a bottom, and then no order is legal. A pass takes off bottoms as long as there are any, and then looks where what
-//! is left falls apart: there are as many passes as values that lie one in the other, each of which others lay beside.
+//! a bottom, and then no order is legal.
+//!
+//! What is left between two moments that are free is as a whole beside no free moment. So a value can lie at the bottom
+//! iff its push may be before the free moment on the left, and its pop after the one on the right: it waits for any
+//! free moment within its push, and for any within its pop. When both have come it goes, and the moments that it alone
+//! still covered come free. Each value goes once and each moment comes free once: O(n log n).
 
 mod order;
 
-use std::collections::BinaryHeap;
-
 use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
-use crate::budget::{Budget, Watch};
-use crate::history::{OPEN, Pos};
+use crate::budget::{Budget, Exhausted, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
+use crate::linear::uncover::{Coverage, Waiting};
 use crate::values::Id;
 
 /// A stack.
@@ -109,8 +111,17 @@ fn bottoms(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Gone, Fast> {
     let timeline = Timeline::of(ops);
     found.found_nothing(ops, &timeline, watch)?;
     let stays = found.items.iter().map(|&item| Stay::of(item, ops, &timeline));
-    let stays = layers(stays.filter(|stay| stay.first <= stay.last).collect(), watch)?;
-    Ok(Gone { timeline, found, stays })
+    let stays: Vec<Stay> = stays.filter(|stay| stay.first <= stay.last).collect();
+    let (gone, left) = without_bottoms(&stays, timeline.end() + 1, watch)?;
+    if left.is_empty() {
+        return Ok(Gone { timeline, found, stays: gone });
+    }
+    let part = least_part(left);
+    let who = part.iter().flat_map(|stay| [Some(stay.put), stay.take]).flatten();
+    Err(Fast::invalid(
+        "{} and those with it push and pop values each of which would have to lie beneath another",
+        who.collect::<Vec<_>>(),
+    ))
 }
 
 /// A value that was surely there for a while.
@@ -121,145 +132,68 @@ struct Stay {
     /// The gaps at which it was surely there.
     first: usize,
     last: usize,
-    began: Pos,
-    put_by: Pos,
-    take_began: Pos,
-    ended: Pos,
+    /// The first gap at which it may have been there, and the last.
+    may_first: usize,
+    may_last: usize,
 }
 
 impl Stay {
     fn of(item: Item, ops: &[Op<Act>], timeline: &Timeline) -> Stay {
+        let Item { put, take } = item;
         let (first, last) = Items::stay(item, ops, timeline);
-        let put = &ops[item.put];
-        // What is never popped is popped after all else.
-        let (take_began, ended) =
-            item.take.map_or((OPEN - 1, OPEN), |take| (ops[take].inv, ops[take].res));
-        let Item { put: at, take } = item;
-        Stay { put: at, take, first, last, began: put.inv, put_by: put.res, take_began, ended }
+        let may_first = timeline.after(ops[put].inv);
+        let may_last = take.map_or(timeline.end(), |take| timeline.before(ops[take].res));
+        Stay { put, take, first, last, may_first, may_last }
     }
 }
 
-/// Values, and their orders. These are found once, and handed on from layer to layer: to sort each layer anew was most
-/// of the work.
-#[derive(Debug, Default)]
-struct Layer {
-    /// By the first gap at which they were surely there.
-    stays: Vec<Stay>,
-    /// By the place at which their push began, their push ended, and their pop began.
-    orders: [Vec<u32>; 3],
+/// Takes away what can lie at the bottom of what is left, one value after the other until none can: those that went, in
+/// their order, and those that are left. There are no gaps from `end` on.
+fn without_bottoms(
+    stays: &[Stay],
+    end: usize,
+    watch: &mut Watch<'_>,
+) -> Result<(Vec<Stay>, Vec<Stay>), Exhausted> {
+    let mut gone = Vec::with_capacity(stays.len());
+    let mut coverage = Coverage::of(end, stays.iter().map(|stay| (stay.first, stay.last)));
+    let wait = |(who, stay): (usize, &Stay)| {
+        let push = (stay.may_first, stay.first - 1, who);
+        // What is never popped may be there after the end, too, where all is free.
+        [Some(push), stay.take.map(|_| (stay.last + 1, stay.may_last, who))]
+    };
+    let mut waiting = Waiting::of(end, stays.iter().enumerate().flat_map(wait).flatten());
+    // How many of its two moments each still waits for.
+    let mut misses: Vec<u8> = stays.iter().map(|stay| 1 + u8::from(stay.take.is_some())).collect();
+    let (mut free, mut came) = (Vec::new(), Vec::new());
+    loop {
+        coverage.freed(&mut free);
+        for gap in free.drain(..) {
+            watch.step()?;
+            waiting.let_go(gap, &mut came);
+        }
+        if came.is_empty() {
+            break;
+        }
+        for who in came.drain(..) {
+            let who = who as usize;
+            misses[who] -= 1;
+            if misses[who] == 0 {
+                gone.push(stays[who]);
+                coverage.remove(stays[who].first, stays[who].last);
+            }
+        }
+    }
+    let left = stays.iter().zip(misses).filter(|(_, misses)| *misses > 0).map(|(stay, _)| *stay);
+    Ok((gone, left.collect()))
 }
 
-impl Layer {
-    fn of(mut stays: Vec<Stay>) -> Layer {
-        stays.sort_unstable_by_key(|stay| stay.first);
-        let sorted = |key: fn(&Stay) -> Pos| {
-            let mut order: Vec<u32> = (0..stays.len() as u32).collect();
-            order.sort_unstable_by_key(|&at| key(&stays[at as usize]));
-            order
-        };
-        let orders =
-            [sorted(|stay| stay.began), sorted(|stay| stay.put_by), sorted(|stay| stay.take_began)];
-        Layer { stays, orders }
-    }
-
-    /// Runs of values between which there is a moment with none of them.
-    fn parts(self) -> Vec<Layer> {
-        let mut parts: Vec<Layer> = Vec::new();
-        // For each value its part, and its place there.
-        let mut places: Vec<(u32, u32)> = Vec::with_capacity(self.stays.len());
-        let mut last = 0;
-        for stay in &self.stays {
-            match parts.last_mut() {
-                Some(part) if stay.first <= last + 1 => {
-                    part.stays.push(*stay);
-                    last = last.max(stay.last);
-                }
-                _ => {
-                    parts.push(Layer { stays: vec![*stay], ..Layer::default() });
-                    last = stay.last;
-                }
-            }
-            let part = parts.len() - 1;
-            places.push((part as u32, parts[part].stays.len() as u32 - 1));
-        }
-        for (kind, order) in self.orders.iter().enumerate() {
-            for &at in order {
-                let (part, place) = places[at as usize];
-                parts[part as usize].orders[kind].push(place);
-            }
-        }
-        parts
-    }
-
-    /// Without the values that can lie beneath all that is left, one after the other until there is none.
-    ///
-    /// Its own push began before it ended, and its own pop ended after it began, so a value may be compared with all.
-    /// Where the part falls apart meanwhile, what lies beneath all of it lies beneath the rest of its own piece.
-    /// They go to `gone`.
-    fn without_bottoms(&self, gone: &mut Vec<Stay>) -> Layer {
-        let [by_began, by_put, by_take] = &self.orders;
-        let stay = |at: u32| &self.stays[at as usize];
-        let mut by_began = by_began.iter().copied().peekable();
-        let mut by_put = by_put.iter().copied().peekable();
-        let mut by_take = by_take.iter().copied().rev().peekable();
-        let mut is_gone = vec![false; self.stays.len()];
-        let mut begun: BinaryHeap<(Pos, u32)> = BinaryHeap::new();
-        loop {
-            while by_put.next_if(|&at| is_gone[at as usize]).is_some() {}
-            while by_take.next_if(|&at| is_gone[at as usize]).is_some() {}
-            let (Some(&put), Some(&take)) = (by_put.peek(), by_take.peek()) else { break };
-            while let Some(at) = by_began.next_if(|&at| stay(at).began < stay(put).put_by) {
-                begun.push((stay(at).ended, at));
-            }
-            match begun.pop() {
-                Some((ended, at)) if ended > stay(take).take_began => {
-                    is_gone[at as usize] = true;
-                    gone.push(*stay(at));
-                }
-                _ => break,
-            }
-        }
-        self.without(&is_gone)
-    }
-
-    fn without(&self, is_gone: &[bool]) -> Layer {
-        let mut places = Vec::with_capacity(is_gone.len());
-        let mut stays = Vec::new();
-        for (stay, gone) in self.stays.iter().zip(is_gone) {
-            places.push(stays.len() as u32);
-            stays.extend((!gone).then_some(*stay));
-        }
-        let left = |order: &Vec<u32>| {
-            let left = order.iter().filter(|&&at| !is_gone[at as usize]);
-            left.map(|&at| places[at as usize]).collect()
-        };
-        Layer { stays, orders: [0, 1, 2].map(|kind: usize| left(&self.orders[kind])) }
-    }
-}
-
-/// Takes bottoms off, one layer after the other; all values in the order in which they went.
-fn layers(all: Vec<Stay>, watch: &mut Watch<'_>) -> Result<Vec<Stay>, Fast> {
-    let mut gone = Vec::with_capacity(all.len());
-    let mut work = vec![Layer::of(all)];
-    while let Some(layer) = work.pop() {
-        watch.steps(layer.stays.len())?;
-        for part in layer.parts() {
-            if let &[one] = &*part.stays {
-                gone.push(one);
-                continue;
-            }
-            let left = part.without_bottoms(&mut gone);
-            if left.stays.len() == part.stays.len() {
-                let who = part.stays.iter().flat_map(|stay| [Some(stay.put), stay.take]).flatten();
-                return Err(Fast::invalid(
-                    "{} and those with it push and pop values each of which would have to lie beneath another",
-                    who.collect::<Vec<_>>(),
-                ));
-            }
-            if !left.stays.is_empty() {
-                work.push(left);
-            }
-        }
-    }
-    Ok(gone)
+/// Of the runs of values between which there is a moment with none of them, the one of the fewest.
+fn least_part(mut stays: Vec<Stay>) -> Vec<Stay> {
+    stays.sort_unstable_by_key(|stay| stay.first);
+    let mut last = 0;
+    let parts = stays.chunk_by(|stay, next| {
+        last = stay.last.max(last);
+        next.first <= last + 1
+    });
+    parts.min_by_key(|part| part.len()).map_or_else(Vec::new, <[Stay]>::to_vec)
 }

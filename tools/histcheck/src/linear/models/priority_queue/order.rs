@@ -10,7 +10,7 @@
 //! surely there, so t is not before the begin of its extract; and so no value lesser than u was surely there at t, and
 //! t, or a gap before it, is where u is extracted. Who found nothing counts as the greatest of all.
 
-use super::{Items, Ranked, plain};
+use super::{Items, Ranked};
 use crate::budget::Watch;
 use crate::linear::cover::Timeline;
 use crate::linear::op::Op;
@@ -25,7 +25,7 @@ enum Turn {
 
 /// The order, by the values that were found; `None` where a limit was reached.
 pub(super) fn order(ops: &[Op<Ranked>], watch: &mut Watch<'_>) -> Option<Vec<usize>> {
-    let mut found = Items::find(&plain(ops), watch).ok()?;
+    let mut found = Items::find(ops, watch).ok()?;
     found.items.sort_unstable_by_key(|item| ops[item.put].act.rank);
     let timeline = Timeline::of(ops);
     let mut cover = timeline.cover();
