@@ -80,7 +80,10 @@ fn registers_were_read_written_and_compared(lines: &[Value]) {
         .count();
     assert!(read > 10, "{read} reads saw what was written");
     assert!(of_kind(lines, "ok", "cas").count() > 0, "no cas succeeded");
-    assert_eq!(failures(lines, "cas"), BTreeSet::from(["precondition".to_string()]));
+    // On a busy machine a sentinel or the primary may say too late who it is: then nothing was sent.
+    let mut failures = failures(lines, "cas");
+    failures.retain(|said| !said.ends_with("no answer within 500ms"));
+    assert_eq!(failures, BTreeSet::from(["precondition".to_string()]));
 }
 
 #[test]
