@@ -36,6 +36,8 @@ pub mod svg;
 pub mod uncover;
 pub mod zones;
 
+#[cfg(test)]
+mod drawn;
 mod kept;
 mod tell;
 

@@ -138,86 +138,39 @@ fn registers_take_reads_writes_and_cas() {
     );
 }
 
+/// What a container with these words says; priorities say more, and are written out.
+fn container(model: &str, put: &str, take: &str) -> String {
+    let text = r#"
+        ok PUT = error: the operation "PUT" has no value
+        info PUT = error: the operation "PUT" has no value
+        fail PUT = nothing
+        ok PUT 1 = Put(1)
+        info PUT 1 = Put(1)
+        fail PUT 1 = Put(1)
+        ok TAKE = error: an ok TAKE says no value; write null where nothing was there
+        info TAKE = TakeAny, observes
+        fail TAKE = nothing
+        ok TAKE null = Empty, a read, observes
+        info TAKE null = TakeAny, observes
+        fail TAKE null = nothing
+        ok TAKE 1 = Take(1), observes
+        info TAKE 1 = Take(1), observes
+        fail TAKE 1 = nothing
+        ok jump 1 = error: the model MODEL has no operation "jump"
+        info jump = error: the model MODEL has no operation "jump"
+        fail jump = error: the model MODEL has no operation "jump"
+        fail jump 1 = error: the model MODEL has no operation "jump"
+        info jump null = error: the model MODEL has no operation "jump"
+        ok jump null = error: the model MODEL has no operation "jump"
+        "#;
+    text.replace("MODEL", model).replace("PUT", put).replace("TAKE", take)
+}
+
 #[test]
 fn containers_take_what_is_put_and_what_is_taken() {
-    takes(
-        &Queue { is_fifo: true },
-        r#"
-        ok enqueue = error: the operation "enqueue" has no value
-        info enqueue = error: the operation "enqueue" has no value
-        fail enqueue = nothing
-        ok enqueue 1 = Put(1)
-        info enqueue 1 = Put(1)
-        fail enqueue 1 = Put(1)
-        ok dequeue = error: an ok dequeue says no value; write null where nothing was there
-        info dequeue = TakeAny, observes
-        fail dequeue = nothing
-        ok dequeue null = Empty, a read, observes
-        info dequeue null = TakeAny, observes
-        fail dequeue null = nothing
-        ok dequeue 1 = Take(1), observes
-        info dequeue 1 = Take(1), observes
-        fail dequeue 1 = nothing
-        ok jump 1 = error: the model fifo-queue has no operation "jump"
-        info jump = error: the model fifo-queue has no operation "jump"
-        fail jump = error: the model fifo-queue has no operation "jump"
-        fail jump 1 = error: the model fifo-queue has no operation "jump"
-        info jump null = error: the model fifo-queue has no operation "jump"
-        ok jump null = error: the model fifo-queue has no operation "jump"
-        "#,
-    );
-    takes(
-        &Queue { is_fifo: false },
-        r#"
-        ok enqueue = error: the operation "enqueue" has no value
-        info enqueue = error: the operation "enqueue" has no value
-        fail enqueue = nothing
-        ok enqueue 1 = Put(1)
-        info enqueue 1 = Put(1)
-        fail enqueue 1 = Put(1)
-        ok dequeue = error: an ok dequeue says no value; write null where nothing was there
-        info dequeue = TakeAny, observes
-        fail dequeue = nothing
-        ok dequeue null = Empty, a read, observes
-        info dequeue null = TakeAny, observes
-        fail dequeue null = nothing
-        ok dequeue 1 = Take(1), observes
-        info dequeue 1 = Take(1), observes
-        fail dequeue 1 = nothing
-        ok jump 1 = error: the model unordered-queue has no operation "jump"
-        info jump = error: the model unordered-queue has no operation "jump"
-        fail jump = error: the model unordered-queue has no operation "jump"
-        fail jump 1 = error: the model unordered-queue has no operation "jump"
-        info jump null = error: the model unordered-queue has no operation "jump"
-        ok jump null = error: the model unordered-queue has no operation "jump"
-        "#,
-    );
-    takes(
-        &Stack,
-        r#"
-        ok push = error: the operation "push" has no value
-        info push = error: the operation "push" has no value
-        fail push = nothing
-        ok push 1 = Put(1)
-        info push 1 = Put(1)
-        fail push 1 = Put(1)
-        ok pop = error: an ok pop says no value; write null where nothing was there
-        info pop = TakeAny, observes
-        fail pop = nothing
-        ok pop null = Empty, a read, observes
-        info pop null = TakeAny, observes
-        fail pop null = nothing
-        ok pop 1 = Take(1), observes
-        info pop 1 = Take(1), observes
-        fail pop 1 = nothing
-        ok jump 1 = error: the model stack has no operation "jump"
-        info jump = error: the model stack has no operation "jump"
-        fail jump = error: the model stack has no operation "jump"
-        fail jump 1 = error: the model stack has no operation "jump"
-        info jump null = error: the model stack has no operation "jump"
-        ok jump null = error: the model stack has no operation "jump"
-        "#,
-    );
+    takes(&Queue { is_fifo: true }, &container("fifo-queue", "enqueue", "dequeue"));
+    takes(&Queue { is_fifo: false }, &container("unordered-queue", "enqueue", "dequeue"));
+    takes(&Stack, &container("stack", "push", "pop"));
     takes(
         &PriorityQueue,
         r#"

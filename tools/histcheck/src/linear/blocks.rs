@@ -398,28 +398,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::linear::drawn;
     use crate::linear::replay::replay;
-    use breakit::rng::{RngExt, generator};
-
-    /// Up to a dozen operations over three values, a third of them without an outcome.
-    fn random_history(rng: &mut impl RngExt) -> Vec<Op> {
-        let count = rng.random_range(4..13);
-        let mut places: Vec<u32> = (1..=2 * count).collect();
-        let mut ops = Vec::new();
-        for source in 0..count as usize {
-            let inv = places.remove(0);
-            let res = places.remove(rng.random_range(0..places.len().min(6)));
-            let (one, other) = (Id(rng.random_range(0..4)), Id(rng.random_range(1..4)));
-            let act = match rng.random_range(0..5) {
-                0 | 1 => Act::Read(one),
-                2 | 3 => Act::Write(other),
-                _ => Act::Cas(one, other),
-            };
-            let fate = if rng.random_range(0..3) == 0 { Fate::Info } else { Fate::Ok };
-            ops.extend(Op::new(act, fate, inv, res, source));
-        }
-        ops
-    }
+    use breakit::rng::generator;
 
     #[test]
     fn however_few_are_kept_an_order_is_an_order_and_endless_info_operations_only_add_orders() {
@@ -427,7 +408,7 @@ mod tests {
         let budget = Budget::start(Duration::from_secs(300), 1 << 30);
         let mut told = [0; 4];
         for _ in 0..20_000 {
-            let ops = random_history(&mut rng);
+            let ops = drawn::register(&mut rng, 4..13, 3);
             let expected = general::decide(&Register::default(), &ops, &[Id(0)], &budget);
             let is_valid = expected == Search::Valid;
             let blocks = Blocks::new(&ops, &[Id(0)], &budget);
@@ -468,7 +449,7 @@ mod tests {
         let budget = Budget::start(Duration::from_secs(300), 1 << 30);
         let (mut lost, mut not_refuted, mut left) = (0, 0, 0);
         for round in 0..6_000 {
-            let mut ops = random_history(&mut rng);
+            let mut ops = drawn::register(&mut rng, 4..13, 3);
             if round % 3 == 0 {
                 ops.retain(|op| op.fate == Fate::Ok);
             }

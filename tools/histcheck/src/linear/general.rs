@@ -401,11 +401,11 @@ fn settled<O: Object>(
 mod tests {
     use std::time::Duration;
 
-    use breakit::rng::{RngExt, generator};
+    use breakit::rng::generator;
 
     use super::*;
+    use crate::linear::drawn;
     use crate::linear::models::register::Register;
-    use crate::linear::op::{Act, Fate};
     use crate::values::Id;
 
     #[test]
@@ -415,21 +415,7 @@ mod tests {
         let register = Register::default();
         let mut told = [0; 3];
         for _ in 0..4_000 {
-            let count = rng.random_range(4..11);
-            let mut places: Vec<u32> = (1..=2 * count).collect();
-            let mut ops = Vec::new();
-            for source in 0..count as usize {
-                let inv = places.remove(0);
-                let res = places.remove(rng.random_range(0..places.len().min(6)));
-                let (one, other) = (Id(rng.random_range(0..4)), Id(rng.random_range(1..4)));
-                let act = match rng.random_range(0..5) {
-                    0 | 1 => Act::Read(one),
-                    2 | 3 => Act::Write(other),
-                    _ => Act::Cas(one, other),
-                };
-                let fate = if rng.random_range(0..4) == 0 { Fate::Info } else { Fate::Ok };
-                ops.extend(Op::new(act, fate, inv, res, source));
-            }
+            let ops = drawn::register(&mut rng, 4..11, 4);
             let is_valid = decide(&register, &ops, &[Id(0)], &budget) == Search::Valid;
             for width in [1, 2, 8] {
                 let Ok((plan, mut machine)) = Plan::new(&register, &ops) else { continue };

@@ -405,7 +405,6 @@ fn left_over(
         found.unknown.iter().map(|&at| (timeline.after(ops[at].inv), at)).collect();
     began.sort_unstable();
     let free = free_gaps(&found, &left, &began, ops, &timeline, watch)?;
-    let mut found_nothing_at = usize::MAX;
     let mut by_gap: Vec<(usize, usize)> = Vec::new();
     for &empty in &found.empties {
         watch.step()?;
@@ -414,7 +413,6 @@ fn left_over(
             return Err(Fast::invalid(FOUND_NOTHING, [empty]));
         }
         by_gap.push((gap, empty));
-        found_nothing_at = found_nothing_at.min(gap);
     }
     by_gap.sort_unstable();
     for item in &mut left {
