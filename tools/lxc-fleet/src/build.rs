@@ -13,10 +13,12 @@ use breakit::signal::Watch;
 use breakit::talk;
 use serde_json::json;
 
+use crate::ids::Ids;
 use crate::image::{folder, image_name, label, not_in_use};
 use crate::install::{Manager, install};
 use crate::lock::Lock;
 use crate::mask::{For, Mask};
+use crate::root::{Layer, Root};
 use crate::state;
 use crate::store;
 
@@ -67,6 +69,14 @@ fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock)>> {
     Mask::of_host(&[], For::Build)?.lay(&site)?;
     let held = Lock::take(&site)?;
     Ok(Some((site, held)))
+}
+
+/// The root that a build works in.
+pub fn root(site: &Path) -> Root {
+    let ids = Ids::Host;
+    let layer = |path: PathBuf| Layer { path, ids };
+    let layers = vec![layer(site.join("bare")), layer(site.join("hide")), layer("/".into())];
+    Root { layers, files: site.to_path_buf(), ids }
 }
 
 /// Removes what builders left that were killed.

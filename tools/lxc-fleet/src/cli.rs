@@ -55,6 +55,13 @@ pub enum Command {
     Resume(Which),
     /// Print what LXC and the nodes' first processes said
     Logs(Which),
+    /// Mount a machine's root where it alone sees it, and start it (started by up and start)
+    #[command(hide = true)]
+    Launch {
+        /// What LXC calls it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
     /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
     #[command(hide = true)]
     Watchdog(WatchdogArgs),
@@ -124,6 +131,9 @@ pub struct UpArgs {
     /// Let new nodes see this path of the host although it would be hidden (repeatable)
     #[arg(long, value_name = "PATH")]
     pub show: Vec<PathBuf>,
+    /// Let the nodes of a new fleet share the user ids of the host: root in a node is then the host's root
+    #[arg(long)]
+    pub privileged: bool,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

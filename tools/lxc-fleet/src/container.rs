@@ -1,9 +1,8 @@
 //! One node: its files, its mount, its configuration, its life.
 
-use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,13 +11,16 @@ use breakit::exit::{Error, Result};
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
 use breakit::talk;
-use nix::mount::{MsFlags, mount};
 
+use crate::config;
 use crate::freezer::{Freezer, Ice};
+use crate::ids::Ids;
 use crate::image::Image;
+use crate::launch;
 use crate::mask::Mask;
 use crate::network;
-use crate::state::{self, Member};
+use crate::root::Root;
+use crate::state::{self, Member, State};
 use crate::store;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
@@ -26,37 +28,13 @@ use crate::store;
 const INIT: &str = include_str!("init.sh");
 
 /// Where the init lies in every node.
-const INIT_PATH: &str = "/usr/sbin/breakit-init";
+pub const INIT_PATH: &str = "/usr/sbin/breakit-init";
 
 /// How long LXC may take for one step.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How long a container that is just starting or ending has to become one thing or the other.
 const SETTLING: Duration = Duration::from_secs(5);
-
-/// What root in a node may do: all that databases, their scripts and iptables need. A list of what is kept, so
-/// that a capability which a later kernel invents is not given unseen. Not in it: `sys_admin` (nothing can be
-/// mounted or unmounted inside), `mknod`, `sys_boot`, `dac_read_search` (would open files of the host by their
-/// handles), `bpf` and `perfmon` (would read the kernel's memory), `syslog` (the host's kernel log).
-const KEPT: &str = "audit_write chown dac_override fowner fsetid ipc_lock ipc_owner kill lease net_admin \
-     net_bind_service net_broadcast net_raw setfcap setgid setpcap setuid sys_chroot sys_nice sys_ptrace \
-     sys_resource sys_tty_config";
-
-/// The devices that a node may use, as cgroups say it.
-const DEVICES: [&str; 9] = [
-    "c 1:3 rwm",
-    "c 1:5 rwm",
-    "c 1:7 rwm",
-    "c 1:8 rwm",
-    "c 1:9 rwm",
-    "c 5:0 rwm",
-    "c 5:1 rwm",
-    "c 5:2 rwm",
-    "c 136:* rwm",
-];
-
-/// LXC's list of system calls that no container needs, where the package brings it.
-const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
 
 /// The state of a container, in LXC's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +68,29 @@ pub struct Container {
     /// What the fleet remembers of it.
     pub member: Member,
     subnet: [u8; 3],
+    ids: Ids,
 }
 
 impl Container {
-    /// The container of a member.
-    pub fn new(fleet: &Name, subnet: [u8; 3], member: &Member) -> Container {
-        Container { fleet: fleet.clone(), member: member.clone(), subnet }
+    /// The container of a member of a fleet.
+    pub fn new(fleet: &Name, state: &State, member: &Member) -> Container {
+        let (subnet, ids) = (state.subnet, state.ids);
+        Container { fleet: fleet.clone(), member: member.clone(), subnet, ids }
+    }
+
+    /// The fleet that it belongs to.
+    pub fn fleet(&self) -> &Name {
+        &self.fleet
+    }
+
+    /// The first three bytes of its fleet's addresses.
+    pub fn subnet(&self) -> [u8; 3] {
+        self.subnet
+    }
+
+    /// The user ids that it has.
+    pub fn ids(&self) -> Ids {
+        self.ids
     }
 
     /// What LXC calls it.
@@ -118,9 +113,10 @@ impl Container {
         store::node(&self.fleet, &self.member.name)
     }
 
-    /// Where its root is mounted.
-    pub fn rootfs(&self) -> PathBuf {
-        self.files().join("rootfs")
+    /// What its root is made of.
+    pub fn root(&self, image: &Image) -> Root {
+        let files = self.files();
+        Root { layers: image.lowers(&files, self.ids), files, ids: self.ids }
     }
 
     /// LXC's own log of this node.
@@ -138,20 +134,17 @@ impl Container {
         self.config_dir().join("console.log.1")
     }
 
-    /// Makes what is missing of the node's files, mounts its root, and writes its configuration.
+    /// Makes what is missing of the node's files and writes down what starts it. It does not run.
     ///
     /// # Errors
     /// 71 where the system refuses.
     pub fn prepare(&self, image: &Image, mask: Option<&Mask>) -> Result<()> {
-        if !store::is_mounted(&self.rootfs())? {
-            self.lay(mask)?;
-            mount_stack(&image.lowers(&self.files()), &self.files(), &self.rootfs())?;
-            talk::detail(format!("node {}: root is mounted", self.member.name));
-        }
+        self.lay(mask)?;
         let folder = self.config_dir();
         fs::create_dir_all(&folder)
             .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
-        state::write_whole(&folder.join("config"), &self.config())
+        launch::describe(&self.id(), &self.root(image))?;
+        state::write_whole(&folder.join("config"), &config::text(self))
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
@@ -160,7 +153,7 @@ impl Container {
         let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
         store::remove_tree(&files.join("hide"))?;
         store::remove_tree(&files.join("bare"))?;
-        for folder in ["upper", "work", "rootfs", "hide", "bare/usr/sbin", "bare/etc"] {
+        for folder in ["upper", "work", "hide", "bare/usr/sbin", "bare/etc"] {
             fs::create_dir_all(files.join(folder)).map_err(place)?;
         }
         if let Some(mask) = mask {
@@ -174,49 +167,30 @@ impl Container {
         fs::write(bare.join("etc/hosts"), "").map_err(place)?;
         // No name server: a look-up of an unknown name fails at once instead of after a timeout.
         fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
-            .map_err(place)
+            .map_err(place)?;
+        ["bare", "hide", "upper"]
+            .iter()
+            .try_for_each(|layer| self.own(&files.join(layer), *layer != "upper"))
     }
 
-    fn config(&self) -> String {
-        let mut text = String::from("# Written by lxc-fleet at every up.\n");
-        let mut line = |name: &str, value: &str| {
-            // Writing into a String does not fail.
-            let _ = writeln!(text, "{name} = {value}");
-        };
-        line("lxc.rootfs.path", &format!("dir:{}", self.rootfs().display()));
-        line("lxc.uts.name", &self.member.name);
-        line("lxc.init.cmd", INIT_PATH);
-        line("lxc.autodev", "1");
-        line("lxc.pty.max", "1024");
-        line("lxc.tty.max", "0");
-        // A node that never stops talking must not fill the host's disk.
-        line("lxc.console.size", "1MB");
-        line("lxc.console.rotate", "1");
-        line("lxc.console.logfile", &self.console().display().to_string());
-        line("lxc.net.0.type", "veth");
-        line("lxc.net.0.link", &network::bridge(&self.fleet));
-        line("lxc.net.0.flags", "up");
-        line("lxc.net.0.name", "eth0");
-        line("lxc.net.0.veth.pair", &network::port(&self.fleet, self.member.number));
-        line("lxc.net.0.hwaddr", &network::mac(self.subnet, self.member.number));
-        line("lxc.net.0.ipv4.address", &format!("{}/24", self.address()));
-        line("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
-        line("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
-        line("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
-        let hosts = hosts_file(&self.fleet);
-        line(
-            "lxc.mount.entry",
-            &format!("{} etc/hosts none bind,ro,create=file 0 0", hosts.display()),
-        );
-        line("lxc.cap.keep", KEPT);
-        for version in ["cgroup", "cgroup2"] {
-            line(&format!("lxc.{version}.devices.deny"), "a");
-            DEVICES.iter().for_each(|d| line(&format!("lxc.{version}.devices.allow"), d));
+    /// Gives what we made ourselves to the ids of the node.
+    fn own(&self, tree: &Path, whole: bool) -> Result<()> {
+        let place =
+            |e: std::io::Error| Error::io(format!("give {} to the node", tree.display()), &e);
+        let base = self.ids.base();
+        if base == 0 {
+            return Ok(());
         }
-        if Path::new(SECCOMP).exists() {
-            line("lxc.seccomp.profile", SECCOMP);
+        let found = fs::symlink_metadata(tree).map_err(place)?;
+        if found.uid() < base {
+            lchown(tree, Some(base + found.uid()), Some(base + found.gid())).map_err(place)?;
         }
-        text
+        if whole && found.is_dir() {
+            for entry in fs::read_dir(tree).map_err(place)? {
+                self.own(&entry.map_err(place)?.path(), true)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts it and looks that it runs; nothing happens where it runs or is paused.
@@ -227,15 +201,10 @@ impl Container {
         if self.condition()? != Condition::Stopped {
             return Ok(());
         }
-        if !store::is_mounted(&self.rootfs())? {
-            return Err(Error::system(
-                "its root is not mounted; run lxc-fleet up, which repairs it",
-            ));
-        }
         let log = self.log();
         // A log of earlier starts would be taken for that of this one.
         let _ = fs::remove_file(&log);
-        let output = program::run(&mut self.start_command()?, None, LIMIT)?;
+        let output = program::run(&mut self.launch_command(), None, LIMIT)?;
         // A start that LXC calls a success may have died at once, and one that it calls a failure may have
         // found the node started by another: so the node itself is asked.
         if self.condition()? == Condition::Running && self.init().is_some() {
@@ -248,14 +217,11 @@ impl Container {
         )))
     }
 
-    /// What starts it.
-    ///
-    /// # Errors
-    /// 69 where LXC is missing.
-    pub fn start_command(&self) -> Result<Command> {
-        let mut command = self.lxc("lxc-start")?;
-        command.arg("-d").arg("-o").arg(self.log()).args(["-l", "ERROR"]);
-        Ok(command)
+    /// What mounts its root and starts it, in a process of its own: see [`launch`].
+    fn launch_command(&self) -> Command {
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["launch", &self.id()]);
+        command
     }
 
     /// Joins its interface to the fleet's bridge again, where that was removed under it and made anew.
@@ -448,12 +414,11 @@ impl Container {
     /// All that stood in the way.
     pub fn remove(&self) -> Result<()> {
         let mut errors = Vec::new();
-        errors.extend(store::unmount(&self.rootfs()).err());
-        if store::is_mounted(&self.rootfs()).unwrap_or(true) {
-            errors.push(Error::system(format!("{} is still mounted", self.rootfs().display())));
-        } else {
-            errors.extend(store::remove_tree(&self.files()).err());
+        // Earlier versions mounted the root in there.
+        for mounted in store::mounts_under(&self.files())? {
+            errors.extend(store::unmount(&mounted).err());
         }
+        errors.extend(store::remove_tree(&self.files()).err());
         errors.extend(store::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {
             talk::detail(format!("node {}: is removed", self.member.name));
@@ -508,42 +473,8 @@ pub fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
     Error::all(errors).map(|()| done)
 }
 
-/// Mounts an overlay of `lowers` (the uppermost first) with the upper and work folders of `files`.
-///
-/// # Errors
-/// 71 with what the kernel says, 69 where it has no overlayfs.
-fn mount_stack(lowers: &[PathBuf], files: &Path, target: &Path) -> Result<()> {
-    let options = overlay_options(lowers, files);
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str())).map_err(|errno| {
-        match errno {
-            nix::errno::Errno::ENODEV => {
-                Error::missing("this kernel has no overlay filesystem; load the module overlay")
-            }
-            nix::errno::Errno::EINVAL if root_is_overlay() => Error::missing(
-                "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
-            ),
-            other => Error::io(format!("mount the root {}", target.display()), &other.into()),
-        }
-    })
-}
-
-/// The options of such a mount, for mount(2) and mount(8) alike.
-pub fn overlay_options(lowers: &[PathBuf], files: &Path) -> String {
-    let lowers: Vec<String> = lowers.iter().map(|path| path.display().to_string()).collect();
-    format!(
-        "lowerdir={},upperdir={},workdir={}",
-        lowers.join(":"),
-        files.join("upper").display(),
-        files.join("work").display()
-    )
-}
-
-fn root_is_overlay() -> bool {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - overlay "))
-}
-
-/// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree.
+/// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree. The
+/// ids of nodes must be able to come to it.
 pub fn hosts_file(fleet: &Name) -> PathBuf {
-    PathBuf::from(LXCPATH).join(format!("{fleet}.hosts"))
+    state::run_dir(fleet).join("hosts")
 }

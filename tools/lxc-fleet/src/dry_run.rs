@@ -18,11 +18,13 @@ use breakit::talk;
 
 use crate::build;
 use crate::cli::{DownArgs, UpArgs};
-use crate::container::{self, Condition, Container, at_once, hosts_file, overlay_options};
+use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::harm::Kind;
 use crate::image::{Image, folder, label, not_in_use};
 use crate::install::Manager;
+use crate::launch;
 use crate::network;
+use crate::root::{self, Root};
 use crate::state::{self, BASE, State};
 use crate::store;
 use crate::up::plan;
@@ -93,7 +95,7 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
 
 fn remedy(kind: Kind, container: &Container) -> Result<String> {
     match kind {
-        Kind::Kill => Ok(show(&container.start_command()?)),
+        Kind::Kill => Ok(show(&launch::start_command(&container.id())?)),
         Kind::Pause => order(container, false),
     }
 }
@@ -178,21 +180,30 @@ fn opening() -> Result<Steps> {
 /// What makes one node run.
 fn raising(fleet: &Name, container: &Container) -> Result<Steps> {
     let image = Image::parse(&container.member.image)?;
-    let (files, rootfs) = (container.files(), container.rootfs());
     let mut steps = Steps::new();
-    if !store::is_mounted(&rootfs)? {
+    if container.condition()? == Condition::Stopped {
+        let files = container.files();
         let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
         steps.push(format!("# make the folders of an overlay in {}{hidden}", files.display()));
-        let options = overlay_options(&image.lowers(&files), &files);
-        steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&rootfs)));
-    }
-    steps.push(format!("# write {}/config", container.config_dir().display()));
-    if container.condition()? == Condition::Stopped {
-        // LXC joins the interface to the bridge then.
-        steps.push(show(&container.start_command()?));
+        steps.push(format!("# write {}/config", container.config_dir().display()));
+        // LXC joins the interface to the bridge.
+        steps.extend(launching(&container.id(), &container.root(&image))?);
     } else {
         steps.extend(ip(network::joining(fleet, container.member.number).into_iter().collect()));
     }
+    Ok(steps)
+}
+
+/// What mounts a root and starts its machine.
+fn launching(id: &str, root: &Root) -> Result<Steps> {
+    let mut steps = vec!["# in a mount namespace of the node's own:".to_string()];
+    if root.ids.are_mapped() {
+        let ids = root.ids.map();
+        steps.push(format!("# show / and the image with the user ids of the node ({ids})"));
+    }
+    let options = root.options();
+    steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&root::place())));
+    steps.push(show(&launch::start_command(id)?));
     Ok(steps)
 }
 
@@ -235,9 +246,6 @@ fn felling(container: &Container) -> Result<Steps> {
     if container.exists() && container.condition()? != Condition::Stopped {
         steps.push(show(&container.kill_command()?));
     }
-    if store::is_mounted(&container.rootfs())? {
-        steps.push(format!("umount {}", path(&container.rootfs())));
-    }
     for folder in [container.files(), container.config_dir()] {
         if folder.exists() {
             steps.push(format!("rm -r {}", path(&folder)));
@@ -275,7 +283,6 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
         not_in_use(name.as_str())?;
     }
     let site = folder().join(".build-PID");
-    let lowers = [site.join("bare"), site.join("hide"), "/".into()];
     let mut steps = opening()?;
     steps.push(format!(
         "# make the folders of an overlay in {}, and what hides the host's secrets",
@@ -286,7 +293,7 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
     );
     steps.push(format!(
         "mount -t overlay -o {} overlay {}",
-        overlay_options(&lowers, &site),
+        build::root(&site).options(),
         path(&site.join("root"))
     ));
     let words: Vec<String> = packages.iter().map(quote).collect();

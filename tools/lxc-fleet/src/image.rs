@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::busybox;
+use crate::ids::Ids;
+use crate::root::Layer;
 use crate::state;
 use crate::store;
 
@@ -29,6 +31,9 @@ pub enum Image {
 pub struct Label {
     /// The packages in it, sorted.
     pub packages: Vec<String>,
+    /// Whose ids its files have on disk.
+    #[serde(default)]
+    pub ids: Ids,
 }
 
 impl Image {
@@ -84,15 +89,16 @@ impl Image {
         }
     }
 
-    /// The lower layers of a node whose own files are in `files`, the uppermost first.
+    /// The lower layers of a node that has these `ids` and its own files in `files`, the uppermost first.
     ///
     /// The mask lies beneath the layer: what a package brings is seen, what the host has there is not.
-    pub fn lowers(&self, files: &Path) -> Vec<PathBuf> {
-        let (bare, hide) = (files.join("bare"), files.join("hide"));
+    pub fn lowers(&self, files: &Path, ids: Ids) -> Vec<Layer> {
+        let own = |name: &str| Layer { path: files.join(name), ids };
+        let host = Layer { path: "/".into(), ids: Ids::Host };
         match self {
-            Image::Host => vec![bare, hide, "/".into()],
-            Image::Busybox => vec![bare, layer("busybox")],
-            Image::Layer(name) => vec![layer(name.as_str()), bare, hide, "/".into()],
+            Image::Host => vec![own("bare"), own("hide"), host],
+            Image::Busybox => vec![own("bare"), layer("busybox")],
+            Image::Layer(name) => vec![layer(name.as_str()), own("bare"), own("hide"), host],
         }
     }
 }
@@ -115,8 +121,9 @@ pub fn folder() -> PathBuf {
     store::root().join("images")
 }
 
-fn layer(name: &str) -> PathBuf {
-    folder().join(name).join("upper")
+fn layer(name: &str) -> Layer {
+    let ids = label(name).map(|label| label.ids).unwrap_or_default();
+    Layer { path: folder().join(name).join("upper"), ids }
 }
 
 /// The label of a layer that is whole.

@@ -15,7 +15,7 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
 use crate::attend::{End, attend};
-use crate::container::overlay_options;
+use crate::build;
 
 /// A package manager of the host.
 pub enum Manager {
@@ -110,7 +110,6 @@ pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watc
     fs::write(&policy, "#!/bin/sh\nexit 101\n").map_err(place)?;
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).map_err(place)?;
 
-    let lowers = [site.join("bare"), site.join("hide"), "/".into()];
     let log = site.join("log");
     let out = File::create(&log).map_err(place)?;
     let mut command = Command::new(program::find("unshare", "util-linux")?);
@@ -118,7 +117,7 @@ pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watc
     command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BUILD, "sh"]);
     command
         .arg(site.join("root"))
-        .arg(overlay_options(&lowers, site))
+        .arg(build::root(site).options())
         .arg(manager.script())
         .args(packages);
     command.stdin(Stdio::null()).stderr(out.try_clone().map_err(place)?).stdout(out);

@@ -6,7 +6,7 @@ use breakit::rng;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{build, copy, down, dry_run, exec, harm, image, listing, up, watchdog, which};
+use crate::{build, copy, down, dry_run, exec, harm, image, launch, listing, up, watchdog, which};
 
 /// Runs the tool.
 ///
@@ -44,6 +44,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Pause(args) => harm::harm(harm::Kind::Pause, &args),
         Command::Resume(which) => each(&which.containers()?, Container::resume),
         Command::Logs(which) => listing::logs(&which),
+        Command::Launch { id } => launch::launch(&id),
         Command::Watchdog(args) => watchdog::watch(&args),
     }
 }
@@ -75,7 +76,7 @@ fn sensible(command: &Command) -> Result<()> {
         Command::Push(PushArgs { remote, .. }) | Command::Pull(PullArgs { remote, .. }) => {
             copy::place(remote).map(drop)
         }
-        Command::Image(_) | Command::Watchdog(_) => Ok(()),
+        Command::Image(_) | Command::Launch { .. } | Command::Watchdog(_) => Ok(()),
     }
 }
 

@@ -12,10 +12,14 @@ use breakit::exit::{Error, Result};
 use breakit::node::{Fleet, Name, Node, RUN, Via};
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Ids;
 use crate::lock::Lock;
 
 /// Where everything of ours lies that is to survive a reboot.
 pub const BASE: &str = "/var/lib/breakit";
+
+/// Where the roots of nodes are mounted, each in a mount namespace of its own.
+pub const RUN_ROOT: &str = "/run/breakit/.root";
 
 /// One node, as the fleet remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +40,9 @@ pub struct Member {
 pub struct State {
     /// The first three bytes of its addresses.
     pub subnet: [u8; 3],
+    /// The user ids of its nodes.
+    #[serde(default)]
+    pub ids: Ids,
     /// Its nodes, in the order in which they were made.
     pub members: Vec<Member>,
 }
@@ -214,6 +221,7 @@ pub fn forget(fleet: &Name) -> Result<()> {
 /// Removes the fleet's folder under /run; the caller holds its lock, and whoever waits for it finds it gone.
 pub fn forget_run_dir(fleet: &Name) {
     let _ = fs::remove_dir(run_dir(fleet));
+    let _ = fs::remove_dir(RUN_ROOT);
     let _ = fs::remove_dir(RUN);
 }
 
@@ -262,7 +270,7 @@ mod tests {
 
     #[test]
     fn a_node_gets_the_number_in_its_name_or_the_lowest_free_one() {
-        let mut state = State { subnet: [10, 213, 0], members: Vec::new() };
+        let mut state = State { subnet: [10, 213, 0], ids: Ids::Host, members: Vec::new() };
         for name in ["n2", "db", "n1", "n900"] {
             state.add(&Name::new(name).unwrap(), "host", &[]).unwrap();
         }
@@ -273,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_full_subnet_is_said_to_be_full() {
-        let mut state = State { subnet: [10, 213, 0], members: Vec::new() };
+        let mut state = State { subnet: [10, 213, 0], ids: Ids::Host, members: Vec::new() };
         for n in 1..=MOST {
             state.add(&Name::new(&format!("n{n}")).unwrap(), "host", &[]).unwrap();
         }

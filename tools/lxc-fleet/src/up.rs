@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
-use breakit::node::{LXCPATH, Name, names};
+use breakit::node::{Name, names};
 use breakit::program;
 use breakit::talk;
 
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
+use crate::ids::{self, Ids};
 use crate::image::Image;
 use crate::mask::{For, Mask};
 use crate::network;
@@ -102,8 +103,13 @@ pub fn plan(
     ready: impl Fn(&Image) -> Result<()>,
 ) -> Result<Plan> {
     let mut state = match before {
+        Some(state) if args.privileged && state.ids.are_mapped() => {
+            return Err(Error::usage(format!(
+                "fleet {fleet} is there, and its nodes live in a user namespace; take it down first: lxc-fleet down"
+            )));
+        }
         Some(state) => state,
-        None => State { subnet: network::free_subnet()?, members: Vec::new() },
+        None => State { subnet: network::free_subnet()?, ids: ids(args)?, members: Vec::new() },
     };
     let new: Vec<Name> =
         wanted.iter().filter(|name| state.member(name.as_str()).is_none()).cloned().collect();
@@ -122,9 +128,13 @@ pub fn plan(
         }
     }
     let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
-    let containers = members.map(|member| Container::new(fleet, state.subnet, member)).collect();
+    let containers = members.map(|member| Container::new(fleet, &state, member)).collect();
     let new = new.iter().map(Name::to_string).collect();
     Ok(Plan { containers, new, state })
+}
+
+fn ids(args: &UpArgs) -> Result<Ids> {
+    if args.privileged { Ok(Ids::Host) } else { ids::free() }
 }
 
 /// A node that is there keeps its image and what it sees.
@@ -151,8 +161,10 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     let masks = masks(&plan.containers)?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
-        container.prepare(&image, masks.get(&container.member.show))?;
-        container.start()?;
+        if container.condition()? == Condition::Stopped {
+            container.prepare(&image, masks.get(&container.member.show))?;
+            container.start()?;
+        }
         container.join()
     }))?;
     frames_pass(fleet, &plan.containers)?;
@@ -183,7 +195,7 @@ pub fn write_hosts(fleet: &Name, state: &State) -> Result<()> {
     }
     let path = hosts_file(fleet);
     let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
-    fs::create_dir_all(LXCPATH).map_err(place)?;
+    fs::create_dir_all(state::run_dir(fleet)).map_err(place)?;
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(place)?;
     file.write_all(text.as_bytes()).and_then(|()| file.set_len(text.len() as u64)).map_err(place)

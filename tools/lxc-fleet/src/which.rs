@@ -83,7 +83,7 @@ pub fn all(fleet: &Name) -> Result<Vec<Container>> {
             "there is no fleet {fleet}; make it with lxc-fleet up n1..n5"
         )));
     };
-    Ok(state.members.iter().map(|member| Container::new(fleet, state.subnet, member)).collect())
+    Ok(state.members.iter().map(|member| Container::new(fleet, &state, member)).collect())
 }
 
 /// The names of containers, for messages and fault lines.

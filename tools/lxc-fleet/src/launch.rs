@@ -1,0 +1,80 @@
+//! `launch`: mounts a node's root in a mount namespace of its own and becomes the `lxc-start` that starts the node.
+//!
+//! So the root is nowhere on the host: no other user meets the setuid programs in it, and it is gone with the
+//! node, whatever ends the node. LXC's monitor is the only process of the host in that namespace.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use breakit::exit::{Error, Result, Status};
+use breakit::node::LXCPATH;
+use breakit::program;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+
+use crate::root::{self, Root};
+use crate::state;
+
+/// Where a machine's root is described, beside its configuration.
+pub fn description(id: &str) -> PathBuf {
+    Path::new(LXCPATH).join(id).join("root.json")
+}
+
+/// Writes down what the root of the machine `id` is made of.
+///
+/// # Errors
+/// 71 or 77.
+pub fn describe(id: &str, root: &Root) -> Result<()> {
+    let text = serde_json::to_string_pretty(root)
+        .map_err(|e| Error::system(format!("cannot describe the root of {id}: {e}")))?;
+    state::write_whole(&description(id), &text)
+}
+
+/// Starts the machine `id`; returns only if that fails.
+///
+/// # Errors
+/// 66 if it was never described, 71 if the system refuses, 69 if LXC is missing.
+pub fn launch(id: &str) -> Result<Status> {
+    let root = read(id)?;
+    if !root.files.join("upper").is_dir() {
+        return Err(Error::system("its files are not there; run lxc-fleet up, which mounts them"));
+    }
+    fs::create_dir_all(root::place())
+        .map_err(|e| Error::io(format!("make {}", root::place().display()), &e))?;
+    leave_the_hosts_mounts()?;
+    root.mount()?;
+    let mut start = start_command(id)?;
+    // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
+    // list; without it, it writes them itself.
+    start.env_clear().env("PATH", root::place());
+    let error = start.exec();
+    Err(Error::io("run lxc-start", &error))
+}
+
+fn read(id: &str) -> Result<Root> {
+    let path = description(id);
+    let text = fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), &e))?;
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::data(format!("{}: {}", path.display(), breakit::op::json_clause(&e))))
+}
+
+/// What the host unmounts later is unmounted here as well, so that no node keeps a disk of the host's busy.
+fn leave_the_hosts_mounts() -> Result<()> {
+    let place = |e: nix::errno::Errno| Error::io("make a mount namespace", &e.into());
+    unshare(CloneFlags::CLONE_NEWNS).map_err(place)?;
+    let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
+    mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(place)
+}
+
+/// What starts a machine whose root is mounted.
+///
+/// # Errors
+/// 69 if LXC is missing.
+pub fn start_command(id: &str) -> Result<Command> {
+    let mut command = Command::new(program::find("lxc-start", "lxc")?);
+    let log = Path::new(LXCPATH).join(id).join("log");
+    command.args(["-P", LXCPATH, "-n", id, "-d", "-o"]).arg(log).args(["-l", "ERROR"]);
+    Ok(command)
+}
