@@ -5,6 +5,7 @@
 
 pub mod fleet;
 pub mod folder;
+pub mod hostile;
 pub mod namespaces;
 pub mod process;
 pub mod pty;

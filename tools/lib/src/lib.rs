@@ -10,6 +10,7 @@
 //! | [`lease`] | how long a fault outlives its holder |
 //! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
 //! | [`signal`] | waiting for time, signals, the end of input, a reader that left |
+//! | [`escape`] | text of others in what people read |
 //! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
 //! | [`program`] | finding and running external programs |
 //! | [`rng`] | seeded random numbers |
@@ -17,6 +18,7 @@
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
+pub mod escape;
 pub mod exit;
 pub mod guardian;
 pub mod hold;

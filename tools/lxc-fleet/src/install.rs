@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use breakit::escape;
 use breakit::exit::{Error, Result};
 use breakit::program;
 use breakit::signal::{Wake, Watch};
@@ -170,7 +171,7 @@ impl Progress {
         } else if bar.is_hidden() {
             talk::say(&text);
         }
-        bar.set_message(text);
+        bar.set_message(escape::line(&text).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Progress(bar)
     }
