@@ -3,6 +3,7 @@
 //! A test that cannot run here says so with [`skip!`] and returns; `tests/check` counts the skips apart from
 //! what passed, and with `STRICT=1` a skip is a failure.
 
+pub mod fakes;
 pub mod fleet;
 pub mod folder;
 pub mod hostile;
@@ -13,6 +14,7 @@ pub mod random;
 pub mod sshd;
 pub mod uml;
 
+pub use fakes::Fakes;
 pub use fleet::Fleet;
 pub use folder::Folder;
 pub use namespaces::Namespaces;

@@ -437,7 +437,7 @@ impl Container {
     }
 
     fn lxc(&self, program: &str) -> Result<Command> {
-        let mut command = Command::new(program::find(program, "lxc")?);
+        let mut command = program::command(program, "lxc")?;
         command.args(["-P", LXCPATH, "-n", &self.id()]);
         Ok(command)
     }

@@ -31,6 +31,7 @@ pub mod dry_run;
 pub mod exec;
 pub mod freezer;
 pub mod harm;
+pub mod host_name;
 pub mod image;
 pub mod install;
 pub mod last_words;

@@ -58,20 +58,6 @@ pub struct Plan {
     new: Vec<String>,
 }
 
-/// A node's name becomes its host's: no underscore, no dot.
-///
-/// # Errors
-/// 64 for another.
-pub fn is_host_name(name: &Name) -> Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.as_str().chars().all(plain) && !name.as_str().ends_with('-') {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "{name} is no host name; a node of a fleet has letters, digits and '-' only"
-    )))
-}
-
 /// Opens the store and writes down what the fleet is about to have.
 fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     let _all = state::lock_all()?;

@@ -35,6 +35,7 @@ const PURPOSE: &str = "partition";
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    cli.path.set()?;
     match cli.command {
         Command::Plan(plan) => self::plan(&plan),
         Command::Cut(cut) => self::cut(&cut),
