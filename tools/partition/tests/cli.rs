@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use breakit_tests::process::{Run, run, run_with, tool};
-use breakit_tests::{Fakes, hostile};
+use breakit_tests::{Fakes, has, hostile, skip};
 
 fn partition(args: &str) -> Command {
     let mut command = tool("partition");
@@ -58,6 +58,9 @@ fn a_plan_read_back_as_a_grudge_is_the_same_plan() {
 
 #[test]
 fn a_dry_run_prints_the_script_and_needs_no_root() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     let mut command =
         partition("cut one-way n1 n2 -n - --dry-run --backend nft --force --lease 2s");
     let run = run_with(command.uid(65534).gid(65534), KNOWN).expect(0);
@@ -69,6 +72,9 @@ fn a_dry_run_prints_the_script_and_needs_no_root() {
 
 #[test]
 fn the_login_that_we_sit_on_is_let_pass_unless_force_is_given() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     let login = |force: &str| {
         let line = format!("cut isolate n1 -n - --dry-run --backend nft{force}");
         let nodes = KNOWN.lines().next().unwrap().to_string()
@@ -97,6 +103,9 @@ fn whoever_is_not_root_is_told_what_to_do() {
 
 #[test]
 fn what_is_wrong_is_one_sentence_with_the_right_status() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     for (line, status, clause) in [
         ("plan", 64, "which cut? take one of: isolate"),
         ("plan sideways -n n1..n3", 64, "\"sideways\" is no shape; take one of: isolate"),
@@ -217,6 +226,9 @@ fn helpers_come_from_the_systems_folders_or_from_those_of_path() {
 
 #[test]
 fn the_command_that_names_primaries_is_the_users() {
+    if !has("nft") || !has("ip") {
+        skip!("nft or ip is missing");
+    }
     let fakes = Fakes::new(&["who-is-primary"]);
     let mut command = partition("cut primaries --dry-run -n n1=local,n2=addr:198.51.100.7");
     command.args(["--primaries", "who-is-primary"]);
