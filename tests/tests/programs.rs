@@ -108,7 +108,7 @@ fn called_by_shell(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// The string literals of Rust, each with the code before it on its line.
+/// The string literals of Rust, each with the code before it in its statement.
 fn literals(source: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -128,7 +128,7 @@ fn literals(source: &str) -> Vec<(String, String)> {
         } else if rest.starts_with("'\"'") || rest.starts_with("'\\\"'") {
             rest = &rest[rest[1..].find('\'').unwrap_or(0) + 2..];
         } else {
-            if c == '\n' {
+            if matches!(c, ';' | '{' | '}') {
                 before.clear()
             } else {
                 before.push(c)
@@ -264,6 +264,7 @@ fn a_new_call_of_a_program_is_found_wherever_it_stands() {
     calls(r#"if !has("frob") { skip!("x") }"#);
     calls(r#"bed.at(1, "frob").output()"#);
     calls(r#"fleet.run(&["exec", "n1", "--", "frob", "-q"])"#);
+    calls("fleet.run(&[\n\"exec\",\n\"n1\",\n\"--\",\n\"frob\",\n])");
     calls(r#"fleet.sh("n1", "frob -q | cat")"#);
     calls(r#"shell(&format!("cat x | frob -c"))"#);
     calls(r#"sh("cd /x && LC_ALL=C frob -c")"#);
