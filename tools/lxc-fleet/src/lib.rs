@@ -23,6 +23,7 @@
 pub mod attend;
 pub mod build;
 pub mod busybox;
+pub mod chroot;
 pub mod cli;
 pub mod container;
 pub mod copy;

@@ -12,6 +12,7 @@ use breakit::node::{LXCPATH, Name, names};
 use breakit::program;
 use breakit::talk;
 
+use crate::chroot;
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
@@ -32,6 +33,7 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
     let wanted = names(&specs)?;
     program::find("lxc-start", "lxc")?;
+    chroot::refuse()?;
 
     let _lock = state::lock(&fleet)?;
     let plan = remember(&fleet, &wanted, args)?;
