@@ -22,6 +22,7 @@ quick: ## format, lints, unit tests and fast tests of the binaries: under a minu
 	tests/check quick
 
 check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a failure
+	@scripts/deps tools tests || true # what cannot be had is skipped, and its reason told
 	STRICT=$(STRICT) tests/check all
 
 bench: all ## the benchmarks, side by side with what they are measured against

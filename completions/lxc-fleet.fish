@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_lxc_fleet_global_optspecs
-    string join \n q/quiet v/verbose h/help V/version
+    string join \n q/quiet v/verbose path= h/help V/version
 end
 
 function __fish_lxc_fleet_needs_command
@@ -24,6 +24,7 @@ function __fish_lxc_fleet_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -45,6 +46,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "logs" -d 'Print
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s v -l verbose -d 'Say what is done, step by step'
@@ -52,10 +54,12 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fis
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "ls" -d 'List the images'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "rm" -d 'Remove images that no node uses'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -l json -d 'As JSON lines'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from ls" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -l all -d 'Remove every image, and the store\'s file with them'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_seen_subcommand_from rm" -s v -l verbose -d 'Say what is done, step by step'
@@ -66,45 +70,54 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_se
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d 'The same, as the other tools take it' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l all -d 'All nodes of all fleets on this host'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -l json -d 'As JSON lines'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -l all -d 'The nodes of all fleets on this host'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand ls" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l limit -d 'Kill the program where it has not ended after TIME' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s i -l interactive -d 'Hand our stdin to the program (one node only); without it the program reads nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l prefix -d 'Put the node\'s name before each line even for one node'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand push" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pull" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l limit -d 'How long their programs have to end after TERM' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s v -l verbose -d 'Say what is done, step by step'
@@ -117,6 +130,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l time-limit 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l hold -d 'Hold the fault until a signal or the end of input'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
@@ -131,6 +145,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l time-limit
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l hold -d 'Hold the fault until a signal or the end of input'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
@@ -138,15 +153,18 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s q -l quiet
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand resume" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l kind -d 'What is undone: kill or pause' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l lease -d 'The lease, in milliseconds' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s h -l help -d 'Print help'

@@ -77,12 +77,16 @@ _partition() {
 
     case "${cmd}" in
         partition)
-            opts="-q -v -h -V --quiet --verbose --help --version plan cut replay heal list check probe guard help"
+            opts="-q -v -h -V --quiet --verbose --path --help --version plan cut replay heal list check probe guard help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -91,7 +95,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__check)
-            opts="-n -q -v -h --nodes --timeout --table --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --timeout --table --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +113,10 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -117,7 +125,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -191,6 +199,10 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -199,13 +211,17 @@ _partition() {
             return 0
             ;;
         partition__subcmd__guard)
-            opts="-q -v -h --after --quiet --verbose --help"
+            opts="-q -v -h --after --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -217,7 +233,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__heal)
-            opts="-n -q -v -h --nodes --sudo --all --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --all --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -228,6 +244,10 @@ _partition() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -379,7 +399,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -393,6 +413,10 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -401,7 +425,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__plan)
-            opts="-n -q -v -h --invert --nodes --seed --quiet --verbose --help"
+            opts="-n -q -v -h --invert --nodes --seed --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -419,6 +443,10 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -427,7 +455,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__probe)
-            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -441,6 +469,10 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -449,7 +481,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__replay)
-            opts="-n -q -v -h --nodes --sudo --lease --backend --dry-run --force --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --dry-run --force --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -469,6 +501,10 @@ _partition() {
                     ;;
                 --backend)
                     COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

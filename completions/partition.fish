@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_partition_global_optspecs
-    string join \n q/quiet v/verbose h/help V/version
+    string join \n q/quiet v/verbose path= h/help V/version
 end
 
 function __fish_partition_needs_command
@@ -24,6 +24,7 @@ function __fish_partition_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c partition -n "__fish_partition_needs_command" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_needs_command" -s h -l help -d 'Print help'
@@ -39,6 +40,7 @@ complete -c partition -n "__fish_partition_needs_command" -f -a "guard" -d 'Heal
 complete -c partition -n "__fish_partition_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand plan" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
+complete -c partition -n "__fish_partition_using_subcommand plan" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand plan" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s v -l verbose -d 'Say what is done, step by step'
@@ -65,6 +67,7 @@ ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
 iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
 iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
 complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -l jitter -d 'With --every: start each fault up to TIME later, by chance' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l new-only -d 'Only packets that open a TCP connection: what is established stays'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l reject -d 'Answer with a TCP reset, or that the port is unreachable, instead of silence'
@@ -85,6 +88,7 @@ ipset-nft\t'ipset and iptables-nft in each node\'s own network'
 ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
 iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
 iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
+complete -c partition -n "__fish_partition_using_subcommand replay" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand replay" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand replay" -l dry-run -d 'Print the script of each cut with its offsets, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand replay" -l force -d 'Cut ssh logins too, even the one that we sit on'
@@ -92,6 +96,7 @@ complete -c partition -n "__fish_partition_using_subcommand replay" -s q -l quie
 complete -c partition -n "__fish_partition_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand heal" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l dry-run -d 'Print the scripts that would remove what stands, and do nothing'
@@ -99,6 +104,7 @@ complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet 
 complete -c partition -n "__fish_partition_using_subcommand heal" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand list" -l all -d 'In every network of this host'
 complete -c partition -n "__fish_partition_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
@@ -106,16 +112,19 @@ complete -c partition -n "__fish_partition_using_subcommand list" -s v -l verbos
 complete -c partition -n "__fish_partition_using_subcommand list" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l timeout -d 'How long to wait for what does not arrive' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l table -d 'Print a table instead of JSON'
 complete -c partition -n "__fish_partition_using_subcommand check" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand check" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand check" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand probe" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand probe" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand probe" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand guard" -l after -d 'Sweep after this time instead of healing at the holder\'s end' -r
+complete -c partition -n "__fish_partition_using_subcommand guard" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand guard" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s h -l help -d 'Print help'

@@ -59,12 +59,16 @@ _slownet() {
 
     case "${cmd}" in
         slownet)
-            opts="-q -v -h -V --quiet --verbose --help --version set replay clear list probe help"
+            opts="-q -v -h -V --quiet --verbose --path --help --version set replay clear list probe help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -73,7 +77,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__clear)
-            opts="-n -q -v -h --nodes --sudo --id --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --id --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -88,6 +92,10 @@ _slownet() {
                     return 0
                     ;;
                 --id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -197,7 +205,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -208,6 +216,10 @@ _slownet() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -219,7 +231,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__probe)
-            opts="-n -q -v -h --nodes --sudo --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -233,6 +245,10 @@ _slownet() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -241,7 +257,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__replay)
-            opts="-n -q -v -h --nodes --sudo --lease --backend --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --force --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -263,6 +279,10 @@ _slownet() {
                     COMPREPLY=($(compgen -W "auto netem htb blackhole nfqueue" -- "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -271,7 +291,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --help"
+            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --protocol --port --for --every --first --time-limit --stagger --lease --keep --backend --seed --force --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -402,6 +422,10 @@ _slownet() {
                     return 0
                     ;;
                 --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_slownet_global_optspecs
-    string join \n q/quiet v/verbose h/help V/version
+    string join \n q/quiet v/verbose path= h/help V/version
 end
 
 function __fish_slownet_needs_command
@@ -24,6 +24,7 @@ function __fish_slownet_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c slownet -n "__fish_slownet_needs_command" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_needs_command" -s h -l help -d 'Print help'
@@ -77,6 +78,7 @@ htb\t'A class of htb: a rate and nothing else'
 blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
 nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Make even what an sshd of a node sends slow'
@@ -91,6 +93,7 @@ netem\t'The kernel\'s network emulator: all parts'
 htb\t'A class of htb: a rate and nothing else'
 blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
 nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l force -d 'Make even what an sshd of a node sends slow'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l dry-run -d 'Print what would be done, and when, and do nothing'
@@ -99,17 +102,20 @@ complete -c slownet -n "__fish_slownet_using_subcommand replay" -s v -l verbose 
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d 'Print help'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s h -l help -d 'Print help'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'

@@ -47,12 +47,16 @@ _workload() {
 
     case "${cmd}" in
         workload)
-            opts="-q -v -h -V --quiet --verbose --help --version register cas-register set help"
+            opts="-q -v -h -V --quiet --verbose --path --help --version register cas-register set help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -61,7 +65,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__cas__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,6 +144,10 @@ _workload() {
                     return 0
                     ;;
                 --ops-per-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -221,7 +229,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -303,6 +311,10 @@ _workload() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -311,7 +323,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__set)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --quiet --verbose --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,6 +394,10 @@ _workload() {
                     return 0
                     ;;
                 --prefix)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_workload_global_optspecs
-    string join \n q/quiet v/verbose h/help V/version
+    string join \n q/quiet v/verbose path= h/help V/version
 end
 
 function __fish_workload_needs_command
@@ -24,6 +24,7 @@ function __fish_workload_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c workload -n "__fish_workload_needs_command" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_needs_command" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_needs_command" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_needs_command" -s h -l help -d 'Print help'
@@ -48,6 +49,7 @@ complete -c workload -n "__fish_workload_using_subcommand register" -l process-b
 complete -c workload -n "__fish_workload_using_subcommand register" -l prefix -d 'Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l keys -d 'So many registers are in use at a time' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l ops-per-key -d 'A register is replaced by a new one after N operations' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand register" -l no-final -d 'Leave out recovery and final reads'
 complete -c workload -n "__fish_workload_using_subcommand register" -l dry-run -d 'Print what would be done, and touch nothing'
@@ -70,6 +72,7 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -l proce
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l prefix -d 'Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l keys -d 'So many registers are in use at a time' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops-per-key -d 'A register is replaced by a new one after N operations' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l no-final -d 'Leave out recovery and final reads'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l dry-run -d 'Print what would be done, and touch nothing'
@@ -90,6 +93,7 @@ complete -c workload -n "__fish_workload_using_subcommand set" -l nemesis -d 'Ru
 complete -c workload -n "__fish_workload_using_subcommand set" -s o -l output -d 'Write the history to FILE too, whatever becomes of the reader of stdout' -r -F
 complete -c workload -n "__fish_workload_using_subcommand set" -l process-base -d 'Number the processes from N on' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l prefix -d 'Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand set" -l no-final -d 'Leave out recovery and final reads'
 complete -c workload -n "__fish_workload_using_subcommand set" -l dry-run -d 'Print what would be done, and touch nothing'

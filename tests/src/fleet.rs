@@ -1,10 +1,19 @@
 //! A fleet of real containers for a test, and what must be gone after it.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
 use crate::process::{Run, run, shell};
+
+/// In a chroot even root may make no user namespace: unshare(2), EPERM.
+fn is_chroot() -> bool {
+    let tried = Command::new("unshare").args(["--user", "true"]).output();
+    tried.is_ok_and(|tried| {
+        String::from_utf8_lossy(&tried.stderr).contains("Operation not permitted")
+    })
+}
 
 /// A fleet under a name of its own. Dropped, it is taken down, whatever happened to the test.
 #[derive(Debug)]
@@ -24,6 +33,8 @@ impl Fleet {
             .is_ok_and(|map| !map.contains("4294967295"))
         {
             Some("root of a user namespace only: LXC containers need the system's")
+        } else if is_chroot() {
+            Some("a chroot, from which a node would see the files of the host outside")
         } else {
             None
         }

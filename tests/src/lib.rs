@@ -3,8 +3,10 @@
 //! A test that cannot run here says so with [`skip!`] and returns; `tests/check` counts the skips apart from
 //! what passed, and with `STRICT=1` a skip is a failure.
 
+pub mod fakes;
 pub mod fleet;
 pub mod folder;
+pub mod hostile;
 pub mod namespaces;
 pub mod process;
 pub mod pty;
@@ -12,6 +14,7 @@ pub mod random;
 pub mod sshd;
 pub mod uml;
 
+pub use fakes::Fakes;
 pub use fleet::Fleet;
 pub use folder::Folder;
 pub use namespaces::Namespaces;

@@ -18,19 +18,25 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// Makes them; `None` where that is not possible here (not root).
+    /// Makes them.
+    ///
+    /// # Errors
+    /// Why that is not possible here: not root, or a program is missing.
     ///
     /// # Panics
     /// Where the system refuses although we are root.
     #[track_caller]
-    pub fn make(nodes: usize) -> Option<Namespaces> {
+    pub fn make(nodes: usize) -> Result<Namespaces, &'static str> {
         if !crate::is_root() {
-            return None;
+            return Err("not root: network namespaces need it (or unshare -Urnm)");
+        }
+        if !crate::has("ip") || !crate::has("ping") {
+            return Err("ip or ping is missing; install the packages iproute2 and iputils-ping");
         }
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let made = Namespaces { prefix: format!("bk{}-{count}", std::process::id()), nodes };
         made.build();
-        Some(made)
+        Ok(made)
     }
 
     #[track_caller]

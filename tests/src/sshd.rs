@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use crate::Namespaces;
-use crate::process::{run, tool};
+use crate::process::run;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -123,7 +123,8 @@ impl Sshd {
         let sshd = Sshd { folder, servers };
         let deadline = Instant::now() + SOON;
         let answers = |i: usize| {
-            let mut command = sshd.command(bed, "ssh");
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", &bed.host()]).arg(sshd.folder.join("ssh"));
             command
                 .args([&format!("h{}", i + 1), "true"])
                 .output()
@@ -136,20 +137,15 @@ impl Sshd {
         sshd
     }
 
-    /// A program in the bed's own namespace, with our ssh first in its PATH.
-    pub fn command(&self, bed: &Namespaces, program: &str) -> Command {
-        let path =
-            format!("{}:{}:/usr/sbin:/sbin", self.folder.display(), std::env::var("PATH").unwrap());
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &bed.host(), "env", &format!("PATH={path}"), program]);
-        command
-    }
-
     /// One of our tools on the hosts, from the bed's own, where they are the first two nodes.
     pub fn tool(&self, bed: &Namespaces, name: &str, args: &str) -> Command {
-        let tool = tool(name).get_program().to_string_lossy().into_owned();
-        let mut command = self.command(bed, &tool);
-        command.args(args.split(' ')).args(["-n", "n1=ssh:h1,n2=ssh:h2"]);
+        let mut command = bed.tool(name);
+        // Its ssh is ours, with the configuration of these hosts.
+        command
+            .arg("--path")
+            .arg(&self.folder)
+            .args(args.split(' '))
+            .args(["-n", "n1=ssh:h1,n2=ssh:h2"]);
         command
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Running, json_lines, run, shell};
 use breakit_tests::pty::Terminal;
-use breakit_tests::{Folder, Namespaces, skip};
+use breakit_tests::{Folder, Namespaces, has, skip};
 
 /// Much longer than a violation takes to come, however busy the machine is.
 const RUN: &str = "120s";
@@ -46,8 +46,10 @@ fn a_run_without_a_violation_is_followed_to_its_end() {
 
 #[test]
 fn the_network_is_whole_again_when_a_violation_ends_the_run_in_the_middle_of_a_partition() {
-    let Some(ns) = Namespaces::make(3) else {
-        skip!("not root: network namespaces need it (or unshare -Urnm)");
+    let ns = match Namespaces::make(3) {
+        Ok(_) if !has("nft") => skip!("nft is missing; install the package nftables"),
+        Ok(ns) => ns,
+        Err(why) => skip!("{why}"),
     };
     let folder = Folder::new("heal");
     let file = folder.file("history.jsonl");

@@ -1,12 +1,14 @@
 //! Pipelines across tools in network namespaces: no containers, real packets.
 
 use breakit_tests::process::{json_lines, run};
-use breakit_tests::{Folder, Namespaces, skip};
+use breakit_tests::{Folder, Namespaces, has, skip};
 
 #[test]
 fn a_nemesis_in_a_pipeline_is_in_force_between_its_lines_and_gone_after_the_run() {
-    let Some(ns) = Namespaces::make(3) else {
-        skip!("not root: network namespaces need it (or unshare -Urnm)");
+    let ns = match Namespaces::make(3) {
+        Ok(_) if !has("nft") => skip!("nft is missing; install the package nftables"),
+        Ok(ns) => ns,
+        Err(why) => skip!("{why}"),
     };
     let folder = Folder::new("pipe");
     let file = folder.file("history.jsonl");

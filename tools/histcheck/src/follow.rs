@@ -259,7 +259,7 @@ impl Progress {
             }
             bar
         });
-        Progress { bar, name: name.into() }
+        Progress { bar, name: breakit::escape::line(name).into_owned() }
     }
 
     fn show(&self, history: &History, oldest: Option<Pos>) {

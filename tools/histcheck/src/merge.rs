@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::{self, Lines};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -46,10 +47,10 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
     for (check, told) in checks {
         let verdict = merge(&told, unread.as_deref());
         status = status.worst(verdict.answer.status());
-        jsonl::print(&match as_json {
-            true => as_object(&check, &verdict),
-            false => as_text(&check, &verdict),
-        })?;
+        match as_json {
+            true => jsonl::print(&as_object(&check, &verdict))?,
+            false => jsonl::print_for_people(&as_text(&check, &verdict))?,
+        }
     }
     Ok(status)
 }
@@ -260,9 +261,10 @@ fn counts(told: &[Told]) -> Value {
 }
 
 fn as_text(check: &str, verdict: &Verdict) -> String {
-    let mut text = format!("merged: {check}: {}: {}", verdict.answer.word(), verdict.because);
+    let (check, because) = (escape::line(check), escape::line(&verdict.because));
+    let mut text = format!("merged: {check}: {}: {because}\n", verdict.answer.word());
     for line in &verdict.details {
-        text += &format!("\n    {line}");
+        text += &format!("    {}\n", escape::line(line));
     }
     text
 }

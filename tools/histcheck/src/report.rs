@@ -1,5 +1,6 @@
 //! Tells verdicts: as text for people, as JSON lines for programs.
 
+use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use serde_json::{Map, Value, json};
@@ -26,7 +27,7 @@ impl Form {
     pub fn verdict(self, history: &History, check: &str, verdict: &Verdict) -> Result<()> {
         match self {
             Form::Json => jsonl::print(&json_verdict(history, check, verdict)),
-            Form::Text => jsonl::print_text(&text_verdict(history, check, verdict)),
+            Form::Text => jsonl::print_for_people(&text_verdict(history, check, verdict)),
         }
     }
 
@@ -48,13 +49,14 @@ impl Form {
                 .to_string(),
             ),
             Form::Text => {
+                let file = escape::line(file);
                 let named = check.is_some();
                 let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
                 if error.status() == Status::Unknown {
                     let why = "a limit was reached while it was read";
-                    return jsonl::print_text(&format!("{file}:{check} unknown: {why}\n"));
+                    return jsonl::print_for_people(&format!("{file}:{check} unknown: {why}\n"));
                 }
-                jsonl::print_text(&format!(
+                jsonl::print_for_people(&format!(
                     "{file}:{check} no verdict: {}\n",
                     word(error.status(), named)
                 ))
@@ -75,13 +77,18 @@ fn word(status: Status, named: bool) -> &'static str {
 }
 
 fn text_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
-    let mut text =
-        format!("{}: {check}: {}: {}\n", history.name, verdict.answer.word(), verdict.because);
+    // A newline in a name or a value must not look like a line of ours.
+    let mut text = format!(
+        "{}: {check}: {}: {}\n",
+        escape::line(&history.name),
+        verdict.answer.word(),
+        escape::line(&verdict.because)
+    );
     for line in &verdict.details {
-        text += &format!("    {line}\n");
+        text += &format!("    {}\n", escape::line(line));
     }
     let counted = count_sentence(history);
-    text += &format!("    {counted}\n    {}\n", ending(history));
+    text += &format!("    {counted}\n    {}\n", escape::line(&ending(history)));
     text
 }
 

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use breakit_tests::Folder;
 use breakit_tests::process::{Run, Running, run, run_with};
+use breakit_tests::{Folder, hostile};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -686,4 +686,40 @@ fn what_the_model_does_not_have_is_refused_with_the_remedy() {
     let said = judge(&["linear", "--model", "list-append", "--initial", "5"], &list).expect(64);
     assert!(said.stderr.contains("5"), "{said:?}");
     judge(&["linear", "--model", "semaphore:0"], &list).expect(64);
+}
+
+#[test]
+fn what_a_history_and_its_name_say_steers_no_terminal_and_forges_no_line() {
+    run(Command::new(env!("CARGO_BIN_EXE_histcheck")).arg(format!("--{}", hostile::TEXT)))
+        .expect(64)
+        .shows(r"\u{202e}");
+    let folder = Folder::new("hostile");
+    let value = serde_json::to_string(hostile::TEXT).unwrap();
+    let text = format!("{}\n", done(0, "read", &format!("[{value},{value}]")));
+    let name = format!("{}\nh.jsonl: linear: valid: 9 operations", hostile::TEXT);
+    let file = folder.write(&name, text);
+    let judge = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+        command.args(["linear", "--model", "register", "--keyed", &file]).args(more);
+        run(&mut command).expect(1)
+    };
+    let said = judge(&[]).shows(&format!("{}\\nh.jsonl: linear: valid", hostile::SHOWN));
+    assert!(!said.stdout.contains("\nh.jsonl"), "{}", said.stdout);
+    assert!(said.stdout.contains(r"\u{9b}31m"), "the key: {}", said.stdout);
+    // Programs get it all as it is.
+    let lines = judge(&["--json"]).lines();
+    assert_eq!(lines[0]["file"].as_str(), Some(file.as_str()));
+    assert_eq!(lines[0]["keys"][0]["key"].as_str(), Some(hostile::TEXT));
+    let verdicts = folder.write("verdicts", judge(&["--json"]).stdout);
+    let merged = run(Command::new(env!("CARGO_BIN_EXE_histcheck")).args(["merge", &verdicts]));
+    merged.expect(1).shows(r"\nh.jsonl: linear: valid");
+    let svg = folder.file("x.svg").display().to_string();
+    judge(&["--svg", &svg]);
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(
+        drawn.contains(r"\u{202e}") && !drawn.contains(['\u{202e}', '\u{9b}', '\x1b']),
+        "{drawn}"
+    );
+    let missing = run(Command::new(env!("CARGO_BIN_EXE_histcheck")).arg(hostile::TEXT)).expect(66);
+    missing.shows(hostile::SHOWN);
 }

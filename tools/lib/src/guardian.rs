@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::exit::{Error, Result};
 use crate::lifeline::Lifeline;
-use crate::program;
+use crate::{helper, program};
 
 const WATCH: &str = "read -r word && exit 0; exec \"$@\"";
 
@@ -30,7 +30,7 @@ impl Guardian {
     /// # Errors
     /// 71 where it cannot be started.
     pub fn post(clear: &Command) -> Result<Guardian> {
-        let mut shell = Command::new("/bin/sh");
+        let mut shell = helper::shell();
         shell.args(["-c", WATCH, "guardian"]).arg(clear.get_program()).args(clear.get_args());
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let own_session = || nix::unistd::setsid().map(drop).map_err(io::Error::from);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::escape;
 use crate::exit::{Error, Result};
 use crate::op::Op;
 
@@ -21,7 +22,10 @@ pub fn write_line(out: impl AsFd, line: &str) -> io::Result<()> {
     let mut whole = Vec::with_capacity(line.len() + 1);
     whole.extend_from_slice(line.as_bytes());
     whole.push(b'\n');
-    let mut rest = whole.as_slice();
+    write_whole(out, &whole)
+}
+
+fn write_whole(out: impl AsFd, mut rest: &[u8]) -> io::Result<()> {
     while !rest.is_empty() {
         match nix::unistd::write(out.as_fd(), rest) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -49,7 +53,15 @@ pub fn print(line: &str) -> Result<()> {
     write_line(io::stdout(), line).map_err(|e| Error::output(&e))
 }
 
-/// Prints text of several lines on stdout, as it is.
+/// Prints text for people on stdout: it keeps its lines and tabs, and nothing else in it steers a terminal.
+///
+/// # Errors
+/// [`Error::ReaderGone`] where the reader left, 71 otherwise.
+pub fn print_for_people(text: &str) -> Result<()> {
+    write_whole(io::stdout(), escape::text(text).as_bytes()).map_err(|e| Error::output(&e))
+}
+
+/// Prints text of several lines on stdout, as it is: data for programs.
 ///
 /// # Errors
 /// [`Error::ReaderGone`] where the reader left, 71 otherwise.

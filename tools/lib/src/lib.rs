@@ -10,15 +10,21 @@
 //! | [`lease`] | how long a fault outlives its holder |
 //! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
 //! | [`signal`] | waiting for time, signals, the end of input, a reader that left |
+//! | [`environment`] | the variables that are ours |
+//! | [`escape`] | text of others in what people read |
 //! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
-//! | [`program`] | finding and running external programs |
+//! | [`helper`] | which external programs are run, and with which environment |
+//! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
+pub mod environment;
+pub mod escape;
 pub mod exit;
 pub mod guardian;
+pub mod helper;
 pub mod hold;
 pub mod json;
 pub mod jsonl;

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::environment::variable;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl::Lines;
 
@@ -376,9 +377,9 @@ fn shorten(text: &str) -> String {
     format!("{start:?}... ({} characters)", text.chars().count())
 }
 
-/// The fleet's name: `$BREAKIT_FLEET`, else `default`.
+/// The fleet's name: `$BREAKIT_FLEET`, else `default` (also if it is empty).
 pub fn fleet_name() -> String {
-    std::env::var("BREAKIT_FLEET").unwrap_or_else(|_| "default".into())
+    variable("BREAKIT_FLEET").unwrap_or_else(|| "default".into())
 }
 
 /// A fleet, as all tools but `lxc-fleet` see it: a file with its nodes.

@@ -1,8 +1,7 @@
-//! External programs: found once, run with a limit, their words kept when they fail.
+//! External programs: run with a limit, their words kept when they fail. Where they are found: [`crate::helper`].
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,24 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::exit::{Error, Result};
-
-/// Where `name` is, looking in the usual places of administration too; a name with a slash is meant as a
-/// shell means it, from the current directory.
-///
-/// # Errors
-/// 69 with the package that brings it.
-pub fn find(name: &str, package: &str) -> Result<PathBuf> {
-    // Where the current directory was removed under us, only relative names are affected.
-    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    find_from(&here, name, package)
-}
-
-fn find_from(here: &Path, name: &str, package: &str) -> Result<PathBuf> {
-    let path = std::env::var("PATH").unwrap_or_default();
-    which::which_in(name, Some(format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin")), here).map_err(
-        |_| Error::missing(format!("the program {name} is missing; install the package {package}")),
-    )
-}
+pub use crate::helper::{clean, command, find};
 
 /// Runs `command` with `input` on its stdin (none: /dev/null) and waits for `limit` at the most.
 ///
@@ -160,25 +142,5 @@ mod tests {
         let said =
             succeed(&mut Command::new("cat"), Some(&megabyte), Duration::from_secs(5)).unwrap();
         assert_eq!(said.len(), megabyte.len());
-    }
-
-    #[test]
-    fn a_relative_program_lies_where_we_stand_and_not_below_the_root() {
-        use std::os::unix::fs::PermissionsExt;
-        let here = std::env::temp_dir().join(format!("breakit-program-{}", std::process::id()));
-        std::fs::create_dir_all(&here).unwrap();
-        let script = here.join("prim.sh");
-        std::fs::write(&script, "#!/bin/sh\n").unwrap();
-        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let found = [&here, Path::new("/")].map(|from| find_from(from, "./prim.sh", "x").is_ok());
-        std::fs::remove_dir_all(&here).unwrap();
-        assert_eq!(found, [true, false]);
-    }
-
-    #[test]
-    fn a_missing_program_names_its_package() {
-        let error = find("no-such-program", "no-such-package").unwrap_err();
-        assert_eq!(error.status(), crate::exit::Status::Missing);
-        assert!(error.to_string().contains("install the package no-such-package"));
     }
 }

@@ -47,10 +47,10 @@ impl Network {
         }
     }
 
-    /// A command that runs `program` with `args` in this network.
+    /// A command that runs `program` with `args` in this network; on this host with a clean environment.
     ///
     /// # Errors
-    /// 71 where the namespace cannot be handed on; 69 where ssh is missing.
+    /// 71 where the namespace cannot be handed on; 69 where ssh or the program is missing.
     pub fn command<S: Into<OsString>>(
         &self,
         program: &Path,
@@ -59,14 +59,14 @@ impl Network {
         let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
         match self {
             Network::Here => {
-                let mut command = Command::new(program);
+                let mut command = program::clean(here(program)?);
                 command.args(args);
                 Ok(command)
             }
             Network::Namespace(namespace) => {
                 let namespace =
                     namespace.try_clone().map_err(|e| Error::io("keep a namespace open", &e))?;
-                let mut command = Command::new(program);
+                let mut command = program::clean(here(program)?);
                 command.args(args);
                 let enter = move || Ok(setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET)?);
                 // SAFETY: between fork and exec the closure makes one system call on a descriptor that it
@@ -129,6 +129,14 @@ impl Network {
                 .join()
                 .unwrap_or_else(|_| Err(Error::system("the thread in a node's network died")))
         })
+    }
+}
+
+/// Where a program of this host is that is known by its name alone.
+fn here(program: &Path) -> Result<PathBuf> {
+    match program.to_str() {
+        Some(name) if !name.contains('/') => program::find(name, name),
+        _ => Ok(program.to_path_buf()),
     }
 }
 
@@ -205,8 +213,7 @@ fn open(path: &Path, via: &Via) -> Result<Network> {
 /// # Errors
 /// 69 where LXC is missing, 66 where the container does not run.
 pub fn init_of(container: &str) -> Result<u32> {
-    let lxc_info = program::find("lxc-info", "lxc")?;
-    let mut command = Command::new(lxc_info);
+    let mut command = program::command("lxc-info", "lxc")?;
     command.args(["-P", LXCPATH, "-n", container, "-p", "-H"]);
     let output = program::run(&mut command, None, Duration::from_secs(10))?;
     String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| {

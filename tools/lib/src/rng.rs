@@ -6,6 +6,7 @@ pub use rand::{Rng, RngExt};
 /// PCG XSL RR 128/64 (O'Neill 2014): fixed by its paper, so that a seed in an old history still means the same.
 pub use rand_pcg::Pcg64;
 
+use crate::environment::variable;
 use crate::exit::{Error, Result};
 
 /// The seed of this run: the flag, else `$BREAKIT_SEED`, else one drawn from the system.
@@ -16,14 +17,14 @@ pub fn seed(flag: Option<u64>) -> Result<u64> {
     if let Some(seed) = flag {
         return Ok(seed);
     }
-    match std::env::var("BREAKIT_SEED") {
-        Ok(text) => text.trim().parse().map_err(|_| {
+    match variable("BREAKIT_SEED") {
+        Some(text) => text.trim().parse().map_err(|_| {
             Error::usage(format!(
                 "BREAKIT_SEED={text:?} is no seed; set it to a whole number below 2^64"
             ))
         }),
         // Below 2^53, so that every JSON reader brings the seed back whole.
-        Err(_) => Ok(rand::random::<u64>() >> 11),
+        None => Ok(rand::random::<u64>() >> 11),
     }
 }
 

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::exit::{Error, Result};
 use crate::node::Host;
-use crate::program;
+use crate::{helper, program};
 
 /// Never asks for anything, and gives up soon: the host that does not answer may be one that we cut off.
 const OPTIONS: [&str; 4] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
@@ -34,7 +34,7 @@ const SOCKET: usize = 100;
 /// 69 where ssh is missing.
 pub fn command(host: &Host, program: &Path, args: &[OsString]) -> Result<Command> {
     let ssh = program::find("ssh", "openssh-client")?;
-    let mut command = Command::new(&ssh);
+    let mut command = login(&ssh);
     command.args(OPTIONS);
     if let Some(socket) = shared(&ssh, &host.destination) {
         command.args(["-o", "ControlMaster=no", "-o"]).arg(control_path(&socket));
@@ -48,6 +48,13 @@ pub fn command(host: &Host, program: &Path, args: &[OsString]) -> Result<Command
     command.arg(program::quote(program));
     command.args(args.iter().map(program::quote));
     Ok(command)
+}
+
+/// An ssh that finds its user's keys and agent, and gets nothing else of our environment.
+fn login(ssh: &Path) -> Command {
+    let mut command = program::clean(ssh);
+    helper::for_ssh(&mut command);
+    command
 }
 
 /// What a program on `host` left, where ssh and sudo let it run.
@@ -116,7 +123,7 @@ fn open(ssh: &Path, destination: &str, number: usize) -> Option<Shared> {
     }
     // A process of the same number has left it behind, if it is there.
     let _ = std::fs::remove_file(&socket);
-    let mut command = Command::new(ssh);
+    let mut command = login(ssh);
     command.args(OPTIONS).args(["-o", "ControlMaster=yes", "-o"]).arg(control_path(&socket));
     command.args(["-o", "ControlPersist=no", "-o", "ServerAliveInterval=5"]);
     command.args(["--", destination, "cat"]);

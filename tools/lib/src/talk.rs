@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use clap::Args;
 
+use crate::escape;
+
 static NAME: OnceLock<&'static str> = OnceLock::new();
 static LEVEL: AtomicU8 = AtomicU8::new(NORMAL);
 
@@ -75,9 +77,9 @@ pub fn quiet() -> bool {
     LEVEL.load(Ordering::Relaxed) == QUIET
 }
 
-/// One write(2) a line, so that the tools of a pipeline do not cut into one another's words.
+/// A message is one line, whatever it cites. One write(2) a line, so that the tools of a pipeline do not cut into one another's words.
 fn line(text: &str) {
-    let whole = format!("{}: {text}\n", tool());
+    let whole = format!("{}: {}\n", tool(), escape::line(text));
     // There is nowhere left to complain when stderr itself is gone.
     let _ = std::io::stderr().write_all(whole.as_bytes());
 }

@@ -4,7 +4,6 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, reason};
@@ -25,7 +24,7 @@ pub fn make() -> Result<()> {
     }
     let (program, bytes) = program()?;
     let list =
-        program::succeed(Command::new(&program).arg("--list"), None, Duration::from_secs(10))?;
+        program::succeed(program::clean(&program).arg("--list"), None, Duration::from_secs(10))?;
     let site = folder().join(format!(".build-busybox-{}", std::process::id()));
     store::remove_tree(&site)?;
     lay_busybox(&site.join("upper"), &bytes, &list)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use breakit::clock::parse_duration;
+use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
@@ -19,6 +20,9 @@ pub struct Cli {
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+    /// Where the programs that are run are looked for
+    #[command(flatten)]
+    pub path: PathArg,
     /// What to do
     #[command(subcommand)]
     pub command: Command,

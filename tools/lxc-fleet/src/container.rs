@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
+use breakit::helper;
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
 use breakit::talk;
@@ -219,7 +220,7 @@ impl Container {
 
     /// What mounts its root and starts it, in a process of its own: see [`launch`].
     fn launch_command(&self) -> Command {
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = helper::ourselves();
         command.args(["launch", &self.id()]);
         command
     }
@@ -403,7 +404,7 @@ impl Container {
     }
 
     fn lxc(&self, program: &str) -> Result<Command> {
-        let mut command = Command::new(program::find(program, "lxc")?);
+        let mut command = program::command(program, "lxc")?;
         command.args(["-P", LXCPATH, "-n", &self.id()]);
         Ok(command)
     }

@@ -49,7 +49,7 @@ pub fn push(args: &PushArgs) -> Result<Status> {
     };
     container::all(at_once(&containers, |container| {
         container.must_run()?;
-        let mut pack = Command::new(program::find("tar", "tar")?);
+        let mut pack = program::command("tar", "tar")?;
         pack.args(["-c", "-f", "-", "--owner=0", "--group=0", "--numeric-owner", "-C"]);
         pack.arg(folder).arg("--").arg(name);
         let mut unpack = container.attach()?;
@@ -98,7 +98,7 @@ fn fetch(container: &Container, folder: &Path, name: &str, target: &Path) -> Res
     fs::DirBuilder::new().mode(0o700).create(&site).map_err(place)?;
     let mut pack = container.attach()?;
     pack.args(["tar", "-c", "-h", "-f", "-", "-C"]).arg(folder).arg("--").arg(name);
-    let mut unpack = Command::new(program::find("tar", "tar")?);
+    let mut unpack = program::command("tar", "tar")?;
     unpack.args(["-x", "-f", "-", "--no-same-owner", "-C"]).arg(&site);
     let fetched =
         through(pack, unpack).and_then(|()| make_harmless(&site.join(name))).and_then(|()| {

@@ -37,7 +37,10 @@ fn tell(steps: &[String]) -> Result<Status> {
     if steps.is_empty() {
         talk::say("nothing would be done");
     }
-    steps.iter().try_for_each(|step| jsonl::print(step)).map(|()| Status::Done)
+    steps
+        .iter()
+        .try_for_each(|step| jsonl::print_for_people(&format!("{step}\n")))
+        .map(|()| Status::Done)
 }
 
 fn path(path: &Path) -> String {

@@ -175,11 +175,12 @@ pub fn list(as_json: bool) -> Result<Status> {
         labels
     };
     for (name, label) in labels {
-        let line = match as_json {
-            true => json!({ "image": name, "packages": label.packages }).to_string(),
-            false => format!("{name}\t{}", label.packages.join(",")),
-        };
-        jsonl::print(&line)?;
+        match as_json {
+            true => {
+                jsonl::print(&json!({ "image": name, "packages": label.packages }).to_string())?
+            }
+            false => jsonl::print_for_people(&format!("{name}\t{}\n", label.packages.join(",")))?,
+        }
     }
     Ok(Status::Done)
 }

@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use breakit::escape;
 use breakit::exit::{Error, Result};
+use breakit::helper;
 use breakit::program;
 use breakit::signal::{Wake, Watch};
 use breakit::talk;
@@ -112,7 +114,8 @@ pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watc
 
     let log = site.join("log");
     let out = File::create(&log).map_err(place)?;
-    let mut command = Command::new(program::find("unshare", "util-linux")?);
+    let mut command = program::command("unshare", "util-linux")?;
+    helper::hand_on(&mut command, &helper::PROXIES);
     // The whole build is one pid namespace under unshare: when that is killed, everything is.
     command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BUILD, "sh"]);
     command
@@ -169,7 +172,7 @@ impl Progress {
         } else if bar.is_hidden() {
             talk::say(&text);
         }
-        bar.set_message(text);
+        bar.set_message(escape::line(&text).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         Progress(bar)
     }

@@ -48,7 +48,7 @@ pub fn launch(id: &str) -> Result<Status> {
     let mut start = start_command(id)?;
     // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
     // list; without it, it writes them itself.
-    start.env_clear().env("PATH", root::place());
+    start.env("PATH", root::place());
     let error = start.exec();
     Err(Error::io("run lxc-start", &error))
 }
@@ -73,7 +73,7 @@ fn leave_the_hosts_mounts() -> Result<()> {
 /// # Errors
 /// 69 if LXC is missing.
 pub fn start_command(id: &str) -> Result<Command> {
-    let mut command = Command::new(program::find("lxc-start", "lxc")?);
+    let mut command = program::command("lxc-start", "lxc")?;
     let log = Path::new(LXCPATH).join(id).join("log");
     command.args(["-P", LXCPATH, "-n", id, "-d", "-o"]).arg(log).args(["-l", "ERROR"]);
     Ok(command)

@@ -23,6 +23,7 @@
 pub mod attend;
 pub mod build;
 pub mod busybox;
+pub mod chroot;
 pub mod cli;
 pub mod config;
 pub mod container;
@@ -32,6 +33,7 @@ pub mod dry_run;
 pub mod exec;
 pub mod freezer;
 pub mod harm;
+pub mod host_name;
 pub mod idmap;
 pub mod ids;
 pub mod image;

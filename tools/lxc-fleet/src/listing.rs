@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
+use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use breakit::node::{Name, Node, Via};
@@ -27,11 +28,14 @@ pub fn ls(args: &LsArgs) -> Result<Status> {
         };
         let found = container::all(at_once(&containers, |c| Ok((c.condition()?, c.init()))))?;
         for (container, (condition, init)) in containers.iter().zip(found) {
-            let line = match args.json {
-                true => as_json(&fleet, container, condition.word(), init),
-                false => as_row(args.all.then_some(&fleet), container, condition.word()),
-            };
-            jsonl::print(&line)?;
+            let state = condition.word();
+            match args.json {
+                true => jsonl::print(&as_json(&fleet, container, state, init))?,
+                false => {
+                    let row = as_row(args.all.then_some(&fleet), container, state);
+                    jsonl::print_for_people(&(row + "\n"))?;
+                }
+            }
         }
     }
     Ok(Status::Done)
@@ -90,11 +94,17 @@ pub fn logs(which: &Which) -> Result<Status> {
             };
             for line in BufReader::new(file).split(b'\n') {
                 let line = line.map_err(|e| Error::io(format!("read {}", path.display()), &e))?;
-                let line = String::from_utf8_lossy(&line);
-                let line = line.trim_end_matches('\r');
-                jsonl::print(&if several { format!("{name}: {line}") } else { line.to_string() })?;
+                // Whoever wrote it is not trusted, and it is read at a terminal.
+                let line = escape::bytes(without_returns(&line));
+                jsonl::print(&if several { format!("{name}: {line}") } else { line })?;
             }
         }
     }
     Ok(Status::Done)
+}
+
+/// A console ends its lines with a carriage return, or several.
+fn without_returns(line: &[u8]) -> &[u8] {
+    let last = line.iter().rposition(|byte| *byte != b'\r');
+    &line[..last.map_or(0, |last| last + 1)]
 }

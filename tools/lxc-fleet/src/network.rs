@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::Ipv4Addr;
-use std::process::Command;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
@@ -115,7 +114,7 @@ fn json(args: &[&str]) -> Result<Vec<Value>> {
 }
 
 fn ip(args: &[&str]) -> Result<String> {
-    let mut command = Command::new(program::find("ip", "iproute2")?);
+    let mut command = program::command("ip", "iproute2")?;
     command.args(args);
     program::succeed(&mut command, None, LIMIT)
 }

@@ -6,7 +6,9 @@ use breakit::rng;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{build, copy, down, dry_run, exec, harm, image, launch, listing, up, watchdog, which};
+use crate::{
+    build, copy, down, dry_run, exec, harm, host_name, image, launch, listing, up, watchdog, which,
+};
 
 /// Runs the tool.
 ///
@@ -14,6 +16,7 @@ use crate::{build, copy, down, dry_run, exec, harm, image, launch, listing, up, 
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    cli.path.set()?;
     sensible(&cli.command)?;
     if !matches!(cli.command, Command::Nodes(_)) {
         as_root()?;
@@ -55,7 +58,7 @@ fn sensible(command: &Command) -> Result<()> {
     match command {
         Command::Up(args) => {
             let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
-            names(&specs)?.iter().try_for_each(up::is_host_name)
+            names(&specs)?.iter().try_for_each(host_name::checked)
         }
         Command::Image(args) if args.other.is_none() => {
             build::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)

@@ -76,7 +76,7 @@ fn mount() -> Result<()> {
 /// # Errors
 /// 69 where mount is missing.
 pub fn mount_command() -> Result<Command> {
-    let mut command = Command::new(program::find("mount", "mount")?);
+    let mut command = program::command("mount", "mount")?;
     // Without noinit_itable the kernel would go on writing zeros into a file that is sparse on purpose.
     command.args(["-t", "ext4", "-o", "loop,noatime,discard,noinit_itable"]);
     command.arg(file()).arg(root());
@@ -104,7 +104,7 @@ pub fn draft() -> PathBuf {
 /// # Errors
 /// 69 where mkfs.ext4 is missing.
 pub fn mkfs_command() -> Result<Command> {
-    let mut command = Command::new(program::find("mkfs.ext4", "e2fsprogs")?);
+    let mut command = program::command("mkfs.ext4", "e2fsprogs")?;
     command.args(["-q", "-F", "-m", "0", "-L", "breakit"]);
     command.args(["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-i", "32768"]);
     command.arg(draft());

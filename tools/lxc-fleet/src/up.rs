@@ -12,6 +12,7 @@ use breakit::node::{Name, names};
 use breakit::program;
 use breakit::talk;
 
+use crate::chroot;
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
@@ -33,6 +34,7 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
     let wanted = names(&specs)?;
     program::find("lxc-start", "lxc")?;
+    chroot::refuse()?;
 
     let _lock = state::lock(&fleet)?;
     let plan = remember(&fleet, &wanted, args)?;
@@ -57,20 +59,6 @@ pub struct Plan {
     pub containers: Vec<Container>,
     /// Those of them that were not there before.
     new: Vec<String>,
-}
-
-/// A node's name becomes its host's: no underscore, no dot.
-///
-/// # Errors
-/// 64 for another.
-pub fn is_host_name(name: &Name) -> Result<()> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    if name.as_str().chars().all(plain) && !name.as_str().ends_with('-') {
-        return Ok(());
-    }
-    Err(Error::usage(format!(
-        "{name} is no host name; a node of a fleet has letters, digits and '-' only"
-    )))
 }
 
 /// Opens the store and writes down what the fleet is about to have.

@@ -6,10 +6,11 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::AsFd;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
+use breakit::helper;
 use breakit::lease::Lease;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -39,7 +40,7 @@ impl Watchdog {
     /// 71 where it does not start.
     pub fn post(kind: Kind, lease: Lease, containers: &[Container]) -> Result<Watchdog> {
         let place = |e: io::Error| Error::io("post a watchdog", &e);
-        let mut child = Command::new("/proc/self/exe")
+        let mut child = helper::ourselves()
             .args(["watchdog", "--kind", kind.word(), "--lease"])
             .arg(lease.length.as_millis().to_string())
             .args(called(containers))

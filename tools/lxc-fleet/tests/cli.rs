@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use breakit_tests::process::{Run, run};
-use breakit_tests::{is_root, skip};
+use breakit_tests::{Fakes, hostile, is_root, skip};
 
 fn lxc_fleet(args: &[&str]) -> Run {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
@@ -120,4 +120,58 @@ fn without_root_it_says_so() {
     }
     let said = run(&mut command).expect(77).stderr;
     assert!(said.contains("run it with sudo"), "{said}");
+}
+
+#[test]
+fn what_others_wrote_steers_no_terminal() {
+    lxc_fleet(&[&format!("--{}", hostile::TEXT)]).expect(64).shows(r"\u{202e}");
+    lxc_fleet(&["up", &format!("{}\n", hostile::TEXT)]).expect(64).shows(r"\u{202e}");
+    let missing = format!("/nowhere/{}", hostile::TEXT);
+    let said = lxc_fleet(&["--path", &missing, "nodes"]).expect(66);
+    said.shows(hostile::SHOWN);
+}
+
+#[test]
+fn a_name_that_means_another_host_is_no_nodes() {
+    for name in ["localhost", "LOCALHOST", "ip6-localhost", "ip6-loopback", "n1,localhost", "1..3"]
+    {
+        let said = lxc_fleet(&["up", name]).expect(64).stderr;
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn helpers_come_from_the_systems_folders_or_from_those_of_path() {
+    if !is_root() {
+        skip!("not root");
+    }
+    let fakes = Fakes::new(&["ip", "nft", "mount", "lxc-start", "lxc-info"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    command.args(["up", "--dry-run", "n1"]).env("BREAKIT_FLEET", "no-such-fleet");
+    fakes.first_in_path(&mut command);
+    let planned = run(&mut command);
+    if planned.status == 69 {
+        skip!("{}", planned.stderr);
+    }
+    let fake = fakes.path().display().to_string();
+    assert!(!planned.expect(0).stdout.contains(&fake));
+    fakes.are_left_alone();
+    let planned = run(command.arg("--path").arg(fakes.path()));
+    assert!(planned.stdout.contains(&fake) || fakes.ran().is_some(), "{planned:?}");
+    if fakes.ran().is_some() {
+        fakes.were_run_with_a_clean_environment();
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let mut unset = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    let unset = run(unset.arg("nodes").env_remove("BREAKIT_FLEET").env_remove("BREAKIT_SEED"));
+    let mut empty = Command::new(env!("CARGO_BIN_EXE_lxc-fleet"));
+    let empty = run(empty.arg("nodes").env("BREAKIT_FLEET", "").env("BREAKIT_SEED", ""));
+    assert!([0, 66].contains(&unset.status), "{unset:?}");
+    assert_eq!(
+        (empty.status, empty.stdout, empty.stderr),
+        (unset.status, unset.stdout, unset.stderr)
+    );
 }

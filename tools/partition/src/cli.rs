@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use breakit::clock::parse_duration;
+use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
@@ -22,6 +23,9 @@ pub struct Cli {
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+    /// Where the programs that are run are looked for
+    #[command(flatten)]
+    pub path: PathArg,
 }
 
 /// What to do.

@@ -12,11 +12,12 @@
 
 use std::io::{BufRead, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
+use breakit::helper;
 use breakit::lease::Lease;
 use breakit::lifeline::Lifeline;
 use breakit::node::Node;
@@ -66,7 +67,7 @@ impl Guard {
     /// 71 where it cannot be started.
     pub fn start(table: &str, nodes: &[Node], kept: Option<Lease>) -> Result<Guard> {
         let place = |e: std::io::Error| Error::io("start the guard of the cut", &e);
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = helper::ourselves();
         command.arg0("partition").arg("guard").arg(table);
         // A session of its own: no ^C, no hang-up and no signal to our process group reaches it.
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.

@@ -171,7 +171,7 @@ impl Nft {
             _ => self.program()?.clone(),
         };
         let mut command = network.command(&program, args)?;
-        command.process_group(0).env("LC_ALL", "C");
+        command.process_group(0);
         lifeline::wait_for(&mut command);
         let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
         let output = network.reached(run)?;

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::helper;
 use breakit::node::Name;
 use breakit::program;
 
@@ -32,7 +33,7 @@ impl Primaries {
                 "--primaries {text:?} is no command, or a quote stands open; close it"
             ))
         })?;
-        let program = program::find(name, name).map_err(|_| {
+        let program = helper::written(name).ok_or_else(|| {
             Error::missing(format!(
                 "--primaries: there is no program {name}; install it or write its whole path"
             ))

@@ -35,6 +35,7 @@ const PURPOSE: &str = "partition";
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    cli.path.set()?;
     match cli.command {
         Command::Plan(plan) => self::plan(&plan),
         Command::Cut(cut) => self::cut(&cut),
@@ -84,7 +85,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let table = table_name()?;
     let mut cut = Cut::prepare(wanted, nft, table)?;
     if args.dry_run {
-        jsonl::print_text(&cut.script(lease)?)?;
+        jsonl::print_for_people(&cut.script(lease)?)?;
         return Ok(Status::Done);
     }
     let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
@@ -171,7 +172,7 @@ fn rehearse(parts: Vec<(Cut, Vec<Window>)>, lease: Lease) -> Result<Status> {
             text += &cut.script(lease)?;
         }
     }
-    jsonl::print_text(&text)?;
+    jsonl::print_for_people(&text)?;
     Ok(Status::Done)
 }
 
@@ -212,7 +213,7 @@ fn heal(args: &cli::Heal) -> Result<Status> {
     let places = places(&args.place)?;
     if args.dry_run {
         let (scripts, errors) = standing::rehearse(&Nft::find(), &places);
-        jsonl::print_text(&scripts.concat())?;
+        jsonl::print_for_people(&scripts.concat())?;
         return Error::all(errors).map(|()| Status::Done);
     }
     let (healed, errors) = standing::heal(&Nft::find(), &places, |_| true);
@@ -246,7 +247,7 @@ fn check(args: &cli::Check) -> Result<Status> {
     nft::permitted(&nodes)?;
     let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
     if args.table {
-        jsonl::print_text(&matrix.table())?;
+        jsonl::print_for_people(&matrix.table())?;
     } else {
         jsonl::print(&matrix.json().to_string())?;
     }

@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use breakit_tests::process::{Run, run, run_with, tool};
+use breakit_tests::{Fakes, has, hostile, skip};
 
 fn partition(args: &str) -> Command {
     let mut command = tool("partition");
@@ -57,6 +58,9 @@ fn a_plan_read_back_as_a_grudge_is_the_same_plan() {
 
 #[test]
 fn a_dry_run_prints_the_script_and_needs_no_root() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     let mut command =
         partition("cut one-way n1 n2 -n - --dry-run --backend nft --force --lease 2s");
     let run = run_with(command.uid(65534).gid(65534), KNOWN).expect(0);
@@ -68,6 +72,9 @@ fn a_dry_run_prints_the_script_and_needs_no_root() {
 
 #[test]
 fn the_login_that_we_sit_on_is_let_pass_unless_force_is_given() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     let login = |force: &str| {
         let line = format!("cut isolate n1 -n - --dry-run --backend nft{force}");
         let nodes = KNOWN.lines().next().unwrap().to_string()
@@ -96,6 +103,9 @@ fn whoever_is_not_root_is_told_what_to_do() {
 
 #[test]
 fn what_is_wrong_is_one_sentence_with_the_right_status() {
+    if !has("nft") {
+        skip!("nft is missing");
+    }
     for (line, status, clause) in [
         ("plan", 64, "which cut? take one of: isolate"),
         ("plan sideways -n n1..n3", 64, "\"sideways\" is no shape; take one of: isolate"),
@@ -186,4 +196,62 @@ fn a_bad_grudge_names_its_place() {
     }
     let run = run_with(&mut partition("plan - -n n1..n3"), "{}").expect(65);
     assert!(run.stderr.contains("cuts nobody"), "{}", run.stderr);
+}
+
+#[test]
+fn what_others_wrote_steers_no_terminal() {
+    let unknown = format!("--{}", hostile::TEXT);
+    run(tool("partition").arg(unknown)).expect(64).shows(r"\u{202e}");
+    let file = format!("/nowhere/{}\nhealed", hostile::TEXT);
+    let missing = run(tool("partition").args(["replay", &file, "--dry-run", "-n", "n1=local"]));
+    let shown = format!("{}\\nhealed", hostile::SHOWN);
+    assert_eq!(missing.expect(66).shows(&shown).stderr.lines().count(), 1);
+    let line = format!(r#"{{"node":"{}","via":"local"}}"#, "\\u001b]0;x\u{202e}");
+    run_with(&mut partition("plan halves -n -"), &line).expect(65).shows(r"\u{202e}");
+}
+
+#[test]
+fn helpers_come_from_the_systems_folders_or_from_those_of_path() {
+    let fakes = Fakes::new(&["ssh", "nft", "ip", "sh"]);
+    let list = "list -n n1=ssh:root@127.0.0.1";
+    let mut command = partition(list);
+    fakes.first_in_path(&mut command);
+    // Whether an sshd lets us in here does not matter.
+    run(&mut command);
+    fakes.are_left_alone();
+    run(command.arg("--path").arg(fakes.path()));
+    fakes.were_run_with_a_clean_environment();
+    run(&mut partition(&format!("{list} --path /nowhere"))).expect(66);
+}
+
+#[test]
+fn the_command_that_names_primaries_is_the_users() {
+    if !has("nft") || !has("ip") {
+        skip!("nft or ip is missing");
+    }
+    let fakes = Fakes::new(&["who-is-primary"]);
+    let mut command = partition("cut primaries --dry-run -n n1=local,n2=addr:198.51.100.7");
+    command.args(["--primaries", "who-is-primary"]);
+    fakes.first_in_path(&mut command);
+    run(&mut command);
+    assert!(fakes.ran().is_some_and(|names| names.contains(&"BASH_ENV".to_string())));
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let mut unset = tool("partition");
+    let unset = run(unset
+        .args(["plan", "halves", "--seed", "1"])
+        .env_remove("BREAKIT_FLEET")
+        .env_remove("BREAKIT_SEED"));
+    let mut empty = tool("partition");
+    let empty = run(empty
+        .args(["plan", "halves", "--seed", "1"])
+        .env("BREAKIT_FLEET", "")
+        .env("BREAKIT_SEED", ""));
+    assert!([0, 66].contains(&unset.status), "{unset:?}");
+    assert_eq!(
+        (empty.status, empty.stdout, empty.stderr),
+        (unset.status, unset.stdout, unset.stderr)
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
@@ -25,6 +26,9 @@ pub struct Cli {
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+    /// Where the programs that are run are looked for
+    #[command(flatten)]
+    pub path: PathArg,
 }
 
 /// The subcommands.

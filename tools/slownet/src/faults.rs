@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::guardian::Guardian;
+use breakit::helper;
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
 use serde_json::{Value, json};
@@ -148,7 +149,14 @@ impl Faults {
         nodes.dedup();
         let ids: Vec<String> = self.links.iter().map(|link| link.id().to_string()).collect();
         let mut clear = Command::new(program);
-        clear.args(["clear", "--quiet", "--id", &ids.join(","), "-n", &nodes.join(",")]);
+        clear.args(helper::same_path()).args([
+            "clear",
+            "--quiet",
+            "--id",
+            &ids.join(","),
+            "-n",
+            &nodes.join(","),
+        ]);
         Ok(clear)
     }
 

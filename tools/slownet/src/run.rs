@@ -26,6 +26,7 @@ use crate::{asked, list, replay, sweep};
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    cli.path.set()?;
     match cli.command {
         Command::Set(args) => set(*args),
         Command::Replay(args) => replay(&args),

@@ -4,8 +4,8 @@
 
 use std::process::Command;
 
-use breakit_tests::Run;
 use breakit_tests::process::{run, run_with};
+use breakit_tests::{Fakes, Run, hostile};
 
 fn slownet(args: &[&str]) -> Run {
     run(Command::new(env!("CARGO_BIN_EXE_slownet")).args(args))
@@ -158,4 +158,47 @@ fn a_fleet_that_is_not_up_is_named() {
 #[test]
 fn a_fault_is_known_by_four_digits() {
     refused(&["clear", "-n", "me=local", "--id", "everything"], 64, "is no fault of ours");
+}
+
+#[test]
+fn what_others_wrote_steers_no_terminal() {
+    slownet(&[&format!("--{}", hostile::TEXT)]).expect(64).shows(r"\u{202e}");
+    let file = format!("@/nowhere/{}\nhealed", hostile::TEXT);
+    let missing = slownet(&["set", &file, "-n", "n1=local"]).expect(66);
+    let shown = format!("{}\\nhealed", hostile::SHOWN);
+    assert_eq!(missing.shows(&shown).stderr.lines().count(), 1);
+}
+
+#[test]
+fn helpers_come_from_the_systems_folders_or_from_those_of_path() {
+    let fakes = Fakes::new(&["ssh", "tc", "nft", "ip", "sh"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    command.args(["list", "-n", "n1=ssh:root@127.0.0.1"]);
+    fakes.first_in_path(&mut command);
+    // Whether an sshd lets us in here does not matter.
+    run(&mut command);
+    fakes.are_left_alone();
+    run(command.arg("--path").arg(fakes.path()));
+    fakes.were_run_with_a_clean_environment();
+    refused(&["list", "--path", "/nowhere"], 66, "--path: /nowhere is no folder");
+    refused(&["list", "--path", "/usr/bin:"], 64, "empty");
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let mut unset = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    let unset = run(unset
+        .args(["list", "-n", "no-such-node"])
+        .env_remove("BREAKIT_FLEET")
+        .env_remove("BREAKIT_SEED"));
+    let mut empty = Command::new(env!("CARGO_BIN_EXE_slownet"));
+    let empty = run(empty
+        .args(["list", "-n", "no-such-node"])
+        .env("BREAKIT_FLEET", "")
+        .env("BREAKIT_SEED", ""));
+    assert!([0, 66].contains(&unset.status), "{unset:?}");
+    assert_eq!(
+        (empty.status, empty.stdout, empty.stderr),
+        (unset.status, unset.stdout, unset.stderr)
+    );
 }

@@ -20,7 +20,7 @@ use bed::*;
 
 /// Namespaces where the kernel has a packet queue, or the reason why not.
 fn queued(nodes: usize) -> Result<Namespaces, String> {
-    let bed = Namespaces::make(nodes).ok_or("needs root for network namespaces")?;
+    let bed = Namespaces::make(nodes)?;
     let probe = run(bed.tool("slownet").arg("probe")).expect(0).lines().remove(0);
     match &probe["works"]["queue"]["works"] {
         serde_json::Value::Bool(true) => Ok(bed),

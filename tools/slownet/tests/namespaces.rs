@@ -447,8 +447,7 @@ fn hosts_over_ssh_are_slow_in_their_own_networks_and_our_way_to_them_stays_quick
     std::fs::set_permissions(folder.join("ssh"), PermissionsExt::from_mode(0o755)).unwrap();
     let with_ssh = |args: &str, nodes: &str| {
         let mut command = bed.tool("slownet");
-        let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", folder.display()));
+        command.arg("--path").arg(&folder);
         command.args(args.split(' ')).args(["-n", nodes]);
         command
     };

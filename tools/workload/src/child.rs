@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use breakit::exit::{Error, Result};
+use breakit::helper;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
@@ -34,7 +35,7 @@ impl Words {
         let Some((name, arguments)) = words.split_first() else {
             return Err(Error::usage(format!("{flag} names no program; write a command")));
         };
-        let program = which::which(name).map_err(|_| {
+        let program = helper::written(name).ok_or_else(|| {
             Error::missing(format!(
                 "{flag} {shown:?}: there is no program {name}; install it or write its whole path"
             ))

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use breakit::clock::parse_duration;
+use breakit::helper::PathArg;
 use breakit::node::NodesArg;
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
@@ -18,6 +19,9 @@ pub struct Cli {
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
+    /// Where the programs that are run are looked for
+    #[command(flatten)]
+    pub path: PathArg,
 }
 
 /// The workloads.

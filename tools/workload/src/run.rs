@@ -24,6 +24,7 @@ use crate::stop::{self, Cause};
 /// One sentence for whatever stood in the way.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    cli.path.set()?;
     let plan = Plan::of(&cli.workload)?;
     if cli.workload.common().dry_run {
         return plan.print().map(|()| Status::Done);

@@ -8,8 +8,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use breakit_tests::Folder;
 use breakit_tests::process::{Run, Running, json_lines, run};
+use breakit_tests::{Fakes, Folder, hostile, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -798,4 +798,55 @@ fn a_full_disk_is_said_and_ends_the_run() {
     }
     let run = run(&mut workload("set --client mem -o /dev/full")).expect(71);
     assert!(run.stderr.contains("/dev/full"), "{}", run.stderr);
+}
+
+#[test]
+fn what_others_wrote_steers_no_terminal() {
+    run(workload("set").arg(format!("--{}", hostile::TEXT))).expect(64).shows(r"\u{202e}");
+    let mut command = workload("set --client mem -o");
+    let missing = run(command.arg(format!("/nowhere/{}\nvalid", hostile::TEXT))).expect(66);
+    let shown = format!("{}\\nvalid", hostile::SHOWN);
+    assert_eq!(missing.shows(&shown).stderr.lines().count(), 1);
+}
+
+#[test]
+fn helpers_come_from_the_systems_folders_or_from_those_of_path() {
+    let (in_path, named) = (Fakes::new(&["ssh"]), Fakes::new(&["ssh"]));
+    let mut command = workload("set --client redis -n n1=ssh:root@127.0.0.1 --path");
+    in_path.first_in_path(command.arg(named.path()));
+    let running = Running::start(&mut command);
+    let deadline = Instant::now() + SOON;
+    while named.ran().is_none() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    named.were_run_with_a_clean_environment();
+    in_path.are_left_alone();
+    running.signal(Signal::SIGTERM);
+    running.end(SOON).expect(143);
+}
+
+#[test]
+fn a_nemesis_of_ours_is_the_one_beside_us_and_any_other_is_found_as_its_user_finds_it() {
+    let fakes = Fakes::new(&["partition", "my-nemesis"]);
+    let planned = |nemesis: &str| {
+        let mut command = workload("set --client mem --dry-run --nemesis");
+        fakes.first_in_path(command.arg(nemesis));
+        run(&mut command).expect(0).stdout
+    };
+    let folder = fakes.path().display().to_string();
+    assert!(planned("my-nemesis x").contains(&format!("{folder}/my-nemesis")));
+    let ours = env!("CARGO_BIN_EXE_workload").replace("/workload", "/partition");
+    match std::path::Path::new(&ours).exists() {
+        true => assert!(planned("partition cut halves").contains(&ours)),
+        false => skip!("partition is not built beside workload"),
+    }
+}
+
+#[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let words = "set --client redis --dry-run -n no-such-node";
+    let unset = run(workload(words).env_remove("BREAKIT_FLEET")).expect(66);
+    let empty = run(workload(words).env("BREAKIT_FLEET", "").env("BREAKIT_SEED", "")).expect(66);
+    assert_eq!(empty.stderr, unset.stderr);
+    run(workload("set --client mem --dry-run").env("BREAKIT_SEED", "")).expect(0);
 }

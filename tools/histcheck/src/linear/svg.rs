@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use breakit::escape;
+
 use super::bands::Band;
 use super::diagram::{Row, ranks};
 use super::op::{Fate, Op};
@@ -87,14 +89,13 @@ fn write_words(svg: &mut String, row: &Row, y: usize, right: usize) {
 
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
+    // XML has no control characters; and what turns the direction of writing would turn that of the label.
+    for character in escape::line(text).chars() {
         match character {
             '<' => safe += "&lt;",
             '>' => safe += "&gt;",
             '&' => safe += "&amp;",
             '"' => safe += "&quot;",
-            // XML has no control characters.
-            control if control.is_control() => safe.push(' '),
             other => safe.push(other),
         }
     }

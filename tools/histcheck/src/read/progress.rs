@@ -38,7 +38,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(form) {
             bar.set_style(style);
         }
-        bar.set_message(name.to_string());
+        bar.set_message(breakit::escape::line(name).into_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         Progress { bar, size }
     }

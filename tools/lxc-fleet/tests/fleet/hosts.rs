@@ -148,3 +148,20 @@ fn a_host_that_sends_bridged_frames_through_a_forward_drop_is_told_so_and_nothin
     assert!(!done.stdout.contains(&fleet.bridge()), "{done:?}");
     assert!(!fleet.files().exists());
 }
+
+#[test]
+fn in_a_chroot_no_fleet_is_made() {
+    let fleet = fleet!();
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!(
+        "mount -t tmpfs root /mnt && cd / && for d in *; do
+             if [ -L $d ]; then cp -P $d /mnt/; continue; fi
+             if [ ! -d $d ] || [ $d = mnt ]; then continue; fi
+             mkdir /mnt/$d && mount --rbind /$d /mnt/$d
+         done; exec chroot /mnt {tool} up n1"
+    );
+    let mut up = Command::new("unshare");
+    up.args(["-m", "--propagation", "private", "sh", "-c", &script]);
+    let said = run(up.env("BREAKIT_FLEET", &fleet.name)).expect(69).stderr;
+    assert!(said.contains("this is a chroot"), "{said}");
+}

@@ -5,6 +5,7 @@
 mod bed;
 mod exec;
 mod faults;
+mod helpers;
 mod hosts;
 mod images;
 mod nodes;

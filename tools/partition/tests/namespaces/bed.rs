@@ -18,9 +18,9 @@ use serde_json::Value;
 macro_rules! bed {
     ($n:expr) => {
         match breakit_tests::Namespaces::make($n) {
-            Some(bed) if breakit_tests::has("nft") => bed,
-            Some(_) => breakit_tests::skip!("nft is missing"),
-            None => breakit_tests::skip!("not root"),
+            Ok(bed) if breakit_tests::has("nft") => bed,
+            Ok(_) => breakit_tests::skip!("nft is missing"),
+            Err(why) => breakit_tests::skip!("{why}"),
         }
     };
 }

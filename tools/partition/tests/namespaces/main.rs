@@ -5,6 +5,7 @@
 #[macro_use]
 mod bed;
 mod foreign;
+mod helpers;
 mod iptables;
 mod lease;
 mod nodes;

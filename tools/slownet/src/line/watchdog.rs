@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::helper;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
@@ -43,7 +44,7 @@ impl Watchdog {
     /// # Errors
     /// 71 where it cannot be started.
     pub fn post(clear: &Command, silence: Duration) -> Result<Watchdog> {
-        let mut shell = Command::new("/bin/sh");
+        let mut shell = helper::shell();
         shell.args(["-c", LISTEN, "watchdog", &silence.as_secs_f64().to_string()]);
         shell.arg(clear.get_program()).args(clear.get_args());
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
