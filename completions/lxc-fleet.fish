@@ -88,7 +88,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s v -l verbo
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l limit -d 'Kill the program where it has not ended after TIME' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s i -l interactive -d 'Hand our stdin to the program (one node only); without it the program reads nothing'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s i -l interactive -d 'Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l prefix -d 'Put the node\'s name before each line even for one node'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s v -l verbose -d 'Say what is done, step by step'

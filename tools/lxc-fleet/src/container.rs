@@ -14,6 +14,7 @@ use breakit::program;
 use breakit::talk;
 use nix::mount::{MsFlags, mount};
 
+use crate::enter;
 use crate::freezer::{Freezer, Ice};
 use crate::image::Image;
 use crate::mask::Mask;
@@ -254,7 +255,7 @@ impl Container {
     /// 69 where LXC is missing.
     pub fn start_command(&self) -> Result<Command> {
         let mut command = self.lxc("lxc-start")?;
-        command.arg("-d").arg("-o").arg(self.log()).args(["-l", "ERROR"]);
+        enter::alone(&mut command).arg("-d").arg("-o").arg(self.log()).args(["-l", "ERROR"]);
         Ok(command)
     }
 
@@ -426,7 +427,21 @@ impl Container {
     /// # Errors
     /// 69 where LXC is missing.
     pub fn attach(&self) -> Result<Command> {
+        self.attach_with(&[])
+    }
+
+    /// As [`Container::attach`]; the command stays in the control groups that it is started in, which must be the
+    /// node's own or below.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing.
+    pub fn attach_in_its_groups(&self) -> Result<Command> {
+        self.attach_with(&["--elevated-privileges=CGROUP"])
+    }
+
+    fn attach_with(&self, options: &[&str]) -> Result<Command> {
         let mut command = self.lxc("lxc-attach")?;
+        enter::alone(&mut command).args(options);
         command.args(["--clear-env", "-v", "HOME=/root", "-v", "LANG=C.UTF-8", "-v"]);
         command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(term) = std::env::var("TERM") {

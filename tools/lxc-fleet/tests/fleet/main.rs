@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod bed;
+mod descriptors;
 mod exec;
 mod faults;
 mod hosts;
 mod images;
 mod nodes;
 mod secrets;
+mod terminal;
