@@ -17,7 +17,8 @@
 //! | [`dry_run`] | what would be done, told and not done |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
 //! | [`exec`] | programs in nodes |
-//! | [`copy`] | files into nodes and out of them |
+//! | [`push`], [`pull`], [`copy`] | files into nodes and out of them |
+//! | [`unpack`], [`confine`] | an archive from a node, unpacked where it can do no harm |
 //! | [`inside`], [`enter`] | a program in a node, and what it leaves behind before it enters |
 //! | [`pipes`], [`terminal`], [`pump`] | what such a program reads and writes, and how that is passed on |
 //! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
@@ -29,6 +30,7 @@ pub mod build;
 pub mod busybox;
 pub mod cgroup;
 pub mod cli;
+pub mod confine;
 pub mod container;
 pub mod copy;
 pub mod down;
@@ -46,11 +48,14 @@ pub mod lock;
 pub mod mask;
 pub mod network;
 pub mod pipes;
+pub mod pull;
 pub mod pump;
+pub mod push;
 pub mod run;
 pub mod state;
 pub mod store;
 pub mod terminal;
+pub mod unpack;
 pub mod up;
 pub mod watchdog;
 pub mod which;

@@ -6,7 +6,9 @@ use breakit::rng;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
-use crate::{build, copy, down, dry_run, exec, harm, image, listing, up, watchdog, which};
+use crate::{
+    build, copy, down, dry_run, exec, harm, image, listing, pull, push, up, watchdog, which,
+};
 
 /// Runs the tool.
 ///
@@ -35,8 +37,8 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Ls(args) => listing::ls(&args),
         Command::Nodes(which) => listing::nodes(&which),
         Command::Exec(args) => exec::exec(&args),
-        Command::Push(args) => copy::push(&args),
-        Command::Pull(args) => copy::pull(&args),
+        Command::Push(args) => push::push(&args),
+        Command::Pull(args) => pull::pull(&args),
         Command::Start(which) => each(&which.containers()?, Container::start),
         Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
         Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bed;
+mod copy;
 mod descriptors;
 mod exec;
 mod faults;
