@@ -19,20 +19,20 @@ fn files_go_in_and_out_with_their_modes_and_never_through_a_link_to_the_host() {
     sh(&format!("printf '#!/bin/sh\\n' > {0}/app/run; chmod 750 {0}/app/run", dir.display()))
         .expect(0);
     let app = dir.join("app");
-    fleet.run(&["push", app.to_str().unwrap(), "n1..n2:/opt/x/app"]).expect(0);
-    fleet.run(&["push", app.to_str().unwrap(), ":/opt/x/app2"]).expect(0);
+    // A folder that no host has: the nodes would see it.
+    let own = format!("/opt/{}", fleet.name);
+    fleet.run(&["push", app.to_str().unwrap(), &format!("n1..n2:{own}/app")]).expect(0);
+    fleet.run(&["push", app.to_str().unwrap(), &format!(":{own}/app2")]).expect(0);
     assert_eq!(
-        fleet.sh(
-            "n2",
-            "cat /opt/x/app/conf/a; stat -c %a /opt/x/app/run; ls /opt/x; ls -A /opt/x/app"
-        ),
+        fleet.sh("n2", &format!("cd {own}; cat app/conf/a; stat -c %a app/run; ls; ls -A app")),
         "a\n750\napp\napp2\nconf\nrun\n"
     );
+    assert!(!Path::new(&own).exists(), "it went to the host");
     fleet.run(&["push", app.join("conf/a").to_str().unwrap(), "n1:/etc/app.conf"]).expect(0);
     assert_eq!(fleet.sh("n1", "cat /etc/app.conf"), "a\n");
 
     let out = dir.join("out");
-    fleet.run(&["pull", "n1..n2:/opt/x/app", out.to_str().unwrap()]).expect(0);
+    fleet.run(&["pull", &format!("n1..n2:{own}/app"), out.to_str().unwrap()]).expect(0);
     assert_eq!(fs::read_to_string(out.join("n2/app/conf/a")).unwrap(), "a\n");
     fleet.run(&["pull", "n1:/no/such", out.join("y").to_str().unwrap()]).expect(66);
     assert!(!out.join("y").exists());
