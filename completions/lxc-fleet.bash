@@ -31,6 +31,9 @@ _lxc__fleet() {
             lxc__fleet,kill)
                 cmd="lxc__fleet__subcmd__kill"
                 ;;
+            lxc__fleet,launch)
+                cmd="lxc__fleet__subcmd__launch"
+                ;;
             lxc__fleet,logs)
                 cmd="lxc__fleet__subcmd__logs"
                 ;;
@@ -78,6 +81,9 @@ _lxc__fleet() {
                 ;;
             lxc__fleet__subcmd__help,kill)
                 cmd="lxc__fleet__subcmd__help__subcmd__kill"
+                ;;
+            lxc__fleet__subcmd__help,launch)
+                cmd="lxc__fleet__subcmd__help__subcmd__launch"
                 ;;
             lxc__fleet__subcmd__help,logs)
                 cmd="lxc__fleet__subcmd__help__subcmd__logs"
@@ -143,7 +149,7 @@ _lxc__fleet() {
 
     case "${cmd}" in
         lxc__fleet)
-            opts="-q -v -h -V --quiet --verbose --path --help --version image up down ls nodes exec push pull start stop kill pause resume logs watchdog help"
+            opts="-q -v -h -V --quiet --verbose --path --help --version image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -217,7 +223,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__help)
-            opts="image up down ls nodes exec push pull start stop kill pause resume logs watchdog help"
+            opts="image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,6 +321,20 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__help__subcmd__kill)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        lxc__subcmd__fleet__subcmd__help__subcmd__launch)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -650,6 +670,24 @@ _lxc__fleet() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        lxc__subcmd__fleet__subcmd__launch)
+            opts="-q -v -h --quiet --verbose --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         lxc__subcmd__fleet__subcmd__logs)
             opts="-n -q -v -h --nodes --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -901,7 +939,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__up)
-            opts="-n -q -v -h --nodes --image --show --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --image --show --privileged --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -8,14 +8,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nix::pty::openpty;
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::setsid;
 
 nix::ioctl_write_int_bad!(
     /// Makes a terminal the controlling one of this session.
     take_terminal,
     nix::libc::TIOCSCTTY
+);
+
+nix::ioctl_write_ptr_bad!(
+    /// Sets the size of a terminal.
+    set_size,
+    nix::libc::TIOCSWINSZ,
+    Winsize
 );
 
 /// A command line at a terminal. Dropped, its whole session is hung up on.
@@ -61,6 +69,25 @@ impl Terminal {
     /// Presses a key: `"\x03"` is ^C.
     pub fn press(&mut self, key: &str) {
         let _ = self.keys.write_all(key.as_bytes());
+    }
+
+    /// Gives the terminal a size, as dragging its window does.
+    ///
+    /// # Panics
+    /// Where the system refuses.
+    #[track_caller]
+    pub fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the ioctl reads one Winsize from where the pointer leads, which lives until it returns.
+        let done = unsafe { set_size(self.keys.as_raw_fd(), &size) };
+        assert!(done.is_ok(), "{done:?}");
+    }
+
+    /// Whether the terminal hands lines on, as it does for a shell, and not each key.
+    pub fn is_cooked(&self) -> bool {
+        tcgetattr(&self.keys).is_ok_and(|mode| {
+            mode.local_flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+        })
     }
 
     /// All that was shown so far.

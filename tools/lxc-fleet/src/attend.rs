@@ -1,5 +1,6 @@
-//! Waiting for a program without missing a signal, a limit, or a reader that left.
+//! Waiting for programs without missing a signal, a limit, or a reader that left.
 
+use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
@@ -8,29 +9,72 @@ use breakit::signal::{Wake, Watch};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::cgroup::Killed;
+
+/// How long programs have to end after TERM.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A program that can be waited for and ended.
+pub trait Program {
+    /// Its status if it has ended.
+    ///
+    /// # Errors
+    /// What wait(2) says.
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>>;
+
+    /// Asks it and all that it started to end.
+    fn terminate(&mut self);
+
+    /// Whether it and all that it started has ended.
+    fn is_gone(&mut self) -> bool;
+
+    /// Kills it and all that it started.
+    fn kill_all(&mut self) -> Killed;
+}
+
 /// How a program ended that was attended.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
     /// By itself.
     Itself(ExitStatus),
     /// Killed by us: its time was over.
-    Limit,
+    Limit(Killed),
     /// Killed by us: a signal came, or nobody reads any more.
-    Outside(Wake),
+    Outside(Wake, Killed),
+    /// Killed by us: what it says or reads cannot be passed on.
+    Stopped(Killed),
 }
 
-/// Waits for all of `children` at once; kills those with all their descendants that outlast `limit` or a signal.
+/// Waits for all of `programs` at once; kills those with all that they started that outlast `limit` or a signal.
 ///
 /// # Errors
 /// 71 where waiting fails.
-pub fn attend(children: &mut [Child], limit: Option<Duration>, watch: &Watch) -> Result<Vec<End>> {
+pub fn attend<P: Program>(
+    programs: &mut [P],
+    limit: Option<Duration>,
+    watch: &Watch,
+) -> Result<Vec<End>> {
+    attend_unless(programs, limit, |time| watch.until(Some(time)), || false)
+}
+
+/// As [`attend`], and they are killed as soon as `stopped` says so. `until` waits until a time, or for less if
+/// anything else happens that ends them.
+///
+/// # Errors
+/// 71 where waiting fails.
+pub fn attend_unless<P: Program>(
+    programs: &mut [P],
+    limit: Option<Duration>,
+    until: impl Fn(Instant) -> Result<Wake>,
+    stopped: impl Fn() -> bool,
+) -> Result<Vec<End>> {
     let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut ends: Vec<Option<End>> = children.iter().map(|_| None).collect();
+    let mut ends: Vec<Option<End>> = programs.iter().map(|_| None).collect();
     let mut nap = Duration::from_millis(1);
     loop {
-        for (child, end) in children.iter_mut().zip(&mut ends) {
+        for (program, end) in programs.iter_mut().zip(&mut ends) {
             if end.is_none() {
-                *end = child
+                *end = program
                     .try_wait()
                     .map_err(|e| Error::io("wait for a program", &e))?
                     .map(End::Itself);
@@ -39,36 +83,55 @@ pub fn attend(children: &mut [Child], limit: Option<Duration>, watch: &Watch) ->
         if let Some(ends) = ends.iter().copied().collect() {
             return Ok(ends);
         }
-        let wake = watch.until(Some(Instant::now() + nap))?;
+        let wake = until(Instant::now() + nap)?;
         nap = (nap * 2).min(Duration::from_millis(16));
         if wake != Wake::Time {
-            end_rest(children, &mut ends, End::Outside(wake));
+            end_rest(programs, &mut ends, |killed| End::Outside(wake, killed));
+        } else if stopped() {
+            end_rest(programs, &mut ends, End::Stopped);
         } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            end_rest(children, &mut ends, End::Limit);
+            end_rest(programs, &mut ends, End::Limit);
         }
     }
 }
 
-fn end_rest(children: &mut [Child], ends: &mut [Option<End>], how: End) {
-    for (child, end) in children.iter_mut().zip(ends) {
-        if end.is_none() {
-            end_tree(child);
-            *end = Some(how);
-        }
-    }
-}
-
-/// Kills a child with its descendants: TERM, and KILL for what is left after a second.
-fn end_tree(child: &mut Child) {
-    let root = Pid::from_raw(child.id() as i32);
-    send(&tree(root), Signal::SIGTERM);
-    let patience = Instant::now() + Duration::from_secs(1);
-    while Instant::now() < patience && matches!(child.try_wait(), Ok(None)) {
+/// Ends all that have not ended: with TERM, and with KILL what is left after [`PATIENCE`].
+fn end_rest<P: Program>(programs: &mut [P], ends: &mut [Option<End>], how: impl Fn(Killed) -> End) {
+    let mut rest: Vec<_> = programs.iter_mut().zip(ends).filter(|(_, end)| end.is_none()).collect();
+    rest.iter_mut().for_each(|(program, _)| program.terminate());
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline && !rest.iter_mut().all(|(program, _)| program.is_gone()) {
         std::thread::sleep(Duration::from_millis(5));
     }
-    send(&tree(root), Signal::SIGKILL);
-    let _ = child.kill();
-    let _ = child.wait();
+    for (program, end) in rest {
+        *end = Some(how(program.kill_all()));
+    }
+}
+
+/// A program of the host, which is trusted not to leave its family.
+impl Program for Child {
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        Child::try_wait(self)
+    }
+
+    fn terminate(&mut self) {
+        send(&tree(pid(self)), Signal::SIGTERM);
+    }
+
+    fn is_gone(&mut self) -> bool {
+        !matches!(Child::try_wait(self), Ok(None))
+    }
+
+    fn kill_all(&mut self) -> Killed {
+        send(&tree(pid(self)), Signal::SIGKILL);
+        let _ = self.kill();
+        let _ = self.wait();
+        Killed::Dead
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id() as i32)
 }
 
 fn send(pids: &[Pid], signal: Signal) {

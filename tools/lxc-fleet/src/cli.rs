@@ -177,7 +177,7 @@ pub struct ExecArgs {
     /// Which nodes
     #[command(flatten)]
     pub which: Which,
-    /// Hand our stdin to the program (one node only); without it the program reads nothing
+    /// Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing
     #[arg(short, long)]
     pub interactive: bool,
     /// Put the node's name before each line even for one node

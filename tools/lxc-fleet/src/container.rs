@@ -14,6 +14,7 @@ use breakit::program;
 use breakit::talk;
 
 use crate::config;
+use crate::enter;
 use crate::freezer::{Freezer, Ice};
 use crate::ids::Ids;
 use crate::image::Image;
@@ -393,7 +394,21 @@ impl Container {
     /// # Errors
     /// 69 where LXC is missing.
     pub fn attach(&self) -> Result<Command> {
+        self.attach_with(&[])
+    }
+
+    /// As [`Container::attach`]; the command stays in the control groups that it is started in, which must be the
+    /// node's own or below.
+    ///
+    /// # Errors
+    /// 69 where LXC is missing.
+    pub fn attach_in_its_groups(&self) -> Result<Command> {
+        self.attach_with(&["--elevated-privileges=CGROUP"])
+    }
+
+    fn attach_with(&self, options: &[&str]) -> Result<Command> {
         let mut command = self.lxc("lxc-attach")?;
+        enter::alone(&mut command).args(options);
         command.args(["--clear-env", "-v", "HOME=/root", "-v", "LANG=C.UTF-8", "-v"]);
         command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(term) = std::env::var("TERM") {

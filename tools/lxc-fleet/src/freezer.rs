@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
 
+use crate::cgroup;
+
 /// How long the kernel may take until every process stands still; one in an uninterruptible wait takes longest.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -38,23 +40,7 @@ impl Freezer {
     /// # Errors
     /// 69 where no freezer is mounted; 71 where `init` is gone.
     pub fn of(init: u32) -> Result<Freezer> {
-        let read = |path: &str| {
-            fs::read_to_string(path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => Error::system("did end just now"),
-                _ => Error::io(format!("read {path}"), &e),
-            })
-        };
-        let (groups, mounts) =
-            (read(&format!("/proc/{init}/cgroup"))?, read("/proc/self/mountinfo")?);
-        if groups.lines().all(|line| line.ends_with(":/")) {
-            // A process that has ended lies in the root of every hierarchy until it is reaped.
-            return Err(Error::system("did end just now"));
-        }
-        find(&groups, &mounts).ok_or_else(|| {
-            Error::missing(
-                "no cgroup freezer is mounted on this host; mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd",
-            )
-        })
+        cgroup::freezer(&cgroup::of_node(init)?).ok_or_else(cgroup::no_freezer)
     }
 
     /// How far the freezing is.
@@ -140,71 +126,9 @@ impl Freezer {
     }
 }
 
-/// Finds the freezer in the texts of /proc/PID/cgroup and /proc/self/mountinfo.
-fn find(groups: &str, mounts: &str) -> Option<Freezer> {
-    let version_one = groups.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        controllers.split(',').any(|c| c == "freezer").then_some(path)
-    });
-    if let Some(path) = version_one {
-        let point = mount_point(mounts, |kind, options| {
-            kind == "cgroup" && options.split(',').any(|o| o == "freezer")
-        })?;
-        return Some(Freezer::One(below(point, path).join("freezer.state")));
-    }
-    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let point = mount_point(mounts, |kind, _| kind == "cgroup2")?;
-    Some(Freezer::Two(below(point, path)))
-}
-
-/// The container's own group: its first process may have moved into one below.
-fn below(point: &str, path: &str) -> PathBuf {
-    let mut folder = PathBuf::from(point);
-    for part in Path::new(path).components().skip(1) {
-        folder.push(part);
-        if part.as_os_str().to_str().is_some_and(|name| name.starts_with("lxc.payload")) {
-            break;
-        }
-    }
-    folder
-}
-
-/// The first mount whose kind and options are those.
-fn mount_point(mounts: &str, is_it: impl Fn(&str, &str) -> bool) -> Option<&str> {
-    mounts.lines().find_map(|line| {
-        let (front, back) = line.split_once(" - ")?;
-        let mut back = back.split(' ');
-        let (kind, options) = (back.next()?, back.nth(1)?);
-        is_it(kind, options).then(|| front.split(' ').nth(4)).flatten()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TWO: &str = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
-    const BOTH: &str = "30 23 0:26 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
-                        31 23 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
-                        32 23 0:28 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n";
-
-    #[test]
-    fn version_two_is_taken_where_it_is_alone() {
-        let found = find("0::/lxc.payload.breakit-x-n1/init.scope\n", TWO).unwrap();
-        assert_eq!(found, Freezer::Two("/sys/fs/cgroup/lxc.payload.breakit-x-n1".into()));
-    }
-
-    #[test]
-    fn version_one_is_taken_where_it_has_the_freezer() {
-        let groups =
-            "7:freezer:/lxc.payload.breakit-x-n1\n3:cpu,cpuacct:/a\n0::/lxc.payload.breakit-x-n1\n";
-        let found = find(groups, BOTH).unwrap();
-        assert_eq!(
-            found,
-            Freezer::One("/sys/fs/cgroup/freezer/lxc.payload.breakit-x-n1/freezer.state".into())
-        );
-    }
 
     /// Version 2 as files that nobody acts on: what is ordered is never carried out.
     fn deaf() -> PathBuf {
@@ -228,10 +152,5 @@ mod tests {
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(error.to_string(), "did not pause within 20ms");
         assert_eq!((left.as_str(), ordered, thawed), ("0", Ice::Freezing, Ice::Thawed));
-    }
-
-    #[test]
-    fn a_host_without_a_freezer_has_none() {
-        assert_eq!(find("3:cpu,cpuacct:/a\n", BOTH), None);
     }
 }

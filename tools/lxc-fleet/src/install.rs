@@ -132,8 +132,8 @@ pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watc
     progress.end();
     match end.first() {
         Some(End::Itself(status)) if status.success() => Ok(()),
-        Some(End::Outside(Wake::Signal(number))) => Err(Error::Signal(*number)),
-        Some(End::Outside(Wake::ReaderGone)) => Err(Error::ReaderGone),
+        Some(End::Outside(Wake::Signal(number), _)) => Err(Error::Signal(*number)),
+        Some(End::Outside(Wake::ReaderGone, _)) => Err(Error::ReaderGone),
         Some(End::Itself(status)) => Err(complaint(&log, packages, *status)),
         // It has no limit, and nothing else that wakes the watch was asked for.
         _ => Err(Error::system("the build was given up")),

@@ -1,10 +1,11 @@
 //! The end of a program's output where the program has ended, but a daemon that it left still holds the pipe.
 //!
 //! What the program itself wrote lies in the pipe when it ends, and all of it is read, however late. Only the
-//! waiting for more has a limit: time that goes by while our own reader is slow does not count.
+//! waiting for more has a limit: time that goes by while our own reader is slow does not count. A daemon that never
+//! falls silent is listened to for [`MORE`] bytes.
 
 use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,18 +15,30 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// How long is waited, all in all, for output after all programs have ended.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// How much is read, beyond what lay in the pipe, after all programs have ended.
+const MORE: usize = 1 << 16;
+
+nix::ioctl_read_bad!(
+    /// How many bytes can be read at once.
+    readable,
+    nix::libc::FIONREAD,
+    nix::libc::c_int
+);
+
 /// A program's output, which ends when nothing more comes after the program's end.
 pub struct LastWords<R> {
     from: R,
     ended: Arc<PipeReader>,
     /// What is left of the patience once the programs have ended.
     left: Option<Duration>,
+    /// How many bytes may follow then.
+    budget: usize,
 }
 
 impl<R: Read + AsFd> LastWords<R> {
     /// Reads `from`; the programs have ended when `ended` ends.
     pub fn of(from: R, ended: Arc<PipeReader>) -> LastWords<R> {
-        LastWords { from, ended, left: None }
+        LastWords { from, ended, left: None, budget: 0 }
     }
 
     /// Waits for output or the end of it; `false` where the patience is at its end.
@@ -48,8 +61,14 @@ impl<R: Read + AsFd> LastWords<R> {
             let [output, ended] = fds.map(|fd| fd.any() == Some(true));
             match &mut self.left {
                 Some(left) => *left = left.saturating_sub(begun.elapsed()),
-                None if ended => self.left = Some(PATIENCE),
+                None if ended => {
+                    self.left = Some(PATIENCE);
+                    self.budget = in_pipe(&self.from).saturating_add(MORE);
+                }
                 None => {}
+            }
+            if self.left.is_some() && self.budget == 0 {
+                return Ok(false);
             }
             if output {
                 return Ok(true);
@@ -63,8 +82,22 @@ impl<R: Read + AsFd> LastWords<R> {
 
 impl<R: Read + AsFd> Read for LastWords<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.wait()? { self.from.read(buffer) } else { Ok(0) }
+        if !self.wait()? {
+            return Ok(0);
+        }
+        let most = if self.left.is_some() { buffer.len().min(self.budget) } else { buffer.len() };
+        let read = self.from.read(&mut buffer[..most])?;
+        self.budget = self.budget.saturating_sub(read);
+        Ok(read)
     }
+}
+
+/// What lies in the pipe at this moment, in bytes.
+fn in_pipe(from: &impl AsFd) -> usize {
+    let mut bytes = 0;
+    // SAFETY: the ioctl writes one c_int to where the pointer leads, which is one and lives until it returns.
+    let asked = unsafe { readable(from.as_fd().as_raw_fd(), &mut bytes) };
+    asked.map_or(0, |_| usize::try_from(bytes).unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -91,6 +124,18 @@ mod tests {
         assert_eq!(words.read(&mut chunk).unwrap(), 0, "the daemon still holds the pipe");
         assert!(begun.elapsed() < PATIENCE * 5, "{:?}", begun.elapsed());
         drop(program);
+    }
+
+    #[test]
+    fn a_daemon_that_never_falls_silent_is_left_behind() {
+        let (output, mut program) = io::pipe().unwrap();
+        let (ended, running) = io::pipe().unwrap();
+        let daemon = std::thread::spawn(move || while program.write_all(&[b'y'; 4096]).is_ok() {});
+        drop(running);
+        let begun = Instant::now();
+        let read = io::copy(&mut LastWords::of(output, Arc::new(ended)), &mut io::sink()).unwrap();
+        assert!(read >= MORE as u64 && begun.elapsed() < PATIENCE * 10, "{read} bytes");
+        daemon.join().unwrap();
     }
 
     #[test]

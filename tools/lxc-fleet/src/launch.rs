@@ -1,10 +1,9 @@
-//! `launch`: mounts a node's root in a mount namespace of its own and becomes the `lxc-start` that starts the node.
+//! `launch`: mounts a node's root in a mount namespace of its own and runs the `lxc-start` that starts the node there.
 //!
 //! So the root is nowhere on the host: no other user meets the setuid programs in it, and it is gone with the
 //! node, whatever ends the node. LXC's monitor is the only process of the host in that namespace.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +13,7 @@ use breakit::program;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
+use crate::enter;
 use crate::root::{self, Root};
 use crate::state;
 
@@ -32,10 +32,10 @@ pub fn describe(id: &str, root: &Root) -> Result<()> {
     state::write_whole(&description(id), &text)
 }
 
-/// Starts the machine `id`; returns only if that fails.
+/// Starts the machine `id`.
 ///
 /// # Errors
-/// 66 if it was never described, 71 if the system refuses, 69 if LXC is missing.
+/// As lxc-start ends; 66 if it was never described, 71 if the system refuses, 69 if LXC is missing.
 pub fn launch(id: &str) -> Result<Status> {
     let root = read(id)?;
     if !root.files.join("upper").is_dir() {
@@ -49,8 +49,12 @@ pub fn launch(id: &str) -> Result<Status> {
     // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
     // list; without it, it writes them itself.
     start.env("PATH", root::place());
-    let error = start.exec();
-    Err(Error::io("run lxc-start", &error))
+    // LXC gets none of our descriptors. We ourselves go on sharing the lock of whoever started us, until it is done.
+    let status = enter::alone(&mut start).status().map_err(|e| Error::io("run lxc-start", &e))?;
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(0) => Ok(Status::Done),
+        code => Err(Error::Passed(code.unwrap_or(u8::MAX))),
+    }
 }
 
 fn read(id: &str) -> Result<Root> {

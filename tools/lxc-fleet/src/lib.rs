@@ -11,11 +11,16 @@
 //! | [`mask`] | what of the host a node does not see |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
+//! | [`cgroup`] | the control groups of a node and of a program in it |
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
 //! | [`dry_run`] | what would be done, told and not done |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
-//! | [`exec`], [`copy`] | programs and files in nodes |
+//! | [`exec`] | programs in nodes |
+//! | [`push`], [`pull`], [`copy`] | files into nodes and out of them |
+//! | [`unpack`], [`confine`] | an archive from a node, unpacked where it can do no harm |
+//! | [`inside`], [`enter`] | a program in a node, and what it leaves behind before it enters |
+//! | [`pipes`], [`terminal`], [`pump`] | what such a program reads and writes, and how that is passed on |
 //! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
 //! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
 //! | [`attend`] | waiting for a program without missing a signal |
@@ -23,13 +28,16 @@
 pub mod attend;
 pub mod build;
 pub mod busybox;
+pub mod cgroup;
 pub mod chroot;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod container;
 pub mod copy;
 pub mod down;
 pub mod dry_run;
+pub mod enter;
 pub mod exec;
 pub mod freezer;
 pub mod harm;
@@ -37,6 +45,7 @@ pub mod host_name;
 pub mod idmap;
 pub mod ids;
 pub mod image;
+pub mod inside;
 pub mod install;
 pub mod last_words;
 pub mod launch;
@@ -44,10 +53,16 @@ pub mod listing;
 pub mod lock;
 pub mod mask;
 pub mod network;
+pub mod pipes;
+pub mod pull;
+pub mod pump;
+pub mod push;
 pub mod root;
 pub mod run;
 pub mod state;
 pub mod store;
+pub mod terminal;
+pub mod unpack;
 pub mod up;
 pub mod watchdog;
 pub mod which;

@@ -7,7 +7,8 @@ use breakit::rng;
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
 use crate::{
-    build, copy, down, dry_run, exec, harm, host_name, image, launch, listing, up, watchdog, which,
+    build, copy, down, dry_run, exec, harm, host_name, image, launch, listing, pull, push, up,
+    watchdog, which,
 };
 
 /// Runs the tool.
@@ -38,8 +39,8 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Ls(args) => listing::ls(&args),
         Command::Nodes(which) => listing::nodes(&which),
         Command::Exec(args) => exec::exec(&args),
-        Command::Push(args) => copy::push(&args),
-        Command::Pull(args) => copy::pull(&args),
+        Command::Push(args) => push::push(&args),
+        Command::Pull(args) => pull::pull(&args),
         Command::Start(which) => each(&which.containers()?, Container::start),
         Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
         Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),

@@ -221,6 +221,12 @@ pub fn forget(fleet: &Name) -> Result<()> {
 /// Removes the fleet's folder under /run; the caller holds its lock, and whoever waits for it finds it gone.
 pub fn forget_run_dir(fleet: &Name) {
     let _ = fs::remove_dir(run_dir(fleet));
+    let _ = fs::remove_dir(RUN);
+}
+
+/// Removes the folder in which roots are mounted. The caller holds [`lock_all`], there is no fleet and nothing is
+/// being built: the kernel would detach the roots of nodes that run.
+pub fn forget_run_root() {
     let _ = fs::remove_dir(RUN_ROOT);
     let _ = fs::remove_dir(RUN);
 }

@@ -145,6 +145,7 @@ pub fn release() -> Result<()> {
         Ok(()) => {
             // The kernel detaches the loop device by itself: mount(8) asked for that.
             let _ = fs::remove_dir(root());
+            state::forget_run_root();
             Ok(())
         }
         Err(nix::errno::Errno::EBUSY) => {

@@ -67,6 +67,12 @@ impl Fleet {
         name
     }
 
+    /// The control groups of programs in its nodes, of all hierarchies.
+    pub fn program_groups(&self) -> String {
+        let script = format!("find /sys/fs/cgroup -type d -path '*{}*' -name 'exec-*'", self.name);
+        run(Command::new("sh").args(["-c", &script])).stdout
+    }
+
     pub fn files(&self) -> PathBuf {
         Path::new("/var/lib/breakit/store/nodes").join(&self.name)
     }

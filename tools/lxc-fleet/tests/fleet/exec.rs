@@ -1,7 +1,6 @@
-//! Programs run in nodes, and files go in and out.
+//! Programs run in nodes.
 
 use std::fs;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use breakit_tests::process::{run, run_with};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::bed::{SOON, fleet, sh, until};
+use crate::bed::{SOON, fleet, until};
 
 #[test]
 fn exec_keeps_the_exit_status_and_the_streams_apart() {
@@ -109,65 +108,126 @@ fn a_signal_to_exec_ends_the_program_in_the_node() {
     assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 4711"), "");
 }
 
+/// Ignores TERM and INT, and so does its child, which has left its session.
+const STUBBORN: &str = "trap '' TERM INT; echo 1; \
+     setsid sh -c 'while :; do sleep 4711; done' & while :; do sleep 4711; done";
+
 #[test]
-fn files_go_in_and_out_with_their_modes_and_never_through_a_link_to_the_host() {
+fn what_ignores_term_and_has_left_its_session_is_dead_when_exec_says_so() {
     let fleet = fleet!();
-    fleet.run(&["up", "n1..n2"]).expect(0);
-    let dir = std::env::temp_dir().join(&fleet.name);
-    fs::create_dir_all(dir.join("app/conf")).unwrap();
-    fs::write(dir.join("app/conf/a"), "a\n").unwrap();
-    sh(&format!("printf '#!/bin/sh\\n' > {0}/app/run; chmod 750 {0}/app/run", dir.display()))
-        .expect(0);
-    let app = dir.join("app");
-    fleet.run(&["push", app.to_str().unwrap(), "n1..n2:/opt/x/app"]).expect(0);
-    fleet.run(&["push", app.to_str().unwrap(), ":/opt/x/app2"]).expect(0);
-    assert_eq!(
-        fleet.sh(
-            "n2",
-            "cat /opt/x/app/conf/a; stat -c %a /opt/x/app/run; ls /opt/x; ls -A /opt/x/app"
-        ),
-        "a\n750\napp\napp2\nconf\nrun\n"
-    );
-    fleet.run(&["push", app.join("conf/a").to_str().unwrap(), "n1:/etc/app.conf"]).expect(0);
-    assert_eq!(fleet.sh("n1", "cat /etc/app.conf"), "a\n");
+    fleet.run(&["up", "n1"]).expect(0);
+    let said = fleet.run(&["exec", "n1", "--limit", "300ms", "--", "sh", "-c", STUBBORN]);
+    assert!(said.expect(75).stderr.contains("was killed"));
+    assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 4711"), "");
 
-    let out = dir.join("out");
-    fleet.run(&["pull", "n1..n2:/opt/x/app", out.to_str().unwrap()]).expect(0);
-    assert_eq!(fs::read_to_string(out.join("n2/app/conf/a")).unwrap(), "a\n");
-    fleet.run(&["pull", "n1:/no/such", out.join("y").to_str().unwrap()]).expect(66);
-    assert!(!out.join("y").exists());
+    let mut running =
+        Running::start(&mut fleet.command(&["exec", "n1", "--", "sh", "-c", STUBBORN]));
+    assert_eq!(running.line(SOON), 1);
+    running.signal(Signal::SIGINT);
+    assert_eq!(running.end(SOON).status, 128 + 2);
+    assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 4711"), "");
+    assert_eq!(fleet.program_groups(), "", "the groups of programs are gone with them");
+}
 
-    // A node whose /trap leads to / of whoever follows it: the host's own file must not be meant.
-    fleet.sh("n1", "ln -s / /trap");
-    fleet.run(&["pull", "n1:/trap/etc/hostname", out.join("z").to_str().unwrap()]).expect(0);
-    assert_eq!(fs::read_to_string(out.join("z")).unwrap(), "n1\n");
-    fleet
-        .run(&["push", app.join("conf/a").to_str().unwrap(), &format!("n1:/trap/{}", fleet.name)])
-        .expect(0);
-    assert!(!Path::new("/").join(&fleet.name).exists(), "it went to the host");
+#[test]
+fn a_program_in_a_node_that_is_paused_dies_when_the_node_goes_on() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let mut running = Running::start(&mut fleet.command(&[
+        "exec",
+        "n1",
+        "--limit",
+        "2s",
+        "--",
+        "sh",
+        "-c",
+        "echo 1; sleep 4711",
+    ]));
+    assert_eq!(running.line(SOON), 1);
+    fleet.run(&["pause", "n1"]).expect(0);
+    let said = running.end(SOON).expect(75).stderr;
+    // Version 2 of cgroups kills what stands still.
+    assert!(said.contains("is killed as soon as") || said.contains("was killed"), "{said}");
+    fleet.run(&["resume", "n1"]).expect(0);
+    until("it dies", SOON, || fleet.sh("n1", "pgrep -x sleep -a | grep 4711").is_empty());
+}
 
-    // Whatever a node's own tar packs, neither a link nor a set-user-ID program reaches the host.
-    fleet.sh("n1", "mkdir /bad; ln -s /etc/shadow /bad/link; cp /bin/true /bad/suid; chmod 4755 /bad/suid; mkfifo /bad/fifo");
-    let bad = |name: &str| {
-        let target = out.join(name);
-        let run = fleet.run(&["pull", &format!("n1:/bad/{name}"), target.to_str().unwrap()]);
-        (run.status, target)
+#[test]
+fn a_node_that_is_killed_under_a_program_leaves_no_group_behind() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let groups = || fs::read_to_string(format!("/proc/{}/cgroup", fleet.init("n1"))).unwrap();
+    let before = groups();
+    // A daemon that keeps the group of a program that has ended, and a program that runs.
+    fleet.run(&["exec", "n1", "--", "sh", "-c", "setsid sleep 4711 >/dev/null 2>&1 &"]).expect(0);
+    assert!(!fleet.program_groups().is_empty());
+    let mut running =
+        Running::start(&mut fleet.command(&["exec", "n1", "--", "sh", "-c", "echo 1; sleep 4712"]));
+    assert_eq!(running.line(SOON), 1);
+    fleet.run(&["kill", "n1"]).expect(0);
+    assert_eq!(running.end(SOON).status, 128 + 9);
+    let group = before.lines().last().unwrap().rsplit_once(':').unwrap().1;
+    let script = format!("find /sys/fs/cgroup -type d -path '*{group}'");
+    let left = || run(Command::new("sh").args(["-c", &script])).stdout;
+    until("the groups are removed", SOON, || left().is_empty());
+    fleet.run(&["start", "n1"]).expect(0);
+    assert_eq!(groups(), before, "not beside what was left");
+}
+
+#[test]
+fn a_gigabyte_goes_in_and_out_whole() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let count = |line: &str| {
+        let line = format!("set -o pipefail; {}", line.replace("TOOL", tool));
+        run(Command::new("bash").args(["-c", &line]).env("BREAKIT_FLEET", &fleet.name)).expect(0)
     };
-    let (status, target) = bad("suid");
-    assert_eq!((status, sh(&format!("stat -c %a {}", target.display())).stdout.trim()), (0, "755"));
-    let (status, target) = bad("fifo");
-    assert!(status == 71 && !target.exists());
-    fleet.sh("n1", "printf '#!/bin/sh\\nfor last; do :; done\\nexec /bin/tar -c -f - -C /bad \"$last\"\\n' > /usr/local/bin/tar; chmod +x /usr/local/bin/tar");
-    let (status, target) = bad("link");
-    assert_eq!(status, 71, "a link came out");
-    assert!(fs::symlink_metadata(target).is_err());
-    assert!(
-        fs::read_dir(&out).unwrap().all(|e| !e
-            .unwrap()
-            .file_name()
-            .to_str()
-            .unwrap()
-            .starts_with('.'))
-    );
-    fs::remove_dir_all(&dir).unwrap();
+    let there = count("head -c 1G /dev/zero | TOOL exec -i n1 -- wc -c");
+    assert_eq!(there.stdout.trim(), "1073741824");
+    let back = count("TOOL exec n1 -- head -c 1G /dev/zero | wc -c");
+    assert_eq!(back.stdout.trim(), "1073741824");
+    let both =
+        count("head -c 100M /dev/urandom | tee >(cksum >&2) | TOOL exec -i n1 -- cat | cksum");
+    assert_eq!(both.stdout, both.stderr);
+}
+
+#[test]
+fn the_end_of_stdin_ends_the_programs_input_and_a_child_in_the_background_keeps_nobody_waiting() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let mut running = Running::start(&mut fleet.command(&[
+        "exec",
+        "-i",
+        "n1",
+        "--",
+        "sh",
+        "-c",
+        "echo 1; cat; echo 2; sleep 1; echo 3",
+    ]));
+    assert_eq!(running.line(SOON), 1);
+    drop(running.stdin.take());
+    assert_eq!(running.line(SOON), 2, "only half of the pipe is closed");
+    assert_eq!(running.end(SOON).expect(0).stdout, "1\n2\n3\n");
+
+    // One that says nothing, and one that never falls silent.
+    let out = fleet.run(&["exec", "n1", "--", "sh", "-c", "sleep 600 & echo started"]).expect(0);
+    assert_eq!(out.stdout, "started\n");
+    fleet.run(&["exec", "n1", "--", "sh", "-c", "yes & echo started"]).expect(0);
+    // The program ends before its input does: nobody waits for more of it.
+    let mut early = Running::start(&mut fleet.command(&["exec", "-i", "n1", "--", "true"]));
+    let input = early.stdin.take();
+    early.end(SOON).expect(0);
+    drop(input);
+}
+
+#[test]
+fn a_full_disk_under_the_output_is_said_and_the_program_ended() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!("{tool} exec n1 -- sh -c 'echo a; sleep 4711' > /dev/full");
+    let full = run(Command::new("sh").args(["-c", &script]).env("BREAKIT_FLEET", &fleet.name));
+    assert!(full.expect(71).stderr.contains("cannot write to stdout: no space left on device"));
+    assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 4711"), "");
 }

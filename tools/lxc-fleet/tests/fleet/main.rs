@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod bed;
+mod copy;
+mod descriptors;
 mod exec;
 mod faults;
 mod helpers;
@@ -10,3 +12,4 @@ mod hosts;
 mod images;
 mod nodes;
 mod secrets;
+mod terminal;
