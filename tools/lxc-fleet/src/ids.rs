@@ -124,7 +124,7 @@ fn subordinate(text: &str) -> Vec<(u64, u64)> {
     let range = |line: &str| {
         let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u64>());
         let (first, count) = (fields.next()?.ok()?, fields.next()?.ok()?);
-        (count > 0).then_some((first, first.saturating_add(count - 1)))
+        Some((first, first.saturating_add(count.checked_sub(1)?)))
     };
     text.lines().filter_map(range).collect()
 }
