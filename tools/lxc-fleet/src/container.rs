@@ -16,10 +16,11 @@ use nix::mount::{MsFlags, mount};
 
 use crate::freezer::{Freezer, Ice};
 use crate::image::Image;
-use crate::mask::Mask;
 use crate::network;
 use crate::state::{self, Member};
 use crate::store;
+use crate::view::View;
+use crate::views;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
 /// and on the signal of a clean stop ends all others before itself.
@@ -142,10 +143,15 @@ impl Container {
     ///
     /// # Errors
     /// 71 where the system refuses.
-    pub fn prepare(&self, image: &Image, mask: Option<&Mask>) -> Result<()> {
+    pub fn prepare(&self, image: &Image, view: Option<&Path>) -> Result<()> {
         if !store::is_mounted(&self.rootfs())? {
-            self.lay(mask)?;
-            mount_stack(&image.lowers(&self.files()), &self.files(), &self.rootfs())?;
+            self.lay(view)?;
+            let files = self.files();
+            let _view = image
+                .shows_host()
+                .then(|| View::mount(&files.join(views::LINK), Path::new("/"), &files))
+                .transpose()?;
+            mount_stack(&image.lowers(&files), &files, &self.rootfs())?;
             talk::detail(format!("node {}: root is mounted", self.member.name));
         }
         let folder = self.config_dir();
@@ -155,16 +161,15 @@ impl Container {
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
-    fn lay(&self, mask: Option<&Mask>) -> Result<()> {
+    fn lay(&self, view: Option<&Path>) -> Result<()> {
         let files = self.files();
         let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
-        store::remove_tree(&files.join("hide"))?;
         store::remove_tree(&files.join("bare"))?;
-        for folder in ["upper", "work", "rootfs", "hide", "bare/usr/sbin", "bare/etc"] {
+        for folder in ["upper", "work", "rootfs", "bare/usr/sbin", "bare/etc"] {
             fs::create_dir_all(files.join(folder)).map_err(place)?;
         }
-        if let Some(mask) = mask {
-            mask.lay(&files)?;
+        if let Some(view) = view {
+            views::link(&files, view)?;
         }
         let bare = files.join("bare");
         let init = bare.join(INIT_PATH.trim_start_matches('/'));
@@ -512,35 +517,46 @@ pub fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
 ///
 /// # Errors
 /// 71 with what the kernel says, 69 where it has no overlayfs.
-fn mount_stack(lowers: &[PathBuf], files: &Path, target: &Path) -> Result<()> {
+pub fn mount_stack(lowers: &[PathBuf], files: &Path, target: &Path) -> Result<()> {
     let options = overlay_options(lowers, files);
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str())).map_err(|errno| {
-        match errno {
-            nix::errno::Errno::ENODEV => {
-                Error::missing("this kernel has no overlay filesystem; load the module overlay")
-            }
-            nix::errno::Errno::EINVAL if root_is_overlay() => Error::missing(
-                "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
-            ),
-            other => Error::io(format!("mount the root {}", target.display()), &other.into()),
+    mount(Some("overlay"), target, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
+        .map_err(|errno| overlay_refused(&format!("the root {}", target.display()), errno))
+}
+
+/// The error of an overlay that the kernel did not mount.
+pub fn overlay_refused(what: &str, errno: nix::errno::Errno) -> Error {
+    match errno {
+        nix::errno::Errno::ENODEV => {
+            Error::missing("this kernel has no overlay filesystem; load the module overlay")
         }
-    })
+        nix::errno::Errno::EINVAL if root_is_overlay().unwrap_or(false) => Error::missing(
+            "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
+        ),
+        other => Error::io(format!("mount {what}"), &other.into()),
+    }
 }
 
 /// The options of such a mount, for mount(2) and mount(8) alike.
 pub fn overlay_options(lowers: &[PathBuf], files: &Path) -> String {
     let lowers: Vec<String> = lowers.iter().map(|path| path.display().to_string()).collect();
     format!(
-        "lowerdir={},upperdir={},workdir={}",
+        "lowerdir={},upperdir={},workdir={},redirect_dir=nofollow,metacopy=off",
         lowers.join(":"),
         files.join("upper").display(),
         files.join("work").display()
     )
 }
 
-fn root_is_overlay() -> bool {
-    let text = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - overlay "))
+/// Whether the host's root is an overlay itself.
+///
+/// # Errors
+/// 71 if the kernel does not say.
+pub fn root_is_overlay() -> Result<bool> {
+    let text = fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|e| Error::io("read /proc/self/mountinfo", &e))?;
+    // What was mounted last lies above.
+    let root = text.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"));
+    Ok(root.is_some_and(|line| line.contains(" - overlay ")))
 }
 
 /// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree.

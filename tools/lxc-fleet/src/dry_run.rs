@@ -21,7 +21,7 @@ use crate::cli::{DownArgs, UpArgs};
 use crate::container::{self, Condition, Container, at_once, hosts_file, overlay_options};
 use crate::harm::Kind;
 use crate::image::{Image, folder, label, not_in_use};
-use crate::install::Manager;
+use crate::install::{Manager, build_lowers};
 use crate::network;
 use crate::state::{self, BASE, State};
 use crate::store;
@@ -181,8 +181,13 @@ fn raising(fleet: &Name, container: &Container) -> Result<Steps> {
     let (files, rootfs) = (container.files(), container.rootfs());
     let mut steps = Steps::new();
     if !store::is_mounted(&rootfs)? {
-        let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
-        steps.push(format!("# make the folders of an overlay in {}{hidden}", files.display()));
+        steps.push(format!("# make the folders of an overlay in {}", files.display()));
+        if image.shows_host() {
+            steps.push(format!(
+                "# make the layers of what is seen of the host, once for all nodes that see the same, and mount them at {}/host",
+                files.display()
+            ));
+        }
         let options = overlay_options(&image.lowers(&files), &files);
         steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&rootfs)));
     }
@@ -275,15 +280,16 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
         not_in_use(name.as_str())?;
     }
     let site = folder().join(".build-PID");
-    let lowers = [site.join("bare"), site.join("hide"), "/".into()];
+    let lowers = build_lowers(&site);
     let mut steps = opening()?;
     steps.push(format!(
-        "# make the folders of an overlay in {}, and what hides the host's secrets",
+        "# make the folders of an overlay in {}, and the layers of what it sees of the host",
         site.display()
     ));
     steps.push(
         "# in a mount and a pid namespace of their own, with /proc, /dev, /run and /tmp:".into(),
     );
+    steps.push(format!("# mount what others may read of the host at {}/host", site.display()));
     steps.push(format!(
         "mount -t overlay -o {} overlay {}",
         overlay_options(&lowers, &site),

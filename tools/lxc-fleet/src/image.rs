@@ -12,6 +12,8 @@ use serde_json::json;
 use crate::busybox;
 use crate::state;
 use crate::store;
+use crate::view;
+use crate::views;
 
 /// What a node is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,11 +90,12 @@ impl Image {
     ///
     /// The mask lies beneath the layer: what a package brings is seen, what the host has there is not.
     pub fn lowers(&self, files: &Path) -> Vec<PathBuf> {
-        let (bare, hide) = (files.join("bare"), files.join("hide"));
+        let bare = files.join("bare");
+        let host = || view::lowers(&files.join(views::LINK), Path::new("/"), files);
         match self {
-            Image::Host => vec![bare, hide, "/".into()],
+            Image::Host => std::iter::once(bare).chain(host()).collect(),
             Image::Busybox => vec![bare, layer("busybox")],
-            Image::Layer(name) => vec![layer(name.as_str()), bare, hide, "/".into()],
+            Image::Layer(name) => [layer(name.as_str()), bare].into_iter().chain(host()).collect(),
         }
     }
 }

@@ -7,8 +7,11 @@
 //! | [`store`] | the filesystem of layers and nodes |
 //! | [`image`] | what a node is made of; which layers there are |
 //! | [`build`], [`install`] | building a layer of packages, once |
+//! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
 //! | [`busybox`] | the tiny root for hosts whose own will not do |
-//! | [`mask`] | what of the host a node does not see |
+//! | [`mask`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
+//! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
+//! | [`view`] | those layers, mounted |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`freezer`] | letting a node's processes stand still |
@@ -20,6 +23,7 @@
 //! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
 //! | [`attend`] | waiting for a program without missing a signal |
 
+pub mod afresh;
 pub mod attend;
 pub mod build;
 pub mod busybox;
@@ -34,6 +38,7 @@ pub mod harm;
 pub mod image;
 pub mod install;
 pub mod last_words;
+pub mod lay;
 pub mod listing;
 pub mod lock;
 pub mod mask;
@@ -42,5 +47,8 @@ pub mod run;
 pub mod state;
 pub mod store;
 pub mod up;
+pub mod view;
+pub mod views;
+pub mod walk;
 pub mod watchdog;
 pub mod which;

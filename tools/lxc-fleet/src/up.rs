@@ -1,6 +1,5 @@
 //! `up`: makes nodes and starts them. What is there stays, what died is started, what is missing is made.
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,10 +15,10 @@ use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
 use crate::image::Image;
-use crate::mask::{For, Mask};
 use crate::network;
 use crate::state::{self, Member, State};
 use crate::store;
+use crate::views::{self, Views};
 use crate::which;
 
 /// Makes and starts the nodes.
@@ -148,27 +147,29 @@ fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
 fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     network::make(fleet, plan.state.subnet)?;
     write_hosts(fleet, &plan.state)?;
-    let masks = masks(&plan.containers)?;
+    let views = views(fleet, &plan.containers)?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
-        container.prepare(&image, masks.get(&container.member.show))?;
+        container.prepare(&image, views.get(&container.member.show))?;
         container.start()?;
         container.join()
     }))?;
+    views::sweep(fleet)?;
     frames_pass(fleet, &plan.containers)?;
     state::tell(fleet, &plan.state)
 }
 
-/// The masks that are needed: the host is looked over once for all nodes that see the same.
-fn masks(containers: &[Container]) -> Result<HashMap<Vec<PathBuf>, Mask>> {
-    let mut masks = HashMap::new();
+/// What the nodes that are not mounted need to see of the host: it is looked over once for all that see the same.
+fn views(fleet: &Name, containers: &[Container]) -> Result<Views> {
+    let mut views = Views::default();
     for container in containers {
-        let show = &container.member.show;
-        if Image::parse(&container.member.image)?.shows_host() && !masks.contains_key(show) {
-            masks.insert(show.clone(), Mask::of_host(show, For::Node)?);
+        if Image::parse(&container.member.image)?.shows_host()
+            && !store::is_mounted(&container.rootfs())?
+        {
+            views.add(fleet, &container.member.show, 0)?;
         }
     }
-    Ok(masks)
+    Ok(views)
 }
 
 /// Writes the file that is /etc/hosts in all nodes. It is bound into them, so it is changed in place.
