@@ -145,9 +145,14 @@ fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
 }
 
 fn make(fleet: &Name, plan: &Plan) -> Result<()> {
-    network::make(fleet, plan.state.subnet)?;
-    write_hosts(fleet, &plan.state)?;
-    let views = views(fleet, &plan.containers)?;
+    // Looking the host over takes as long as making the network.
+    let views = std::thread::scope(|scope| {
+        let views = scope.spawn(|| views(fleet, &plan.containers));
+        let network =
+            network::make(fleet, plan.state.subnet).and_then(|()| write_hosts(fleet, &plan.state));
+        let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
+        network.and(views)
+    })?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
         container.prepare(&image, views.get(&container.member.show))?;
