@@ -13,14 +13,17 @@ use breakit::signal::Watch;
 use breakit::talk;
 use serde_json::json;
 
+use crate::afresh;
 use crate::ids::Ids;
 use crate::image::{folder, image_name, label, not_in_use};
 use crate::install::{Manager, install};
+use crate::lay;
 use crate::lock::Lock;
 use crate::mask::{For, Mask};
 use crate::root::{Layer, Root};
 use crate::state;
 use crate::store;
+use crate::views;
 
 /// Builds an image, unless it is there with the same packages.
 ///
@@ -31,12 +34,12 @@ pub fn build(name: &str, packages: &[String]) -> Result<Status> {
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
     let watch = Watch::start_without_input("tidying up goes on")?;
-    let Some((site, held)) = begin(&name, &packages)? else {
+    let Some((site, held, afresh)) = begin(&name, &packages)? else {
         talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
         return finish(Ok(()));
     };
-    let outcome =
-        install(&site, &manager, &packages, &watch).and_then(|()| settle(&site, &name, &packages));
+    let outcome = install(&site, &manager, &packages, &afresh, &watch)
+        .and_then(|()| settle(&site, &name, &packages));
     drop(held);
     let removed = store::remove_tree(&site);
     finish(outcome.and(removed))
@@ -49,9 +52,9 @@ fn finish(outcome: Result<()>) -> Result<Status> {
     outcome.and(released).map(|()| Status::Done)
 }
 
-/// Opens the store and makes a site to build on, which is locked for as long as its builder lives;
-/// `None` where the image is there already.
-fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock)>> {
+/// Opens the store and makes a site to build on, which is locked for as long as its builder lives, with the packages
+/// that the host has and the layer gets once more; `None` where the image is there already.
+fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock, Vec<String>)>> {
     let _all = state::lock_all()?;
     store::open()?;
     clear_sites()?;
@@ -66,17 +69,18 @@ fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock)>> {
         let part = site.join(part);
         fs::create_dir_all(&part).map_err(|e| Error::io(format!("make {}", part.display()), &e))?;
     }
-    Mask::of_host(&[], For::Build)?.lay(&site)?;
+    let mask = Mask::of_host(&[], For::Build)?;
+    mask.lay(&site.join(views::LINK), 0)?;
+    let afresh = afresh::needed(packages, &mask)?;
+    afresh::forget(&afresh, &lay::Layer::new(&site.join("upper"), 0)?)?;
     let held = Lock::take(&site)?;
-    Ok(Some((site, held)))
+    Ok(Some((site, held, afresh)))
 }
 
 /// The root that a build works in.
 pub fn root(site: &Path) -> Root {
-    let ids = Ids::Host;
-    let layer = |path: PathBuf| Layer { path, ids };
-    let layers = vec![layer(site.join("bare")), layer(site.join("hide")), layer("/".into())];
-    Root { layers, files: site.to_path_buf(), ids }
+    let (ids, files) = (Ids::Host, site.to_path_buf());
+    Root { layers: vec![Layer { path: site.join("bare"), ids }], on_host: true, files, ids }
 }
 
 /// Removes what builders left that were killed.
@@ -94,7 +98,7 @@ fn clear_sites() -> Result<()> {
 fn settle(site: &Path, name: &Name, packages: &[String]) -> Result<()> {
     let _all = state::lock_all()?;
     // The downloaded packages are of no use once they are unpacked.
-    for part in ["work", "root", "hide", "bare", "upper/var/cache/apt"] {
+    for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
         store::remove_tree(&site.join(part))?;
     }
     let label = json!({ "packages": packages }).to_string();

@@ -19,11 +19,11 @@ use crate::freezer::{Freezer, Ice};
 use crate::ids::Ids;
 use crate::image::Image;
 use crate::launch;
-use crate::mask::Mask;
 use crate::network;
 use crate::root::Root;
 use crate::state::{self, Member, State};
 use crate::store;
+use crate::views;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
 /// and on the signal of a clean stop ends all others before itself.
@@ -117,8 +117,7 @@ impl Container {
 
     /// What its root is made of.
     pub fn root(&self, image: &Image) -> Root {
-        let files = self.files();
-        Root { layers: image.lowers(&files, self.ids), files, ids: self.ids }
+        image.root(&self.files(), self.ids)
     }
 
     /// LXC's own log of this node.
@@ -140,8 +139,8 @@ impl Container {
     ///
     /// # Errors
     /// 71 where the system refuses.
-    pub fn prepare(&self, image: &Image, mask: Option<&Mask>) -> Result<()> {
-        self.lay(mask)?;
+    pub fn prepare(&self, image: &Image, view: Option<&Path>) -> Result<()> {
+        self.lay(view)?;
         let folder = self.config_dir();
         fs::create_dir_all(&folder)
             .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
@@ -150,16 +149,15 @@ impl Container {
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
-    fn lay(&self, mask: Option<&Mask>) -> Result<()> {
+    fn lay(&self, view: Option<&Path>) -> Result<()> {
         let files = self.files();
         let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
-        store::remove_tree(&files.join("hide"))?;
         store::remove_tree(&files.join("bare"))?;
-        for folder in ["upper", "work", "hide", "bare/usr/sbin", "bare/etc"] {
+        for folder in ["upper", "work", "bare/usr/sbin", "bare/etc"] {
             fs::create_dir_all(files.join(folder)).map_err(place)?;
         }
-        if let Some(mask) = mask {
-            mask.lay(&files)?;
+        if let Some(view) = view {
+            views::link(&files, view)?;
         }
         let bare = files.join("bare");
         let init = bare.join(INIT_PATH.trim_start_matches('/'));
@@ -170,9 +168,8 @@ impl Container {
         // No name server: a look-up of an unknown name fails at once instead of after a timeout.
         fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
             .map_err(place)?;
-        ["bare", "hide", "upper"]
-            .iter()
-            .try_for_each(|layer| self.own(&files.join(layer), *layer != "upper"))
+        self.own(&files.join("bare"), true)?;
+        self.own(&files.join("upper"), false)
     }
 
     /// Gives what we made ourselves to the ids of the node.
@@ -252,6 +249,14 @@ impl Container {
     /// The process id of its first process, where it has one.
     pub fn init(&self) -> Option<u32> {
         breakit::reach::init_of(&self.id()).ok()
+    }
+
+    /// Whether nothing of it runs. One that was never made is not asked for.
+    ///
+    /// # Errors
+    /// As [`Container::condition`].
+    pub fn is_stopped(&self) -> Result<bool> {
+        Ok(!self.exists() || self.condition()? == Condition::Stopped)
     }
 
     /// Whether it runs.

@@ -12,6 +12,7 @@ use crate::network;
 use crate::state;
 use crate::store;
 use crate::up::write_hosts;
+use crate::views;
 use crate::which::{self, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
@@ -79,6 +80,7 @@ pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
     if state.members.is_empty() {
         errors.extend(last(fleet, state.subnet).err());
     } else {
+        errors.extend(views::sweep(fleet).err());
         let kept = state::save(fleet, &state)
             .and_then(|()| write_hosts(fleet, &state))
             .and_then(|()| state::tell(fleet, &state));

@@ -204,7 +204,7 @@ fn launching(id: &str, root: &Root) -> Result<Steps> {
         let ids = root.ids.map();
         steps.push(format!("# show / and the image with the user ids of the node ({ids})"));
     }
-    let options = root.options();
+    let options = root.options(&root::place());
     steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&root::place())));
     steps.push(show(&launch::start_command(id)?));
     Ok(steps)
@@ -288,15 +288,16 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
     let site = folder().join(".build-PID");
     let mut steps = opening()?;
     steps.push(format!(
-        "# make the folders of an overlay in {}, and what hides the host's secrets",
+        "# make the folders of an overlay in {}, and the layers of what it sees of the host",
         site.display()
     ));
     steps.push(
         "# in a mount and a pid namespace of their own, with /proc, /dev, /run and /tmp:".into(),
     );
+    steps.push(format!("# mount what others may read of the host at {}/host", site.display()));
     steps.push(format!(
         "mount -t overlay -o {} overlay {}",
-        build::root(&site).options(),
+        build::root(&site).options(&site.join("root")),
         path(&site.join("root"))
     ));
     let words: Vec<String> = packages.iter().map(quote).collect();

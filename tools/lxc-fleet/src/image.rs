@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::busybox;
 use crate::ids::Ids;
-use crate::root::Layer;
+use crate::root::{Layer, Root};
 use crate::state;
 use crate::store;
 
@@ -89,17 +89,17 @@ impl Image {
         }
     }
 
-    /// The lower layers of a node that has these `ids` and its own files in `files`, the uppermost first.
+    /// The root of a node that has these `ids` and its own files in `files`.
     ///
-    /// The mask lies beneath the layer: what a package brings is seen, what the host has there is not.
-    pub fn lowers(&self, files: &Path, ids: Ids) -> Vec<Layer> {
-        let own = |name: &str| Layer { path: files.join(name), ids };
-        let host = Layer { path: "/".into(), ids: Ids::Host };
-        match self {
-            Image::Host => vec![own("bare"), own("hide"), host],
-            Image::Busybox => vec![own("bare"), layer("busybox")],
-            Image::Layer(name) => vec![layer(name.as_str()), own("bare"), own("hide"), host],
-        }
+    /// The host lies beneath the layer: what a package brings is seen, what the host has there is not.
+    pub fn root(&self, files: &Path, ids: Ids) -> Root {
+        let bare = Layer { path: files.join("bare"), ids };
+        let layers = match self {
+            Image::Host => vec![bare],
+            Image::Busybox => vec![bare, layer("busybox")],
+            Image::Layer(name) => vec![layer(name.as_str()), bare],
+        };
+        Root { layers, on_host: self.shows_host(), files: files.to_path_buf(), ids }
     }
 }
 

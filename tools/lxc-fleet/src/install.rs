@@ -13,6 +13,8 @@ use breakit::helper;
 use breakit::program;
 use breakit::signal::{Wake, Watch};
 use breakit::talk;
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
@@ -44,46 +46,46 @@ impl Manager {
     }
 
     /// What runs inside the site: a shell script that gets the packages as its arguments.
-    fn script(&self) -> String {
+    fn script(&self, afresh: &[String]) -> String {
         match self {
-            Manager::Apt => APT.replace("APT_INSTALL", &self.command()),
+            Manager::Apt if afresh.is_empty() => APT.replace("MEND", "true"),
+            Manager::Apt => APT.replace("MEND", &format!("{APT_MEND} {APT_OPTIONS}")),
         }
+        .replace("INSTALL", &self.command())
     }
 
     /// What installs the packages that are written behind it.
     pub fn command(&self) -> String {
         match self {
-            Manager::Apt => APT_INSTALL.join(" "),
+            Manager::Apt => format!("{APT_INSTALL} {APT_OPTIONS} --"),
         }
     }
 }
 
-/// Where the host has a package already its files are hidden by the mask: so it is installed once more.
-const APT_INSTALL: [&str; 6] = [
-    "apt-get install -y --no-install-recommends --reinstall -o Dpkg::Use-Pty=0",
-    "-o Dpkg::Options::=--force-confmiss",
-    "-o Dpkg::Options::=--force-confdef",
-    "-o Dpkg::Options::=--force-confold",
-    "-o Acquire::Retries=2",
-    "--",
-];
+/// Where the host has a package already, the mask hides some of its files: so it is installed once more.
+const APT_INSTALL: &str = "apt-get install -y --no-install-recommends --reinstall";
+
+/// A package that was forgotten may be needed by others of the host's: these come first, as apt-get asks for.
+const APT_MEND: &str = "apt-get install -y --no-install-recommends --fix-broken";
+
+const APT_OPTIONS: &str = "-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confmiss -o Dpkg::Options::=--force-confdef \
+     -o Dpkg::Options::=--force-confold -o Acquire::Retries=2";
 
 const APT: &str = r#"
-export DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFMISS=1
 install() {
-    APT_INSTALL "$@"
+    MEND && INSTALL "$@"
 }
 install "$@" && exit 0
 echo "refreshing the lists of packages" >&2
 apt-get update -o Acquire::Retries=2 && install "$@"
 "#;
 
-/// Makes the root to build in, all in a mount namespace that ends with the builder.
+/// Completes the root to build in, all in a mount namespace that ends with the builder.
 const BUILD: &str = r#"
 set -e
-root=$1 options=$2 script=$3
-shift 3
-mount -t overlay -o "$options" overlay "$root"
+root=$1 script=$2
+shift 2
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
@@ -101,28 +103,52 @@ exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 /// The program that keeps the packages' scripts from starting daemons.
 const POLICY: &str = "bare/usr/sbin/policy-rc.d";
 
-/// Installs packages in an overlay of the host's root whose folders lie in `site`.
+/// Installs packages in an overlay of the host's root whose folders lie in `site`, and `afresh` those that it was
+/// made to forget.
 ///
 /// # Errors
 /// 66 for a package that is not there, 71 where the package manager fails, [`Error::Signal`].
-pub fn install(site: &Path, manager: &Manager, packages: &[String], watch: &Watch) -> Result<()> {
+pub fn install(
+    site: &Path,
+    manager: &Manager,
+    packages: &[String],
+    afresh: &[String],
+    watch: &Watch,
+) -> Result<()> {
+    let work = || {
+        // What this thread mounts is gone with it and its children. It must outlive them: they die with it.
+        let place = |e: nix::errno::Errno| Error::io("make a mount namespace", &e.into());
+        unshare(CloneFlags::CLONE_NEWNS).map_err(place)?;
+        let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(place)?;
+        in_own_mounts(site, manager, packages, afresh, watch)
+    };
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|_| Err(Error::system("the thread of the build died")))
+}
+
+fn in_own_mounts(
+    site: &Path,
+    manager: &Manager,
+    packages: &[String],
+    afresh: &[String],
+    watch: &Watch,
+) -> Result<()> {
     let place = |e: std::io::Error| Error::io(format!("build in {}", site.display()), &e);
     let policy = site.join(POLICY);
     fs::create_dir_all(policy.parent().unwrap_or(site)).map_err(place)?;
     fs::write(&policy, "#!/bin/sh\nexit 101\n").map_err(place)?;
     fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)).map_err(place)?;
 
+    let root = site.join("root");
+    build::root(site).mount(&root)?;
     let log = site.join("log");
     let out = File::create(&log).map_err(place)?;
     let mut command = program::command("unshare", "util-linux")?;
     helper::hand_on(&mut command, &helper::PROXIES);
     // The whole build is one pid namespace under unshare: when that is killed, everything is.
     command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BUILD, "sh"]);
-    command
-        .arg(site.join("root"))
-        .arg(build::root(site).options())
-        .arg(manager.script())
-        .args(packages);
+    command.arg(&root).arg(manager.script(afresh)).args(packages).args(afresh);
     command.stdin(Stdio::null()).stderr(out.try_clone().map_err(place)?).stdout(out);
     // SAFETY: between fork and exec the closure makes one system call with constants, and allocates nothing.
     unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };

@@ -44,7 +44,7 @@ pub fn launch(id: &str) -> Result<Status> {
     fs::create_dir_all(root::place())
         .map_err(|e| Error::io(format!("make {}", root::place().display()), &e))?;
     leave_the_hosts_mounts()?;
-    root.mount()?;
+    root.mount(&root::place())?;
     let mut start = start_command(id)?;
     // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
     // list; without it, it writes them itself.

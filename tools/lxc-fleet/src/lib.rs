@@ -7,8 +7,11 @@
 //! | [`store`] | the filesystem of layers and nodes |
 //! | [`image`] | what a node is made of; which layers there are |
 //! | [`build`], [`install`] | building a layer of packages, once |
+//! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
 //! | [`busybox`] | the tiny root for hosts whose own will not do |
-//! | [`mask`] | what of the host a node does not see |
+//! | [`mask`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
+//! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
+//! | [`view`] | those layers, mounted |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
@@ -25,6 +28,7 @@
 //! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
 //! | [`attend`] | waiting for a program without missing a signal |
 
+pub mod afresh;
 pub mod attend;
 pub mod build;
 pub mod busybox;
@@ -49,6 +53,7 @@ pub mod inside;
 pub mod install;
 pub mod last_words;
 pub mod launch;
+pub mod lay;
 pub mod listing;
 pub mod lock;
 pub mod mask;
@@ -64,5 +69,8 @@ pub mod store;
 pub mod terminal;
 pub mod unpack;
 pub mod up;
+pub mod view;
+pub mod views;
+pub mod walk;
 pub mod watchdog;
 pub mod which;

@@ -1,21 +1,22 @@
-//! What of the host a node does not see.
+//! What of the host a node sees: the decision. [`crate::lay`] writes it down as layers, and [`crate::view`] mounts
+//! them.
 //!
-//! Two layers lie between the host's root and everything above it. `hide` has a whiteout for each thing that is
-//! hidden, `bare` the empty folders and made-up files that stand in its place. Both are *lower* layers of the
-//! overlay: root in the node can neither unmount nor delete them, as it could a tmpfs laid over a path.
-//!
-//! At the top and in /var only known names are shown, so that a data folder nobody thought of stays hidden; in
-//! /etc and /opt, what others than its owner may not read is hidden, and so are the host's keys.
+//! One rule holds for the host's own root: what others than its owner and group may not read is not there in a
+//! node. /etc and /usr are shown as they are but for that and for the host's keys; /, /var, /usr/local, /usr/src
+//! and /opt are folders of ours, in which only what is named here can be seen, so that neither a data folder
+//! nobody thought of nor what comes there later appears. What is shown on request is shown whatever its mode.
 
-use std::collections::BTreeSet;
-use std::fs::{self, Metadata, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-/// What is shown of the root itself.
+use crate::view;
+use crate::walk::{Walk, children, private, readable_by_all};
+
+/// What is shown of the root itself. /opt is empty.
 const TOP: [&str; 10] =
     ["bin", "etc", "lib", "lib32", "lib64", "libx32", "opt", "sbin", "usr", "var"];
 
@@ -35,8 +36,9 @@ const VAR_CACHE: [&str; 9] = [
     "zypp",
 ];
 
-/// What is shown of /var/lib: what package managers and their scripts keep. No database keeps its data there.
-const VAR_LIB: [&str; 21] = [
+/// What is shown of /var/lib: what package managers and their scripts keep. No database keeps its data there, nor
+/// systemd what crashed.
+const VAR_LIB: [&str; 20] = [
     "alternatives",
     "apt",
     "aspell",
@@ -54,16 +56,31 @@ const VAR_LIB: [&str; 21] = [
     "python3",
     "rpm",
     "sgml-base",
-    "systemd",
     "ucf",
     "xml-core",
     "zypp",
 ];
 
-/// Keys and passwords, hidden whatever their modes say, whether they are there now or not.
-const SECRET: [&str; 29] = [
-    "/boot",
+/// What is shown of /usr/local: where programs are, and not where they keep their data.
+const LOCAL: [&str; 10] =
+    ["bin", "games", "include", "lib", "lib32", "lib64", "libexec", "man", "sbin", "share"];
+
+/// The folders in which only these names are shown.
+const CLOSED: [(&str, &[&str]); 7] = [
+    ("/", &TOP),
+    ("/opt", &[]),
+    ("/usr/local", &LOCAL),
+    ("/usr/src", &[]),
+    ("/var", &VAR),
+    ("/var/cache", &VAR_CACHE),
+    ("/var/lib", &VAR_LIB),
+];
+
+/// Keys and passwords in what is shown: hidden whatever their modes say, and whether they are there or not.
+const SECRET: [&str; 28] = [
     "/etc/NetworkManager",
+    "/etc/apt/auth.conf",
+    "/etc/apt/auth.conf.d",
     "/etc/cron.d",
     "/etc/crypttab",
     "/etc/docker",
@@ -86,37 +103,9 @@ const SECRET: [&str; 29] = [
     "/etc/sudoers",
     "/etc/sudoers.d",
     "/etc/wireguard",
-    "/usr/local/etc",
-    "/var/backups",
     "/var/cache/debconf/passwords.dat",
-    "/var/mail",
-    "/var/spool",
-];
-
-/// Data of databases and containers: hidden even where a package of the host puts it there while nodes run.
-const DATA: [&str; 22] = [
-    "/var/lib/breakit",
-    "/var/lib/cassandra",
-    "/var/lib/clickhouse",
-    "/var/lib/consul",
-    "/var/lib/containerd",
-    "/var/lib/containers",
-    "/var/lib/docker",
-    "/var/lib/elasticsearch",
-    "/var/lib/etcd",
-    "/var/lib/incus",
-    "/var/lib/influxdb",
-    "/var/lib/kubelet",
-    "/var/lib/libvirt",
-    "/var/lib/lxc",
-    "/var/lib/lxd",
-    "/var/lib/mongodb",
-    "/var/lib/mysql",
-    "/var/lib/nats",
-    "/var/lib/postgresql",
-    "/var/lib/rabbitmq",
-    "/var/lib/redis",
-    "/var/lib/zookeeper",
+    "/var/cache/debconf/passwords.dat-old",
+    "/var/lib/dbus/machine-id",
 ];
 
 /// What the package manager must read to build a layer, and no node must.
@@ -143,8 +132,8 @@ const BARE: [(&str, u32); 17] = [
     ("/var/tmp", 0o1777),
 ];
 
-/// Folders of which what others may not read is hidden.
-const BY_MODE: [&str; 2] = ["/etc", "/opt"];
+/// Files of which a node gets one of its own, in which every account is there and locked.
+const ACCOUNTS: [&str; 2] = ["/etc/shadow", "/etc/gshadow"];
 
 /// Folders that an overlay of / must hold itself: a filesystem of its own mounted there would not appear.
 const NEEDED: [&str; 9] =
@@ -152,65 +141,118 @@ const NEEDED: [&str; 9] =
 
 /// For whom the mask is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum For {
-    /// A node.
-    Node,
+pub enum For<'a> {
+    /// A node; with the file in which the walk over the host is remembered.
+    Node(&'a Path),
     /// The building of a layer: the package manager's own keys are seen.
     Build,
 }
 
-/// A mask: what is hidden, and what stands in its place.
+/// What stands at a path of a layer over the host's root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// A folder like the host's in which nothing of the host's is seen but what has a piece of its own.
+    Closed,
+    /// The host's folder, with what is in it now and later.
+    Folder,
+    /// The host's file, with what is in it now and later.
+    File,
+    /// A link like the host's, to this target.
+    Link(PathBuf),
+    /// Nothing, whatever the host has there.
+    Nothing,
+}
+
+/// Pieces by their paths: each folder comes before what is in it.
+pub type Pieces = BTreeMap<PathBuf, Piece>;
+
+/// A mask: what is seen of the host, and what stands in place of the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
-    whiteouts: BTreeSet<PathBuf>,
-    folders: Vec<(PathBuf, u32)>,
+    /// What all users of the host may read.
+    pub host: Pieces,
+    /// What is shown on request.
+    pub shown: Pieces,
+    /// Empty folders of the node's own, with their modes.
+    pub folders: Vec<(PathBuf, u32)>,
+    /// Files of accounts in which every account is locked.
+    pub accounts: Vec<PathBuf>,
 }
 
 impl Mask {
-    /// Looks at the host, and decides what is hidden but for the paths `shown`.
+    /// Looks at the host, and decides what is seen of it, and also `shown`.
     ///
     /// # Errors
-    /// 69 where the host's layout does not allow an overlay of its root; 64 for a path that cannot be shown;
-    /// 71 where a folder cannot be read.
-    pub fn of_host(shown: &[PathBuf], whom: For) -> Result<Mask> {
+    /// 69 if the host's layout does not allow an overlay of its root; 64 for a path that cannot be shown;
+    /// 71 if a folder cannot be read.
+    pub fn of_host(shown: &[PathBuf], whom: For<'_>) -> Result<Mask> {
         in_one_piece()?;
-        shown.iter().try_for_each(|path| can_be_shown(path))?;
-        let mut shown = shown.to_vec();
-        if whom == For::Build {
-            shown.extend(APT_KEYS.iter().map(PathBuf::from));
+        let mut pieces = Pieces::new();
+        for path in shown {
+            show(path, &mut pieces)?;
         }
-        let mut whiteouts = BTreeSet::new();
-        for path in hidden()? {
-            hide(&path, &shown, &mut whiteouts)?;
-        }
-        let keep = |path: &Path| !shown.iter().any(|shown| path.starts_with(shown));
+        let memory = match whom {
+            For::Node(memory) => Some(memory),
+            For::Build => {
+                for key in APT_KEYS.map(Path::new).iter().filter(|path| path.exists()) {
+                    show(key, &mut pieces)?;
+                }
+                None
+            }
+        };
+        let own = |path: &Path| !path.ancestors().any(|above| pieces.contains_key(above));
         let folders = BARE.map(|(path, mode)| (PathBuf::from(path), mode));
-        let folders = folders.into_iter().filter(|(path, _)| keep(path)).collect();
-        Ok(Mask { whiteouts, folders })
+        let folders = folders.into_iter().filter(|(path, _)| own(path)).collect();
+        let accounts = ACCOUNTS.map(PathBuf::from).into_iter().filter(|path| own(path)).collect();
+        // Without a view, what the walk does not find can be read.
+        let memory = memory.filter(|_| view::fits().unwrap_or(false));
+        Ok(Mask { host: host(memory)?, folders, accounts, shown: pieces })
     }
 
-    /// Makes the two layers, `hide` and `bare`, in `folder`.
+    /// Whether something of the host that is at `path` is seen there.
+    pub fn sees(&self, path: &Path) -> bool {
+        let seen_in = |pieces: &Pieces| {
+            let nearest = path.ancestors().find_map(|above| Some((above, pieces.get(above)?)));
+            match nearest {
+                Some((_, Piece::Folder)) => true,
+                Some((_, Piece::Nothing)) | None => false,
+                Some((above, _)) => above == path,
+            }
+        };
+        let own = self.folders.iter().any(|(folder, _)| folder == path)
+            || self.accounts.iter().any(|file| file == path);
+        own || seen_in(&self.host) || seen_in(&self.shown)
+    }
+}
+
+impl Mask {
+    /// All that the host has now and that is not seen: what to hide if nothing but whiteouts will do.
     ///
     /// # Errors
-    /// 71 where the system refuses.
-    pub fn lay(&self, folder: &Path) -> Result<()> {
-        let (hide, bare) = (folder.join("hide"), folder.join("bare"));
-        for layer in [&hide, &bare] {
-            fs::create_dir_all(layer).map_err(|e| place(layer, &e))?;
-        }
-        for path in &self.whiteouts {
-            whiteout(&hide, path)?;
-        }
-        for (path, mode) in &self.folders {
-            let inside = folder_like_host(&bare, path)?;
-            fs::set_permissions(&inside, Permissions::from_mode(*mode))
-                .map_err(|e| place(&inside, &e))?;
-        }
-        for file in ["/etc/shadow", "/etc/gshadow"] {
-            if self.whiteouts.contains(Path::new(file)) {
-                locked_accounts(&bare, Path::new(file))?;
+    /// 71 if a folder cannot be read.
+    pub fn unseen(&self) -> Result<BTreeSet<PathBuf>> {
+        let mut unseen = BTreeSet::new();
+        for (path, piece) in &self.host {
+            match piece {
+                Piece::Nothing => self.all_but_shown(path, &mut unseen)?,
+                Piece::Closed => children(path)?
+                    .iter()
+                    .filter(|child| !self.host.contains_key(*child))
+                    .try_for_each(|child| self.all_but_shown(child, &mut unseen))?,
+                Piece::Folder | Piece::File | Piece::Link(_) => {}
             }
         }
+        Ok(unseen)
+    }
+
+    fn all_but_shown(&self, path: &Path, unseen: &mut BTreeSet<PathBuf>) -> Result<()> {
+        if path.ancestors().any(|above| self.shown.contains_key(above)) {
+            return Ok(());
+        }
+        if self.shown.keys().any(|shown| shown.starts_with(path)) {
+            return children(path)?.iter().try_for_each(|child| self.all_but_shown(child, unseen));
+        }
+        unseen.insert(path.to_path_buf());
         Ok(())
     }
 }
@@ -227,6 +269,26 @@ fn in_one_piece() -> Result<()> {
     }
 }
 
+/// The pieces that show `path`, and what it is a link to.
+fn show(path: &Path, pieces: &mut Pieces) -> Result<()> {
+    can_be_shown(path)?;
+    let place = |e: std::io::Error| Error::io(format!("show {}", path.display()), &e);
+    let real = fs::canonicalize(path).map_err(place)?;
+    // The link itself is seen as well, at the place where it really is.
+    let above = path.parent().map(fs::canonicalize).transpose().map_err(place)?;
+    let named = above.zip(path.file_name()).map_or(real.clone(), |(above, name)| above.join(name));
+    for path in [named, real] {
+        let found = fs::symlink_metadata(&path).map_err(place)?;
+        let piece = match () {
+            () if found.is_symlink() => Piece::Link(fs::read_link(&path).map_err(place)?),
+            () if found.is_dir() => Piece::Folder,
+            () => Piece::File,
+        };
+        pieces.insert(path, piece);
+    }
+    Ok(())
+}
+
 fn can_be_shown(path: &Path) -> Result<()> {
     let wrong = |why: &str| Error::usage(format!("--show {}: {why}", path.display()));
     let plain =
@@ -236,6 +298,9 @@ fn can_be_shown(path: &Path) -> Result<()> {
     }
     let found =
         fs::metadata(path).map_err(|e| Error::io(format!("show {}", path.display()), &e))?;
+    if !found.is_dir() && !found.is_file() {
+        return Err(wrong("it is neither a file nor a folder"));
+    }
     let root = fs::metadata("/").map_err(|e| Error::io("look at /", &e))?;
     if found.dev() != root.dev() {
         return Err(wrong(
@@ -245,166 +310,144 @@ fn can_be_shown(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Everything that is hidden from a node that is shown nothing.
-fn hidden() -> Result<BTreeSet<PathBuf>> {
-    let mut paths: BTreeSet<PathBuf> =
-        SECRET.iter().chain(&DATA).chain(&APT_KEYS).map(PathBuf::from).collect();
-    for (folder, shown) in
-        [("/", &TOP[..]), ("/var", &VAR), ("/var/cache", &VAR_CACHE), ("/var/lib", &VAR_LIB)]
-    {
-        let others = children(Path::new(folder))?
-            .into_iter()
-            .filter(|path| !shown.iter().any(|name| path.file_name().is_some_and(|n| n == *name)));
-        paths.extend(others);
+/// What is seen of the host by everybody.
+fn host(memory: Option<&Path>) -> Result<Pieces> {
+    let mut pieces = Pieces::from([(PathBuf::from("/"), Piece::Closed)]);
+    for (folder, names) in CLOSED {
+        close(Path::new(folder), names, &mut pieces)?;
     }
-    for folder in BY_MODE {
-        unreadable(Path::new(folder), &mut paths)?;
+    let mut hidden = BTreeSet::new();
+    if pieces.contains_key(Path::new("/etc")) {
+        private(Path::new("/etc"), &mut hidden)?;
     }
-    Ok(paths)
+    hidden.extend(walk(&pieces).unreadable(memory));
+    hidden.extend(SECRET.map(PathBuf::from));
+    hidden.into_iter().for_each(|path| hide(path, &mut pieces));
+    Ok(pieces)
 }
 
-/// What lies in `folder` and others than its owner may not read.
-fn unreadable(folder: &Path, into: &mut BTreeSet<PathBuf>) -> Result<()> {
-    for path in children(folder)? {
-        // Whatever vanished meanwhile needs no hiding.
-        let Ok(found) = fs::symlink_metadata(&path) else { continue };
-        if found.is_symlink() {
-            continue;
-        }
-        if !readable_by_all(&found) {
-            into.insert(path);
-        } else if found.is_dir() {
-            unreadable(&path, into)?;
-        }
-    }
-    Ok(())
-}
-
-fn readable_by_all(found: &Metadata) -> bool {
-    let needed = if found.is_dir() { 0o5 } else { 0o4 };
-    found.mode() & needed == needed
-}
-
-/// Hides `path`, but for what in it is shown.
-fn hide(path: &Path, shown: &[PathBuf], whiteouts: &mut BTreeSet<PathBuf>) -> Result<()> {
-    if shown.iter().any(|shown| path.starts_with(shown)) {
+/// Lets a folder show nothing but these names.
+fn close(folder: &Path, names: &[&str], pieces: &mut Pieces) -> Result<()> {
+    let found = fs::symlink_metadata(folder);
+    if found.as_ref().is_ok_and(|found| found.is_symlink()) || !is_in(folder, pieces) {
         return Ok(());
     }
-    if shown.iter().any(|shown| shown.starts_with(path)) {
-        return children(path)?.iter().try_for_each(|child| hide(child, shown, whiteouts));
+    if found.is_ok_and(|found| found.is_dir() && readable_by_all(&found)) {
+        pieces.insert(folder.to_path_buf(), Piece::Closed);
+        return names.iter().try_for_each(|name| offer(folder.join(name), pieces));
     }
-    // What lies below something hidden is hidden with it, and nothing can be made below a whiteout.
-    if !path.ancestors().skip(1).any(|above| whiteouts.contains(above)) {
-        whiteouts.insert(path.to_path_buf());
+    // It is not to appear when it is made, or opened to all, later.
+    hide(folder.to_path_buf(), pieces);
+    Ok(())
+}
+
+/// Shows what is at `path`, if it is a folder that all may read or a link.
+fn offer(path: PathBuf, pieces: &mut Pieces) -> Result<()> {
+    let Ok(found) = fs::symlink_metadata(&path) else { return Ok(()) };
+    let root = fs::metadata("/").map_err(|e| Error::io("look at /", &e))?;
+    if found.is_symlink() {
+        let target = fs::read_link(&path)
+            .map_err(|e| Error::io(format!("read the link {}", path.display()), &e))?;
+        pieces.insert(path, Piece::Link(target));
+    } else if found.is_dir() && readable_by_all(&found) && found.dev() == root.dev() {
+        pieces.insert(path, Piece::Folder);
     }
     Ok(())
 }
 
-fn children(folder: &Path) -> Result<Vec<PathBuf>> {
-    match fs::read_dir(folder) {
-        Ok(list) => Ok(list.filter_map(|entry| Some(entry.ok()?.path())).collect()),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(Error::io(format!("list {}", folder.display()), &e)),
-    }
-}
-
-/// A whiteout, as overlayfs knows it: a character device 0:0.
-fn whiteout(layer: &Path, path: &Path) -> Result<()> {
-    if let Some(above) = path.parent() {
-        folder_like_host(layer, above)?;
-    }
-    let inside = within(layer, path);
-    match mknod(&inside, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0)) {
-        Ok(()) | Err(nix::errno::Errno::EEXIST) => Ok(()),
-        Err(errno) => Err(Error::io(format!("hide {}", path.display()), &errno.into())),
-    }
-}
-
-/// A folder in a layer, and those above it, with the host's owners and modes: an upper folder's own count.
-fn folder_like_host(layer: &Path, path: &Path) -> Result<PathBuf> {
-    let mut inside = layer.to_path_buf();
-    for (i, part) in path.components().enumerate().skip(1) {
-        inside.push(part);
-        match fs::create_dir(&inside) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => continue,
-            Err(e) => return Err(place(&inside, &e)),
-        }
-        let host: PathBuf = path.components().take(i + 1).collect();
-        if let Ok(found) = fs::metadata(&host) {
-            like(&inside, &found)?;
-        }
-    }
-    Ok(inside)
-}
-
-fn like(inside: &Path, host: &Metadata) -> Result<()> {
-    chown(inside, Some(host.uid()), Some(host.gid())).map_err(|e| place(inside, &e))?;
-    fs::set_permissions(inside, Permissions::from_mode(host.mode() & 0o7777))
-        .map_err(|e| place(inside, &e))
-}
-
-/// A shadow file in which every account of the host is there and locked: login programs and the scripts of
-/// packages need the file, and nobody needs the host's hashes.
-fn locked_accounts(bare: &Path, file: &Path) -> Result<()> {
-    let (names, rest) = match file.file_name().and_then(|name| name.to_str()) {
-        Some("gshadow") => ("/etc/group", ":!::\n"),
-        _ => ("/etc/passwd", ":*:19000:0:99999:7:::\n"),
+/// The folders that are walked: all that are shown, but for /etc, which is small and looked at anew each time.
+fn walk(pieces: &Pieces) -> Walk {
+    let of = |kind: Piece| {
+        let paths = pieces.iter().filter(move |(_, piece)| **piece == kind);
+        paths.map(|(path, _)| path.clone()).collect::<Vec<_>>()
     };
-    let names = fs::read_to_string(names).map_err(|e| Error::io(format!("read {names}"), &e))?;
-    let text: String = names
-        .lines()
-        .filter_map(|line| line.split(':').next())
-        .map(|name| format!("{name}{rest}"))
-        .collect();
-    folder_like_host(bare, Path::new("/etc"))?;
-    let inside = within(bare, file);
-    fs::write(&inside, text).map_err(|e| place(&inside, &e))?;
-    match fs::metadata(file) {
-        Ok(host) => like(&inside, &host),
-        Err(_) => fs::set_permissions(&inside, Permissions::from_mode(0o600))
-            .map_err(|e| place(&inside, &e)),
+    let mut roots = of(Piece::Folder);
+    roots.retain(|path| path != Path::new("/etc"));
+    Walk { roots, but: of(Piece::Closed) }
+}
+
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether a piece at `path` would be seen: the folder that it is in is shown, or a folder of ours.
+fn is_in(path: &Path, pieces: &Pieces) -> bool {
+    let Some(above) = path.parent() else { return true };
+    match above.ancestors().find_map(|above| Some((above, pieces.get(above)?))) {
+        Some((_, Piece::Folder)) => above.ancestors().all(|part| !part.is_symlink()),
+        Some((piece, Piece::Closed)) => piece == above,
+        _ => false,
     }
 }
 
-fn within(layer: &Path, path: &Path) -> PathBuf {
-    layer.join(path.strip_prefix("/").unwrap_or(path))
-}
-
-fn place(path: &Path, error: &std::io::Error) -> Error {
-    Error::io(format!("make {}", path.display()), error)
+/// Hides `path`. What lies below something hidden is hidden with it, and nothing can be made below a whiteout; nor
+/// must one lie in a folder of ours, where the kernel, which has nothing to merge, would list it.
+fn hide(path: PathBuf, pieces: &mut Pieces) {
+    let Some(above) = path.parent().filter(|above| is_in(&path, pieces) && is_folder(above)) else {
+        return;
+    };
+    if pieces.get(above) == Some(&Piece::Closed) {
+        pieces.retain(|other, _| !other.starts_with(&path));
+    } else {
+        pieces.insert(path, Piece::Nothing);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_lies_in_something_hidden_needs_no_whiteout_of_its_own() {
-        let mut whiteouts = BTreeSet::new();
-        for path in ["/var/lib/mysql", "/var/lib/mysql/ibdata1"] {
-            hide(Path::new(path), &[], &mut whiteouts).unwrap();
-        }
-        assert_eq!(whiteouts.len(), 1);
+    fn var() -> Pieces {
+        Pieces::from([
+            ("/".into(), Piece::Closed),
+            ("/usr".into(), Piece::Folder),
+            ("/usr/local".into(), Piece::Closed),
+        ])
     }
 
     #[test]
-    fn a_path_that_is_shown_comes_out_of_what_is_hidden_with_nothing_beside_it() {
-        let dir = std::env::temp_dir().join(format!("mask-{}", std::process::id()));
-        for name in ["secret", "open"] {
-            fs::create_dir_all(dir.join(name)).unwrap();
+    fn what_lies_in_something_hidden_or_closed_needs_no_whiteout_of_its_own() {
+        let mut pieces = var();
+        pieces.insert("/usr/local/bin".into(), Piece::Folder);
+        for path in ["/usr/share", "/usr/share/doc", "/usr/local/bin", "/usr/local/bin/x", "/x/y"] {
+            hide(path.into(), &mut pieces);
         }
-        let mut whiteouts = BTreeSet::new();
-        hide(&dir, &[dir.join("open")], &mut whiteouts).unwrap();
-        fs::remove_dir_all(&dir).unwrap();
-        assert_eq!(whiteouts.into_iter().collect::<Vec<_>>(), [dir.join("secret")]);
+        let mut expected = var();
+        expected.insert("/usr/share".into(), Piece::Nothing);
+        assert_eq!(pieces, expected);
+    }
+
+    #[test]
+    fn what_is_seen_follows_from_the_nearest_piece() {
+        let mut host = var();
+        host.insert("/usr/share/secret".into(), Piece::Nothing);
+        let shown = Pieces::from([(PathBuf::from("/srv/a"), Piece::Folder)]);
+        let folders = vec![(PathBuf::from("/srv"), 0o755)];
+        let mask = Mask { host, shown, folders, accounts: Vec::new() };
+        for seen in ["/usr", "/usr/bin/env", "/usr/local", "/srv", "/srv/a", "/srv/a/b"] {
+            assert!(mask.sees(Path::new(seen)), "{seen}");
+        }
+        for hidden in ["/usr/share/secret", "/usr/share/secret/x", "/usr/local/pgsql", "/srv/b"] {
+            assert!(!mask.sees(Path::new(hidden)), "{hidden}");
+        }
     }
 
     #[test]
     fn only_a_plain_path_that_exists_can_be_shown() {
-        for bad in ["/", "etc/passwd", "/etc/../root", "/no/such/path"] {
+        for bad in ["/", "etc/passwd", "/etc/../root", "/no/such/path", "/dev/null"] {
             assert!(can_be_shown(Path::new(bad)).is_err(), "{bad}");
         }
         can_be_shown(Path::new("/etc/passwd")).unwrap();
+    }
+
+    #[test]
+    fn the_mask_of_this_host_shows_the_system_and_no_keys() {
+        let Ok(mask) = Mask::of_host(&[], For::Build) else { return };
+        for seen in ["/usr/bin/env", "/etc/passwd", "/etc/shadow", "/var/log"] {
+            assert!(mask.sees(Path::new(seen)), "{seen}");
+        }
+        for hidden in ["/etc/ssh", "/etc/sudoers", "/var/lib/breakit", "/root/.ssh", "/usr/src/x"] {
+            assert!(!mask.sees(Path::new(hidden)), "{hidden}");
+        }
     }
 }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::idmap::{self, Mapping};
 use crate::ids::Ids;
 use crate::state;
+use crate::view::{self, View};
+use crate::views;
 
 /// A folder that is a lower layer of a root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,72 +25,74 @@ pub struct Layer {
 /// What a root is made of. It is kept beside the node's configuration, for whoever starts the node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
-    /// The lower layers, the uppermost first.
+    /// The layers above what is seen of the host, the uppermost first.
     pub layers: Vec<Layer>,
+    /// Whether the host is seen beneath them, through the layers that lie at [`views::LINK`] in `files`.
+    pub on_host: bool,
     /// The folder that has the node's own `upper` and `work`.
     pub files: PathBuf,
     /// The ids that the node has.
     pub ids: Ids,
 }
 
-/// Where every root is mounted, each in a mount namespace of its own. The ids of nodes must be able to come here:
-/// LXC mounts the root as the node's root. On the host itself it is an empty folder.
+/// Where every node's root is mounted, each in a mount namespace of its own. The ids of nodes must be able to come
+/// here: LXC mounts the root as the node's root. On the host itself it is an empty folder.
 pub fn place() -> PathBuf {
     PathBuf::from(state::RUN_ROOT)
 }
 
 impl Root {
-    /// Mounts it at [`place`], in the mount namespace that we are in.
+    /// Mounts it at `place`, in the mount namespace that we are in, which must be one of our own.
     ///
     /// # Errors
     /// 71 with what the kernel says, 69 if it has no overlay filesystem.
-    pub fn mount(&self) -> Result<()> {
+    pub fn mount(&self, place: &Path) -> Result<()> {
         for layer in self.layers.iter().filter(|layer| layer.ids != self.ids) {
-            self.map(layer).map_err(|errno| {
-                let path = layer.path.display();
-                Error::io(format!("show {path} with other user ids"), &errno.into())
-            })?;
+            // It then lies over itself, with the owners that the node sees.
+            self.map(&layer.path, layer.ids, &layer.path)?;
         }
-        let options = self.options();
-        let done = mount(
-            Some("overlay"),
-            &place(),
-            Some("overlay"),
-            MsFlags::MS_NODEV,
-            Some(options.as_str()),
-        );
-        done.map_err(|errno| match errno {
-            Errno::ENODEV => {
-                Error::missing("this kernel has no overlay filesystem; load the module overlay")
-            }
-            Errno::EINVAL if root_is_overlay() => Error::missing(
-                "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
-            ),
-            other => Error::io("mount the node's root", &other.into()),
-        })
-    }
-
-    /// Lets a layer appear with the owners that the node sees, at [`Root::appears`].
-    fn map(&self, layer: &Layer) -> std::result::Result<(), Errno> {
-        let mapping = Mapping::new(layer.ids.base(), self.ids.base())?;
-        idmap::attach(&idmap::clone(&layer.path, &mapping)?, &self.appears(layer))
-    }
-
-    /// Where a layer lies when the overlay is mounted: over itself with its mapped ids, but for `/`, which then
-    /// lies where the overlay will come to lie.
-    fn appears(&self, layer: &Layer) -> PathBuf {
-        match layer.ids != self.ids && layer.path == Path::new("/") {
-            true => place(),
-            false => layer.path.clone(),
+        let host = self.host(place);
+        if self.on_host && self.ids.are_mapped() {
+            self.map(Path::new("/"), Ids::Host, host)?;
         }
+        let view =
+            self.on_host.then(|| View::mount(&self.view(), host, &self.files)).transpose()?;
+        let options = self.options(place);
+        mount(Some("overlay"), place, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
+            .map_err(|errno| refused("the node's root", errno))?;
+        // The overlay keeps what it lies on.
+        drop(view);
+        Ok(())
     }
 
-    /// The options of the overlay, for mount(2) and mount(8) alike.
-    pub fn options(&self) -> String {
-        let lowers: Vec<String> =
-            self.layers.iter().map(|layer| self.appears(layer).display().to_string()).collect();
+    /// Lets `path`, which has the owners `from`, appear at `target` with those that the node sees.
+    fn map(&self, path: &Path, from: Ids, target: &Path) -> Result<()> {
+        Mapping::new(from.base(), self.ids.base())
+            .and_then(|mapping| idmap::attach(&idmap::clone(path, &mapping)?, target))
+            .map_err(|e| {
+                Error::io(format!("show {} with other user ids", path.display()), &e.into())
+            })
+    }
+
+    /// Where the host's root is when the overlay is mounted: with mapped ids it lies where the overlay will lie.
+    fn host<'a>(&self, place: &'a Path) -> &'a Path {
+        if self.ids.are_mapped() { place } else { Path::new("/") }
+    }
+
+    fn view(&self) -> PathBuf {
+        self.files.join(views::LINK)
+    }
+
+    /// The options of the overlay that is mounted at `place`, for mount(2) and mount(8) alike.
+    pub fn options(&self, place: &Path) -> String {
+        let own = self.layers.iter().map(|layer| layer.path.clone());
+        let host = match self.on_host {
+            true => view::lowers(&self.view(), self.host(place), &self.files),
+            false => Vec::new(),
+        };
+        let lowers: Vec<String> = own.chain(host).map(|path| path.display().to_string()).collect();
         format!(
-            "lowerdir={},upperdir={},workdir={}",
+            "lowerdir={},upperdir={},workdir={},redirect_dir=nofollow,metacopy=off",
             lowers.join(":"),
             self.files.join("upper").display(),
             self.files.join("work").display()
@@ -96,9 +100,29 @@ impl Root {
     }
 }
 
-fn root_is_overlay() -> bool {
-    let text = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    text.lines().any(|line| line.split(' ').nth(4) == Some("/") && line.contains(" - overlay "))
+/// The error of an overlay that the kernel did not mount.
+pub fn refused(what: &str, errno: Errno) -> Error {
+    match errno {
+        Errno::ENODEV => {
+            Error::missing("this kernel has no overlay filesystem; load the module overlay")
+        }
+        Errno::EINVAL if is_overlay().unwrap_or(false) => Error::missing(
+            "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
+        ),
+        other => Error::io(format!("mount {what}"), &other.into()),
+    }
+}
+
+/// Whether the host's root is an overlay itself.
+///
+/// # Errors
+/// 71 if the kernel does not say.
+pub fn is_overlay() -> Result<bool> {
+    let text = std::fs::read_to_string("/proc/self/mountinfo")
+        .map_err(|e| Error::io("read /proc/self/mountinfo", &e))?;
+    // What was mounted last lies above.
+    let root = text.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"));
+    Ok(root.is_some_and(|line| line.contains(" - overlay ")))
 }
 
 #[cfg(test)]
@@ -106,22 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_layers_of_other_ids_are_mapped_and_the_hosts_root_appears_where_the_overlay_will() {
+    fn the_layers_of_an_image_lie_above_what_is_seen_of_the_host() {
         let ids = Ids::From(70_000);
         let layer = |path: &str, ids| Layer { path: path.into(), ids };
         let root = Root {
-            layers: vec![
-                layer("/s/image", Ids::BUILD),
-                layer("/s/bare", ids),
-                layer("/", Ids::Host),
-            ],
+            layers: vec![layer("/s/image", Ids::BUILD), layer("/s/bare", ids)],
+            on_host: false,
             files: "/s/n1".into(),
             ids,
         };
-        let expected =
-            "lowerdir=/s/image:/s/bare:/run/breakit/.root,upperdir=/s/n1/upper,workdir=/s/n1/work";
-        assert_eq!(root.options(), expected);
-        let shared = Root { ids: Ids::Host, ..root };
-        assert!(shared.options().starts_with("lowerdir=/s/image:/s/bare:/,"));
+        let expected = "lowerdir=/s/image:/s/bare,upperdir=/s/n1/upper,workdir=/s/n1/work,";
+        assert!(root.options(&place()).starts_with(expected));
+        let on_host = Root { on_host: true, ..root };
+        assert!(on_host.options(&place()).starts_with("lowerdir=/s/image:/s/bare:/s/n1/"));
     }
 }

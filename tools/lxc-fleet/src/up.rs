@@ -1,6 +1,5 @@
 //! `up`: makes nodes and starts them. What is there stays, what died is started, what is missing is made.
 
-use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,10 +17,10 @@ use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
 use crate::ids::{self, Ids};
 use crate::image::Image;
-use crate::mask::{For, Mask};
 use crate::network;
 use crate::state::{self, Member, State};
 use crate::store;
+use crate::views::{self, Views};
 use crate::which;
 
 /// Makes and starts the nodes.
@@ -144,31 +143,36 @@ fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
 }
 
 fn make(fleet: &Name, plan: &Plan) -> Result<()> {
-    network::make(fleet, plan.state.subnet)?;
-    write_hosts(fleet, &plan.state)?;
-    let masks = masks(&plan.containers)?;
+    // Looking the host over takes as long as making the network.
+    let views = std::thread::scope(|scope| {
+        let views = scope.spawn(|| views(fleet, &plan.containers));
+        let network =
+            network::make(fleet, plan.state.subnet).and_then(|()| write_hosts(fleet, &plan.state));
+        let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
+        network.and(views)
+    })?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
-        if container.condition()? == Condition::Stopped {
-            container.prepare(&image, masks.get(&container.member.show))?;
+        if container.is_stopped()? {
+            container.prepare(&image, views.get(&container.member.show))?;
             container.start()?;
         }
         container.join()
     }))?;
+    views::sweep(fleet)?;
     frames_pass(fleet, &plan.containers)?;
     state::tell(fleet, &plan.state)
 }
 
-/// The masks that are needed: the host is looked over once for all nodes that see the same.
-fn masks(containers: &[Container]) -> Result<HashMap<Vec<PathBuf>, Mask>> {
-    let mut masks = HashMap::new();
+/// What the nodes that do not run need to see of the host: it is looked over once for all that see the same.
+fn views(fleet: &Name, containers: &[Container]) -> Result<Views> {
+    let mut views = Views::default();
     for container in containers {
-        let show = &container.member.show;
-        if Image::parse(&container.member.image)?.shows_host() && !masks.contains_key(show) {
-            masks.insert(show.clone(), Mask::of_host(show, For::Node)?);
+        if Image::parse(&container.member.image)?.shows_host() && container.is_stopped()? {
+            views.add(fleet, &container.member.show, container.ids().base())?;
         }
     }
-    Ok(masks)
+    Ok(views)
 }
 
 /// Writes the file that is /etc/hosts in all nodes. It is bound into them, so it is changed in place.

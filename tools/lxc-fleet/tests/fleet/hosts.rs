@@ -76,7 +76,10 @@ cp "$tool" "$lower/opt/lxc-fleet"
 # Covered and not removed: what lies there is other fleets', who go on making and removing it.
 mkdir -p "$lower/var/lib/breakit"
 mount -t tmpfs base "$lower/var/lib/breakit"
-chroot "$lower" sh -c '/opt/lxc-fleet up n1; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname; /opt/lxc-fleet down;
+(umask 077; echo secret > "$lower/usr/share/breakit-key")
+mkdir "$lower/usr/local/breakit-data" "$lower/breakit-top"
+chroot "$lower" sh -c '/opt/lxc-fleet up n1; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname;
+    /opt/lxc-fleet exec n1 -- ls -d /usr/share/breakit-key /usr/local/breakit-data /breakit-top /opt/lxc-fleet; /opt/lxc-fleet down;
     find /run/breakit /var/lib/breakit/fleets 2>/dev/null; true' 2>&1
 "#;
 
@@ -95,6 +98,7 @@ fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many()
     };
     let said = on("1");
     assert!(said.contains("up 0\nn1\n"), "{said}");
+    assert!(!said.lines().any(|line| line.starts_with('/')), "seen or left over: {said}");
     let said = on("2");
     assert!(said.contains("is an overlay itself") && said.contains("up 69\n"), "{said}");
     assert!(!said.contains("/run/breakit") && !said.contains("/fleets"), "left over: {said}");

@@ -86,6 +86,28 @@ fn an_image_is_built_once_and_the_host_gets_nothing_of_it() {
 }
 
 #[test]
+fn a_package_that_the_host_has_is_installed_as_if_the_host_had_it_not() {
+    let fleet = fleet!();
+    let found = "dpkg-query -W -f='${db:Status-Status}' sudo 2>/dev/null | grep -qx installed && \
+        apt-cache policy sudo | grep -q 'http'";
+    if sh(found).status != 0 {
+        skip!("sudo is not installed here, or there is no source of it");
+    }
+    let image = Layer::new(&fleet);
+    let before = fs::read("/var/lib/dpkg/status").unwrap();
+    fleet.build(&["image", &image.name, "--packages", "sudo"]).expect(0);
+    assert_eq!(fs::read("/var/lib/dpkg/status").unwrap(), before, "the host's record changed");
+    fleet.run(&["up", "n1", "--image", &image.name]).expect(0);
+    // The host's own is hidden, and is not what stands there.
+    let said = fleet.sh(
+        "n1",
+        "stat -c %a:%U:%G /etc/sudoers /etc/sudoers.d; grep -c ^root /etc/sudoers; sudo -n id -un; \
+         dpkg-query -W -f='${db:Status-Status}\\n' sudo; apt-get check -qq 2>&1",
+    );
+    assert_eq!(said, "440:root:root\n755:root:root\n1\nroot\ninstalled\n");
+}
+
+#[test]
 fn a_build_that_fails_or_is_killed_leaves_no_image() {
     let fleet = fleet!();
     if !has("apt-get") {
