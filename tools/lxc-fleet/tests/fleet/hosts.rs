@@ -78,13 +78,19 @@ mkdir -p "$lower/var/lib/breakit"
 mount -t tmpfs base "$lower/var/lib/breakit"
 (umask 077; echo secret > "$lower/usr/share/breakit-key")
 mkdir "$lower/usr/local/breakit-data" "$lower/breakit-top"
-chroot "$lower" sh -c '/opt/lxc-fleet up n1; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname;
+mkdir -p "$lower/media/old"
+cd "$lower"
+# No chroot: there is no fleet from within one.
+pivot_root . media/old
+umount -l /media/old
+exec chroot . sh -c '/opt/lxc-fleet up n1; echo "mapped $?"; /opt/lxc-fleet up n1 --privileged; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname;
     /opt/lxc-fleet exec n1 -- ls -d /usr/share/breakit-key /usr/local/breakit-data /breakit-top /opt/lxc-fleet; /opt/lxc-fleet down;
     find /run/breakit /var/lib/breakit/fleets 2>/dev/null; true' 2>&1
 "#;
 
 #[test]
-fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many() {
+fn a_root_that_is_an_overlay_will_do_for_privileged_nodes_and_one_on_another_is_told_to_be_too_many()
+ {
     let fleet = fleet!();
     let on = |depth: &str| {
         let site = std::env::temp_dir().join(format!("{}-{depth}", fleet.name));
@@ -97,6 +103,10 @@ fn a_root_that_is_an_overlay_will_do_and_one_on_another_is_told_to_be_too_many()
         said.expect(0).stdout
     };
     let said = on("1");
+    assert!(
+        said.contains("with --privileged they share") && said.contains("mapped 69\n"),
+        "{said}"
+    );
     assert!(said.contains("up 0\nn1\n"), "{said}");
     assert!(!said.lines().any(|line| line.starts_with('/')), "seen or left over: {said}");
     let said = on("2");

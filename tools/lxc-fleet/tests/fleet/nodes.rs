@@ -31,18 +31,17 @@ fn up_twice_changes_nothing_and_a_later_node_is_known_to_the_earlier() {
 }
 
 #[test]
-fn up_repairs_a_dead_node_a_missing_mount_and_a_missing_bridge() {
+fn up_repairs_a_dead_node_and_a_missing_bridge() {
     let fleet = fleet!();
     fleet.run(&["up", "n1..n3"]).expect(0);
     fleet.sh("n1", "echo kept > /srv/mark");
     kill(Pid::from_raw(fleet.init("n1")), Signal::SIGKILL).unwrap();
     fleet.run(&["stop", "n2"]).expect(0);
-    sh(&format!("umount {}/n2/rootfs && ip link del {}", fleet.files().display(), fleet.bridge()))
-        .expect(0);
+    sh(&format!("ip link del {}", fleet.bridge())).expect(0);
     until("n1 is dead", SOON, || fleet.state("n1") == "stopped");
 
     let said = fleet.run(&["start", "n2"]).expect(71).stderr;
-    assert!(said.contains("run lxc-fleet up"), "{said}");
+    assert!(said.contains("node n2 did not start"), "{said}");
     // A reboot empties /run.
     sh(&format!("rm -r /run/breakit/{}", fleet.name)).expect(0);
     fleet.run(&["up", "n1..n3"]).expect(0);
