@@ -37,5 +37,6 @@ pub mod reach;
 pub mod rng;
 pub mod schedule;
 pub mod signal;
+pub mod size;
 pub mod ssh;
 pub mod talk;

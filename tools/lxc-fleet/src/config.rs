@@ -1,11 +1,14 @@
 //! The configuration of a node, as LXC reads it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+
+use breakit::exit::Result;
 
 use crate::container::{Container, INIT_PATH, hosts_file};
+use crate::fleet_group::{self, Version};
 use crate::network;
 use crate::root;
+use crate::seccomp;
 
 /// What root in a node may do: all that databases, their scripts and iptables need. A list of what is kept, so
 /// that a capability which a later kernel invents is not given unseen. Not in it: `sys_admin` (nothing can be
@@ -28,11 +31,27 @@ const DEVICES: [&str; 9] = [
     "c 136:* rwm",
 ];
 
-/// LXC's list of system calls that no container needs, where the package brings it.
-const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
+/// Folders of the host's kernel that a node finds empty.
+const EMPTY: [&str; 7] =
+    ["proc/acpi", "proc/asound", "proc/bus", "proc/fs", "proc/irq", "proc/scsi", "sys/firmware"];
+
+/// Files of the host's kernel that a node finds empty.
+const BLANK: [&str; 8] = [
+    "proc/kcore",
+    "proc/key-users",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/sysrq-trigger",
+    "proc/timer_list",
+    "proc/timer_stats",
+];
 
 /// The configuration of `container`, whose root the launcher mounts at [`root::place`].
-pub fn text(container: &Container) -> String {
+///
+/// # Errors
+/// 69 if this host cannot limit memory or processes, 71 if it does not say.
+pub fn text(container: &Container) -> Result<String> {
     let mut text = String::from("# Written by lxc-fleet at every up.\n");
     let mut line = |name: &str, value: &str| {
         // Writing into a String does not fail.
@@ -61,7 +80,19 @@ pub fn text(container: &Container) -> String {
     line("lxc.net.0.ipv4.address", &format!("{}/24", container.address()));
     line("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
     line("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
-    line("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
+    let shared = container.memory() / 2;
+    line(
+        "lxc.mount.entry",
+        &format!("tmpfs dev/shm tmpfs rw,nosuid,nodev,size={shared},create=dir 0 0"),
+    );
+    // A kernel has not all of them.
+    for folder in EMPTY {
+        let entry = format!("tmpfs {folder} tmpfs ro,nosuid,nodev,noexec,size=0,optional 0 0");
+        line("lxc.mount.entry", &entry);
+    }
+    for file in BLANK {
+        line("lxc.mount.entry", &format!("/dev/null {file} none bind,ro,optional 0 0"));
+    }
     let hosts = hosts_file(container.fleet());
     line("lxc.mount.entry", &format!("{} etc/hosts none bind,ro,create=file 0 0", hosts.display()));
     line("lxc.cap.keep", KEPT);
@@ -69,8 +100,29 @@ pub fn text(container: &Container) -> String {
         line(&format!("lxc.{version}.devices.deny"), "a");
         DEVICES.iter().for_each(|d| line(&format!("lxc.{version}.devices.allow"), d));
     }
-    if Path::new(SECCOMP).exists() {
-        line("lxc.seccomp.profile", SECCOMP);
+    let profile = seccomp::file(&container.config_dir());
+    line("lxc.seccomp.profile", &profile.display().to_string());
+    // Where we are filtered ourselves, LXC would leave the node with that alone.
+    line("lxc.seccomp.allow_nesting", "1");
+    limits(container, line)?;
+    Ok(text)
+}
+
+/// How much of the host the node may use, and the control groups that see to it.
+fn limits(container: &Container, mut line: impl FnMut(&str, &str)) -> Result<()> {
+    let (fleet, name) = (container.fleet(), &container.member.name);
+    line("lxc.cgroup.dir.container", &fleet_group::of_node(fleet, name));
+    line("lxc.cgroup.dir.monitor", &fleet_group::of_monitor(fleet, name));
+    let asked = &container.member.limits;
+    let pids = fleet_group::version("pids")?.prefix();
+    line(&format!("{pids}.pids.max"), &asked.processes().to_string());
+    if let Some(memory) = asked.memory {
+        let version = fleet_group::version("memory")?;
+        let file = match version {
+            Version::One => "memory.limit_in_bytes",
+            Version::Two => "memory.max",
+        };
+        line(&format!("{}.{file}", version.prefix()), &memory.to_string());
     }
-    text
+    Ok(())
 }

@@ -8,6 +8,7 @@ use breakit::talk;
 
 use crate::cli::DownArgs;
 use crate::container::{Container, at_once, hosts_file};
+use crate::fleet_group;
 use crate::network;
 use crate::state;
 use crate::store;
@@ -93,6 +94,7 @@ pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
 fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(network::remove(fleet, subnet).err());
+    errors.extend(fleet_group::remove(fleet).err());
     if store::is_mounted(&store::root())? {
         errors.extend(store::remove_tree(&store::fleet_dir(fleet)).err());
     }

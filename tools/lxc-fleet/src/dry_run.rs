@@ -14,6 +14,7 @@ use breakit::lease::Lease;
 use breakit::node::{LXCPATH, Name, names};
 use breakit::program::{self, quote, show};
 use breakit::schedule::Schedule;
+use breakit::size::show_about;
 use breakit::talk;
 
 use crate::build;
@@ -155,6 +156,10 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     }
     steps.extend(ip(network::making(&fleet, plan.state.subnet)));
     steps.push(format!("# write {}", hosts_file(&fleet).display()));
+    steps.push(format!(
+        "# make the control group breakit-{fleet}, with {} of memory",
+        show_about(plan.state.memory())
+    ));
     for container in &plan.containers {
         steps.extend(raising(&fleet, container)?);
     }
@@ -261,6 +266,7 @@ fn felling(container: &Container) -> Result<Steps> {
 fn last(fleet: &Name, state: &State) -> Steps {
     let mut steps: Steps = ip(network::removing(fleet, state.subnet)).collect();
     let run = state::run_dir(fleet);
+    steps.push(format!("# remove the control group breakit-{fleet}"));
     steps.push(format!("rm -rf {}", path(&store::fleet_dir(fleet))));
     steps.push(format!("rm -f {}", path(&hosts_file(fleet))));
     steps.push(format!("# remove {LXCPATH} where nothing else is in it"));

@@ -15,6 +15,8 @@
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
+//! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
+//! | [`seccomp`] | which system calls a node may make |
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
 //! | [`dry_run`] | what would be done, told and not done |
@@ -43,6 +45,7 @@ pub mod down;
 pub mod dry_run;
 pub mod enter;
 pub mod exec;
+pub mod fleet_group;
 pub mod freezer;
 pub mod harm;
 pub mod host_name;
@@ -54,6 +57,7 @@ pub mod install;
 pub mod last_words;
 pub mod launch;
 pub mod lay;
+pub mod limits;
 pub mod listing;
 pub mod lock;
 pub mod mask;
@@ -64,6 +68,7 @@ pub mod pump;
 pub mod push;
 pub mod root;
 pub mod run;
+pub mod seccomp;
 pub mod state;
 pub mod store;
 pub mod terminal;

@@ -2,7 +2,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use breakit::clock;
@@ -15,10 +14,12 @@ use crate::chroot;
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::down;
+use crate::fleet_group;
 use crate::ids::{self, Ids};
 use crate::image::Image;
 use crate::network;
-use crate::state::{self, Member, State};
+use crate::seccomp;
+use crate::state::{self, Make, Member, State};
 use crate::store;
 use crate::views::{self, Views};
 use crate::which;
@@ -89,6 +90,7 @@ pub fn plan(
     args: &UpArgs,
     ready: impl Fn(&Image) -> Result<()>,
 ) -> Result<Plan> {
+    args.limits.possible()?;
     let mut state = match before {
         Some(state) if args.privileged && state.ids.are_mapped() => {
             return Err(Error::usage(format!(
@@ -96,22 +98,29 @@ pub fn plan(
             )));
         }
         Some(state) => state,
-        None => State { subnet: network::free_subnet()?, ids: ids(args)?, members: Vec::new() },
+        None => State {
+            subnet: network::free_subnet()?,
+            ids: ids(args)?,
+            memory: None,
+            members: Vec::new(),
+        },
     };
+    state.memory = args.fleet_memory.or(state.memory);
     let new: Vec<Name> =
         wanted.iter().filter(|name| state.member(name.as_str()).is_none()).cloned().collect();
     let image = args.image.as_deref();
     for member in state.members.iter().filter(|m| wanted.iter().any(|name| name.as_str() == m.name))
     {
-        stays(member, image, &args.show)?;
+        stays(member, image, args)?;
         ready(&Image::parse(&member.image)?)?;
     }
     which::no_clash(fleet, &new)?;
     if !new.is_empty() {
         let image = image.unwrap_or("host");
         ready(&Image::parse(image)?)?;
+        let (show, allow, limits) = (&args.show[..], &args.allow[..], &args.limits);
         for name in &new {
-            state.add(name, image, &args.show)?;
+            state.add(name, Make { image, show, allow, limits })?;
         }
     }
     let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
@@ -124,8 +133,8 @@ fn ids(args: &UpArgs) -> Result<Ids> {
     if args.privileged { Ok(Ids::Host) } else { ids::free() }
 }
 
-/// A node that is there keeps its image and what it sees.
-fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
+/// A node that is there keeps its image, what it sees, what it may do and its limits.
+fn stays(member: &Member, image: Option<&str>, args: &UpArgs) -> Result<()> {
     let name = &member.name;
     if let Some(image) = image.filter(|image| *image != member.image) {
         return Err(Error::usage(format!(
@@ -133,10 +142,21 @@ fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
             member.image
         )));
     }
-    if let Some(path) = show.iter().find(|path| !member.show.contains(path)) {
+    if let Some(path) = args.show.iter().find(|path| !member.show.contains(path)) {
         return Err(Error::usage(format!(
             "node {name} is there and does not see {}; take it down first: lxc-fleet down {name}",
             path.display()
+        )));
+    }
+    if args.allow.iter().any(|allow| !member.allow.contains(allow)) {
+        return Err(Error::usage(format!(
+            "node {name} is there without --allow {}; take it down first: lxc-fleet down {name}",
+            seccomp::words(&args.allow)
+        )));
+    }
+    if let Some(option) = member.limits.differs(&args.limits) {
+        return Err(Error::usage(format!(
+            "node {name} is there with another {option}; take it down first: lxc-fleet down {name}"
         )));
     }
     Ok(())
@@ -151,6 +171,7 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
         network.and(views)
     })?;
+    fleet_group::make(fleet, plan.state.memory())?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
         if container.is_stopped()? {

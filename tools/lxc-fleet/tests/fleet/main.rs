@@ -10,6 +10,8 @@ mod faults;
 mod helpers;
 mod hosts;
 mod images;
+mod limits;
 mod nodes;
+mod seccomp;
 mod secrets;
 mod terminal;
