@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
@@ -210,10 +210,14 @@ impl Container {
             talk::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
-        Err(Error::system(format!(
-            "did not start: {}",
-            self.complaint(&program::last_words(&output))
-        )))
+        let words = program::last_words(&output);
+        let words = words.strip_prefix("lxc-fleet: ").unwrap_or(&words);
+        let did_not = format!("did not start: {}", self.complaint(words));
+        // The launcher ends with a status of ours; LXC has one for all.
+        match output.status.code() {
+            Some(code) if code == i32::from(Status::Missing.code()) => Err(Error::missing(did_not)),
+            _ => Err(Error::system(did_not)),
+        }
     }
 
     /// What mounts its root and starts it, in a process of its own: see [`launch`].
