@@ -503,7 +503,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__image)
-            opts="-q -v -h --packages --dry-run --quiet --verbose --path --help ls rm help"
+            opts="-q -v -h --packages --build-allow --dry-run --quiet --verbose --path --help ls rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -671,7 +671,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__launch)
-            opts="-q -v -h --quiet --verbose --path --help"
+            opts="-q -v -h --foreground --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -48,6 +48,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'W
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l build-allow -d 'Let the packages\' scripts run as root of this host: for a package whose scripts need more than a node may do'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s v -l verbose -d 'Say what is done, step by step'
@@ -165,6 +166,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s q -l quiet 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand logs" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -l foreground -d 'End when it does'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s h -l help -d 'Print help'

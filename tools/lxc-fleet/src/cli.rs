@@ -65,6 +65,9 @@ pub enum Command {
         /// What LXC calls it
         #[arg(value_name = "ID")]
         id: String,
+        /// End when it does
+        #[arg(long, hide = true)]
+        foreground: bool,
     },
     /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
     #[command(hide = true)]
@@ -95,6 +98,9 @@ pub struct ImageArgs {
     /// The packages in it, by the names that this host's package manager knows
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
+    /// Let the packages' scripts run as root of this host: for a package whose scripts need more than a node may do
+    #[arg(long)]
+    pub build_allow: bool,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::container::{Container, INIT_PATH, hosts_file};
+use crate::ids::Ids;
 use crate::network;
 use crate::root;
 
@@ -31,46 +32,82 @@ const DEVICES: [&str; 9] = [
 /// LXC's list of system calls that no container needs, where the package brings it.
 const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
 
-/// The configuration of `container`, whose root the launcher mounts at [`root::place`].
-pub fn text(container: &Container) -> String {
-    let mut text = String::from("# Written by lxc-fleet at every up.\n");
-    let mut line = |name: &str, value: &str| {
+/// The first process of a machine, and where it says what it says.
+struct Machine<'a> {
+    hostname: &'a str,
+    init: &'a str,
+    ids: Ids,
+    console: &'a Path,
+}
+
+/// Lines of a configuration.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: &str) {
         // Writing into a String does not fail.
-        let _ = writeln!(text, "{name} = {value}");
-    };
-    line("lxc.rootfs.path", &format!("dir:{}", root::place().display()));
-    if container.ids().are_mapped() {
-        line("lxc.idmap", &format!("u {}", container.ids().map()));
-        line("lxc.idmap", &format!("g {}", container.ids().map()));
+        let _ = writeln!(self.0, "{name} = {value}");
     }
-    line("lxc.uts.name", &container.member.name);
-    line("lxc.init.cmd", INIT_PATH);
-    line("lxc.autodev", "1");
-    line("lxc.pty.max", "1024");
-    line("lxc.tty.max", "0");
+}
+
+/// The configuration of a node, whose root the launcher mounts at [`root::place`].
+pub fn node(container: &Container) -> String {
+    let console = container.console();
+    let mut lines = machine(&Machine {
+        hostname: &container.member.name,
+        init: INIT_PATH,
+        ids: container.ids(),
+        console: &console,
+    });
+    lines.add("lxc.net.0.type", "veth");
+    lines.add("lxc.net.0.link", &network::bridge(container.fleet()));
+    lines.add("lxc.net.0.flags", "up");
+    lines.add("lxc.net.0.name", "eth0");
+    lines.add("lxc.net.0.veth.pair", &network::port(container.fleet(), container.member.number));
+    lines.add("lxc.net.0.hwaddr", &network::mac(container.subnet(), container.member.number));
+    lines.add("lxc.net.0.ipv4.address", &format!("{}/24", container.address()));
+    let hosts = hosts_file(container.fleet()).display().to_string();
+    lines.add("lxc.mount.entry", &format!("{hosts} etc/hosts none bind,ro,create=file 0 0"));
+    lines.0
+}
+
+/// The configuration of a machine that installs packages: as that of a node, with no network but `lo`.
+pub fn build(init: &str, ids: Ids, console: &Path) -> String {
+    let mut lines = machine(&Machine { hostname: "build", init, ids, console });
+    lines.add("lxc.net.0.type", "empty");
+    lines.add("lxc.mount.entry", "tmpfs tmp tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0");
+    lines.0
+}
+
+/// What every machine has.
+fn machine(machine: &Machine<'_>) -> Lines {
+    let mut lines = Lines(String::from("# Written by lxc-fleet.\n"));
+    lines.add("lxc.rootfs.path", &format!("dir:{}", root::place().display()));
+    if machine.ids.are_mapped() {
+        lines.add("lxc.idmap", &format!("u {}", machine.ids.map()));
+        lines.add("lxc.idmap", &format!("g {}", machine.ids.map()));
+    }
+    lines.add("lxc.uts.name", machine.hostname);
+    lines.add("lxc.init.cmd", machine.init);
+    lines.add("lxc.autodev", "1");
+    lines.add("lxc.pty.max", "1024");
+    lines.add("lxc.tty.max", "0");
     // A node that never stops talking must not fill the host's disk.
-    line("lxc.console.size", "1MB");
-    line("lxc.console.rotate", "1");
-    line("lxc.console.logfile", &container.console().display().to_string());
-    line("lxc.net.0.type", "veth");
-    line("lxc.net.0.link", &network::bridge(container.fleet()));
-    line("lxc.net.0.flags", "up");
-    line("lxc.net.0.name", "eth0");
-    line("lxc.net.0.veth.pair", &network::port(container.fleet(), container.member.number));
-    line("lxc.net.0.hwaddr", &network::mac(container.subnet(), container.member.number));
-    line("lxc.net.0.ipv4.address", &format!("{}/24", container.address()));
-    line("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
-    line("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
-    line("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
-    let hosts = hosts_file(container.fleet());
-    line("lxc.mount.entry", &format!("{} etc/hosts none bind,ro,create=file 0 0", hosts.display()));
-    line("lxc.cap.keep", KEPT);
+    lines.add("lxc.console.size", "1MB");
+    lines.add("lxc.console.rotate", "1");
+    lines.add("lxc.console.logfile", &machine.console.display().to_string());
+    lines.add("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
+    lines.add("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
+    lines.add("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
+    lines.add("lxc.cap.keep", KEPT);
     for version in ["cgroup", "cgroup2"] {
-        line(&format!("lxc.{version}.devices.deny"), "a");
-        DEVICES.iter().for_each(|d| line(&format!("lxc.{version}.devices.allow"), d));
+        lines.add(&format!("lxc.{version}.devices.deny"), "a");
+        for device in DEVICES {
+            lines.add(&format!("lxc.{version}.devices.allow"), device);
+        }
     }
     if Path::new(SECCOMP).exists() {
-        line("lxc.seccomp.profile", SECCOMP);
+        lines.add("lxc.seccomp.profile", SECCOMP);
     }
-    text
+    lines
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -145,7 +145,7 @@ impl Container {
         fs::create_dir_all(&folder)
             .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
         launch::describe(&self.id(), &self.root(image))?;
-        state::write_whole(&folder.join("config"), &config::text(self))
+        state::write_whole(&folder.join("config"), &config::node(self))
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
@@ -168,28 +168,8 @@ impl Container {
         // No name server: a look-up of an unknown name fails at once instead of after a timeout.
         fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
             .map_err(place)?;
-        self.own(&files.join("bare"), true)?;
-        self.own(&files.join("upper"), false)
-    }
-
-    /// Gives what we made ourselves to the ids of the node.
-    fn own(&self, tree: &Path, whole: bool) -> Result<()> {
-        let place =
-            |e: std::io::Error| Error::io(format!("give {} to the node", tree.display()), &e);
-        let base = self.ids.base();
-        if base == 0 {
-            return Ok(());
-        }
-        let found = fs::symlink_metadata(tree).map_err(place)?;
-        if found.uid() < base {
-            lchown(tree, Some(base + found.uid()), Some(base + found.gid())).map_err(place)?;
-        }
-        if whole && found.is_dir() {
-            for entry in fs::read_dir(tree).map_err(place)? {
-                self.own(&entry.map_err(place)?.path(), true)?;
-            }
-        }
-        Ok(())
+        self.ids.own(&files.join("bare"))?;
+        self.ids.own_alone(&files.join("upper"))
     }
 
     /// Starts it and looks that it runs; nothing happens where it runs or is paused.

@@ -21,7 +21,7 @@ use crate::cli::{DownArgs, UpArgs};
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::harm::Kind;
 use crate::image::{Image, folder, label, not_in_use};
-use crate::install::Manager;
+use crate::install::{Manager, Scripts};
 use crate::launch;
 use crate::network;
 use crate::root::{self, Root};
@@ -98,7 +98,7 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
 
 fn remedy(kind: Kind, container: &Container) -> Result<String> {
     match kind {
-        Kind::Kill => Ok(show(&launch::start_command(&container.id())?)),
+        Kind::Kill => Ok(show(&launch::start_command(&container.id(), false)?)),
         Kind::Pause => order(container, false),
     }
 }
@@ -206,7 +206,7 @@ fn launching(id: &str, root: &Root) -> Result<Steps> {
     }
     let options = root.options(&root::place());
     steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&root::place())));
-    steps.push(show(&launch::start_command(id)?));
+    steps.push(show(&launch::start_command(id, false)?));
     Ok(steps)
 }
 
@@ -273,7 +273,7 @@ fn last(fleet: &Name, state: &State) -> Steps {
 ///
 /// # Errors
 /// As the real one, as far as can be judged beforehand: what the package manager finds is not asked.
-pub fn image(name: &str, packages: &[String]) -> Result<Status> {
+pub fn image(name: &str, packages: &[String], scripts: Scripts) -> Result<Status> {
     let (name, packages) = build::checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
@@ -297,17 +297,22 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
     steps.push(format!("# mount what others may read of the host at {}/host", site.display()));
     steps.push(format!(
         "mount -t overlay -o {} overlay {}",
-        build::root(&site).options(&site.join("root")),
+        build::root(&site, build::ids_of(scripts)).options(&site.join("root")),
         path(&site.join("root"))
     ));
     let words: Vec<String> = packages.iter().map(quote).collect();
     steps.push(format!(
         "chroot {} {} {}",
         path(&site.join("root")),
-        manager.command(),
+        manager.command(scripts),
         words.join(" ")
     ));
     steps.push("# where that fails: apt-get update, and once more".into());
+    if scripts == Scripts::AsNode {
+        steps.push(
+            "# install what was downloaded in a machine as a node is, without a network".into(),
+        );
+    }
     steps.push(format!(
         "# write {}/image.json, and keep of the folder that and upper alone",
         site.display()
