@@ -13,6 +13,7 @@ use crate::state;
 use crate::store;
 use crate::up::write_hosts;
 use crate::views;
+use crate::walls;
 use crate::which::{self, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
@@ -93,6 +94,7 @@ pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
 fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(network::remove(fleet, subnet).err());
+    errors.extend(walls::tear_down(fleet).err());
     if store::is_mounted(&store::root())? {
         errors.extend(store::remove_tree(&store::fleet_dir(fleet)).err());
     }

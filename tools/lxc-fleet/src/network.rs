@@ -29,6 +29,16 @@ pub fn port(fleet: &Name, number: u8) -> String {
     format!("bk{:08x}.{number}", hash(fleet.as_str()) >> 32)
 }
 
+/// What the names of all interfaces of [`port`] begin with, as nftables takes it.
+pub fn ports(fleet: &Name) -> String {
+    format!("bk{:08x}.*", hash(fleet.as_str()) >> 32)
+}
+
+/// The name of the fleet's nftables tables.
+pub fn table(fleet: &Name) -> String {
+    format!("breakit_fleet_{:08x}", hash(fleet.as_str()) >> 32)
+}
+
 /// The address of node `number` on the wire. It is fixed: after a random one, the host's memory of the old one
 /// (ARP) blacks a new node out for up to a minute.
 pub fn mac(subnet: [u8; 3], number: u8) -> String {

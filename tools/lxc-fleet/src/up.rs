@@ -23,6 +23,7 @@ use crate::network;
 use crate::state::{self, Member, State};
 use crate::store;
 use crate::views::{self, Views};
+use crate::walls;
 use crate::which;
 
 /// How long a node's kernel may take to answer: a first SYN and two more.
@@ -101,8 +102,11 @@ pub fn plan(
             )));
         }
         Some(state) => state,
-        None => State { subnet: network::free_subnet()?, ids: ids(args)?, members: Vec::new() },
+        None => State::new(network::free_subnet()?, ids(args)?),
     };
+    state.allow_host.extend(&args.allow_host);
+    state.allow_host.sort_unstable();
+    state.allow_host.dedup();
     let new: Vec<Name> =
         wanted.iter().filter(|name| state.member(name.as_str()).is_none()).cloned().collect();
     let image = args.image.as_deref();
@@ -151,8 +155,9 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     // Looking the host over takes as long as making the network.
     let views = std::thread::scope(|scope| {
         let views = scope.spawn(|| views(fleet, &plan.containers));
-        let network =
-            network::make(fleet, plan.state.subnet).and_then(|()| write_hosts(fleet, &plan.state));
+        let network = network::make(fleet, plan.state.subnet)
+            .and_then(|()| walls::raise(fleet, &plan.state))
+            .and_then(|()| write_hosts(fleet, &plan.state));
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
         network.and(views)
     })?;
