@@ -63,6 +63,7 @@ pub mod pipes;
 pub mod pull;
 pub mod pump;
 pub mod push;
+pub mod remove;
 pub mod root;
 pub mod run;
 pub mod state;
