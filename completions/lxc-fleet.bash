@@ -503,7 +503,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__image)
-            opts="-q -v -h --packages --dry-run --quiet --verbose --path --help ls rm help"
+            opts="-q -v -h --packages --build-allow --dry-run --quiet --verbose --path --help ls rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -671,7 +671,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__launch)
-            opts="-q -v -h --quiet --verbose --path --help"
+            opts="-q -v -h --foreground --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -939,7 +939,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__up)
-            opts="-n -q -v -h --nodes --image --show --privileged --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --image --show --privileged --allow-host --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,6 +958,10 @@ _lxc__fleet() {
                     return 0
                     ;;
                 --show)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use breakit::size::{parse_size, show_size};
+
 use crate::memory;
 
 /// The limits of one check of one history.
@@ -33,7 +35,7 @@ impl std::fmt::Display for Exhausted {
             Exhausted::Time(time) => {
                 write!(f, "--timeout {} ran out", breakit::clock::show(*time))
             }
-            Exhausted::Memory(bytes) => write!(f, "--memory {} ran out", show_bytes(*bytes)),
+            Exhausted::Memory(bytes) => write!(f, "--memory {} ran out", show_size(*bytes as u64)),
         }
     }
 }
@@ -150,32 +152,13 @@ impl Watch<'_> {
     }
 }
 
-/// Reads `512M`, `2G`, `65536`: bytes, in powers of 1024. For use as a clap `value_parser`.
+/// Reads an amount of memory. For use as a clap `value_parser`.
 ///
 /// # Errors
-/// A sentence that names the text and shows the form.
+/// As [`parse_size`], and for more than a process can have.
 pub fn parse_bytes(text: &str) -> Result<usize, String> {
-    let wrong = || format!("{text:?} is no amount of memory; write 512M or 2G");
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: usize = match &text[digits.len()..] {
-        "" => 1,
-        "K" | "k" => 1 << 10,
-        "M" | "m" => 1 << 20,
-        "G" | "g" => 1 << 30,
-        _ => return Err(wrong()),
-    };
-    let number: usize = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|&bytes| bytes > 0).ok_or_else(wrong)
-}
-
-fn show_bytes(bytes: usize) -> String {
-    let units = [(30, "G"), (20, "M"), (10, "K")];
-    let fitting =
-        units.iter().find(|(shift, _)| bytes >> shift > 0 && bytes.is_multiple_of(1 << shift));
-    match fitting {
-        Some((shift, unit)) => format!("{}{unit}", bytes >> shift),
-        None => format!("{} bytes", bytes),
-    }
+    let bytes = parse_size(text)?;
+    usize::try_from(bytes).map_err(|_| format!("{text:?} is more than a process can have"))
 }
 
 /// Half of the memory that is free now; 1 GiB where the system does not say.
@@ -189,16 +172,6 @@ pub fn half_of_free() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_of_memory_are_read_and_shown() {
-        assert_eq!(parse_bytes("512M"), Ok(512 << 20));
-        assert_eq!(show_bytes(512 << 20), "512M");
-        assert_eq!(parse_bytes("100"), Ok(100));
-        for wrong in ["", "0", "M", "1.5G", "-1", "3X", "99999999999G"] {
-            assert!(parse_bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_budget_says_which_limit_was_reached() {

@@ -211,7 +211,7 @@ fn a_wrong_command_line_is_one_sentence_and_64() {
         (vec!["linear", "--model", "queue"], "queue"),
         (vec!["linear", "--model", "register", "--initial", "{"], "is no JSON"),
         (vec!["--timeout", "soon"], "is no duration"),
-        (vec!["--memory", "much"], "is no amount of memory"),
+        (vec!["--memory", "much"], "is no size"),
         (vec!["-", "-"], "stdin (-) is named twice"),
     ] {
         let run = judge(&args, "").expect(64);

@@ -17,6 +17,7 @@
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
+//! | [`size`] | amounts of bytes as people write them |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;

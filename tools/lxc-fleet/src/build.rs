@@ -7,17 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result, Status};
-use breakit::node::Name;
+use breakit::node::{LXCPATH, Name};
 use breakit::program;
 use breakit::signal::Watch;
 use breakit::talk;
 use serde_json::json;
 
 use crate::afresh;
-use crate::ids::Ids;
+use crate::ids::{self, Ids};
 use crate::image::{folder, image_name, label, not_in_use};
-use crate::install::{Manager, install};
-use crate::lay;
+use crate::install::{self, Manager, Scripts, Work};
 use crate::lock::Lock;
 use crate::mask::{For, Mask};
 use crate::root::{Layer, Root};
@@ -29,20 +28,33 @@ use crate::views;
 ///
 /// # Errors
 /// 64 for what is no name; 69 without a package manager that we know; 71 where that fails.
-pub fn build(name: &str, packages: &[String]) -> Result<Status> {
+pub fn build(name: &str, packages: &[String], scripts: Scripts) -> Result<Status> {
     let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
     let watch = Watch::start_without_input("tidying up goes on")?;
-    let Some((site, held, afresh)) = begin(&name, &packages)? else {
+    let ids = ids_of(scripts);
+    let Some((site, held, afresh)) = begin(&name, &packages, ids)? else {
         talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
         return finish(Ok(()));
     };
-    let outcome = install(&site, &manager, &packages, &afresh, &watch)
-        .and_then(|()| settle(&site, &name, &packages));
+    let work = Work { site: &site, manager: &manager, packages: &packages, afresh: &afresh, ids };
+    let outcome = work.install(scripts, &watch).and_then(|()| settle(&site, &name, &packages, ids));
     drop(held);
-    let removed = store::remove_tree(&site);
+    let removed = clear(&site);
     finish(outcome.and(removed))
+}
+
+/// The ids that the files of a layer get on disk.
+pub fn ids_of(scripts: Scripts) -> Ids {
+    match (scripts, ids::possible()) {
+        (Scripts::AsNode, Ok(())) => Ids::BUILD,
+        (Scripts::AsNode, Err(why)) => {
+            talk::say(format!("the packages' scripts run with the user ids of the host: {why}"));
+            Ids::Host
+        }
+        (Scripts::AsHost, _) => Ids::Host,
+    }
 }
 
 /// Gives the store back; the first error counts.
@@ -54,7 +66,11 @@ fn finish(outcome: Result<()>) -> Result<Status> {
 
 /// Opens the store and makes a site to build on, which is locked for as long as its builder lives, with the packages
 /// that the host has and the layer gets once more; `None` where the image is there already.
-fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock, Vec<String>)>> {
+fn begin(
+    name: &Name,
+    packages: &[String],
+    ids: Ids,
+) -> Result<Option<(PathBuf, Lock, Vec<String>)>> {
     let _all = state::lock_all()?;
     store::open()?;
     clear_sites()?;
@@ -70,16 +86,16 @@ fn begin(name: &Name, packages: &[String]) -> Result<Option<(PathBuf, Lock, Vec<
         fs::create_dir_all(&part).map_err(|e| Error::io(format!("make {}", part.display()), &e))?;
     }
     let mask = Mask::of_host(&[], For::Build)?;
-    mask.lay(&site.join(views::LINK), 0)?;
+    mask.lay(&site.join(views::LINK), ids.base())?;
     let afresh = afresh::needed(packages, &mask)?;
-    afresh::forget(&afresh, &lay::Layer::new(&site.join("upper"), 0)?)?;
+    ids.own_alone(&site.join("upper"))?;
     let held = Lock::take(&site)?;
     Ok(Some((site, held, afresh)))
 }
 
 /// The root that a build works in.
-pub fn root(site: &Path) -> Root {
-    let (ids, files) = (Ids::Host, site.to_path_buf());
+pub fn root(site: &Path, ids: Ids) -> Root {
+    let files = site.to_path_buf();
     Root { layers: vec![Layer { path: site.join("bare"), ids }], on_host: true, files, ids }
 }
 
@@ -88,20 +104,26 @@ fn clear_sites() -> Result<()> {
     for entry in state::entries(&folder())?.iter().filter(|entry| entry.starts_with('.')) {
         let site = folder().join(entry);
         if Lock::try_take(&site).is_some() {
-            store::remove_tree(&site)?;
+            clear(&site)?;
         }
     }
     Ok(())
 }
 
+/// Removes a site and the machine that installed there; where its builder was killed, it died with it.
+fn clear(site: &Path) -> Result<()> {
+    let machine = Path::new(LXCPATH).join(install::machine(site));
+    store::remove_tree(&machine).and(store::remove_tree(site))
+}
+
 /// Gives a layer that is whole its name.
-fn settle(site: &Path, name: &Name, packages: &[String]) -> Result<()> {
+fn settle(site: &Path, name: &Name, packages: &[String], ids: Ids) -> Result<()> {
     let _all = state::lock_all()?;
     // The downloaded packages are of no use once they are unpacked.
     for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
         store::remove_tree(&site.join(part))?;
     }
-    let label = json!({ "packages": packages }).to_string();
+    let label = json!({ "packages": packages, "ids": ids }).to_string();
     state::write_whole(&site.join("image.json"), &label)?;
     let place = folder().join(name.as_str());
     if place.exists() {

@@ -69,6 +69,9 @@ pub enum Command {
         /// What LXC calls it
         #[arg(value_name = "ID")]
         id: String,
+        /// End when it does
+        #[arg(long, hide = true)]
+        foreground: bool,
     },
     /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
     #[command(hide = true)]
@@ -99,6 +102,9 @@ pub struct ImageArgs {
     /// The packages in it, by the names that this host's package manager knows
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
+    /// Let the packages' scripts run as root of this host: for a package whose scripts need more than a node may do
+    #[arg(long)]
+    pub build_allow: bool,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -142,6 +148,9 @@ pub struct UpArgs {
     /// Let the nodes of a new fleet share the user ids of the host: root in a node is then the host's root
     #[arg(long)]
     pub privileged: bool,
+    /// Let the fleet's nodes open connections to this port of the host, which refuses all others (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub allow_host: Vec<u16>,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -2,12 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
@@ -156,7 +156,7 @@ impl Container {
             .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
         launch::describe(&self.id(), &self.root(image))?;
         state::write_whole(&seccomp::file(&folder), &seccomp::profile(&self.member.allow))?;
-        state::write_whole(&folder.join("config"), &config::text(self)?)
+        state::write_whole(&folder.join("config"), &config::node(self)?)
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
@@ -185,28 +185,8 @@ impl Container {
             fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\n").map_err(place)?;
             fs::set_permissions(&sudoers, Permissions::from_mode(0o440)).map_err(place)?;
         }
-        self.own(&files.join("bare"), true)?;
-        self.own(&files.join("upper"), false)
-    }
-
-    /// Gives what we made ourselves to the ids of the node.
-    fn own(&self, tree: &Path, whole: bool) -> Result<()> {
-        let place =
-            |e: std::io::Error| Error::io(format!("give {} to the node", tree.display()), &e);
-        let base = self.ids.base();
-        if base == 0 {
-            return Ok(());
-        }
-        let found = fs::symlink_metadata(tree).map_err(place)?;
-        if found.uid() < base {
-            lchown(tree, Some(base + found.uid()), Some(base + found.gid())).map_err(place)?;
-        }
-        if whole && found.is_dir() {
-            for entry in fs::read_dir(tree).map_err(place)? {
-                self.own(&entry.map_err(place)?.path(), true)?;
-            }
-        }
-        Ok(())
+        self.ids.own(&files.join("bare"))?;
+        self.ids.own_alone(&files.join("upper"))
     }
 
     /// Starts it and looks that it runs; nothing happens where it runs or is paused.
@@ -233,10 +213,14 @@ impl Container {
             talk::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
-        Err(Error::system(format!(
-            "did not start: {}",
-            self.complaint(&program::last_words(&output))
-        )))
+        let words = program::last_words(&output);
+        let words = words.strip_prefix("lxc-fleet: ").unwrap_or(&words);
+        let did_not = format!("did not start: {}", self.complaint(words));
+        // The launcher ends with a status of ours; LXC has one for all.
+        match output.status.code() {
+            Some(code) if code == i32::from(Status::Missing.code()) => Err(Error::missing(did_not)),
+            _ => Err(Error::system(did_not)),
+        }
     }
 
     /// Ends and removes what a killed monitor left of its control groups. It must not run.

@@ -14,6 +14,7 @@ use crate::state;
 use crate::store;
 use crate::up::write_hosts;
 use crate::views;
+use crate::walls;
 use crate::which::{self, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
@@ -95,6 +96,7 @@ fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(network::remove(fleet, subnet).err());
     errors.extend(fleet_group::remove(fleet).err());
+    errors.extend(walls::tear_down(fleet).err());
     if store::is_mounted(&store::root())? {
         errors.extend(store::remove_tree(&store::fleet_dir(fleet)).err());
     }

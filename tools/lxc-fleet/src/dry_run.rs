@@ -22,13 +22,14 @@ use crate::cli::{DownArgs, UpArgs};
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::harm::Kind;
 use crate::image::{Image, folder, label, not_in_use};
-use crate::install::Manager;
+use crate::install::{Manager, Scripts};
 use crate::launch;
 use crate::network;
 use crate::root::{self, Root};
 use crate::state::{self, BASE, State};
 use crate::store;
 use crate::up::plan;
+use crate::walls;
 use crate::which::{self, called, of_specs};
 
 /// Lines that are told.
@@ -99,7 +100,7 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
 
 fn remedy(kind: Kind, container: &Container) -> Result<String> {
     match kind {
-        Kind::Kill => Ok(show(&launch::start_command(&container.id())?)),
+        Kind::Kill => Ok(show(&launch::start_command(&container.id(), false)?)),
         Kind::Pause => order(container, false),
     }
 }
@@ -155,6 +156,11 @@ pub fn up(args: &UpArgs) -> Result<Status> {
         steps.push(format!("# remember the fleet in {BASE}/fleets/{fleet}.json"));
     }
     steps.extend(ip(network::making(&fleet, plan.state.subnet)));
+    steps.push(format!(
+        "# what a node may send is in the tables bridge and inet {}: {}",
+        network::table(&fleet),
+        show(&walls::command()?)
+    ));
     steps.push(format!("# write {}", hosts_file(&fleet).display()));
     steps.push(format!(
         "# make the control group breakit-{fleet}, with {} of memory",
@@ -211,7 +217,7 @@ fn launching(id: &str, root: &Root) -> Result<Steps> {
     }
     let options = root.options(&root::place());
     steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&root::place())));
-    steps.push(show(&launch::start_command(id)?));
+    steps.push(show(&launch::start_command(id, false)?));
     Ok(steps)
 }
 
@@ -267,6 +273,8 @@ fn last(fleet: &Name, state: &State) -> Steps {
     let mut steps: Steps = ip(network::removing(fleet, state.subnet)).collect();
     let run = state::run_dir(fleet);
     steps.push(format!("# remove the control group breakit-{fleet}"));
+    let table = network::table(fleet);
+    steps.push(format!("nft 'delete table bridge {table}; delete table inet {table}'"));
     steps.push(format!("rm -rf {}", path(&store::fleet_dir(fleet))));
     steps.push(format!("rm -f {}", path(&hosts_file(fleet))));
     steps.push(format!("# remove {LXCPATH} where nothing else is in it"));
@@ -279,7 +287,7 @@ fn last(fleet: &Name, state: &State) -> Steps {
 ///
 /// # Errors
 /// As the real one, as far as can be judged beforehand: what the package manager finds is not asked.
-pub fn image(name: &str, packages: &[String]) -> Result<Status> {
+pub fn image(name: &str, packages: &[String], scripts: Scripts) -> Result<Status> {
     let (name, packages) = build::checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
@@ -303,17 +311,22 @@ pub fn image(name: &str, packages: &[String]) -> Result<Status> {
     steps.push(format!("# mount what others may read of the host at {}/host", site.display()));
     steps.push(format!(
         "mount -t overlay -o {} overlay {}",
-        build::root(&site).options(&site.join("root")),
+        build::root(&site, build::ids_of(scripts)).options(&site.join("root")),
         path(&site.join("root"))
     ));
     let words: Vec<String> = packages.iter().map(quote).collect();
     steps.push(format!(
         "chroot {} {} {}",
         path(&site.join("root")),
-        manager.command(),
+        manager.command(scripts),
         words.join(" ")
     ));
     steps.push("# where that fails: apt-get update, and once more".into());
+    if scripts == Scripts::AsNode {
+        steps.push(
+            "# install what was downloaded in a machine as a node is, without a network".into(),
+        );
+    }
     steps.push(format!(
         "# write {}/image.json, and keep of the folder that and upper alone",
         site.display()

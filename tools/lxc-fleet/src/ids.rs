@@ -4,6 +4,7 @@
 //! files. Each fleet has a range of its own, so that one fleet's nodes are strangers to another's as well.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
@@ -48,6 +49,35 @@ impl Ids {
     /// Whether nodes live in a user namespace.
     pub fn are_mapped(self) -> bool {
         self != Ids::Host
+    }
+
+    /// Gives what the host's users own below `tree` to the same users of the nodes.
+    ///
+    /// # Errors
+    /// 71 if the system refuses.
+    pub fn own(self, tree: &Path) -> Result<()> {
+        self.own_alone(tree)?;
+        let place = |e: std::io::Error| Error::io(format!("list {}", tree.display()), &e);
+        if self.are_mapped() && fs::symlink_metadata(tree).map_err(place)?.is_dir() {
+            for entry in fs::read_dir(tree).map_err(place)? {
+                self.own(&entry.map_err(place)?.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Ids::own`], of the file or folder `path` alone.
+    ///
+    /// # Errors
+    /// 71 if the system refuses.
+    pub fn own_alone(self, path: &Path) -> Result<()> {
+        let place =
+            |e: std::io::Error| Error::io(format!("give {} to the nodes", path.display()), &e);
+        let (found, base) = (fs::symlink_metadata(path).map_err(place)?, self.base());
+        if found.uid() >= COUNT || base == 0 {
+            return Ok(());
+        }
+        lchown(path, Some(base + found.uid()), Some(base + found.gid() % COUNT)).map_err(place)
     }
 
     /// The map of these ids as the kernel and LXC take it, without a line's end: `0 2013265920 65536`.

@@ -4,6 +4,7 @@
 //! node, whatever ends the node. LXC's monitor is the only process of the host in that namespace.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -12,6 +13,8 @@ use breakit::node::LXCPATH;
 use breakit::program;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 
 use crate::enter;
 use crate::root::{self, Root};
@@ -32,11 +35,11 @@ pub fn describe(id: &str, root: &Root) -> Result<()> {
     state::write_whole(&description(id), &text)
 }
 
-/// Starts the machine `id`.
+/// Starts the machine `id`. In the foreground we end when it does, and it ends when we do, whatever ends us.
 ///
 /// # Errors
 /// As lxc-start ends; 66 if it was never described, 71 if the system refuses, 69 if LXC is missing.
-pub fn launch(id: &str) -> Result<Status> {
+pub fn launch(id: &str, foreground: bool) -> Result<Status> {
     let root = read(id)?;
     if !root.files.join("upper").is_dir() {
         return Err(Error::system("its files are not there; run lxc-fleet up, which mounts them"));
@@ -45,11 +48,15 @@ pub fn launch(id: &str) -> Result<Status> {
         .map_err(|e| Error::io(format!("make {}", root::place().display()), &e))?;
     leave_the_hosts_mounts()?;
     root.mount(&root::place())?;
-    let mut start = start_command(id)?;
+    let mut start = start_command(id, foreground)?;
     // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
     // list; without it, it writes them itself.
     start.env("PATH", root::place());
     // LXC gets none of our descriptors. We ourselves go on sharing the lock of whoever started us, until it is done.
+    if foreground {
+        // SAFETY: between fork and exec the closure makes one system call with constants, and allocates nothing.
+        unsafe { start.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
+    }
     let status = enter::alone(&mut start).status().map_err(|e| Error::io("run lxc-start", &e))?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(0) => Ok(Status::Done),
@@ -76,9 +83,10 @@ fn leave_the_hosts_mounts() -> Result<()> {
 ///
 /// # Errors
 /// 69 if LXC is missing.
-pub fn start_command(id: &str) -> Result<Command> {
+pub fn start_command(id: &str, foreground: bool) -> Result<Command> {
     let mut command = program::command("lxc-start", "lxc")?;
     let log = Path::new(LXCPATH).join(id).join("log");
-    command.args(["-P", LXCPATH, "-n", id, "-d", "-o"]).arg(log).args(["-l", "ERROR"]);
+    command.args(["-P", LXCPATH, "-n", id, if foreground { "-F" } else { "-d" }, "-o"]);
+    command.arg(log).args(["-l", "ERROR"]);
     Ok(command)
 }

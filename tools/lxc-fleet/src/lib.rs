@@ -13,6 +13,7 @@
 //! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
 //! | [`view`] | those layers, mounted |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
+//! | [`walls`] | what a node may send to its fleet and to the host |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
 //! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
@@ -66,6 +67,7 @@ pub mod pipes;
 pub mod pull;
 pub mod pump;
 pub mod push;
+pub mod remove;
 pub mod root;
 pub mod run;
 pub mod seccomp;
@@ -77,5 +79,6 @@ pub mod up;
 pub mod view;
 pub mod views;
 pub mod walk;
+pub mod walls;
 pub mod watchdog;
 pub mod which;

@@ -6,6 +6,7 @@ use breakit::rng;
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
+use crate::install::Scripts;
 use crate::{
     build, copy, down, dry_run, exec, harm, host_name, image, launch, listing, pull, push, up,
     watchdog, which,
@@ -27,10 +28,14 @@ pub fn run(cli: Cli) -> Result<Status> {
             Some(ImageOther::Ls { json }) => image::list(json),
             Some(ImageOther::Rm { all: true, .. }) => image::remove_all(),
             Some(ImageOther::Rm { names, .. }) => image::remove(&names),
-            None if args.dry_run => {
-                dry_run::image(args.name.as_deref().unwrap_or_default(), &args.packages)
+            None => {
+                let name = args.name.as_deref().unwrap_or_default();
+                let scripts = if args.build_allow { Scripts::AsHost } else { Scripts::AsNode };
+                match args.dry_run {
+                    true => dry_run::image(name, &args.packages, scripts),
+                    false => build::build(name, &args.packages, scripts),
+                }
             }
-            None => build::build(args.name.as_deref().unwrap_or_default(), &args.packages),
         },
         Command::Up(args) if args.dry_run => dry_run::up(&args),
         Command::Up(args) => up::up(&args),
@@ -48,7 +53,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Pause(args) => harm::harm(harm::Kind::Pause, &args),
         Command::Resume(which) => each(&which.containers()?, Container::resume),
         Command::Logs(which) => listing::logs(&which),
-        Command::Launch { id } => launch::launch(&id),
+        Command::Launch { id, foreground } => launch::launch(&id, foreground),
         Command::Watchdog(args) => watchdog::watch(&args),
     }
 }

@@ -67,6 +67,9 @@ pub struct State {
     /// The most memory of all its nodes together in bytes, if it was asked for.
     #[serde(default)]
     pub memory: Option<u64>,
+    /// The ports of the host that its nodes may open connections to.
+    #[serde(default)]
+    pub allow_host: Vec<u16>,
     /// Its nodes, in the order in which they were made.
     pub members: Vec<Member>,
 }
@@ -86,6 +89,11 @@ impl State {
     /// The most memory of all its nodes together in bytes.
     pub fn memory(&self) -> u64 {
         self.memory.unwrap_or_else(limits::half_of_the_host)
+    }
+
+    /// A fleet without nodes.
+    pub fn new(subnet: [u8; 3], ids: Ids) -> State {
+        State { subnet, ids, memory: None, allow_host: Vec::new(), members: Vec::new() }
     }
 
     /// The member of this name.
@@ -311,8 +319,7 @@ mod tests {
 
     #[test]
     fn a_node_gets_the_number_in_its_name_or_the_lowest_free_one() {
-        let mut state =
-            State { subnet: [10, 213, 0], ids: Ids::Host, memory: None, members: Vec::new() };
+        let mut state = State::new([10, 213, 0], Ids::Host);
         let limits = Limits::default();
         for name in ["n2", "db", "n1", "n900"] {
             state.add(&Name::new(name).unwrap(), make(&limits)).unwrap();
@@ -324,8 +331,7 @@ mod tests {
 
     #[test]
     fn a_full_subnet_is_said_to_be_full() {
-        let mut state =
-            State { subnet: [10, 213, 0], ids: Ids::Host, memory: None, members: Vec::new() };
+        let mut state = State::new([10, 213, 0], Ids::Host);
         let limits = Limits::default();
         for n in 1..=MOST {
             state.add(&Name::new(&format!("n{n}")).unwrap(), make(&limits)).unwrap();

@@ -16,6 +16,7 @@ use breakit::talk;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::statvfs::statvfs;
 
+pub use crate::remove::remove_tree;
 use crate::state::{self, BASE};
 
 /// How large the store can become; it takes room on the disk only for what is in it.
@@ -179,19 +180,6 @@ pub fn remove() -> Result<()> {
     match fs::remove_file(file()) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             Err(Error::io(format!("remove {}", file().display()), &e))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Removes a folder with all that is in it; nothing happens where it is not there.
-///
-/// # Errors
-/// 71 or 77.
-pub fn remove_tree(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("remove {}", folder.display()), &e))
         }
         _ => Ok(()),
     }

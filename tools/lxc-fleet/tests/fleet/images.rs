@@ -138,6 +138,98 @@ fn a_build_that_fails_or_is_killed_leaves_no_image() {
     assert!(listed.iter().all(|line: &Value| line["image"] != image.name.as_str()), "{listed:?}");
 }
 
+#[test]
+fn the_scripts_of_packages_do_no_more_than_a_node_and_one_that_fails_for_it_is_named() {
+    let fleet = fleet!();
+    if !has("apt-get") || !has("dpkg-deb") {
+        skip!("no package manager here");
+    }
+    let mark = format!("breakit-{}", std::process::id());
+    let attack = format!(
+        "echo 77 > /proc/sys/vm/swappiness; ip link add {mark} type bridge; echo x > /dev/shm/{mark}; \
+         mount -t tmpfs x /mnt; head -n 1 /proc/self/uid_map > /etc/{mark}; true"
+    );
+    let archive = Archive::new(
+        &mark,
+        &[("a", attack.as_str()), ("b", "exec 3>>/proc/sys/vm/swappiness || exit 1")],
+    );
+    let swappiness = || fs::read_to_string("/proc/sys/vm/swappiness").unwrap();
+    let before = swappiness();
+    let image = Layer::new(&fleet);
+    fleet.build(&["image", &image.name, "--packages", &archive.name("a")]).expect(0);
+    assert_eq!(swappiness(), before, "a script changed the host");
+    assert!(!std::path::Path::new("/dev/shm").join(&mark).exists());
+    assert_ne!(sh(&format!("ip link show {mark}")).status, 0, "a script made a link on the host");
+    fleet.run(&["up", "n1", "--image", &image.name]).expect(0);
+    let map = fleet.sh("n1", &format!("cat /etc/{mark}"));
+    assert!(
+        map.split_whitespace().nth(1).is_some_and(|base| base != "0"),
+        "as the host's root: {map}"
+    );
+    fleet.run(&["down"]).expect(0);
+
+    let second = format!("{}-b", image.name);
+    let build = ["image", &second, "--packages", &archive.name("b")];
+    let said = fleet.build(&build).expect(71).stderr;
+    let named = format!("a script of the package {} failed", archive.name("b"));
+    assert!(said.contains(&named) && said.contains("--build-allow"), "{said}");
+    fleet.build(&[&build[..], &["--build-allow"]].concat()).expect(0);
+    fleet.run(&["image", "rm", &second]).expect(0);
+}
+
+/// Packages of a test's own, in a place where this host's package manager finds them as long as this value lives.
+struct Archive {
+    mark: String,
+    folder: std::path::PathBuf,
+    list: std::path::PathBuf,
+}
+
+impl Archive {
+    /// Packages that have these ends of their names and these scripts.
+    fn new(mark: &str, packages: &[(&str, &str)]) -> Archive {
+        // Not in /tmp, which a build does not see.
+        let archive = Archive {
+            mark: mark.to_string(),
+            folder: format!("/usr/local/share/{mark}").into(),
+            list: format!("/etc/apt/sources.list.d/{mark}.list").into(),
+        };
+        fs::create_dir_all(&archive.folder).unwrap();
+        for (end, script) in packages {
+            archive.pack(&archive.name(end), script);
+        }
+        let source = format!("deb [trusted=yes] copy:{} ./\n", archive.folder.display());
+        fs::write(&archive.list, source).unwrap();
+        archive
+    }
+
+    fn name(&self, end: &str) -> String {
+        format!("{}-{end}", self.mark)
+    }
+
+    fn pack(&self, name: &str, script: &str) {
+        let control = format!(
+            "Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: test <test@example.org>\nDescription: test\n"
+        );
+        let make = format!(
+            "set -e; cd {}; mkdir -p {name}/DEBIAN; printf '%s' \"$1\" > {name}/DEBIAN/control; \
+             printf '#!/bin/sh\\n%s\\n' \"$2\" > {name}/DEBIAN/postinst; chmod 755 {name}/DEBIAN/postinst; \
+             dpkg-deb -b {name} {name}.deb; rm -r {name}; \
+             printf '%sFilename: ./{name}.deb\\nSize: %s\\nSHA256: %s\\n\\n' \"$1\" \"$(stat -c %s {name}.deb)\" \
+                 \"$(sha256sum {name}.deb | cut -d' ' -f1)\" >> Packages",
+            self.folder.display()
+        );
+        run(Command::new("sh").args(["-c", &make, "sh", &control, script])).expect(0);
+    }
+}
+
+impl Drop for Archive {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.list);
+        let _ = fs::remove_dir_all(&self.folder);
+        // The package manager remembers what it read there only in layers, which are gone.
+    }
+}
+
 /// An image of a test's own, removed with it.
 struct Layer<'a> {
     fleet: &'a Fleet,

@@ -15,3 +15,4 @@ mod nodes;
 mod seccomp;
 mod secrets;
 mod terminal;
+mod walls;
