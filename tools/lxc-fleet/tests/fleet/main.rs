@@ -8,6 +8,7 @@ mod descriptors;
 mod exec;
 mod faults;
 mod helpers;
+mod hostile;
 mod hosts;
 mod images;
 mod limits;
