@@ -14,6 +14,7 @@ use breakit::program;
 use breakit::talk;
 
 use crate::config;
+use crate::disk;
 use crate::enter;
 use crate::freezer::{Freezer, Ice};
 use crate::ids::Ids;
@@ -23,6 +24,7 @@ use crate::network;
 use crate::root::Root;
 use crate::state::{self, Member, State};
 use crate::store;
+use crate::sweep;
 use crate::views;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
@@ -117,7 +119,8 @@ impl Container {
 
     /// What its root is made of.
     pub fn root(&self, image: &Image) -> Root {
-        image.root(&self.files(), self.ids)
+        let root = image.root(&self.files(), self.ids);
+        Root { on_disk: self.member.disk.is_some(), ..root }
     }
 
     /// LXC's own log of this node.
@@ -153,9 +156,10 @@ impl Container {
         let files = self.files();
         let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
         store::remove_tree(&files.join("bare"))?;
-        for folder in ["upper", "work", "bare/usr/sbin", "bare/etc"] {
+        for folder in ["bare/usr/sbin", "bare/etc"] {
             fs::create_dir_all(files.join(folder)).map_err(place)?;
         }
+        self.lay_upper()?;
         if let Some(view) = view {
             views::link(&files, view)?;
         }
@@ -168,7 +172,19 @@ impl Container {
         // No name server: a look-up of an unknown name fails at once instead of after a timeout.
         fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
             .map_err(place)?;
-        self.ids.own(&files.join("bare"))?;
+        self.ids.own(&files.join("bare"))
+    }
+
+    /// Where what the node writes will lie.
+    fn lay_upper(&self) -> Result<()> {
+        let files = self.files();
+        if let Some(size) = self.member.disk {
+            return disk::make(&files, size);
+        }
+        for folder in ["upper", "work"] {
+            fs::create_dir_all(files.join(folder))
+                .map_err(|e| Error::io(format!("make {}", files.display()), &e))?;
+        }
         self.ids.own_alone(&files.join("upper"))
     }
 
@@ -423,7 +439,7 @@ impl Container {
         for mounted in store::mounts_under(&self.files())? {
             errors.extend(store::unmount(&mounted).err());
         }
-        errors.extend(store::remove_tree(&self.files()).err());
+        errors.extend(sweep::files(&self.files()).err());
         errors.extend(store::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {
             talk::detail(format!("node {}: is removed", self.member.name));

@@ -2,18 +2,19 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
 use breakit::node::{Name, names};
 use breakit::program;
+use breakit::size::show_size;
 use breakit::talk;
 
 use crate::chroot;
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
+use crate::disk;
 use crate::down;
 use crate::ids::{self, Ids};
 use crate::image::Image;
@@ -60,11 +61,19 @@ pub struct Plan {
     new: Vec<String>,
 }
 
+impl Plan {
+    fn disks_fit(&self, size: Option<u64>) -> Result<()> {
+        size.map_or(Ok(()), |size| disk::fit(self.new.len(), size))
+    }
+}
+
 /// Opens the store and writes down what the fleet is about to have.
 fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     let _all = state::lock_all()?;
     let before = state::load(fleet)?;
-    let planned = store::open().and_then(|()| plan(fleet, before, wanted, args, Image::ready));
+    let planned = store::open(&args.store)
+        .and_then(|()| plan(fleet, before, wanted, args, Image::ready))
+        .and_then(|plan| plan.disks_fit(args.disk).map(|()| plan));
     match planned.and_then(|plan| state::save(fleet, &plan.state).map(|()| plan)) {
         Ok(plan) => Ok(plan),
         Err(error) => {
@@ -103,7 +112,7 @@ pub fn plan(
     let image = args.image.as_deref();
     for member in state.members.iter().filter(|m| wanted.iter().any(|name| name.as_str() == m.name))
     {
-        stays(member, image, &args.show)?;
+        stays(member, image, args)?;
         ready(&Image::parse(&member.image)?)?;
     }
     which::no_clash(fleet, &new)?;
@@ -112,6 +121,9 @@ pub fn plan(
         ready(&Image::parse(image)?)?;
         for name in &new {
             state.add(name, image, &args.show)?;
+            if let Some(member) = state.members.last_mut() {
+                member.disk = args.disk;
+            }
         }
     }
     let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
@@ -125,7 +137,7 @@ fn ids(args: &UpArgs) -> Result<Ids> {
 }
 
 /// A node that is there keeps its image and what it sees.
-fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
+fn stays(member: &Member, image: Option<&str>, args: &UpArgs) -> Result<()> {
     let name = &member.name;
     if let Some(image) = image.filter(|image| *image != member.image) {
         return Err(Error::usage(format!(
@@ -133,7 +145,16 @@ fn stays(member: &Member, image: Option<&str>, show: &[PathBuf]) -> Result<()> {
             member.image
         )));
     }
-    if let Some(path) = show.iter().find(|path| !member.show.contains(path)) {
+    if let Some(size) = args.disk.filter(|size| member.disk != Some(*size)) {
+        let has = member
+            .disk
+            .map_or("no disk of its own".into(), |has| format!("a disk of {}", show_size(has)));
+        return Err(Error::usage(format!(
+            "node {name} is there and has {has}, not one of {}; take it down first: lxc-fleet down {name}",
+            show_size(size)
+        )));
+    }
+    if let Some(path) = args.show.iter().find(|path| !member.show.contains(path)) {
         return Err(Error::usage(format!(
             "node {name} is there and does not see {}; take it down first: lxc-fleet down {name}",
             path.display()
