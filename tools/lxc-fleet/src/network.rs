@@ -252,7 +252,7 @@ pub fn subnet_of_bridge(fleet: &Name) -> Result<Option<[u8; 3]>> {
 pub fn forlorn() -> Result<Vec<[u8; 3]>> {
     // The routes first: a fleet is remembered before it has any.
     let routes = json(&["-4", "route", "show", "type", "unreachable"])?;
-    let ours = |route: &&Value| route["metric"].to_string() == LAST_RESORT;
+    let ours = |route: &&Value| route["metric"].as_u64() == LAST_RESORT.parse().ok();
     let left: Vec<&str> = routes.iter().filter(ours).filter_map(|r| r["dst"].as_str()).collect();
     if left.is_empty() {
         return Ok(Vec::new());
