@@ -12,4 +12,6 @@ mod hosts;
 mod images;
 mod nodes;
 mod secrets;
+mod store;
 mod terminal;
+mod walls;
