@@ -73,12 +73,18 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow-host -d 'Let the fleet\'s nodes open connections to this port of the host, which refuses all others (repeatable)' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow -d 'Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own)' -r -f -a "io_uring\t'Asynchronous input and output by io_uring(7)'
+userns\t'Namespaces of the node\'s own: unshare(2), setns(2) and what is done in them'"
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l memory -d 'The most memory of each new node, such as 512M [default: what the fleet has]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l processes -d 'The most processes and threads of each new node [default: 4096]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l nofile -d 'The most open files of a program in a new node [default: 65536, up to 1048576 on request]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l fleet-memory -d 'The most memory of all nodes of the fleet together [default: half of the host\'s]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l privileged -d 'Let the nodes of a new fleet share the user ids of the host: root in a node is then the host\'s root'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s h -l help -d 'Print help'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand down" -l all -d 'All nodes of all fleets on this host'

@@ -37,7 +37,8 @@ impl Group {
         self.controllers.is_none() || self.has("freezer")
     }
 
-    fn has(&self, controller: &str) -> bool {
+    /// Whether the controller is in this hierarchy, of version 1.
+    pub fn has(&self, controller: &str) -> bool {
         self.controllers.as_ref().is_some_and(|all| all.iter().any(|c| c == controller))
     }
 }
@@ -57,6 +58,23 @@ pub fn of_node(init: u32) -> Result<Vec<Group>> {
     }
     let inside = seen_from_inside(init)?;
     Ok(parse(&outside, &inside, &read("/proc/self/mountinfo")?))
+}
+
+/// The groups in which the host started, the roots of every hierarchy: LXC makes the groups of root's containers
+/// below them.
+///
+/// # Errors
+/// 71 if /proc cannot be read.
+pub fn of_host() -> Result<Vec<Group>> {
+    let text = read("/proc/1/cgroup")?;
+    let mut groups = parse_all(&text, "", &read("/proc/self/mountinfo")?);
+    for group in &mut groups {
+        // systemd has moved itself into this one.
+        if group.folder.ends_with("init.scope") {
+            group.folder.pop();
+        }
+    }
+    Ok(groups)
 }
 
 /// The groups that this process itself is in.
@@ -351,7 +369,8 @@ fn door(file: &Path) -> Result<File> {
         .map_err(|e| Error::io(format!("open {}", file.display()), &e))
 }
 
-fn subfolders(folder: &Path) -> Vec<PathBuf> {
+/// The groups right below one.
+pub fn subfolders(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(io::Result::ok);
     entries.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path()).collect()
 }

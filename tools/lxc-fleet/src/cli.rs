@@ -8,9 +8,12 @@ use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::schedule::ScheduleArgs;
-use breakit::size::parse_size;
+use breakit::size::{self, parse_size};
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
+
+use crate::limits::Limits;
+use crate::seccomp::Allow;
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
 ///
@@ -171,6 +174,15 @@ pub struct UpArgs {
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub allow: Vec<Allow>,
+    /// How much of the host each new node may use
+    #[command(flatten)]
+    pub limits: Limits,
+    /// The most memory of all nodes of the fleet together [default: half of the host's]
+    #[arg(long, value_name = "SIZE", value_parser = size::parse_size)]
+    pub fleet_memory: Option<u64>,
 }
 
 /// `down`.

@@ -3,10 +3,15 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use breakit::exit::Result;
+
 use crate::container::{Container, INIT_PATH, hosts_file};
+use crate::fleet_group::{self, Version};
 use crate::ids::Ids;
+use crate::limits;
 use crate::network;
 use crate::root;
+use crate::seccomp;
 
 /// What root in a node may do: all that databases, their scripts and iptables need. A list of what is kept, so
 /// that a capability which a later kernel invents is not given unseen. Not in it: `sys_admin` (nothing can be
@@ -29,8 +34,21 @@ const DEVICES: [&str; 9] = [
     "c 136:* rwm",
 ];
 
-/// LXC's list of system calls that no container needs, where the package brings it.
-const SECCOMP: &str = "/usr/share/lxc/config/common.seccomp";
+/// Folders of the host's kernel that a node finds empty.
+const EMPTY: [&str; 7] =
+    ["proc/acpi", "proc/asound", "proc/bus", "proc/fs", "proc/irq", "proc/scsi", "sys/firmware"];
+
+/// Files of the host's kernel that a node finds empty.
+const BLANK: [&str; 8] = [
+    "proc/kcore",
+    "proc/key-users",
+    "proc/keys",
+    "proc/latency_stats",
+    "proc/sched_debug",
+    "proc/sysrq-trigger",
+    "proc/timer_list",
+    "proc/timer_stats",
+];
 
 /// The first process of a machine, and where it says what it says.
 struct Machine<'a> {
@@ -38,6 +56,10 @@ struct Machine<'a> {
     init: &'a str,
     ids: Ids,
     console: &'a Path,
+    /// Where its list of system calls lies.
+    profile: &'a Path,
+    /// The most memory that it can have, in bytes.
+    memory: u64,
 }
 
 /// Lines of a configuration.
@@ -48,16 +70,37 @@ impl Lines {
         // Writing into a String does not fail.
         let _ = writeln!(self.0, "{name} = {value}");
     }
+
+    /// How much of the host a machine may use: bytes of memory, processes.
+    fn limit(&mut self, memory: Option<u64>, processes: u32) -> Result<()> {
+        let pids = fleet_group::version("pids")?.prefix();
+        self.add(&format!("{pids}.pids.max"), &processes.to_string());
+        if let Some(memory) = memory {
+            let version = fleet_group::version("memory")?;
+            let file = match version {
+                Version::One => "memory.limit_in_bytes",
+                Version::Two => "memory.max",
+            };
+            self.add(&format!("{}.{file}", version.prefix()), &memory.to_string());
+        }
+        Ok(())
+    }
 }
 
 /// The configuration of a node, whose root the launcher mounts at [`root::place`].
-pub fn node(container: &Container) -> String {
+///
+/// # Errors
+/// 69 if this host cannot limit memory or processes, 71 if it does not say.
+pub fn node(container: &Container) -> Result<String> {
     let console = container.console();
+    let profile = seccomp::file(&container.config_dir());
     let mut lines = machine(&Machine {
         hostname: &container.member.name,
         init: INIT_PATH,
         ids: container.ids(),
         console: &console,
+        profile: &profile,
+        memory: container.memory(),
     });
     lines.add("lxc.net.0.type", "veth");
     lines.add("lxc.net.0.link", &network::bridge(container.fleet()));
@@ -68,15 +111,25 @@ pub fn node(container: &Container) -> String {
     lines.add("lxc.net.0.ipv4.address", &format!("{}/24", container.address()));
     let hosts = hosts_file(container.fleet()).display().to_string();
     lines.add("lxc.mount.entry", &format!("{hosts} etc/hosts none bind,ro,create=file 0 0"));
-    lines.0
+    let (fleet, name) = (container.fleet(), &container.member.name);
+    lines.add("lxc.cgroup.dir.container", &fleet_group::of_node(fleet, name));
+    lines.add("lxc.cgroup.dir.monitor", &fleet_group::of_monitor(fleet, name));
+    let asked = &container.member.limits;
+    lines.limit(asked.memory, asked.processes())?;
+    Ok(lines.0)
 }
 
 /// The configuration of a machine that installs packages: as that of a node, with no network but `lo`.
-pub fn build(init: &str, ids: Ids, console: &Path) -> String {
-    let mut lines = machine(&Machine { hostname: "build", init, ids, console });
+///
+/// # Errors
+/// As [`node`].
+pub fn build(init: &str, ids: Ids, console: &Path, profile: &Path) -> Result<String> {
+    let memory = limits::half_of_the_host();
+    let mut lines = machine(&Machine { hostname: "build", init, ids, console, profile, memory });
     lines.add("lxc.net.0.type", "empty");
     lines.add("lxc.mount.entry", "tmpfs tmp tmpfs rw,nosuid,nodev,mode=1777,create=dir 0 0");
-    lines.0
+    lines.limit(Some(memory), limits::PROCESSES)?;
+    Ok(lines.0)
 }
 
 /// What every machine has.
@@ -98,7 +151,19 @@ fn machine(machine: &Machine<'_>) -> Lines {
     lines.add("lxc.console.logfile", &machine.console.display().to_string());
     lines.add("lxc.mount.auto", "proc:mixed sys:mixed cgroup:ro");
     lines.add("lxc.mount.entry", "tmpfs run tmpfs rw,nosuid,nodev,mode=755,create=dir 0 0");
-    lines.add("lxc.mount.entry", "tmpfs dev/shm tmpfs rw,nosuid,nodev,create=dir 0 0");
+    let shared = machine.memory / 2;
+    lines.add(
+        "lxc.mount.entry",
+        &format!("tmpfs dev/shm tmpfs rw,nosuid,nodev,size={shared},create=dir 0 0"),
+    );
+    // A kernel has not all of them.
+    for folder in EMPTY {
+        let entry = format!("tmpfs {folder} tmpfs ro,nosuid,nodev,noexec,size=0,optional 0 0");
+        lines.add("lxc.mount.entry", &entry);
+    }
+    for file in BLANK {
+        lines.add("lxc.mount.entry", &format!("/dev/null {file} none bind,ro,optional 0 0"));
+    }
     lines.add("lxc.cap.keep", KEPT);
     for version in ["cgroup", "cgroup2"] {
         lines.add(&format!("lxc.{version}.devices.deny"), "a");
@@ -106,8 +171,8 @@ fn machine(machine: &Machine<'_>) -> Lines {
             lines.add(&format!("lxc.{version}.devices.allow"), device);
         }
     }
-    if Path::new(SECCOMP).exists() {
-        lines.add("lxc.seccomp.profile", SECCOMP);
-    }
+    lines.add("lxc.seccomp.profile", &machine.profile.display().to_string());
+    // Where we are filtered ourselves, LXC would leave the machine with that alone.
+    lines.add("lxc.seccomp.allow_nesting", "1");
     lines
 }

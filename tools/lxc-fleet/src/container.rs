@@ -16,12 +16,15 @@ use breakit::talk;
 use crate::config;
 use crate::disk;
 use crate::enter;
+use crate::fleet_group;
 use crate::freezer::{Freezer, Ice};
 use crate::ids::Ids;
 use crate::image::Image;
 use crate::launch;
+use crate::limits;
 use crate::network;
 use crate::root::Root;
+use crate::seccomp;
 use crate::state::{self, Member, State};
 use crate::store;
 use crate::sweep;
@@ -73,13 +76,15 @@ pub struct Container {
     pub member: Member,
     subnet: [u8; 3],
     ids: Ids,
+    fleet_memory: u64,
 }
 
 impl Container {
     /// The container of a member of a fleet.
     pub fn new(fleet: &Name, state: &State, member: &Member) -> Container {
         let (subnet, ids) = (state.subnet, state.ids);
-        Container { fleet: fleet.clone(), member: member.clone(), subnet, ids }
+        let fleet_memory = state.memory();
+        Container { fleet: fleet.clone(), member: member.clone(), subnet, ids, fleet_memory }
     }
 
     /// The fleet that it belongs to.
@@ -95,6 +100,11 @@ impl Container {
     /// The user ids that it has.
     pub fn ids(&self) -> Ids {
         self.ids
+    }
+
+    /// The most memory that it can have, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.member.limits.memory.unwrap_or(self.fleet_memory).min(self.fleet_memory)
     }
 
     /// What LXC calls it.
@@ -148,7 +158,8 @@ impl Container {
         fs::create_dir_all(&folder)
             .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
         launch::describe(&self.id(), &self.root(image))?;
-        state::write_whole(&folder.join("config"), &config::node(self))
+        state::write_whole(&seccomp::file(&folder), &seccomp::profile(&self.member.allow))?;
+        state::write_whole(&folder.join("config"), &config::node(self)?)
     }
 
     /// The lower layers that are this node's own, and the folders of its overlay.
@@ -172,6 +183,12 @@ impl Container {
         // No name server: a look-up of an unknown name fails at once instead of after a timeout.
         fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
             .map_err(place)?;
+        if !self.member.show.iter().any(|path| Path::new("/etc/sudoers").starts_with(path)) {
+            // The host's is hidden, and without one sudo refuses root too. An image that has sudo has its own.
+            let sudoers = bare.join("etc/sudoers");
+            fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\n").map_err(place)?;
+            fs::set_permissions(&sudoers, Permissions::from_mode(0o440)).map_err(place)?;
+        }
         self.ids.own(&files.join("bare"))
     }
 
@@ -196,13 +213,19 @@ impl Container {
         if self.condition()? != Condition::Stopped {
             return Ok(());
         }
+        seccomp::required()?;
+        fleet_group::make(&self.fleet, self.fleet_memory)?;
+        self.sweep_groups()?;
         let log = self.log();
         // A log of earlier starts would be taken for that of this one.
         let _ = fs::remove_file(&log);
         let output = program::run(&mut self.launch_command(), None, LIMIT)?;
         // A start that LXC calls a success may have died at once, and one that it calls a failure may have
         // found the node started by another: so the node itself is asked.
-        if self.condition()? == Condition::Running && self.init().is_some() {
+        if self.condition()? == Condition::Running
+            && let Some(init) = self.init()
+        {
+            self.is_filtered(init)?;
             talk::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
@@ -216,10 +239,31 @@ impl Container {
         }
     }
 
+    /// Ends and removes what a killed monitor left of its control groups. It must not run.
+    ///
+    /// # Errors
+    /// 71 if a process there does not end.
+    pub fn sweep_groups(&self) -> Result<()> {
+        fleet_group::sweep(&self.fleet, &self.member.name, &self.id())
+    }
+
+    /// LXC that was built without seccomp(2) ignores the list of system calls, and says nothing.
+    fn is_filtered(&self, init: u32) -> Result<()> {
+        // A node that has ended meanwhile has no first process to ask.
+        if seccomp::filters(init) || self.condition()? != Condition::Running {
+            return Ok(());
+        }
+        self.kill()?;
+        Err(Error::missing(
+            "LXC did not restrict the node's system calls (it was built without seccomp), so that it was ended",
+        ))
+    }
+
     /// What mounts its root and starts it, in a process of its own: see [`launch`].
     fn launch_command(&self) -> Command {
         let mut command = helper::ourselves();
         command.args(["launch", &self.id()]);
+        self.limit_files(&mut command);
         command
     }
 
@@ -414,6 +458,7 @@ impl Container {
     fn attach_with(&self, options: &[&str]) -> Result<Command> {
         let mut command = self.lxc("lxc-attach")?;
         enter::alone(&mut command).args(options);
+        self.limit_files(&mut command);
         command.args(["--clear-env", "-v", "HOME=/root", "-v", "LANG=C.UTF-8", "-v"]);
         command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(term) = std::env::var("TERM") {
@@ -421,6 +466,12 @@ impl Container {
         }
         command.arg("--");
         Ok(command)
+    }
+
+    /// Not by LXC's own setting: where we may not raise the hard limit, that fails the whole start.
+    fn limit_files(&self, command: &mut Command) {
+        let (soft, hard) = self.member.limits.nofile(limits::most_files());
+        enter::limit_files(command, soft, hard);
     }
 
     fn lxc(&self, program: &str) -> Result<Command> {
@@ -439,6 +490,7 @@ impl Container {
         for mounted in store::mounts_under(&self.files())? {
             errors.extend(store::unmount(&mounted).err());
         }
+        errors.extend(self.sweep_groups().err());
         errors.extend(sweep::files(&self.files()).err());
         errors.extend(store::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {

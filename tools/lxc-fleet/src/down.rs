@@ -8,6 +8,7 @@ use breakit::talk;
 
 use crate::cli::DownArgs;
 use crate::container::{Container, at_once, hosts_file};
+use crate::fleet_group;
 use crate::network;
 use crate::salvage;
 use crate::state::{self, State};
@@ -111,6 +112,7 @@ fn take_down_of(fleet: &Name, mut state: State, containers: &[Container]) -> Res
 fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(network::remove(fleet, subnet).err());
+    errors.extend(fleet_group::remove(fleet).err());
     errors.extend(walls::tear_down(fleet).err());
     if store::is_mounted(&store::root())? {
         errors.extend(sweep::files(&store::fleet_dir(fleet)).err());

@@ -14,7 +14,7 @@ use breakit::lease::Lease;
 use breakit::node::{LXCPATH, Name, names};
 use breakit::program::{self, quote, show};
 use breakit::schedule::Schedule;
-use breakit::size::show_size;
+use breakit::size::{show_about, show_size};
 use breakit::talk;
 
 use crate::build;
@@ -171,6 +171,10 @@ pub fn up(args: &UpArgs) -> Result<Status> {
         show(&walls::command()?)
     ));
     steps.push(format!("# write {}", hosts_file(&fleet).display()));
+    steps.push(format!(
+        "# make the control group breakit-{fleet}, with {} of memory",
+        show_about(plan.state.memory())
+    ));
     for container in &plan.containers {
         steps.extend(raising(&fleet, container)?);
     }
@@ -292,6 +296,7 @@ fn felling(container: &Container) -> Result<Steps> {
 fn last(fleet: &Name, state: &State) -> Steps {
     let mut steps: Steps = ip(network::removing(fleet, state.subnet)).collect();
     let run = state::run_dir(fleet);
+    steps.push(format!("# remove the control group breakit-{fleet}"));
     let table = network::table(fleet);
     steps.push(format!("nft 'delete table bridge {table}; delete table inet {table}'"));
     steps.push(format!("rm -rf {}", path(&store::fleet_dir(fleet))));

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::setsid;
 
 /// From linux/close_range.h: descriptors are not closed at once but by exec.
@@ -29,6 +29,20 @@ pub fn alone(command: &mut Command) -> &mut Command {
     };
     // SAFETY: between fork and exec the closure makes system calls alone, and allocates nothing.
     unsafe { command.pre_exec(leave) }
+}
+
+/// Lets `command` and what it starts have `soft` open files, and up to `hard` if they ask for more; as many as we may
+/// have ourselves if we may not raise that.
+pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
+    let limit = move || match setrlimit(Resource::RLIMIT_NOFILE, soft, hard) {
+        Err(Errno::EPERM) => {
+            let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+            Ok(setrlimit(Resource::RLIMIT_NOFILE, soft.min(most), hard.min(most))?)
+        }
+        other => Ok(other?),
+    };
+    // SAFETY: between fork and exec the closure makes system calls with numbers, and allocates nothing.
+    unsafe { command.pre_exec(limit) };
 }
 
 /// Marks every descriptor but the first three to be closed by exec.

@@ -27,9 +27,12 @@ use crate::afresh;
 use crate::attend::{End, attend};
 use crate::build;
 use crate::config;
+use crate::enter;
 use crate::ids::Ids;
 use crate::launch;
 use crate::lay::Layer;
+use crate::limits::{self, Limits};
+use crate::seccomp;
 use crate::state;
 
 /// A package manager of the host.
@@ -281,8 +284,14 @@ impl Work<'_> {
         self.ids.own_alone(&init)?;
         let console = folder.join("console.log");
         launch::describe(&id, &build::root(self.site, self.ids))?;
-        state::write_whole(&folder.join("config"), &config::build(INIT, self.ids, &console))?;
+        seccomp::required()?;
+        let profile = seccomp::file(&folder);
+        state::write_whole(&profile, &seccomp::profile(&[]))?;
+        let config = config::build(INIT, self.ids, &console, &profile)?;
+        state::write_whole(&folder.join("config"), &config)?;
         let mut command = helper::ourselves();
+        let (soft, hard) = Limits::default().nofile(limits::most_files());
+        enter::limit_files(&mut command, soft, hard);
         command.args(["launch", "--foreground", &id]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = self.attended(command, &console, watch);

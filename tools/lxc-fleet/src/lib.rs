@@ -20,6 +20,8 @@
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`disk`] | a node's own filesystem |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
+//! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
+//! | [`seccomp`] | which system calls a node may make |
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`salvage`] | what there is of a fleet whose memory is damaged |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
@@ -51,6 +53,7 @@ pub mod dry_run;
 pub mod enter;
 pub mod exec;
 pub mod ext4;
+pub mod fleet_group;
 pub mod freezer;
 pub mod harm;
 pub mod host_name;
@@ -62,6 +65,7 @@ pub mod install;
 pub mod last_words;
 pub mod launch;
 pub mod lay;
+pub mod limits;
 pub mod listing;
 pub mod lock;
 pub mod mask;
@@ -77,6 +81,7 @@ pub mod room;
 pub mod root;
 pub mod run;
 pub mod salvage;
+pub mod seccomp;
 pub mod state;
 pub mod store;
 pub mod store_size;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::{LsArgs, Which};
 use crate::container::{self, Container, at_once};
+use crate::seccomp;
 use crate::state;
 use crate::which;
 
@@ -51,6 +52,9 @@ fn as_json(fleet: &Name, container: &Container, state: &str, init: Option<u32>) 
         "image": container.member.image,
         "show": container.member.show,
         "disk": container.member.disk,
+        "allow": container.member.allow,
+        "memory": container.memory(),
+        "processes": container.member.limits.processes(),
     })
     .to_string()
 }
@@ -58,7 +62,12 @@ fn as_json(fleet: &Name, container: &Container, state: &str, init: Option<u32>) 
 fn as_row(fleet: Option<&Name>, container: &Container, state: &str) -> String {
     let first = fleet.map_or(String::new(), |fleet| format!("{fleet}\t"));
     let member = &container.member;
-    format!("{first}{}\t{state}\t{}\t{}", member.name, container.address(), member.image)
+    let mut row =
+        format!("{first}{}\t{state}\t{}\t{}", member.name, container.address(), member.image);
+    if !member.allow.is_empty() {
+        row += &format!("\tallow {}", seccomp::words(&member.allow));
+    }
+    row
 }
 
 /// Prints node lines for the other tools.

@@ -11,6 +11,7 @@ use breakit::node::{LXCPATH, Name};
 use breakit::talk;
 
 use crate::ids::Ids;
+use crate::limits::Limits;
 use crate::network;
 use crate::state::{self, Member, State};
 
@@ -49,13 +50,14 @@ fn found(fleet: &Name) -> Result<State> {
         Some(subnet) => subnet,
         None => network::forlorn()?.first().copied().unwrap_or(NOWHERE),
     };
-    Ok(State { subnet, ids: Ids::Host, allow_host: Vec::new(), members })
+    Ok(State { subnet, ids: Ids::Host, allow_host: Vec::new(), memory: None, members })
 }
 
 /// What is needed to end a node and to remove its files is its name alone.
 fn member(name: &str) -> Member {
     let (name, image) = (name.to_string(), "host".to_string());
-    Member { name, number: 0, image, show: Vec::new(), disk: None }
+    let (show, allow, limits) = (Vec::new(), Vec::new(), Limits::default());
+    Member { name, number: 0, image, show, allow, limits, disk: None }
 }
 
 /// The node's name, if the container `id` with this configuration is one of the fleet's.

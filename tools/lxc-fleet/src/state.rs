@@ -14,8 +14,10 @@ use breakit::node::{Fleet, Name, Node, RUN, Via};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
+use crate::limits::{self, Limits};
 use crate::lock::{Lock, LockOfAll};
 use crate::private;
+use crate::seccomp::Allow;
 
 /// Where everything of ours lies that is to survive a reboot.
 pub const BASE: &str = "/var/lib/breakit";
@@ -38,6 +40,27 @@ pub struct Member {
     /// The size of the disk of its own that it has, in bytes.
     #[serde(default)]
     pub disk: Option<u64>,
+    /// System calls that it may make although they would be refused.
+    #[serde(default)]
+    pub allow: Vec<Allow>,
+    /// How much of the host it may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What new nodes are made of, and what they may do.
+#[derive(Clone, Copy, Debug)]
+pub struct Make<'a> {
+    /// What they are made of.
+    pub image: &'a str,
+    /// Paths of the host that they see although they would be hidden.
+    pub show: &'a [PathBuf],
+    /// System calls that they may make although they would be refused.
+    pub allow: &'a [Allow],
+    /// How much of the host each may use.
+    pub limits: &'a Limits,
+    /// The size of the disk of its own that each gets, in bytes.
+    pub disk: Option<u64>,
 }
 
 /// A fleet's memory.
@@ -48,6 +71,9 @@ pub struct State {
     /// The user ids of its nodes.
     #[serde(default)]
     pub ids: Ids,
+    /// The most memory of all its nodes together in bytes, if it was asked for.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// The ports of the host that its nodes may open connections to.
     #[serde(default)]
     pub allow_host: Vec<u16>,
@@ -67,9 +93,14 @@ pub fn address(subnet: [u8; 3], number: u8) -> Ipv4Addr {
 }
 
 impl State {
+    /// The most memory of all its nodes together in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory.unwrap_or_else(limits::half_of_the_host)
+    }
+
     /// A fleet without nodes.
     pub fn new(subnet: [u8; 3], ids: Ids) -> State {
-        State { subnet, ids, allow_host: Vec::new(), members: Vec::new() }
+        State { subnet, ids, memory: None, allow_host: Vec::new(), members: Vec::new() }
     }
 
     /// The member of this name.
@@ -81,7 +112,7 @@ impl State {
     ///
     /// # Errors
     /// 64 where the subnet is full.
-    pub fn add(&mut self, name: &Name, image: &str, show: &[PathBuf]) -> Result<()> {
+    pub fn add(&mut self, name: &Name, make: Make<'_>) -> Result<()> {
         let free = |n: &u8| self.members.iter().all(|member| member.number != *n);
         let own = number_in(name.as_str()).filter(free);
         let number = own.or_else(|| (1..=MOST).find(free)).ok_or_else(|| {
@@ -92,9 +123,11 @@ impl State {
         self.members.push(Member {
             name: name.to_string(),
             number,
-            image: image.to_string(),
-            show: show.to_vec(),
-            disk: None,
+            image: make.image.to_string(),
+            show: make.show.to_vec(),
+            allow: make.allow.to_vec(),
+            limits: make.limits.clone(),
+            disk: make.disk,
         });
         Ok(())
     }
@@ -325,11 +358,16 @@ fn remove(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    fn make(limits: &Limits) -> Make<'_> {
+        Make { image: "host", show: &[], allow: &[], limits, disk: None }
+    }
+
     #[test]
     fn a_node_gets_the_number_in_its_name_or_the_lowest_free_one() {
         let mut state = State::new([10, 213, 0], Ids::Host);
+        let limits = Limits::default();
         for name in ["n2", "db", "n1", "n900"] {
-            state.add(&Name::new(name).unwrap(), "host", &[]).unwrap();
+            state.add(&Name::new(name).unwrap(), make(&limits)).unwrap();
         }
         let numbers: Vec<u8> = state.members.iter().map(|m| m.number).collect();
         assert_eq!(numbers, [2, 1, 3, 4]);
@@ -339,10 +377,11 @@ mod tests {
     #[test]
     fn a_full_subnet_is_said_to_be_full() {
         let mut state = State::new([10, 213, 0], Ids::Host);
+        let limits = Limits::default();
         for n in 1..=MOST {
-            state.add(&Name::new(&format!("n{n}")).unwrap(), "host", &[]).unwrap();
+            state.add(&Name::new(&format!("n{n}")).unwrap(), make(&limits)).unwrap();
         }
-        let error = state.add(&Name::new("x").unwrap(), "host", &[]).unwrap_err();
+        let error = state.add(&Name::new("x").unwrap(), make(&limits)).unwrap_err();
         assert!(error.to_string().contains("room for 240 nodes"), "{error}");
         assert_eq!(address(state.subnet, MOST).octets()[3], 250);
     }

@@ -18,10 +18,12 @@ use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::disk;
 use crate::down;
+use crate::fleet_group;
 use crate::ids::{self, Ids};
 use crate::image::Image;
 use crate::network;
-use crate::state::{self, Member, State};
+use crate::seccomp;
+use crate::state::{self, Make, Member, State};
 use crate::store;
 use crate::views::{self, Views};
 use crate::walls;
@@ -104,6 +106,7 @@ pub fn plan(
     args: &UpArgs,
     ready: impl Fn(&Image) -> Result<()>,
 ) -> Result<Plan> {
+    args.limits.possible()?;
     let mut state = match before {
         Some(state) if args.privileged && state.ids.are_mapped() => {
             return Err(Error::usage(format!(
@@ -113,6 +116,7 @@ pub fn plan(
         Some(state) => state,
         None => State::new(network::free_subnet()?, ids(args)?),
     };
+    state.memory = args.fleet_memory.or(state.memory);
     state.allow_host.extend(&args.allow_host);
     state.allow_host.sort_unstable();
     state.allow_host.dedup();
@@ -128,11 +132,9 @@ pub fn plan(
     if !new.is_empty() {
         let image = image.unwrap_or("host");
         ready(&Image::parse(image)?)?;
+        let (show, allow, limits) = (&args.show[..], &args.allow[..], &args.limits);
         for name in &new {
-            state.add(name, image, &args.show)?;
-            if let Some(member) = state.members.last_mut() {
-                member.disk = args.disk;
-            }
+            state.add(name, Make { image, show, allow, limits, disk: args.disk })?;
         }
     }
     let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
@@ -145,7 +147,7 @@ fn ids(args: &UpArgs) -> Result<Ids> {
     if args.privileged { Ok(Ids::Host) } else { ids::free() }
 }
 
-/// A node that is there keeps its image and what it sees.
+/// A node that is there keeps its image, what it sees, what it may do and its limits.
 fn stays(member: &Member, image: Option<&str>, args: &UpArgs) -> Result<()> {
     let name = &member.name;
     if let Some(image) = image.filter(|image| *image != member.image) {
@@ -169,6 +171,17 @@ fn stays(member: &Member, image: Option<&str>, args: &UpArgs) -> Result<()> {
             path.display()
         )));
     }
+    if args.allow.iter().any(|allow| !member.allow.contains(allow)) {
+        return Err(Error::usage(format!(
+            "node {name} is there without --allow {}; take it down first: lxc-fleet down {name}",
+            seccomp::words(&args.allow)
+        )));
+    }
+    if let Some(option) = member.limits.differs(&args.limits) {
+        return Err(Error::usage(format!(
+            "node {name} is there with another {option}; take it down first: lxc-fleet down {name}"
+        )));
+    }
     Ok(())
 }
 
@@ -182,6 +195,7 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
         network.and(views)
     })?;
+    fleet_group::make(fleet, plan.state.memory())?;
     container::all(at_once(&plan.containers, |container| {
         let image = Image::parse(&container.member.image)?;
         if container.is_stopped()? {

@@ -136,7 +136,15 @@ mod tests {
     fn each_node_has_one_port_one_address_on_the_wire_and_one_of_each_protocol() {
         let fleet = Name::new("x").unwrap();
         let mut state = State::new([10, 213, 7], Ids::Host);
-        state.add(&Name::new("n1").unwrap(), "host", &[]).unwrap();
+        let limits = crate::limits::Limits::default();
+        let make = crate::state::Make {
+            image: "host",
+            show: &[],
+            allow: &[],
+            limits: &limits,
+            disk: None,
+        };
+        state.add(&Name::new("n1").unwrap(), make).unwrap();
         let (four, six) = addresses(&fleet, &state);
         assert!(four.ends_with("02:0a:d5:07:00:01 . 10.213.7.11"), "{four}");
         assert!(six.ends_with("02:0a:d5:07:00:01 . fe80::a:d5ff:fe07:1"), "{six}");

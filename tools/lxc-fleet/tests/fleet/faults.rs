@@ -156,7 +156,7 @@ fn a_pause_that_the_kernel_has_not_finished_does_not_come_true_after_its_holder(
     };
     // The folder whose freezer stops the node: of version 1 where there is one.
     let found = sh(&format!(
-        "find /sys/fs/cgroup -type d -name 'lxc.payload*{}-n1' | grep -v '/lxc.payload.*/' > /tmp/{0}; \
+        "find /sys/fs/cgroup -type d -path '*/breakit-{}/n1' > /tmp/{0}; \
          grep /freezer/ /tmp/{0} || head -n 1 /tmp/{0}; rm /tmp/{0}",
         fleet.name
     ))

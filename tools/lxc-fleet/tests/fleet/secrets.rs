@@ -31,10 +31,11 @@ fn nodes_cannot_read_the_hosts_secrets_nor_undo_the_hiding() {
     assert_eq!(empty, "", "folders of the host's are empty in a node");
     let gone = fleet.sh(
         "n1",
-        "for f in /etc/ssh /etc/shadow- /etc/gshadow- /etc/ssl/private /etc/sudoers /var/lib/breakit /var/lib/lxc \
+        "for f in /etc/ssh /etc/shadow- /etc/gshadow- /etc/ssl/private /etc/sudoers.d /var/lib/breakit /var/lib/lxc \
          /var/lib/docker /var/lib/postgresql /var/lib/mysql /boot; do [ -e $f ] && echo $f; done",
     );
     assert_eq!(gone, "");
+    assert_eq!(fleet.sh("n1", "cat /etc/sudoers"), "root ALL=(ALL:ALL) ALL\n");
 
     // What a node stores must not lead to a folder of the host's.
     let root = fleet.sh("n1", "grep ' / overlay ' /proc/mounts");
