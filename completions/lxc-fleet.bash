@@ -939,7 +939,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__up)
-            opts="-n -q -v -h --nodes --image --show --privileged --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --image --show --privileged --allow-host --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,6 +958,10 @@ _lxc__fleet() {
                     return 0
                     ;;
                 --show)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --allow-host)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

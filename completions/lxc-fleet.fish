@@ -72,6 +72,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_se
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d 'The same, as the other tools take it' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow-host -d 'Let the fleet\'s nodes open connections to this port of the host, which refuses all others (repeatable)' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l privileged -d 'Let the nodes of a new fleet share the user ids of the host: root in a node is then the host\'s root'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'

@@ -165,6 +165,9 @@ pub struct UpArgs {
     /// The store to make
     #[command(flatten)]
     pub store: StoreArgs,
+    /// Let the fleet's nodes open connections to this port of the host, which refuses all others (repeatable)
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub allow_host: Vec<u16>,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

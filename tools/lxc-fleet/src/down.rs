@@ -15,6 +15,7 @@ use crate::store;
 use crate::sweep;
 use crate::up::write_hosts;
 use crate::views;
+use crate::walls;
 use crate::which::{self, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
@@ -110,6 +111,7 @@ fn take_down_of(fleet: &Name, mut state: State, containers: &[Container]) -> Res
 fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     let mut errors = Vec::new();
     errors.extend(network::remove(fleet, subnet).err());
+    errors.extend(walls::tear_down(fleet).err());
     if store::is_mounted(&store::root())? {
         errors.extend(sweep::files(&store::fleet_dir(fleet)).err());
         sweep::say_what_stays(fleet);

@@ -34,6 +34,7 @@ use crate::state::{self, BASE, State};
 use crate::store;
 use crate::store_size::{Kind, Plan};
 use crate::up::plan;
+use crate::walls;
 use crate::which::{self, called, of_specs};
 
 /// Lines that are told.
@@ -164,6 +165,11 @@ pub fn up(args: &UpArgs) -> Result<Status> {
         steps.push(format!("# remember the fleet in {BASE}/fleets/{fleet}.json"));
     }
     steps.extend(ip(network::making(&fleet, plan.state.subnet)));
+    steps.push(format!(
+        "# what a node may send is in the tables bridge and inet {}: {}",
+        network::table(&fleet),
+        show(&walls::command()?)
+    ));
     steps.push(format!("# write {}", hosts_file(&fleet).display()));
     for container in &plan.containers {
         steps.extend(raising(&fleet, container)?);
@@ -286,6 +292,8 @@ fn felling(container: &Container) -> Result<Steps> {
 fn last(fleet: &Name, state: &State) -> Steps {
     let mut steps: Steps = ip(network::removing(fleet, state.subnet)).collect();
     let run = state::run_dir(fleet);
+    let table = network::table(fleet);
+    steps.push(format!("nft 'delete table bridge {table}; delete table inet {table}'"));
     steps.push(format!("rm -rf {}", path(&store::fleet_dir(fleet))));
     steps.push(format!("rm -f {}", path(&hosts_file(fleet))));
     steps.push(format!("# remove {LXCPATH} where nothing else is in it"));

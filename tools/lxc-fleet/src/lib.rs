@@ -16,6 +16,7 @@
 //! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
 //! | [`view`] | those layers, mounted |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
+//! | [`walls`] | what a node may send to its fleet and to the host |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`disk`] | a node's own filesystem |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
@@ -86,5 +87,6 @@ pub mod up;
 pub mod view;
 pub mod views;
 pub mod walk;
+pub mod walls;
 pub mod watchdog;
 pub mod which;

@@ -29,11 +29,26 @@ pub fn port(fleet: &Name, number: u8) -> String {
     format!("bk{:08x}.{number}", hash(fleet.as_str()) >> 32)
 }
 
+/// What the names of all interfaces of [`port`] begin with, as nftables takes it.
+pub fn ports(fleet: &Name) -> String {
+    format!("bk{:08x}.*", hash(fleet.as_str()) >> 32)
+}
+
+/// The name of the fleet's nftables tables.
+pub fn table(fleet: &Name) -> String {
+    format!("breakit_fleet_{:08x}", hash(fleet.as_str()) >> 32)
+}
+
 /// The address of node `number` on the wire. It is fixed: after a random one, the host's memory of the old one
 /// (ARP) blacks a new node out for up to a minute.
 pub fn mac(subnet: [u8; 3], number: u8) -> String {
     let [a, b, c] = subnet;
     format!("02:{a:02x}:{b:02x}:{c:02x}:00:{number:02x}")
+}
+
+/// The address of the bridge on the wire; no node has it.
+fn bridge_mac([a, b, c]: [u8; 3]) -> String {
+    format!("02:{a:02x}:{b:02x}:{c:02x}:01:00")
 }
 
 /// FNV-1a.
@@ -130,7 +145,13 @@ pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     if new {
         not_taken(fleet, subnet)?;
     }
-    making(fleet, subnet).iter().try_for_each(|args| run(args))?;
+    for args in making(fleet, subnet) {
+        run(&args)?;
+        if exists(&bridge) {
+            // Before it is up.
+            takes_nothing_from_nodes(&bridge);
+        }
+    }
     if new {
         talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
     }
@@ -143,7 +164,9 @@ pub fn making(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
     let (bridge, [a, b, c]) = (bridge(fleet), subnet);
     let mut steps = Vec::new();
     if !exists(&bridge) {
-        steps.push(format!("link add {bridge} type bridge"));
+        // With no address of its own it would take the lowest of its ports', and another when that one goes: what
+        // nodes send to the host would be lost until they ask for it again.
+        steps.push(format!("link add {bridge} address {} type bridge", bridge_mac(subnet)));
     }
     steps.push(format!("addr replace {a}.{b}.{c}.1/24 dev {bridge}"));
     steps.push(format!("link set {bridge} up"));
@@ -187,6 +210,20 @@ fn not_taken(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// Lets no node configure the host: no router advertisement gives it a route, no neighbour an address. A fleet has no
+/// IPv6 addresses.
+fn takes_nothing_from_nodes(bridge: &str) {
+    for (family, name, value) in [
+        ("ipv6", "accept_ra", "0"),
+        ("ipv6", "disable_ipv6", "1"),
+        ("ipv4", "accept_redirects", "0"),
+        ("ipv4", "send_redirects", "0"),
+    ] {
+        // It is not there if the kernel has no IPv6, and then there is nothing to be switched.
+        let _ = fs::write(format!("/proc/sys/net/{family}/conf/{bridge}/{name}"), value);
+    }
 }
 
 /// Keeps bridged frames out of iptables as far as this bridge decides that. The switch of all bridges

@@ -49,7 +49,7 @@ fn found(fleet: &Name) -> Result<State> {
         Some(subnet) => subnet,
         None => network::forlorn()?.first().copied().unwrap_or(NOWHERE),
     };
-    Ok(State { subnet, ids: Ids::Host, members })
+    Ok(State { subnet, ids: Ids::Host, allow_host: Vec::new(), members })
 }
 
 /// What is needed to end a node and to remove its files is its name alone.

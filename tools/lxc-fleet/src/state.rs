@@ -48,6 +48,9 @@ pub struct State {
     /// The user ids of its nodes.
     #[serde(default)]
     pub ids: Ids,
+    /// The ports of the host that its nodes may open connections to.
+    #[serde(default)]
+    pub allow_host: Vec<u16>,
     /// Its nodes, in the order in which they were made.
     pub members: Vec<Member>,
 }
@@ -64,6 +67,11 @@ pub fn address(subnet: [u8; 3], number: u8) -> Ipv4Addr {
 }
 
 impl State {
+    /// A fleet without nodes.
+    pub fn new(subnet: [u8; 3], ids: Ids) -> State {
+        State { subnet, ids, allow_host: Vec::new(), members: Vec::new() }
+    }
+
     /// The member of this name.
     pub fn member(&self, name: &str) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name)
@@ -319,7 +327,7 @@ mod tests {
 
     #[test]
     fn a_node_gets_the_number_in_its_name_or_the_lowest_free_one() {
-        let mut state = State { subnet: [10, 213, 0], ids: Ids::Host, members: Vec::new() };
+        let mut state = State::new([10, 213, 0], Ids::Host);
         for name in ["n2", "db", "n1", "n900"] {
             state.add(&Name::new(name).unwrap(), "host", &[]).unwrap();
         }
@@ -330,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_full_subnet_is_said_to_be_full() {
-        let mut state = State { subnet: [10, 213, 0], ids: Ids::Host, members: Vec::new() };
+        let mut state = State::new([10, 213, 0], Ids::Host);
         for n in 1..=MOST {
             state.add(&Name::new(&format!("n{n}")).unwrap(), "host", &[]).unwrap();
         }

@@ -2,12 +2,14 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
-use breakit::node::{Name, names};
+use breakit::node::{Name, Node, Via, names};
 use breakit::program;
+use breakit::reach::Network;
 use breakit::size::show_size;
 use breakit::talk;
 
@@ -22,7 +24,11 @@ use crate::network;
 use crate::state::{self, Member, State};
 use crate::store;
 use crate::views::{self, Views};
+use crate::walls;
 use crate::which;
+
+/// How long a node's kernel may take to answer: a first SYN and two more.
+const ANSWER: Duration = Duration::from_secs(4);
 
 /// Makes and starts the nodes.
 ///
@@ -105,8 +111,11 @@ pub fn plan(
             )));
         }
         Some(state) => state,
-        None => State { subnet: network::free_subnet()?, ids: ids(args)?, members: Vec::new() },
+        None => State::new(network::free_subnet()?, ids(args)?),
     };
+    state.allow_host.extend(&args.allow_host);
+    state.allow_host.sort_unstable();
+    state.allow_host.dedup();
     let new: Vec<Name> =
         wanted.iter().filter(|name| state.member(name.as_str()).is_none()).cloned().collect();
     let image = args.image.as_deref();
@@ -167,8 +176,9 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     // Looking the host over takes as long as making the network.
     let views = std::thread::scope(|scope| {
         let views = scope.spawn(|| views(fleet, &plan.containers));
-        let network =
-            network::make(fleet, plan.state.subnet).and_then(|()| write_hosts(fleet, &plan.state));
+        let network = network::make(fleet, plan.state.subnet)
+            .and_then(|()| walls::raise(fleet, &plan.state))
+            .and_then(|()| write_hosts(fleet, &plan.state));
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
         network.and(views)
     })?;
@@ -220,22 +230,29 @@ fn frames_pass(fleet: &Name, containers: &[Container]) -> Result<()> {
     if !network::bridged_frames_are_filtered() || a.condition()? != Condition::Running {
         return Ok(());
     }
-    let address = b.address().to_string();
-    let mut ping = a.attach()?;
-    ping.args(["ping", "-n", "-q", "-c", "3", "-i", "0.2", "-W", "1", &address]);
-    match program::run(&mut ping, None, Duration::from_secs(10)) {
-        Ok(output) if !output.status.success() && has_ping(&output) => {
-            let bridge = network::bridge(fleet);
-            Err(Error::system(format!(
-                "frames between nodes are dropped: this host sends them through iptables (br_netfilter), whose FORWARD refuses them; allow them with iptables -I FORWARD -i {bridge} -o {bridge} -j ACCEPT, or set net.bridge.bridge-nf-call-iptables to 0"
-            )))
-        }
-        _ => Ok(()),
+    let node = Node {
+        name: Name::new(&a.member.name)?,
+        addrs: vec![a.address().into()],
+        via: Via::Lxc(a.id()),
+    };
+    let to = b.address();
+    if Network::of(&node)?.inside(|| Ok(answers(to)))? {
+        return Ok(());
     }
+    let bridge = network::bridge(fleet);
+    Err(Error::system(format!(
+        "frames between nodes are dropped: this host sends them through iptables (br_netfilter), whose FORWARD refuses them; allow them with iptables -I FORWARD -i {bridge} -o {bridge} -j ACCEPT, or set net.bridge.bridge-nf-call-iptables to 0"
+    )))
 }
 
-fn has_ping(output: &std::process::Output) -> bool {
-    String::from_utf8_lossy(&output.stdout).contains("packets transmitted")
+/// Whether the kernel of the node at `address` answers, from the network that we are in: a port without a listener
+/// refuses. No program of a node takes part, as we hold the fleet's lock.
+fn answers(address: Ipv4Addr) -> bool {
+    const DISCARD: u16 = 9;
+    match TcpStream::connect_timeout(&SocketAddr::from((address, DISCARD)), ANSWER) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionRefused,
+    }
 }
 
 /// Removes what was new, so that a failed `up` leaves what was there before.

@@ -13,3 +13,4 @@ mod images;
 mod nodes;
 mod secrets;
 mod terminal;
+mod walls;
