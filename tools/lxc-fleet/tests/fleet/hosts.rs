@@ -137,7 +137,7 @@ fn a_subnet_that_a_route_covers_is_not_taken() {
 
 /// Runs `script` in a network of its own, so that this host's routes stay as they are. It has the /sys of that
 /// network, which LXC asks for bridges, but the host's cgroups.
-fn in_a_network_of_its_own(fleet: &Fleet, script: &str, args: &[&str]) -> Run {
+pub fn in_a_network_of_its_own(fleet: &Fleet, script: &str, args: &[&str]) -> Run {
     let enter = "mount --rbind /sys/fs/cgroup /mnt && mount -t sysfs sysfs /sys && \
         mount --rbind /mnt /sys/fs/cgroup && umount -l /mnt && ip link set lo up || exit 99\n";
     let mut command = Command::new("unshare");
