@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -95,24 +95,24 @@ pub fn check(file: &Path) -> Result<()> {
     }
 }
 
-/// Whether a loop device lies over the file, even for a mount namespace that we do not see.
+/// The loop device over the file, even if only a mount namespace that we do not see has it mounted.
 ///
 /// # Errors
 /// 69 if losetup is missing, 71 if it fails.
-pub fn is_attached(file: &Path) -> Result<bool> {
+pub fn device(file: &Path) -> Result<Option<PathBuf>> {
     let mut command = program::command("losetup", "mount")?;
     command.args(["-n", "-O", "NAME", "-j"]).arg(file);
     let said = program::succeed(&mut command, None, Duration::from_secs(30))?;
-    Ok(!said.trim().is_empty())
+    Ok(said.lines().next().map(|line| PathBuf::from(line.trim())))
 }
 
 /// Waits until no loop device lies over the file; says whether that came true in time.
 ///
 /// # Errors
-/// As [`is_attached`].
+/// As [`device`].
 pub fn is_let_go(file: &Path) -> Result<bool> {
     let deadline = Instant::now() + SETTLING;
-    while is_attached(file)? {
+    while device(file)?.is_some() {
         if Instant::now() > deadline {
             return Ok(false);
         }

@@ -16,7 +16,7 @@ use breakit::node::Name;
 use breakit::program;
 use breakit::talk;
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount as remount, umount2};
+use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::cli::StoreArgs;
@@ -210,13 +210,17 @@ fn enough() -> Result<()> {
 
 /// Why the mounted store cannot be written to, if so. A store that is only full can.
 fn illness() -> Option<Errno> {
-    if statvfs(&root()).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
+    if is_read_only() {
         return Some(Errno::EROFS);
     }
     let probe = root().join(".probe");
     let written = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
     let errno = written.err()?.raw_os_error().map(Errno::from_raw)?;
     is_ill(errno).then_some(errno)
+}
+
+fn is_read_only() -> bool {
+    statvfs(&root()).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Whether the kernel says this of a filesystem that it has given up, or whose disk has.
@@ -234,10 +238,11 @@ fn heal(why: Errno) -> Result<()> {
             why.desc()
         ))
     };
+    let read_only = is_read_only();
     umount2(&root(), MntFlags::UMOUNT_NOFOLLOW).map_err(|_| in_use())?;
     if !ext4::is_let_go(&file())? {
         // The nodes' own mounts hold the filesystem: where it was mounted, down finds it.
-        program::succeed(&mut mount_command(kind()?)?, None, Duration::from_secs(60))?;
+        mount_as_it_was(read_only)?;
         return Err(in_use());
     }
     mount()?;
@@ -247,6 +252,15 @@ fn heal(why: Errno) -> Result<()> {
         why.desc()
     ));
     Ok(())
+}
+
+/// Mounts once more what other mount namespaces still have mounted; the kernel refuses it with another mode than theirs.
+fn mount_as_it_was(read_only: bool) -> Result<()> {
+    let Some(device) = ext4::device(&file())? else { return Ok(()) };
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
+    flags.set(MsFlags::MS_RDONLY, read_only);
+    mount2(Some(&device), &root(), Some("ext4"), flags, None::<&str>)
+        .map_err(|e| Error::io(format!("mount the store {} again", file().display()), &e.into()))
 }
 
 fn repair() -> Result<()> {
@@ -321,7 +335,7 @@ pub fn narrow() -> Result<()> {
             | MsFlags::MS_NOSUID
             | MsFlags::MS_NODEV
             | MsFlags::MS_NOATIME;
-        remount(None::<&str>, &root(), None::<&str>, flags, None::<&str>)
+        mount2(None::<&str>, &root(), None::<&str>, flags, None::<&str>)
             .map_err(|e| Error::io(format!("close {} to others", root().display()), &e.into()))?;
     }
     Ok(())

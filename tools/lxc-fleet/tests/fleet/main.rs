@@ -13,5 +13,6 @@ mod hosts;
 mod images;
 mod nodes;
 mod secrets;
+mod store;
 mod terminal;
 mod walls;
