@@ -1,6 +1,8 @@
 //! What is mounted where, in our mount namespace.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
@@ -20,12 +22,22 @@ pub fn unmount(place: &Path) -> Result<()> {
     }
 }
 
-/// Whether something is mounted exactly there.
+/// Whether a filesystem of its own is mounted exactly there, where we can come to it: it may have been, and lie
+/// beneath a later mount of a folder above.
 ///
 /// # Errors
 /// 71 where the kernel does not say.
 pub fn is_mounted(place: &Path) -> Result<bool> {
-    Ok(mount_points()?.iter().any(|point| point == place))
+    if !mount_points()?.iter().any(|point| point == place) {
+        return Ok(false);
+    }
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev());
+    match (device(place), place.parent().map(device)) {
+        (Ok(own), Some(Ok(above))) => Ok(own != above),
+        (Err(e), _) if e.kind() == ErrorKind::NotFound => Ok(false),
+        // A filesystem that the kernel has given up says nothing.
+        _ => Ok(true),
+    }
 }
 
 /// What is mounted below `folder`, the deepest first.

@@ -8,6 +8,7 @@ mod descriptors;
 mod exec;
 mod faults;
 mod helpers;
+mod host_disk;
 mod hosts;
 mod images;
 mod limits;

@@ -167,36 +167,6 @@ test -e $base/store.img; echo file $?
 }
 
 #[test]
-fn a_sparse_store_on_a_full_disk_comes_down_and_up_again() {
-    let fleet = fleet!();
-    let said = on_own_store(
-        &fleet,
-        "700m",
-        &format!(
-            r#"{NOTHING_LEFT}
-step up fleet up n1,n2 --sparse
-fleet exec n1 -- sh -c 'cat /dev/zero > /srv/x; sync' >/dev/null 2>&1
-dd if=/dev/zero of=$base/filler bs=4k 2>/dev/null
-fleet exec n2 -- sh -c 'cat /dev/zero > /srv/x; sync' >/dev/null 2>&1
-step one fleet down n1
-step down fleet down
-echo left: $(nothing_left)
-step full fleet up n1
-rm -f $base/filler
-mount -o remount,size=2g $base
-step again fleet up n1
-step absent fleet exec n1 -- test -e /srv/x
-step writes fleet exec n1 -- sh -c 'echo new > /srv/x && sync'
-"#
-        ),
-    );
-    steps(
-        &said,
-        &["up 0", "one 0", "down 0", "left:", "full 71", "again 0", "absent 1", "writes 0"],
-    );
-}
-
-#[test]
 fn a_fleet_whose_memory_is_damaged_comes_down() {
     let fleet = fleet!();
     let said = on_own_store(
