@@ -62,6 +62,8 @@ fn rules(fleet: &Name, state: &State) -> String {
     let (table, bridge) = (network::table(fleet), network::bridge(fleet));
     let ports = network::ports(fleet);
     let open = open(&state.allow_host);
+    // Frames to 01:80:c2:00:00:00 to 0f are not forwarded (IEEE 802.1D): they pass by the bridge's own rules and come to
+    // the host as from the port itself, from where nothing of IP has to come.
     format!(
         "table bridge {table} {{
     set own4 {{ type ifname . ether_addr . ipv4_addr; elements = {{ {own4} }}; }}
@@ -82,6 +84,7 @@ fn rules(fleet: &Name, state: &State) -> String {
 table inet {table} {{
     chain to_host {{
         type filter hook input priority -10; policy accept;
+        iifname \"{ports}\" drop
         iifname != \"{bridge}\" accept
         ct state established,related accept
         icmp type echo-request accept
@@ -91,6 +94,7 @@ table inet {table} {{
     }}
     chain through_host {{
         type filter hook forward priority -10; policy accept;
+        iifname \"{ports}\" drop
         iifname \"{bridge}\" oifname \"{bridge}\" accept
         iifname \"{bridge}\" reject with icmpx type admin-prohibited
         oifname \"{bridge}\" drop
