@@ -10,7 +10,7 @@ use crate::hosts::in_a_network_of_its_own;
 /// In memory, of size `$1`; `$2` is the tool. Whatever is shown as a `step` has ended with that status.
 const OWN: &str = r#"
 # What other tests have mounted there would only lie beneath.
-umount -lR /var/lib/breakit 2>/dev/null
+umount -lR /var/lib/breakit/store 2>/dev/null; umount -lR /var/lib/breakit 2>/dev/null
 mount -t tmpfs -o mode=755,size="$1" own /var/lib/breakit || exit 1
 mount -t tmpfs -o mode=755 own /run/breakit || exit 1
 fleet() { "$tool" "$@"; }
