@@ -503,13 +503,17 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__image)
-            opts="-q -v -h --packages --build-allow --dry-run --quiet --verbose --path --help ls rm help"
+            opts="-q -v -h --packages --store-size --sparse --build-allow --dry-run --quiet --verbose --path --help ls rm help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --packages)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -939,7 +943,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__up)
-            opts="-n -q -v -h --nodes --image --show --privileged --allow-host --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --image --show --privileged --disk --store-size --sparse --allow-host --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -958,6 +962,14 @@ _lxc__fleet() {
                     return 0
                     ;;
                 --show)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --disk)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -47,7 +47,9 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "launch" -d 'Mou
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l store-size -d 'How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l sparse -d 'Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l build-allow -d 'Let the packages\' scripts run as root of this host: for a package whose scripts need more than a node may do'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -s q -l quiet -d 'Say nothing but errors'
@@ -72,6 +74,8 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and __fish_se
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s n -l nodes -d 'The same, as the other tools take it' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l image -d 'What new nodes are made of: host, busybox, or a name given to image [default: host]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let new nodes see this path of the host although it would be hidden (repeatable)' -r -F
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l disk -d 'Give each new node a filesystem of its own of this size, in the store: 500M, 2G' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l store-size -d 'How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow-host -d 'Let the fleet\'s nodes open connections to this port of the host, which refuses all others (repeatable)' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow -d 'Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own)' -r -f -a "io_uring\t'Asynchronous input and output by io_uring(7)'
 userns\t'Namespaces of the node\'s own: unshare(2), setns(2) and what is done in them'"
@@ -81,6 +85,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l nofile -d 'Th
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l fleet-memory -d 'The most memory of all nodes of the fleet together [default: half of the host\'s]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l privileged -d 'Let the nodes of a new fleet share the user ids of the host: root in a node is then the host\'s root'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l sparse -d 'Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'

@@ -14,6 +14,7 @@ use breakit::talk;
 use serde_json::json;
 
 use crate::afresh;
+use crate::cli::StoreArgs;
 use crate::ids::{self, Ids};
 use crate::image::{folder, image_name, label, not_in_use};
 use crate::install::{self, Manager, Scripts, Work};
@@ -28,13 +29,18 @@ use crate::views;
 ///
 /// # Errors
 /// 64 for what is no name; 69 without a package manager that we know; 71 where that fails.
-pub fn build(name: &str, packages: &[String], scripts: Scripts) -> Result<Status> {
+pub fn build(
+    name: &str,
+    packages: &[String],
+    scripts: Scripts,
+    store: &StoreArgs,
+) -> Result<Status> {
     let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
     let watch = Watch::start_without_input("tidying up goes on")?;
     let ids = ids_of(scripts);
-    let Some((site, held, afresh)) = begin(&name, &packages, ids)? else {
+    let Some((site, held, afresh)) = begin(&name, &packages, ids, store)? else {
         talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
         return finish(Ok(()));
     };
@@ -70,9 +76,10 @@ fn begin(
     name: &Name,
     packages: &[String],
     ids: Ids,
+    store: &StoreArgs,
 ) -> Result<Option<(PathBuf, Lock, Vec<String>)>> {
     let _all = state::lock_all()?;
-    store::open()?;
+    store::open(store)?;
     clear_sites()?;
     if let Some(label) = label(name.as_str()) {
         if label.packages == packages {
@@ -96,7 +103,13 @@ fn begin(
 /// The root that a build works in.
 pub fn root(site: &Path, ids: Ids) -> Root {
     let files = site.to_path_buf();
-    Root { layers: vec![Layer { path: site.join("bare"), ids }], on_host: true, files, ids }
+    Root {
+        layers: vec![Layer { path: site.join("bare"), ids }],
+        on_host: true,
+        files,
+        ids,
+        on_disk: false,
+    }
 }
 
 /// Removes what builders left that were killed.

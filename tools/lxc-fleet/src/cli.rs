@@ -8,7 +8,7 @@ use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::schedule::ScheduleArgs;
-use breakit::size;
+use breakit::size::{self, parse_size};
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
@@ -89,6 +89,17 @@ pub struct Which {
     pub named: Vec<String>,
 }
 
+/// The store that the first `up` or `image` makes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct StoreArgs {
+    /// How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub store_size: Option<u64>,
+    /// Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]
+    #[arg(long)]
+    pub sparse: bool,
+}
+
 /// `image`.
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -102,6 +113,9 @@ pub struct ImageArgs {
     /// The packages in it, by the names that this host's package manager knows
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
+    /// The store to make
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Let the packages' scripts run as root of this host: for a package whose scripts need more than a node may do
     #[arg(long)]
     pub build_allow: bool,
@@ -148,6 +162,12 @@ pub struct UpArgs {
     /// Let the nodes of a new fleet share the user ids of the host: root in a node is then the host's root
     #[arg(long)]
     pub privileged: bool,
+    /// Give each new node a filesystem of its own of this size, in the store: 500M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub disk: Option<u64>,
+    /// The store to make
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// Let the fleet's nodes open connections to this port of the host, which refuses all others (repeatable)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub allow_host: Vec<u16>,

@@ -14,6 +14,7 @@ use breakit::program;
 use breakit::talk;
 
 use crate::config;
+use crate::disk;
 use crate::enter;
 use crate::fleet_group;
 use crate::freezer::{Freezer, Ice};
@@ -26,6 +27,7 @@ use crate::root::Root;
 use crate::seccomp;
 use crate::state::{self, Member, State};
 use crate::store;
+use crate::sweep;
 use crate::views;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
@@ -127,7 +129,8 @@ impl Container {
 
     /// What its root is made of.
     pub fn root(&self, image: &Image) -> Root {
-        image.root(&self.files(), self.ids)
+        let root = image.root(&self.files(), self.ids);
+        Root { on_disk: self.member.disk.is_some(), ..root }
     }
 
     /// LXC's own log of this node.
@@ -164,9 +167,10 @@ impl Container {
         let files = self.files();
         let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
         store::remove_tree(&files.join("bare"))?;
-        for folder in ["upper", "work", "bare/usr/sbin", "bare/etc"] {
+        for folder in ["bare/usr/sbin", "bare/etc"] {
             fs::create_dir_all(files.join(folder)).map_err(place)?;
         }
+        self.lay_upper()?;
         if let Some(view) = view {
             views::link(&files, view)?;
         }
@@ -185,7 +189,19 @@ impl Container {
             fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\n").map_err(place)?;
             fs::set_permissions(&sudoers, Permissions::from_mode(0o440)).map_err(place)?;
         }
-        self.ids.own(&files.join("bare"))?;
+        self.ids.own(&files.join("bare"))
+    }
+
+    /// Where what the node writes will lie.
+    fn lay_upper(&self) -> Result<()> {
+        let files = self.files();
+        if let Some(size) = self.member.disk {
+            return disk::make(&files, size);
+        }
+        for folder in ["upper", "work"] {
+            fs::create_dir_all(files.join(folder))
+                .map_err(|e| Error::io(format!("make {}", files.display()), &e))?;
+        }
         self.ids.own_alone(&files.join("upper"))
     }
 
@@ -475,7 +491,7 @@ impl Container {
             errors.extend(store::unmount(&mounted).err());
         }
         errors.extend(self.sweep_groups().err());
-        errors.extend(store::remove_tree(&self.files()).err());
+        errors.extend(sweep::files(&self.files()).err());
         errors.extend(store::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {
             talk::detail(format!("node {}: is removed", self.member.name));

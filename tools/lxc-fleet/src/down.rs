@@ -10,8 +10,10 @@ use crate::cli::DownArgs;
 use crate::container::{Container, at_once, hosts_file};
 use crate::fleet_group;
 use crate::network;
-use crate::state;
+use crate::salvage;
+use crate::state::{self, State};
 use crate::store;
+use crate::sweep;
 use crate::up::write_hosts;
 use crate::views;
 use crate::walls;
@@ -25,7 +27,7 @@ pub fn down(args: &DownArgs) -> Result<Status> {
     if args.all {
         let mut errors: Vec<Error> =
             state::fleets()?.iter().filter_map(|fleet| whole(fleet).err()).collect();
-        errors.extend(give_back().err());
+        errors.extend(give_back().and_then(|()| forlorn_routes()).err());
         return Error::all(errors).map(|()| Status::Done);
     }
     let specs = args.which.specs();
@@ -45,8 +47,11 @@ pub fn down(args: &DownArgs) -> Result<Status> {
 
 fn whole(fleet: &Name) -> Result<()> {
     let _lock = state::lock(fleet)?;
-    match state::load(fleet)? {
-        Some(_) => take_down(fleet, &which::all(fleet)?),
+    match salvage::load(fleet)? {
+        Some(state) => {
+            let containers = which::members(fleet, &state);
+            take_down_of(fleet, state, &containers)
+        }
         None => {
             talk::say(format!("fleet {fleet} is not up"));
             state::forget(fleet)?;
@@ -54,6 +59,12 @@ fn whole(fleet: &Name) -> Result<()> {
             give_back()
         }
     }
+}
+
+/// Removes the routes of fleets whose memory was lost.
+fn forlorn_routes() -> Result<()> {
+    let _all = state::lock_all()?;
+    network::remove_forlorn()
 }
 
 /// Unmounts the store that a killed builder or `up` may have left mounted.
@@ -67,7 +78,13 @@ fn give_back() -> Result<()> {
 /// # Errors
 /// All that stood in the way. What could not be removed stays in the fleet's memory.
 pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
-    let Some(mut state) = state::load(fleet)? else { return Ok(()) };
+    match state::load(fleet)? {
+        Some(state) => take_down_of(fleet, state, containers),
+        None => Ok(()),
+    }
+}
+
+fn take_down_of(fleet: &Name, mut state: State, containers: &[Container]) -> Result<()> {
     let removed = at_once(containers, |container| {
         if container.exists() {
             container.kill()?;
@@ -98,7 +115,8 @@ fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
     errors.extend(fleet_group::remove(fleet).err());
     errors.extend(walls::tear_down(fleet).err());
     if store::is_mounted(&store::root())? {
-        errors.extend(store::remove_tree(&store::fleet_dir(fleet)).err());
+        errors.extend(sweep::files(&store::fleet_dir(fleet)).err());
+        sweep::say_what_stays(fleet);
     }
     // Neither may be there, and the second only goes when it is empty.
     let _ = fs::remove_file(hosts_file(fleet));

@@ -14,20 +14,25 @@ use breakit::lease::Lease;
 use breakit::node::{LXCPATH, Name, names};
 use breakit::program::{self, quote, show};
 use breakit::schedule::Schedule;
-use breakit::size::show_about;
+use breakit::size::{show_about, show_size};
 use breakit::talk;
 
 use crate::build;
-use crate::cli::{DownArgs, UpArgs};
+use crate::cli::{DownArgs, StoreArgs, UpArgs};
 use crate::container::{self, Condition, Container, at_once, hosts_file};
-use crate::harm::Kind;
+use crate::disk;
+use crate::ext4;
+use crate::harm;
 use crate::image::{Image, folder, label, not_in_use};
 use crate::install::{Manager, Scripts};
 use crate::launch;
 use crate::network;
+use crate::private;
 use crate::root::{self, Root};
+use crate::salvage;
 use crate::state::{self, BASE, State};
 use crate::store;
+use crate::store_size::{Kind, Plan};
 use crate::up::plan;
 use crate::walls;
 use crate::which::{self, called, of_specs};
@@ -67,7 +72,11 @@ pub struct Holding<'a> {
 ///
 /// # Errors
 /// As the real one: 71 for a node that is not as it must be, 69 where a program is missing.
-pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> Result<Status> {
+pub fn harm(
+    kind: harm::Kind,
+    containers: &[Container],
+    held: Option<Holding<'_>>,
+) -> Result<Status> {
     let strokes = || container::all(at_once(containers, |c| apply(kind, c)));
     let Some(Holding { schedule, lease, keep }) = held else {
         return tell(&strokes()?.into_iter().flatten().collect::<Steps>());
@@ -98,19 +107,19 @@ pub fn harm(kind: Kind, containers: &[Container], held: Option<Holding<'_>>) -> 
     tell(&steps)
 }
 
-fn remedy(kind: Kind, container: &Container) -> Result<String> {
+fn remedy(kind: harm::Kind, container: &Container) -> Result<String> {
     match kind {
-        Kind::Kill => Ok(show(&launch::start_command(&container.id(), false)?)),
-        Kind::Pause => order(container, false),
+        harm::Kind::Kill => Ok(show(&launch::start_command(&container.id(), false)?)),
+        harm::Kind::Pause => order(container, false),
     }
 }
 
-fn apply(kind: Kind, container: &Container) -> Result<Option<String>> {
+fn apply(kind: harm::Kind, container: &Container) -> Result<Option<String>> {
     Ok(match (kind, container.condition()?) {
-        (Kind::Kill, Condition::Stopped) | (Kind::Pause, Condition::Frozen) => None,
-        (Kind::Kill, _) => Some(show(&container.kill_command()?)),
-        (Kind::Pause, Condition::Stopped) => return container.must_run().map(|()| None),
-        (Kind::Pause, _) => Some(order(container, true)?),
+        (harm::Kind::Kill, Condition::Stopped) | (harm::Kind::Pause, Condition::Frozen) => None,
+        (harm::Kind::Kill, _) => Some(show(&container.kill_command()?)),
+        (harm::Kind::Pause, Condition::Stopped) => return container.must_run().map(|()| None),
+        (harm::Kind::Pause, _) => Some(order(container, true)?),
     })
 }
 
@@ -144,7 +153,7 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let before = state::load(&fleet)?;
     let plan = plan(&fleet, before.clone(), &names(&specs)?, args, Image::could_be_ready)?;
 
-    let mut steps = opening()?;
+    let mut steps = opening(&args.store)?;
     let busybox = |container: &Container| container.member.image == "busybox";
     if plan.containers.iter().any(busybox) && label("busybox").is_none() {
         let made = folder().join("busybox");
@@ -174,20 +183,26 @@ pub fn up(args: &UpArgs) -> Result<Status> {
 }
 
 /// What opens the store.
-fn opening() -> Result<Steps> {
+fn opening(asked: &StoreArgs) -> Result<Steps> {
     let mut steps = Steps::new();
+    let plan = store::to_make(asked)?;
     if store::is_mounted(&store::root())? {
         return Ok(steps);
     }
-    if !store::file().exists() {
+    if let Some(Plan { size, kind }) = plan {
         let (file, new) = (path(&store::file()), path(&store::draft()));
-        steps.push(format!("mkdir -p {BASE}"));
-        steps.push(format!("truncate -s {} {new}", store::LARGEST));
-        steps.push(show(&store::mkfs_command()?));
+        steps.push(format!("mkdir -p -m 700 {BASE}"));
+        steps.push(match kind {
+            Kind::Reserved => format!("fallocate -l {size} {new}"),
+            Kind::Sparse => format!("truncate -s {size} {new}"),
+        });
+        steps.push(format!("chmod 600 {new}"));
+        steps.push(show(&store::mkfs_command(kind)?));
         steps.push(format!("mv {new} {file}"));
     }
-    steps.push(format!("mkdir -p {}", path(&store::root())));
-    steps.push(show(&store::mount_command()?));
+    steps.push(format!("mkdir -p -m 700 {}", path(&store::root())));
+    let kind = plan.map_or_else(store::kind, |plan| Ok(plan.kind))?;
+    steps.push(show(&store::mount_command(kind)?));
     Ok(steps)
 }
 
@@ -199,6 +214,10 @@ fn raising(fleet: &Name, container: &Container) -> Result<Steps> {
         let files = container.files();
         let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
         steps.push(format!("# make the folders of an overlay in {}{hidden}", files.display()));
+        if let Some(size) = container.member.disk.filter(|_| !disk::file(&files).exists()) {
+            let disk = path(&disk::file(&files));
+            steps.push(format!("# make a filesystem of {} in {disk}", show_size(size)));
+        }
         steps.push(format!("# write {}/config", container.config_dir().display()));
         // LXC joins the interface to the bridge.
         steps.extend(launching(&container.id(), &container.root(&image))?);
@@ -214,6 +233,10 @@ fn launching(id: &str, root: &Root) -> Result<Steps> {
     if root.ids.are_mapped() {
         let ids = root.ids.map();
         steps.push(format!("# show / and the image with the user ids of the node ({ids})"));
+    }
+    if root.on_disk {
+        let (disk, place) = (disk::file(&root.files), disk::place(&root.files));
+        steps.push(show(&ext4::mount(&disk, &place, "")?));
     }
     let options = root.options(&root::place());
     steps.push(format!("mount -t overlay -o nodev,{options} overlay {}", path(&root::place())));
@@ -231,11 +254,12 @@ pub fn down(args: &DownArgs) -> Result<Status> {
     let mut left = state::fleets()?;
     let fleets = if args.all { left.clone() } else { vec![which::fleet()?] };
     for fleet in fleets {
-        let Some(state) = state::load(&fleet)? else {
+        let Some(state) = salvage::load(&fleet)? else {
             talk::say(format!("fleet {fleet} is not up"));
             continue;
         };
-        let containers = if specs.is_empty() { which::all(&fleet)? } else { of_specs(&specs)? };
+        let containers =
+            if specs.is_empty() { which::members(&fleet, &state) } else { of_specs(&specs)? };
         for container in &containers {
             steps.extend(felling(container)?);
         }
@@ -280,6 +304,7 @@ fn last(fleet: &Name, state: &State) -> Steps {
     steps.push(format!("# remove {LXCPATH} where nothing else is in it"));
     steps.push(format!("rm -f {BASE}/fleets/{fleet}.json {}", path(&run.join("nodes.jsonl"))));
     steps.push(format!("rmdir {}", path(&run)));
+    steps.push(format!("rmdir {}", path(&private::locks().join(fleet.as_str()))));
     steps
 }
 
@@ -287,7 +312,12 @@ fn last(fleet: &Name, state: &State) -> Steps {
 ///
 /// # Errors
 /// As the real one, as far as can be judged beforehand: what the package manager finds is not asked.
-pub fn image(name: &str, packages: &[String], scripts: Scripts) -> Result<Status> {
+pub fn image(
+    name: &str,
+    packages: &[String],
+    scripts: Scripts,
+    store: &StoreArgs,
+) -> Result<Status> {
     let (name, packages) = build::checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
@@ -300,7 +330,7 @@ pub fn image(name: &str, packages: &[String], scripts: Scripts) -> Result<Status
         not_in_use(name.as_str())?;
     }
     let site = folder().join(".build-PID");
-    let mut steps = opening()?;
+    let mut steps = opening(store)?;
     steps.push(format!(
         "# make the folders of an overlay in {}, and the layers of what it sees of the host",
         site.display()

@@ -99,7 +99,7 @@ impl Image {
             Image::Busybox => vec![bare, layer("busybox")],
             Image::Layer(name) => vec![layer(name.as_str()), bare],
         };
-        Root { layers, on_host: self.shows_host(), files: files.to_path_buf(), ids }
+        Root { layers, on_host: self.shows_host(), files: files.to_path_buf(), ids, on_disk: false }
     }
 }
 
@@ -166,7 +166,7 @@ pub fn list(as_json: bool) -> Result<Status> {
         let _all = state::lock_all()?;
         let mut labels = Vec::new();
         if store::file().exists() {
-            store::open()?;
+            store::open_existing()?;
             for name in built()? {
                 labels.extend(label(&name).map(|label| (name, label)));
             }
@@ -193,7 +193,7 @@ pub fn remove(names: &[String]) -> Result<Status> {
     let _all = state::lock_all()?;
     let names = names.iter().map(|name| image_name(name)).collect::<Result<Vec<_>>>()?;
     if store::file().exists() {
-        store::open()?;
+        store::open_existing()?;
     }
     let mut errors = Vec::new();
     for name in &names {

@@ -4,6 +4,7 @@
 //! node, whatever ends the node. LXC's monitor is the only process of the host in that namespace.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,12 +12,16 @@ use std::process::Command;
 use breakit::exit::{Error, Result, Status};
 use breakit::node::LXCPATH;
 use breakit::program;
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkdir;
 
 use crate::enter;
+use crate::private;
 use crate::root::{self, Root};
 use crate::state;
 
@@ -41,13 +46,16 @@ pub fn describe(id: &str, root: &Root) -> Result<()> {
 /// As lxc-start ends; 66 if it was never described, 71 if the system refuses, 69 if LXC is missing.
 pub fn launch(id: &str, foreground: bool) -> Result<Status> {
     let root = read(id)?;
-    if !root.files.join("upper").is_dir() {
+    if !root.is_there() {
         return Err(Error::system("its files are not there; run lxc-fleet up, which mounts them"));
     }
     fs::create_dir_all(root::place())
         .map_err(|e| Error::io(format!("make {}", root::place().display()), &e))?;
     leave_the_hosts_mounts()?;
     root.mount(&root::place())?;
+    if root.ids.are_mapped() {
+        open_the_way()?;
+    }
     let mut start = start_command(id, foreground)?;
     // If LXC finds newuidmap(1) on its PATH it has that write the maps, which refuses what /etc/subuid does not
     // list; without it, it writes them itself.
@@ -77,6 +85,23 @@ fn leave_the_hosts_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(place)?;
     let flags = MsFlags::MS_REC | MsFlags::MS_SLAVE;
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(place)
+}
+
+/// LXC refuses to start a machine whose root cannot come to the folder of its configuration, though it never does.
+/// On the host the folder lies below one that only root enters; here, where no other program of the host is, it
+/// lies below an open one that has nothing else in it.
+fn open_the_way() -> Result<()> {
+    let place = |e: nix::errno::Errno| Error::io(format!("show {LXCPATH} to LXC"), &e.into());
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let lxc = nix::fcntl::open(LXCPATH, flags, Mode::empty()).map_err(place)?;
+    let options = format!("mode={:o},size=64k", private::WAY);
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("tmpfs"), state::BASE, Some("tmpfs"), flags, Some(options.as_str()))
+        .map_err(place)?;
+    mkdir(LXCPATH, Mode::from_bits_truncate(private::WAY)).map_err(place)?;
+    let source = format!("/proc/self/fd/{}", lxc.as_raw_fd());
+    mount(Some(source.as_str()), LXCPATH, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(place)
 }
 
 /// What starts a machine whose root is mounted.

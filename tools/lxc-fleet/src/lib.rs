@@ -4,7 +4,10 @@
 //! |---|---|
 //! | [`state`] | what a fleet has, on disk: written before anything is made, removed after all is gone |
 //! | [`lock`] | one invocation at a time for a fleet, and for what all fleets share |
-//! | [`store`] | the filesystem of layers and nodes |
+//! | [`store`], [`store_size`] | the filesystem of layers and nodes, and how large it is |
+//! | [`room`], [`ext4`], [`mounts`] | reserved room on a disk, filesystems in files, what is mounted |
+//! | [`private`] | who may see what we keep |
+//! | [`sweep`], [`remove`] | files that no fleet needs any more, and removing trees of any depth |
 //! | [`image`] | what a node is made of; which layers there are |
 //! | [`build`], [`install`] | building a layer of packages, once |
 //! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
@@ -15,10 +18,12 @@
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`walls`] | what a node may send to its fleet and to the host |
 //! | [`container`] | one node: its files, its mount, its life |
+//! | [`disk`] | a node's own filesystem |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
 //! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
 //! | [`seccomp`] | which system calls a node may make |
 //! | [`freezer`] | letting a node's processes stand still |
+//! | [`salvage`] | what there is of a fleet whose memory is damaged |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
 //! | [`dry_run`] | what would be done, told and not done |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
@@ -42,10 +47,12 @@ pub mod config;
 pub mod confine;
 pub mod container;
 pub mod copy;
+pub mod disk;
 pub mod down;
 pub mod dry_run;
 pub mod enter;
 pub mod exec;
+pub mod ext4;
 pub mod fleet_group;
 pub mod freezer;
 pub mod harm;
@@ -62,17 +69,23 @@ pub mod limits;
 pub mod listing;
 pub mod lock;
 pub mod mask;
+pub mod mounts;
 pub mod network;
 pub mod pipes;
+pub mod private;
 pub mod pull;
 pub mod pump;
 pub mod push;
 pub mod remove;
+pub mod room;
 pub mod root;
 pub mod run;
+pub mod salvage;
 pub mod seccomp;
 pub mod state;
 pub mod store;
+pub mod store_size;
+pub mod sweep;
 pub mod terminal;
 pub mod unpack;
 pub mod up;

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
-use breakit::node::{Name, Node, Via};
+use breakit::node::{Fleet, Name, Node, Via, resolve};
 use serde_json::json;
 
 use crate::cli::{LsArgs, Which};
@@ -51,6 +51,7 @@ fn as_json(fleet: &Name, container: &Container, state: &str, init: Option<u32>) 
         "addrs": [container.address()],
         "image": container.member.image,
         "show": container.member.show,
+        "disk": container.member.disk,
         "allow": container.member.allow,
         "memory": container.memory(),
         "processes": container.member.limits.processes(),
@@ -74,6 +75,9 @@ fn as_row(fleet: Option<&Name>, container: &Container, state: &str) -> String {
 /// # Errors
 /// As [`Which::containers`].
 pub fn nodes(which: &Which) -> Result<Status> {
+    if !nix::unistd::geteuid().is_root() {
+        return published(&which.specs());
+    }
     for container in which.containers()? {
         let node = Node {
             name: Name::new(&container.member.name)?,
@@ -83,6 +87,20 @@ pub fn nodes(which: &Which) -> Result<Status> {
         jsonl::print(&node.line())?;
     }
     Ok(Status::Done)
+}
+
+/// What only root may look up is published for all others while the fleet is up.
+fn published(specs: &[String]) -> Result<Status> {
+    let fleet = Fleet::of_environment()?;
+    let all = fleet.nodes().map_err(|error| match error.status() {
+        Status::NoInput => Error::no_input(format!(
+            "there is no fleet {} that is up; make it with lxc-fleet up n1..n5",
+            fleet.name
+        )),
+        _ => error,
+    })?;
+    let chosen = if specs.is_empty() { all } else { resolve(specs)? };
+    chosen.iter().try_for_each(|node| jsonl::print(&node.line())).map(|()| Status::Done)
 }
 
 /// Prints the console and LXC's log of nodes, with the node's name in front where there are several.

@@ -1,13 +1,18 @@
-//! One invocation at a time: flock(2) on a folder, so that no lock file is left behind.
+//! One invocation at a time: flock(2) on a folder that only root can open.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
+use breakit::node::RUN;
 use breakit::talk;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
+
+use crate::private;
+use crate::state;
 
 /// A lock, held as long as this value, and by programs that were started meanwhile as long as they run.
 /// The kernel takes it back from a process that is killed.
@@ -17,17 +22,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock on `folder`, which is made where it is missing; waits for whoever holds it.
+    /// Takes the lock on `folder`, which is made if it is missing; waits for whoever holds it.
     ///
     /// # Errors
-    /// 71 or 77 where the folder cannot be made or opened.
+    /// 71 or 77 if the folder cannot be made or opened.
     pub fn take(folder: &Path) -> Result<Lock> {
         loop {
-            fs::create_dir_all(folder)
-                .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
+            private::folder(folder).or_else(|error| unless_removed(folder, error))?;
             let file = match File::open(folder) {
                 Ok(file) => file,
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 Err(e) => return Err(Error::io(format!("open {}", folder.display()), &e)),
             };
             let held = wait(file, folder)?;
@@ -43,6 +47,43 @@ impl Lock {
     pub fn try_take(folder: &Path) -> Option<Lock> {
         let held = Flock::lock(File::open(folder).ok()?, FlockArg::LockExclusiveNonblock).ok()?;
         is_still(&held, folder).then_some(Lock { _held: held })
+    }
+}
+
+/// A folder above may be removed by another invocation while we make those below it: that is no error.
+fn unless_removed(folder: &Path, error: Error) -> Result<()> {
+    let is_gone = folder.starts_with(RUN) && folder.parent().is_some_and(|above| !above.exists());
+    if is_gone && error.status() == Status::NoInput { Ok(()) } else { Err(error) }
+}
+
+/// The lock on what all fleets share. With the last fleet the folders of locks go as well.
+#[derive(Debug)]
+pub struct LockOfAll {
+    _lock: Lock,
+}
+
+/// Where it is: under a name that no fleet can have.
+const ALL: &str = ".all";
+
+impl LockOfAll {
+    /// Takes it; waits for whoever holds it.
+    ///
+    /// # Errors
+    /// 71 or 77.
+    pub fn take() -> Result<LockOfAll> {
+        Lock::take(&private::locks().join(ALL)).map(|lock| LockOfAll { _lock: lock })
+    }
+}
+
+impl Drop for LockOfAll {
+    fn drop(&mut self) {
+        let locks = private::locks();
+        // Each fleet that is up, and whoever works on one, has a folder there.
+        if state::entries(&locks).is_ok_and(|names| names == [ALL]) {
+            for folder in [locks.join(ALL), locks, RUN.into()] {
+                let _ = fs::remove_dir(folder);
+            }
+        }
     }
 }
 

@@ -264,6 +264,60 @@ pub fn removing(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
     steps.iter().map(|step| words(step)).collect()
 }
 
+/// The subnet that the fleet's bridge has, if there is one.
+///
+/// # Errors
+/// 69 if `ip` is missing.
+pub fn subnet_of_bridge(fleet: &Name) -> Result<Option<[u8; 3]>> {
+    let bridge = bridge(fleet);
+    if !exists(&bridge) {
+        return Ok(None);
+    }
+    let links = json(&["-4", "addr", "show", "dev", &bridge])?;
+    let infos = links.iter().flat_map(|link| link["addr_info"].as_array().into_iter().flatten());
+    let address = |info: &Value| info["local"].as_str()?.parse::<Ipv4Addr>().ok();
+    Ok(infos.filter_map(address).next().map(|address| {
+        let [a, b, c, _] = address.octets();
+        [a, b, c]
+    }))
+}
+
+/// The subnets of our routes that no fleet has and no interface: what a fleet left whose memory was lost.
+///
+/// # Errors
+/// 69 if `ip` is missing.
+pub fn forlorn() -> Result<Vec<[u8; 3]>> {
+    // The routes first: a fleet is remembered before it has any.
+    let routes = json(&["-4", "route", "show", "type", "unreachable"])?;
+    let ours = |route: &&Value| route["metric"].as_u64() == LAST_RESORT.parse().ok();
+    let left: Vec<&str> = routes.iter().filter(ours).filter_map(|r| r["dst"].as_str()).collect();
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut used: Vec<Range> =
+        state::readable()?.into_iter().map(|(_, state)| Range::of(state.subnet)).collect();
+    for link in json(&["-4", "addr", "show"])? {
+        let infos = link["addr_info"].as_array().into_iter().flatten();
+        used.extend(infos.filter_map(|info| Range::parse(info["local"].as_str()?)));
+    }
+    let free = |range: Range| !used.iter().any(|other| other.overlaps(range));
+    Ok(candidates()
+        .filter(|[a, b, c]| left.contains(&format!("{a}.{b}.{c}.0/24").as_str()))
+        .filter(|subnet| free(Range::of(*subnet)))
+        .collect())
+}
+
+/// Removes the routes that [`forlorn`] finds. The caller holds [`state::lock_all`].
+///
+/// # Errors
+/// 71 if the system refuses.
+pub fn remove_forlorn() -> Result<()> {
+    for [a, b, c] in forlorn()? {
+        run(&words(&format!("route del unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}")))?;
+    }
+    Ok(())
+}
+
 fn exists(interface: &str) -> bool {
     // Not by /sys, which may be that of another network namespace.
     nix::net::if_::if_nametoindex(interface).is_ok()

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
 
+use crate::disk;
 use crate::idmap::{self, Mapping};
 use crate::ids::Ids;
 use crate::state;
@@ -33,6 +34,9 @@ pub struct Root {
     pub files: PathBuf,
     /// The ids that the node has.
     pub ids: Ids,
+    /// Whether what it writes lies on a disk of its own.
+    #[serde(default)]
+    pub on_disk: bool,
 }
 
 /// Where every node's root is mounted, each in a mount namespace of its own. The ids of nodes must be able to come
@@ -50,6 +54,9 @@ impl Root {
         for layer in self.layers.iter().filter(|layer| layer.ids != self.ids) {
             // It then lies over itself, with the owners that the node sees.
             self.map(&layer.path, layer.ids, &layer.path)?;
+        }
+        if self.on_disk {
+            disk::mount(&self.files, self.ids)?;
         }
         let host = self.host(place);
         if self.on_host && self.ids.are_mapped() {
@@ -83,6 +90,19 @@ impl Root {
         self.files.join(views::LINK)
     }
 
+    /// Where the overlay's `upper` and `work` are.
+    fn written(&self) -> PathBuf {
+        if self.on_disk { disk::place(&self.files) } else { self.files.clone() }
+    }
+
+    /// Whether what the node has written is there, as far as can be seen from outside.
+    pub fn is_there(&self) -> bool {
+        match self.on_disk {
+            true => disk::file(&self.files).is_file(),
+            false => self.files.join("upper").is_dir(),
+        }
+    }
+
     /// The options of the overlay that is mounted at `place`, for mount(2) and mount(8) alike.
     pub fn options(&self, place: &Path) -> String {
         let own = self.layers.iter().map(|layer| layer.path.clone());
@@ -94,8 +114,8 @@ impl Root {
         format!(
             "lowerdir={},upperdir={},workdir={},redirect_dir=nofollow,metacopy=off",
             lowers.join(":"),
-            self.files.join("upper").display(),
-            self.files.join("work").display()
+            self.written().join("upper").display(),
+            self.written().join("work").display()
         )
     }
 }
@@ -138,6 +158,7 @@ mod tests {
             on_host: false,
             files: "/s/n1".into(),
             ids,
+            on_disk: false,
         };
         let expected = "lowerdir=/s/image:/s/bare,upperdir=/s/n1/upper,workdir=/s/n1/work,";
         assert!(root.options(&place()).starts_with(expected));

@@ -3,13 +3,14 @@
 use breakit::exit::{Error, Result, Status};
 use breakit::node::names;
 use breakit::rng;
+use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
 use crate::install::Scripts;
 use crate::{
-    build, copy, down, dry_run, exec, harm, host_name, image, launch, listing, pull, push, up,
-    watchdog, which,
+    build, copy, disk, down, dry_run, exec, harm, host_name, image, launch, listing, private, pull,
+    push, up, watchdog, which,
 };
 
 /// Runs the tool.
@@ -23,6 +24,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     if !matches!(cli.command, Command::Nodes(_)) {
         as_root()?;
     }
+    prepare(&cli.command)?;
     match cli.command {
         Command::Image(args) => match args.other {
             Some(ImageOther::Ls { json }) => image::list(json),
@@ -32,8 +34,8 @@ pub fn run(cli: Cli) -> Result<Status> {
                 let name = args.name.as_deref().unwrap_or_default();
                 let scripts = if args.build_allow { Scripts::AsHost } else { Scripts::AsNode };
                 match args.dry_run {
-                    true => dry_run::image(name, &args.packages, scripts),
-                    false => build::build(name, &args.packages, scripts),
+                    true => dry_run::image(name, &args.packages, scripts, &args.store),
+                    false => build::build(name, &args.packages, scripts, &args.store),
                 }
             }
         },
@@ -58,12 +60,32 @@ pub fn run(cli: Cli) -> Result<Status> {
     }
 }
 
+/// What is made gets its modes from us and not from the caller's umask, which a node would have as well; what is
+/// there and open to others is closed. A dry run touches nothing.
+fn prepare(command: &Command) -> Result<()> {
+    if !matches!(command, Command::Exec(_) | Command::Push(_) | Command::Pull(_)) {
+        umask(Mode::from_bits_truncate(0o022));
+    }
+    let is_dry = match command {
+        Command::Image(args) => args.dry_run,
+        Command::Up(args) => args.dry_run,
+        Command::Down(args) => args.dry_run,
+        Command::Stop(args) => args.dry_run,
+        Command::Kill(args) | Command::Pause(args) => args.dry_run,
+        // It may have no right to, and the commands that need root do it.
+        Command::Nodes(_) => true,
+        _ => false,
+    };
+    if is_dry { Ok(()) } else { private::narrow() }
+}
+
 /// Whatever can be judged from the command line alone is judged first, whoever runs it.
 fn sensible(command: &Command) -> Result<()> {
     which::fleet()?;
     match command {
         Command::Up(args) => {
             let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
+            disk::checked(args.disk)?;
             names(&specs)?.iter().try_for_each(host_name::checked)
         }
         Command::Image(args) if args.other.is_none() => {

@@ -3,9 +3,10 @@
 //! So whatever a killed `up` left half made is known to the next `up` or `down`. The file survives a reboot,
 //! after which `up` mounts and starts the same nodes again with the files that they had.
 
-use std::fs;
-use std::io::Write;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::Ids;
 use crate::limits::{self, Limits};
-use crate::lock::Lock;
+use crate::lock::{Lock, LockOfAll};
+use crate::private;
 use crate::seccomp::Allow;
 
 /// Where everything of ours lies that is to survive a reboot.
@@ -35,6 +37,9 @@ pub struct Member {
     /// Paths of the host that it sees although they would be hidden.
     #[serde(default)]
     pub show: Vec<PathBuf>,
+    /// The size of the disk of its own that it has, in bytes.
+    #[serde(default)]
+    pub disk: Option<u64>,
     /// System calls that it may make although they would be refused.
     #[serde(default)]
     pub allow: Vec<Allow>,
@@ -54,6 +59,8 @@ pub struct Make<'a> {
     pub allow: &'a [Allow],
     /// How much of the host each may use.
     pub limits: &'a Limits,
+    /// The size of the disk of its own that each gets, in bytes.
+    pub disk: Option<u64>,
 }
 
 /// A fleet's memory.
@@ -120,6 +127,7 @@ impl State {
             show: make.show.to_vec(),
             allow: make.allow.to_vec(),
             limits: make.limits.clone(),
+            disk: make.disk,
         });
         Ok(())
     }
@@ -148,7 +156,7 @@ pub fn container(fleet: &Name, node: &str) -> String {
     format!("breakit-{fleet}-{node}")
 }
 
-/// The folder under /run that a fleet's lock is on and its node lines are in.
+/// The folder under /run that has what others may read of a fleet: its node lines, and /etc/hosts of its nodes.
 pub fn run_dir(fleet: &Name) -> PathBuf {
     PathBuf::from(RUN).join(fleet.as_str())
 }
@@ -158,15 +166,19 @@ pub fn run_dir(fleet: &Name) -> PathBuf {
 /// # Errors
 /// 71 or 77.
 pub fn lock(fleet: &Name) -> Result<Lock> {
-    Lock::take(&run_dir(fleet))
+    Lock::take(&lock_dir(fleet))
+}
+
+fn lock_dir(fleet: &Name) -> PathBuf {
+    private::locks().join(fleet.as_str())
 }
 
 /// Locks what all fleets share: the store, and the choice of subnets.
 ///
 /// # Errors
 /// 71 or 77.
-pub fn lock_all() -> Result<Lock> {
-    Lock::take(Path::new(BASE))
+pub fn lock_all() -> Result<LockOfAll> {
+    LockOfAll::take()
 }
 
 fn folder() -> PathBuf {
@@ -186,7 +198,7 @@ pub fn load(fleet: &Name) -> Result<Option<State>> {
     match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| {
             Error::data(format!(
-                "{}: {}; end the containers of this fleet with lxc-stop -P /var/lib/breakit/lxc -k -n NAME, and remove the file",
+                "{}: {}; run lxc-fleet down, which ends the containers of this fleet",
                 path.display(),
                 breakit::op::json_clause(&e)
             ))
@@ -257,17 +269,17 @@ pub fn forget(fleet: &Name) -> Result<()> {
     Ok(())
 }
 
-/// Removes the fleet's folder under /run; the caller holds its lock, and whoever waits for it finds it gone.
+/// Removes the fleet's folders under /run; the caller holds its lock, and whoever waits for it finds it gone.
 pub fn forget_run_dir(fleet: &Name) {
-    let _ = fs::remove_dir(run_dir(fleet));
-    let _ = fs::remove_dir(RUN);
+    for folder in [run_dir(fleet), lock_dir(fleet)] {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 /// Removes the folder in which roots are mounted. The caller holds [`lock_all`], there is no fleet and nothing is
 /// being built: the kernel would detach the roots of nodes that run.
 pub fn forget_run_root() {
     let _ = fs::remove_dir(RUN_ROOT);
-    let _ = fs::remove_dir(RUN);
 }
 
 /// Tells the other tools which nodes there are.
@@ -276,7 +288,9 @@ pub fn forget_run_root() {
 /// 71 or 77.
 pub fn tell(fleet: &Name, state: &State) -> Result<()> {
     let lines: String = state.nodes(fleet).iter().map(|node| node.line() + "\n").collect();
-    write_whole(&Fleet { name: fleet.clone() }.node_file(), &lines)
+    let folder = run_dir(fleet);
+    fs::create_dir_all(&folder).map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
+    write(&Fleet { name: fleet.clone() }.node_file(), &lines, 0o644)
 }
 
 /// The name under which a file is written. It is always the same, and its writers hold one lock: what a killed
@@ -285,19 +299,50 @@ fn draft(path: &Path) -> PathBuf {
     path.with_extension("new")
 }
 
-/// Writes a file so that a reader sees the old one or the new one, never half of one.
+/// Writes a file for root alone, so that a reader sees the old one or the new one, never half of one.
 ///
 /// # Errors
 /// 71 or 77.
 pub fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(place)?;
+        private::folder(folder)?;
     }
+    write(path, text, private::FILE)
+}
+
+fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
+    let place = |e: io::Error| Error::io(format!("write {}", path.display()), &e);
+    match write_beside(path, text, mode) {
+        // A fleet that loses nodes must be able to say so on a full disk: less than before has room where that was.
+        Err(e) if is_full(&e) && fs::metadata(path).is_ok_and(|f| f.len() >= text.len() as u64) => {
+            write_over(path, text).map_err(place)
+        }
+        done => done.map_err(place),
+    }
+}
+
+fn write_beside(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let new = draft(path);
-    let mut file = fs::File::create(&new).map_err(place)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(place)?;
-    fs::rename(&new, path).map_err(place)
+    let written = File::create(&new).and_then(|mut file| {
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written.and_then(|()| fs::rename(&new, path))
+}
+
+fn write_over(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.set_len(text.len() as u64)?;
+    file.sync_all()
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -314,7 +359,7 @@ mod tests {
     use super::*;
 
     fn make(limits: &Limits) -> Make<'_> {
-        Make { image: "host", show: &[], allow: &[], limits }
+        Make { image: "host", show: &[], allow: &[], limits, disk: None }
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The filesystem of layers and nodes: a sparse ext4 image of our own, mounted while a fleet needs it.
+//! The filesystem of layers and nodes: an ext4 image of our own, mounted while a fleet needs it.
 //!
 //! It must not be the root filesystem itself: an overlay refuses two lower directories of which one lies inside
 //! the other, and a submount of / does not appear in an overlay of /, so that nodes cannot see one another's
-//! files. All callers hold [`crate::state::lock_all`].
+//! files. Its size is reserved on the host's disk, so that a node meets a full store and never a full host.
+//! All callers hold [`crate::state::lock_all`].
 
-use std::fs::{self, File};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,17 +15,19 @@ use breakit::exit::{Error, Result};
 use breakit::node::Name;
 use breakit::program;
 use breakit::talk;
-use nix::mount::{MntFlags, umount2};
-use nix::sys::statvfs::statvfs;
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
+use crate::cli::StoreArgs;
+use crate::ext4::{self, Superblock};
+pub use crate::mounts::{is_mounted, mount_points, mounts_under, unmount};
+use crate::private;
 pub use crate::remove::remove_tree;
+use crate::room;
 use crate::state::{self, BASE};
-
-/// How large the store can become; it takes room on the disk only for what is in it.
-pub const LARGEST: u64 = 64 << 30;
-
-/// What must be free before anything is made.
-const LEAST: u64 = 512 << 20;
+use crate::store_size::{self, Kind, Plan};
+use crate::sweep;
 
 /// Where the store is mounted.
 pub fn root() -> PathBuf {
@@ -42,22 +46,83 @@ pub fn node(fleet: &Name, node: &str) -> PathBuf {
 
 /// The folder of a fleet's files.
 pub fn fleet_dir(fleet: &Name) -> PathBuf {
-    root().join("nodes").join(fleet.as_str())
+    nodes().join(fleet.as_str())
 }
 
-/// Mounts the store, and makes it first where it is missing.
+/// The folder of all nodes' files.
+pub fn nodes() -> PathBuf {
+    root().join("nodes")
+}
+
+/// Opens the store for something new; makes it first if it is missing.
 ///
 /// # Errors
-/// 69 where a program or loop devices are missing, 71 where the disk is full or mounting fails.
-pub fn open() -> Result<()> {
+/// 64 if it is there and not as asked, 69 if a program or loop devices are missing, 71 if the disk or the store is
+/// full or mounting fails.
+pub fn open(asked: &StoreArgs) -> Result<()> {
+    if let Some(plan) = to_make(asked)? {
+        make(&plan)?;
+    }
+    open_existing()?;
+    enough()
+}
+
+/// The store that is to be made, if it is missing.
+///
+/// # Errors
+/// 64 if it is there and not as asked, 71 if the disk has too little room.
+pub fn to_make(asked: &StoreArgs) -> Result<Option<Plan>> {
+    if file().exists() {
+        return store_size::is_as_asked(asked, file_size()?, kind()?).map(|()| None);
+    }
+    store_size::plan(asked, room::free(existing_base())?).map(Some)
+}
+
+/// Opens the store that is there, and repairs it if it cannot be written to any more.
+///
+/// # Errors
+/// 69 if a program or loop devices are missing, 71 if mounting fails.
+pub fn open_existing() -> Result<()> {
     if is_mounted(&root())? {
-        return enough(&root());
+        if let Some(why) = illness() {
+            heal(why)?;
+        }
+    } else {
+        mount()?;
     }
-    if !file().exists() {
-        make()?;
+    sweep::forgotten()
+}
+
+/// The folder of the store, or the next one above it that is there.
+fn existing_base() -> &'static Path {
+    let base = Path::new(BASE);
+    base.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"))
+}
+
+fn file_size() -> Result<u64> {
+    let place = |e: std::io::Error| Error::io(format!("look at {}", file().display()), &e);
+    fs::metadata(file()).map(|found| found.len()).map_err(place)
+}
+
+/// Whether the store that is there has its room reserved.
+///
+/// # Errors
+/// 71 if its file cannot be read.
+pub fn kind() -> Result<Kind> {
+    Superblock::read(&file()).map(|found| Kind::of_label(&found.label))
+}
+
+fn mount() -> Result<()> {
+    private::folder(&root())?;
+    let kind = kind()?;
+    if kind == Kind::Reserved {
+        reserve_again();
     }
-    fs::create_dir_all(root()).map_err(|e| Error::io("make the store's folder", &e))?;
-    mount().map_err(|e| {
+    if !Superblock::read(&file())?.clean {
+        repair()?;
+    }
+    let mounted = program::succeed(&mut mount_command(kind)?, None, Duration::from_secs(60));
+    mounted.map(drop).map_err(|e| {
         let loopless = !Path::new("/dev/loop-control").exists();
         if loopless {
             return Error::missing(
@@ -65,34 +130,64 @@ pub fn open() -> Result<()> {
             );
         }
         e.at(format!("the store {}", file().display()))
-    })
+    })?;
+    close()
 }
 
-fn mount() -> Result<()> {
-    program::succeed(&mut mount_command()?, None, Duration::from_secs(60)).map(drop)
+/// What the kernel punched out of the file (it does so to write zeros) is reserved once more.
+fn reserve_again() {
+    let again = fs::OpenOptions::new().write(true).open(file()).is_ok_and(|opened| {
+        let size = file_size().unwrap_or(0);
+        room::is_reserved(&opened, size).unwrap_or(false)
+            || room::reserve(&opened, &file(), size).is_ok()
+    });
+    if !again {
+        talk::say(format!(
+            "not all of {} is reserved on the disk any more, and the disk is full: make room there",
+            file().display()
+        ));
+    }
+}
+
+/// Nobody but root enters the store, whatever mode a folder in it has.
+fn close() -> Result<()> {
+    fs::set_permissions(root(), Permissions::from_mode(private::FOLDER))
+        .map_err(|e| Error::io(format!("close {} to others", root().display()), &e))
 }
 
 /// What mounts the store.
 ///
 /// # Errors
-/// 69 where mount is missing.
-pub fn mount_command() -> Result<Command> {
-    let mut command = program::command("mount", "mount")?;
-    // Without noinit_itable the kernel would go on writing zeros into a file that is sparse on purpose.
-    command.args(["-t", "ext4", "-o", "loop,noatime,discard,noinit_itable"]);
-    command.arg(file()).arg(root());
-    Ok(command)
+/// 69 if mount is missing.
+pub fn mount_command(kind: Kind) -> Result<Command> {
+    // What is freed in a sparse file is given back to the host; in a reserved one it stays ours.
+    ext4::mount(&file(), &root(), if kind == Kind::Sparse { ",discard" } else { "" })
 }
 
 /// Makes the store beside its final name: a making that is killed leaves nothing that looks whole.
-fn make() -> Result<()> {
-    enough(Path::new(BASE))?;
-    let mut mkfs = mkfs_command()?;
+fn make(plan: &Plan) -> Result<()> {
+    private::folder(Path::new(BASE))?;
     let new = draft();
-    let place = |e: std::io::Error| Error::io(format!("make {}", new.display()), &e);
-    File::create(&new).and_then(|file| file.set_len(LARGEST)).map_err(place)?;
-    program::succeed(&mut mkfs, None, Duration::from_secs(120))?;
-    fs::rename(&new, file()).map_err(place)
+    let made = make_draft(plan).and_then(|()| {
+        fs::rename(&new, file()).map_err(|e| Error::io(format!("make {}", new.display()), &e))
+    });
+    if made.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    made
+}
+
+fn make_draft(plan: &Plan) -> Result<()> {
+    let new = draft();
+    let mut mkfs = mkfs_command(plan.kind)?;
+    let opened = room::new_file(&new)?;
+    match plan.kind {
+        Kind::Reserved => room::reserve(&opened, &new, plan.size)?,
+        Kind::Sparse => opened
+            .set_len(plan.size)
+            .map_err(|e| Error::io(format!("make {}", new.display()), &e))?,
+    }
+    program::succeed(&mut mkfs, None, Duration::from_secs(120)).map(drop)
 }
 
 /// The name under which the store's file is made.
@@ -100,37 +195,80 @@ pub fn draft() -> PathBuf {
     file().with_extension("new")
 }
 
-/// What makes the filesystem in [`draft`], which is [`LARGEST`] long.
+/// What makes the filesystem in [`draft`].
 ///
 /// # Errors
-/// 69 where mkfs.ext4 is missing.
-pub fn mkfs_command() -> Result<Command> {
-    let mut command = program::command("mkfs.ext4", "e2fsprogs")?;
-    command.args(["-q", "-F", "-m", "0", "-L", "breakit"]);
-    command.args(["-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", "-i", "32768"]);
-    command.arg(draft());
-    Ok(command)
+/// 69 if mkfs.ext4 is missing.
+pub fn mkfs_command(kind: Kind) -> Result<Command> {
+    ext4::mkfs(&draft(), kind.label(), kind.bytes_per_inode())
 }
 
-/// Whether there is room to work in.
-///
-/// # Errors
-/// 71 where there is not.
-pub fn enough(place: &Path) -> Result<()> {
-    for folder in [place, Path::new(BASE)] {
-        let room = statvfs(folder)
-            .map_err(|e| Error::io(format!("ask {} for its room", folder.display()), &e.into()))?;
-        let free = room.blocks_available() * room.fragment_size();
-        if free < LEAST {
-            return Err(Error::system(format!(
-                "only {} MB are free under {}, and a fleet needs {}; make room there",
-                free >> 20,
-                folder.display(),
-                LEAST >> 20
-            )));
-        }
+/// Whether there is room for something new.
+fn enough() -> Result<()> {
+    store_size::enough(kind()?, room::free(&root())?, room::free(Path::new(BASE))?)
+}
+
+/// Why the mounted store cannot be written to, if so. A store that is only full can.
+fn illness() -> Option<Errno> {
+    if is_read_only() {
+        return Some(Errno::EROFS);
     }
+    let probe = root().join(".probe");
+    let written = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
+    let errno = written.err()?.raw_os_error().map(Errno::from_raw)?;
+    is_ill(errno).then_some(errno)
+}
+
+fn is_read_only() -> bool {
+    statvfs(&root()).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
+}
+
+/// Whether the kernel says this of a filesystem that it has given up, or whose disk has.
+pub fn is_ill(errno: Errno) -> bool {
+    use Errno::{EIO, EROFS, ESHUTDOWN, EUCLEAN};
+    matches!(errno, EROFS | EIO | EUCLEAN | ESHUTDOWN)
+}
+
+/// Unmounts the store that the kernel lets nobody write to any more, has it checked, and mounts it again.
+fn heal(why: Errno) -> Result<()> {
+    let in_use = || {
+        Error::system(format!(
+            "the store {} cannot be written to any more ({}), and nodes or a builder still use it; run lxc-fleet down --all, and then this again",
+            file().display(),
+            why.desc()
+        ))
+    };
+    let read_only = is_read_only();
+    umount2(&root(), MntFlags::UMOUNT_NOFOLLOW).map_err(|_| in_use())?;
+    if !ext4::is_let_go(&file())? {
+        // The nodes' own mounts hold the filesystem: where it was mounted, down finds it.
+        mount_as_it_was(read_only)?;
+        return Err(in_use());
+    }
+    mount()?;
+    talk::say(format!(
+        "the store {} could not be written to any more ({}); it was checked and mounted again",
+        file().display(),
+        why.desc()
+    ));
     Ok(())
+}
+
+/// Mounts once more what other mount namespaces still have mounted; the kernel refuses it with another mode than theirs.
+fn mount_as_it_was(read_only: bool) -> Result<()> {
+    let Some(device) = ext4::device(&file())? else { return Ok(()) };
+    let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
+    flags.set(MsFlags::MS_RDONLY, read_only);
+    mount2(Some(&device), &root(), Some("ext4"), flags, None::<&str>)
+        .map_err(|e| Error::io(format!("mount the store {} again", file().display()), &e.into()))
+}
+
+fn repair() -> Result<()> {
+    if kind()? == Kind::Sparse {
+        // On a full disk it would only do more damage.
+        store_size::enough_on_host(room::free(Path::new(BASE))?)?;
+    }
+    ext4::check(&file())
 }
 
 /// Unmounts the store where no fleet is left and nothing is being built in it.
@@ -141,7 +279,7 @@ pub fn release() -> Result<()> {
     if !state::fleets()?.is_empty() || !is_mounted(&root())? {
         return Ok(());
     }
-    sweep()?;
+    sweep::nodes()?;
     match umount2(&root(), MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) => {
             // The kernel detaches the loop device by itself: mount(8) asked for that.
@@ -149,21 +287,12 @@ pub fn release() -> Result<()> {
             state::forget_run_root();
             Ok(())
         }
-        Err(nix::errno::Errno::EBUSY) => {
+        Err(Errno::EBUSY) => {
             talk::detail("the store stays mounted: somebody is at work in it");
             Ok(())
         }
         Err(errno) => Err(Error::io("unmount the store", &errno.into())),
     }
-}
-
-/// Removes files of nodes that no fleet remembers.
-fn sweep() -> Result<()> {
-    let nodes = root().join("nodes");
-    for path in mounts_under(&nodes)? {
-        unmount(&path)?;
-    }
-    remove_tree(&nodes)
 }
 
 /// Removes the store's file; all layers go with it.
@@ -177,59 +306,37 @@ pub fn remove() -> Result<()> {
             "the store is in use; run lxc-fleet down --all first, or wait for the image that is being built",
         ));
     }
-    match fs::remove_file(file()) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("remove {}", file().display()), &e))
+    for path in [file(), draft()] {
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io(format!("remove {}", path.display()), &e));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
-/// Unmounts one place, at once where it is idle and else as soon as its last user is gone.
+/// Takes from others what an earlier version left them of the store.
 ///
 /// # Errors
 /// 71 or 77.
-pub fn unmount(place: &Path) -> Result<()> {
-    use nix::errno::Errno;
-    match umount2(place, MntFlags::UMOUNT_NOFOLLOW) {
-        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
-        Err(Errno::EBUSY) => umount2(place, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
-            .map_err(|e| Error::io(format!("unmount {}", place.display()), &e.into())),
-        Err(e) => Err(Error::io(format!("unmount {}", place.display()), &e.into())),
+pub fn narrow() -> Result<()> {
+    if fs::metadata(file()).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        fs::set_permissions(file(), Permissions::from_mode(private::FILE))
+            .map_err(|e| Error::io(format!("close {} to others", file().display()), &e))?;
     }
-}
-
-/// Whether something is mounted exactly there.
-///
-/// # Errors
-/// 71 where the kernel does not say.
-pub fn is_mounted(place: &Path) -> Result<bool> {
-    Ok(mount_points()?.iter().any(|point| point == place))
-}
-
-/// What is mounted below `folder`, the deepest first.
-///
-/// # Errors
-/// 71 where the kernel does not say.
-pub fn mounts_under(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut points = mount_points()?;
-    points.retain(|point| point.starts_with(folder));
-    points.sort_by_key(|point| std::cmp::Reverse(point.components().count()));
-    Ok(points)
-}
-
-/// All mount points of our mount namespace.
-///
-/// # Errors
-/// 71 where the kernel does not say.
-pub fn mount_points() -> Result<Vec<PathBuf>> {
-    let text = fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|e| Error::io("read /proc/self/mountinfo", &e))?;
-    Ok(text.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect())
-}
-
-/// The kernel writes blanks in a path as `\040`.
-fn unescape(field: &str) -> PathBuf {
-    let plain = field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
-    PathBuf::from(plain.replace("\\134", "\\"))
+    let wanted = FsFlags::ST_NOSUID | FsFlags::ST_NODEV;
+    // Asked first, as this is done at every command and the list of mounts may be long.
+    let loose = statvfs(&root()).is_ok_and(|found| !found.flags().contains(wanted));
+    if loose && is_mounted(&root())? {
+        let flags = MsFlags::MS_REMOUNT
+            | MsFlags::MS_BIND
+            | MsFlags::MS_NOSUID
+            | MsFlags::MS_NODEV
+            | MsFlags::MS_NOATIME;
+        mount2(None::<&str>, &root(), None::<&str>, flags, None::<&str>)
+            .map_err(|e| Error::io(format!("close {} to others", root().display()), &e.into()))?;
+    }
+    Ok(())
 }

@@ -10,11 +10,13 @@ use breakit::exit::{Error, Result, Status};
 use breakit::node::{Name, Node, Via, names};
 use breakit::program;
 use breakit::reach::Network;
+use breakit::size::show_size;
 use breakit::talk;
 
 use crate::chroot;
 use crate::cli::UpArgs;
 use crate::container::{self, Condition, Container, at_once, hosts_file};
+use crate::disk;
 use crate::down;
 use crate::fleet_group;
 use crate::ids::{self, Ids};
@@ -67,11 +69,19 @@ pub struct Plan {
     new: Vec<String>,
 }
 
+impl Plan {
+    fn disks_fit(&self, size: Option<u64>) -> Result<()> {
+        size.map_or(Ok(()), |size| disk::fit(self.new.len(), size))
+    }
+}
+
 /// Opens the store and writes down what the fleet is about to have.
 fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     let _all = state::lock_all()?;
     let before = state::load(fleet)?;
-    let planned = store::open().and_then(|()| plan(fleet, before, wanted, args, Image::ready));
+    let planned = store::open(&args.store)
+        .and_then(|()| plan(fleet, before, wanted, args, Image::ready))
+        .and_then(|plan| plan.disks_fit(args.disk).map(|()| plan));
     match planned.and_then(|plan| state::save(fleet, &plan.state).map(|()| plan)) {
         Ok(plan) => Ok(plan),
         Err(error) => {
@@ -124,7 +134,7 @@ pub fn plan(
         ready(&Image::parse(image)?)?;
         let (show, allow, limits) = (&args.show[..], &args.allow[..], &args.limits);
         for name in &new {
-            state.add(name, Make { image, show, allow, limits })?;
+            state.add(name, Make { image, show, allow, limits, disk: args.disk })?;
         }
     }
     let members = wanted.iter().filter_map(|name| state.member(name.as_str()));
@@ -144,6 +154,15 @@ fn stays(member: &Member, image: Option<&str>, args: &UpArgs) -> Result<()> {
         return Err(Error::usage(format!(
             "node {name} is there with image {}, not {image}; take it down first: lxc-fleet down {name}",
             member.image
+        )));
+    }
+    if let Some(size) = args.disk.filter(|size| member.disk != Some(*size)) {
+        let has = member
+            .disk
+            .map_or("no disk of its own".into(), |has| format!("a disk of {}", show_size(has)));
+        return Err(Error::usage(format!(
+            "node {name} is there and has {has}, not one of {}; take it down first: lxc-fleet down {name}",
+            show_size(size)
         )));
     }
     if let Some(path) = args.show.iter().find(|path| !member.show.contains(path)) {

@@ -16,7 +16,7 @@ use crate::state;
 use crate::store;
 
 /// What the names of their folders begin with.
-const NAME: &str = ".view-";
+pub const NAME: &str = ".view-";
 
 /// The link in a node's folder.
 pub const LINK: &str = "view";

@@ -141,7 +141,13 @@ mod tests {
         let fleet = Name::new("x").unwrap();
         let mut state = State::new([10, 213, 7], Ids::Host);
         let limits = crate::limits::Limits::default();
-        let make = crate::state::Make { image: "host", show: &[], allow: &[], limits: &limits };
+        let make = crate::state::Make {
+            image: "host",
+            show: &[],
+            allow: &[],
+            limits: &limits,
+            disk: None,
+        };
         state.add(&Name::new("n1").unwrap(), make).unwrap();
         let (four, six) = addresses(&fleet, &state);
         assert!(four.ends_with("02:0a:d5:07:00:01 . 10.213.7.11"), "{four}");

@@ -7,7 +7,7 @@ use breakit::node::{Fleet, Name, Via, names, resolve};
 
 use crate::cli::Which;
 use crate::container::Container;
-use crate::state;
+use crate::state::{self, State};
 
 /// The fleet of the environment.
 ///
@@ -83,7 +83,12 @@ pub fn all(fleet: &Name) -> Result<Vec<Container>> {
             "there is no fleet {fleet}; make it with lxc-fleet up n1..n5"
         )));
     };
-    Ok(state.members.iter().map(|member| Container::new(fleet, &state, member)).collect())
+    Ok(members(fleet, &state))
+}
+
+/// The containers that a fleet's memory names.
+pub fn members(fleet: &Name, state: &State) -> Vec<Container> {
+    state.members.iter().map(|member| Container::new(fleet, state, member)).collect()
 }
 
 /// The names of containers, for messages and fault lines.

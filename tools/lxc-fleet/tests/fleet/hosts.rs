@@ -53,7 +53,7 @@ fn a_host_that_cannot_bear_a_fleet_is_told_why() {
     let full = "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; mount -t tmpfs -o size=100m full /var/lib/breakit";
     let said = on(full).expect(71).stderr;
     assert!(
-        said.contains("MB are free under /var/lib/breakit") && said.contains("make room"),
+        said.contains("only 100M are free under /var/lib/breakit") && said.contains("make room"),
         "{said}"
     );
     fleet.run(&["down"]).expect(0);
@@ -83,7 +83,7 @@ cd "$lower"
 # No chroot: there is no fleet from within one.
 pivot_root . media/old
 umount -l /media/old
-exec chroot . sh -c '/opt/lxc-fleet up n1; echo "mapped $?"; /opt/lxc-fleet up n1 --privileged; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname;
+exec chroot . sh -c '/opt/lxc-fleet up n1 --sparse; echo "mapped $?"; /opt/lxc-fleet up n1 --privileged; echo "up $?"; /opt/lxc-fleet exec n1 -- hostname;
     /opt/lxc-fleet exec n1 -- ls -d /usr/share/breakit-key /usr/local/breakit-data /breakit-top /opt/lxc-fleet; /opt/lxc-fleet down;
     find /run/breakit /var/lib/breakit/fleets 2>/dev/null; true' 2>&1
 "#;
@@ -137,7 +137,7 @@ fn a_subnet_that_a_route_covers_is_not_taken() {
 
 /// Runs `script` in a network of its own, so that this host's routes stay as they are. It has the /sys of that
 /// network, which LXC asks for bridges, but the host's cgroups.
-fn in_a_network_of_its_own(fleet: &Fleet, script: &str, args: &[&str]) -> Run {
+pub fn in_a_network_of_its_own(fleet: &Fleet, script: &str, args: &[&str]) -> Run {
     let enter = "mount --rbind /sys/fs/cgroup /mnt && mount -t sysfs sysfs /sys && \
         mount --rbind /mnt /sys/fs/cgroup && umount -l /mnt && ip link set lo up || exit 99\n";
     let mut command = Command::new("unshare");

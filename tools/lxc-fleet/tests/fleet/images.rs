@@ -34,7 +34,7 @@ fn a_dynamic_busybox_is_told_from_a_static_one() {
     let script = format!(
         "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; \
          mount -t tmpfs -o size=1g new /var/lib/breakit && mount -t tmpfs new /mnt && \
-         cp /bin/ls /mnt/busybox && exec {tool} --path /mnt up b1 --image busybox"
+         cp /bin/ls /mnt/busybox && exec {tool} --path /mnt up b1 --image busybox --store-size 256M"
     );
     let mut up = Command::new("unshare");
     up.args(["-m", "sh", "-c", &script]).env("BREAKIT_FLEET", &fleet.name);

@@ -1,0 +1,95 @@
+//! Files in the store that belong to no fleet any more: what a `down` could not remove, or did without the store.
+
+use std::path::Path;
+
+use breakit::exit::Result;
+use breakit::node::Name;
+use breakit::talk;
+use nix::errno::Errno;
+
+use crate::remove::{remove_tree, removed};
+use crate::state;
+use crate::store;
+use crate::views;
+
+/// What the names of folders begin with that wait for their removal; no fleet's does.
+const AWAY: &str = ".away-";
+
+/// Removes the files of nodes that no fleet remembers, so that no new node of the same name finds them. The store
+/// is mounted and can be written to.
+///
+/// # Errors
+/// 71 if they can be neither removed nor moved away.
+pub fn forgotten() -> Result<()> {
+    for fleet in state::entries(&store::nodes())? {
+        let folder = store::nodes().join(&fleet);
+        match Name::new(&fleet).ok().filter(|name| !fleet.starts_with(AWAY) && is_known(name)) {
+            None => clear(&folder)?,
+            Some(name) => members(&name)?.iter().try_for_each(|node| clear(&folder.join(node)))?,
+        }
+    }
+    Ok(())
+}
+
+fn is_known(fleet: &Name) -> bool {
+    state::fleets().map_or(true, |fleets| fleets.contains(fleet))
+}
+
+/// The folders of nodes that their fleet does not remember; none if its memory is damaged.
+fn members(fleet: &Name) -> Result<Vec<String>> {
+    let Ok(Some(state)) = state::load(fleet) else { return Ok(Vec::new()) };
+    let mut names = state::entries(&store::fleet_dir(fleet))?;
+    names.retain(|name| !name.starts_with(views::NAME) && state.member(name).is_none());
+    Ok(names)
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    unmount_below(folder)?;
+    let Err(error) = remove_tree(folder) else { return Ok(()) };
+    let number = std::process::id();
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let away = store::nodes().join(format!("{AWAY}{number}-{name}"));
+    if name.starts_with(AWAY) || std::fs::rename(folder, &away).is_ok() {
+        talk::error(format!("files that no node needs any more stay: {error}"));
+        return Ok(());
+    }
+    Err(error)
+}
+
+/// Removes all nodes' files; what a store that cannot be written to keeps is left to [`forgotten`].
+///
+/// # Errors
+/// 71 for anything else.
+pub fn nodes() -> Result<()> {
+    unmount_below(&store::nodes())?;
+    files(&store::nodes())
+}
+
+/// Earlier versions mounted nodes' roots there.
+fn unmount_below(folder: &Path) -> Result<()> {
+    store::mounts_under(folder)?.iter().try_for_each(|place| store::unmount(place))
+}
+
+/// Removes files in the store; what one that cannot be written to keeps is left to [`forgotten`].
+///
+/// # Errors
+/// 71 for anything else.
+pub fn files(tree: &Path) -> Result<()> {
+    match removed(tree) {
+        Err(errno) if store::is_ill(errno) || errno == Errno::ENOSPC => {
+            talk::detail(format!("{} stays for now: {}", tree.display(), errno.desc()));
+            Ok(())
+        }
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(_) => remove_tree(tree),
+    }
+}
+
+/// Says what became of files that could not be removed, if there are any.
+pub fn say_what_stays(fleet: &Name) {
+    if store::fleet_dir(fleet).exists() {
+        talk::say(
+            "the store cannot be written to any more; the nodes' files stay in it until an up or image repairs it, and go then",
+        );
+    }
+}
