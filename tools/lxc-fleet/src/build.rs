@@ -129,9 +129,16 @@ fn clear(site: &Path) -> Result<()> {
     store::remove_tree(&machine).and(store::remove_tree(site))
 }
 
-/// Gives a layer that is whole its name.
+/// Gives a layer that is whole its name, unless somebody else has built the same one meanwhile: nodes may be made of
+/// that one already.
 fn settle(site: &Path, name: &Name, packages: &[String], ids: Ids) -> Result<()> {
     let _all = state::lock_all()?;
+    if label(name.as_str()).is_some_and(|label| label.packages == packages) {
+        talk::say(format!(
+            "image {name} was built by somebody else meanwhile, with the same packages"
+        ));
+        return Ok(());
+    }
     // The downloaded packages are of no use once they are unpacked.
     for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
         store::remove_tree(&site.join(part))?;

@@ -145,9 +145,8 @@ fn built() -> Result<Vec<String>> {
 /// # Errors
 /// 71 with the node that is.
 pub fn not_in_use(name: &str) -> Result<()> {
-    for fleet in state::fleets()? {
-        let members = state::load(&fleet)?.map(|state| state.members).unwrap_or_default();
-        if let Some(member) = members.iter().find(|member| member.image == name) {
+    for (fleet, state) in state::readable()? {
+        if let Some(member) = state.members.iter().find(|member| member.image == name) {
             return Err(Error::system(format!(
                 "image {name} is in use by node {} of fleet {fleet}; take it down first, or give the new image another name",
                 member.name

@@ -73,7 +73,7 @@ fn a_sparse_store_that_a_full_disk_made_read_only_comes_down_and_is_repaired() {
              i=0; while touch /var/lib/breakit/store/x 2>/dev/null && [ $i -lt 300 ]; do sync; sleep 0.1; i=$((i+1)); done
              touch /var/lib/breakit/store/x 2>/dev/null || echo sick
              {tool} up n3; echo up $?
-             {tool} {down}; echo down $?; {tool} ls
+             {tool} -v {down}; echo down $?; {tool} ls
              ps -eo args | grep '[b]reakit-{name}-'; ls /var/lib/breakit; findmnt -rno TARGET | grep breakit/store
              rm /var/lib/breakit/fill; {tool} up n1..n2 || exit 1; {tool} exec n1 -- sh -c 'ls -A /srv; echo fine > /srv/x && cat /srv/x'
              {tool} down; echo down $?; {tool} image rm --all; echo rm $?; ls -A /var/lib/breakit",

@@ -86,6 +86,26 @@ fn an_image_is_built_once_and_the_host_gets_nothing_of_it() {
 }
 
 #[test]
+fn two_builds_of_one_image_at_once_both_succeed_though_nodes_use_it_before_the_second_ends() {
+    let fleet = fleet!();
+    if !has("apt-get") || sh("apt-cache policy hello | grep -q 'Candidate: [0-9]'").status != 0 {
+        skip!("no package manager that knows the package hello");
+    }
+    let image = Layer::new(&fleet);
+    let build = || {
+        let build = ["image", &image.name, "--packages", "hello"];
+        fleet.build(&build).expect(0);
+        fleet.run(&["up", "n1", "--image", &image.name]).expect(0);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(build);
+        }
+    });
+    assert_eq!(fleet.sh("n1", "hello"), "Hello, world!\n");
+}
+
+#[test]
 fn a_package_that_the_host_has_is_installed_as_if_the_host_had_it_not() {
     let fleet = fleet!();
     let found = "dpkg-query -W -f='${db:Status-Status}' sudo 2>/dev/null | grep -qx installed && \

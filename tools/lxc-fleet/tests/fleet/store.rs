@@ -12,7 +12,8 @@ const OWN: &str = r#"
 # What other tests have mounted there would only lie beneath.
 umount -lR /var/lib/breakit/store 2>/dev/null; umount -lR /var/lib/breakit 2>/dev/null
 mount -t tmpfs -o mode=755,size="$1" own /var/lib/breakit || exit 1
-mount -t tmpfs -o mode=755 own /run/breakit || exit 1
+# As in host_disk.rs: whoever removes the empty /run/breakit of the host unmounts what lies on it, here too.
+mount -t tmpfs -o mode=755 run /run && mkdir /run/breakit || exit 1
 fleet() { "$tool" "$@"; }
 step() { name=$1; shift; "$@"; echo "$name $?"; }
 # Through a shell, as setpriv itself has its capabilities until it becomes another program.
