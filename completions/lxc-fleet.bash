@@ -943,7 +943,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__up)
-            opts="-n -q -v -h --nodes --image --show --privileged --disk --store-size --sparse --allow-host --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --image --show --privileged --disk --store-size --sparse --allow-host --nat --dry-run --allow --memory --processes --nofile --fleet-memory --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -86,6 +86,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l fleet-memory 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l privileged -d 'Let the nodes of a new fleet share the user ids of the host: root in a node is then the host\'s root'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l sparse -d 'Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l nat -d 'Let the nodes of a new fleet open connections to other networks, through the host and with its address'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -s v -l verbose -d 'Say what is done, step by step'

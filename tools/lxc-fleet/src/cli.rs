@@ -171,6 +171,9 @@ pub struct UpArgs {
     /// Let the fleet's nodes open connections to this port of the host, which refuses all others (repeatable)
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub allow_host: Vec<u16>,
+    /// Let the nodes of a new fleet open connections to other networks, through the host and with its address
+    #[arg(long)]
+    pub nat: bool,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

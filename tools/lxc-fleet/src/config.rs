@@ -109,6 +109,9 @@ pub fn node(container: &Container) -> Result<String> {
     lines.add("lxc.net.0.veth.pair", &network::port(container.fleet(), container.member.number));
     lines.add("lxc.net.0.hwaddr", &network::mac(container.subnet(), container.member.number));
     lines.add("lxc.net.0.ipv4.address", &format!("{}/24", container.address()));
+    if container.is_let_out() {
+        lines.add("lxc.net.0.ipv4.gateway", &network::gateway(container.subnet()).to_string());
+    }
     let hosts = hosts_file(container.fleet()).display().to_string();
     lines.add("lxc.mount.entry", &format!("{hosts} etc/hosts none bind,ro,create=file 0 0"));
     let (fleet, name) = (container.fleet(), &container.member.name);

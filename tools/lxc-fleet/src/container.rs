@@ -1,5 +1,6 @@
 //! One node: its files, its mount, its configuration, its life.
 
+use std::collections::BTreeSet;
 use std::fs::{self, Permissions};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -22,6 +23,7 @@ use crate::ids::Ids;
 use crate::image::Image;
 use crate::launch;
 use crate::limits;
+use crate::nat;
 use crate::network;
 use crate::root::Root;
 use crate::seccomp;
@@ -29,6 +31,7 @@ use crate::state::{self, Member, State};
 use crate::store;
 use crate::sweep;
 use crate::views;
+use crate::walls;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
 /// and on the signal of a clean stop ends all others before itself.
@@ -77,14 +80,15 @@ pub struct Container {
     subnet: [u8; 3],
     ids: Ids,
     fleet_memory: u64,
+    nat: bool,
 }
 
 impl Container {
     /// The container of a member of a fleet.
     pub fn new(fleet: &Name, state: &State, member: &Member) -> Container {
         let (subnet, ids) = (state.subnet, state.ids);
-        let fleet_memory = state.memory();
-        Container { fleet: fleet.clone(), member: member.clone(), subnet, ids, fleet_memory }
+        let (fleet_memory, nat) = (state.memory(), state.nat);
+        Container { fleet: fleet.clone(), member: member.clone(), subnet, ids, fleet_memory, nat }
     }
 
     /// The fleet that it belongs to.
@@ -100,6 +104,11 @@ impl Container {
     /// The user ids that it has.
     pub fn ids(&self) -> Ids {
         self.ids
+    }
+
+    /// Whether it may open connections to other networks.
+    pub fn is_let_out(&self) -> bool {
+        self.nat
     }
 
     /// The most memory that it can have, in bytes.
@@ -180,9 +189,7 @@ impl Container {
         fs::set_permissions(&init, Permissions::from_mode(0o755)).map_err(place)?;
         fs::write(bare.join("etc/hostname"), format!("{}\n", self.member.name)).map_err(place)?;
         fs::write(bare.join("etc/hosts"), "").map_err(place)?;
-        // No name server: a look-up of an unknown name fails at once instead of after a timeout.
-        fs::write(bare.join("etc/resolv.conf"), "# A fleet has no name server; see /etc/hosts.\n")
-            .map_err(place)?;
+        fs::write(bare.join("etc/resolv.conf"), nat::name_servers(self.nat)).map_err(place)?;
         if !self.member.show.iter().any(|path| Path::new("/etc/sudoers").starts_with(path)) {
             // The host's is hidden, and without one sudo refuses root too. An image that has sudo has its own.
             let sudoers = bare.join("etc/sudoers");
@@ -544,6 +551,22 @@ pub fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
         }
     }
     Error::all(errors).map(|()| done)
+}
+
+/// Starts nodes that do not run, behind the walls of their fleets: somebody may have flushed all tables meanwhile.
+///
+/// # Errors
+/// As [`walls::raise`] and [`Container::start`].
+pub fn start_all(containers: &[Container]) -> Result<()> {
+    let fleets: BTreeSet<&Name> = containers.iter().map(Container::fleet).collect();
+    for fleet in fleets {
+        // An `up` that adds nodes must not find its walls replaced by those of before.
+        let _lock = state::lock(fleet)?;
+        if let Some(state) = state::load(fleet)? {
+            walls::raise(fleet, &state)?;
+        }
+    }
+    all(at_once(containers, Container::start)).map(drop)
 }
 
 /// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree. The

@@ -165,6 +165,10 @@ pub fn up(args: &UpArgs) -> Result<Status> {
         steps.push(format!("# remember the fleet in {BASE}/fleets/{fleet}.json"));
     }
     steps.extend(ip(network::making(&fleet, plan.state.subnet)));
+    if plan.state.nat {
+        let bridge = network::bridge(&fleet);
+        steps.push(format!("sysctl -w net.ipv4.conf.{bridge}.forwarding=1"));
+    }
     steps.push(format!(
         "# what a node may send is in the tables bridge and inet {}: {}",
         network::table(&fleet),

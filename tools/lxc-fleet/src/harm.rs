@@ -56,11 +56,11 @@ impl Kind {
     ///
     /// # Errors
     /// 71 where the node does not come back.
-    pub fn undo(self, container: &Container) -> Result<()> {
-        match (self, container.exists()) {
-            (_, false) => Ok(()),
-            (Kind::Kill, true) => container.start(),
-            (Kind::Pause, true) => container.resume(),
+    pub fn undo(self, containers: &[Container]) -> Result<()> {
+        let there: Vec<Container> = containers.iter().filter(|c| c.exists()).cloned().collect();
+        match self {
+            Kind::Kill => container::start_all(&there),
+            Kind::Pause => container::all(at_once(&there, Container::resume)).map(drop),
         }
     }
 
@@ -114,7 +114,7 @@ struct Held {
 
 impl Held {
     fn undo_all(&self) -> Result<()> {
-        container::all(at_once(&self.containers, |c| self.kind.undo(c))).map(drop)
+        self.kind.undo(&self.containers)
     }
 
     fn value(&self) -> Value {

@@ -17,6 +17,7 @@
 //! | [`view`] | those layers, mounted |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`walls`] | what a node may send to its fleet and to the host |
+//! | [`nat`] | the way out to other networks, if the fleet has one |
 //! | [`container`] | one node: its files, its mount, its life |
 //! | [`disk`] | a node's own filesystem |
 //! | [`cgroup`] | the control groups of a node and of a program in it |
@@ -70,6 +71,7 @@ pub mod listing;
 pub mod lock;
 pub mod mask;
 pub mod mounts;
+pub mod nat;
 pub mod network;
 pub mod pipes;
 pub mod private;

@@ -46,6 +46,11 @@ pub fn mac(subnet: [u8; 3], number: u8) -> String {
     format!("02:{a:02x}:{b:02x}:{c:02x}:00:{number:02x}")
 }
 
+/// The address of the host in the fleet's subnet.
+pub fn gateway([a, b, c]: [u8; 3]) -> Ipv4Addr {
+    Ipv4Addr::new(a, b, c, 1)
+}
+
 /// The address of the bridge on the wire; no node has it.
 fn bridge_mac([a, b, c]: [u8; 3]) -> String {
     format!("02:{a:02x}:{b:02x}:{c:02x}:01:00")
@@ -134,11 +139,20 @@ fn ip(args: &[&str]) -> Result<String> {
     program::succeed(&mut command, None, LIMIT)
 }
 
-/// Makes the bridge and its routes, or what of them is missing.
+/// The interfaces of this host's default routes.
+///
+/// # Errors
+/// 69 where `ip` is missing.
+pub fn default_ways() -> Result<Vec<String>> {
+    let routes = json(&["-4", "route", "show", "default"])?;
+    Ok(routes.iter().filter_map(|route| Some(route["dev"].as_str()?.to_string())).collect())
+}
+
+/// Makes the bridge and its routes, or what of them is missing; the host forwards what nodes send only with `nat`.
 ///
 /// # Errors
 /// 71 where the system refuses, 69 where `ip` is missing.
-pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
+pub fn make(fleet: &Name, subnet: [u8; 3], nat: bool) -> Result<()> {
     let bridge = bridge(fleet);
     let [a, b, c] = subnet;
     let new = !exists(&bridge);
@@ -149,7 +163,7 @@ pub fn make(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
         run(&args)?;
         if exists(&bridge) {
             // Before it is up.
-            takes_nothing_from_nodes(&bridge);
+            takes_nothing_from_nodes(&bridge, nat);
         }
     }
     if new {
@@ -214,12 +228,13 @@ fn not_taken(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
 
 /// Lets no node configure the host: no router advertisement gives it a route, no neighbour an address. A fleet has no
 /// IPv6 addresses.
-fn takes_nothing_from_nodes(bridge: &str) {
+fn takes_nothing_from_nodes(bridge: &str, nat: bool) {
     for (family, name, value) in [
         ("ipv6", "accept_ra", "0"),
         ("ipv6", "disable_ipv6", "1"),
         ("ipv4", "accept_redirects", "0"),
         ("ipv4", "send_redirects", "0"),
+        ("ipv4", "forwarding", if nat { "1" } else { "0" }),
     ] {
         // It is not there if the kernel has no IPv6, and then there is nothing to be switched.
         let _ = fs::write(format!("/proc/sys/net/{family}/conf/{bridge}/{name}"), value);

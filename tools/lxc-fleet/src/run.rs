@@ -48,7 +48,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Exec(args) => exec::exec(&args),
         Command::Push(args) => push::push(&args),
         Command::Pull(args) => pull::pull(&args),
-        Command::Start(which) => each(&which.containers()?, Container::start),
+        Command::Start(which) => container::start_all(&which.containers()?).map(|()| Status::Done),
         Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
         Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),
         Command::Kill(args) => harm::harm(harm::Kind::Kill, &args),

@@ -50,7 +50,7 @@ fn found(fleet: &Name) -> Result<State> {
         Some(subnet) => subnet,
         None => network::forlorn()?.first().copied().unwrap_or(NOWHERE),
     };
-    Ok(State { subnet, ids: Ids::Host, allow_host: Vec::new(), memory: None, members })
+    Ok(State { subnet, ids: Ids::Host, allow_host: Vec::new(), nat: false, memory: None, members })
 }
 
 /// What is needed to end a node and to remove its files is its name alone.

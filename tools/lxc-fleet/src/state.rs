@@ -77,6 +77,9 @@ pub struct State {
     /// The ports of the host that its nodes may open connections to.
     #[serde(default)]
     pub allow_host: Vec<u16>,
+    /// Whether its nodes may open connections to other networks.
+    #[serde(default)]
+    pub nat: bool,
     /// Its nodes, in the order in which they were made.
     pub members: Vec<Member>,
 }
@@ -100,7 +103,7 @@ impl State {
 
     /// A fleet without nodes.
     pub fn new(subnet: [u8; 3], ids: Ids) -> State {
-        State { subnet, ids, memory: None, allow_host: Vec::new(), members: Vec::new() }
+        State { subnet, ids, memory: None, allow_host: Vec::new(), nat: false, members: Vec::new() }
     }
 
     /// The member of this name.

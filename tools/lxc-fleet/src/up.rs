@@ -21,6 +21,7 @@ use crate::down;
 use crate::fleet_group;
 use crate::ids::{self, Ids};
 use crate::image::Image;
+use crate::nat;
 use crate::network;
 use crate::seccomp;
 use crate::state::{self, Make, Member, State};
@@ -113,9 +114,17 @@ pub fn plan(
                 "fleet {fleet} is there, and its nodes live in a user namespace; take it down first: lxc-fleet down"
             )));
         }
+        Some(state) if args.nat && !state.nat => {
+            return Err(Error::usage(format!(
+                "fleet {fleet} is there, and its nodes have no way out; take it down first: lxc-fleet down"
+            )));
+        }
         Some(state) => state,
-        None => State::new(network::free_subnet()?, ids(args)?),
+        None => State { nat: args.nat, ..State::new(network::free_subnet()?, ids(args)?) },
     };
+    if state.nat {
+        nat::possible()?;
+    }
     state.memory = args.fleet_memory.or(state.memory);
     state.allow_host.extend(&args.allow_host);
     state.allow_host.sort_unstable();
@@ -189,7 +198,7 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     // Looking the host over takes as long as making the network.
     let views = std::thread::scope(|scope| {
         let views = scope.spawn(|| views(fleet, &plan.containers));
-        let network = network::make(fleet, plan.state.subnet)
+        let network = network::make(fleet, plan.state.subnet, plan.state.nat)
             .and_then(|()| walls::raise(fleet, &plan.state))
             .and_then(|()| write_hosts(fleet, &plan.state));
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));

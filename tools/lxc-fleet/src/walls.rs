@@ -12,6 +12,7 @@ use breakit::exit::Result;
 use breakit::node::Name;
 use breakit::program;
 
+use crate::nat;
 use crate::network;
 use crate::state::{self, State};
 
@@ -61,7 +62,8 @@ fn rules(fleet: &Name, state: &State) -> String {
     let (own4, own6) = addresses(fleet, state);
     let (table, bridge) = (network::table(fleet), network::bridge(fleet));
     let ports = network::ports(fleet);
-    let open = open(&state.allow_host);
+    let (open, untracked) = (open(&state.allow_host), untracked(&bridge, &state.allow_host));
+    let (through, leaving) = if state.nat { nat::rules(fleet) } else { Default::default() };
     // Frames to 01:80:c2:00:00:00 to 0f are not forwarded (IEEE 802.1D): they pass by the bridge's own rules and come to
     // the host as from the port itself, from where nothing of IP has to come.
     format!(
@@ -82,7 +84,7 @@ fn rules(fleet: &Name, state: &State) -> String {
     }}
 }}
 table inet {table} {{
-    chain to_host {{
+{untracked}    chain to_host {{
         type filter hook input priority -10; policy accept;
         iifname \"{ports}\" drop
         iifname != \"{bridge}\" accept
@@ -96,10 +98,10 @@ table inet {table} {{
         type filter hook forward priority -10; policy accept;
         iifname \"{ports}\" drop
         iifname \"{bridge}\" oifname \"{bridge}\" accept
-        iifname \"{bridge}\" reject with icmpx type admin-prohibited
+{through}        iifname \"{bridge}\" reject with icmpx type admin-prohibited
         oifname \"{bridge}\" drop
     }}
-}}
+{leaving}}}
 "
     )
 }
@@ -123,6 +125,29 @@ fn link_local([a, b, c]: [u8; 3], number: u8) -> Ipv6Addr {
     let pair = |high: u8, low: u8| u16::from_be_bytes([high, low]);
     // The first byte on the wire is 02, of which the bit for locally made addresses is turned.
     Ipv6Addr::new(0xfe80, 0, 0, 0, pair(0, a), pair(b, 0xff), pair(0xfe, c), pair(0, number))
+}
+
+/// Keeps what nodes may begin out of the host's table of connections: a node that fills it would cut the host off.
+fn untracked(bridge: &str, ports: &[u16]) -> String {
+    let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let rule = |port: &str, way: &str| match ports {
+        [] => String::new(),
+        _ => format!(
+            "        {way} \"{bridge}\" meta l4proto {{ tcp, udp }} th {port} {{ {list} }} notrack\n"
+        ),
+    };
+    let (asked, answered) =
+        (rule("dport", "fib daddr type local iifname"), rule("sport", "oifname"));
+    format!(
+        "    chain asked {{
+        type filter hook prerouting priority raw; policy accept;
+        iifname \"{bridge}\" icmp type echo-request notrack
+{asked}    }}
+    chain answered {{
+        type filter hook output priority raw; policy accept;
+{answered}    }}
+"
+    )
 }
 
 /// The rules that let nodes reach ports of the host.

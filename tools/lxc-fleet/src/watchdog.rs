@@ -15,7 +15,7 @@ use breakit::lease::Lease;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::WatchdogArgs;
-use crate::container::{self, Container, at_once};
+use crate::container::Container;
 use crate::harm::Kind;
 use crate::which::{called, of_specs};
 
@@ -99,7 +99,7 @@ pub fn watch(args: &WatchdogArgs) -> Result<Status> {
     // Whoever reads the holder's output must not wait for us.
     detach_stdout()?;
     if until_over(Duration::from_millis(args.lease))? {
-        container::all(at_once(&containers, |c| kind.undo(c)))?;
+        kind.undo(&containers)?;
     }
     Ok(Status::Done)
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
 use crate::bed::{Fleet, SOON, fleet, sh, until};
+use crate::hosts::in_a_network_of_its_own;
 
 /// A listener of the host, on all its addresses.
 fn listener() -> (TcpListener, u16) {
@@ -137,4 +138,147 @@ fn the_bridge_keeps_its_address_and_down_leaves_no_table() {
     fleet.run(&["down"]).expect(0);
     let name = ours[0].rsplit_once(' ').unwrap().1;
     assert!(!tables().contains(name), "left over: {}", tables());
+}
+
+/// A host with a way to another one, where a server tells each client which address it came from; that one has an
+/// address of a link alone as well.
+const OUTSIDE: &str = r#"
+tool=$1; other=x$BREAKIT_FLEET; served=
+unshare -n sleep 600 & outside=$!
+trap '"$tool" down -q; BREAKIT_FLEET=$other "$tool" down -q 2>/dev/null; kill $outside $served' EXIT
+out() { nsenter -t $outside -n "$@"; }
+while [ "$(readlink /proc/$outside/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do :; done
+ip link add up0 type veth peer name up0 netns $outside || exit 98
+ip addr add 192.0.2.1/24 dev up0; ip link set up0 up; ip route add default via 192.0.2.2
+out ip addr add 192.0.2.2/24 dev up0; out ip link set up0 up; out ip addr add 169.254.9.9/32 dev up0
+echo 0 > /proc/sys/net/ipv4/conf/up0/forwarding
+CONNECT='
+import socket, sys
+try: print("came from", socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(99).decode())
+except OSError as e: print(type(e).__name__)'
+SERVE='
+import socket, sys
+server = socket.create_server(("", int(sys.argv[1])))
+while True:
+    client, address = server.accept()
+    client.sendall(address[0].encode()); client.close()'
+# What a connection from a node, from outside or from the host brings.
+asks() { "$tool" exec "$1" -- python3 -c "$CONNECT" "$2" "$3"; }
+reaches() { out python3 -c "$CONNECT" "$1" "$2"; }
+until_served() { until python3 -c "$CONNECT" "$1" "$2" | grep -q came; do :; done; }
+address() { "$tool" nodes "$1" | jq -r '.addrs[0]'; }
+host() { address "$1" | sed 's/[0-9]*$/1/'; }
+python3 -c "$SERVE" 7000 & served=$!
+nsenter -t $outside -n python3 -c "$SERVE" 7000 & served="$served $!"
+until_served 192.0.2.1 7000; until_served 192.0.2.2 7000
+"#;
+
+fn with_an_outside(fleet: &Fleet, script: &str) -> Vec<String> {
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let script = format!("{OUTSIDE}{script}");
+    let said = in_a_network_of_its_own(fleet, &script, &[tool]).expect(0);
+    said.stdout.lines().map(str::to_string).collect()
+}
+
+#[test]
+fn nodes_come_to_other_networks_with_nat_alone_and_nobody_comes_in() {
+    let fleet = fleet!();
+    let said = with_an_outside(
+        &fleet,
+        r#"
+"$tool" up n1 --nat 2>&1; echo up $?
+echo 1 > /proc/sys/net/ipv4/conf/up0/forwarding
+"$tool" up n1 --nat || exit 1
+own=$(address n1)
+asks n1 192.0.2.2 7000
+asks n1 169.254.9.9 7000
+asks n1 192.0.2.1 7000
+"$tool" exec n1 -- sh -c 'python3 -c "$0" 9000 >/dev/null 2>&1 &' "$SERVE"
+until_served $own 9000
+out ip route add $own via 192.0.2.1; reaches $own 9000
+mine=$BREAKIT_FLEET; BREAKIT_FLEET=$other
+"$tool" up m1 || exit 1
+asks m1 192.0.2.2 7000
+"$tool" exec m1 -- ip route add default via $(host m1)
+asks m1 192.0.2.2 7000
+asks m1 $own 9000
+"$tool" exec m1 -- sh -c 'python3 -c "$0" 9000 >/dev/null 2>&1 &' "$SERVE"
+theirs=$(address m1)
+until_served $theirs 9000
+BREAKIT_FLEET=$mine
+asks n1 $theirs 9000
+"$tool" up n2 --nat --dry-run | grep -c sysctl
+BREAKIT_FLEET=$other "$tool" up m2 --nat 2>/dev/null; echo later $?
+"#,
+    );
+    assert!(said[0].contains("sysctl -w net.ipv4.conf.up0.forwarding=1"), "{said:?}");
+    let expected = [
+        "up 71",
+        "came from 192.0.2.1",
+        // An address of a link alone, and the host.
+        "OSError",
+        "ConnectionRefusedError",
+        // From outside.
+        "TimeoutError",
+        // From a fleet without a way out, and with a route of its own making; from one fleet to the other.
+        "OSError",
+        "TimeoutError",
+        "TimeoutError",
+        "TimeoutError",
+        "1",
+        "later 64",
+    ];
+    assert_eq!(said[1..], expected, "{said:?}");
+}
+
+#[test]
+fn what_nodes_begin_takes_no_room_in_the_hosts_table_of_connections() {
+    let fleet = fleet!();
+    let said = with_an_outside(
+        &fleet,
+        r#"
+"$tool" up n1 --allow-host 7000 || exit 1
+count() { cat /proc/sys/net/netfilter/nf_conntrack_count; }
+before=$(count)
+"$tool" exec n1 -- python3 -c '
+import socket, struct, sys
+icmp = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for n in range(400):
+    icmp.sendto(struct.pack("!BBHHH", 8, 0, 0xffff - 0x800 - n, n, 0), (sys.argv[1], 0))
+    for port in (7000, 7001): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", (sys.argv[1], port))
+    tcp = socket.create_connection((sys.argv[1], 7000), 5); tcp.close()
+print("sent")' $(host n1)
+[ $(($(count) - before)) -lt 50 ] || echo filled from $before to $(count)
+"$tool" exec n1 -- ping -c1 -W5 $(host n1) >/dev/null && echo answers
+"#,
+    );
+    assert_eq!(said, ["sent", "answers"]);
+}
+
+#[test]
+fn walls_that_somebody_flushed_stand_again_with_the_next_start() {
+    let fleet = fleet!();
+    let said = with_an_outside(
+        &fleet,
+        r#"
+"$tool" up n1..n2 || exit 1
+"$tool" exec n1 -- ip route add default via $(host n1)
+nft flush ruleset; asks n1 192.0.2.1 7000
+"$tool" kill n2; "$tool" start n2; asks n1 192.0.2.1 7000
+nft flush ruleset; asks n1 192.0.2.1 7000
+"$tool" kill n2 --for 50ms >/dev/null; asks n1 192.0.2.1 7000
+# Without walls, too, the host forwards nothing.
+nft flush ruleset; out ip route add $(address n1) via 192.0.2.1; echo 1 > /proc/sys/net/ipv4/conf/up0/forwarding
+asks n1 192.0.2.2 7000
+"#,
+    );
+    let passes = format!("came from {}", fleet_address(&said));
+    let refused = "ConnectionRefusedError";
+    assert_eq!(said[..4], [&passes, refused, &passes, refused], "{said:?}");
+    assert!(!said[4].contains("came from"), "{said:?}");
+}
+
+/// The node's address, as the host's server saw it.
+fn fleet_address(said: &[String]) -> &str {
+    said[0].strip_prefix("came from ").unwrap_or_else(|| panic!("no connection: {said:?}"))
 }
