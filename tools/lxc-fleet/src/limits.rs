@@ -5,6 +5,8 @@ use std::fs;
 use breakit::exit::{Error, Result};
 use breakit::size;
 use clap::Args;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
 /// How many processes and threads a node has if nothing else was asked for.
@@ -60,16 +62,33 @@ impl Limits {
     /// Requires what this host can give.
     ///
     /// # Errors
-    /// 64 for more open files than the kernel allows.
+    /// 64 for more open files than the kernel allows, 77 for more than we may hand on.
     pub fn possible(&self) -> Result<()> {
-        match self.nofile.filter(|asked| *asked > most_files()) {
-            Some(asked) => Err(Error::usage(format!(
+        let Some(asked) = self.nofile else { return Ok(()) };
+        if asked > most_files() {
+            return Err(Error::usage(format!(
                 "--nofile {asked} is more than this host allows (fs.nr_open is {})",
                 most_files()
-            ))),
-            None => Ok(()),
+            )));
         }
+        may_hand_on(asked)
     }
+}
+
+/// A node's limit comes from ours, which only who has CAP_SYS_RESOURCE may raise.
+fn may_hand_on(files: u64) -> Result<()> {
+    let place = |e: Errno| Error::io("read the limit of open files", &e.into());
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(place)?;
+    if files <= hard {
+        return Ok(());
+    }
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, soft, files);
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+    raised.map_err(|_| {
+        Error::not_permitted(format!(
+            "--nofile {files} is more than lxc-fleet itself may have: its hard limit is {hard} (ulimit -Hn), and it may not raise it"
+        ))
+    })
 }
 
 /// The most open files that the kernel lets a program have.

@@ -55,6 +55,7 @@ fn as_json(fleet: &Name, container: &Container, state: &str, init: Option<u32>) 
         "allow": container.member.allow,
         "memory": container.memory(),
         "processes": container.member.limits.processes(),
+        "nofile": container.member.limits.nofile,
     })
     .to_string()
 }

@@ -1,6 +1,9 @@
 //! How much of the host a node may use, and what of the host's kernel it sees.
 
 use std::fs;
+use std::process::Command;
+
+use breakit_tests::process::run;
 
 use crate::bed::{Fleet, SOON, fleet, sh, until};
 
@@ -37,9 +40,48 @@ fn a_node_has_so_many_processes_and_files_and_so_much_memory() {
 
     let line = fleet.run(&["ls", "--json"]).lines()[0].clone();
     assert_eq!((&line["memory"], &line["processes"]), (&(200u64 << 20).into(), &100.into()));
+    assert_eq!(line["nofile"], 512);
     fleet.run(&["up", "n1", "--memory", "200M"]).expect(0);
     let refused = fleet.run(&["up", "n1", "--memory", "300M"]).expect(64);
     assert!(refused.stderr.contains("--memory"), "{}", refused.stderr);
+}
+
+#[test]
+fn more_open_files_than_the_tool_itself_may_have_are_refused() {
+    let fleet = fleet!();
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let up = "ulimit -n 1000; exec setpriv --bounding-set -sys_resource --inh-caps -sys_resource";
+    let with = |files: u32| {
+        let script = format!("{up} {tool} up n1 --dry-run --nofile {files}");
+        run(Command::new("sh").args(["-c", &script]).env("BREAKIT_FLEET", &fleet.name))
+    };
+    with(1000).expect(0);
+    let said = with(1001).expect(77).stderr;
+    assert!(said.contains("its hard limit is 1000"), "{said}");
+}
+
+#[test]
+fn a_node_that_may_make_namespaces_raises_no_limit_of_its_own() {
+    let fleet = fleet!();
+    let limits = ["--memory", "200M", "--processes", "100"];
+    fleet.run(&[&["up", "n1", "--allow", "userns"], &limits[..]].concat()).expect(0);
+    let raise = r#"
+        mkdir -p /tmp/groups; tried=0
+        mount -t cgroup2 none /tmp/groups 2>/dev/null && set -- /tmp/groups || set --
+        for name in memory pids; do
+            mkdir -p /tmp/$name; mount -t cgroup -o $name none /tmp/$name 2>/dev/null && set -- "$@" /tmp/$name
+        done
+        for group; do
+            for file in memory.max pids.max memory.limit_in_bytes; do
+                [ -e $group/$file ] || continue
+                tried=1; { echo 9999999999 > $group/$file; } 2>/dev/null && echo raised $file
+            done
+        done
+        echo tried $tried"#;
+    let run = ["exec", "n1", "--", "unshare", "-UrmC", "sh", "-c", raise];
+    let said = fleet.run(&run).expect(0).stdout;
+    assert!(!said.contains("raised"), "{said}");
+    assert_eq!(said.trim(), "tried 1", "no group of a node's own to be seen");
 }
 
 #[test]
