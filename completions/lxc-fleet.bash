@@ -978,7 +978,7 @@ _lxc__fleet() {
                     return 0
                     ;;
                 --allow)
-                    COMPREPLY=($(compgen -W "io_uring userns" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "io_uring userns vsock" -- "${cur}"))
                     return 0
                     ;;
                 --memory)

@@ -77,8 +77,9 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l show -d 'Let 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l disk -d 'Give each new node a filesystem of its own of this size, in the store: 500M, 2G' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l store-size -d 'How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow-host -d 'Let the fleet\'s nodes open connections to this port of the host, which refuses all others (repeatable)' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow -d 'Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own)' -r -f -a "io_uring\t'Asynchronous input and output by io_uring(7)'
-userns\t'Namespaces of the node\'s own: unshare(2), setns(2) and what is done in them'"
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l allow -d 'Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own), vsock' -r -f -a "io_uring\t'Asynchronous input and output by io_uring(7)'
+userns\t'Namespaces of the node\'s own: unshare(2), setns(2) and what is done in them'
+vsock\t'Sockets to the host of this virtual machine, and the call socketcall(2) of 32-bit programs'"
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l memory -d 'The most memory of each new node, such as 512M [default: what the fleet has]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l processes -d 'The most processes and threads of each new node [default: 4096]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand up" -l nofile -d 'The most open files of a program in a new node [default: 65536, up to 1048576 on request]' -r

@@ -177,7 +177,7 @@ pub struct UpArgs {
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own)
+    /// Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own), vsock
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub allow: Vec<Allow>,
     /// How much of the host each new node may use

@@ -26,11 +26,12 @@ use crate::limits;
 use crate::nat;
 use crate::network;
 use crate::root::Root;
-use crate::seccomp;
+use crate::seccomp::{self, Allow};
 use crate::state::{self, Member, State};
 use crate::store;
 use crate::sweep;
 use crate::views;
+use crate::vsock;
 use crate::walls;
 
 /// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
@@ -257,7 +258,9 @@ impl Container {
     /// LXC that was built without seccomp(2) ignores the list of system calls, and says nothing.
     fn is_filtered(&self, init: u32) -> Result<()> {
         // A node that has ended meanwhile has no first process to ask.
-        if seccomp::filters(init) || self.condition()? != Condition::Running {
+        if seccomp::filters(init, u32::from(self.is_without_vsock()))
+            || self.condition()? != Condition::Running
+        {
             return Ok(());
         }
         self.kill()?;
@@ -271,7 +274,18 @@ impl Container {
         let mut command = helper::ourselves();
         command.args(["launch", &self.id()]);
         self.limit_files(&mut command);
+        self.shut_vsock(&mut command);
         command
+    }
+
+    fn shut_vsock(&self, command: &mut Command) {
+        if self.is_without_vsock() {
+            vsock::shut(command);
+        }
+    }
+
+    fn is_without_vsock(&self) -> bool {
+        vsock::is_known() && !self.member.allow.contains(&Allow::Vsock)
     }
 
     /// Joins its interface to the fleet's bridge again, where that was removed under it and made anew.
@@ -466,6 +480,7 @@ impl Container {
         let mut command = self.lxc("lxc-attach")?;
         enter::alone(&mut command).args(options);
         self.limit_files(&mut command);
+        self.shut_vsock(&mut command);
         command.args(["--clear-env", "-v", "HOME=/root", "-v", "LANG=C.UTF-8", "-v"]);
         command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         if let Ok(term) = std::env::var("TERM") {

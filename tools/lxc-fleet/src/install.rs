@@ -34,6 +34,7 @@ use crate::lay::Layer;
 use crate::limits::{self, Limits};
 use crate::seccomp;
 use crate::state;
+use crate::vsock;
 
 /// A package manager of the host.
 pub enum Manager {
@@ -292,6 +293,9 @@ impl Work<'_> {
         let mut command = helper::ourselves();
         let (soft, hard) = Limits::default().nofile(limits::most_files());
         enter::limit_files(&mut command, soft, hard);
+        if vsock::is_known() {
+            vsock::shut(&mut command);
+        }
         command.args(["launch", "--foreground", &id]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = self.attended(command, &console, watch);

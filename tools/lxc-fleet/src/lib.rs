@@ -23,6 +23,7 @@
 //! | [`cgroup`] | the control groups of a node and of a program in it |
 //! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
 //! | [`seccomp`] | which system calls a node may make |
+//! | [`vsock`] | the one rule that LXC's list cannot have |
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`salvage`] | what there is of a fleet whose memory is damaged |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
@@ -93,6 +94,7 @@ pub mod unpack;
 pub mod up;
 pub mod view;
 pub mod views;
+pub mod vsock;
 pub mod walk;
 pub mod walls;
 pub mod watchdog;

@@ -4,9 +4,7 @@
 //! What is on neither list answers "no such call" (ENOSYS) and not "not permitted": a C library that tries a call
 //! which is newer than this list then takes the older one, as it does on an older kernel; after EPERM it gives up.
 //!
-//! One thing is open here that Docker's profile closes: sockets to the host of a virtual machine (AF_VSOCK). LXC gives
-//! a rule on an argument of socket(2) to 32-bit programs as well, of which no argument can be judged, and with a section
-//! for each architecture the last one holds for all (LXC 5.0.2).
+//! One rule of Docker's is not in this list, and stands in [`crate::vsock`].
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,6 +24,8 @@ pub enum Allow {
     IoUring,
     /// Namespaces of the node's own: unshare(2), setns(2) and what is done in them.
     Userns,
+    /// Sockets to the host of this virtual machine, and the call socketcall(2) of 32-bit programs.
+    Vsock,
 }
 
 impl Allow {
@@ -34,6 +34,7 @@ impl Allow {
         match self {
             Allow::IoUring => "io_uring",
             Allow::Userns => "userns",
+            Allow::Vsock => "vsock",
         }
     }
 }
@@ -185,15 +186,29 @@ pub fn required() -> Result<()> {
     }
 }
 
-/// Whether the system calls of the process `pid` are filtered.
-pub fn filters(pid: u32) -> bool {
-    mode(&pid.to_string()) == Some(2)
+/// Whether LXC filters the system calls of the process `pid`, which has `ours` filters of our own and those that we
+/// have ourselves.
+pub fn filters(pid: u32, ours: u32) -> bool {
+    let pid = pid.to_string();
+    match (filters_of(&pid), filters_of("self")) {
+        (Some(all), Some(inherited)) => all > inherited + ours,
+        // Kernels before 5.9 do not count them.
+        _ => mode(&pid) == Some(2),
+    }
 }
 
 /// The line `Seccomp:` of /proc/PID/status: 0 is off, 2 is a filter.
-fn mode(pid: &str) -> Option<u8> {
+fn mode(pid: &str) -> Option<u32> {
+    status(pid, "Seccomp:")
+}
+
+fn filters_of(pid: &str) -> Option<u32> {
+    status(pid, "Seccomp_filters:")
+}
+
+fn status(pid: &str, name: &str) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    text.lines().find_map(|line| line.strip_prefix("Seccomp:")?.trim().parse().ok())
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 #[cfg(test)]

@@ -73,6 +73,71 @@ fn what_allow_names_is_open_in_that_node_and_ls_shows_it() {
     fleet.run(&["up", "n2", "--allow", "userns"]).expect(64);
 }
 
+/// Makes a system call of 32-bit x86 from a 64-bit program, and prints what it returns.
+#[cfg(target_arch = "x86_64")]
+const CALL_32: &str = r#"
+import ctypes, mmap, struct, sys
+number, first, *rest = map(int, sys.argv[1:])
+LOW = 0x40  # MAP_32BIT
+page = mmap.mmap(-1, 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | LOW, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+page[512:512 + 4 * len(rest)] = struct.pack("%dI" % len(rest), *rest)
+second = at + 512 if number == 102 else rest[0]
+code = b"\x53\xb8" + struct.pack("I", number) + b"\xbb" + struct.pack("I", first)
+code += b"\xb9" + struct.pack("I", second) + b"\xba" + struct.pack("I", 0) + b"\xcd\x80\x5b\xc3"
+page[:len(code)] = code
+print(ctypes.CFUNCTYPE(ctypes.c_int)(at)())"#;
+
+/// What a node starts by itself: it writes how it fares with such a socket.
+#[cfg(target_arch = "x86_64")]
+const BOOT: &str = "#!/usr/bin/python3\n\
+     import socket, sys\n\
+     sys.stdout = open('/srv/said', 'w')\n\
+     try: socket.socket(40, 1); print('open')\n\
+     except OSError as e: print(e.errno)\n";
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn sockets_to_the_host_of_a_virtual_machine_are_not_there_unless_they_are_allowed() {
+    use crate::bed::{SOON, until};
+    use breakit_tests::process::run_with;
+    use breakit_tests::skip;
+
+    const ENOSYS: &str = "-38";
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    fleet.run(&["up", "n2", "--allow", "vsock"]).expect(0);
+    for (name, answer) in [("n1", "EAFNOSUPPORT"), ("n2", "ok")] {
+        let has = call(&fleet, name, "41 40 1 0");
+        // A kernel without them says the same to both.
+        assert!(has == answer || name == "n2" && has == "EAFNOSUPPORT", "{name}: {has}");
+        assert_eq!(call(&fleet, name, "41 2 1 0"), "ok");
+    }
+    // What the node starts by itself is held as well.
+    let script = "mkdir -p /etc/breakit; cat >/etc/breakit/boot; chmod +x /etc/breakit/boot";
+    let mut write = fleet.command(&["exec", "-i", "n1", "--", "sh", "-c", script]);
+    run_with(&mut write, BOOT).expect(0);
+    fleet.run(&["kill", "n1"]).expect(0);
+    fleet.run(&["start", "n1"]).expect(0);
+    until("the boot program has run", SOON, || !fleet.sh("n1", "cat /srv/said").is_empty());
+    assert_eq!(fleet.sh("n1", "cat /srv/said").trim(), "97");
+
+    let call32 = |node: &str, arguments: &str| {
+        let words = ["exec", node, "--", "python3", "-c", CALL_32];
+        let words: Vec<&str> = words.into_iter().chain(arguments.split(' ')).collect();
+        fleet.run(&words).stdout.trim().to_string()
+    };
+    // getpid(2); a kernel that runs no 32-bit programs ends ours.
+    if call32("n2", "20 0 0").parse::<u32>().is_err() {
+        skip!("this kernel runs no 32-bit programs");
+    }
+    // LXC's list knows socket(2) of 64 bits alone; socketcall(2) hides its arguments in memory.
+    for call in ["359 40 1", "102 1 40 1 0"] {
+        assert_eq!(call32("n1", call), ENOSYS);
+    }
+    assert!(!call32("n2", "102 1 2 1 0").starts_with('-'));
+}
+
 #[test]
 fn programs_that_change_the_user_work() {
     let fleet = fleet!();
