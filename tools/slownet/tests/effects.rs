@@ -22,23 +22,27 @@ fn pings(bed: &Namespaces, to: usize, count: usize) -> Pings {
     Pings::read(said.stdout.lines(), count)
 }
 
-/// Fails where the fault does not do what it says; but pings that go to another node meanwhile, past the fault, may
-/// say that the machine was too busy to tell: then it is measured again.
+/// Fails where the fault does not do what it says, twice: of a few hundred packets one sample in two hundred lies
+/// beyond its bounds by chance, and two of such in forty thousand. Pings that go to another node meanwhile, past the
+/// fault, may say that the machine was too busy to tell: then it is measured again.
 #[track_caller]
 fn shows_itself(bed: &Namespaces, case: &Case) {
     let (flags, to) = (case.flags.split(' '), bed.v4(1));
     let flags: Vec<&str> = flags.chain(["--backend", "nfqueue", "--to", &to]).collect();
     let mut held = Running::start(&mut set(bed, &node(bed, 0), &flags));
     held.line(SOON);
-    let mut hindered = 0;
+    let (mut hindered, mut failed) = (0, 0);
     loop {
         let (struck, beside) = std::thread::scope(|scope| {
             let beside = scope.spawn(|| pings(bed, 2, case.pings));
             (pings(bed, 1, case.pings), beside.join().unwrap())
         });
         let Err(found) = verdict(case.name, &struck) else { break };
-        assert!(beside.were_hindered(), "{found}");
-        hindered += 1;
+        match beside.were_hindered() {
+            true => hindered += 1,
+            false => failed += 1,
+        }
+        assert!(failed < 2, "{found}");
         assert!(hindered < 20, "the machine is too busy to tell: {found}\nbeside it: {beside:?}");
     }
     end(held);
