@@ -9,7 +9,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
@@ -21,6 +21,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::cli::StoreArgs;
 use crate::ext4::{self, Superblock};
+use crate::lock::Lock;
 pub use crate::mounts::{is_mounted, mount_points, mounts_under, unmount};
 use crate::private;
 pub use crate::remove::remove_tree;
@@ -28,6 +29,9 @@ use crate::room;
 use crate::state::{self, BASE};
 use crate::store_size::{self, Kind, Plan};
 use crate::sweep;
+
+/// How long processes that have ended may take to let go of the store.
+const ENDING: Duration = Duration::from_secs(1);
 
 /// Where the store is mounted.
 pub fn root() -> PathBuf {
@@ -280,7 +284,7 @@ pub fn release() -> Result<()> {
         return Ok(());
     }
     sweep::nodes()?;
-    match umount2(&root(), MntFlags::UMOUNT_NOFOLLOW) {
+    match let_go() {
         Ok(()) => {
             // The kernel detaches the loop device by itself: mount(8) asked for that.
             let _ = fs::remove_dir(root());
@@ -293,6 +297,27 @@ pub fn release() -> Result<()> {
         }
         Err(errno) => Err(Error::io("unmount the store", &errno.into())),
     }
+}
+
+/// Unmounts the store. What has just ended may have its files open for a moment longer; an image that is being built
+/// keeps them.
+fn let_go() -> nix::Result<()> {
+    let end = Instant::now() + ENDING;
+    loop {
+        match umount2(&root(), MntFlags::UMOUNT_NOFOLLOW) {
+            Err(Errno::EBUSY) if Instant::now() < end && !is_built_in() => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Whether somebody builds an image: the folders in which that is done begin with a dot, and are locked.
+fn is_built_in() -> bool {
+    let images = root().join("images");
+    let sites = state::entries(&images).unwrap_or_default();
+    sites.iter().any(|site| site.starts_with('.') && Lock::try_take(&images.join(site)).is_none())
 }
 
 /// Removes the store's file; all layers go with it.
