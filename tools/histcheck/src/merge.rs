@@ -47,10 +47,10 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
     for (check, told) in checks {
         let verdict = merge(&told, unread.as_deref());
         status = status.worst(verdict.answer.status());
-        match as_json {
-            true => jsonl::print(&as_object(&check, &verdict))?,
-            false => jsonl::print_for_people(&as_text(&check, &verdict))?,
-        }
+        Error::unless_reader_gone(match as_json {
+            true => jsonl::print(&as_object(&check, &verdict)),
+            false => jsonl::print_for_people(&as_text(&check, &verdict)),
+        })?;
     }
     Ok(status)
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
-use breakit::talk;
+use breakit::{stdout, talk};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
@@ -18,6 +18,7 @@ use crate::history::History;
 use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
+use crate::verdict::Verdict;
 use crate::{convert, merge, split};
 
 /// Runs the tool.
@@ -27,6 +28,7 @@ use crate::{convert, merge, split};
 /// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    stdout::must_be_open()?;
     can_follow(&cli)?;
     let reading = reading(cli.common);
     match cli.check {
@@ -206,7 +208,7 @@ impl Job {
         let limits = Limits { timeout, memory: memory(self.common), stall };
         match follow::follow(path, self.check.as_ref(), self.reading, limits) {
             Ok((history, verdict)) => {
-                self.form.verdict(&history, "linear", &verdict)?;
+                self.tell(&history, "linear", &verdict)?;
                 Ok(verdict.answer.status())
             }
             Err(error) => {
@@ -227,16 +229,21 @@ impl Job {
         talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
         match decided {
             Ok(verdict) => {
-                self.form.verdict(history, check.name(), &verdict)?;
+                self.tell(history, check.name(), &verdict)?;
                 Ok(verdict.answer.status())
             }
             Err(error) => self.failed(&history.name, Some(check.name()), &error),
         }
     }
 
+    /// A verdict is in the exit status too: it is the same whether somebody reads it here or not.
+    fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<()> {
+        Error::unless_reader_gone(self.form.verdict(history, check, verdict))
+    }
+
     fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {
         talk::error(error.to_string());
-        self.form.no_verdict(name, check, error)?;
+        Error::unless_reader_gone(self.form.no_verdict(name, check, error))?;
         Ok(error.status())
     }
 

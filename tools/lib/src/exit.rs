@@ -4,13 +4,13 @@
 //! stands in every manual page, and a test holds the two together.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::talk;
+use crate::{jsonl, stdout, talk};
 
 /// How a tool ended, when it did not die of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +139,20 @@ impl Error {
     pub fn output(error: &io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ReaderGone,
+            _ if error.raw_os_error() == Some(nix::libc::EBADF) => stdout::closed(),
             _ => Error::system(format!("cannot write to stdout: {}", reason(error))),
+        }
+    }
+
+    /// What printing a result met, where the exit status says the result as well: a reader that left does not
+    /// change it.
+    ///
+    /// # Errors
+    /// All but [`Error::ReaderGone`].
+    pub fn unless_reader_gone(printed: Result<()>) -> Result<()> {
+        match printed {
+            Err(Error::ReaderGone) => Ok(()),
+            printed => printed,
         }
     }
 
@@ -234,10 +247,9 @@ pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Sta
     finish(outcome)
 }
 
-/// Turns an outcome into the exit code, once stdout is flushed. Does not return for a signal.
+/// Turns an outcome into the exit code. Does not return for a signal.
 fn finish(outcome: Result<Status>) -> ExitCode {
-    let flushed = io::stdout().flush().map_err(|e| Error::output(&e));
-    let status = match outcome.and_then(|status| flushed.map(|()| status)) {
+    let status = match outcome {
         Ok(status) => status,
         Err(error) => {
             error.say();
@@ -262,8 +274,7 @@ fn die_of(number: i32) {
 fn usage(tool: &str, error: &clap::Error) -> Result<Status> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            write!(io::stdout(), "{}", error.render()).map_err(|e| Error::output(&e))?;
-            Ok(Status::Done)
+            jsonl::print_text(&error.render().to_string()).map(|()| Status::Done)
         }
         _ => Err(Error::usage(format!(
             "{} (see {tool} --help)",

@@ -1,7 +1,7 @@
 //! Lines out, each built whole and handed to write(2) once; lines in, each with its place.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -66,7 +66,7 @@ pub fn print_for_people(text: &str) -> Result<()> {
 /// # Errors
 /// [`Error::ReaderGone`] where the reader left, 71 otherwise.
 pub fn print_text(text: &str) -> Result<()> {
-    io::stdout().write_all(text.as_bytes()).map_err(|e| Error::output(&e))
+    write_whole(io::stdout(), text.as_bytes()).map_err(|e| Error::output(&e))
 }
 
 /// A source of lines: a file, or stdin for `-`.

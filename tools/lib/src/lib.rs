@@ -18,6 +18,7 @@
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
 //! | [`size`] | amounts of bytes as people write them |
+//! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
@@ -40,4 +41,5 @@ pub mod schedule;
 pub mod signal;
 pub mod size;
 pub mod ssh;
+pub mod stdout;
 pub mod talk;
