@@ -160,3 +160,52 @@ fn a_check_of_the_network_keeps_its_status_whether_it_is_read_or_not() {
         assert_eq!(unread(&folder, command).expect(1).stderr, "", "{command}");
     }
 }
+
+#[test]
+fn stdout_never_goes_into_a_file_that_is_read() {
+    let folder = histories();
+    let node = "{\"node\":\"n1\",\"via\":\"local\"}\n";
+    folder.write("nodes", node);
+    let fault = |f: &str| format!("{{\"process\":\"nemesis\",\"type\":\"info\",\"f\":{f:?}}}\n");
+    folder.write("run.jsonl", fault("start-partition") + &fault("stop-partition"));
+    folder.write("grudge", "{\"n1\":[\"n2\"]}\n");
+    let files = ["nodes", "run.jsonl", "grudge", "valid.jsonl"];
+    let before = files.map(|file| std::fs::read(folder.file(file)).unwrap());
+    for command in [
+        "partition plan halves -n @nodes >>nodes",
+        "partition plan halves -n - <nodes >>nodes",
+        "partition plan grudge grudge -n n1,n2 >>grudge",
+        "partition replay run.jsonl -n @nodes --dry-run >>run.jsonl",
+        "slownet replay run.jsonl -n @nodes --dry-run >>run.jsonl",
+        "slownet set @run.jsonl -n @nodes --dry-run >>run.jsonl",
+        "workload register --client exec:true -n @nodes >>nodes",
+        "workload register --client exec:true -n @nodes -o nodes",
+        "workload register --client exec:true -n @nodes -o ./nodes --dry-run",
+        "workload register --client exec:true -n - -o nodes <nodes",
+        "workload register --client mem --ops 10 -o valid.jsonl >>valid.jsonl",
+        "workload register --client mem --nemesis 'partition replay run.jsonl' -o run.jsonl",
+    ] {
+        let run = line(&folder, command).expect(64);
+        assert_eq!(run.stderr.lines().count(), 1, "{command}: {run:?}");
+        let said = ["which is read", "stdout writes into"].map(|words| run.stderr.contains(words));
+        assert!(said.contains(&true), "{command}: {run:?}");
+        let after = files.map(|file| std::fs::read(folder.file(file)).unwrap());
+        assert_eq!(after, before, "{command}");
+    }
+}
+
+#[test]
+fn a_text_without_an_end_is_refused_and_not_held() {
+    let folder = histories();
+    for command in [
+        "partition plan halves -n @/dev/zero",
+        "partition plan grudge /dev/zero -n n1,n2",
+        "partition plan primaries - -n n1,n2 </dev/zero",
+        "partition replay /dev/zero -n me=local",
+        "slownet set @/dev/zero -n me=local",
+        "histcheck linear --model @/dev/zero valid.jsonl",
+    ] {
+        let run = line(&folder, &format!("ulimit -v 1000000; {command}")).expect(65);
+        assert!(run.stderr.contains("longer than 64M"), "{command}: {run:?}");
+    }
+}

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::{self, Lines};
+use breakit::{escape, input, output};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
@@ -76,8 +76,8 @@ fn read(
 
 /// The lines of a file, or of stdin for `-`, which end in an error where a limit is reached, and it is known then.
 fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> Result<Lines> {
-    let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "stdin".into() } else { path.display().to_string() };
+    output::not_stdout(path)?;
+    let (is_stdin, name) = (path == Path::new("-"), input::name(path));
     let source: Box<dyn Read> = match is_stdin {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(|e| Error::io(format!("open {name}"), &e))?),
@@ -85,7 +85,7 @@ fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> R
     // Who reads a pipe waits for its writer, and that is not our time.
     let waits = is_stdin || !path.metadata().is_ok_and(|metadata| metadata.is_file());
     let budget = if waits { budget.without_end() } else { budget };
-    Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }))
+    Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }).of_any_length())
 }
 
 /// Bytes as long as the budget lasts.

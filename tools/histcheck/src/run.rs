@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
-use breakit::{stdout, talk};
+use breakit::{output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
@@ -32,8 +32,12 @@ pub fn run(cli: Cli) -> Result<Status> {
     can_follow(&cli)?;
     let reading = reading(cli.common);
     match cli.check {
-        Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
+        Some(CheckArgs::Convert { to, file }) => {
+            output::not_stdout(&file)?;
+            return convert::run(&file, to, reading);
+        }
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
+            output::not_stdout(&file)?;
             return split::run(&file, shards, &into, reading);
         }
         Some(CheckArgs::Merge(args)) => {
@@ -42,7 +46,9 @@ pub fn run(cli: Cli) -> Result<Status> {
         }
         _ => {}
     }
+    let table = table(cli.check.as_ref());
     let (check, files) = choose(cli.check, cli.files)?;
+    keep_inputs(check.as_ref(), table.as_deref(), &files)?;
     if cli.common.follow && files.len() > 1 {
         return Err(Error::usage("--follow takes one history at a time"));
     }
@@ -98,6 +104,43 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
         }
     };
     Ok((check, files_or_stdin(files)?))
+}
+
+/// The file of a model that is a table.
+fn table(check: Option<&CheckArgs>) -> Option<PathBuf> {
+    match check {
+        Some(CheckArgs::Linear { object, .. } | CheckArgs::Verify { object, .. }) => {
+            object.model.strip_prefix('@').map(PathBuf::from)
+        }
+        _ => None,
+    }
+}
+
+/// Refuses to write over what is read, whatever its names are.
+fn keep_inputs(check: Option<&Check>, table: Option<&Path>, files: &[PathBuf]) -> Result<()> {
+    let mut inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).chain(table).collect();
+    if let Some(Check::Verify(_, order)) = check {
+        inputs.push(order);
+    }
+    inputs.iter().try_for_each(|input| output::not_stdout(input))?;
+    let Some(Check::Linear(question)) = check else { return Ok(()) };
+    let named = [("--witness", &question.witness), ("--svg", &question.svg)];
+    for (what, path) in named {
+        if let Some(path) = path {
+            output::not_over(what, path, inputs.iter().copied())?;
+        }
+    }
+    match (&question.witness, &question.svg) {
+        (Some(order), Some(drawn)) if is_same(order, drawn) => {
+            Err(Error::usage("--witness and --svg name the same file; name two"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether two outputs, there or not, are one file; what goes to /dev/null is nobody's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other && !one.exists() || output::not_over("", one, [other]).is_err()
 }
 
 /// The files, or stdin where none is named.
@@ -207,10 +250,7 @@ impl Job {
         let Common { timeout, stall, .. } = self.common;
         let limits = Limits { timeout, memory: memory(self.common), stall };
         match follow::follow(path, self.check.as_ref(), self.reading, limits) {
-            Ok((history, verdict)) => {
-                self.tell(&history, "linear", &verdict)?;
-                Ok(verdict.answer.status())
-            }
+            Ok((history, verdict)) => self.tell(&history, "linear", &verdict),
             Err(error) => {
                 let name = if path == Path::new("-") {
                     "stdin".into()
@@ -228,17 +268,16 @@ impl Job {
         let took = began.elapsed();
         talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
         match decided {
-            Ok(verdict) => {
-                self.tell(history, check.name(), &verdict)?;
-                Ok(verdict.answer.status())
-            }
+            Ok(verdict) => self.tell(history, check.name(), &verdict),
             Err(error) => self.failed(&history.name, Some(check.name()), &error),
         }
     }
 
     /// A verdict is in the exit status too: it is the same whether somebody reads it here or not.
-    fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<()> {
-        Error::unless_reader_gone(self.form.verdict(history, check, verdict))
+    fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<Status> {
+        verdict.unwritten.iter().for_each(|error| talk::error(error.to_string()));
+        Error::unless_reader_gone(self.form.verdict(history, check, verdict))?;
+        Ok(verdict.status())
     }
 
     fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {

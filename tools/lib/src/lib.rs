@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
+//! | [`input`] | small texts that are read whole |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
@@ -14,6 +15,7 @@
 //! | [`escape`] | text of others in what people read |
 //! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
 //! | [`helper`] | which external programs are run, and with which environment |
+//! | [`output`] | files that are written, never over one that is read |
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
@@ -28,12 +30,14 @@ pub mod exit;
 pub mod guardian;
 pub mod helper;
 pub mod hold;
+pub mod input;
 pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
 pub mod node;
 pub mod op;
+pub mod output;
 pub mod program;
 pub mod reach;
 pub mod rng;

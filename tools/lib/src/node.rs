@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -211,6 +211,15 @@ impl NodesArg {
         self.nodes.iter().flat_map(|spec| spec.split(',')).any(|part| part == "-")
     }
 
+    /// The files that are read for nodes; `-` is stdin.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let parts = self.nodes.iter().flat_map(|spec| spec.split(','));
+        parts.filter_map(|part| match part {
+            "-" => Some(part.as_ref()),
+            _ => part.strip_prefix('@').map(Path::new),
+        })
+    }
+
     /// Opens a history that comes beside these nodes; `-` is stdin.
     ///
     /// # Errors
@@ -256,7 +265,7 @@ pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     for part in specs.iter().flat_map(|spec| spec.split(',')) {
         if part == "-" {
-            nodes.extend(read(Lines::new("stdin", std::io::stdin()))?);
+            nodes.extend(read(Lines::open("-".as_ref())?)?);
         } else if let Some(path) = part.strip_prefix('@') {
             nodes.extend(read(Lines::open(path.as_ref())?)?);
         } else if let Some((name, way)) = part.split_once('=') {
