@@ -251,9 +251,10 @@ impl Work<'_> {
             }
         };
         std::thread::scope(|scope| {
-            (1..threads).for_each(|_| {
-                scope.spawn(work);
-            });
+            for _ in 1..threads {
+                // Without another thread this one decides all.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
             work();
         });
         let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

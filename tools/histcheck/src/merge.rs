@@ -21,7 +21,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::budget::{Budget, Exhausted};
-use crate::read::many;
+use crate::last_words::End;
+use crate::read::{many, waits};
 use crate::verdict::{Answer, Verdict};
 
 /// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
@@ -55,6 +56,19 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
     Ok(status)
 }
 
+/// The line that is told if the memory ends before the verdict.
+pub fn last_words(end: End, as_json: bool) -> String {
+    let because = match end {
+        End::Refused => "the system gives no more memory",
+        End::Budget => "--memory ran out while the verdicts were read; give it more",
+    };
+    let verdict = Verdict::new(Answer::Unknown, because);
+    match as_json {
+        true => as_object("none", &verdict) + "\n",
+        false => as_text("none", &verdict),
+    }
+}
+
 /// Reads the verdicts in a file. The limit that was reached before its end, if one was.
 fn read(
     path: &Path,
@@ -83,8 +97,7 @@ fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> R
         false => Box::new(File::open(path).map_err(|e| Error::io(format!("open {name}"), &e))?),
     };
     // Who reads a pipe waits for its writer, and that is not our time.
-    let waits = is_stdin || !path.metadata().is_ok_and(|metadata| metadata.is_file());
-    let budget = if waits { budget.without_end() } else { budget };
+    let budget = if waits(path) { budget.without_end() } else { budget };
     Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }).of_any_length())
 }
 

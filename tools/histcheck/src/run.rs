@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result, Status};
-use breakit::{output, stdout, talk};
+use breakit::exit::{Error, Result, Status, caught};
+use breakit::{input, output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
@@ -15,11 +15,12 @@ use crate::check::{self, Check};
 use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
 use crate::follow::{self, Limits};
 use crate::history::History;
+use crate::last_words::End;
 use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
 use crate::verdict::Verdict;
-use crate::{convert, merge, split};
+use crate::{convert, last_words, memory, merge, split};
 
 /// Runs the tool.
 ///
@@ -30,19 +31,24 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     stdout::must_be_open()?;
     can_follow(&cli)?;
-    let reading = reading(cli.common);
+    let reading = unjudged(cli.common);
+    let bound = || memory::bound(memory(cli.common));
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => {
             output::not_stdout(&file)?;
+            let _bound = bound();
             return convert::run(&file, to, reading);
         }
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
             output::not_stdout(&file)?;
+            let _bound = bound();
             return split::run(&file, shards, &into, reading);
         }
         Some(CheckArgs::Merge(args)) => {
-            let Common { json, timeout, .. } = cli.common;
-            return merge::run(&files_or_stdin(args.files)?, json, timeout, memory(cli.common));
+            let (json, time) = (cli.common.json, cli.common.time());
+            let _bound = bound();
+            last_words::prepare(1, |_, end| merge::last_words(end, json));
+            return merge::run(&files_or_stdin(args.files)?, json, time, memory(cli.common));
         }
         _ => {}
     }
@@ -56,8 +62,10 @@ pub fn run(cli: Cli) -> Result<Status> {
         read_on_at_first_interrupt()?;
     }
     let job = Job::new(check, cli.common);
+    last_words::prepare(files.len(), |index, end| job.last_words(&files[index], end));
     let mut status = Status::Done;
-    for file in &files {
+    for (number, file) in files.iter().enumerate() {
+        last_words::done(number, status);
         status = status.worst(match cli.common.follow {
             true => job.follow(file)?,
             false => job.history(file)?,
@@ -166,6 +174,12 @@ fn reading(common: Common) -> Options {
     Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
 }
 
+/// How histories are to be read that are not judged: there is no hurry, unless it is asked for.
+fn unjudged(common: Common) -> Options {
+    let time = common.timeout.unwrap_or(Duration::MAX);
+    Options { budget: Some(Budget::start(time, memory(common))), ..reading(common) }
+}
+
 /// How much memory may be held.
 fn memory(common: Common) -> usize {
     common.memory.unwrap_or_else(budget::half_of_free)
@@ -207,16 +221,31 @@ impl Job {
         Job { check, form, reading, common }
     }
 
-    /// Reads one history, decides and tells; there is a verdict line whatever happens.
-    fn history(&self, path: &Path) -> Result<Status> {
-        let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
+    /// What is told of a history if the memory ends before it has a verdict.
+    fn last_words(&self, path: &Path, end: End) -> String {
+        let error = match end {
+            End::Refused => Error::system("the system gives no more memory"),
+            End::Budget => Error::Sentence {
+                status: Status::Unknown,
+                message: "--memory ran out while a history was read".into(),
+            },
+        };
         let named = self.check.as_ref().map(Check::name);
-        let (began, memory) = (Instant::now(), memory(self.common));
+        self.form.no_verdict_line(&input::name(path), named, &error)
+    }
+
+    /// Reads one history, decides and tells; there is a verdict line whatever happens, a bug of ours included.
+    fn history(&self, path: &Path) -> Result<Status> {
+        let name = input::name(path);
+        let named = self.check.as_ref().map(Check::name);
+        let (began, most) = (Instant::now(), memory(self.common));
         // Who reads a pipe waits for its writer, and that is not the time of a check.
-        let waits = !path.metadata().is_ok_and(|metadata| metadata.is_file());
-        let time = if waits { Duration::MAX } else { self.common.timeout };
-        let budget = Some(Budget::start(time, memory));
-        let read = read::read_path(path, Options { budget, ..self.reading });
+        let waits = read::waits(path);
+        let time = if waits { Duration::MAX } else { self.common.time() };
+        let budget = Some(Budget::start(time, most));
+        let bound = memory::bound(most);
+        let read = caught(|| read::read_path(path, Options { budget, ..self.reading }));
+        drop(bound);
         let took = began.elapsed();
         let mut history = match read {
             Ok(history) => {
@@ -239,7 +268,7 @@ impl Job {
         let mut status = Status::Done;
         let spent = if waits { Duration::ZERO } else { took };
         for check in &checks {
-            let budget = Budget::start(self.common.timeout, memory).after(spent);
+            let budget = Budget::start(self.common.time(), most).after(spent);
             status = status.worst(self.decide(&mut history, check, &budget)?);
         }
         Ok(status)
@@ -247,24 +276,19 @@ impl Job {
 
     /// Follows one history, and tells.
     fn follow(&self, path: &Path) -> Result<Status> {
-        let Common { timeout, stall, .. } = self.common;
-        let limits = Limits { timeout, memory: memory(self.common), stall };
-        match follow::follow(path, self.check.as_ref(), self.reading, limits) {
+        let Common { stall, .. } = self.common;
+        let limits = Limits { timeout: self.common.time(), memory: memory(self.common), stall };
+        match caught(|| follow::follow(path, self.check.as_ref(), self.reading, limits)) {
             Ok((history, verdict)) => self.tell(&history, "linear", &verdict),
             Err(error) => {
-                let name = if path == Path::new("-") {
-                    "stdin".into()
-                } else {
-                    path.display().to_string()
-                };
-                self.failed(&name, self.check.as_ref().map(Check::name), &error)
+                self.failed(&input::name(path), self.check.as_ref().map(Check::name), &error)
             }
         }
     }
 
     fn decide(&self, history: &mut History, check: &Check, budget: &Budget) -> Result<Status> {
         let began = Instant::now();
-        let decided = check.decide(history, budget);
+        let decided = caught(|| check.decide(history, budget));
         let took = began.elapsed();
         talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
         match decided {

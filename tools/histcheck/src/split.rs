@@ -13,6 +13,7 @@ use breakit::output::NewFile;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use crate::convert;
 use crate::history::History;
 use crate::read::line::{Event, Parsed};
 use crate::read::{self, Options};
@@ -27,7 +28,12 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut files = create(into, shards)?;
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
+    let mut taken = 0_u32;
     read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
+        taken = taken.wrapping_add(1);
+        if taken % BETWEEN_LOOKS == 0 {
+            convert::within(options.budget, site.place, &name)?;
+        }
         match parsed {
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
             Parsed::Client(event) => {
@@ -44,6 +50,9 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
 
 /// How much of what is written waits in memory, of all shards together, unless there are very many.
 const BUFFERS: usize = 4 << 20;
+
+/// How many events are taken between two looks at the limits.
+const BETWEEN_LOOKS: u32 = 1 << 12;
 
 /// In which field it shows that an event does not fit, and why in words.
 type Misfit = (&'static str, String);

@@ -3,9 +3,13 @@
 //! The numbers are those of `sysexits.h` where it has one; 0, 1 and 2 are the verdicts. The same table
 //! stands in every manual page, and a test holds the two together.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::Once;
 
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -240,11 +244,49 @@ pub fn reason(error: &io::Error) -> String {
 /// `tool` is the name in front of every line on stderr.
 pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Status>) -> ExitCode {
     talk::name(tool);
-    let outcome = match Cli::try_parse() {
+    let outcome = caught(|| match Cli::try_parse() {
         Ok(cli) => run(cli),
         Err(error) => usage(tool, &error),
-    };
+    });
     finish(outcome)
+}
+
+/// Does `work`, whose bugs are errors of ours as any other: told in one sentence, with the status 71.
+///
+/// # Errors
+/// As `work`, or 71 where it panicked.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let what = format!("{place}: {}", words(info.payload()));
+            match std::thread::current().name() {
+                Some("main") => LAST_PANIC.set(Some(what)),
+                // Whoever waits for this thread knows only that it died.
+                _ => talk::error(format!("internal error, please report it: {what}")),
+            }
+            // Whoever asks for it wants to see where we were.
+            if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
+                before(info);
+            }
+        }));
+    });
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = LAST_PANIC.take().unwrap_or_else(|| words(&*panic));
+        Err(Error::system(format!("internal error, please report it: {what}")))
+    })
+}
+
+thread_local! {
+    /// What the last panic of this thread said, and where.
+    static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }
 
 /// Turns an outcome into the exit code. Does not return for a signal.

@@ -16,6 +16,7 @@
 //! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
 //! | [`helper`] | which external programs are run, and with which environment |
 //! | [`output`] | files that are written, never over one that is read |
+//! | [`parallel`] | the same work for many things at once |
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
@@ -38,6 +39,7 @@ pub mod lifeline;
 pub mod node;
 pub mod op;
 pub mod output;
+pub mod parallel;
 pub mod program;
 pub mod reach;
 pub mod rng;

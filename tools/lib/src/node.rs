@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::environment::variable;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl::Lines;
+use crate::parallel;
 
 /// Where a fleet says which nodes it has.
 pub const RUN: &str = "/run/breakit";
@@ -435,19 +436,12 @@ pub fn at_once<T: Send>(
     nodes: &[Node],
     work: impl Fn(&Node) -> Result<T> + Sync,
 ) -> Vec<Result<T>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = nodes.iter().map(|node| scope.spawn(|| work(node))).collect();
-        threads
-            .into_iter()
-            .zip(nodes)
-            .map(|(thread, node)| match thread.join() {
-                Ok(result) => result.map_err(|error| error.at(format!("node {}", node.name))),
-                Err(_) => {
-                    Err(Error::system(format!("node {}: the thread at work there died", node.name)))
-                }
-            })
-            .collect()
-    })
+    let results = parallel::each(nodes, work).into_iter().zip(nodes);
+    let named = |(result, node): (std::thread::Result<Result<T>>, &Node)| match result {
+        Ok(result) => result.map_err(|error| error.at(format!("node {}", node.name))),
+        Err(_) => Err(Error::system(format!("node {}: the thread at work there died", node.name))),
+    };
+    results.map(named).collect()
 }
 
 #[cfg(test)]
