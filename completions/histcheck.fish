@@ -31,7 +31,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
@@ -57,7 +57,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
@@ -74,7 +74,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
@@ -109,7 +109,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
@@ -144,7 +144,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
@@ -165,7 +165,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'One JSON object a verdict, on one line'
@@ -185,7 +185,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'One JSON object a verdict, on one line'
@@ -202,7 +202,7 @@ log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'One JSON object a verdict, on one line'

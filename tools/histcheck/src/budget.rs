@@ -40,6 +40,8 @@ impl std::fmt::Display for Exhausted {
     }
 }
 
+impl std::error::Error for Exhausted {}
+
 impl Budget {
     /// Starts now.
     pub fn start(time: Duration, bytes: usize) -> Budget {
@@ -58,6 +60,17 @@ impl Budget {
             return Err(Exhausted::Time(self.time));
         }
         Ok(())
+    }
+
+    /// Says which limit is reached where the program is to hold so many bytes more.
+    ///
+    /// # Errors
+    /// The limit.
+    pub fn room_for(&self, bytes: usize) -> Result<(), Exhausted> {
+        match memory::held().saturating_add(bytes) > self.memory.saturating_add(BESIDE) {
+            true => Err(Exhausted::Memory(self.memory)),
+            false => self.spend(0),
+        }
     }
 
     /// Whether the program holds more than it may. Asked in no time, where a single step may take much.

@@ -48,9 +48,9 @@ pub struct Common {
     /// Take every value for [KEY, VALUE], as jepsen.independent writes them
     #[arg(long, global = true)]
     pub keyed: bool,
-    /// How long one check of one history may take, its reading included, before it is unknown
-    #[arg(long, global = true, value_name = "TIME", default_value = "60s", value_parser = breakit::clock::parse_duration)]
-    pub timeout: Duration,
+    /// How long one check of one history may take, its reading included, before it is unknown [default: 60s]
+    #[arg(long, global = true, value_name = "TIME", value_parser = breakit::clock::parse_duration)]
+    pub timeout: Option<Duration>,
     /// How much memory a history and its check may take before it is unknown [default: half of what is free]
     #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
@@ -60,6 +60,13 @@ pub struct Common {
     /// With --follow: how long an operation may be silent before its outcome counts as unknown
     #[arg(long, global = true, value_name = "TIME", requires = "follow", value_parser = breakit::clock::parse_duration)]
     pub stall: Option<Duration>,
+}
+
+impl Common {
+    /// How long one check of one history may take.
+    pub fn time(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_secs(60))
+    }
 }
 
 /// The checks, and what else is done with histories.

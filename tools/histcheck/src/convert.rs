@@ -8,7 +8,9 @@ use breakit::op::{Op, Process, Type};
 use breakit::talk;
 use serde_json::Value;
 
+use crate::budget::Budget;
 use crate::cli::Target;
+use crate::read::place::Place;
 use crate::read::text::Item;
 use crate::read::{self, Options, forms, table};
 
@@ -41,6 +43,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
             }
         }
         if out.len() >= BATCH {
+            within(options.budget, site.place, &name)?;
             jsonl::print_text(&out)?;
             out.clear();
         }
@@ -64,6 +67,17 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
         ));
     }
     Ok(Status::Done)
+}
+
+/// Refuses to go on beyond a limit, of which `place` says how far it let us come.
+///
+/// # Errors
+/// 2 where it is reached.
+pub fn within(budget: Option<Budget>, place: Place, name: &str) -> Result<()> {
+    match budget.map_or(Ok(()), |budget| budget.spend(0)) {
+        Ok(()) => Ok(()),
+        Err(limit) => Err(read::out_of(limit, &format!("{name}, line {}: {limit}", place.line))),
+    }
 }
 
 /// What stands before the events.

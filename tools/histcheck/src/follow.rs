@@ -91,7 +91,7 @@ pub fn follow(
     reading: Options,
     limits: Limits,
 ) -> Result<(History, Verdict)> {
-    let mut tail = Tail::open(path)?;
+    let mut tail = Tail::open(path, Budget::start(Duration::MAX, limits.memory))?;
     let signals = Signals::watch(tail.is_file())?;
     let name = tail.name().to_string();
     let options = Options { in_order: true, skip_times: true, ..reading };

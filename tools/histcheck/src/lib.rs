@@ -23,6 +23,7 @@ pub mod faults;
 pub mod follow;
 pub mod history;
 pub mod keys;
+pub mod last_words;
 pub mod linear;
 pub mod memory;
 pub mod merge;

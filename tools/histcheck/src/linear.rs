@@ -122,25 +122,27 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
         }
     };
     let keys = Work { history, question, initial, budget }.all(&keys)?;
-    tell(history, question, &keys)
+    Ok(tell(history, question, &keys))
 }
 
 /// The verdict on all keys, in words and as far as it goes into files.
-///
-/// # Errors
-/// Where a file cannot be written.
-pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Result<Verdict> {
+pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verdict {
     let mut verdict = tell::verdict(history, &question.model, keys);
     if question.each_key {
         verdict.keys = Some(tell::rows(history, keys));
     }
-    if let Some(path) = &question.witness {
-        verdict.details.push(kept::witness(history, keys, path)?);
+    let order = question.witness.iter().map(|path| kept::witness(history, keys, path));
+    let picture = question.svg.iter().map(|path| kept::svg(history, keys, path));
+    for written in order.chain(picture) {
+        match written {
+            Ok(what) => verdict.details.push(what),
+            Err(error) => {
+                verdict.details.push(error.to_string());
+                verdict.unwritten.push(error);
+            }
+        }
     }
-    if let Some(path) = &question.svg {
-        verdict.details.push(kept::svg(history, keys, path)?);
-    }
-    Ok(verdict)
+    verdict
 }
 
 /// Goes through the orders in the file at `order`, as `--witness` writes them.
@@ -249,9 +251,10 @@ impl Work<'_> {
             }
         };
         std::thread::scope(|scope| {
-            (1..threads).for_each(|_| {
-                scope.spawn(work);
-            });
+            for _ in 1..threads {
+                // Without another thread this one decides all.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
             work();
         });
         let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());

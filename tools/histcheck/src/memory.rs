@@ -4,6 +4,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::budget::BESIDE;
+use crate::last_words::{self, End};
+
 /// The system's allocator, with a count.
 struct Counting;
 
@@ -24,8 +27,49 @@ fn taken(size: usize) -> usize {
     (size + 23) & !15
 }
 
+/// What ends the process where more is held.
+static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+/// The bound of [`bound`], which ends with it.
+#[derive(Debug)]
+pub struct Bound(());
+
+/// While this is kept, the process ends where it holds clearly more than so many bytes, and [`last_words`] says so.
+/// For what takes memory without a place to give up in: a value of which no end comes.
+#[must_use]
+pub fn bound(bytes: usize) -> Bound {
+    let most = bytes.saturating_add(bytes / 8).saturating_add(2 * BESIDE);
+    MOST.store(most, Ordering::Relaxed);
+    Bound(())
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        MOST.store(usize::MAX, Ordering::Relaxed);
+    }
+}
+
 fn count(size: usize) {
-    HELD.fetch_add(taken(size), Ordering::Relaxed);
+    add(taken(size));
+}
+
+fn add(taken: usize) {
+    let before = HELD.fetch_add(taken, Ordering::Relaxed);
+    if before.saturating_add(taken) > MOST.load(Ordering::Relaxed) {
+        last_words::end(End::Budget);
+    }
+}
+
+/// A piece of memory, which the system refused where it is null.
+fn given(piece: *mut u8) -> *mut u8 {
+    if piece.is_null() {
+        last_words::end(End::Refused);
+    }
+    piece
+}
+
+fn discount_to(size: usize, before: usize) {
+    HELD.fetch_sub(taken(before) - taken(size), Ordering::Relaxed);
 }
 
 fn discount(size: usize) {
@@ -37,7 +81,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
         // SAFETY: the caller keeps the promises of `alloc`.
-        unsafe { System.alloc(layout) }
+        given(unsafe { System.alloc(layout) })
     }
 
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
@@ -49,13 +93,16 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
         // SAFETY: the caller keeps the promises of `alloc_zeroed`.
-        unsafe { System.alloc_zeroed(layout) }
+        given(unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        discount(layout.size());
+        // What is large is moved without a copy: it never takes both.
+        match taken(size).checked_sub(taken(layout.size())) {
+            Some(more) => add(more),
+            None => discount_to(size, layout.size()),
+        }
         // SAFETY: the caller keeps the promises of `realloc`; the piece is one of the system's.
-        unsafe { System.realloc(piece, layout, size) }
+        given(unsafe { System.realloc(piece, layout, size) })
     }
 }

@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::{self, Lines};
+use breakit::{escape, input, output};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::budget::{Budget, Exhausted};
-use crate::read::many;
+use crate::last_words::End;
+use crate::read::{many, waits};
 use crate::verdict::{Answer, Verdict};
 
 /// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
@@ -47,12 +48,25 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
     for (check, told) in checks {
         let verdict = merge(&told, unread.as_deref());
         status = status.worst(verdict.answer.status());
-        match as_json {
-            true => jsonl::print(&as_object(&check, &verdict))?,
-            false => jsonl::print_for_people(&as_text(&check, &verdict))?,
-        }
+        Error::unless_reader_gone(match as_json {
+            true => jsonl::print(&as_object(&check, &verdict)),
+            false => jsonl::print_for_people(&as_text(&check, &verdict)),
+        })?;
     }
     Ok(status)
+}
+
+/// The line that is told if the memory ends before the verdict.
+pub fn last_words(end: End, as_json: bool) -> String {
+    let because = match end {
+        End::Refused => "the system gives no more memory",
+        End::Budget => "--memory ran out while the verdicts were read; give it more",
+    };
+    let verdict = Verdict::new(Answer::Unknown, because);
+    match as_json {
+        true => as_object("none", &verdict) + "\n",
+        false => as_text("none", &verdict),
+    }
 }
 
 /// Reads the verdicts in a file. The limit that was reached before its end, if one was.
@@ -76,16 +90,15 @@ fn read(
 
 /// The lines of a file, or of stdin for `-`, which end in an error where a limit is reached, and it is known then.
 fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> Result<Lines> {
-    let is_stdin = path == Path::new("-");
-    let name = if is_stdin { "stdin".into() } else { path.display().to_string() };
+    output::not_stdout(path)?;
+    let (is_stdin, name) = (path == Path::new("-"), input::name(path));
     let source: Box<dyn Read> = match is_stdin {
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(|e| Error::io(format!("open {name}"), &e))?),
     };
     // Who reads a pipe waits for its writer, and that is not our time.
-    let waits = is_stdin || !path.metadata().is_ok_and(|metadata| metadata.is_file());
-    let budget = if waits { budget.without_end() } else { budget };
-    Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }))
+    let budget = if waits(path) { budget.without_end() } else { budget };
+    Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }).of_any_length())
 }
 
 /// Bytes as long as the budget lasts.

@@ -34,14 +34,17 @@ pub mod table;
 pub mod text;
 pub mod transactions;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::op::Op;
+use nix::sys::stat::major;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History};
 use assemble::Assembly;
 use blocks::{Blocks, RawLine};
@@ -114,6 +117,26 @@ pub fn read_path(path: &Path, options: Options) -> Result<History> {
     read_telling(&name, Box::new(file), origin, options, &progress)
 }
 
+/// Whether reading a file, or stdin for `-`, may wait for a writer: a pipe, a socket or a terminal.
+pub fn waits(path: &Path) -> bool {
+    let file = match path == Path::new("-") {
+        true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
+        // Opening a FIFO would wait already.
+        false => return path.metadata().is_ok_and(|metadata| may_wait(&metadata)),
+    };
+    file.and_then(|file| file.metadata()).is_ok_and(|metadata| may_wait(&metadata))
+}
+
+fn may_wait(metadata: &Metadata) -> bool {
+    let kind = metadata.file_type();
+    // /dev/zero and its like always have something; what else there is of devices are terminals.
+    let is_terminal = kind.is_char_device() && major(metadata.rdev()) != MEMORY_DEVICES;
+    kind.is_fifo() || kind.is_socket() || is_terminal
+}
+
+/// The number by which Linux knows /dev/null, /dev/zero and /dev/full.
+const MEMORY_DEVICES: u64 = 1;
+
 /// Reads what cannot be read again.
 fn read_pipe(name: &str, source: Source, options: Options) -> Result<History> {
     let (origin, source) = Origin::pipe(source, options);
@@ -166,9 +189,10 @@ fn read_telling(
     let mut assembly = Assembly::new(name, format, options).expecting(progress.size());
     assembly.history().origin = origin;
     if format == Format::Jsonl {
-        return read_lines(name, &mut Blocks::new(source), assembly, progress)?.finish();
+        let mut blocks = Blocks::new(source).within(options.budget);
+        return read_lines(name, &mut blocks, assembly, progress)?.finish();
     }
-    let mut text = Text::new(name, source, options.tolerance, progress)?;
+    let mut text = Text::new(name, source, options.tolerance, progress)?.within(options.budget);
     let mut taken = 0_u32;
     each_in_text(&mut text, format, &mut |site, item| {
         assembly.item(site, item)?;
@@ -210,10 +234,11 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
     let (format, source) = recognise(name, source, options)?;
     if format != Format::Jsonl {
         let none = Progress::none();
-        each_in_text(&mut Text::new(name, source, options.tolerance, &none)?, format, take)?;
+        let text = Text::new(name, source, options.tolerance, &none)?;
+        each_in_text(&mut text.within(options.budget), format, take)?;
         return Ok(format);
     }
-    let mut blocks = Blocks::new(source);
+    let mut blocks = Blocks::new(source).within(options.budget);
     let mut number = 0;
     loop {
         let raw = match blocks.next_line() {
@@ -258,7 +283,7 @@ pub fn each_event(
         return each_event_in_lines(name, source, options, history, take);
     }
     let none = Progress::none();
-    let mut text = Text::new(name, source, options.tolerance, &none)?;
+    let mut text = Text::new(name, source, options.tolerance, &none)?.within(options.budget);
     each_in_text(&mut text, format, &mut |site, item| {
         let Item::Op(op) = item else { return Ok(()) };
         let text = op.line();
@@ -276,7 +301,7 @@ fn each_event_in_lines(
     take: TakeEvent<'_>,
 ) -> Result<()> {
     let mut layouts = Layouts::new(true);
-    let mut blocks = Blocks::new(source);
+    let mut blocks = Blocks::new(source).within(options.budget);
     let mut number = 0;
     loop {
         let piece = match blocks.next_piece() {
@@ -381,6 +406,10 @@ fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<(
 }
 
 fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
+    if let Some(limit) = error.get_ref().and_then(|inner| inner.downcast_ref::<Exhausted>()) {
+        let line = place.line;
+        return out_of(*limit, &format!("{name}, line {line}: {limit} within one event"));
+    }
     match error.kind() {
         // Said by us and not by the system.
         ErrorKind::Unsupported if error.raw_os_error().is_none() => {
@@ -391,6 +420,12 @@ fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
         }
         _ => Error::io(format!("read {name}"), error),
     }
+}
+
+/// The error 2 for a limit that was reached while something was read or written.
+pub fn out_of(limit: Exhausted, message: &str) -> Error {
+    let what = if matches!(limit, Exhausted::Time(_)) { "more time" } else { "more memory" };
+    Error::Sentence { status: Status::Unknown, message: format!("{message}; give it {what}") }
 }
 
 /// Lines read, in words, nothing left out.

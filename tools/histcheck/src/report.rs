@@ -37,30 +37,29 @@ impl Form {
     /// # Errors
     /// Where stdout takes nothing more.
     pub fn no_verdict(self, file: &str, check: Option<&str>, error: &Error) -> Result<()> {
-        match self {
-            Form::Json => jsonl::print(
-                &json!({
-                    "file": file,
-                    "check": check,
-                    "valid": "unknown",
-                    "status": error.status().code(),
-                    "error": error.to_string(),
-                })
-                .to_string(),
-            ),
-            Form::Text => {
-                let file = escape::line(file);
-                let named = check.is_some();
-                let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
-                if error.status() == Status::Unknown {
-                    let why = "a limit was reached while it was read";
-                    return jsonl::print_for_people(&format!("{file}:{check} unknown: {why}\n"));
-                }
-                jsonl::print_for_people(&format!(
-                    "{file}:{check} no verdict: {}\n",
-                    word(error.status(), named)
-                ))
+        jsonl::print_text(&self.no_verdict_line(file, check, error))
+    }
+
+    /// What [`Form::no_verdict`] prints.
+    pub fn no_verdict_line(self, file: &str, check: Option<&str>, error: &Error) -> String {
+        if self == Form::Json {
+            let object = json!({
+                "file": file,
+                "check": check,
+                "valid": "unknown",
+                "status": error.status().code(),
+                "error": error.to_string(),
+            });
+            return format!("{object}\n");
+        }
+        let file = escape::line(file);
+        let named = check.is_some();
+        let check = check.map(|check| format!(" {check}:")).unwrap_or_default();
+        match error.status() {
+            Status::Unknown => {
+                format!("{file}:{check} unknown: a limit was reached while it was read\n")
             }
+            status => format!("{file}:{check} no verdict: {}\n", word(status, named)),
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result, Status};
-use breakit::talk;
+use breakit::exit::{Error, Result, Status, caught};
+use breakit::{input, output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::{self, Budget};
@@ -15,10 +15,12 @@ use crate::check::{self, Check};
 use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
 use crate::follow::{self, Limits};
 use crate::history::History;
+use crate::last_words::End;
 use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
-use crate::{convert, merge, split};
+use crate::verdict::Verdict;
+use crate::{convert, last_words, memory, merge, split};
 
 /// Runs the tool.
 ///
@@ -27,20 +29,32 @@ use crate::{convert, merge, split};
 /// goes into the status.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
+    stdout::must_be_open()?;
     can_follow(&cli)?;
-    let reading = reading(cli.common);
+    let reading = unjudged(cli.common);
+    let bound = || memory::bound(memory(cli.common));
     match cli.check {
-        Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
+        Some(CheckArgs::Convert { to, file }) => {
+            output::not_stdout(&file)?;
+            let _bound = bound();
+            return convert::run(&file, to, reading);
+        }
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
+            output::not_stdout(&file)?;
+            let _bound = bound();
             return split::run(&file, shards, &into, reading);
         }
         Some(CheckArgs::Merge(args)) => {
-            let Common { json, timeout, .. } = cli.common;
-            return merge::run(&files_or_stdin(args.files)?, json, timeout, memory(cli.common));
+            let (json, time) = (cli.common.json, cli.common.time());
+            let _bound = bound();
+            last_words::prepare(1, |_, end| merge::last_words(end, json));
+            return merge::run(&files_or_stdin(args.files)?, json, time, memory(cli.common));
         }
         _ => {}
     }
+    let table = table(cli.check.as_ref());
     let (check, files) = choose(cli.check, cli.files)?;
+    keep_inputs(check.as_ref(), table.as_deref(), &files)?;
     if cli.common.follow && files.len() > 1 {
         return Err(Error::usage("--follow takes one history at a time"));
     }
@@ -48,8 +62,10 @@ pub fn run(cli: Cli) -> Result<Status> {
         read_on_at_first_interrupt()?;
     }
     let job = Job::new(check, cli.common);
+    last_words::prepare(files.len(), |index, end| job.last_words(&files[index], end));
     let mut status = Status::Done;
-    for file in &files {
+    for (number, file) in files.iter().enumerate() {
+        last_words::done(number, status);
         status = status.worst(match cli.common.follow {
             true => job.follow(file)?,
             false => job.history(file)?,
@@ -98,6 +114,43 @@ fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check
     Ok((check, files_or_stdin(files)?))
 }
 
+/// The file of a model that is a table.
+fn table(check: Option<&CheckArgs>) -> Option<PathBuf> {
+    match check {
+        Some(CheckArgs::Linear { object, .. } | CheckArgs::Verify { object, .. }) => {
+            object.model.strip_prefix('@').map(PathBuf::from)
+        }
+        _ => None,
+    }
+}
+
+/// Refuses to write over what is read, whatever its names are.
+fn keep_inputs(check: Option<&Check>, table: Option<&Path>, files: &[PathBuf]) -> Result<()> {
+    let mut inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).chain(table).collect();
+    if let Some(Check::Verify(_, order)) = check {
+        inputs.push(order);
+    }
+    inputs.iter().try_for_each(|input| output::not_stdout(input))?;
+    let Some(Check::Linear(question)) = check else { return Ok(()) };
+    let named = [("--witness", &question.witness), ("--svg", &question.svg)];
+    for (what, path) in named {
+        if let Some(path) = path {
+            output::not_over(what, path, inputs.iter().copied())?;
+        }
+    }
+    match (&question.witness, &question.svg) {
+        (Some(order), Some(drawn)) if is_same(order, drawn) => {
+            Err(Error::usage("--witness and --svg name the same file; name two"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether two outputs, there or not, are one file; what goes to /dev/null is nobody's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other && !one.exists() || output::not_over("", one, [other]).is_err()
+}
+
 /// The files, or stdin where none is named.
 fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let stdin = Path::new("-");
@@ -119,6 +172,12 @@ fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
 fn reading(common: Common) -> Options {
     let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
     Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
+}
+
+/// How histories are to be read that are not judged: there is no hurry, unless it is asked for.
+fn unjudged(common: Common) -> Options {
+    let time = common.timeout.unwrap_or(Duration::MAX);
+    Options { budget: Some(Budget::start(time, memory(common))), ..reading(common) }
 }
 
 /// How much memory may be held.
@@ -162,16 +221,31 @@ impl Job {
         Job { check, form, reading, common }
     }
 
-    /// Reads one history, decides and tells; there is a verdict line whatever happens.
-    fn history(&self, path: &Path) -> Result<Status> {
-        let name = if path == Path::new("-") { "stdin".into() } else { path.display().to_string() };
+    /// What is told of a history if the memory ends before it has a verdict.
+    fn last_words(&self, path: &Path, end: End) -> String {
+        let error = match end {
+            End::Refused => Error::system("the system gives no more memory"),
+            End::Budget => Error::Sentence {
+                status: Status::Unknown,
+                message: "--memory ran out while a history was read".into(),
+            },
+        };
         let named = self.check.as_ref().map(Check::name);
-        let (began, memory) = (Instant::now(), memory(self.common));
+        self.form.no_verdict_line(&input::name(path), named, &error)
+    }
+
+    /// Reads one history, decides and tells; there is a verdict line whatever happens, a bug of ours included.
+    fn history(&self, path: &Path) -> Result<Status> {
+        let name = input::name(path);
+        let named = self.check.as_ref().map(Check::name);
+        let (began, most) = (Instant::now(), memory(self.common));
         // Who reads a pipe waits for its writer, and that is not the time of a check.
-        let waits = !path.metadata().is_ok_and(|metadata| metadata.is_file());
-        let time = if waits { Duration::MAX } else { self.common.timeout };
-        let budget = Some(Budget::start(time, memory));
-        let read = read::read_path(path, Options { budget, ..self.reading });
+        let waits = read::waits(path);
+        let time = if waits { Duration::MAX } else { self.common.time() };
+        let budget = Some(Budget::start(time, most));
+        let bound = memory::bound(most);
+        let read = caught(|| read::read_path(path, Options { budget, ..self.reading }));
+        drop(bound);
         let took = began.elapsed();
         let mut history = match read {
             Ok(history) => {
@@ -194,7 +268,7 @@ impl Job {
         let mut status = Status::Done;
         let spent = if waits { Duration::ZERO } else { took };
         for check in &checks {
-            let budget = Budget::start(self.common.timeout, memory).after(spent);
+            let budget = Budget::start(self.common.time(), most).after(spent);
             status = status.worst(self.decide(&mut history, check, &budget)?);
         }
         Ok(status)
@@ -202,41 +276,37 @@ impl Job {
 
     /// Follows one history, and tells.
     fn follow(&self, path: &Path) -> Result<Status> {
-        let Common { timeout, stall, .. } = self.common;
-        let limits = Limits { timeout, memory: memory(self.common), stall };
-        match follow::follow(path, self.check.as_ref(), self.reading, limits) {
-            Ok((history, verdict)) => {
-                self.form.verdict(&history, "linear", &verdict)?;
-                Ok(verdict.answer.status())
-            }
+        let Common { stall, .. } = self.common;
+        let limits = Limits { timeout: self.common.time(), memory: memory(self.common), stall };
+        match caught(|| follow::follow(path, self.check.as_ref(), self.reading, limits)) {
+            Ok((history, verdict)) => self.tell(&history, "linear", &verdict),
             Err(error) => {
-                let name = if path == Path::new("-") {
-                    "stdin".into()
-                } else {
-                    path.display().to_string()
-                };
-                self.failed(&name, self.check.as_ref().map(Check::name), &error)
+                self.failed(&input::name(path), self.check.as_ref().map(Check::name), &error)
             }
         }
     }
 
     fn decide(&self, history: &mut History, check: &Check, budget: &Budget) -> Result<Status> {
         let began = Instant::now();
-        let decided = check.decide(history, budget);
+        let decided = caught(|| check.decide(history, budget));
         let took = began.elapsed();
         talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
         match decided {
-            Ok(verdict) => {
-                self.form.verdict(history, check.name(), &verdict)?;
-                Ok(verdict.answer.status())
-            }
+            Ok(verdict) => self.tell(history, check.name(), &verdict),
             Err(error) => self.failed(&history.name, Some(check.name()), &error),
         }
     }
 
+    /// A verdict is in the exit status too: it is the same whether somebody reads it here or not.
+    fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<Status> {
+        verdict.unwritten.iter().for_each(|error| talk::error(error.to_string()));
+        Error::unless_reader_gone(self.form.verdict(history, check, verdict))?;
+        Ok(verdict.status())
+    }
+
     fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {
         talk::error(error.to_string());
-        self.form.no_verdict(name, check, error)?;
+        Error::unless_reader_gone(self.form.no_verdict(name, check, error))?;
         Ok(error.status())
     }
 

@@ -4,16 +4,16 @@
 //! of how many it is, so that [`crate::merge`] misses none, and has all lines of processes that are words: the
 //! run's first and last line, and the faults.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use breakit::op::Type;
+use breakit::output::NewFile;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use crate::convert;
 use crate::history::History;
 use crate::read::line::{Event, Parsed};
 use crate::read::{self, Options};
@@ -28,21 +28,31 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut files = create(into, shards)?;
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
+    let mut taken = 0_u32;
     read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
+        taken = taken.wrapping_add(1);
+        if taken % BETWEEN_LOOKS == 0 {
+            convert::within(options.budget, site.place, &name)?;
+        }
         match parsed {
-            Parsed::Other(_) => files.iter_mut().try_for_each(|file| file.line(text)),
+            Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
             Parsed::Client(event) => {
                 let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
                 let shard = router.route(event, &history.values).map_err(wrong)?;
-                files[shard].line(text)
+                line(&mut files[shard], text)
             }
         }
     })?;
-    for file in files {
-        jsonl::print(&file.finish()?)?;
-    }
-    Ok(Status::Done)
+    let names: Vec<String> = files.iter().map(|file| file.path().display().to_string()).collect();
+    files.into_iter().try_for_each(NewFile::finish)?;
+    names.iter().try_for_each(|name| jsonl::print(name)).map(|()| Status::Done)
 }
+
+/// How much of what is written waits in memory, of all shards together, unless there are very many.
+const BUFFERS: usize = 4 << 20;
+
+/// How many events are taken between two looks at the limits.
+const BETWEEN_LOOKS: u32 = 1 << 12;
 
 /// In which field it shows that an event does not fit, and why in words.
 type Misfit = (&'static str, String);
@@ -87,13 +97,7 @@ fn spread(bytes: &[u8]) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
 }
 
-/// A shard's file.
-struct Shard {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
-
-fn create(into: &Path, shards: u32) -> Result<Vec<Shard>> {
+fn create(into: &Path, shards: u32) -> Result<Vec<NewFile>> {
     let place = |what: &str, path: &Path| format!("{what} {}", path.display());
     std::fs::create_dir_all(into).map_err(|e| Error::io(place("make", into), &e))?;
     let entries = std::fs::read_dir(into).map_err(|e| Error::io(place("read", into), &e))?;
@@ -107,31 +111,25 @@ fn create(into: &Path, shards: u32) -> Result<Vec<Shard>> {
             )));
         }
     }
+    // Many shards share the room of a few.
+    let buffer = (BUFFERS / shards as usize).clamp(1 << 12, 1 << 16);
     let width = shards.to_string().len();
     let one = |number: u32| {
         let path = into.join(format!("shard-{number:0width$}.jsonl"));
-        let file = File::create(&path).map_err(|e| Error::io(place("create", &path), &e))?;
-        let mut shard = Shard { path, out: BufWriter::with_capacity(1 << 16, file) };
+        let mut shard = NewFile::with_buffer(&path, buffer)?;
         let first = json!({
             "process": "split",
             "type": "info",
             "f": "shard",
             "value": {"shard": number, "of": shards},
         });
-        shard.line(first.to_string().as_bytes())?;
+        line(&mut shard, first.to_string().as_bytes())?;
         Ok(shard)
     };
     (1..=shards).map(one).collect()
 }
 
-impl Shard {
-    fn line(&mut self, text: &[u8]) -> Result<()> {
-        let written = self.out.write_all(text).and_then(|()| self.out.write_all(b"\n"));
-        written.map_err(|e| Error::io(format!("write {}", self.path.display()), &e))
-    }
-
-    fn finish(mut self) -> Result<String> {
-        self.out.flush().map_err(|e| Error::io(format!("write {}", self.path.display()), &e))?;
-        Ok(self.path.display().to_string())
-    }
+fn line(file: &mut NewFile, text: &[u8]) -> Result<()> {
+    file.write(text)?;
+    file.write(b"\n")
 }

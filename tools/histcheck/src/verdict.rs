@@ -1,6 +1,6 @@
 //! What a check found: the answer, one sentence, and the details that text and JSON both show.
 
-use breakit::exit::Status;
+use breakit::exit::{Error, Status};
 use serde_json::{Map, Value};
 
 /// Whether the promise was kept.
@@ -59,13 +59,27 @@ pub struct Verdict {
     pub facts: Map<String, Value>,
     /// A list of what was found about each key, as JSON, where programs want it; there may be millions.
     pub keys: Option<String>,
+    /// Why files that were asked for beside the verdict were not written.
+    pub unwritten: Vec<Error>,
 }
 
 impl Verdict {
     /// A verdict without details yet.
     pub fn new(answer: Answer, because: impl Into<String>) -> Verdict {
         let (details, facts) = (Vec::new(), Map::new());
-        Verdict { answer, because: because.into(), details, facts, keys: None }
+        Verdict {
+            answer,
+            because: because.into(),
+            details,
+            facts,
+            keys: None,
+            unwritten: Vec::new(),
+        }
+    }
+
+    /// The exit status: that of the answer, or of a file that could not be written where that is worse.
+    pub fn status(&self) -> Status {
+        self.unwritten.iter().map(Error::status).fold(self.answer.status(), Status::worst)
     }
 
     /// Adds a field for programs.

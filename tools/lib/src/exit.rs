@@ -3,14 +3,18 @@
 //! The numbers are those of `sysexits.h` where it has one; 0, 1 and 2 are the verdicts. The same table
 //! stands in every manual page, and a test holds the two together.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
+use std::sync::Once;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::talk;
+use crate::{jsonl, stdout, talk};
 
 /// How a tool ended, when it did not die of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,7 +143,20 @@ impl Error {
     pub fn output(error: &io::Error) -> Error {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ReaderGone,
+            _ if error.raw_os_error() == Some(nix::libc::EBADF) => stdout::closed(),
             _ => Error::system(format!("cannot write to stdout: {}", reason(error))),
+        }
+    }
+
+    /// What printing a result met, where the exit status says the result as well: a reader that left does not
+    /// change it.
+    ///
+    /// # Errors
+    /// All but [`Error::ReaderGone`].
+    pub fn unless_reader_gone(printed: Result<()>) -> Result<()> {
+        match printed {
+            Err(Error::ReaderGone) => Ok(()),
+            printed => printed,
         }
     }
 
@@ -227,17 +244,54 @@ pub fn reason(error: &io::Error) -> String {
 /// `tool` is the name in front of every line on stderr.
 pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Status>) -> ExitCode {
     talk::name(tool);
-    let outcome = match Cli::try_parse() {
+    let outcome = caught(|| match Cli::try_parse() {
         Ok(cli) => run(cli),
         Err(error) => usage(tool, &error),
-    };
+    });
     finish(outcome)
 }
 
-/// Turns an outcome into the exit code, once stdout is flushed. Does not return for a signal.
+/// Does `work`, whose bugs are errors of ours as any other: told in one sentence, with the status 71.
+///
+/// # Errors
+/// As `work`, or 71 where it panicked.
+pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            let what = format!("{place}: {}", words(info.payload()));
+            match std::thread::current().name() {
+                Some("main") => LAST_PANIC.set(Some(what)),
+                // Whoever waits for this thread knows only that it died.
+                _ => talk::error(format!("internal error, please report it: {what}")),
+            }
+            // Whoever asks for it wants to see where we were.
+            if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {
+                before(info);
+            }
+        }));
+    });
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let what = LAST_PANIC.take().unwrap_or_else(|| words(&*panic));
+        Err(Error::system(format!("internal error, please report it: {what}")))
+    })
+}
+
+thread_local! {
+    /// What the last panic of this thread said, and where.
+    static LAST_PANIC: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// Turns an outcome into the exit code. Does not return for a signal.
 fn finish(outcome: Result<Status>) -> ExitCode {
-    let flushed = io::stdout().flush().map_err(|e| Error::output(&e));
-    let status = match outcome.and_then(|status| flushed.map(|()| status)) {
+    let status = match outcome {
         Ok(status) => status,
         Err(error) => {
             error.say();
@@ -262,8 +316,7 @@ fn die_of(number: i32) {
 fn usage(tool: &str, error: &clap::Error) -> Result<Status> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            write!(io::stdout(), "{}", error.render()).map_err(|e| Error::output(&e))?;
-            Ok(Status::Done)
+            jsonl::print_text(&error.render().to_string()).map(|()| Status::Done)
         }
         _ => Err(Error::usage(format!(
             "{} (see {tool} --help)",

@@ -1,18 +1,22 @@
 //! Lines out, each built whole and handed to write(2) once; lines in, each with its place.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::escape;
 use crate::exit::{Error, Result};
 use crate::op::Op;
+use crate::size::show_size;
+use crate::{escape, output};
 
 /// What a pipe carries whole when several write to it (PIPE_BUF on Linux).
 pub const SHARED_PIPE_LINE: usize = 4096;
+
+/// What is longer is no line that people or our tools write, and would only cost memory.
+pub const LONGEST_LINE: u64 = 64 << 20;
 
 /// Writes `line` and a newline to `out` in one write(2), so that writers of one pipe never cut into one another.
 ///
@@ -66,13 +70,14 @@ pub fn print_for_people(text: &str) -> Result<()> {
 /// # Errors
 /// [`Error::ReaderGone`] where the reader left, 71 otherwise.
 pub fn print_text(text: &str) -> Result<()> {
-    io::stdout().write_all(text.as_bytes()).map_err(|e| Error::output(&e))
+    write_whole(io::stdout(), text.as_bytes()).map_err(|e| Error::output(&e))
 }
 
 /// A source of lines: a file, or stdin for `-`.
 pub struct Lines {
     name: String,
     number: u64,
+    longest: u64,
     reader: Box<dyn BufRead>,
 }
 
@@ -80,8 +85,9 @@ impl Lines {
     /// Opens `path`, or stdin for `-`.
     ///
     /// # Errors
-    /// 66, 77 or 71, naming the file.
+    /// 64 for the file that stdout writes to; 66, 77 or 71, naming the file.
     pub fn open(path: &Path) -> Result<Lines> {
+        output::not_stdout(path)?;
         if path == Path::new("-") {
             return Ok(Lines::new("stdin", io::stdin()));
         }
@@ -95,8 +101,15 @@ impl Lines {
         Lines {
             name: name.into(),
             number: 0,
+            longest: LONGEST_LINE,
             reader: Box::new(BufReader::with_capacity(1 << 16, reader)),
         }
+    }
+
+    /// The same, with lines of any length: their reader says when it is enough.
+    #[must_use]
+    pub fn of_any_length(self) -> Lines {
+        Lines { longest: u64::MAX, ..self }
     }
 
     /// What errors call it: the file's name, or `stdin`.
@@ -107,25 +120,29 @@ impl Lines {
     /// The next line that is not blank, with its number, without its ending; `None` at the end.
     ///
     /// # Errors
-    /// 65 for a line that is no UTF-8, 71 where reading fails.
+    /// 65 for a line that is no UTF-8 or longer than [`LONGEST_LINE`], 71 where reading fails.
     pub fn next_line(&mut self) -> Result<Option<(u64, String)>> {
         loop {
             let mut bytes = Vec::new();
-            let read = self
-                .reader
+            let read = Read::take(&mut self.reader, self.longest.saturating_add(1))
                 .read_until(b'\n', &mut bytes)
                 .map_err(|e| Error::io(format!("read {}", self.name), &e))?;
             if read == 0 {
                 return Ok(None);
             }
             self.number += 1;
-            let text = String::from_utf8(bytes).map_err(|e| {
+            if read as u64 > self.longest {
+                let most = show_size(self.longest);
+                return Err(self.error(format!("column 1: the line is longer than {most}")));
+            }
+            let mut text = String::from_utf8(bytes).map_err(|e| {
                 let column = e.utf8_error().valid_up_to() + 1;
                 self.error(format!("column {column}: the line is not UTF-8"))
             })?;
-            let text = text.trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}');
+            text.truncate(text.trim_end_matches(['\n', '\r']).len());
+            text.drain(..text.len() - text.trim_start_matches('\u{feff}').len());
             if !text.trim().is_empty() {
-                return Ok(Some((self.number, text.to_string())));
+                return Ok(Some((self.number, text)));
             }
         }
     }

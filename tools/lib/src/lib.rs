@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
+//! | [`input`] | small texts that are read whole |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
@@ -14,10 +15,13 @@
 //! | [`escape`] | text of others in what people read |
 //! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
 //! | [`helper`] | which external programs are run, and with which environment |
+//! | [`output`] | files that are written, never over one that is read |
+//! | [`parallel`] | the same work for many things at once |
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
 //! | [`size`] | amounts of bytes as people write them |
+//! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
@@ -27,12 +31,15 @@ pub mod exit;
 pub mod guardian;
 pub mod helper;
 pub mod hold;
+pub mod input;
 pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
 pub mod node;
 pub mod op;
+pub mod output;
+pub mod parallel;
 pub mod program;
 pub mod reach;
 pub mod rng;
@@ -40,4 +47,5 @@ pub mod schedule;
 pub mod signal;
 pub mod size;
 pub mod ssh;
+pub mod stdout;
 pub mod talk;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::environment::variable;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl::Lines;
+use crate::parallel;
 
 /// Where a fleet says which nodes it has.
 pub const RUN: &str = "/run/breakit";
@@ -211,6 +212,15 @@ impl NodesArg {
         self.nodes.iter().flat_map(|spec| spec.split(',')).any(|part| part == "-")
     }
 
+    /// The files that are read for nodes; `-` is stdin.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let parts = self.nodes.iter().flat_map(|spec| spec.split(','));
+        parts.filter_map(|part| match part {
+            "-" => Some(part.as_ref()),
+            _ => part.strip_prefix('@').map(Path::new),
+        })
+    }
+
     /// Opens a history that comes beside these nodes; `-` is stdin.
     ///
     /// # Errors
@@ -256,7 +266,7 @@ pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     for part in specs.iter().flat_map(|spec| spec.split(',')) {
         if part == "-" {
-            nodes.extend(read(Lines::new("stdin", std::io::stdin()))?);
+            nodes.extend(read(Lines::open("-".as_ref())?)?);
         } else if let Some(path) = part.strip_prefix('@') {
             nodes.extend(read(Lines::open(path.as_ref())?)?);
         } else if let Some((name, way)) = part.split_once('=') {
@@ -426,19 +436,12 @@ pub fn at_once<T: Send>(
     nodes: &[Node],
     work: impl Fn(&Node) -> Result<T> + Sync,
 ) -> Vec<Result<T>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = nodes.iter().map(|node| scope.spawn(|| work(node))).collect();
-        threads
-            .into_iter()
-            .zip(nodes)
-            .map(|(thread, node)| match thread.join() {
-                Ok(result) => result.map_err(|error| error.at(format!("node {}", node.name))),
-                Err(_) => {
-                    Err(Error::system(format!("node {}: the thread at work there died", node.name)))
-                }
-            })
-            .collect()
-    })
+    let results = parallel::each(nodes, work).into_iter().zip(nodes);
+    let named = |(result, node): (std::thread::Result<Result<T>>, &Node)| match result {
+        Ok(result) => result.map_err(|error| error.at(format!("node {}", node.name))),
+        Err(_) => Err(Error::system(format!("node {}: the thread at work there died", node.name))),
+    };
+    results.map(named).collect()
 }
 
 #[cfg(test)]

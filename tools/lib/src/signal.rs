@@ -62,7 +62,7 @@ impl Watch {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(place)?;
         let signal = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&signal);
-        std::thread::spawn(move || {
+        let watching = std::thread::Builder::new().spawn(move || {
             for number in signals.forever() {
                 if seen.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
                     // The other end lives as long as the process.
@@ -72,6 +72,7 @@ impl Watch {
                 }
             }
         });
+        watching.map_err(place)?;
         Ok(Watch { signal, bell, input: false })
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::node::{LXCPATH, Name};
+use breakit::parallel;
 use breakit::program;
 use breakit::talk;
 
@@ -527,26 +528,20 @@ pub fn at_once<T: Send>(
     containers: &[Container],
     work: impl Fn(&Container) -> Result<T> + Sync,
 ) -> Vec<Result<T>> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = containers.iter().map(|c| scope.spawn(|| work(c))).collect();
-        let join =
-            |(thread, container): (std::thread::ScopedJoinHandle<'_, Result<T>>, &Container)| {
-                let name = &container.member.name;
-                match thread.join() {
-                    Ok(result) => result.map_err(|error| match error {
-                        // "node n1 is paused", but "node n1: cannot open ..."
-                        Error::Sentence { status, message } if is_predicate(&message) => {
-                            Error::Sentence { status, message: format!("node {name} {message}") }
-                        }
-                        other => other.at(format!("node {name}")),
-                    }),
-                    Err(_) => {
-                        Err(Error::system(format!("node {name}: the thread at work there died")))
-                    }
+    let named = |(result, container): (std::thread::Result<Result<T>>, &Container)| {
+        let name = &container.member.name;
+        match result {
+            Ok(result) => result.map_err(|error| match error {
+                // "node n1 is paused", but "node n1: cannot open ..."
+                Error::Sentence { status, message } if is_predicate(&message) => {
+                    Error::Sentence { status, message: format!("node {name} {message}") }
                 }
-            };
-        threads.into_iter().zip(containers).map(join).collect()
-    })
+                other => other.at(format!("node {name}")),
+            }),
+            Err(_) => Err(Error::system(format!("node {name}: the thread at work there died"))),
+        }
+    };
+    parallel::each(containers, work).into_iter().zip(containers).map(named).collect()
 }
 
 fn is_predicate(message: &str) -> bool {

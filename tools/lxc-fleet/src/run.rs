@@ -2,7 +2,7 @@
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::names;
-use breakit::rng;
+use breakit::{rng, stdout};
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
@@ -20,6 +20,9 @@ use crate::{
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
+    if !puts_right(&cli.command) {
+        stdout::must_be_open()?;
+    }
     sensible(&cli.command)?;
     if !matches!(cli.command, Command::Nodes(_)) {
         as_root()?;
@@ -58,6 +61,18 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Launch { id, foreground } => launch::launch(&id, foreground),
         Command::Watchdog(args) => watchdog::watch(&args),
     }
+}
+
+/// Whether it puts right what was harmed or made, which it does all the same if stdout is closed; so do our own helpers.
+fn puts_right(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Down(_)
+            | Command::Start(_)
+            | Command::Resume(_)
+            | Command::Launch { .. }
+            | Command::Watchdog(_)
+    )
 }
 
 /// What is made gets its modes from us and not from the caller's umask, which a node would have as well; what is

@@ -9,7 +9,7 @@ use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, jsonl, rng, talk};
+use breakit::{clock, jsonl, rng, stdout, talk};
 
 use crate::backend;
 use crate::check;
@@ -36,6 +36,10 @@ const PURPOSE: &str = "partition";
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
+    // What heals does so all the same, and fails when it is to say so.
+    if !matches!(cli.command, Command::Heal(_) | Command::Guard(_)) {
+        stdout::must_be_open()?;
+    }
     match cli.command {
         Command::Plan(plan) => self::plan(&plan),
         Command::Cut(cut) => self::cut(&cut),
@@ -216,10 +220,10 @@ fn heal(args: &cli::Heal) -> Result<Status> {
         jsonl::print_for_people(&scripts.concat())?;
         return Error::all(errors).map(|()| Status::Done);
     }
-    let (healed, errors) = standing::heal(&Nft::find(), &places, |_| true);
-    for cut in &healed {
-        jsonl::print(&Op::fault("stop-partition", cut.value()).line())?;
-    }
+    let (healed, mut errors) = standing::heal(&Nft::find(), &places, |_| true);
+    let line = |cut: &standing::Cut| Op::fault("stop-partition", cut.value()).line();
+    let told = healed.iter().try_for_each(|cut| jsonl::print(&line(cut)));
+    errors.extend(Error::unless_reader_gone(told).err());
     if healed.is_empty() && errors.is_empty() {
         talk::say("nothing was cut");
     }
@@ -227,10 +231,9 @@ fn heal(args: &cli::Heal) -> Result<Status> {
 }
 
 fn list(args: &cli::Where) -> Result<Status> {
-    let (cuts, errors) = standing::find(&Nft::find(), &places(args)?);
-    for cut in &cuts {
-        jsonl::print(&cut.line())?;
-    }
+    let (cuts, mut errors) = standing::find(&Nft::find(), &places(args)?);
+    let told = cuts.iter().try_for_each(|cut| jsonl::print(&cut.line()));
+    errors.extend(Error::unless_reader_gone(told).err());
     Error::all(errors).map(|()| Status::Done)
 }
 
@@ -246,11 +249,11 @@ fn check(args: &cli::Check) -> Result<Status> {
     }
     nft::permitted(&nodes)?;
     let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
-    if args.table {
-        jsonl::print_for_people(&matrix.table())?;
-    } else {
-        jsonl::print(&matrix.json().to_string())?;
-    }
+    // The exit status says it as well, whether the matrix is read or not.
+    Error::unless_reader_gone(match args.table {
+        true => jsonl::print_for_people(&matrix.table()),
+        false => jsonl::print(&matrix.json().to_string()),
+    })?;
     Ok(match (matrix.unreached().next(), matrix.unknown().next()) {
         (Some(_), _) => Status::Invalid,
         (None, Some(_)) => Status::Unknown,

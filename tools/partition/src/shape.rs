@@ -1,10 +1,10 @@
 //! Shapes: the ways to choose a grudge. Pure: the same shape, nodes and seed make the same grudge.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
+use breakit::input;
 use breakit::node::{self, Name};
 use breakit::rng::{Pcg64, RngExt, SliceRandom};
 
@@ -182,10 +182,7 @@ fn group(word: impl AsRef<str>) -> Result<Vec<Name>> {
 
 /// Names between blanks, commas or ends of lines.
 fn on_stdin() -> Result<Vec<Name>> {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|e| Error::io("read the primaries on stdin", &e))?;
+    let text = input::text("the primaries", Path::new("-"))?;
     let lines = (1..).zip(text.lines());
     let words = lines.flat_map(|(number, line)| {
         let words = line.split([' ', '\t', ',']).filter(|word| !word.is_empty());
@@ -202,16 +199,8 @@ fn on_stdin() -> Result<Vec<Name>> {
 }
 
 fn read(file: &str) -> Result<Shape> {
-    let (mut text, place) = (String::new(), if file == "-" { "stdin" } else { file });
-    let done = match file {
-        "-" => std::io::stdin().read_to_string(&mut text),
-        _ => std::fs::read_to_string(Path::new(file)).map(|all| {
-            text = all;
-            text.len()
-        }),
-    };
-    done.map_err(|e| Error::io(format!("read the grudge {place}"), &e))?;
-    Ok(Shape::Given { text, place: place.into() })
+    let path = Path::new(file);
+    Ok(Shape::Given { text: input::text("the grudge", path)?, place: input::name(path) })
 }
 
 fn at_least(least: usize, shape: &str, n: usize) -> Result<()> {

@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use breakit::input;
+
 /// How many in a table are one jitter.
 const ONE: f64 = 8192.0;
 
@@ -83,7 +85,7 @@ impl Distribution {
 
 impl Table {
     fn open(path: &str) -> Result<Table, String> {
-        let text = std::fs::read_to_string(path).map_err(|e| format!("{path}: {e}"))?;
+        let text = input::text("the table", path.as_ref()).map_err(|error| error.to_string())?;
         Table::read(path, &text)
     }
 

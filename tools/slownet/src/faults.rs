@@ -9,6 +9,7 @@ use breakit::guardian::Guardian;
 use breakit::helper;
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
+use breakit::parallel;
 use serde_json::{Value, json};
 
 use crate::backend::{Choices, Wanted};
@@ -162,12 +163,9 @@ impl Faults {
 
     /// Does `work` with all links at once.
     fn each<T: Send>(&self, work: impl Fn(&Slow) -> Result<T> + Sync) -> Vec<Result<T>> {
-        std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                self.links.iter().map(|link| scope.spawn(|| work(link))).collect();
-            let died = |_| Err(Error::system("the thread of a link died"));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(died)).collect()
-        })
+        let died = |_| Err(Error::system("the thread of a link died"));
+        let results = parallel::each(&self.links, work).into_iter();
+        results.map(|result| result.unwrap_or_else(died)).collect()
     }
 
     fn clear(&self, root: WithRoot) -> Result<()> {

@@ -9,7 +9,7 @@ use breakit::op::Op;
 use breakit::reach::Network;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, jsonl, talk};
+use breakit::{clock, jsonl, stdout, talk};
 use serde_json::{Value, json};
 
 use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, ReplayArgs, SetArgs};
@@ -27,6 +27,10 @@ use crate::{asked, list, replay, sweep};
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
+    // What heals does so all the same, and fails when it is to say so.
+    if !matches!(cli.command, Command::Clear(_)) {
+        stdout::must_be_open()?;
+    }
     match cli.command {
         Command::Set(args) => set(*args),
         Command::Replay(args) => replay(&args),
@@ -215,7 +219,7 @@ fn clear(args: &ClearArgs) -> Result<Status> {
             Err(error) => errors.push(error),
         }
     }
-    tell_cleared(&cleared)?;
+    errors.extend(Error::unless_reader_gone(tell_cleared(&cleared)).err());
     Error::all(errors).map(|()| Status::Done)
 }
 
@@ -242,9 +246,9 @@ fn show_those(nodes: &[Node], wanted: impl Fn(&serde_json::Value) -> bool) -> Re
     for lines in node::at_once(nodes, list::lines) {
         match lines {
             Ok(lines) => {
-                for line in lines.iter().filter(|line| wanted(line)) {
-                    jsonl::print(&line.to_string())?;
-                }
+                let mut lines = lines.iter().filter(|line| wanted(line));
+                let told = lines.try_for_each(|line| jsonl::print(&line.to_string()));
+                errors.extend(Error::unless_reader_gone(told).err());
             }
             Err(error) => errors.push(error),
         }

@@ -1,7 +1,7 @@
 //! Programs that we start: split into words, found, put into a process group that does not outlive us.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
 use breakit::helper;
@@ -47,6 +47,13 @@ impl Words {
     pub fn argv(&self) -> Vec<String> {
         let program = self.program.display().to_string();
         redact_all(std::iter::once(program).chain(self.arguments.iter().cloned()))
+    }
+
+    /// The files that may hold a run which the command makes again, as `partition replay history.jsonl` does.
+    pub fn replayed(&self) -> impl Iterator<Item = &Path> {
+        let mut words = self.arguments.iter();
+        let replays = words.any(|word| word == "replay");
+        words.take(if replays { usize::MAX } else { 0 }).map(Path::new)
     }
 
     /// The command: in a process group of its own, and sent `at_our_death` should we die.

@@ -8,7 +8,7 @@ use breakit::clock;
 use breakit::exit::{Error, Result};
 use breakit::jsonl;
 use breakit::node::Node;
-use breakit::rng;
+use breakit::{output, rng};
 use serde_json::{Value, json};
 
 use crate::child::Words;
@@ -40,6 +40,7 @@ pub struct Plan {
     turns: Turns,
     database: Arc<dyn Database>,
     nodes: Vec<Node>,
+    node_files: Vec<PathBuf>,
     prefix: String,
     ready: Duration,
     timeout: Duration,
@@ -73,7 +74,7 @@ impl Plan {
             time: common.time_limit.or_else(|| common.ops.is_none().then(|| database.time_limit())),
             ops: common.ops,
         };
-        Ok(Plan {
+        let plan = Plan {
             nemeses,
             limits,
             rate: common.rate,
@@ -85,17 +86,19 @@ impl Plan {
             turns,
             database,
             nodes,
+            node_files: common.nodes.files().map(PathBuf::from).collect(),
             prefix: prefix(common)?,
             ready: common.ready,
             timeout: common.timeout,
             output: common.output.clone(),
-        })
+        };
+        plan.keep_inputs().map(|()| plan)
     }
 
     /// Opens the history, and gives it with all else that the phases of the run share.
     ///
     /// # Errors
-    /// 66, 77 or 71 where the history's file cannot be made.
+    /// 66, 77 or 71 where it cannot be made.
     pub fn begin(&self) -> Result<Arc<Shared>> {
         let stop = Stop::default();
         Ok(Arc::new(Shared {
@@ -107,6 +110,15 @@ impl Plan {
             generator: Mutex::new(Generator::new(self.kind, self.turns, self.seed)),
             stop,
         }))
+    }
+
+    /// Refuses to write the history over what the run reads, or twice into one file.
+    fn keep_inputs(&self) -> Result<()> {
+        let Some(output) = &self.output else { return Ok(()) };
+        let replayed = self.nemeses.iter().flat_map(Words::replayed);
+        let inputs = self.node_files.iter().map(PathBuf::as_path).chain(replayed);
+        output::not_over("-o", output, inputs)?;
+        output::not_twice("-o", output)
     }
 
     /// Prints the plan: the first line of the history without its times, then the phases, one a line.

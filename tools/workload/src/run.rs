@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
-use breakit::talk;
+use breakit::{stdout, talk};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -25,6 +25,7 @@ use crate::stop::{self, Cause};
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
+    stdout::must_be_open()?;
     let plan = Plan::of(&cli.workload)?;
     if cli.workload.common().dry_run {
         return plan.print().map(|()| Status::Done);
@@ -58,10 +59,11 @@ impl Run {
     async fn carry_out(self) -> Result<Status> {
         stop::watch(&self.shared.stop)?;
         let progress = Progress::begin(&self.shared);
-        // A line that finds no reader has rung the bell, which every phase hears.
-        let _ = self.shared.history.record(remark("start", self.first_line()));
         let mut findings = Findings::default();
-        let phases = self.phases(&progress, &mut findings).await;
+        let phases = match self.begin().await {
+            true => self.phases(&progress, &mut findings).await,
+            false => Ok(()),
+        };
         // From here on it is the reader alone that could keep us; how it did is part of how the run ended.
         self.shared.history.hurry();
         self.shared.history.written().await;
@@ -73,6 +75,17 @@ impl Run {
         self.say(status, &reason);
         phases?;
         self.status(findings)
+    }
+
+    /// Writes the first line, before anything is sent; `false` where it never will be, and the bell has rung.
+    async fn begin(&self) -> bool {
+        let Ok(line) = self.shared.history.announce(remark("start", self.first_line())) else {
+            return false;
+        };
+        tokio::select! {
+            written = line.written() => written.is_ok() && self.shared.stop.cause().is_none(),
+            () = self.shared.stop.rung() => false,
+        }
     }
 
     async fn phases(&self, progress: &Progress, findings: &mut Findings) -> Result<()> {

@@ -432,7 +432,7 @@ impl Decider for Registers {
                 order: None,
             });
         }
-        let mut verdict = linear::tell(history, &self.question, &verdicts)?;
+        let mut verdict = linear::tell(history, &self.question, &verdicts);
         if self.stalled > 0 {
             let what = many(self.stalled, "operation");
             verdict.details.push(format!(

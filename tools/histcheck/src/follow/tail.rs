@@ -16,8 +16,9 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::budget::Budget;
 use crate::read::blocks::{BOM, Piece};
-use crate::read::packed;
+use crate::read::{out_of, packed};
 
 /// As much as a pipe holds: what came is decided before more is read.
 const BLOCK: usize = 1 << 16;
@@ -48,14 +49,15 @@ pub struct Tail {
     began: bool,
     ended: bool,
     is_told: bool,
+    budget: Budget,
 }
 
 impl Tail {
-    /// The source at `path`, stdin for `-`.
+    /// The source at `path`, stdin for `-`; a line without an end comes to the budget.
     ///
     /// # Errors
     /// 66, 77, 71 where it cannot be opened.
-    pub fn open(path: &Path) -> Result<Tail> {
+    pub fn open(path: &Path, budget: Budget) -> Result<Tail> {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "stdin".to_string() } else { path.display().to_string() };
         let place = |e: io::Error| Error::io(format!("open {name}"), &e);
@@ -77,6 +79,7 @@ impl Tail {
             began: false,
             ended: false,
             is_told: false,
+            budget,
         })
     }
 
@@ -98,7 +101,7 @@ impl Tail {
         self.buffer.copy_within(self.begin..self.end, 0);
         (self.begin, self.end) = (0, self.end - self.begin);
         if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+            self.grow()?;
         }
         let read = match self.read(wait) {
             Ok(read) => read,
@@ -124,6 +127,16 @@ impl Tail {
         let text = if is_first { text.strip_prefix(BOM).unwrap_or(text) } else { text };
         self.begin = lines;
         Ok(Got::Lines(Piece { text, whole: last.is_some() }))
+    }
+
+    /// Makes room for a line that is longer than all before it.
+    fn grow(&mut self) -> Result<()> {
+        let length = self.buffer.len();
+        if let Err(limit) = self.budget.room_for(length) {
+            return Err(out_of(limit, &format!("{}: {limit} within one line", self.name)));
+        }
+        self.buffer.resize(2 * length, 0);
+        Ok(())
     }
 
     /// Reads once; 0 where nothing came, and `ended` where nothing will.

@@ -149,7 +149,7 @@ impl Decider for Whole {
 
     fn verdict(&mut self, history: &mut History, _: Ended, budget: &Budget) -> Result<Verdict> {
         if !self.invalid.is_empty() {
-            return linear::tell(history, &self.question, &self.invalid);
+            return Ok(linear::tell(history, &self.question, &self.invalid));
         }
         if let Some(taken) = self.exhausted {
             let limit = Exhausted::Memory(self.memory);

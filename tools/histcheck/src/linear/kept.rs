@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
+use breakit::output::NewFile;
 use serde_json::{Value, json};
 
 use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
@@ -23,8 +24,7 @@ use crate::values::Id;
 pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Result<String> {
     // Lines of JSON hold an event each.
     let by_line = history.reordered.as_ref().map(|_| by_line(history)).unwrap_or_default();
-    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
-    let mut file = BufWriter::new(File::create(path).map_err(place)?);
+    let mut file = NewFile::create(path)?;
     let (mut found, mut missing) = (0, Vec::new());
     for key in keys {
         let order = match &key.order {
@@ -45,10 +45,10 @@ pub(super) fn witness(history: &History, keys: &[KeyVerdict], path: &Path) -> Re
             if let Some(key) = key.key {
                 line["key"] = history.values.json(key);
             }
-            writeln!(file, "{line}").map_err(place)?;
+            file.write(format!("{line}\n").as_bytes())?;
         }
     }
-    file.flush().map_err(place)?;
+    file.finish()?;
     let lacking = missing.first().map_or(String::new(), |why| {
         let count = many(missing.len() as u64, "valid key");
         format!("; for {count} none was found, the first as {why}")
@@ -125,6 +125,8 @@ pub(super) fn svg(history: &History, keys: &[KeyVerdict], path: &Path) -> Result
     let rows = tell::picture(history, proof);
     let ops: Vec<_> = rows.iter().map(|(op, _)| *op).collect();
     let drawn = drawing::draw(&title, &rows, &bands::bands(history, &ops).0);
-    std::fs::write(path, drawn).map_err(|e| Error::io(format!("write {}", path.display()), &e))?;
+    let mut file = NewFile::create(path)?;
+    file.write(drawn.as_bytes())?;
+    file.finish()?;
     Ok(format!("a picture of it is in {}", path.display()))
 }

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
+use breakit::input;
 
 use super::models::table::Table;
 
@@ -111,9 +112,9 @@ impl Model {
 }
 
 fn table(file: &str) -> Result<Model> {
-    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Error::no_input(format!("the model {file} is not there")),
-        _ => Error::io(format!("read the model {file}"), &error),
+    let text = input::text("the model", Path::new(file)).map_err(|error| match error.status() {
+        Status::NoInput => Error::no_input(format!("the model {file} is not there")),
+        _ => error,
     })?;
     let name = Path::new(file).file_stem().map_or(file.into(), |stem| stem.to_string_lossy());
     let table =

@@ -2,6 +2,8 @@
 
 use std::io::{self, ErrorKind, Read};
 
+use crate::budget::Budget;
+
 /// What fits into the cache of a core beside all else: the bytes are looked at right after they are copied.
 const BLOCK: usize = 1 << 18;
 /// The byte order mark in UTF-8.
@@ -37,6 +39,7 @@ pub struct Blocks<R> {
     number: u64,
     began: bool,
     ended: bool,
+    budget: Option<Budget>,
 }
 
 impl<R: Read> Blocks<R> {
@@ -50,7 +53,14 @@ impl<R: Read> Blocks<R> {
             number: 0,
             began: false,
             ended: false,
+            budget: None,
         }
+    }
+
+    /// The same within a budget: a line without an end comes to it.
+    #[must_use]
+    pub fn within(self, budget: Option<Budget>) -> Blocks<R> {
+        Blocks { budget, ..self }
     }
 
     /// The next line; `None` at the end.
@@ -138,8 +148,8 @@ impl<R: Read> Blocks<R> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
-        if self.end == self.buffer.len() {
-            self.buffer.resize(self.buffer.len() * 2, 0);
+        if self.end >= BLOCK {
+            self.widen()?;
         }
         loop {
             match self.source.read(&mut self.buffer[self.end..]) {
@@ -155,6 +165,17 @@ impl<R: Read> Blocks<R> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Makes room for a line or an event that is longer than a block, as far as the budget goes.
+    fn widen(&mut self) -> io::Result<()> {
+        let is_full = self.end == self.buffer.len();
+        let more = if is_full { self.buffer.len() } else { 0 };
+        if let Some(budget) = self.budget {
+            budget.room_for(more).map_err(io::Error::other)?;
+        }
+        self.buffer.resize(self.buffer.len() + more, 0);
+        Ok(())
     }
 
     fn cut(&mut self, end: usize, next: usize, whole: bool) -> RawLine<'_> {

@@ -85,6 +85,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// What is wrong with a discarded form.
     pub fn peek(&mut self) -> Parsed<Option<u8>> {
+        self.peek_within(0)
+    }
+
+    /// As [`Reader::peek`], so many forms deep. Each `#_` discards a form more, and they may stand in a row.
+    fn peek_within(&mut self, depth: usize) -> Parsed<Option<u8>> {
+        let mut discarded = 0;
         loop {
             match self.text.get(self.at) {
                 Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | 0x0c) => self.at += 1,
@@ -94,9 +100,13 @@ impl<'a> Reader<'a> {
                 }
                 Some(b'#') if self.text.get(self.at + 1) == Some(&b'_') => {
                     self.at += 2;
-                    self.form(DEEPEST / 2)?;
+                    discarded += 1;
                 }
-                other => return Ok(other.copied()),
+                other if discarded == 0 => return Ok(other.copied()),
+                _ => {
+                    self.form(depth + 1)?;
+                    discarded -= 1;
+                }
             }
         }
     }
@@ -169,7 +179,7 @@ impl<'a> Reader<'a> {
         if depth > DEEPEST {
             return self.wrong(format!("more than {DEEPEST} forms within one another"));
         }
-        match self.peek()? {
+        match self.peek_within(depth)? {
             None => self.wrong("the text ends within a form"),
             Some(b'[') => self.closed(b']', depth).map(steps),
             Some(b'(') => self.closed(b')', depth).map(steps),
@@ -188,7 +198,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let mut items = Vec::new();
         loop {
-            match self.peek()? {
+            match self.peek_within(depth)? {
                 Some(byte) if byte == close => {
                     self.at += 1;
                     return Ok(items);
@@ -202,7 +212,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let (mut items, mut known) = (Vec::new(), Known::default());
         loop {
-            if self.peek()? == Some(b'}') {
+            if self.peek_within(depth)? == Some(b'}') {
                 self.at += 1;
                 return Ok(items);
             }
@@ -231,7 +241,7 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let (mut entries, mut known) = (Vec::new(), Known::default());
         loop {
-            let next = self.peek()?;
+            let next = self.peek_within(depth)?;
             let key_at = self.at;
             let key = match next {
                 Some(b'}') => {
@@ -244,7 +254,7 @@ impl<'a> Reader<'a> {
             if !self.may_go_on() && !known.is_new_key(&key) {
                 return self.twice(key_at);
             }
-            if self.peek()? == Some(b'}') {
+            if self.peek_within(depth)? == Some(b'}') {
                 self.at = begin;
                 return self.wrong("a map with a key that has no value");
             }

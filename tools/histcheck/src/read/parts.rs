@@ -17,6 +17,7 @@ use super::blocks::Blocks;
 use super::format::Format;
 use super::progress::Progress;
 use super::{Options, read_lines};
+use crate::budget::Budget;
 use crate::history::History;
 
 /// A part that is smaller is not worth a thread.
@@ -35,20 +36,28 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     let whole_budget = options.budget;
     let budget = whole_budget.map(|budget| budget.shared_by(cuts.len() - 1));
     let options = Options { budget, ..options };
-    let part = |from: u64, to: u64| {
+    let part = &|from: u64, to: u64| {
         let part = Part { file, at: from, end: to, stop: &stop };
         // The first part takes the others in.
         let expected = if from == 0 { size } else { to - from };
         let assembly = Assembly::part(name, options, from > 0).expecting(Some(expected));
-        let read = assemble(name, part, assembly, progress);
+        let read = assemble(name, part, assembly, budget, progress);
         if read.is_none() {
             stop.store(true, Ordering::Relaxed);
         }
         read
     };
     let mut parts = std::thread::scope(|scope| {
-        let later: Vec<_> =
-            cuts.windows(2).skip(1).map(|cut| scope.spawn(|| part(cut[0], cut[1]))).collect();
+        let spawn = |cut: &[u64]| {
+            let (from, to) = (cut[0], cut[1]);
+            std::thread::Builder::new().spawn_scoped(scope, move || part(from, to))
+        };
+        let later: io::Result<Vec<_>> = cuts.windows(2).skip(1).map(spawn).collect();
+        // A system that gives no threads has one reader, and those that were made are of no use.
+        let Ok(later) = later else {
+            stop.store(true, Ordering::Relaxed);
+            return None;
+        };
         let first = part(cuts[0], cuts[1]);
         let joined = later.into_iter().map(|thread| thread.join().ok().flatten());
         std::iter::once(first).chain(joined).collect::<Option<Vec<Assembly>>>()
@@ -69,10 +78,11 @@ fn assemble(
     name: &str,
     part: Part<'_>,
     assembly: Assembly,
+    budget: Option<Budget>,
     progress: &Progress,
 ) -> Option<Assembly> {
     let read = |assembly| -> Result<Assembly> {
-        read_lines(name, &mut Blocks::new(part), assembly, progress)
+        read_lines(name, &mut Blocks::new(part).within(budget), assembly, progress)
     };
     read(assembly).ok().filter(Assembly::is_joinable)
 }

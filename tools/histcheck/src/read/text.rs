@@ -10,6 +10,7 @@ use super::packed::Source;
 use super::place::Place;
 use super::progress::Progress;
 use super::site::{Form, Site};
+use crate::budget::Budget;
 
 /// What a reader of a text finds.
 #[derive(Debug)]
@@ -61,6 +62,12 @@ impl<'a> Text<'a> {
             text.blocks.pass(BOM.len());
         }
         Ok(text)
+    }
+
+    /// The same within a budget: an event without an end comes to it.
+    #[must_use]
+    pub fn within(self, budget: Option<Budget>) -> Text<'a> {
+        Text { blocks: self.blocks.within(budget), ..self }
     }
 
     /// What the text is called in errors.
