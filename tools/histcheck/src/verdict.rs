@@ -73,6 +73,26 @@ impl Verdict {
         self.facts.insert(name.into(), value.into());
     }
 
+    /// Adds a line that says on what it rests, before all others.
+    #[must_use]
+    pub fn noted(mut self, note: Option<String>) -> Verdict {
+        self.details.splice(0..0, note);
+        self
+    }
+
+    /// Takes an `invalid` back that rests on values of invocations of which the completions say something else.
+    #[must_use]
+    pub fn only_by_arguments(mut self) -> Verdict {
+        self.details.insert(0, format!("by the arguments: invalid: {}", self.because));
+        self.answer = Answer::Unknown;
+        self.because = "it is invalid only if operations did what they were invoked with, and \
+                        completions say other values; write the argument, or null, there"
+            .into();
+        // What was found about each key is by the arguments alone.
+        self.keys = None;
+        self
+    }
+
     /// Takes a `valid` back, where the run itself says that it proves nothing.
     #[must_use]
     pub fn doubted(mut self, why: Option<String>) -> Verdict {

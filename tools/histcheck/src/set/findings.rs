@@ -283,7 +283,7 @@ impl Findings {
         }
         for (list, what) in [
             (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add of them until then had failed"),
+            (&self.aborted, "read although every add of them failed until then"),
             (&self.early, "read before their add began"),
         ] {
             if !list.is_empty() {
@@ -325,7 +325,7 @@ impl Findings {
             (&self.lost, "lost"),
             (&self.vanished, "read once and gone"),
             (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add until then had failed"),
+            (&self.aborted, "read although every add failed until then"),
             (&self.early, "read before their add began"),
             (&self.duplicated, "twice in one read"),
         ] {
