@@ -221,7 +221,7 @@ fn by_the_manual(ops: &[Told]) -> Value {
     let finals: Vec<&Told> = if ops.iter().any(|op| op.is_final) {
         let last =
             |node: &&str| reads.iter().rev().find(|read| read.is_final && read.node == *node);
-        ["a", "b"].iter().filter_map(|node| last(node)).copied().collect()
+        ["a", "b"].iter().filter_map(last).copied().collect()
     } else {
         reads.last().copied().into_iter().collect()
     };
