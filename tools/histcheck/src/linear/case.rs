@@ -1,6 +1,7 @@
 //! The operations of one key as those of their object, ready to be decided on any thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use serde_json::Value;
@@ -84,7 +85,18 @@ pub enum Decision {
         why: String,
         /// The operation of the history at which the search stood.
         at: Option<usize>,
+        /// The limit that was reached, where it was one that more of would help.
+        limit: Option<Exhausted>,
     },
+}
+
+impl Decision {
+    /// Says of a key that is open why no more time was spent on it.
+    pub fn set_aside(&mut self) {
+        if let Decision::Unknown { why, .. } = self {
+            *why = "its search was given up, as another key is invalid".into();
+        }
+    }
 }
 
 /// The operations that show that no order is legal.
@@ -96,13 +108,6 @@ pub enum Proof {
     Other(Refutation),
 }
 
-/// What else is wanted of a decision.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted {
-    /// A legal order, where there is one.
-    pub order: bool,
-}
-
 /// What was decided, and how.
 #[derive(Debug, Clone)]
 pub struct Decided {
@@ -112,8 +117,6 @@ pub struct Decided {
     pub decision: Decision,
     /// How many operations say what the object held.
     pub observations: usize,
-    /// A legal order, by operations of the history, where one was wanted and there is one; or why none was found.
-    pub order: Option<Sought>,
 }
 
 /// A legal order, by operations of the history, or why none was found.
@@ -121,8 +124,10 @@ pub type Sought = std::result::Result<Vec<usize>, String>;
 
 /// One key's operations.
 pub trait Case: Send + Sync {
-    /// Decides them.
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided;
+    /// Decides them; a search takes no longer than `slice`.
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided;
+    /// Looks for a legal order of what `engine` found valid.
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought;
     /// Goes through an order of theirs, given by operations of the history, as [`replay::replay_within`] does.
     ///
     /// # Errors
@@ -270,16 +275,15 @@ struct OfRegister {
 }
 
 impl Case for OfRegister {
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
-        let (engine, decision) = decide(&self.ops, self.object.initial, budget);
-        let is_wanted = wanted.order && matches!(decision, Decision::Valid);
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided {
+        let (engine, decision) = decide_within(&self.ops, self.object.initial, slice, budget);
         let observes = |op: &&Op| op.fate == Fate::Ok && self.object.observes(&op.act);
-        Decided {
-            engine,
-            decision,
-            observations: self.ops.iter().filter(observes).count() + self.refused,
-            order: is_wanted.then(|| sought(self.order(engine, budget), &self.ops)),
-        }
+        let observations = self.ops.iter().filter(observes).count() + self.refused;
+        Decided { engine, decision, observations }
+    }
+
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought {
+        sought(self.find_order(engine, budget), &self.ops)
     }
 
     fn replay(
@@ -293,7 +297,11 @@ impl Case for OfRegister {
 }
 
 impl OfRegister {
-    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+    fn find_order(
+        &self,
+        engine: Engine,
+        budget: &Budget,
+    ) -> std::result::Result<Vec<usize>, Search> {
         spent(budget)?;
         let initial = self.object.initial;
         let search = || general::order(&self.object, &self.ops, &[initial], budget);
@@ -337,6 +345,16 @@ fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
 
 /// Decides the operations of one register: by zones where they can, else by search.
 pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
+    decide_within(ops, initial, Duration::MAX, budget)
+}
+
+/// The same; a search takes no longer than `slice`.
+pub fn decide_within(
+    ops: &[Op],
+    initial: Id,
+    slice: Duration,
+    budget: &Budget,
+) -> (Engine, Decision) {
     let found = match zones::decide_within(ops, initial, budget) {
         Ok(found) => found,
         Err(limit) => return (ZONES, undecided(ops.len(), limit)),
@@ -351,7 +369,7 @@ pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
             let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
             let why = if negative { NEGATIVE } else { AMBIGUOUS };
             let Found { search, moments, in_blocks } =
-                blocks::decide_with_moments(ops, &[initial], budget);
+                blocks::decide_with_moments(ops, &[initial], &budget.at_most(slice));
             let engine = if in_blocks { Engine::Blocks(why) } else { Engine::General(why) };
             let prove =
                 |at| evidence::of_search(ops, at, &moments, initial, budget).map(Proof::Register);
@@ -369,20 +387,22 @@ fn of_search<A>(
         Search::Valid => Decision::Valid,
         Search::Invalid(at) => proved(prove(at)),
         Search::Unknown(at, limit) => out_of(ops, at, limit),
-        Search::TooMany(at) => Decision::Unknown { why: too_many(), at: Some(ops[at].source) },
+        Search::TooMany(at) => {
+            Decision::Unknown { why: too_many(), at: Some(ops[at].source), limit: None }
+        }
     }
 }
 
 /// A limit was reached before the operations were decided, in no place among them.
 pub(super) fn undecided(operations: usize, limit: Exhausted) -> Decision {
     let why = format!("{limit} before its {} were decided", many(operations as u64, "operation"));
-    Decision::Unknown { why, at: None }
+    Decision::Unknown { why, at: None, limit: Some(limit) }
 }
 
 fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
     let done = ops.iter().filter(|op| op.res < ops[at].res).count();
     let why = format!("{limit} after {done} of {} operations", ops.len());
-    Decision::Unknown { why, at: Some(ops[at].source) }
+    Decision::Unknown { why, at: Some(ops[at].source), limit: Some(limit) }
 }
 
 /// Invalid where a second decision agrees.
@@ -394,6 +414,7 @@ pub(crate) fn proved(proof: Option<Proof>) -> Decision {
                   the history"
                 .into(),
             at: None,
+            limit: None,
         },
     }
 }
@@ -405,7 +426,7 @@ struct OfObject<O: Object> {
 }
 
 impl<O: Object> OfObject<O> {
-    fn answer(&self, budget: &Budget) -> (Engine, Decision) {
+    fn answer(&self, slice: Duration, budget: &Budget) -> (Engine, Decision) {
         match self.object.decide(&self.ops, budget) {
             Fast::Valid => (Engine::Direct(self.object.engine()), Decision::Valid),
             Fast::Invalid(reason) => {
@@ -417,7 +438,8 @@ impl<O: Object> OfObject<O> {
             }
             Fast::Unsuited(why) => {
                 let initial = [self.object.initial()];
-                let found = general::decide(&self.object, &self.ops, &initial, budget);
+                let found =
+                    general::decide(&self.object, &self.ops, &initial, &budget.at_most(slice));
                 let prove = |at| {
                     let proof = refutation::of(&self.object, &self.ops, None, Some(at), budget);
                     proof.map(Proof::Other)
@@ -427,7 +449,11 @@ impl<O: Object> OfObject<O> {
         }
     }
 
-    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+    fn find_order(
+        &self,
+        engine: Engine,
+        budget: &Budget,
+    ) -> std::result::Result<Vec<usize>, Search> {
         spent(budget)?;
         let direct = match engine {
             Engine::Direct(_) => self.object.order(&self.ops, budget),
@@ -445,17 +471,14 @@ impl<O: Object> OfObject<O> {
 }
 
 impl<O: Object + Send> Case for OfObject<O> {
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
-        let (engine, decision) = self.answer(budget);
-        let is_valid = matches!(decision, Decision::Valid);
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided {
+        let (engine, decision) = self.answer(slice, budget);
         let observes = |op: &&Op<O::Act>| op.fate == Fate::Ok && self.object.observes(&op.act);
-        Decided {
-            observations: self.ops.iter().filter(observes).count(),
-            order: (wanted.order && is_valid)
-                .then(|| sought(self.order(engine, budget), &self.ops)),
-            engine,
-            decision,
-        }
+        Decided { engine, decision, observations: self.ops.iter().filter(observes).count() }
+    }
+
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought {
+        sought(self.find_order(engine, budget), &self.ops)
     }
 
     fn replay(

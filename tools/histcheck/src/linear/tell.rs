@@ -125,7 +125,7 @@ fn undecided(history: &History, keys: usize, unknown: usize, first: &KeyVerdict)
 
 /// Why a key is undecided, and where the search stood.
 fn open_question(history: &History, key: &KeyVerdict) -> Option<String> {
-    let Decision::Unknown { why, at } = &key.decision else { return None };
+    let Decision::Unknown { why, at, .. } = &key.decision else { return None };
     let place = at.map(|index| {
         let op = history.ops.get(index);
         format!(", at the {} of line {}", history.word(op.f), history.line(op.inv))
