@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use breakit::exit::{Error, Result};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use crate::answers::Answers;
 use crate::budget::Budget;
 use crate::history::History;
 use crate::linear::{Model, Question};
+use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use crate::{linear, set, stats};
 
@@ -98,7 +100,7 @@ impl Check {
         }
     }
 
-    /// Takes a verdict of invalid back that the history as its completions tell it would not have.
+    /// Takes a verdict of invalid back where no key is invalid too as its completions tell it.
     fn judge_completions(
         &self,
         history: &mut History,
@@ -118,8 +120,13 @@ impl Check {
         match other {
             // With values that the model cannot have, the completions tell something else than what was done.
             Err(_) => verdict,
-            Ok(other) if other.answer == Answer::Invalid => verdict,
-            Ok(_) => verdict.only_by_arguments(),
+            Ok(other) => {
+                let too: FxHashSet<Option<Id>> = other.invalid.into_iter().collect();
+                match verdict.invalid.iter().any(|key| too.contains(key)) {
+                    true => verdict,
+                    false => verdict.only_by_arguments(),
+                }
+            }
         }
     }
 }

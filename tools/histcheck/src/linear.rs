@@ -42,6 +42,7 @@ pub mod zones;
 mod drawn;
 mod kept;
 mod tell;
+mod thin;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};

@@ -19,6 +19,7 @@ mod element;
 mod findings;
 
 use breakit::exit::Result;
+use rustc_hash::FxHashSet;
 
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::history::{Ending, History, Operation, Outcome};
@@ -35,12 +36,12 @@ use findings::Findings;
 pub fn check(history: &History, each_key: bool, budget: &Budget) -> Result<Verdict> {
     let cut_off = history.ending() == Ending::CutOff;
     let keys = history.by_key();
-    let ends = Ends::of(history);
+    let run = Run::of(history);
     let mut watch = budget.watch();
     let mut all = Vec::new();
     for (key, rows) in keys.iter() {
         let found = match operations(history, rows, &mut watch)? {
-            Ok(ops) => findings::find(history, &ops, ends, &mut watch),
+            Ok(ops) => findings::find(history, &ops, run.ends, &mut watch),
             Err(limit) => Err(limit),
         };
         match found {
@@ -48,7 +49,7 @@ pub fn check(history: &History, each_key: bool, budget: &Budget) -> Result<Verdi
             Err(limit) => return Ok(undecided(history, key, (all.len(), keys.len()), limit)),
         }
     }
-    Ok(verdict(history, each_key, ends, &all))
+    Ok(verdict(&run, each_key, &all))
 }
 
 fn undecided(
@@ -84,6 +85,28 @@ impl Ends {
             true => Ends::Marked,
             false => Ends::LastRead,
         }
+    }
+}
+
+/// What all sets of a history share.
+struct Run<'h> {
+    history: &'h History,
+    ends: Ends,
+    /// Its nodes: those of the first line, and those that operations name.
+    nodes: Vec<String>,
+}
+
+impl Run<'_> {
+    fn of(history: &History) -> Run<'_> {
+        let mut nodes = history.start.as_ref().map_or(Vec::new(), |start| start.nodes.clone());
+        let mut seen = FxHashSet::default();
+        for node in history.ops.iter().filter_map(|op| op.node).filter(|&id| seen.insert(id)) {
+            let name = history.node(node);
+            if !nodes.contains(&name) {
+                nodes.push(name);
+            }
+        }
+        Run { history, ends: Ends::of(history), nodes }
     }
 }
 
@@ -137,34 +160,32 @@ fn operations(
     Ok(Ok(ops))
 }
 
-fn verdict(
-    history: &History,
-    each_key: bool,
-    ends: Ends,
-    all: &[(Option<Id>, Findings)],
-) -> Verdict {
+fn verdict(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)]) -> Verdict {
+    let history = run.history;
     let mut total = Findings::default();
     for (_, findings) in all {
         total.absorb(findings);
     }
-    let (answer, because) = judge(history, ends, all, &total);
+    let (answer, because) = judge(run, all, &total);
     let mut verdict = Verdict::new(answer, because);
+    if answer == Answer::Valid {
+        verdict = verdict.resting_on_little(thin(run, all));
+    }
+    let is_wrong = |found: &Findings| found.is_wrong_at_any_time() || found.is_wrong_at_the_end();
+    verdict.invalid =
+        all.iter().filter(|(_, found)| is_wrong(found)).map(|(key, _)| *key).collect();
     total.facts(history, &mut verdict);
     if let [(None, findings)] = all {
-        findings.tell(history, "", &mut verdict.details);
+        findings.tell(history, &run.nodes, "", &mut verdict.details);
     } else {
-        keyed(history, each_key, ends, all, &mut verdict);
+        keyed(run, each_key, all, &mut verdict);
     }
     verdict
 }
 
 /// One sentence for the whole history.
-fn judge(
-    history: &History,
-    ends: Ends,
-    all: &[(Option<Id>, Findings)],
-    total: &Findings,
-) -> (Answer, String) {
+fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (Answer, String) {
+    let &Run { history, ends, .. } = run;
     let cut_off = history.ending() == Ending::CutOff;
     if total.is_wrong_at_any_time() || total.is_wrong_at_the_end() {
         return (Answer::Invalid, total.sentence());
@@ -196,25 +217,34 @@ fn judge(
             format!("{unread} of {} sets were not checked: no final read ends them", all.len()),
         );
     }
-    (Answer::Valid, total.kept(history))
+    (Answer::Valid, total.kept())
+}
+
+/// Why it rests on little that all sets kept everything, a clause each.
+fn thin(run: &Run<'_>, all: &[(Option<Id>, Findings)]) -> Vec<String> {
+    if let [(_, findings)] = all {
+        return findings.thin(&run.nodes, run.history);
+    }
+    let mut few = all.iter().filter_map(|(key, findings)| {
+        let clause = findings.thin(&run.nodes, run.history).into_iter().next()?;
+        Some((key, clause))
+    });
+    let Some((key, clause)) = few.next() else { return Vec::new() };
+    let name = key.map_or("none".into(), |key| run.history.values.show(key));
+    vec![format!("{} of {} sets do; of key {name}, {clause}", 1 + few.count(), all.len())]
 }
 
 /// One verdict a key; the good ones are counted, the others told.
-fn keyed(
-    history: &History,
-    each_key: bool,
-    ends: Ends,
-    all: &[(Option<Id>, Findings)],
-    verdict: &mut Verdict,
-) {
+fn keyed(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
+    let history = run.history;
     let cut_off = history.ending() == Ending::CutOff;
     let mut keys = String::from("[");
     for one @ (key, findings) in all {
-        let (answer, because) = judge(history, ends, std::slice::from_ref(one), findings);
+        let (answer, because) = judge(run, std::slice::from_ref(one), findings);
         let name = key.map_or("no key".into(), |key| format!("key {}", history.values.show(key)));
         if answer != Answer::Valid && !(cut_off && answer == Answer::Unknown) {
             verdict.details.push(format!("{name}: {}: {because}", answer.word()));
-            findings.tell(history, "  ", &mut verdict.details);
+            findings.tell(history, &run.nodes, "  ", &mut verdict.details);
         }
         if each_key {
             let row = serde_json::json!({

@@ -3,6 +3,8 @@
 use breakit::exit::Status;
 use serde_json::{Map, Value};
 
+use crate::values::Id;
+
 /// Whether the promise was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -59,13 +61,15 @@ pub struct Verdict {
     pub facts: Map<String, Value>,
     /// A list of what was found about each key, as JSON, where programs want it; there may be millions.
     pub keys: Option<String>,
+    /// Which keys are invalid.
+    pub invalid: Vec<Option<Id>>,
 }
 
 impl Verdict {
     /// A verdict without details yet.
     pub fn new(answer: Answer, because: impl Into<String>) -> Verdict {
         let (details, facts) = (Vec::new(), Map::new());
-        Verdict { answer, because: because.into(), details, facts, keys: None }
+        Verdict { answer, because: because.into(), details, facts, keys: None, invalid: Vec::new() }
     }
 
     /// Adds a field for programs.
@@ -73,7 +77,17 @@ impl Verdict {
         self.facts.insert(name.into(), value.into());
     }
 
-    /// Adds a line that says on what it rests, before all others.
+    /// Says in its sentence, and to programs, why it rests on little; nothing where there is no reason.
+    #[must_use]
+    pub fn resting_on_little(mut self, why: Vec<String>) -> Verdict {
+        if !why.is_empty() {
+            self.because += &format!("; this rests on little: {}", why.join(", and "));
+            self.fact("rests_on_little", why);
+        }
+        self
+    }
+
+    /// Adds a remark before all other lines.
     #[must_use]
     pub fn noted(mut self, note: Option<String>) -> Verdict {
         self.details.splice(0..0, note);

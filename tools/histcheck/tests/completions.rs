@@ -71,6 +71,16 @@ fn what_only_the_completion_says_was_written_makes_a_verdict_unknown_and_not_inv
 }
 
 #[test]
+fn a_key_invalid_by_arguments_and_another_by_results_make_no_invalid_verdict() {
+    let of = |key: u64, text: &str| text.replace('{', &format!("{{\"key\":{key},"));
+    let by_arguments = op(0, "write", "3", "4") + &op(1, "read", "null", "4");
+    let by_results = op(0, "write", "3", "4") + &op(1, "read", "null", "3");
+    let both = of(1, &by_arguments) + &of(2, &by_results);
+    histcheck("linear --model register", &both).expect(2);
+    histcheck("linear --model register", &of(2, &by_results)).expect(0);
+}
+
+#[test]
 fn a_history_that_is_followed_is_refused_where_a_completion_has_a_value_of_its_own() {
     let lines = op(0, "write", "3", "\"OK\"") + &op(1, "read", "null", "3");
     let said = histcheck("linear --follow --model register", &lines).expect(65).stderr;

@@ -329,3 +329,32 @@ fn an_element_is_known_from_its_first_rightful_read_on_before_its_add_is_acknowl
         .map(|(kind, value)| line(900, kind, "read", &value, &last));
     assert_eq!(facts(1, &[began, read(&[1], &none()), asks, ended, has])["lost"], json!([1]));
 }
+
+#[test]
+fn a_valid_verdict_says_where_it_rests_on_little() {
+    let nodes = |n: u64| json!({"node": format!("n{n}")});
+    let adds = || (1..=3).map(|n| add("ok", n, &nodes(n)));
+    let few = |lines: &[String]| {
+        let facts = facts(0, lines);
+        let sentence = facts["because"].as_str().unwrap().to_string();
+        let clauses: Vec<String> =
+            serde_json::from_value(facts["rests_on_little"].clone()).unwrap_or_default();
+        assert_eq!(clauses.is_empty(), !sentence.contains("this rests on little"), "{sentence}");
+        clauses
+    };
+    let one: Vec<String> = adds().chain([read(&[1, 2, 3], &nodes(1))]).collect();
+    assert_eq!(few(&one), ["n2, n3 had none"]);
+    let nameless: Vec<String> = adds().chain([read(&[1, 2, 3], &none())]).collect();
+    assert_eq!(few(&nameless), ["1 final read of 3 nodes names no node"]);
+    let each = (1..=3).map(|n| read(&[1, 2, 3], &json!({"node": format!("n{n}"), "final": true})));
+    assert_eq!(few(&adds().chain(each).collect::<Vec<_>>()), [] as [&str; 0]);
+    let lines: Vec<String> =
+        (1..=9).map(|n| add(if n < 4 { "ok" } else { "fail" }, n, &none())).collect();
+    let lines: Vec<String> = lines.into_iter().chain([read(&[1, 2, 3], &none())]).collect();
+    assert_eq!(few(&lines), ["only 3 of 9 elements were acknowledged"]);
+    let late: Vec<String> = [add("ok", 1, &none()), read(&[1], &json!({"final": true}))]
+        .into_iter()
+        .chain((2..=9).map(|n| add("ok", n, &none())))
+        .collect();
+    assert_eq!(few(&late), ["only 1 of 9 acknowledged elements were known before the final reads"]);
+}

@@ -15,6 +15,9 @@ use crate::verdict::Verdict;
 /// How many runs of elements a line of text shows; JSON has them all.
 const SHOWN: usize = 24;
 
+/// Below one in so many, those of which something is known are few.
+const FEW: usize = 2;
+
 /// What a node's last final read lacks although another's has it.
 #[derive(Debug, Clone)]
 pub struct Missing {
@@ -294,24 +297,42 @@ impl Findings {
     }
 
     /// The sentence for a set that kept everything.
-    pub fn kept(&self, history: &History) -> String {
-        let unread = self.unread_nodes(history);
-        let mut text = format!(
+    pub fn kept(&self) -> String {
+        format!(
             "all {} acknowledged writes that a final read had to have are in {}",
             self.judged,
             many(self.finals.len() as u64, "final read")
-        );
-        if !unread.is_empty() {
-            text += &format!("; {} had none", unread.join(", "));
-        }
-        text
+        )
     }
 
-    /// Nodes of the run that no final read came from. Where none names its node there is nothing to tell.
-    fn unread_nodes(&self, history: &History) -> Vec<String> {
+    /// Why it rests on little that everything was kept, a clause each; nothing where it does not.
+    pub fn thin(&self, nodes: &[String], history: &History) -> Vec<String> {
+        let mut clauses = Vec::new();
+        let unread = self.unread_nodes(nodes, history);
+        let is_nameless = self.finals.iter().all(|read| read.node.is_none());
+        if is_nameless && nodes.len() > self.finals.len() {
+            let reads = many(self.finals.len() as u64, "final read");
+            clauses.push(format!("{reads} of {} names no node", many(nodes.len() as u64, "node")));
+        } else if !is_nameless && !unread.is_empty() {
+            clauses.push(format!("{} had none", unread.join(", ")));
+        }
+        let (tried, acknowledged) = (self.attempted, self.acknowledged);
+        if acknowledged * FEW < tried {
+            clauses.push(format!("only {acknowledged} of {} were acknowledged", elements(tried)));
+        }
+        if self.judged * FEW < acknowledged {
+            clauses.push(format!(
+                "only {} of {acknowledged} acknowledged elements were known before the final reads",
+                self.judged
+            ));
+        }
+        clauses
+    }
+
+    /// Nodes that no final read came from. Where none names its node there is nothing to tell.
+    fn unread_nodes(&self, nodes: &[String], history: &History) -> Vec<String> {
         let read: Vec<String> =
             self.finals.iter().filter_map(|read| read.node.map(|id| history.node(id))).collect();
-        let nodes = history.start.as_ref().map_or(&[][..], |start| &start.nodes);
         if read.is_empty() {
             return Vec::new();
         }
@@ -319,7 +340,7 @@ impl Findings {
     }
 
     /// The details for people, each line after `indent`.
-    pub fn tell(&self, history: &History, indent: &str, lines: &mut Vec<String>) {
+    pub fn tell(&self, history: &History, nodes: &[String], indent: &str, lines: &mut Vec<String>) {
         let mut say = |text: String| lines.push(format!("{indent}{text}"));
         for (list, what) in [
             (&self.lost, "lost"),
@@ -377,7 +398,7 @@ impl Findings {
         if !reads.is_empty() {
             say(format!("final reads: {}", reads.join(", ")));
         }
-        let unread = self.unread_nodes(history);
+        let unread = self.unread_nodes(nodes, history);
         if !unread.is_empty() && !self.finals.is_empty() {
             say(format!("no final read of {}", unread.join(", ")));
         }
