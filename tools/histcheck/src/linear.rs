@@ -14,6 +14,7 @@
 //! | [`case`] | the operations of one key, decided |
 //! | [`rounds`] | which key is decided when, and for how long |
 //! | [`online`] | a register decided while its operations arrive |
+//! | [`earliest`] | the first violation of many |
 //! | [`evidence`], [`refutation`] | the few operations that show why not, checked once more |
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
@@ -24,6 +25,7 @@ pub mod case;
 pub mod columns;
 pub mod cover;
 pub mod diagram;
+pub mod earliest;
 pub mod evidence;
 pub mod general;
 pub mod model;

@@ -7,6 +7,7 @@ use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use super::blocks::{self, Found};
+use super::earliest;
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
@@ -362,7 +363,16 @@ pub fn decide_within(
     match found {
         Zones::Valid => (ZONES, Decision::Valid),
         Zones::Invalid(conflict) => {
-            let evidence = evidence::of_conflict(ops, &conflict, initial, budget);
+            let convicts =
+                |few: &[Op], budget: &Budget| match zones::decide_within(few, initial, budget) {
+                    Ok(Zones::Invalid(conflict)) => Some(conflict),
+                    _ => None,
+                };
+            let first = earliest::invalid(ops, budget, earliest::until_with_writers, convicts);
+            let evidence = match first {
+                Some((few, conflict)) => evidence::of_conflict(&few, &conflict, initial, budget),
+                None => evidence::of_conflict(ops, &conflict, initial, budget),
+            };
             (ZONES, proved(evidence.map(Proof::Register)))
         }
         Zones::Ambiguous => {
@@ -430,7 +440,16 @@ impl<O: Object> OfObject<O> {
         match self.object.decide(&self.ops, budget) {
             Fast::Valid => (Engine::Direct(self.object.engine()), Decision::Valid),
             Fast::Invalid(reason) => {
-                let proof = refutation::of(&self.object, &self.ops, Some(&reason), None, budget);
+                // That nobody did what is done later would be no reason of the whole.
+                let convicts =
+                    |few: &[Op<O::Act>], budget: &Budget| match self.object.decide(few, budget) {
+                        Fast::Invalid(reason) if !reason.denies() => Some(reason),
+                        _ => None,
+                    };
+                let first = earliest::invalid(&self.ops, budget, earliest::until, convicts);
+                let (ops, reason) =
+                    first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
+                let proof = refutation::of(&self.object, ops, Some(reason), None, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
             }
             Fast::Exhausted(limit) => {
