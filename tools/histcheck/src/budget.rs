@@ -10,8 +10,11 @@ use crate::memory;
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     started: Instant,
+    /// What may be spent of it from then on.
     time: Duration,
     /// What was asked for, as messages name it.
+    timeout: Duration,
+    /// The same of memory.
     memory: usize,
     /// What is left of it.
     bytes: usize,
@@ -45,7 +48,7 @@ impl std::error::Error for Exhausted {}
 impl Budget {
     /// Starts now.
     pub fn start(time: Duration, bytes: usize) -> Budget {
-        Budget { started: Instant::now(), time, memory: bytes, bytes }
+        Budget { started: Instant::now(), time, timeout: time, memory: bytes, bytes }
     }
 
     /// Says which limit is reached by a search that holds `bytes` now; or by the whole program, whatever it holds.
@@ -57,7 +60,7 @@ impl Budget {
             return Err(Exhausted::Memory(self.memory));
         }
         if self.started.elapsed() > self.time {
-            return Err(Exhausted::Time(self.time));
+            return Err(Exhausted::Time(self.timeout));
         }
         Ok(())
     }
@@ -119,8 +122,12 @@ impl Budget {
     /// The same limits with at most `time` from now on.
     #[must_use]
     pub fn at_most(&self, time: Duration) -> Budget {
-        let left = self.time.saturating_sub(self.started.elapsed());
-        Budget { started: Instant::now(), time: left.min(time), ..*self }
+        Budget { started: Instant::now(), time: self.time_left().min(time), ..*self }
+    }
+
+    /// How much time is left.
+    pub fn time_left(&self) -> Duration {
+        self.time.saturating_sub(self.started.elapsed())
     }
 
     /// The same limits where `threads` searches run at once.

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use breakit::exit::{Error, Result};
+use rustc_hash::FxHashSet;
 use serde_json::Value;
 
+use crate::answers::Answers;
 use crate::budget::Budget;
 use crate::history::History;
 use crate::linear::{Model, Question};
-use crate::verdict::Verdict;
+use crate::values::Id;
+use crate::verdict::{Answer, Verdict};
 use crate::{linear, set, stats};
 
 /// The names of all checks, as error messages list them.
@@ -58,16 +61,72 @@ impl Check {
     /// # Errors
     /// 65 for operations that the check does not understand.
     pub fn decide(&self, history: &mut History, budget: &Budget) -> Result<Verdict> {
-        let doubt = history.proves_nothing();
+        if self.takes_results() {
+            history.exchange_answers();
+            history.answers = Answers::default();
+        }
+        let verdict = self.judge(history, budget)?;
+        let verdict = match verdict.answer {
+            Answer::Invalid if !history.answers.is_empty() => {
+                self.judge_completions(history, budget, verdict)
+            }
+            _ => verdict,
+        };
+        Ok(match self {
+            Check::Stats | Check::Verify(..) => verdict,
+            Check::Set { .. } | Check::Linear(_) => {
+                let warning = history.answers.sentence(history);
+                verdict.noted(warning).doubted(history.proves_nothing())
+            }
+        })
+    }
+
+    /// A table has its operations as their completions tell them.
+    fn takes_results(&self) -> bool {
+        match self {
+            Check::Linear(question) | Check::Verify(question, _) => {
+                matches!(question.model, Model::Table(_))
+            }
+            Check::Stats | Check::Set { .. } => false,
+        }
+    }
+
+    fn judge(&self, history: &mut History, budget: &Budget) -> Result<Verdict> {
         match self {
             Check::Stats => Ok(stats::report(history, budget)),
-            Check::Set { each_key } => {
-                set::check(history, *each_key, budget).map(|verdict| verdict.doubted(doubt))
-            }
-            Check::Linear(question) => {
-                linear::check(history, question, budget).map(|verdict| verdict.doubted(doubt))
-            }
+            Check::Set { each_key } => set::check(history, *each_key, budget),
+            Check::Linear(question) => linear::check(history, question, budget),
             Check::Verify(question, order) => linear::verify(history, question, order, budget),
+        }
+    }
+
+    /// Takes a verdict of invalid back where no key is invalid too as its completions tell it.
+    fn judge_completions(
+        &self,
+        history: &mut History,
+        budget: &Budget,
+        verdict: Verdict,
+    ) -> Verdict {
+        let asked = match self {
+            Check::Linear(question) => {
+                let question = (**question).clone();
+                Check::Linear(Box::new(Question { witness: None, svg: None, ..question }))
+            }
+            other => other.clone(),
+        };
+        history.exchange_answers();
+        let other = asked.judge(history, budget);
+        history.exchange_answers();
+        match other {
+            // With values that the model cannot have, the completions tell something else than what was done.
+            Err(_) => verdict,
+            Ok(other) => {
+                let too: FxHashSet<Option<Id>> = other.invalid.into_iter().collect();
+                match verdict.invalid.iter().any(|key| too.contains(key)) {
+                    true => verdict,
+                    false => verdict.only_by_arguments(),
+                }
+            }
         }
     }
 }

@@ -112,6 +112,7 @@ pub fn follow(
                     is_lines(&name, piece, reading.format)?;
                 }
                 read = assembly.piece(piece);
+                only_one_value(assembly.history())?;
             }
         }
         if decider.is_none() && assembly.history().counts.lines > 0 {
@@ -196,6 +197,19 @@ fn not_followed(what: &str) -> Error {
         "--follow decides linear, one model at a time, and not {what}; leave it out, and the verdict comes at \
          the end"
     ))
+}
+
+/// A verdict that must hold for two values of an operation takes the whole history.
+///
+/// # Errors
+/// 65 for a completion that carries another value than its invocation.
+fn only_one_value(history: &History) -> Result<()> {
+    let Some(clause) = history.answers.sentence(history) else { return Ok(()) };
+    Err(Error::data(format!(
+        "{}, {clause}; --follow takes operations by one value: write the argument, or null, there, or leave \
+         --follow out",
+        history.name
+    )))
 }
 
 /// Whether the first lines are of JSON.

@@ -5,6 +5,7 @@ use breakit::exit::Error;
 use breakit::op::Type;
 use serde_json::Value;
 
+use crate::answers::Answers;
 use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
 use crate::keys::Keys;
@@ -44,7 +45,7 @@ pub struct Operation {
     pub f: u16,
     /// Which of many independent objects.
     pub key: Option<Id>,
-    /// The result where there is one, else the argument.
+    /// The argument of what changes something, else the result where there is one, else the argument.
     pub value: Option<Id>,
     /// The node that the client talked to, as a JSON string.
     pub node: Option<Id>,
@@ -431,6 +432,8 @@ pub struct History {
     pub words: Vec<String>,
     /// Its operations.
     pub ops: Operations,
+    /// What its completions say beside the arguments of their operations.
+    pub answers: Answers,
     /// Its faults.
     pub faults: Faults,
     /// Its first line, where a `workload` wrote it.
@@ -462,6 +465,7 @@ impl History {
     pub fn error(&self, index: usize, field: &str, clause: &str) -> Error {
         let op = self.ops.get(index);
         let ended = match op.outcome {
+            Outcome::Ok if field == "value" && self.answers.has(index) => None,
             Outcome::Ok => self.place(op.process, op.res, |other| other.res, Type::Ok, field),
             Outcome::Fail | Outcome::Info => None,
         };
@@ -527,6 +531,11 @@ impl History {
             .then(|| "the run asked for faults and none came into force".to_string())
     }
 
+    /// The history as its completions tell it where these have values of their own; and as it was, called once more.
+    pub fn exchange_answers(&mut self) {
+        self.answers.exchange(&mut self.ops);
+    }
+
     /// The operations of each key, keys in the order of their first appearance.
     pub fn by_key(&self) -> Keys {
         Keys::of(&self.ops)
@@ -535,6 +544,6 @@ impl History {
     /// Bytes held, but for what is there once: words, faults, the first and the last line.
     pub fn bytes(&self) -> usize {
         let lines = self.reordered.as_ref().map_or(0, Vec::len) * size_of::<u32>();
-        self.ops.bytes() + self.values.bytes() + lines
+        self.ops.bytes() + self.values.bytes() + self.answers.bytes() + lines
     }
 }

@@ -14,6 +14,7 @@
 //!
 //! The engines are a library with the binary beside it, so that benchmarks and other programs call them.
 
+pub mod answers;
 pub mod budget;
 pub mod check;
 pub mod cli;

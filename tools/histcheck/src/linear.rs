@@ -12,7 +12,9 @@
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
 //! | [`general`] | the engine for all others: search |
 //! | [`case`] | the operations of one key, decided |
+//! | [`rounds`] | which key is decided when, and for how long |
 //! | [`online`] | a register decided while its operations arrive |
+//! | [`earliest`] | the first violation of many |
 //! | [`evidence`], [`refutation`] | the few operations that show why not, checked once more |
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
@@ -23,6 +25,7 @@ pub mod case;
 pub mod columns;
 pub mod cover;
 pub mod diagram;
+pub mod earliest;
 pub mod evidence;
 pub mod general;
 pub mod model;
@@ -32,6 +35,7 @@ pub mod online;
 pub mod op;
 pub mod refutation;
 pub mod replay;
+pub mod rounds;
 pub mod svg;
 pub mod uncover;
 pub mod zones;
@@ -40,10 +44,11 @@ pub mod zones;
 mod drawn;
 mod kept;
 mod tell;
+mod thin;
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use serde_json::Value;
@@ -54,7 +59,7 @@ use crate::keys::{Keys, Rows};
 use crate::read::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
-use case::{Decided, Wanted};
+use case::Decided;
 pub use case::{Decision, Engine, Proof, Sought, decide};
 use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
@@ -62,6 +67,7 @@ pub use model::Model;
 use models::register::Register;
 use op::Fate;
 use replay::Fault;
+use rounds::{Found, Standing};
 
 /// What is asked of a history.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,7 +224,7 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Decides all keys over the machine's cores, the largest first; the result is in the order of `keys`.
+    /// Decides all keys over the machine's cores, in rounds; the result is in the order of `keys`.
     ///
     /// # Errors
     /// As [`check`], of the first key that has any.
@@ -229,37 +235,53 @@ impl Work<'_> {
         let share = self.budget.shared_by(threads);
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(keys.get(at).1.len()));
-        let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::with_capacity(keys.len()));
-        let work = || {
+        let is_wanted = self.question.witness.is_some();
+        let found = rounds::all(&order, threads, &share, || {
             let mut columns = self.columns(&share);
-            while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (key, rows) = keys.get(at);
-                let verdict = self.one(rows, columns.as_mut(), &share).map(|decided| {
-                    let Decided { engine, decision, observations, order } = decided;
-                    KeyVerdict {
-                        key,
-                        operations: rows.len(),
-                        observations,
-                        engine,
-                        decision,
-                        order,
-                    }
-                });
-                // No other thread panics while it holds the list.
-                done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((at, verdict));
+            let share = &share;
+            move |at: usize, slice: Duration| {
+                let rows = keys.get(at).1;
+                let found = self.one(rows, columns.as_mut(), slice, share);
+                let standing = match &found {
+                    Ok((decided, _)) => Standing::of(&decided.decision, share),
+                    Err(_) => Standing::Done,
+                };
+                (found, standing)
             }
-        };
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                // Without another thread this one decides all.
-                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
-            }
-            work();
         });
-        let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-        done.sort_by_key(|&(at, _)| at);
-        done.into_iter().map(|(_, verdict)| verdict).collect()
+        let mut verdicts = Vec::with_capacity(found.len());
+        for Found { at, found, is_set_aside } in found {
+            let (Decided { engine, mut decision, observations }, order) = found?;
+            if is_set_aside {
+                decision.set_aside();
+            }
+            let (key, rows) = keys.get(at);
+            let operations = rows.len();
+            verdicts.push(KeyVerdict { key, operations, observations, engine, decision, order });
+        }
+        if is_wanted {
+            self.orders(keys, &mut verdicts, threads, &share);
+        }
+        Ok(verdicts)
+    }
+
+    /// Looks for the orders that take a search, once everything is decided.
+    fn orders(&self, keys: &Keys, verdicts: &mut [KeyVerdict], threads: usize, share: &Budget) {
+        let lacks =
+            |key: &KeyVerdict| matches!(key.decision, Decision::Valid) && key.order.is_none();
+        let open: Vec<usize> = (0..verdicts.len()).filter(|&at| lacks(&verdicts[at])).collect();
+        let found = Mutex::new(Vec::with_capacity(open.len()));
+        rounds::in_parallel(&open, threads, &|| (), |(), at| {
+            let rows = keys.get(at).1;
+            // What was decided has no operation that the model lacks.
+            if let Ok(case) = case::of(self.history, rows, self.question, self.initial) {
+                let order = case.order(verdicts[at].engine, share);
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((at, order));
+            }
+        });
+        for (at, order) in rounds::unlock(found) {
+            verdicts[at].order = Some(order);
+        }
     }
 
     /// What decides without a copy, where the question has such a way.
@@ -275,29 +297,22 @@ impl Work<'_> {
         witness.is_none().then(|| Columns::new(self.history, register, budget))
     }
 
-    /// Decides one key.
+    /// Decides one key; a search takes no longer than `slice`.
     fn one(
         &self,
         rows: Rows<'_>,
         columns: Option<&mut Columns<'_>>,
+        slice: Duration,
         budget: &Budget,
-    ) -> Result<Decided> {
+    ) -> Result<(Decided, Option<Sought>)> {
         let undecided = |limit: Exhausted| {
-            Ok(Decided {
-                engine: case::NONE,
-                decision: case::undecided(rows.len(), limit),
-                observations: 0,
-                order: None,
-            })
+            let decision = case::undecided(rows.len(), limit);
+            Ok((Decided { engine: case::NONE, decision, observations: 0 }, None))
         };
         match columns.map(|columns| columns.decide(rows)) {
             Some(Ok(Valid { observations })) => {
-                return Ok(Decided {
-                    engine: case::ZONES,
-                    decision: Decision::Valid,
-                    observations,
-                    order: None,
-                });
+                let (engine, decision) = (case::ZONES, Decision::Valid);
+                return Ok((Decided { engine, decision, observations }, None));
             }
             Some(Err(Open::Budget(limit))) => return undecided(limit),
             Some(Err(Open::Other)) | None => {}
@@ -308,6 +323,12 @@ impl Work<'_> {
             Err(limit) => return undecided(limit),
         };
         let case = case::of(self.history, rows, self.question, self.initial)?;
-        Ok(case.decide(Wanted { order: self.question.witness.is_some() }, &budget))
+        let decided = case.decide(slice, &budget);
+        // Where it took no search to decide it takes none to find the order, and the operations are at hand.
+        let is_quick =
+            matches!((&decided.decision, decided.engine), (Decision::Valid, Engine::Direct(_)));
+        let order = (is_quick && self.question.witness.is_some())
+            .then(|| case.order(decided.engine, &budget));
+        Ok((decided, order))
     }
 }

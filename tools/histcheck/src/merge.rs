@@ -161,6 +161,8 @@ struct Told {
     /// Which shard of how many.
     shard: Option<(u64, u64)>,
     counts: Map<String, Value>,
+    /// The first reason why it rests on little, where it does.
+    thin: Option<String>,
 }
 
 impl Told {
@@ -184,8 +186,20 @@ impl Told {
             answer,
             because: text("because").or_else(|| text("error")).unwrap_or_default(),
             shard: part("shard").zip(part("of")),
+            thin: value
+                .get("rests_on_little")
+                .and_then(|why| Some(why.get(0)?.as_str()?.to_string())),
             counts: value.get("counts").and_then(Value::as_object).cloned().unwrap_or_default(),
         })
+    }
+
+    /// Why it rests on little, where it does: a shard without any operation has nothing to rest on.
+    fn thin(&self) -> Option<&str> {
+        let is_empty = self.counts.get("operations").and_then(Value::as_u64) == Some(0);
+        match self.has_nothing_to_check() && !is_empty {
+            true => Some(&self.because),
+            false => self.thin.as_deref(),
+        }
     }
 
     fn has_nothing_to_check(&self) -> bool {
@@ -196,6 +210,9 @@ impl Told {
 fn merge(told: &[Told], unread: Option<&str>) -> Verdict {
     let (answer, because) = judge(told, unread);
     let mut verdict = Verdict::new(answer, because);
+    if answer == Answer::Valid {
+        verdict = verdict.resting_on_little(thin(told).into_iter().collect());
+    }
     for one in told.iter().filter(|one| one.answer == Answer::Invalid) {
         verdict.details.push(format!("{}: invalid: {}", one.file, one.because));
     }
@@ -232,6 +249,14 @@ fn judge(told: &[Told], unread: Option<&str>) -> (Answer, String) {
         }
         None => (Answer::Unknown, "nothing was checked".into()),
     }
+}
+
+/// How many of them rest on little, and why the first does.
+fn thin(told: &[Told]) -> Option<String> {
+    let mut few = told.iter().filter_map(|one| Some((&one.file, one.thin()?)));
+    let (file, why) = few.next()?;
+    let verdicts = many(told.len() as u64, "verdict");
+    Some(format!("{} of {verdicts} do; of {file}, {why}", 1 + few.count()))
 }
 
 /// Why these are not the verdicts on one whole history, where they are not.

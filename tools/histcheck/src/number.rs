@@ -9,21 +9,20 @@
 /// has no million digits.
 const MOST_ZEROS: u64 = 20;
 
-/// The one spelling of the number that `text` is in JSON. An exponent beyond 64 bits is left as it is written.
+/// The one spelling of the number that `text` is in JSON.
 pub fn canonical(text: &str) -> String {
-    Decimal::of(text).map_or_else(|| text.to_string(), |decimal| decimal.text())
+    Decimal::of(text).text()
 }
 
 /// A number: its digits, of which neither the first nor the last is zero, as an integer times a power of ten.
 struct Decimal {
     is_negative: bool,
     digits: String,
-    power: i64,
+    power: Power,
 }
 
 impl Decimal {
-    /// `None` where the power is beyond 64 bits.
-    fn of(text: &str) -> Option<Decimal> {
+    fn of(text: &str) -> Decimal {
         let (is_negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -35,17 +34,21 @@ impl Decimal {
         let zeros = all.len() - digits.len();
         let digits = digits.trim_start_matches('0').to_string();
         if digits.is_empty() {
-            return Some(Decimal { is_negative: false, digits: "0".into(), power: 0 });
+            return Decimal { is_negative: false, digits: "0".into(), power: Power::Near(0) };
         }
-        let exponent: i64 = exponent.parse().ok()?;
-        let moved = i64::try_from(zeros).ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
-        Some(Decimal { is_negative, digits, power: exponent.checked_add(moved)? })
+        // No text has 2^63 digits.
+        let moved = zeros as i64 - fraction.len() as i64;
+        Decimal { is_negative, digits, power: Power::of(exponent, moved) }
     }
 
     fn text(&self) -> String {
         let Decimal { is_negative, digits, power } = self;
         let sign = if *is_negative { "-" } else { "" };
         let zeros = |count: u64| "0".repeat(count as usize);
+        let power = match power {
+            Power::Near(power) => *power,
+            Power::Far(power) => return format!("{sign}{digits}e{power}"),
+        };
         let after = power.unsigned_abs();
         let length = digits.len() as u64;
         match power {
@@ -61,6 +64,46 @@ impl Decimal {
             _ => format!("{sign}{digits}e{power:+}"),
         }
     }
+}
+
+/// A power of ten.
+enum Power {
+    Near(i64),
+    /// One that 64 bits may not hold, with its sign, and no zeros in front.
+    Far(String),
+}
+
+impl Power {
+    /// The sum of an exponent as it is written and of how many places the point was moved.
+    fn of(exponent: &str, moved: i64) -> Power {
+        let is_negative = exponent.starts_with('-');
+        let digits = exponent.trim_start_matches(['+', '-']).trim_start_matches('0');
+        // One of fewer than 19 digits stays within 64 bits when the length of a text is added to it.
+        if digits.len() < 19 {
+            let size = digits.bytes().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+            return Power::Near(if is_negative { moved - size } else { size + moved });
+        }
+        let outwards = if is_negative { -moved } else { moved };
+        let sign = if is_negative { '-' } else { '+' };
+        Power::Far(format!("{sign}{}", sum(digits, outwards)))
+    }
+}
+
+/// The digits of `number`, which has at least 19 of them, plus `small`, which is less in size: no sum is negative.
+fn sum(number: &str, small: i64) -> String {
+    let mut carry = i128::from(small);
+    let mut digits: Vec<u8> = number.bytes().map(|digit| digit - b'0').collect();
+    for digit in digits.iter_mut().rev() {
+        if carry == 0 {
+            break;
+        }
+        let all = i128::from(*digit) + carry;
+        *digit = all.rem_euclid(10) as u8;
+        carry = all.div_euclid(10);
+    }
+    let text: String = digits.iter().map(|digit| char::from(digit + b'0')).collect();
+    let text = if carry > 0 { format!("{carry}{text}") } else { text };
+    text.trim_start_matches('0').to_string()
 }
 
 #[cfg(test)]
@@ -99,10 +142,37 @@ mod tests {
             ("1e-400", "0"),
             ("123456789012345678901234567890", "123456789012345678901234567891"),
             ("1e9223372036854775808", "1e9223372036854775809"),
+            ("1e9223372036854775808", "1e-9223372036854775808"),
         ] {
             assert_ne!(canonical(a), canonical(b), "{a} {b}");
         }
-        assert_eq!(canonical("0.1e-9223372036854775808"), "0.1e-9223372036854775808");
+    }
+
+    #[test]
+    fn an_exponent_of_any_length_is_added_to() {
+        for (spelling, others) in [
+            (
+                "1e+9223372036854775808",
+                vec!["10e9223372036854775807", "0.1E+009223372036854775809"],
+            ),
+            (
+                "-1e-9223372036854775809",
+                vec!["-0.1e-9223372036854775808", "-10e-9223372036854775810"],
+            ),
+            (
+                "1e+10000000000000000000",
+                vec!["10e9999999999999999999", "0.01e10000000000000000002"],
+            ),
+            // From 19 digits to 18 and back.
+            ("1e+999999999999999999", vec!["0.1e1000000000000000000", "10e999999999999999998"]),
+            ("1e-1000000000000000000", vec!["10e-1000000000000000001", "0.1e-999999999999999999"]),
+            ("12e+99999999999999999999999999999998", vec!["1.2e99999999999999999999999999999999"]),
+        ] {
+            assert_eq!(canonical(spelling), spelling);
+            for other in others {
+                assert_eq!(canonical(other), spelling, "{other}");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The set check: every acknowledged element is in the final reads, and nothing else is.
 //!
-//! Which reads are final: those that `workload` marked, of each node the last; in a history that no `workload`
-//! wrote the last ok read, as Jepsen has it.
+//! Which reads are final: those that are marked, of each node the last that is ok. A history in which none is marked,
+//! whatever became of it, and that no `workload` wrote, has the last ok read for it, as Jepsen does.
 //!
 //! An element is *known* from the moment at which its add was acknowledged or an ok read had returned it. A
 //! final read that began later and lacks it is a violation:
@@ -10,14 +10,16 @@
 //! - *vanished*: never acknowledged, but read once, and no final read has it;
 //! - *missing*: some node's final read has it, and another's, begun when it was known, lacks it.
 //!
-//! Besides, in any ok read: *unexpected* is what nobody tried to add, *aborted* what was tried only by adds
-//! that failed, *early* what was read before its add began. An element whose add nobody knows the outcome of
+//! Besides, in any ok read: *unexpected* is what nobody tried to add, *early* what was read before its first add
+//! began, *aborted* what was read when every add of it that had begun was one that failed. An element whose add nobody knows the outcome of
 //! and that was read is *recovered*, which is well. An element that stands twice in one read is told, and is
 //! no violation: many a set is kept in a list.
 
+mod element;
 mod findings;
 
 use breakit::exit::Result;
+use rustc_hash::FxHashSet;
 
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::history::{Ending, History, Operation, Outcome};
@@ -34,11 +36,12 @@ use findings::Findings;
 pub fn check(history: &History, each_key: bool, budget: &Budget) -> Result<Verdict> {
     let cut_off = history.ending() == Ending::CutOff;
     let keys = history.by_key();
+    let run = Run::of(history);
     let mut watch = budget.watch();
     let mut all = Vec::new();
     for (key, rows) in keys.iter() {
         let found = match operations(history, rows, &mut watch)? {
-            Ok(ops) => findings::find(history, &ops, &mut watch),
+            Ok(ops) => findings::find(history, &ops, run.ends, &mut watch),
             Err(limit) => Err(limit),
         };
         match found {
@@ -46,7 +49,7 @@ pub fn check(history: &History, each_key: bool, budget: &Budget) -> Result<Verdi
             Err(limit) => return Ok(undecided(history, key, (all.len(), keys.len()), limit)),
         }
     }
-    Ok(verdict(history, each_key, &all))
+    Ok(verdict(&run, each_key, &all))
 }
 
 fn undecided(
@@ -62,6 +65,49 @@ fn undecided(
     let operations = many(history.ops.len() as u64, "operation");
     let because = format!("{limit} before its {operations} were judged{at}");
     Verdict::new(Answer::Unknown, because)
+}
+
+/// Which reads end a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    /// Those that are marked.
+    Marked,
+    /// The last one: nobody marked any.
+    LastRead,
+}
+
+impl Ends {
+    /// A read that is marked and did not succeed says all the same that the others are no final ones; and a
+    /// `workload` marks them, so where it marked none it made none.
+    fn of(history: &History) -> Ends {
+        let is_marked = |op: Operation| op.is_final && history.word(op.f) == "read";
+        match history.start.is_some() || history.ops.iter().any(is_marked) {
+            true => Ends::Marked,
+            false => Ends::LastRead,
+        }
+    }
+}
+
+/// What all sets of a history share.
+struct Run<'h> {
+    history: &'h History,
+    ends: Ends,
+    /// Its nodes: those of the first line, and those that operations name.
+    nodes: Vec<String>,
+}
+
+impl Run<'_> {
+    fn of(history: &History) -> Run<'_> {
+        let mut nodes = history.start.as_ref().map_or(Vec::new(), |start| start.nodes.clone());
+        let mut seen = FxHashSet::default();
+        for node in history.ops.iter().filter_map(|op| op.node).filter(|&id| seen.insert(id)) {
+            let name = history.node(node);
+            if !nodes.contains(&name) {
+                nodes.push(name);
+            }
+        }
+        Run { history, ends: Ends::of(history), nodes }
+    }
 }
 
 /// The adds and reads of one set.
@@ -114,24 +160,32 @@ fn operations(
     Ok(Ok(ops))
 }
 
-fn verdict(history: &History, each_key: bool, all: &[(Option<Id>, Findings)]) -> Verdict {
+fn verdict(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)]) -> Verdict {
+    let history = run.history;
     let mut total = Findings::default();
     for (_, findings) in all {
         total.absorb(findings);
     }
-    let (answer, because) = judge(history, all, &total);
+    let (answer, because) = judge(run, all, &total);
     let mut verdict = Verdict::new(answer, because);
+    if answer == Answer::Valid {
+        verdict = verdict.resting_on_little(thin(run, all));
+    }
+    let is_wrong = |found: &Findings| found.is_wrong_at_any_time() || found.is_wrong_at_the_end();
+    verdict.invalid =
+        all.iter().filter(|(_, found)| is_wrong(found)).map(|(key, _)| *key).collect();
     total.facts(history, &mut verdict);
     if let [(None, findings)] = all {
-        findings.tell(history, "", &mut verdict.details);
+        findings.tell(history, &run.nodes, "", &mut verdict.details);
     } else {
-        keyed(history, each_key, all, &mut verdict);
+        keyed(run, each_key, all, &mut verdict);
     }
     verdict
 }
 
 /// One sentence for the whole history.
-fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) -> (Answer, String) {
+fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (Answer, String) {
+    let &Run { history, ends, .. } = run;
     let cut_off = history.ending() == Ending::CutOff;
     if total.is_wrong_at_any_time() || total.is_wrong_at_the_end() {
         return (Answer::Invalid, total.sentence());
@@ -148,12 +202,14 @@ fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) ->
     }
     let unread = all.iter().filter(|(_, findings)| findings.judged == 0).count();
     if unread == all.len() {
-        let why = if total.finals.is_empty() {
-            "no final read"
-        } else {
-            "no final read after an acknowledged add"
+        let why = match ends {
+            _ if !total.finals.is_empty() => {
+                "there is no final read after an acknowledged element was known"
+            }
+            Ends::Marked => "there is no final read that succeeded",
+            Ends::LastRead => "there is no ok read",
         };
-        return (Answer::Unknown, format!("nothing was checked: there is {why}"));
+        return (Answer::Unknown, format!("nothing was checked: {why}"));
     }
     if unread > 0 {
         return (
@@ -161,19 +217,34 @@ fn judge(history: &History, all: &[(Option<Id>, Findings)], total: &Findings) ->
             format!("{unread} of {} sets were not checked: no final read ends them", all.len()),
         );
     }
-    (Answer::Valid, total.kept(history))
+    (Answer::Valid, total.kept())
+}
+
+/// Why it rests on little that all sets kept everything, a clause each.
+fn thin(run: &Run<'_>, all: &[(Option<Id>, Findings)]) -> Vec<String> {
+    if let [(_, findings)] = all {
+        return findings.thin(&run.nodes, run.history);
+    }
+    let mut few = all.iter().filter_map(|(key, findings)| {
+        let clause = findings.thin(&run.nodes, run.history).into_iter().next()?;
+        Some((key, clause))
+    });
+    let Some((key, clause)) = few.next() else { return Vec::new() };
+    let name = key.map_or("none".into(), |key| run.history.values.show(key));
+    vec![format!("{} of {} sets do; of key {name}, {clause}", 1 + few.count(), all.len())]
 }
 
 /// One verdict a key; the good ones are counted, the others told.
-fn keyed(history: &History, each_key: bool, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
+fn keyed(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)], verdict: &mut Verdict) {
+    let history = run.history;
     let cut_off = history.ending() == Ending::CutOff;
     let mut keys = String::from("[");
     for one @ (key, findings) in all {
-        let (answer, because) = judge(history, std::slice::from_ref(one), findings);
+        let (answer, because) = judge(run, std::slice::from_ref(one), findings);
         let name = key.map_or("no key".into(), |key| format!("key {}", history.values.show(key)));
         if answer != Answer::Valid && !(cut_off && answer == Answer::Unknown) {
             verdict.details.push(format!("{name}: {}: {because}", answer.word()));
-            findings.tell(history, "  ", &mut verdict.details);
+            findings.tell(history, &run.nodes, "  ", &mut verdict.details);
         }
         if each_key {
             let row = serde_json::json!({

@@ -3,6 +3,8 @@
 use breakit::exit::{Error, Status};
 use serde_json::{Map, Value};
 
+use crate::values::Id;
+
 /// Whether the promise was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -61,6 +63,8 @@ pub struct Verdict {
     pub keys: Option<String>,
     /// Why files that were asked for beside the verdict were not written.
     pub unwritten: Vec<Error>,
+    /// Which keys are invalid.
+    pub invalid: Vec<Option<Id>>,
 }
 
 impl Verdict {
@@ -74,6 +78,7 @@ impl Verdict {
             facts,
             keys: None,
             unwritten: Vec::new(),
+            invalid: Vec::new(),
         }
     }
 
@@ -85,6 +90,36 @@ impl Verdict {
     /// Adds a field for programs.
     pub fn fact(&mut self, name: &str, value: impl Into<Value>) {
         self.facts.insert(name.into(), value.into());
+    }
+
+    /// Says in its sentence, and to programs, why it rests on little; nothing where there is no reason.
+    #[must_use]
+    pub fn resting_on_little(mut self, why: Vec<String>) -> Verdict {
+        if !why.is_empty() {
+            self.because += &format!("; this rests on little: {}", why.join(", and "));
+            self.fact("rests_on_little", why);
+        }
+        self
+    }
+
+    /// Adds a remark before all other lines.
+    #[must_use]
+    pub fn noted(mut self, note: Option<String>) -> Verdict {
+        self.details.splice(0..0, note);
+        self
+    }
+
+    /// Takes an `invalid` back that rests on values of invocations of which the completions say something else.
+    #[must_use]
+    pub fn only_by_arguments(mut self) -> Verdict {
+        self.details.insert(0, format!("by the arguments: invalid: {}", self.because));
+        self.answer = Answer::Unknown;
+        self.because = "it is invalid only if operations did what they were invoked with, and \
+                        completions say other values; write the argument, or null, there"
+            .into();
+        // What was found about each key is by the arguments alone.
+        self.keys = None;
+        self
     }
 
     /// Takes a `valid` back, where the run itself says that it proves nothing.

@@ -199,3 +199,64 @@ fn of_a_long_string_that_was_replaced_too_early_each_operation_is_looked_up_and_
     let spent: f64 = run.stderr.trim().parse().unwrap();
     assert!(spent < 12.0, "{run:?}");
 }
+
+/// A line of one key of strings.
+fn string(process: u64, kind: &str, f: &str, key: &str, value: &str) -> String {
+    format!(
+        "{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":\"{key}\",\"value\":{value}}}\n"
+    )
+}
+
+/// A key that no search decides in time: 26 appends at once of two strings, and a third in what was got.
+fn slow(key: &str, from: u64) -> String {
+    let appends = |kind: &str| -> String {
+        let value = |n: u64| if n.is_multiple_of(2) { "\"b\"" } else { "\"a\"" };
+        (0..26).map(|n| string(from + n, kind, "append", key, value(n))).collect()
+    };
+    let got = "\"ababababababababababababaa\"";
+    appends("invoke")
+        + &appends("ok")
+        + &string(from, "invoke", "get", key, "null")
+        + &string(from, "ok", "get", key, got)
+}
+
+/// A key that takes a search, as a string is written twice, and is quickly decided.
+fn quick(key: &str, got: &str) -> String {
+    let done = |f: &str, asked: &str, value: &str| {
+        string(900, "invoke", f, key, asked) + &string(900, "ok", f, key, value)
+    };
+    done("append", "\"a\"", "\"a\"") + &done("append", "\"a\"", "\"a\"") + &done("get", "null", got)
+}
+
+#[test]
+fn one_key_that_takes_too_long_hides_no_invalid_one_wherever_it_stands() {
+    let (bad, good) = (quick("bad", "\"a\""), quick("good", "\"aa\""));
+    for text in [
+        bad.clone() + &slow("slow", 0),
+        slow("slow", 0) + &bad,
+        slow("slow", 0) + &good + &slow("slower", 100) + &bad + &slow("slowest", 200),
+    ] {
+        for follow in [&[][..], &["--follow"]] {
+            let began = std::time::Instant::now();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+            command.args(["linear", "--model", "kv-append", "--timeout", "300s"]).args(follow);
+            let run = breakit_tests::process::run_with(&mut command, &text).expect(1);
+            assert!(run.stdout.contains("keys are not linearizable: \"bad\""), "{run:?}");
+            let aside = "key \"slow\": unknown: its search was given up, as another key is invalid";
+            assert!(follow.len() == 1 || run.stdout.contains(aside), "{run:?}");
+            assert!(began.elapsed() < Duration::from_secs(150), "{:?}", began.elapsed());
+        }
+    }
+}
+
+#[test]
+fn keys_that_take_too_long_leave_time_to_those_that_do_not() {
+    let text = slow("slow", 0) + &slow("slower", 100) + &quick("good", "\"aa\"");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(["linear", "--model", "kv-append", "--timeout", "2s", "--json"]);
+    let run = breakit_tests::process::run_with(&mut command, &text).expect(2);
+    let keys = run.lines()[0]["keys"].clone();
+    assert_eq!(keys[2]["valid"], true, "{keys}");
+    let because = keys[0]["because"].as_str().unwrap();
+    assert!(because.starts_with("--timeout 2s ran out"), "{because}");
+}

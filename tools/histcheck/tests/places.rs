@@ -128,7 +128,7 @@ fn a_value_that_the_model_does_not_have_is_placed_where_it_begins() {
     let text = "process,f,value,start,end\n1,read,2,7,9\n0,add,x,1,5\n";
     is_placed("counter", text, "x,", "a counter counts");
     // The order is that of an index.
-    let text = "{:index 2 :process 0 :type :ok :f :add :value \"x\"} {:index 1 :process 0 :type :invoke :f :add :value 1}";
+    let text = "{:index 2 :process 0 :type :ok :f :add :value \"x\"} {:index 1 :process 0 :type :invoke :f :add}";
     is_placed("counter", text, "\"x\"", "a counter counts");
     let text =
         "{:index 2 :process 5 :type :ok :f :add} {:index 1 :process 4 :type :invoke :f :add}";

@@ -51,12 +51,12 @@ fn what_has_no_completion_may_take_effect_at_any_later_time_or_never() {
 }
 
 #[test]
-fn the_value_of_the_completion_is_the_value() {
+fn what_was_sent_is_what_was_written_and_a_completion_says_it_where_the_invocation_does_not() {
     let wrote = |asked: &str, did: &str| {
         [line("0", "invoke", "write", asked), line("0", "ok", "write", did)]
     };
     for (asked, did, read, status) in
-        [("1", "2", "2", 0), ("1", "2", "1", 1), ("null", "2", "2", 0)]
+        [("1", "2", "2", 2), ("1", "2", "1", 0), ("1", "2", "3", 1), ("null", "2", "2", 0)]
     {
         linear(&[wrote(asked, did), done("1", "read", read)].concat()).expect(status);
     }

@@ -71,6 +71,9 @@ fn the_merged_verdict_is_that_of_the_whole() {
             assert_eq!(verdicts.len(), count);
             let merged = merged(&verdicts, status);
             assert_eq!(merged["valid"], whole["valid"], "{name} {count}: {merged}");
+            let is_thin = |verdict: &Value| verdict["rests_on_little"].is_array();
+            assert_eq!(is_thin(&merged), is_thin(&whole), "{name} {count}: {merged}");
+            assert_eq!(is_thin(&whole), name == "valid", "{whole}");
             for counted in ["operations", "ok", "info", "workload_lines"] {
                 assert_eq!(merged["counts"][counted], whole["counts"][counted], "{name} {counted}");
             }

@@ -234,3 +234,15 @@ fn an_order_of_strings_has_the_appends_of_nothing_where_they_were() {
         }
     }
 }
+
+#[test]
+fn numbers_with_exponents_beyond_64_bits_are_compared_as_numbers() {
+    for (wrote, read, status) in [
+        ("1e9223372036854775808", "10e9223372036854775807", 0),
+        ("1.50E-99999999999999999999", "15e-100000000000000000000", 0),
+        ("1e9223372036854775808", "1e9223372036854775809", 1),
+    ] {
+        let text = format!("0 i write {wrote}; 0 o write {wrote}; 1 i read; 1 o read {read}");
+        judge("register", &text, status);
+    }
+}

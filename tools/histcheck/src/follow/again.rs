@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
+use crate::linear::rounds::{self, Standing};
 use crate::linear::{Decision, Engine};
 
 /// Fewer operations than this are not worth a decision, unless nothing else comes.
@@ -20,6 +21,29 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was decided of one key, by its place.
 pub type Found = (usize, Engine, Decision);
+
+/// Decides `count` keys in rounds; `one` decides the key at a place within a slice of time.
+pub fn decide(
+    count: usize,
+    budget: &Budget,
+    one: impl Fn(usize, Duration) -> (Engine, Decision) + Sync,
+) -> Vec<Found> {
+    let keys: Vec<usize> = (0..count).collect();
+    let found = rounds::all(&keys, 1, budget, || {
+        |at: usize, slice: Duration| {
+            let (engine, decision) = one(at, slice);
+            let standing = Standing::of(&decision, budget);
+            ((at, engine, decision), standing)
+        }
+    });
+    let told = |(at, engine, mut decision): Found, is_set_aside: bool| {
+        if is_set_aside {
+            decision.set_aside();
+        }
+        (at, engine, decision)
+    };
+    found.into_iter().map(|key| told(key.found, key.is_set_aside)).collect()
+}
 
 /// What decides: on a thread of its own.
 pub type Work = Box<dyn FnOnce(&Budget) -> Vec<Found> + Send>;

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use breakit::exit::Result;
 use rustc_hash::FxHashMap;
 
-use super::again::{Again, Work};
+use super::again::{self, Again, Found, Work};
 use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
 use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Object};
-use crate::linear::online::Known;
+use crate::linear::online::{Kept, Known};
 use crate::linear::op::{Act, Fate, Op};
 use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
 use crate::read::assemble::Assembly;
@@ -337,14 +337,30 @@ impl Registers {
             }
         }
         let work: Work = Box::new(move |budget| {
-            let decided = work.into_iter().enumerate().map(|(at, (ops, initial, after))| {
-                let (engine, decision) = decide(&ops, &initial, after, budget);
-                (at, engine, decision)
-            });
-            decided.collect()
+            again::decide(work.len(), budget, |at, slice| {
+                let (ops, initial, after) = &work[at];
+                decide(ops, initial, *after, slice, budget)
+            })
         });
         self.again.start(size, began, work);
         false
+    }
+
+    /// Decides the keys that take a search, in their order.
+    fn search(&self, budget: &Budget) -> Vec<Found> {
+        let kept: Vec<&Kept> = self
+            .keys
+            .iter()
+            .filter(|key| key.operations > 0)
+            .filter_map(|key| match &key.state {
+                State::Kept(kept) => Some(kept),
+                _ => None,
+            })
+            .collect();
+        again::decide(kept.len(), budget, |at, slice| {
+            let kept = kept[at];
+            decide(&kept.ops(), &kept.initial, kept.after, slice, budget)
+        })
     }
 
     /// How many operations are kept to be searched; a return counts for one more.
@@ -399,6 +415,12 @@ impl Decider for Registers {
             self.leaves_open(history)?;
         }
         history.ops = Operations::default();
+        let mut searched = match ended {
+            // They were about to be searched.
+            Ended::ByViolation => Vec::new(),
+            Ended::ByItself | Ended::BySignal => self.search(budget),
+        }
+        .into_iter();
         let mut verdicts = Vec::new();
         for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
             let (engine, decision) = match &mut key.state {
@@ -407,10 +429,8 @@ impl Decider for Registers {
                     let base = put(history, &violation.ops);
                     (violation.engine, moved(violation.decision.clone(), base))
                 }
-                // It was about to be searched.
-                State::Kept(_) if ended == Ended::ByViolation => continue,
                 State::Kept(kept) => {
-                    let (engine, decision) = decide(&kept.ops(), &kept.initial, kept.after, budget);
+                    let Some((_, engine, decision)) = searched.next() else { continue };
                     let base = put(history, kept.known());
                     (engine, moved(decision, base))
                 }
@@ -419,7 +439,7 @@ impl Decider for Registers {
                     let why = format!("{limit} after {}", many(*operations as u64, "operation"));
                     (
                         linear::Engine::Blocks(linear::case::AMBIGUOUS),
-                        Decision::Unknown { why, at: None },
+                        Decision::Unknown { why, at: None, limit: Some(limit) },
                     )
                 }
             };
@@ -484,7 +504,9 @@ fn moved(decision: Decision, base: usize) -> Decision {
             evidence.ops.iter_mut().for_each(|op| op.source += base);
             Decision::Invalid(Proof::Register(evidence))
         }
-        Decision::Unknown { why, at } => Decision::Unknown { why, at: at.map(|at| at + base) },
+        Decision::Unknown { why, at, limit } => {
+            Decision::Unknown { why, at: at.map(|at| at + base), limit }
+        }
         other => other,
     }
 }

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use breakit::exit::Result;
 
-use super::again::{Again, Found, Work};
+use super::again::{self, Again, Found, Work};
 use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
-use crate::linear::case::{self, Case, Wanted};
+use crate::linear::case::{self, Case};
 use crate::linear::{self, Decision, KeyVerdict, Question};
 use crate::read::assemble::Assembly;
 use crate::read::many;
@@ -101,8 +101,10 @@ impl Whole {
 }
 
 fn decide(cases: &[Box<dyn Case>], budget: &Budget) -> Vec<Found> {
-    let decided = cases.iter().map(|case| case.decide(Wanted { order: false }, budget));
-    decided.enumerate().map(|(at, decided)| (at, decided.engine, decided.decision)).collect()
+    again::decide(cases.len(), budget, |at, slice| {
+        let decided = cases[at].decide(slice, budget);
+        (decided.engine, decided.decision)
+    })
 }
 
 impl Decider for Whole {

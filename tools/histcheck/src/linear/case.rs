@@ -1,11 +1,13 @@
 //! The operations of one key as those of their object, ready to be decided on any thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use super::blocks::{self, Found};
+use super::earliest;
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
@@ -84,7 +86,18 @@ pub enum Decision {
         why: String,
         /// The operation of the history at which the search stood.
         at: Option<usize>,
+        /// The limit that was reached, where it was one that more of would help.
+        limit: Option<Exhausted>,
     },
+}
+
+impl Decision {
+    /// Says of a key that is open why no more time was spent on it.
+    pub fn set_aside(&mut self) {
+        if let Decision::Unknown { why, .. } = self {
+            *why = "its search was given up, as another key is invalid".into();
+        }
+    }
 }
 
 /// The operations that show that no order is legal.
@@ -96,13 +109,6 @@ pub enum Proof {
     Other(Refutation),
 }
 
-/// What else is wanted of a decision.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted {
-    /// A legal order, where there is one.
-    pub order: bool,
-}
-
 /// What was decided, and how.
 #[derive(Debug, Clone)]
 pub struct Decided {
@@ -112,8 +118,6 @@ pub struct Decided {
     pub decision: Decision,
     /// How many operations say what the object held.
     pub observations: usize,
-    /// A legal order, by operations of the history, where one was wanted and there is one; or why none was found.
-    pub order: Option<Sought>,
 }
 
 /// A legal order, by operations of the history, or why none was found.
@@ -121,8 +125,10 @@ pub type Sought = std::result::Result<Vec<usize>, String>;
 
 /// One key's operations.
 pub trait Case: Send + Sync {
-    /// Decides them.
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided;
+    /// Decides them; a search takes no longer than `slice`.
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided;
+    /// Looks for a legal order of what `engine` found valid.
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought;
     /// Goes through an order of theirs, given by operations of the history, as [`replay::replay_within`] does.
     ///
     /// # Errors
@@ -270,16 +276,15 @@ struct OfRegister {
 }
 
 impl Case for OfRegister {
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
-        let (engine, decision) = decide(&self.ops, self.object.initial, budget);
-        let is_wanted = wanted.order && matches!(decision, Decision::Valid);
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided {
+        let (engine, decision) = decide_within(&self.ops, self.object.initial, slice, budget);
         let observes = |op: &&Op| op.fate == Fate::Ok && self.object.observes(&op.act);
-        Decided {
-            engine,
-            decision,
-            observations: self.ops.iter().filter(observes).count() + self.refused,
-            order: is_wanted.then(|| sought(self.order(engine, budget), &self.ops)),
-        }
+        let observations = self.ops.iter().filter(observes).count() + self.refused;
+        Decided { engine, decision, observations }
+    }
+
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought {
+        sought(self.find_order(engine, budget), &self.ops)
     }
 
     fn replay(
@@ -293,7 +298,11 @@ impl Case for OfRegister {
 }
 
 impl OfRegister {
-    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+    fn find_order(
+        &self,
+        engine: Engine,
+        budget: &Budget,
+    ) -> std::result::Result<Vec<usize>, Search> {
         spent(budget)?;
         let initial = self.object.initial;
         let search = || general::order(&self.object, &self.ops, &[initial], budget);
@@ -337,6 +346,16 @@ fn sources<A>(order: &[usize], ops: &[Op<A>]) -> Vec<usize> {
 
 /// Decides the operations of one register: by zones where they can, else by search.
 pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
+    decide_within(ops, initial, Duration::MAX, budget)
+}
+
+/// The same; a search takes no longer than `slice`.
+pub fn decide_within(
+    ops: &[Op],
+    initial: Id,
+    slice: Duration,
+    budget: &Budget,
+) -> (Engine, Decision) {
     let found = match zones::decide_within(ops, initial, budget) {
         Ok(found) => found,
         Err(limit) => return (ZONES, undecided(ops.len(), limit)),
@@ -344,14 +363,23 @@ pub fn decide(ops: &[Op], initial: Id, budget: &Budget) -> (Engine, Decision) {
     match found {
         Zones::Valid => (ZONES, Decision::Valid),
         Zones::Invalid(conflict) => {
-            let evidence = evidence::of_conflict(ops, &conflict, initial, budget);
+            let convicts =
+                |few: &[Op], budget: &Budget| match zones::decide_within(few, initial, budget) {
+                    Ok(Zones::Invalid(conflict)) => Some(conflict),
+                    _ => None,
+                };
+            let first = earliest::invalid(ops, budget, earliest::until_with_writers, convicts);
+            let evidence = match first {
+                Some((few, conflict)) => evidence::of_conflict(&few, &conflict, initial, budget),
+                None => evidence::of_conflict(ops, &conflict, initial, budget),
+            };
             (ZONES, proved(evidence.map(Proof::Register)))
         }
         Zones::Ambiguous => {
             let negative = ops.iter().any(|op| matches!(op.act, Act::Differs(_)));
             let why = if negative { NEGATIVE } else { AMBIGUOUS };
             let Found { search, moments, in_blocks } =
-                blocks::decide_with_moments(ops, &[initial], budget);
+                blocks::decide_with_moments(ops, &[initial], &budget.at_most(slice));
             let engine = if in_blocks { Engine::Blocks(why) } else { Engine::General(why) };
             let prove =
                 |at| evidence::of_search(ops, at, &moments, initial, budget).map(Proof::Register);
@@ -369,20 +397,22 @@ fn of_search<A>(
         Search::Valid => Decision::Valid,
         Search::Invalid(at) => proved(prove(at)),
         Search::Unknown(at, limit) => out_of(ops, at, limit),
-        Search::TooMany(at) => Decision::Unknown { why: too_many(), at: Some(ops[at].source) },
+        Search::TooMany(at) => {
+            Decision::Unknown { why: too_many(), at: Some(ops[at].source), limit: None }
+        }
     }
 }
 
 /// A limit was reached before the operations were decided, in no place among them.
 pub(super) fn undecided(operations: usize, limit: Exhausted) -> Decision {
     let why = format!("{limit} before its {} were decided", many(operations as u64, "operation"));
-    Decision::Unknown { why, at: None }
+    Decision::Unknown { why, at: None, limit: Some(limit) }
 }
 
 fn out_of<A>(ops: &[Op<A>], at: usize, limit: Exhausted) -> Decision {
     let done = ops.iter().filter(|op| op.res < ops[at].res).count();
     let why = format!("{limit} after {done} of {} operations", ops.len());
-    Decision::Unknown { why, at: Some(ops[at].source) }
+    Decision::Unknown { why, at: Some(ops[at].source), limit: Some(limit) }
 }
 
 /// Invalid where a second decision agrees.
@@ -394,6 +424,7 @@ pub(crate) fn proved(proof: Option<Proof>) -> Decision {
                   the history"
                 .into(),
             at: None,
+            limit: None,
         },
     }
 }
@@ -405,11 +436,20 @@ struct OfObject<O: Object> {
 }
 
 impl<O: Object> OfObject<O> {
-    fn answer(&self, budget: &Budget) -> (Engine, Decision) {
+    fn answer(&self, slice: Duration, budget: &Budget) -> (Engine, Decision) {
         match self.object.decide(&self.ops, budget) {
             Fast::Valid => (Engine::Direct(self.object.engine()), Decision::Valid),
             Fast::Invalid(reason) => {
-                let proof = refutation::of(&self.object, &self.ops, Some(&reason), None, budget);
+                // That nobody did what is done later would be no reason of the whole.
+                let convicts =
+                    |few: &[Op<O::Act>], budget: &Budget| match self.object.decide(few, budget) {
+                        Fast::Invalid(reason) if !reason.denies() => Some(reason),
+                        _ => None,
+                    };
+                let first = earliest::invalid(&self.ops, budget, earliest::until, convicts);
+                let (ops, reason) =
+                    first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
+                let proof = refutation::of(&self.object, ops, Some(reason), None, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
             }
             Fast::Exhausted(limit) => {
@@ -417,7 +457,8 @@ impl<O: Object> OfObject<O> {
             }
             Fast::Unsuited(why) => {
                 let initial = [self.object.initial()];
-                let found = general::decide(&self.object, &self.ops, &initial, budget);
+                let found =
+                    general::decide(&self.object, &self.ops, &initial, &budget.at_most(slice));
                 let prove = |at| {
                     let proof = refutation::of(&self.object, &self.ops, None, Some(at), budget);
                     proof.map(Proof::Other)
@@ -427,7 +468,11 @@ impl<O: Object> OfObject<O> {
         }
     }
 
-    fn order(&self, engine: Engine, budget: &Budget) -> std::result::Result<Vec<usize>, Search> {
+    fn find_order(
+        &self,
+        engine: Engine,
+        budget: &Budget,
+    ) -> std::result::Result<Vec<usize>, Search> {
         spent(budget)?;
         let direct = match engine {
             Engine::Direct(_) => self.object.order(&self.ops, budget),
@@ -445,17 +490,14 @@ impl<O: Object> OfObject<O> {
 }
 
 impl<O: Object + Send> Case for OfObject<O> {
-    fn decide(&self, wanted: Wanted, budget: &Budget) -> Decided {
-        let (engine, decision) = self.answer(budget);
-        let is_valid = matches!(decision, Decision::Valid);
+    fn decide(&self, slice: Duration, budget: &Budget) -> Decided {
+        let (engine, decision) = self.answer(slice, budget);
         let observes = |op: &&Op<O::Act>| op.fate == Fate::Ok && self.object.observes(&op.act);
-        Decided {
-            observations: self.ops.iter().filter(observes).count(),
-            order: (wanted.order && is_valid)
-                .then(|| sought(self.order(engine, budget), &self.ops)),
-            engine,
-            decision,
-        }
+        Decided { engine, decision, observations: self.ops.iter().filter(observes).count() }
+    }
+
+    fn order(&self, engine: Engine, budget: &Budget) -> Sought {
+        sought(self.find_order(engine, budget), &self.ops)
     }
 
     fn replay(

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
+use super::earliest::until;
 use super::general::{self, Search};
 use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
@@ -71,12 +72,6 @@ pub fn of<O: Object>(
     let reason = judge.reason(&few);
     let ops = few.iter().map(|op| op.doing(())).collect();
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
-}
-
-/// What had been invoked before `end`, with what had not returned by then as if it never did.
-fn until<A: Clone>(ops: &[Op<A>], end: Pos) -> Vec<Op<A>> {
-    let begun = ops.iter().filter(|op| op.inv < end).cloned();
-    begun.map(|op| if op.res > end { op.weakened() } else { op }).collect()
 }
 
 /// The last return of an ok operation other than this one.

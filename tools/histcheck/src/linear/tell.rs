@@ -8,6 +8,7 @@ use super::evidence::Evidence;
 use super::op::{Act, Fate, Op};
 use super::refutation::Refutation;
 use super::replay::Fault;
+use super::thin;
 use super::zones::{INITIAL, Reason};
 use super::{Decision, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
@@ -27,7 +28,11 @@ pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> 
     let (answer, because) = judge(history, model, keys);
     let mut verdict = Verdict::new(answer, because);
     verdict.fact("model", model.name());
+    if answer == Answer::Valid {
+        verdict = verdict.resting_on_little(thin::clauses(history, keys));
+    }
     let bad = |key: &&KeyVerdict| matches!(key.decision, Decision::Invalid(_));
+    verdict.invalid = keys.iter().filter(bad).map(|key| key.key).collect();
     for key in keys.iter().filter(bad).take(SHOWN_KEYS) {
         if keys.len() > 1 {
             let why = explanation(history, key);
@@ -125,7 +130,7 @@ fn undecided(history: &History, keys: usize, unknown: usize, first: &KeyVerdict)
 
 /// Why a key is undecided, and where the search stood.
 fn open_question(history: &History, key: &KeyVerdict) -> Option<String> {
-    let Decision::Unknown { why, at } = &key.decision else { return None };
+    let Decision::Unknown { why, at, .. } = &key.decision else { return None };
     let place = at.map(|index| {
         let op = history.ops.get(index);
         format!(", at the {} of line {}", history.word(op.f), history.line(op.inv))

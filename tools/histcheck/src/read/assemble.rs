@@ -431,6 +431,7 @@ impl Assembly {
             self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
         }
         self.history.ops.append(theirs.ops, after, &values, &words);
+        self.history.answers.append(theirs.answers, rows, &values);
         self.history.counts.add(&theirs.counts);
         for (number, op) in seam.others {
             let place = Place::of_line(u64::from(number + after));

@@ -125,12 +125,7 @@ fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause>
                 .ok_or_else(|| format!("\"index\" must be a whole number, not {value}"))?,
         ),
     };
-    let is_final = match op.extra.get("final") {
-        None | Some(Value::Null) => false,
-        Some(value) => value
-            .as_bool()
-            .ok_or_else(|| format!("\"final\" must be true or false, not {value}"))?,
-    };
+    let is_final = is_final(op)?;
     let f = word(&op.f, &mut history.words)?;
     let values = &mut history.values;
     Ok(Event {
@@ -144,6 +139,20 @@ fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause>
         time: op.time,
         index,
     })
+}
+
+/// Whether the line is of a read that ends a run: `workload` writes `final`, Maelstrom `final?`.
+fn is_final(op: &Op) -> Result<bool, Clause> {
+    for name in ["final", "final?"] {
+        match op.extra.get(name) {
+            None | Some(Value::Null | Value::Bool(false)) => {}
+            Some(Value::Bool(true)) => return Ok(true),
+            Some(value) => {
+                return Err(format!("{name:?} must be true or false, not {value}").into());
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The place of a word; a history has a handful of them.

@@ -2,6 +2,7 @@
 
 use breakit::op::Type;
 
+use crate::answers::{self, Reply};
 use crate::history::{History, Outcome, Pos};
 use crate::read::line::Event;
 use crate::values::{Id, NULL};
@@ -122,8 +123,16 @@ impl Pairing {
             Outcome::Fail => history.counts.fail += 1,
             Outcome::Info => history.counts.info += 1,
         }
-        let changes = || CHANGES.contains(&history.word(event.f));
-        let value = value(history.ops.value(index), event.value, outcome, changes);
+        let argument = history.ops.value(index);
+        let value = match event.value {
+            Some(result) if outcome == Outcome::Ok && Some(result) != argument => {
+                ok_value(history, index, argument, result)
+            }
+            result => {
+                let changes = || CHANGES.contains(&history.word(event.f));
+                value(argument, result, outcome, changes)
+            }
+        };
         history.ops.set_value(index, value);
         history.ops.complete(index, event, outcome, pos);
         *self.place(process) = IDLE;
@@ -131,10 +140,23 @@ impl Pairing {
     }
 }
 
+/// The value of an ok operation whose completion has another one than its invocation: the result, unless the argument
+/// says what the operation did.
+fn ok_value(history: &mut History, index: usize, argument: Option<Id>, result: Id) -> Option<Id> {
+    match answers::reply(history.word(history.ops.f(index)), argument, result) {
+        Reply::Told => Some(result),
+        Reply::Silent => argument,
+        Reply::Differs => {
+            history.answers.push(index, result);
+            argument
+        }
+    }
+}
+
 /// These change something by their argument, and that may be null.
 const CHANGES: [&str; 5] = ["write", "append", "add", "remove", "put"];
 
-/// The result wins where there is one. What did not happen, or nobody knows of, has no result: there it is
+/// The result wins where it is the only value or the same. What did not happen, or nobody knows of, has no result: there it is
 /// the argument that counts.
 fn value(
     argument: Option<Id>,

@@ -67,7 +67,7 @@ impl<'a> Fields<'a> {
             b"key" => once(&mut self.key, scan.value(values, 0)?),
             b"value" => once(&mut self.value, scan.value(values, 0)?),
             b"node" => once(&mut self.node, scan.string_value(values)?),
-            b"final" => once(&mut self.is_final, scan.boolean()?),
+            b"final" | b"final?" => once(&mut self.is_final, scan.boolean()?),
             b"index" => once(&mut self.index, scan.natural()?),
             _ => None,
         }

@@ -3,9 +3,10 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
-use super::Ops;
+use super::element::{Element, Sight};
+use super::{Ends, Ops};
 use crate::budget::{Exhausted, Watch};
-use crate::history::{History, OPEN, Operation, Outcome, Pos};
+use crate::history::{History, Operation, Outcome};
 use crate::ranges;
 use crate::read::many;
 use crate::values::Id;
@@ -13,6 +14,9 @@ use crate::verdict::Verdict;
 
 /// How many runs of elements a line of text shows; JSON has them all.
 const SHOWN: usize = 24;
+
+/// Below one in so many, those of which something is known are few.
+const FEW: usize = 2;
 
 /// What a node's last final read lacks although another's has it.
 #[derive(Debug, Clone)]
@@ -56,45 +60,6 @@ pub struct Findings {
     lost_outside: usize,
 }
 
-/// What is known of one element.
-#[derive(Debug, Clone, Copy)]
-struct Element {
-    attempted_at: Pos,
-    fate: Option<Outcome>,
-    /// The first return of an ok add, with the nanoseconds between which that add ran.
-    acknowledged_at: Pos,
-    span: (Option<u64>, Option<u64>),
-    /// The first return of an ok read that has it.
-    seen_at: Pos,
-}
-
-impl Element {
-    const UNHEARD: Element = Element {
-        attempted_at: OPEN,
-        fate: None,
-        acknowledged_at: OPEN,
-        span: (None, None),
-        seen_at: OPEN,
-    };
-
-    fn add(&mut self, op: &Operation) {
-        self.attempted_at = self.attempted_at.min(op.inv);
-        if op.outcome == Outcome::Ok && op.res < self.acknowledged_at {
-            self.acknowledged_at = op.res;
-            self.span = (op.invoked_at, op.completed_at);
-        }
-        self.fate = Some(match (self.fate, op.outcome) {
-            (Some(Outcome::Ok), _) | (_, Outcome::Ok) => Outcome::Ok,
-            (Some(Outcome::Info), _) | (_, Outcome::Info) => Outcome::Info,
-            _ => Outcome::Fail,
-        });
-    }
-
-    fn known_at(&self) -> Pos {
-        self.acknowledged_at.min(self.seen_at)
-    }
-}
-
 /// Looks at the adds and reads of one set.
 ///
 /// # Errors
@@ -102,12 +67,13 @@ impl Element {
 pub(super) fn find(
     history: &History,
     ops: &Ops,
+    ends: Ends,
     watch: &mut Watch<'_>,
 ) -> Result<Findings, Exhausted> {
     let mut found = Findings::default();
     let mut elements = attempted(ops, watch)?;
     let order = seen(history, ops, &mut elements, &mut found, watch)?;
-    let finals = finals(history, ops);
+    let finals = finals(ops, ends);
     for read in &finals {
         found.finals.push(Final {
             node: read.node,
@@ -118,7 +84,7 @@ pub(super) fn find(
     for &id in &order {
         judge_seen(id, &elements[&id], &mut found);
     }
-    found.attempted = elements.values().filter(|element| element.fate.is_some()).count();
+    found.attempted = elements.values().filter(|element| element.fate().is_some()).count();
     let tried = ops.adds.iter().map(|(id, _)| *id);
     let candidates = tried.chain(order.iter().copied());
     judge_finals(history, candidates, &elements, &finals, &mut found, watch)?;
@@ -149,8 +115,7 @@ fn seen(
         for &id in items {
             watch.step()?;
             let element = elements.entry(id).or_insert(Element::UNHEARD);
-            if element.seen_at == OPEN {
-                element.seen_at = read.res;
+            if element.see(read.res) == Sight::First {
                 order.push(id);
             }
         }
@@ -169,9 +134,11 @@ fn list<'a>(history: &'a History, read: &Operation) -> &'a [Id] {
     read.value.and_then(|value| history.values.list(value)).unwrap_or_default()
 }
 
-/// The last marked read of each node. Where none is marked, the last read, unless a `workload` wrote the
-/// history: it marks them, so it made none.
-fn finals(history: &History, ops: &Ops) -> Vec<Operation> {
+/// The last ok read of each node that is marked, or the last one of all.
+fn finals(ops: &Ops, ends: Ends) -> Vec<Operation> {
+    if ends == Ends::LastRead {
+        return ops.reads.last().copied().into_iter().collect();
+    }
     let mut last: Vec<Operation> = Vec::new();
     let mut place: FxHashMap<Option<Id>, usize> = FxHashMap::default();
     for read in ops.reads.iter().filter(|read| read.is_final) {
@@ -183,20 +150,19 @@ fn finals(history: &History, ops: &Ops) -> Vec<Operation> {
             }
         }
     }
-    if last.is_empty() && history.start.is_none() {
-        last.extend(ops.reads.last().copied());
-    }
     last
 }
 
 /// What is wrong with an element's having been read at all.
 fn judge_seen(id: Id, element: &Element, found: &mut Findings) {
-    match element.fate {
+    match element.fate() {
         None => found.unexpected.push(id),
-        Some(_) if element.seen_at < element.attempted_at => found.early.push(id),
-        Some(Outcome::Fail) => found.aborted.push(id),
+        Some(_) if element.was_read_before_any_add() => found.early.push(id),
+        Some(_) if element.was_read_before_any_add_that_may_have_happened() => {
+            found.aborted.push(id);
+        }
         Some(Outcome::Info) => found.recovered += 1,
-        Some(Outcome::Ok) => {}
+        Some(Outcome::Ok | Outcome::Fail) => {}
     }
 }
 
@@ -220,7 +186,7 @@ fn judge_finals(
     for id in candidates.filter(|&id| done.insert(id)) {
         watch.steps(1 + finals.len())?;
         let element = &elements[&id];
-        let acknowledged = element.fate == Some(Outcome::Ok);
+        let acknowledged = element.fate() == Some(Outcome::Ok);
         found.acknowledged += usize::from(acknowledged);
         let due = |read: &Operation| element.known_at() < read.inv;
         if !finals.iter().any(due) {
@@ -237,7 +203,7 @@ fn judge_finals(
                 found.blame(history, element);
             }
             // What nobody added, or only adds that failed, is wrong already by having been read.
-            (false, false) if element.fate == Some(Outcome::Info) => found.vanished.push(id),
+            (false, false) if element.fate() == Some(Outcome::Info) => found.vanished.push(id),
             (false, false) => {}
         }
     }
@@ -252,7 +218,7 @@ fn judge_finals(
 
 impl Findings {
     fn blame(&mut self, history: &History, element: &Element) {
-        let (Some(from), Some(until)) = element.span else { return };
+        let (Some(from), Some(until)) = element.span() else { return };
         match history.faults.during(from, until) {
             Some(index) => self.lost_during[index] += 1,
             None => self.lost_outside += 1,
@@ -320,7 +286,7 @@ impl Findings {
         }
         for (list, what) in [
             (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add of them failed"),
+            (&self.aborted, "read although every add of them failed until then"),
             (&self.early, "read before their add began"),
         ] {
             if !list.is_empty() {
@@ -331,24 +297,42 @@ impl Findings {
     }
 
     /// The sentence for a set that kept everything.
-    pub fn kept(&self, history: &History) -> String {
-        let unread = self.unread_nodes(history);
-        let mut text = format!(
+    pub fn kept(&self) -> String {
+        format!(
             "all {} acknowledged writes that a final read had to have are in {}",
             self.judged,
             many(self.finals.len() as u64, "final read")
-        );
-        if !unread.is_empty() {
-            text += &format!("; {} had none", unread.join(", "));
-        }
-        text
+        )
     }
 
-    /// Nodes of the run that no final read came from. Where none names its node there is nothing to tell.
-    fn unread_nodes(&self, history: &History) -> Vec<String> {
+    /// Why it rests on little that everything was kept, a clause each; nothing where it does not.
+    pub fn thin(&self, nodes: &[String], history: &History) -> Vec<String> {
+        let mut clauses = Vec::new();
+        let unread = self.unread_nodes(nodes, history);
+        let is_nameless = self.finals.iter().all(|read| read.node.is_none());
+        if is_nameless && nodes.len() > self.finals.len() {
+            let reads = many(self.finals.len() as u64, "final read");
+            clauses.push(format!("{reads} of {} names no node", many(nodes.len() as u64, "node")));
+        } else if !is_nameless && !unread.is_empty() {
+            clauses.push(format!("{} had none", unread.join(", ")));
+        }
+        let (tried, acknowledged) = (self.attempted, self.acknowledged);
+        if acknowledged * FEW < tried {
+            clauses.push(format!("only {acknowledged} of {} were acknowledged", elements(tried)));
+        }
+        if self.judged * FEW < acknowledged {
+            clauses.push(format!(
+                "only {} of {acknowledged} acknowledged elements were known before the final reads",
+                self.judged
+            ));
+        }
+        clauses
+    }
+
+    /// Nodes that no final read came from. Where none names its node there is nothing to tell.
+    fn unread_nodes(&self, nodes: &[String], history: &History) -> Vec<String> {
         let read: Vec<String> =
             self.finals.iter().filter_map(|read| read.node.map(|id| history.node(id))).collect();
-        let nodes = history.start.as_ref().map_or(&[][..], |start| &start.nodes);
         if read.is_empty() {
             return Vec::new();
         }
@@ -356,13 +340,13 @@ impl Findings {
     }
 
     /// The details for people, each line after `indent`.
-    pub fn tell(&self, history: &History, indent: &str, lines: &mut Vec<String>) {
+    pub fn tell(&self, history: &History, nodes: &[String], indent: &str, lines: &mut Vec<String>) {
         let mut say = |text: String| lines.push(format!("{indent}{text}"));
         for (list, what) in [
             (&self.lost, "lost"),
             (&self.vanished, "read once and gone"),
             (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add failed"),
+            (&self.aborted, "read although every add failed until then"),
             (&self.early, "read before their add began"),
             (&self.duplicated, "twice in one read"),
         ] {
@@ -414,7 +398,7 @@ impl Findings {
         if !reads.is_empty() {
             say(format!("final reads: {}", reads.join(", ")));
         }
-        let unread = self.unread_nodes(history);
+        let unread = self.unread_nodes(nodes, history);
         if !unread.is_empty() && !self.finals.is_empty() {
             say(format!("no final read of {}", unread.join(", ")));
         }

@@ -146,7 +146,8 @@ impl Violation {
     fn of(window: Window) -> Violation {
         let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
         let budget = Budget::start(EVIDENCE, usize::MAX);
-        let (engine, decision) = decide(&ops, &window.initial, window.after, &budget);
+        let (engine, decision) =
+            decide(&ops, &window.initial, window.after, Duration::MAX, &budget);
         let engine = if engine == linear::case::ZONES { ONLINE } else { engine };
         // It ends the reading, so that nobody knows what was still to come.
         let decision = match decision {
@@ -161,15 +162,16 @@ impl Violation {
 const EVIDENCE: Duration = Duration::from_secs(20);
 
 /// Decides operations that do not begin with the history, if `after` says so: then the register held one of
-/// `initial`, each of which leads to the same answer.
+/// `initial`, each of which leads to the same answer. A search takes no longer than `slice`.
 pub(super) fn decide(
     ops: &[Op],
     initial: &[Id],
     after: Option<Pos>,
+    slice: Duration,
     budget: &Budget,
 ) -> (Engine, Decision) {
     let first = initial.first().copied().unwrap_or(NULL);
-    let (engine, mut decision) = linear::decide(ops, first, budget);
+    let (engine, mut decision) = linear::case::decide_within(ops, first, slice, budget);
     if let (Decision::Invalid(Proof::Register(evidence)), Some(_)) = (&mut decision, after) {
         let convicts = |&value: &Id| {
             matches!(linear::decide(&evidence.ops, value, budget).1, Decision::Invalid(_))
