@@ -71,12 +71,16 @@ _histcheck() {
 
     case "${cmd}" in
         histcheck)
-            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help --version stats set linear verify convert split merge help"
+            opts="-q -v -h -V --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help --version stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0
@@ -101,7 +105,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__convert)
-            opts="-q -v -h --to --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --to --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +113,10 @@ _histcheck() {
             case "${prev}" in
                 --to)
                     COMPREPLY=($(compgen -W "jsonl edn csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --format)
@@ -261,7 +269,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --fail-observes --witness --svg --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -280,6 +288,10 @@ _histcheck() {
                     return 0
                     ;;
                 --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --not-a-client)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -307,12 +319,16 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__merge)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0
@@ -337,12 +353,16 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__set)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0
@@ -367,7 +387,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__split)
-            opts="-q -v -h --by --shards --into --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --by --shards --into --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,6 +402,10 @@ _histcheck() {
                     return 0
                     ;;
                 --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --not-a-client)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -409,12 +433,16 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__stats)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
                     COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
                     return 0
@@ -439,7 +467,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__verify)
-            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --witness --fail-observes --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -454,6 +482,10 @@ _histcheck() {
                     return 0
                     ;;
                 --witness)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --not-a-client)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -5,6 +5,7 @@ use breakit::exit::Error;
 use breakit::op::Type;
 use serde_json::Value;
 
+use crate::clients::Clients;
 use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
 use crate::keys::Keys;
@@ -425,6 +426,8 @@ pub struct History {
     pub format: Format,
     /// Where it came from.
     pub origin: Origin,
+    /// Its clients that have names.
+    pub clients: Clients,
     /// Its values.
     pub values: Values,
     /// The names of operations.
@@ -487,6 +490,7 @@ impl History {
             other.process == process && of(other) < pos && self.line(of(other)) == line
         };
         let nth = self.ops.iter().filter(is_before).count();
+        let process = self.clients.process(process);
         let sought = Sought { line: line.into(), process, kind, nth };
         self.origin.place(&self.name, sought, field)
     }

@@ -17,6 +17,7 @@
 pub mod budget;
 pub mod check;
 pub mod cli;
+pub mod clients;
 mod column;
 pub mod convert;
 pub mod faults;

@@ -9,11 +9,12 @@
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
-//! | invocations and completions to operations | [`pair`], [`assemble`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`] |
 
 pub mod array;
 pub mod assemble;
 pub mod blocks;
+pub mod doubtful;
 pub mod edn;
 pub mod format;
 pub mod forms;
@@ -42,6 +43,7 @@ use breakit::exit::{Error, Result};
 use breakit::op::Op;
 
 use crate::budget::Budget;
+use crate::clients::Clients;
 use crate::history::{Counts, History};
 use assemble::Assembly;
 use blocks::{Blocks, RawLine};
@@ -78,6 +80,8 @@ pub struct Options {
     pub skip_times: bool,
     /// Whether lines are taken as they come: where they carry an index, it must grow.
     pub in_order: bool,
+    /// Words that are no clients, although they invoke.
+    pub not_clients: &'static [String],
     /// How long it may take, and in how much memory; `None`: without a limit.
     pub budget: Option<Budget>,
 }
@@ -253,6 +257,7 @@ pub fn each_event(
     history: &mut History,
     take: TakeEvent<'_>,
 ) -> Result<()> {
+    history.clients = Clients::except(options.not_clients);
     let (format, source) = recognise(name, source, options)?;
     if format == Format::Jsonl {
         return each_event_in_lines(name, source, options, history, take);
@@ -578,6 +583,7 @@ mod tests {
                 skip_times: random(2) == 0,
                 in_order: false,
                 budget: None,
+                ..Options::default()
             };
             match read("h", std::io::Cursor::new(bytes), options) {
                 Ok(_) => good += 1,

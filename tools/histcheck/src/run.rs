@@ -28,7 +28,7 @@ use crate::{convert, merge, split};
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     can_follow(&cli)?;
-    let reading = reading(cli.common);
+    let reading = reading(cli.common, cli.not_a_client);
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => return convert::run(&file, to, reading),
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
@@ -47,7 +47,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     if !cli.common.follow && files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
     }
-    let job = Job::new(check, cli.common);
+    let job = Job::new(check, cli.common, reading);
     let mut status = Status::Done;
     for file in &files {
         status = status.worst(match cli.common.follow {
@@ -116,9 +116,17 @@ fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
 }
 
 /// How histories are to be read.
-fn reading(common: Common) -> Options {
+fn reading(common: Common, not_clients: Vec<String>) -> Options {
     let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-    Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
+    // The command line lasts as long as the program.
+    let not_clients = not_clients.leak();
+    Options {
+        tolerance,
+        format: common.format,
+        keyed: common.keyed,
+        not_clients,
+        ..Options::default()
+    }
 }
 
 /// How much memory may be held.
@@ -153,12 +161,12 @@ struct Job {
 }
 
 impl Job {
-    fn new(check: Option<Check>, common: Common) -> Job {
+    fn new(check: Option<Check>, common: Common, reading: Options) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
         let check = check.map(|check| if common.json { check.for_programs() } else { check });
         // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
         let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
-        let reading = Options { skip_times, ..reading(common) };
+        let reading = Options { skip_times, ..reading };
         Job { check, form, reading, common }
     }
 

@@ -18,6 +18,7 @@
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
 //! | [`size`] | amounts of bytes as people write them |
+//! | [`natural`](mod@natural) | whole numbers as programs write them |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
@@ -31,6 +32,7 @@ pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
+pub mod natural;
 pub mod node;
 pub mod op;
 pub mod program;

@@ -377,7 +377,8 @@ fn words<A>(history: &History, op: &Op<A>) -> String {
 
 fn row<A>(history: &History, op: &Op<A>, as_write: bool) -> Row {
     let source = history.ops.get(op.source);
-    let label = format!("process {}: {}", source.process, words(history, op));
+    let label =
+        format!("process {}: {}", history.clients.process(source.process), words(history, op));
     let lines = match source.res {
         OPEN => format!("line {}", history.line(source.inv)),
         res => format!("lines {} and {}", history.line(source.inv), history.line(res)),
@@ -489,7 +490,7 @@ fn json_op<A>(history: &History, op: &Op<A>, compares: bool) -> Value {
     json!({
         "line": history.line(source.inv),
         "return_line": (source.res != OPEN).then(|| history.line(source.res)),
-        "process": source.process,
+        "process": history.clients.json(source.process),
         "node": source.node.map(|id| history.node(id)),
         "type": outcome(source.outcome),
         "f": history.word(source.f),

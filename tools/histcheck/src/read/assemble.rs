@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use super::blocks::{Piece, RawLine};
+use super::doubtful::Doubtful;
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
@@ -16,6 +17,7 @@ use super::site::Site;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
+use crate::clients::Clients;
 use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 
@@ -35,6 +37,10 @@ pub struct Assembly {
     expected: Option<u64>,
     /// What is left to whoever puts this part behind the one before it; `None` where there is none before.
     seam: Option<Seam>,
+    /// What may be lines of clients that have names.
+    doubtful: Doubtful,
+    /// Whether this is a part of a file.
+    is_part: bool,
     /// The first client line, and whether it has an `index`: all others must do as it does.
     first: Option<(u32, bool)>,
     /// The last `index`, where lines are taken as they come.
@@ -54,15 +60,19 @@ impl Assembly {
     /// Nothing yet, of a part of a file of JSON lines.
     pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
         let seam = is_later.then(Seam::default);
-        Assembly { seam, ..Assembly::new(name, Format::Jsonl, options) }
+        Assembly { seam, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
     }
 
     /// Nothing yet.
     pub fn new(name: &str, format: Format, options: Options) -> Assembly {
         // Where an event is no line, the line of each place in the order is kept.
         let reordered = (format != Format::Jsonl).then(Vec::new);
-        let history = History { name: name.into(), format, reordered, ..History::default() };
+        let clients = Clients::except(options.not_clients);
+        let history =
+            History { name: name.into(), format, clients, reordered, ..History::default() };
         Assembly {
+            doubtful: Doubtful::default(),
+            is_part: false,
             history,
             pairing: Pairing::default(),
             options,
@@ -159,8 +169,12 @@ impl Assembly {
         }
         match line::parse(raw.text, &mut self.history) {
             Ok(Parsed::Client(mut event)) => {
+                self.is_alike(&event, site)?;
                 let taken = self.client(number, number, &mut event);
                 taken.map_err(|wrong| self.misfit(site, &wrong))
+            }
+            Ok(Parsed::Other(op)) if self.is_part && self.is_in_doubt(&op) => {
+                Err(site.error(&self.history.name, "whether this is a client shows elsewhere"))
             }
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
@@ -199,6 +213,7 @@ impl Assembly {
                 let parsed = line::of(*op, &mut self.history);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
+                        self.is_alike(&event, site)?;
                         let lines = self.history.reordered.get_or_insert_default();
                         lines.push(number);
                         let pos = lines.len() as u32;
@@ -325,7 +340,42 @@ impl Assembly {
                 self.history.counts.workload += 1;
                 self.workload(place, op)?;
             }
-            _ => self.history.counts.others += 1,
+            word => {
+                self.history.counts.others += 1;
+                if self.is_in_doubt(op) {
+                    self.doubtful.keep(word, place.line as u32, op, self.options.in_order);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an event of a word may turn out to be that of a client.
+    fn is_in_doubt(&self, op: &Op) -> bool {
+        let shard = op.process == Process::Other("split".into()) && op.f == "shard";
+        matches!(&op.process, Process::Other(word) if self.history.clients.may_be(word)) && !shard
+    }
+
+    /// Looks at what came before of a client's name. A part of a file knows too little of names.
+    fn is_alike(&mut self, event: &Event, site: Site<'_>) -> Result<()> {
+        if self.is_part && Clients::is_name(event.process) {
+            return Err(site.error(&self.history.name, "the numbers of names are given elsewhere"));
+        }
+        let settled = self.doubtful.settle(&self.history.clients, event);
+        settled.map_err(|wrong| self.misfit(site, &wrong))
+    }
+
+    /// Takes what an `index` may put behind the first invocation of its process.
+    fn indexed_names(&mut self) -> Result<()> {
+        for (number, op) in self.doubtful.take_indexed() {
+            let wrong =
+                |name: &str, clause: &str| Place::of_line(number.into()).error(name, clause);
+            let parsed = line::of(*op, &mut self.history);
+            let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
+            let Parsed::Client(mut event) = parsed else { continue };
+            self.history.counts.others -= 1;
+            let taken = self.client(number, number, &mut event);
+            taken.map_err(|misfit| wrong(&self.history.name, &misfit.clause))?;
         }
         Ok(())
     }
@@ -350,6 +400,7 @@ impl Assembly {
     /// # Errors
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
+        self.indexed_names()?;
         let mut indexed = std::mem::take(&mut self.indexed);
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
@@ -364,7 +415,8 @@ impl Assembly {
                     (line, other.process, other.kind) == (number, event.process, event.kind)
                 };
                 let nth = indexed[..rank].iter().filter(same).count();
-                let Event { process, kind, .. } = event;
+                let Event { kind, .. } = event;
+                let process = self.history.clients.process(event.process);
                 let sought = Sought { line: number.into(), process, kind, nth };
                 let place = self.history.origin.place(&self.history.name, sought, wrong.field);
                 let place = place.unwrap_or(Place::of_line(number.into()));

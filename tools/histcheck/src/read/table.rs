@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use breakit::exit::{Error, Result};
 use breakit::json::Json;
+use breakit::natural::natural;
 use breakit::op::{Op, Type};
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
@@ -345,7 +346,7 @@ fn operation(
         let at = fields.iter().position(|(name, _)| *name == names[column]);
         match at.map(|at| fields.swap_remove(at).1) {
             None => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
+            Some(value) => natural(&value).map(Some).ok_or_else(|| {
                 format!("{:?} must be a whole number of nanoseconds, not {value}", names[column])
             }),
         }
