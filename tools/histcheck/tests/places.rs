@@ -83,7 +83,7 @@ fn a_field_that_holds_something_wrong_is_placed_where_that_begins() {
     for (text, thing) in [
         ("process,type,f,time\n0,invoke,r,1\n0,invok,r,1\n", "invok,"),
         ("process;type;f;time\n0;invoke;\"r;s\";\"1.5\"\n", "\"1.5"),
-        ("process,type,f,extra\n0,invoke,r,\"{\"\"index\"\":-1}\"\n", "\"{"),
+        ("process,type,f,extra\n0,invoke,r,\"{\"\"index\"\":-2}\"\n", "\"{"),
         ("process,type,f,extra\n0,invoke,r,[]\n", "[]"),
         ("process,type,f,extra\n0,invoke,r,\"{\"\"f\"\":1}\"\n", "\"{"),
         ("process,type,f,value\n0,invoke,r,\"{\"\"a\"\":1,\"\"a\"\":1}\"\n", "\"{"),
