@@ -153,9 +153,9 @@ fn lines(text: &str) -> Vec<Value> {
 
 /// A process that is a number in quotes is that number.
 fn as_read(mut event: Value) -> Value {
-    let number = event["process"].as_str().and_then(|word| {
-        word.parse().ok().filter(|number: &u64| number.to_string() == word)
-    });
+    let number = event["process"]
+        .as_str()
+        .and_then(|word| word.parse().ok().filter(|number: &u64| number.to_string() == word));
     if let Some(number) = number {
         event["process"] = number.into();
     }
