@@ -401,6 +401,8 @@ impl Assembly {
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
         self.indexed_names()?;
+        let by_workload = self.history.start.is_some();
+        self.history.faults.settle(by_workload);
         let mut indexed = std::mem::take(&mut self.indexed);
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
