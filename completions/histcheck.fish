@@ -26,7 +26,7 @@ end
 
 complete -c histcheck -n "__fish_histcheck_needs_command" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -53,7 +53,7 @@ complete -c histcheck -n "__fish_histcheck_needs_command" -a "merge" -d 'Make on
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -71,7 +71,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbo
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -107,7 +107,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l witness -
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l svg -d 'Draw the evidence of the first invalid key as SVG' -r -F
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -143,7 +143,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l initial -
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l witness -d 'The order, as linear --witness wrote it' -r -F
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -165,7 +165,7 @@ edn\t'EDN, one map a line'
 csv\t'A table'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -186,7 +186,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l shards -d 
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'The folder in which they are made' -r -F
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -204,7 +204,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbo
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'

@@ -2,7 +2,7 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | what form it has | [`format`](mod@format), [`packed`] |
+//! | what form it has | [`format`](mod@format), [`packed`], [`foreign`] |
 //! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
 //! | a line like those before it to an event, faster | [`layout`] |
@@ -16,6 +16,7 @@ pub mod assemble;
 pub mod blocks;
 pub mod doubtful;
 pub mod edn;
+pub mod foreign;
 pub mod format;
 pub mod forms;
 pub mod layout;

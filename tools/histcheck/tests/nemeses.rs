@@ -38,8 +38,9 @@ fn jepsens_pairs_of_lines_count_once_whatever_their_types() {
 
 #[test]
 fn lines_that_are_no_pairs_count_one_by_one() {
-    let report = stats(&[("info", "start-slow"), ("info", "start-slow"), ("info", "stop-slow")]);
-    assert!(report.contains("2 faults"), "{report}");
+    let words = ["start-slow", "start-slow", "stop-slow", "kill"];
+    let report = stats(&words.map(|word| ("info", word)));
+    assert!(report.contains("3 faults"), "{report}");
     let report = stats(&[("info", "kill"), ("info", "start"), ("info", "kill")]);
     assert!(report.contains("2 faults"), "{report}");
     assert!(report.contains("(lines 1 and 2)"), "{report}");

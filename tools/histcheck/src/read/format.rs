@@ -8,7 +8,7 @@ pub enum Format {
     /// One JSON object a line, as `workload` writes them
     #[default]
     Jsonl,
-    /// One JSON array of objects, as elle-cli takes them
+    /// One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them
     Json,
     /// EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list
     Edn,
@@ -49,6 +49,8 @@ impl Format {
         }
         match head {
             [b'{', rest @ ..] => match rest.trim_ascii_start() {
+                // An object that goes on behind its first line is one of many lines.
+                [b'"', ..] if line == b"{" => Format::Json,
                 [b'"' | b'}', ..] | [] => Format::Jsonl,
                 _ => Format::Edn,
             },
@@ -59,6 +61,7 @@ impl Format {
             _ if super::log::is_event(line) => Format::Log,
             _ if super::table::is_header(line) => Format::Csv,
             _ if mentions(head, b"jepsen.util") => Format::Log,
+            _ if super::table::is_foreign_header(line) => Format::Csv,
             _ => Format::Jsonl,
         }
     }
@@ -119,6 +122,8 @@ mod tests {
         for (head, format) in [
             ("\u{feff}\n {\"process\":0", Format::Jsonl),
             ("[{\"type\":\"invoke\"", Format::Json),
+            ("{\n  \"type\":\"invoke\"", Format::Json),
+            ("{\n  :type :invoke", Format::Edn),
             ("[\n ]", Format::Json),
             ("[{:process 4", Format::Edn),
             ("{:process 4", Format::Edn),
@@ -130,6 +135,8 @@ mod tests {
             ("0\t:invoke\t:read\tnil\n", Format::Log),
             (":nemesis\t:info\t:start\tnil\n", Format::Log),
             ("process,type,f,value\n0,invoke,read,\n", Format::Csv),
+            ("client,op,key,value\n0,read,,\n", Format::Csv),
+            ("nope, nothing, of it\n", Format::Jsonl),
             ("r(0,0,1,2)\n", Format::Plume),
             ("w 0 1\n===\n", Format::Sessions),
             ("[1]\n", Format::Jsonl),

@@ -57,6 +57,17 @@ pub fn is_header(line: &[u8]) -> bool {
     names.len() > 1 && (has("process") || (has("type") && has("f")))
 }
 
+/// Whether a line is the header of a table that has other names for its columns.
+pub fn is_foreign_header(line: &[u8]) -> bool {
+    let is_word = |name: &[u8]| {
+        let name = name.strip_prefix(b"\"").and_then(|n| n.strip_suffix(b"\"")).unwrap_or(name);
+        name.first().is_some_and(u8::is_ascii_alphabetic)
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+    };
+    let mut names = line.split(|&byte| byte == delimiter(line));
+    names.clone().count() > 2 && names.all(is_word)
+}
+
 /// What stands between the cells of a table, by its header.
 fn delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
@@ -85,8 +96,10 @@ impl Header {
         let span = SPANS.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
         let wanted: &[&str] =
             if span.is_some() { &["process", "f"] } else { &["process", "type", "f"] };
-        if let Some(name) = wanted.iter().find(|name| place(name).is_none()) {
-            return Err((0, format!("the header has no column {name:?}")));
+        let missing: Vec<&str> =
+            wanted.iter().copied().filter(|name| place(name).is_none()).collect();
+        if !missing.is_empty() {
+            return Err((0, lacks(&missing, &names)));
         }
         let twice = |at: &usize| names[..*at].contains(&names[*at]);
         if let Some(at) = (0..names.len()).find(twice) {
@@ -112,6 +125,21 @@ impl Header {
         let cell = cells(row, self.delimiter).nth(column)?;
         (cell.begin < cell.end).then_some(cell.begin)
     }
+}
+
+/// That columns are missing, and what each would hold.
+fn lacks(missing: &[&str], names: &[String]) -> String {
+    let holds = |name: &&str| match *name {
+        "process" => "\"process\" (the client)",
+        "f" => "\"f\" (the operation, as read)",
+        _ => "\"type\" (invoke, ok, fail or info; not needed beside \"start\" and \"end\")",
+    };
+    let columns: Vec<&str> = missing.iter().map(holds).collect();
+    let word = if missing.len() == 1 { "column" } else { "columns" };
+    let (columns, names) = (columns.join(" and "), names.join(", "));
+    format!(
+        "the header has no {word} {columns}; rename those of its columns that are meant: {names}"
+    )
 }
 
 /// A cell as it stands in a row.
