@@ -82,7 +82,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -120,7 +120,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -296,7 +296,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -330,7 +330,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -364,7 +364,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -410,7 +410,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -444,7 +444,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -490,7 +490,7 @@ _histcheck() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)

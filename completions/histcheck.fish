@@ -27,6 +27,7 @@ end
 complete -c histcheck -n "__fish_histcheck_needs_command" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -54,6 +55,7 @@ complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print th
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -72,6 +74,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help 
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -108,6 +111,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l svg -d 'D
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -144,6 +148,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l witness -
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -166,6 +171,7 @@ csv\t'A table'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -187,6 +193,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'T
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -205,6 +212,7 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help 
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'

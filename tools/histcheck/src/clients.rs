@@ -6,6 +6,8 @@ use breakit::op::{Process, Type};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
+use crate::read::text::lane_name;
+
 /// Numbers from here on are those of names. A process that is written as such a number is taken by its digits, as
 /// if they were a name.
 const FIRST: u64 = 1 << 63;
@@ -61,6 +63,12 @@ impl Clients {
             Process::Client(number) => number.into(),
             Process::Other(name) => name.into(),
         }
+    }
+
+    /// The number of a lane of a process, and that of the process. The two are one client.
+    pub fn lane(&mut self, process: &Process, lane: u32) -> (u64, Option<u64>) {
+        let number = self.number(process, Type::Invoke);
+        (self.named(&lane_name(process, lane)), number)
     }
 
     fn named(&mut self, name: &str) -> u64 {

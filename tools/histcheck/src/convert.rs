@@ -33,7 +33,8 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
             // What they separate is told apart by process and line.
             Item::Rule => {}
             Item::Unclosed => unclosed = true,
-            Item::Op(mut op) => {
+            item @ (Item::Op(_) | Item::InLane(..)) => {
+                let Some(mut op) = item.event() else { return Ok(()) };
                 let wrong = |clause: String| site.error_at("value", &name, &clause);
                 if options.keyed && clients.number(&op.process, op.kind).is_some() {
                     unwrap_key(&mut op).map_err(wrong)?;

@@ -8,7 +8,7 @@
 //! | a line like those before it to an event, faster | [`layout`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
-//! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
+//! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`] |
 
 pub mod array;
@@ -19,10 +19,12 @@ pub mod edn;
 pub mod foreign;
 pub mod format;
 pub mod forms;
+pub mod lanes;
 pub mod layout;
 pub mod line;
 pub mod log;
 pub mod object;
+pub mod operations;
 pub mod origin;
 pub mod packed;
 pub mod pair;
@@ -266,7 +268,7 @@ pub fn each_event(
     let none = Progress::none();
     let mut text = Text::new(name, source, options.tolerance, &none)?;
     each_in_text(&mut text, format, &mut |site, item| {
-        let Item::Op(op) = item else { return Ok(()) };
+        let Some(op) = item.event() else { return Ok(()) };
         let text = op.line();
         let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
         keyed(&mut parsed, options, site, name, history)?;
@@ -378,6 +380,7 @@ fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<(
         // Lines of JSON are no text: they have a way of their own.
         Format::Jsonl => Ok(()),
         Format::Json => array::each(text, take),
+        Format::Operations => operations::each(text, take),
         Format::Edn => forms::each(text, take),
         Format::Log => log::each(text, take),
         Format::Csv => table::each(text, take),

@@ -381,6 +381,10 @@ fn row<A>(history: &History, op: &Op<A>, as_write: bool) -> Row {
         format!("process {}: {}", history.clients.process(source.process), words(history, op));
     let lines = match source.res {
         OPEN => format!("line {}", history.line(source.inv)),
+        // One that is a whole operation.
+        res if history.line(res) == history.line(source.inv) => {
+            format!("line {}", history.line(res))
+        }
         res => format!("lines {} and {}", history.line(source.inv), history.line(res)),
     };
     let mut remark = format!("{} {lines}", outcome(source.outcome));

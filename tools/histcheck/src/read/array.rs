@@ -74,7 +74,7 @@ fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
 }
 
 /// The next byte that is not blank; the window then begins with it.
-fn next_byte(text: &mut Text<'_>) -> Result<Option<u8>> {
+pub(super) fn next_byte(text: &mut Text<'_>) -> Result<Option<u8>> {
     loop {
         let rest = text.rest();
         match rest.iter().position(|byte| !byte.is_ascii_whitespace()) {

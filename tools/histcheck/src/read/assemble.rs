@@ -209,8 +209,8 @@ impl Assembly {
             Item::Rule => self.history.counts.rules += 1,
             Item::Cut => self.history.counts.dropped += 1,
             Item::Unclosed => {}
-            Item::Op(op) => {
-                let parsed = line::of(*op, &mut self.history);
+            item @ (Item::Op(_) | Item::InLane(..)) => {
+                let parsed = self.event(item);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
@@ -228,6 +228,26 @@ impl Assembly {
             }
         }
         Ok(())
+    }
+
+    /// What an event is. One in a lane is of a process of its own until its operation is kept.
+    fn event(&mut self, item: Item) -> std::result::Result<Parsed, Clause> {
+        let (op, lane) = match item {
+            Item::Op(op) => (op, 0),
+            Item::InLane(op, lane) => (op, lane),
+            _ => return Err("it is no event".to_string().into()),
+        };
+        let process = op.process.clone();
+        let parsed = line::of(*op, &mut self.history)?;
+        let Parsed::Client(event) = parsed else { return Ok(parsed) };
+        if lane == 0 {
+            return Ok(parsed);
+        }
+        let (process, number) = self.history.clients.lane(&process, lane);
+        if let Some(number) = number {
+            self.history.ops.processes.alias(process, number);
+        }
+        Ok(Parsed::Client(Event { process, ..event }))
     }
 
     #[inline]

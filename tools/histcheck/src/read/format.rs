@@ -10,6 +10,8 @@ pub enum Format {
     Jsonl,
     /// One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them
     Json,
+    /// One JSON object an operation, with the times at which it began and ended
+    Operations,
     /// EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list
     Edn,
     /// Jepsen's history.txt, and the lines of jepsen.util in its log
@@ -27,7 +29,7 @@ impl Format {
     pub fn unit(self) -> &'static str {
         match self {
             Format::Jsonl | Format::Log | Format::Plume | Format::Sessions => "line",
-            Format::Json => "object",
+            Format::Json | Format::Operations => "object",
             Format::Edn => "form",
             Format::Csv => "row",
         }
@@ -44,6 +46,9 @@ impl Format {
     pub fn of(head: &[u8]) -> Format {
         let head = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
         let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head).trim_ascii_end();
+        if super::operations::is_first(head) {
+            return Format::Operations;
+        }
         if let Some(rest) = head.strip_prefix(b"[") {
             return inside_brackets(rest.trim_ascii_start());
         }
@@ -71,11 +76,17 @@ impl Format {
     pub fn is_decided_by(head: &[u8]) -> bool {
         let text = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
         match text {
-            [b'{', rest @ ..] => rest.trim_ascii_start().len() > 1,
+            // The first object must be there, or so much of it that it is a long one.
+            [b'{', rest @ ..] => {
+                rest.trim_ascii_start().len() > 1 && (text.contains(&b'\n') || text.len() >= LONG)
+            }
             [b'[', rest @ ..] if Format::of(head) != Format::Jsonl => {
                 match rest.trim_ascii_start() {
                     // What stands behind the brace tells JSON from EDN.
-                    [b'{', rest @ ..] => !rest.trim_ascii_start().is_empty(),
+                    [b'{', rest @ ..] => {
+                        !rest.trim_ascii_start().is_empty()
+                            && (rest.contains(&b'}') || text.len() >= LONG)
+                    }
                     rest => rest.len() > 1,
                 }
             }
@@ -83,6 +94,9 @@ impl Format {
         }
     }
 }
+
+/// An object that is longer is no operation with two times.
+const LONG: usize = 4096 - super::blocks::BOM.len();
 
 fn inside_brackets(rest: &[u8]) -> Format {
     match rest {
@@ -112,8 +126,9 @@ mod tests {
         assert!(!Format::is_decided_by(begin.as_bytes()));
         let more = format!("{begin}INFO  jepsen.util - 0\t:invoke\t:read\tnil\n");
         assert!(Format::is_decided_by(more.as_bytes()));
-        assert!(Format::is_decided_by(b"{\"process\":0"));
-        assert!(Format::is_decided_by(b"\n[\n{\"process\":0"));
+        assert!(Format::is_decided_by(b"{\"process\":0}\n"));
+        assert!(Format::is_decided_by(b"\n[\n{\"process\":0}"));
+        assert!(!Format::is_decided_by(b"{\"process\":0"));
         assert!(!Format::is_decided_by(b"[{\n  "), "JSON in many lines, and EDN, go on behind it");
     }
 
@@ -124,6 +139,7 @@ mod tests {
             ("[{\"type\":\"invoke\"", Format::Json),
             ("{\n  \"type\":\"invoke\"", Format::Json),
             ("{\n  :type :invoke", Format::Edn),
+            ("{\"process\":0,\"f\":\"read\",\"start\":0,\"end\":1}\n", Format::Operations),
             ("[\n ]", Format::Json),
             ("[{:process 4", Format::Edn),
             ("{:process 4", Format::Edn),

@@ -106,7 +106,7 @@ fn in_text(
     let (mut before, mut found) = (0, None);
     // It ends with an error where the event is found: nobody reads on.
     let _ = super::each_in_text(&mut text, format, &mut |site, item| {
-        let Item::Op(op) = item else { return Ok(()) };
+        let (Item::Op(op) | Item::InLane(op, _)) = item else { return Ok(()) };
         let is_it = site.place.line == sought.line
             && is_same(&op.process, &sought.process)
             && op.kind == sought.kind;

@@ -4,35 +4,24 @@
 //! A cell of `type`, `f` and `node` is a word; any other is JSON, or, where it is none, a string. An empty cell
 //! is a field that is missing. The column `extra` holds an object with further fields.
 //!
-//! Where two columns name the times at which an operation began and ended ([`SPANS`]), a row is a whole operation.
+//! Where two columns name the times at which an operation began and ended ([`spans::NAMES`]), a row is a whole operation.
 
 use std::borrow::Cow;
 
 use breakit::exit::{Error, Result};
 use breakit::json::Json;
-use breakit::natural::natural;
-use breakit::op::{Op, Type};
+use breakit::op::Op;
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::site::{Form, Site};
-use super::spans::{self, Span};
+use super::spans::{self, NAMES, Span};
 use super::text::{Item, Take, Text};
 
 /// The columns that are written.
 pub const COLUMNS: [&str; 11] =
     ["time", "process", "type", "f", "key", "value", "node", "error", "index", "final", "extra"];
-
-/// The columns between whose times a row is an operation.
-pub const SPANS: [(&str, &str); 6] = [
-    ("start", "end"),
-    ("start_time", "end_time"),
-    ("invoke", "complete"),
-    ("invoke_time", "complete_time"),
-    ("call", "return"),
-    ("call_time", "return_time"),
-];
 
 /// The header of a table.
 #[derive(Debug)]
@@ -78,7 +67,7 @@ fn delimiter(header: &[u8]) -> u8 {
 /// A column's name; those with a meaning have it in capitals too.
 fn known(name: &str) -> String {
     let small = name.to_ascii_lowercase();
-    let spans = || SPANS.iter().any(|(begin, end)| small == *begin || small == *end);
+    let spans = || NAMES.iter().any(|(begin, end)| small == *begin || small == *end);
     match COLUMNS.contains(&small.as_str()) || spans() {
         true => small,
         false => name.to_string(),
@@ -93,7 +82,7 @@ impl Header {
     fn of(cells: &[&str], delimiter: u8) -> std::result::Result<Header, (usize, String)> {
         let names: Vec<String> = cells.iter().map(|name| known(name.trim())).collect();
         let place = |wanted: &str| names.iter().position(|name| name == wanted);
-        let span = SPANS.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
+        let span = NAMES.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
         let wanted: &[&str] =
             if span.is_some() { &["process", "f"] } else { &["process", "type", "f"] };
         let missing: Vec<&str> =
@@ -211,9 +200,11 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
                         let op = event(&header.names, &row).map_err(wrong)?;
                         take(site, Item::Op(Box::new(op)))?;
                     }
-                    Some(columns) => {
-                        let (begin, end, op) =
-                            operation(&header.names, &row, columns).map_err(wrong)?;
+                    Some((begin, end)) => {
+                        let names = (&header.names[begin], &header.names[end]);
+                        let (begin, end, op) = fields(&header.names, &row)
+                            .and_then(|fields| spans::operation(fields, names.0, names.1))
+                            .map_err(wrong)?;
                         let row = text.rest()[..length].into();
                         spans.push(Span { begin, end, place: site.place, row, op });
                     }
@@ -227,7 +218,7 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
             Next::End => break,
         }
     }
-    spans::each(text.name(), &header, spans, take)
+    spans::each(text.name(), Form::Row(&header), spans, take)
 }
 
 fn no_utf8(text: &Text<'_>, length: usize) -> Error {
@@ -361,49 +352,6 @@ fn newline_behind(text: &mut Text<'_>, at: usize) -> Result<usize> {
 
 fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
     Op::of_fields(fields(names, row)?)
-}
-
-/// A row as an operation with its times.
-fn operation(
-    names: &[String],
-    row: &[&str],
-    (begin_column, end_column): (usize, usize),
-) -> std::result::Result<(u64, Option<u64>, Op), String> {
-    let mut fields = fields(names, row)?;
-    let mut time = |column: usize| {
-        let at = fields.iter().position(|(name, _)| *name == names[column]);
-        match at.map(|at| fields.swap_remove(at).1) {
-            None => Ok(None),
-            Some(value) => natural(&value).map(Some).ok_or_else(|| {
-                format!("{:?} must be a whole number of nanoseconds, not {value}", names[column])
-            }),
-        }
-    };
-    let (begin, end) = match (time(begin_column)?, time(end_column)?) {
-        (Some(begin), Some(end)) if end < begin => {
-            return Err(format!(
-                "{:?} is {end}, before the operation began at {begin}",
-                names[end_column]
-            ));
-        }
-        (Some(begin), end) => (begin, end),
-        (None, _) => return Err(format!("{:?} is missing", names[begin_column])),
-    };
-    if fields.iter().all(|(name, _)| name != "type") {
-        fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
-    }
-    let op = Op::of_fields(fields)?;
-    match (op.kind, end) {
-        (Type::Invoke, _) => {
-            Err("\"type\" is what became of an operation, as a row is a whole one: \
-             ok, fail or info, not invoke"
-                .into())
-        }
-        (Type::Ok | Type::Fail, None) => {
-            Err(format!("\"type\" is {}, and no time says when it ended", op.kind.word()))
-        }
-        _ => Ok((begin, end, op)),
-    }
 }
 
 fn fields<'a>(
