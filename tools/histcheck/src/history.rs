@@ -440,6 +440,8 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Whether no invocation was written: when each operation began is not known.
+    pub has_completions_alone: bool,
     /// Whether it was going on when no more of it was read.
     pub is_left: bool,
     /// Which shard of how many it is, where `histcheck split` made it.
@@ -525,6 +527,10 @@ impl History {
         {
             let reason = end.reason.as_deref().unwrap_or("it gives no reason");
             return Some(format!("the run's last line says unknown: {reason}"));
+        }
+        if self.has_completions_alone {
+            let why = "the history has completions and no invocations, so that when each operation began is not known";
+            return Some(why.into());
         }
         let asked = self.start.as_ref().is_some_and(|start| start.asks_for_faults);
         (asked && self.faults.none_in_force())

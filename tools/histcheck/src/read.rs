@@ -9,10 +9,11 @@
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
-//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`] |
 
 pub mod array;
 pub mod assemble;
+pub mod bare;
 pub mod blocks;
 pub mod doubtful;
 pub mod edn;
@@ -473,8 +474,8 @@ mod tests {
     fn what_is_no_history_is_named_with_line_and_column() {
         for (text, said) in [
             (
-                OK.to_string(),
-                "h, line 1: column 21: process 0 completes \"write\" and has nothing open",
+                format!("{INVOKE}\n{OK}\n{OK}"),
+                "h, line 3: column 21: process 0 completes \"write\" and has nothing open",
             ),
             (
                 format!("{INVOKE}\n{INVOKE}\n"),

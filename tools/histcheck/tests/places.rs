@@ -59,7 +59,7 @@ fn in_all_formats(events: &[(&str, &str, &str, &str)]) -> Vec<String> {
 
 #[test]
 fn what_does_not_fit_what_came_before_is_placed_at_the_field_that_shows_it() {
-    for text in in_all_formats(&[("77", "ok", "read", "1")]) {
+    for text in in_all_formats(&[("8", "invoke", "read", "1"), ("77", "ok", "read", "1")]) {
         let kind = named(&text, "ok");
         is_placed("register", &text, &kind, "process 77 completes \"read\" and has nothing open");
     }

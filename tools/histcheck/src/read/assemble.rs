@@ -5,13 +5,14 @@ use breakit::op::{Op, Process, Type};
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 
+use super::bare::Bare;
 use super::blocks::{Piece, RawLine};
 use super::doubtful::Doubtful;
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
 use super::origin::Sought;
-use super::pair::{Misfit, Pairing};
+use super::pair::{self, Misfit, Pairing};
 use super::place::Place;
 use super::site::Site;
 use super::text::Item;
@@ -39,6 +40,8 @@ pub struct Assembly {
     seam: Option<Seam>,
     /// What may be lines of clients that have names.
     doubtful: Doubtful,
+    /// Completions, as long as there is no invocation.
+    bare: Bare,
     /// Whether this is a part of a file.
     is_part: bool,
     /// The first client line, and whether it has an `index`: all others must do as it does.
@@ -72,6 +75,7 @@ impl Assembly {
             History { name: name.into(), format, clients, reordered, ..History::default() };
         Assembly {
             doubtful: Doubtful::default(),
+            bare: Bare::default(),
             is_part: false,
             history,
             pairing: Pairing::default(),
@@ -130,7 +134,8 @@ impl Assembly {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.history.bytes() + self.indexed.len() * size_of::<(u64, u32, Event)>()
+        let indexed = self.indexed.len() * size_of::<(u64, u32, Event)>();
+        self.history.bytes() + indexed + self.bare.bytes()
     }
 
     /// Says which limit of the reader's budget is reached.
@@ -264,7 +269,11 @@ impl Assembly {
     /// The error of an event that does not fit what came before.
     #[cold]
     fn misfit(&self, site: Site<'_>, wrong: &Misfit) -> Error {
-        site.error_at(wrong.field, &self.history.name, &wrong.clause)
+        let name = &self.history.name;
+        if site.is_map_without("process") {
+            return site.error_at(wrong.field, name, &of_process_0(&wrong.clause));
+        }
+        site.error_at(wrong.field, name, &wrong.clause)
     }
 
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
@@ -342,7 +351,54 @@ impl Assembly {
             self.seam.get_or_insert_default().completions.push((pos, *event));
             return Ok(());
         }
-        self.pairing.take(&mut self.history, pos, event)
+        match self.pairing.take(&mut self.history, pos, event) {
+            Err(wrong) if self.may_be_bare() => {
+                self.bare.push(self.history.line(pos), *event, wrong);
+                Ok(())
+            }
+            taken => taken,
+        }
+    }
+
+    /// Whether a completion that fits nothing may be one of a history that has only completions.
+    #[cold]
+    fn may_be_bare(&self) -> bool {
+        self.history.counts.invokes == 0 && !self.is_part && !self.options.in_order
+    }
+
+    /// Gives operations of which only completions were written the invocations that they lack.
+    fn complete_bare(&mut self) -> Result<()> {
+        if let Some((line, event, wrong)) = self.bare.first()
+            && self.history.counts.invokes > 0
+        {
+            return Err(self.misfit_on(line, event, 0, wrong));
+        }
+        if self.bare.is_empty() {
+            return Ok(());
+        }
+        let whole = std::mem::take(&mut self.bare).whole();
+        self.history.reordered = Some(whole.iter().map(|&(line, _)| line).collect());
+        self.history.has_completions_alone = true;
+        for (pos, (line, event)) in (1..).zip(whole) {
+            let taken = self.pairing.take(&mut self.history, pos, &event);
+            taken.map_err(|wrong| self.misfit_on(line, &event, 0, &wrong))?;
+        }
+        Ok(())
+    }
+
+    /// The error of an event that was kept, of which `nth` like it stand before it on its line.
+    #[cold]
+    fn misfit_on(&self, line: u32, event: &Event, nth: usize, wrong: &Misfit) -> Error {
+        let process = self.history.clients.process(event.process);
+        let sought = Sought { line: line.into(), process, kind: event.kind, nth };
+        let (origin, name) = (&self.history.origin, &self.history.name);
+        let find = |field: &str| origin.place(name, sought.clone(), field);
+        let is_without = || find("type").is_some() && find("process").is_none();
+        let clause = match self.history.format == Format::Edn && is_without() {
+            true => of_process_0(&wrong.clause),
+            false => wrong.clause.clone(),
+        };
+        self.error(find(wrong.field).unwrap_or(Place::of_line(line.into())), &clause)
     }
 
     fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
@@ -430,6 +486,12 @@ impl Assembly {
         if !indexed.is_empty() {
             self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
         }
+        if indexed.iter().all(|(_, _, event)| event.kind != Type::Invoke) {
+            for (_, number, event) in std::mem::take(&mut indexed) {
+                let wrong = pair::of_nothing(&self.history, &event);
+                self.bare.push(number, event, wrong);
+            }
+        }
         for (rank, &(_, number, event)) in indexed.iter().enumerate() {
             let paired = self.pairing.take(&mut self.history, rank as u32 + 1, &event);
             if let Err(wrong) = paired {
@@ -437,14 +499,10 @@ impl Assembly {
                     (line, other.process, other.kind) == (number, event.process, event.kind)
                 };
                 let nth = indexed[..rank].iter().filter(same).count();
-                let Event { kind, .. } = event;
-                let process = self.history.clients.process(event.process);
-                let sought = Sought { line: number.into(), process, kind, nth };
-                let place = self.history.origin.place(&self.history.name, sought, wrong.field);
-                let place = place.unwrap_or(Place::of_line(number.into()));
-                return Err(self.error(place, &wrong.clause));
+                return Err(self.misfit_on(number, &event, nth, &wrong));
             }
         }
+        self.complete_bare()?;
         let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
         if self.history.reordered.as_ref().is_some_and(in_place) {
             self.history.reordered = None;
@@ -464,7 +522,7 @@ impl Assembly {
 
     /// Whether the part can be put behind another: the order is that of the lines.
     pub fn is_joinable(&self) -> bool {
-        self.indexed.is_empty()
+        self.indexed.is_empty() && self.bare.is_empty()
     }
 
     /// Puts the next part of the history behind this one.
@@ -516,6 +574,11 @@ impl Assembly {
     fn error(&self, place: Place, clause: &str) -> Error {
         place.error(&self.history.name, clause)
     }
+}
+
+/// What is wrong with an event of EDN whose process is missing.
+fn of_process_0(clause: &str) -> String {
+    format!("the event has no :process and so counts as one of process 0: {clause}")
 }
 
 #[cold]

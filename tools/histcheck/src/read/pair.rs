@@ -168,8 +168,9 @@ fn twice(history: &History, event: &Event, index: usize) -> Misfit {
     )
 }
 
+/// That a completion has no invocation.
 #[cold]
-fn of_nothing(history: &History, event: &Event) -> Misfit {
+pub fn of_nothing(history: &History, event: &Event) -> Misfit {
     let word = history.word(event.f);
     let process = history.clients.process(event.process);
     let clause = format!("process {process} completes {word:?} and has nothing open");
