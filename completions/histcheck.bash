@@ -71,14 +71,18 @@ _histcheck() {
 
     case "${cmd}" in
         histcheck)
-            opts="-q -v -h -V --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help --version stats set linear verify convert split merge help"
+            opts="-q -v -h -V --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help --version stats set linear verify convert split merge help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -101,7 +105,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__convert)
-            opts="-q -v -h --to --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --to --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,8 +115,12 @@ _histcheck() {
                     COMPREPLY=($(compgen -W "jsonl edn csv" -- "${cur}"))
                     return 0
                     ;;
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -261,7 +269,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --fail-observes --witness --svg --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --fail-observes --witness --svg --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -283,8 +291,12 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -307,14 +319,18 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__merge)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -337,14 +353,18 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__set)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -367,7 +387,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__split)
-            opts="-q -v -h --by --shards --into --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --by --shards --into --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -385,8 +405,12 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -409,14 +433,18 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__stats)
-            opts="-q -v -h --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)
@@ -439,7 +467,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__verify)
-            opts="-q -v -h --model --initial --witness --fail-observes --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --witness --fail-observes --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -457,8 +485,12 @@ _histcheck() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --not-a-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --format)
-                    COMPREPLY=($(compgen -W "jsonl json edn log csv plume sessions" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "jsonl json operations edn log csv plume sessions" -- "${cur}"))
                     return 0
                     ;;
                 --timeout)

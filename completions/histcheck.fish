@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_histcheck_global_optspecs
-    string join \n json lenient format= keyed timeout= memory= follow stall= q/quiet v/verbose h/help V/version
+    string join \n not-a-client= json lenient format= keyed timeout= memory= follow stall= q/quiet v/verbose h/help V/version
 end
 
 function __fish_histcheck_needs_command
@@ -24,8 +24,10 @@ function __fish_histcheck_using_subcommand
     contains -- $cmd[1] $argv
 end
 
+complete -c histcheck -n "__fish_histcheck_needs_command" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -50,8 +52,10 @@ complete -c histcheck -n "__fish_histcheck_needs_command" -a "convert" -d 'Write
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "split" -d 'Split a history into shards that can be checked apart; prints their names'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "merge" -d 'Make one verdict of those on the shards, which --json printed'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -67,8 +71,10 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l follow -d 
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -102,8 +108,10 @@ multi-register\t''"
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l witness -d 'Write a legal order of each valid key to a file, for verify' -r -F
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l svg -d 'Draw the evidence of the first invalid key as SVG' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -137,8 +145,10 @@ kv-append\t''
 multi-register\t''"
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l witness -d 'The order, as linear --witness wrote it' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -158,8 +168,10 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s h -l help
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'Which' -r -f -a "jsonl\t'One JSON object a line'
 edn\t'EDN, one map a line'
 csv\t'A table'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -178,8 +190,10 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s h -l hel
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l by -d 'What stays together' -r -f -a "key\t'Operations of one key stay together'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l shards -d 'How many' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'The folder in which they are made' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'
@@ -195,8 +209,10 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l follow -d 
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them'
+json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
 csv\t'A table; its header names the columns'

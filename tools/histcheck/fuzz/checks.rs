@@ -62,6 +62,7 @@ fn options(format: Option<Format>, data: &[u8]) -> Options {
         skip_times: data.len().is_multiple_of(3),
         budget: None,
         in_order: false,
+        ..Options::default()
     }
 }
 

@@ -25,6 +25,9 @@ pub struct Cli {
     /// Histories; - is stdin
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// A process that is no client, although it invokes; may be given more than once
+    #[arg(long, global = true, value_name = "WORD")]
+    pub not_a_client: Vec<String>,
     /// How verdicts are told and what may be spent on them
     #[command(flatten)]
     pub common: Common,

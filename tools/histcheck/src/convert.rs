@@ -4,12 +4,13 @@ use std::path::Path;
 
 use breakit::exit::{Result, Status};
 use breakit::jsonl;
-use breakit::op::{Op, Process, Type};
+use breakit::op::{Op, Type};
 use breakit::talk;
 use serde_json::Value;
 
 use crate::budget::Budget;
 use crate::cli::Target;
+use crate::clients::Clients;
 use crate::read::place::Place;
 use crate::read::text::Item;
 use crate::read::{self, Options, forms, table};
@@ -25,6 +26,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     let (name, source) = read::open(path)?;
     let mut out = header(to);
     let (mut blank, mut remarks, mut cut, mut unclosed) = (0_u64, 0_u64, 0_u64, false);
+    let mut clients = Clients::except(options.not_clients);
     let format = read::each(&name, source, options, &mut |site, item| {
         match item {
             Item::Blank => blank += 1,
@@ -33,9 +35,10 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
             // What they separate is told apart by process and line.
             Item::Rule => {}
             Item::Unclosed => unclosed = true,
-            Item::Op(mut op) => {
+            item @ (Item::Op(_) | Item::InLane(..)) => {
+                let Some(mut op) = item.event() else { return Ok(()) };
                 let wrong = |clause: String| site.error_at("value", &name, &clause);
-                if options.keyed {
+                if options.keyed && clients.number(&op.process, op.kind).is_some() {
                     unwrap_key(&mut op).map_err(wrong)?;
                 }
                 out += &written(&op, to).map_err(wrong)?;
@@ -117,9 +120,9 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
+/// Of a client's event `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
 fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
-    if matches!(op.process, Process::Other(_)) || op.key.is_some() {
+    if op.key.is_some() {
         return Ok(());
     }
     match op.value.take() {

@@ -1,4 +1,7 @@
-//! The faults of a history, as intervals: what `start-X` began, `stop-X` or its lease ended.
+//! The faults of a history, as intervals: what `start-X` began, `stop-X` or its lease ended; and as Jepsen names them,
+//! `kill` to `start`, `pause` to `resume`.
+
+mod pairs;
 
 use breakit::op::Op;
 use serde_json::Value;
@@ -37,8 +40,10 @@ pub enum FaultEnd {
 #[derive(Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
-    /// Stop lines without a start: their kind and line.
+    /// Lines that would end a fault and end none: their word and line.
     strays: Vec<(String, u32)>,
+    /// All lines, as only all of them show whether they are pairs.
+    lines: Vec<pairs::Line>,
     /// How many lines say that a fault came into force.
     in_force: u32,
 }
@@ -46,9 +51,32 @@ pub struct Faults {
 impl Faults {
     /// Takes a line of `nemesis`.
     pub fn take(&mut self, op: &Op, line: u32) {
+        self.lines.push((line, op.clone()));
+        self.tell(op, line);
+    }
+
+    /// Counts pairs of lines once, when all lines are there. A `workload` writes none.
+    pub fn settle(&mut self, by_workload: bool) {
+        let lines = std::mem::take(&mut self.lines);
+        if by_workload {
+            return;
+        }
+        if let Some(lines) = pairs::merged(&lines) {
+            *self = Faults::default();
+            lines.iter().for_each(|(line, op)| self.tell(op, *line));
+        }
+    }
+
+    fn tell(&mut self, op: &Op, line: u32) {
         let f = op.f.as_str();
         self.in_force += u32::from(op.brings_a_fault());
-        if let Some(kind) = f.strip_prefix("start-").or((f == "start").then_some("fault")) {
+        let undone = UNDONE.iter().find(|(word, _)| *word == f);
+        if undone.is_some_and(|(_, kind)| self.undo(kind, op, line)) {
+            return;
+        }
+        if f == "resume" {
+            self.strays.push((f.into(), line));
+        } else if let Some(kind) = f.strip_prefix("start-").or((f == "start").then_some("fault")) {
             self.begin(kind, op, line);
         } else if let Some(kind) = f.strip_prefix("stop-").or((f == "stop").then_some("fault")) {
             self.stop(kind, op, line);
@@ -78,8 +106,18 @@ impl Faults {
                 fault.until = op.time;
                 fault.end = FaultEnd::Stopped(line);
             }
-            None => self.strays.push((kind.into(), line)),
+            None => self.strays.push((op.f.clone(), line)),
         }
+    }
+
+    /// Ends all that was done by the word `kind` and has not ended; whether there was any.
+    fn undo(&mut self, kind: &str, op: &Op, line: u32) -> bool {
+        let open = |fault: &&mut Fault| fault.kind == kind && fault.end == FaultEnd::Instant;
+        let mut any = false;
+        for fault in self.list.iter_mut().filter(open) {
+            (fault.until, fault.end, any) = (op.time, FaultEnd::Stopped(line), true);
+        }
+        any
     }
 
     fn happen(&mut self, op: &Op, line: u32) {
@@ -105,7 +143,7 @@ impl Faults {
         &self.list
     }
 
-    /// Stop lines that stop nothing: kind and line.
+    /// Lines that would end a fault and end none: word and line.
     pub fn strays(&self) -> &[(String, u32)] {
         &self.strays
     }
@@ -117,6 +155,9 @@ impl Faults {
         })
     }
 }
+
+/// What ends what: after it nothing is killed, or paused, any more.
+const UNDONE: [(&str, &str); 2] = [("start", "kill"), ("resume", "pause")];
 
 fn number(value: &Value, name: &str) -> Option<u64> {
     value.get(name).and_then(Value::as_u64)
@@ -167,7 +208,7 @@ mod tests {
         let ends: Vec<FaultEnd> = faults.list().iter().map(|fault| fault.end).collect();
         let stopped = FaultEnd::Stopped;
         assert_eq!(ends, [FaultEnd::Never, stopped(6), stopped(7), stopped(5)]);
-        assert_eq!(faults.strays(), &[("partition".to_string(), 8)]);
+        assert_eq!(faults.strays(), &[("stop-partition".to_string(), 8)]);
     }
 
     #[test]
@@ -181,10 +222,39 @@ mod tests {
     }
 
     #[test]
+    fn a_kill_lasts_until_a_start_and_a_pause_until_a_resume_and_without_it_they_only_happen() {
+        let mut faults = Faults::default();
+        let words = ["kill", "kill", "start", "pause", "resume", "resume", "kill", "stop", "start"];
+        for (number, f) in (1..).zip(words) {
+            line(&mut faults, number, u64::from(number), f, Value::Null);
+        }
+        line(&mut faults, 10, 10, "kill", Value::Null);
+        faults.settle(false);
+        let told: Vec<_> = faults
+            .list()
+            .iter()
+            .map(|fault| (fault.kind.as_str(), fault.line, fault.end))
+            .collect();
+        let stopped = FaultEnd::Stopped;
+        assert_eq!(
+            told,
+            [
+                ("kill", 1, stopped(3)),
+                ("kill", 2, stopped(3)),
+                ("pause", 4, stopped(5)),
+                ("kill", 7, stopped(9)),
+                ("kill", 10, FaultEnd::Instant)
+            ]
+        );
+        assert_eq!(faults.strays(), &[("resume".to_string(), 6), ("stop".to_string(), 8)]);
+        assert_eq!(faults.during(2, 2), Some(0));
+    }
+
+    #[test]
     fn a_stop_of_nothing_is_kept_as_a_stray() {
         let mut faults = Faults::default();
         line(&mut faults, 7, 1, "stop-slow", Value::Null);
         assert!(faults.none_in_force());
-        assert_eq!(faults.strays(), &[("slow".to_string(), 7)]);
+        assert_eq!(faults.strays(), &[("stop-slow".to_string(), 7)]);
     }
 }

@@ -6,6 +6,7 @@ use breakit::op::Type;
 use serde_json::Value;
 
 use crate::answers::Answers;
+use crate::clients::Clients;
 use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
 use crate::keys::Keys;
@@ -426,6 +427,8 @@ pub struct History {
     pub format: Format,
     /// Where it came from.
     pub origin: Origin,
+    /// Its clients that have names.
+    pub clients: Clients,
     /// Its values.
     pub values: Values,
     /// The names of operations.
@@ -440,6 +443,8 @@ pub struct History {
     pub start: Option<Start>,
     /// Its last line, where a `workload` wrote it.
     pub end: Option<End>,
+    /// Whether no invocation was written: when each operation began is not known.
+    pub has_completions_alone: bool,
     /// Whether it was going on when no more of it was read.
     pub is_left: bool,
     /// Which shard of how many it is, where `histcheck split` made it.
@@ -491,6 +496,7 @@ impl History {
             other.process == process && of(other) < pos && self.line(of(other)) == line
         };
         let nth = self.ops.iter().filter(is_before).count();
+        let process = self.clients.process(process);
         let sought = Sought { line: line.into(), process, kind, nth };
         self.origin.place(&self.name, sought, field)
     }
@@ -525,6 +531,10 @@ impl History {
         {
             let reason = end.reason.as_deref().unwrap_or("it gives no reason");
             return Some(format!("the run's last line says unknown: {reason}"));
+        }
+        if self.has_completions_alone {
+            let why = "the history has completions and no invocations, so that when each operation began is not known";
+            return Some(why.into());
         }
         let asked = self.start.as_ref().is_some_and(|start| start.asks_for_faults);
         (asked && self.faults.none_in_force())

@@ -18,6 +18,7 @@ pub mod answers;
 pub mod budget;
 pub mod check;
 pub mod cli;
+pub mod clients;
 mod column;
 pub mod convert;
 pub mod faults;

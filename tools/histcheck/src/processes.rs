@@ -53,6 +53,12 @@ impl Processes {
         }
     }
 
+    /// Says that one number stands for another process, of which it is one lane.
+    pub fn alias(&mut self, lane: u64, number: u64) {
+        let place = self.place(lane);
+        self.numbers[place as usize] = number;
+    }
+
     #[cold]
     fn find(&mut self, number: u64) -> u32 {
         // A history has fewer lines than 32 bits can count.
@@ -77,6 +83,16 @@ impl Processes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lane_has_its_own_place_and_the_number_of_its_process() {
+        let mut processes = Processes::default();
+        let (zero, lane) = (processes.place(0), u64::MAX);
+        processes.alias(lane, 0);
+        let place = processes.place(lane);
+        assert_ne!(place, zero);
+        assert_eq!((processes.number(place), processes.place(0)), (0, zero));
+    }
 
     #[test]
     fn every_number_has_one_place_and_every_place_its_number() {

@@ -2,25 +2,30 @@
 //!
 //! | step | module |
 //! |---|---|
-//! | what form it has | [`format`](mod@format), [`packed`] |
+//! | what form it has | [`format`](mod@format), [`packed`], [`foreign`] |
 //! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
 //! | a line like those before it to an event, faster | [`layout`] |
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
-//! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
-//! | invocations and completions to operations | [`pair`], [`assemble`] |
+//! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`] |
 
 pub mod array;
 pub mod assemble;
+pub mod bare;
 pub mod blocks;
+pub mod doubtful;
 pub mod edn;
+pub mod foreign;
 pub mod format;
 pub mod forms;
+pub mod lanes;
 pub mod layout;
 pub mod line;
 pub mod log;
 pub mod object;
+pub mod operations;
 pub mod origin;
 pub mod packed;
 pub mod pair;
@@ -45,6 +50,7 @@ use breakit::op::Op;
 use nix::sys::stat::major;
 
 use crate::budget::{Budget, Exhausted};
+use crate::clients::Clients;
 use crate::history::{Counts, History};
 use assemble::Assembly;
 use blocks::{Blocks, RawLine};
@@ -81,6 +87,8 @@ pub struct Options {
     pub skip_times: bool,
     /// Whether lines are taken as they come: where they carry an index, it must grow.
     pub in_order: bool,
+    /// Words that are no clients, although they invoke.
+    pub not_clients: &'static [String],
     /// How long it may take, and in how much memory; `None`: without a limit.
     pub budget: Option<Budget>,
 }
@@ -278,6 +286,7 @@ pub fn each_event(
     history: &mut History,
     take: TakeEvent<'_>,
 ) -> Result<()> {
+    history.clients = Clients::except(options.not_clients);
     let (format, source) = recognise(name, source, options)?;
     if format == Format::Jsonl {
         return each_event_in_lines(name, source, options, history, take);
@@ -285,7 +294,7 @@ pub fn each_event(
     let none = Progress::none();
     let mut text = Text::new(name, source, options.tolerance, &none)?.within(options.budget);
     each_in_text(&mut text, format, &mut |site, item| {
-        let Item::Op(op) = item else { return Ok(()) };
+        let Some(op) = item.event() else { return Ok(()) };
         let text = op.line();
         let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
         keyed(&mut parsed, options, site, name, history)?;
@@ -397,6 +406,7 @@ fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<(
         // Lines of JSON are no text: they have a way of their own.
         Format::Jsonl => Ok(()),
         Format::Json => array::each(text, take),
+        Format::Operations => operations::each(text, take),
         Format::Edn => forms::each(text, take),
         Format::Log => log::each(text, take),
         Format::Csv => table::each(text, take),
@@ -499,8 +509,8 @@ mod tests {
     fn what_is_no_history_is_named_with_line_and_column() {
         for (text, said) in [
             (
-                OK.to_string(),
-                "h, line 1: column 21: process 0 completes \"write\" and has nothing open",
+                format!("{INVOKE}\n{OK}\n{OK}"),
+                "h, line 3: column 21: process 0 completes \"write\" and has nothing open",
             ),
             (
                 format!("{INVOKE}\n{INVOKE}\n"),
@@ -613,6 +623,7 @@ mod tests {
                 skip_times: random(2) == 0,
                 in_order: false,
                 budget: None,
+                ..Options::default()
             };
             match read("h", std::io::Cursor::new(bytes), options) {
                 Ok(_) => good += 1,

@@ -31,7 +31,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     stdout::must_be_open()?;
     can_follow(&cli)?;
-    let reading = unjudged(cli.common);
+    let reading = unjudged(cli.common, cli.not_a_client.clone());
     let bound = || memory::bound(memory(cli.common));
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => {
@@ -61,7 +61,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     if !cli.common.follow && files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
     }
-    let job = Job::new(check, cli.common);
+    let job = Job::new(check, cli.common, self::reading(cli.common, cli.not_a_client));
     last_words::prepare(files.len(), |index, end| job.last_words(&files[index], end));
     let mut status = Status::Done;
     for (number, file) in files.iter().enumerate() {
@@ -169,15 +169,23 @@ fn files_or_stdin(mut files: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
 }
 
 /// How histories are to be read.
-fn reading(common: Common) -> Options {
+fn reading(common: Common, not_clients: Vec<String>) -> Options {
     let tolerance = if common.lenient { Tolerance::CutLastLine } else { Tolerance::Strict };
-    Options { tolerance, format: common.format, keyed: common.keyed, ..Options::default() }
+    // The command line lasts as long as the program.
+    let not_clients = not_clients.leak();
+    Options {
+        tolerance,
+        format: common.format,
+        keyed: common.keyed,
+        not_clients,
+        ..Options::default()
+    }
 }
 
 /// How histories are to be read that are not judged: there is no hurry, unless it is asked for.
-fn unjudged(common: Common) -> Options {
+fn unjudged(common: Common, not_clients: Vec<String>) -> Options {
     let time = common.timeout.unwrap_or(Duration::MAX);
-    Options { budget: Some(Budget::start(time, memory(common))), ..reading(common) }
+    Options { budget: Some(Budget::start(time, memory(common))), ..reading(common, not_clients) }
 }
 
 /// How much memory may be held.
@@ -212,12 +220,12 @@ struct Job {
 }
 
 impl Job {
-    fn new(check: Option<Check>, common: Common) -> Job {
+    fn new(check: Option<Check>, common: Common, reading: Options) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
         let check = check.map(|check| if common.json { check.for_programs() } else { check });
         // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
         let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
-        let reading = Options { skip_times, ..reading(common) };
+        let reading = Options { skip_times, ..reading };
         Job { check, form, reading, common }
     }
 

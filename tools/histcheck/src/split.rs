@@ -17,7 +17,7 @@ use crate::convert;
 use crate::history::History;
 use crate::read::line::{Event, Parsed};
 use crate::read::{self, Options};
-use crate::values::{Id, Values};
+use crate::values::Id;
 
 /// Splits the history at `path` by key into `shards` files in the folder `into`; prints their names.
 ///
@@ -38,7 +38,7 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
             Parsed::Client(event) => {
                 let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
-                let shard = router.route(event, &history.values).map_err(wrong)?;
+                let shard = router.route(event, history).map_err(wrong)?;
                 line(&mut files[shard], text)
             }
         }
@@ -67,22 +67,22 @@ struct Router {
 
 impl Router {
     /// A completion goes where its invocation went, whether it says its key or not.
-    fn route(&mut self, event: &Event, values: &Values) -> std::result::Result<usize, Misfit> {
+    fn route(&mut self, event: &Event, history: &History) -> std::result::Result<usize, Misfit> {
         if event.kind != Type::Invoke {
             return self.open.remove(&event.process).ok_or_else(|| {
-                let process = event.process;
+                let process = history.clients.process(event.process);
                 ("type", format!("process {process} completes an operation and has nothing open"))
             });
         }
         let shards = self.shards;
         let shard = *self.of_key.entry(event.key).or_insert_with(|| {
-            let text = event.key.map_or(String::new(), |key| values.show(key));
+            let text = event.key.map_or(String::new(), |key| history.values.show(key));
             (spread(text.as_bytes()) % u64::from(shards)) as usize
         });
         match self.open.insert(event.process, shard) {
             None => Ok(shard),
             Some(_) => {
-                let process = event.process;
+                let process = history.clients.process(event.process);
                 Err(("process", format!("process {process} invokes with an operation open")))
             }
         }

@@ -38,8 +38,8 @@ pub fn report(history: &History, budget: &Budget) -> Verdict {
     for fault in history.faults.list() {
         verdict.details.push(fault_line(fault, origin));
     }
-    for (kind, line) in history.faults.strays() {
-        verdict.details.push(format!("line {line}: stop-{kind} stops nothing that began here"));
+    for (word, line) in history.faults.strays() {
+        verdict.details.push(format!("line {line}: {word} ends nothing that began here"));
     }
     verdict.fact("faults", history.faults.list().iter().map(fault_json).collect::<Value>());
     verdict

@@ -141,8 +141,8 @@ fn what_is_wrong_with_a_history_is_named_with_its_place() {
             "line 2: column 12: process 0 invokes \"write\" while its \"write\" of line 1 is open",
         ),
         (
-            format!("{}\n", op(4, "ok", "write", "1")),
-            "line 1: column 21: process 4 completes \"write\" and has nothing open",
+            format!("{invoke}\n{}\n", op(4, "ok", "write", "1")),
+            "line 2: column 21: process 4 completes \"write\" and has nothing open",
         ),
         ("{\"process\":0,\n".to_string(), "line 1: column 13: not JSON"),
         (

@@ -137,7 +137,10 @@ fn what_is_wrong_is_named_with_line_and_column_in_every_format() {
         ("{:process 0 :type :done :f :r}", "line 1: column 19: \"type\" must be invoke"),
         ("[{:process 0 :type :invoke :f :r}] x", "line 1: column 36: something follows"),
         ("[{\"process\":0,\n\"type\":}]", "line 2: column 8: not JSON: expected value"),
-        ("[{\"process\":0,\"type\":\"ok\",\"f\":\"r\"}]", "completes \"r\" and has nothing open"),
+        (
+            "[{\"process\":1,\"type\":\"invoke\",\"f\":\"r\"},{\"process\":0,\"type\":\"ok\",\"f\":\"r\"}]",
+            "completes \"r\" and has nothing open",
+        ),
         ("0\t:invoke\t:read\tnil\n0\t:ok\t:read\t[1\n", "line 2: column 15: not EDN"),
         ("process,type,f\n0,invoke\n", "line 2: column 9: the row has 2 cells and the header 3"),
         ("process,type,f\n\n0,start,r\n", "line 3: column 3: \"type\" must be invoke"),

@@ -59,7 +59,7 @@ fn in_all_formats(events: &[(&str, &str, &str, &str)]) -> Vec<String> {
 
 #[test]
 fn what_does_not_fit_what_came_before_is_placed_at_the_field_that_shows_it() {
-    for text in in_all_formats(&[("77", "ok", "read", "1")]) {
+    for text in in_all_formats(&[("8", "invoke", "read", "1"), ("77", "ok", "read", "1")]) {
         let kind = named(&text, "ok");
         is_placed("register", &text, &kind, "process 77 completes \"read\" and has nothing open");
     }
@@ -83,7 +83,7 @@ fn a_field_that_holds_something_wrong_is_placed_where_that_begins() {
     for (text, thing) in [
         ("process,type,f,time\n0,invoke,r,1\n0,invok,r,1\n", "invok,"),
         ("process;type;f;time\n0;invoke;\"r;s\";\"1.5\"\n", "\"1.5"),
-        ("process,type,f,extra\n0,invoke,r,\"{\"\"index\"\":-1}\"\n", "\"{"),
+        ("process,type,f,extra\n0,invoke,r,\"{\"\"index\"\":-2}\"\n", "\"{"),
         ("process,type,f,extra\n0,invoke,r,[]\n", "[]"),
         ("process,type,f,extra\n0,invoke,r,\"{\"\"f\"\":1}\"\n", "\"{"),
         ("process,type,f,value\n0,invoke,r,\"{\"\"a\"\":1,\"\"a\"\":1}\"\n", "\"{"),

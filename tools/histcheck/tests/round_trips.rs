@@ -151,6 +151,17 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// A process that is a number in quotes is that number.
+fn as_read(mut event: Value) -> Value {
+    let number = event["process"]
+        .as_str()
+        .and_then(|word| word.parse().ok().filter(|number: &u64| number.to_string() == word));
+    if let Some(number) = number {
+        event["process"] = number.into();
+    }
+    event
+}
+
 #[test]
 fn odd_histories_come_back_from_every_format() {
     for seed in 0..HISTORIES {
@@ -162,7 +173,7 @@ fn odd_histories_come_back_from_every_format() {
         let back = convert("csv", "jsonl", &csv);
         for (at, (was, is)) in lines(&first).iter().zip(lines(&back)).enumerate() {
             let edn = edn.split('\n').nth(at).unwrap();
-            assert_eq!(*was, is, "seed {seed}, event {at}, by way of {edn}");
+            assert_eq!(as_read(was.clone()), is, "seed {seed}, event {at}, by way of {edn}");
         }
         assert_eq!(lines(&back).len(), EVENTS, "seed {seed}");
         // Once written, the same bytes come of it whichever way it goes.
@@ -203,7 +214,7 @@ fn a_keyword_that_edn_cannot_tell_from_a_word_is_not_written() {
 fn what_means_the_same_is_written_in_one_way_and_nothing_else_is_lost() {
     let edn = "{:process \"0\" :type \"info\" :f \"w\" :node :n1 :time nil :error nil :value [(1 2N) 1E2 :a \"a\" \\a a 1/3 1.50M #{:b} {nil 1} #t [1]]}\n";
     let json = convert("edn", "jsonl", edn);
-    let expected = r##"{"process":"0","type":"info","f":"w","value":[[1,2],1e+2,{"#keyword":"a"},"a",{"#char":"a"},{"#symbol":"a"},{"#ratio":"1/3"},{"#decimal":"1.50M"},{"#set":[{"#keyword":"b"}]},{"#map":[[null,1]]},{"#tagged":["t",[1]]}],"node":"n1","error":null}
+    let expected = r##"{"process":0,"type":"info","f":"w","value":[[1,2],1e+2,{"#keyword":"a"},"a",{"#char":"a"},{"#symbol":"a"},{"#ratio":"1/3"},{"#decimal":"1.50M"},{"#set":[{"#keyword":"b"}]},{"#map":[[null,1]]},{"#tagged":["t",[1]]}],"node":"n1","error":null}
 "##;
     assert_eq!(json, expected);
     for way in ["edn", "csv"] {

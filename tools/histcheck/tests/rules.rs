@@ -93,8 +93,8 @@ fn the_order_is_that_of_lines_or_of_an_index_never_that_of_time() {
 }
 
 #[test]
-fn a_process_that_is_a_word_is_no_client() {
-    for word in ["\"nemesis\"", "\"7\"", "\"workload\""] {
+fn a_process_that_is_a_word_and_never_invokes_is_no_client() {
+    for word in ["\"nemesis\"", "\"logger\"", "\"workload\""] {
         let line = line(word, "info", "write", "1");
         linear(&[&[line][..], &done("1", "read", "1")].concat()).expect(1);
     }

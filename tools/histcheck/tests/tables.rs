@@ -101,7 +101,6 @@ fn rows_that_are_no_operations_are_errors_with_their_place() {
         ("0,read,1,18446744073709551616,4,", "\"start\" must be a whole number"),
         ("0,read,1,1,4,invoke", "line 2: column 14: \"type\" is what became of an operation"),
         ("0,read,1,1,,ok", "no time says when it ended"),
-        ("0,read,1,1,4,\n0,read,1,2,3,", "line 3: column 1: process 0 invokes \"read\" while"),
         ("0,read,1,1,4", "line 2: column 13: the row has 5 cells and the header 6"),
     ] {
         let table = format!("process,f,value,start,end,type\n{rows}\n");
@@ -111,4 +110,84 @@ fn rows_that_are_no_operations_are_errors_with_their_place() {
     }
     let beside = linear("process,f,start,end,index\n0,read,1,2,3\n").expect(65);
     assert!(beside.stderr.contains("cannot stand beside them"), "{}", beside.stderr);
+}
+
+#[test]
+fn rows_of_one_process_may_overlap_as_each_is_a_whole_operation() {
+    let table = "process,f,value,start,end\n0,write,1,0,30\n0,write,2,15,40\n0,read,2,20,25\n1,read,SEEN,50,60\n";
+    for (seen, status) in [("1", 0), ("2", 0), ("3", 1)] {
+        let run = linear(&table.replace("SEEN", seen));
+        assert_eq!(run.status, status, "{seen}: {}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("4 rows read: 4 operations (4 ok"), "{}", run.stdout);
+    }
+    // The read of 2 shows that 2 was there before 25, and 1 replaced it at 30 at the latest.
+    let run = linear(&table.replace("0,30", "26,30").replace("SEEN", "2")).expect(1);
+    assert!(run.stdout.contains("process 0: "), "{}", run.stdout);
+    assert!(!run.stdout.contains("0 (2)"), "the process is the row's: {}", run.stdout);
+}
+
+#[test]
+fn a_process_may_go_on_after_a_row_without_an_end_and_still_holds_its_lock() {
+    let table = "process,f,start,end\n0,acquire,0,\n0,release,10,20\n1,acquire,30,40\n";
+    let mutex = ["linear", "--model", "mutex"];
+    let run = judge(&mutex, table).expect(0);
+    assert!(run.stdout.contains("3 operations (2 ok, 0 fail, 1 info)"), "{}", run.stdout);
+    judge(&mutex, &table.replace("0,release", "2,release")).expect(1);
+    let lines = judge(&["convert", "--to", "jsonl"], table).expect(0).stdout;
+    assert!(lines.contains(r#""process":"0 (2)","type":"invoke","f":"release""#), "{lines}");
+    judge(&["stats"], &lines).expect(0);
+}
+
+#[test]
+fn rows_that_touch_are_in_order_unless_their_process_overlaps_itself() {
+    let touching = "process,f,value,start,end\n0,write,1,0,10\n0,write,2,10,20\n1,read,1,30,40\n";
+    linear(touching).expect(1);
+    // A third row shows that process 0 does several things at once.
+    linear(&(touching.to_string() + "0,write,3,5,15\n")).expect(0);
+}
+
+#[test]
+fn json_with_an_operation_an_object_is_read_as_a_table_is() {
+    let stale = r#"{"f":"read","value":1,"process":1,"end":60,"start":50}
+{"f":"write","value":2,"process":"a","end":4E1,"start":30.0}
+{"f":"write","value":1,"process":"a","end":20,"start":10}
+"#;
+    let array = format!("[{}]", stale.trim_end().replace('\n', ",\n"));
+    for history in [stale, &array] {
+        let run = linear(history).expect(1);
+        assert!(run.stdout.contains("read 1 (line 1) is stale"), "{}", run.stdout);
+        assert!(run.stdout.contains("3 objects read: 3 operations (3 ok"), "{}", run.stdout);
+        linear(&history.replace("\"end\":60,\"start\":50", "\"end\":60,\"start\":40")).expect(0);
+        let other = history.replace("start", "call_time").replace("end", "return_time");
+        linear(&other).expect(1);
+    }
+    let open = stale.replace("\"end\":4E1", "\"end\":null");
+    let run = linear(&open).expect(0);
+    assert!(run.stdout.contains("(2 ok, 0 fail, 1 info)"), "{}", run.stdout);
+}
+
+#[test]
+fn what_is_wrong_with_an_operation_in_json_is_named_with_its_place() {
+    let first = "{\"process\":0,\"f\":\"write\",\"value\":1,\"start\":0,\"end\":100}\n";
+    for (second, said) in [
+        (
+            r#"{"process":0,"f":"read","start":9,"end":5}"#,
+            "line 2: column 41: \"end\" is 5, before",
+        ),
+        (r#"{"process":0,"f":"read","end":5}"#, "line 2: column 1: it does not say when"),
+        (
+            r#"{"process":0,"f":"read","start":1,"end":5,"time":3}"#,
+            "line 2: column 50: \"time\" cannot",
+        ),
+        (
+            r#"{"process":0,"type":"invoke","f":"read","start":1,"end":5}"#,
+            "line 2: column 21: \"type\" is what",
+        ),
+        (r#"{"process":0,"f":"read","start":1.5,"end":5}"#, "line 2: column 33: \"start\" must be"),
+        ("[]", "line 2: column 1: an operation must be a JSON object"),
+        ("{\"process\":0", "the text ends within an object"),
+    ] {
+        let run = judge(&["stats"], &format!("{first}{second}")).expect(65);
+        assert!(run.stderr.contains(said), "{second}: {}", run.stderr);
+    }
 }

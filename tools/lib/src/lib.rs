@@ -22,6 +22,7 @@
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
 //! | [`size`] | amounts of bytes as people write them |
 //! | [`stdout`](mod@stdout) | whether stdout takes data |
+//! | [`natural`](mod@natural) | whole numbers as programs write them |
 //! | [`talk`] | what is said on stderr |
 
 pub mod clock;
@@ -36,6 +37,7 @@ pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
+pub mod natural;
 pub mod node;
 pub mod op;
 pub mod output;

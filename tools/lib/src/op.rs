@@ -5,13 +5,15 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::json::{self, Json};
+use crate::natural::{is_minus_one, natural};
 
-/// Who did it: a client, by number, or something else, by word (`nemesis`, `workload`).
+/// Who did it: a client, by number, or whoever has a name: `nemesis`, `workload`, or a client that is called so.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Process {
     /// A client; it has at most one operation open.
     Client(u64),
-    /// Not a client: its lines say what happened around the operations.
+    /// A word. `nemesis` and `workload` say what happened around the operations; of any other only the whole history
+    /// shows whether it is a client, which invokes.
     Other(String),
 }
 
@@ -203,9 +205,9 @@ impl Op {
         }
         let time = match time {
             None | Some(Value::Null) => None,
+            Some(value) if is_minus_one(&value) => None,
             Some(value) => Some(
-                value
-                    .as_u64()
+                natural(&value)
                     .ok_or_else(|| format!("\"time\" must be whole nanoseconds, not {value}"))?,
             ),
         };
@@ -221,6 +223,8 @@ impl Op {
         };
         let f = match f {
             Some(Value::String(word)) => word,
+            // Elle's transactions have no name.
+            None | Some(Value::Null) if value.as_ref().is_some_and(Value::is_array) => "txn".into(),
             Some(other) => return Err(format!("\"f\" must be a word, not {other}")),
             None => return Err("\"f\" is missing".into()),
         };
@@ -244,13 +248,21 @@ impl Op {
 
 fn process(value: Option<Value>) -> Result<Process, String> {
     match value {
-        Some(Value::String(word)) => Ok(Process::Other(word)),
-        Some(Value::Number(number)) => number.as_u64().map(Process::Client).ok_or_else(|| {
+        Some(Value::String(word)) => Ok(match quoted(&word) {
+            Some(number) => Process::Client(number),
+            None => Process::Other(word),
+        }),
+        Some(number @ Value::Number(_)) => natural(&number).map(Process::Client).ok_or_else(|| {
             format!("\"process\" must be a whole number below 2^64 or a word, not {number}")
         }),
         Some(other) => Err(format!("\"process\" must be a number or a word, not {other}")),
         None => Err("\"process\" is missing".into()),
     }
+}
+
+/// The number that a word is: to a process that is written `"7"` nobody gave that as a name.
+fn quoted(word: &str) -> Option<u64> {
+    word.parse().ok().filter(|number: &u64| number.to_string() == word)
 }
 
 /// serde_json's message with its column in our form: "column 7: not JSON: expected value".
@@ -266,6 +278,25 @@ mod tests {
     fn a_line_is_read_as_it_was_written_and_unknown_fields_pass_on() {
         let line = r#"{"time":8,"process":3,"type":"ok","f":"write","key":7,"value":12345678901234567890123,"node":"n2","x":{"b":1,"a":2}}"#;
         assert_eq!(Op::parse(line).unwrap().line(), line);
+    }
+
+    #[test]
+    fn what_programs_make_of_numbers_is_read_as_the_number_and_minus_one_as_no_time() {
+        let line = r#"{"process":"3","type":"ok","f":"read","time":1.65E12}"#;
+        let op = Op::parse(line).unwrap();
+        assert_eq!((op.process, op.time), (Process::Client(3), Some(1_650_000_000_000)));
+        let op = Op::parse(r#"{"process":3.0,"type":"ok","f":"read","time":-1}"#).unwrap();
+        assert_eq!((op.process, op.time), (Process::Client(3), None));
+        for word in ["03", "+3", "3 ", "c3", "18446744073709551616"] {
+            let op = Op::parse(&format!(r#"{{"process":"{word}","type":"ok","f":"read"}}"#));
+            assert_eq!(op.unwrap().process, Process::Other(word.into()));
+        }
+    }
+
+    #[test]
+    fn a_list_of_steps_without_a_name_is_a_transaction() {
+        let op = Op::parse(r#"{"process":3,"type":"ok","value":[["r",1,null]]}"#).unwrap();
+        assert_eq!(op.f, "txn");
     }
 
     #[test]

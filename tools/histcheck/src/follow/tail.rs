@@ -18,7 +18,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::budget::Budget;
 use crate::read::blocks::{BOM, Piece};
-use crate::read::{out_of, packed};
+use crate::read::place::Place;
+use crate::read::{foreign, out_of, packed};
 
 /// As much as a pipe holds: what came is decided before more is read.
 const BLOCK: usize = 1 << 16;
@@ -114,6 +115,9 @@ impl Tail {
                 "{} is packed, and --follow reads lines as they come; unpack it in the pipe, as zcat or zstdcat does",
                 self.name
             )));
+        }
+        if let Some(what) = foreign::what(&self.buffer[..self.end]).filter(|_| !self.began) {
+            return Err(Place::of_line(1).error(&self.name, what));
         }
         let last = memchr::memrchr(b'\n', &self.buffer[searched..self.end]);
         let lines = match last {

@@ -151,7 +151,8 @@ pub fn in_parallel<D>(
     };
     std::thread::scope(|scope| {
         (1..threads.min(keys.len())).for_each(|_| {
-            scope.spawn(work);
+            // Without another thread this one decides all.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, work);
         });
         work();
     });

@@ -382,9 +382,14 @@ fn words<A>(history: &History, op: &Op<A>) -> String {
 
 fn row<A>(history: &History, op: &Op<A>, as_write: bool) -> Row {
     let source = history.ops.get(op.source);
-    let label = format!("process {}: {}", source.process, words(history, op));
+    let label =
+        format!("process {}: {}", history.clients.process(source.process), words(history, op));
     let lines = match source.res {
         OPEN => format!("line {}", history.line(source.inv)),
+        // One that is a whole operation.
+        res if history.line(res) == history.line(source.inv) => {
+            format!("line {}", history.line(res))
+        }
         res => format!("lines {} and {}", history.line(source.inv), history.line(res)),
     };
     let mut remark = format!("{} {lines}", outcome(source.outcome));
@@ -494,7 +499,7 @@ fn json_op<A>(history: &History, op: &Op<A>, compares: bool) -> Value {
     json!({
         "line": history.line(source.inv),
         "return_line": (source.res != OPEN).then(|| history.line(source.res)),
-        "process": source.process,
+        "process": history.clients.json(source.process),
         "node": source.node.map(|id| history.node(id)),
         "type": outcome(source.outcome),
         "f": history.word(source.f),

@@ -1,4 +1,4 @@
-//! A history as one JSON array of objects, as elle-cli takes it.
+//! A history as one JSON array of objects, as elle-cli takes it, or as objects one after the other, as jq prints them.
 
 use breakit::exit::Result;
 use breakit::json::{self, Json};
@@ -14,6 +14,7 @@ use super::text::{Item, Take, Text};
 pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     match next_byte(text)? {
         Some(b'[') => text.pass(1),
+        Some(b'{') => return objects(text, take),
         None => return text.unclosed(CUT, take),
         _ => return Err(text.error(0, "not JSON: the array does not begin with [")),
     }
@@ -34,6 +35,16 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
             Some(_) => return Err(text.error(0, "not JSON: expected , or ]")),
         }
     }
+}
+
+/// Takes objects that nothing separates.
+fn objects(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    while next_byte(text)?.is_some() {
+        if !event(text, take)? {
+            return text.cut(text.rest().len(), "not JSON: the text ends within an object", take);
+        }
+    }
+    Ok(())
 }
 
 const CUT: &str = "not JSON: the text ends within its array";
@@ -63,7 +74,7 @@ fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
 }
 
 /// The next byte that is not blank; the window then begins with it.
-fn next_byte(text: &mut Text<'_>) -> Result<Option<u8>> {
+pub(super) fn next_byte(text: &mut Text<'_>) -> Result<Option<u8>> {
     loop {
         let rest = text.rest();
         match rest.iter().position(|byte| !byte.is_ascii_whitespace()) {

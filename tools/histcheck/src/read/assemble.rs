@@ -5,17 +5,20 @@ use breakit::op::{Op, Process, Type};
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 
+use super::bare::Bare;
 use super::blocks::{Piece, RawLine};
+use super::doubtful::Doubtful;
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
 use super::origin::Sought;
-use super::pair::{Misfit, Pairing};
+use super::pair::{self, Misfit, Pairing};
 use super::place::Place;
 use super::site::Site;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
+use crate::clients::Clients;
 use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 
@@ -35,6 +38,12 @@ pub struct Assembly {
     expected: Option<u64>,
     /// What is left to whoever puts this part behind the one before it; `None` where there is none before.
     seam: Option<Seam>,
+    /// What may be lines of clients that have names.
+    doubtful: Doubtful,
+    /// Completions, as long as there is no invocation.
+    bare: Bare,
+    /// Whether this is a part of a file.
+    is_part: bool,
     /// The first client line, and whether it has an `index`: all others must do as it does.
     first: Option<(u32, bool)>,
     /// The last `index`, where lines are taken as they come.
@@ -54,15 +63,20 @@ impl Assembly {
     /// Nothing yet, of a part of a file of JSON lines.
     pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
         let seam = is_later.then(Seam::default);
-        Assembly { seam, ..Assembly::new(name, Format::Jsonl, options) }
+        Assembly { seam, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
     }
 
     /// Nothing yet.
     pub fn new(name: &str, format: Format, options: Options) -> Assembly {
         // Where an event is no line, the line of each place in the order is kept.
         let reordered = (format != Format::Jsonl).then(Vec::new);
-        let history = History { name: name.into(), format, reordered, ..History::default() };
+        let clients = Clients::except(options.not_clients);
+        let history =
+            History { name: name.into(), format, clients, reordered, ..History::default() };
         Assembly {
+            doubtful: Doubtful::default(),
+            bare: Bare::default(),
+            is_part: false,
             history,
             pairing: Pairing::default(),
             options,
@@ -120,7 +134,8 @@ impl Assembly {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.history.bytes() + self.indexed.len() * size_of::<(u64, u32, Event)>()
+        let indexed = self.indexed.len() * size_of::<(u64, u32, Event)>();
+        self.history.bytes() + indexed + self.bare.bytes()
     }
 
     /// Says which limit of the reader's budget is reached.
@@ -159,8 +174,12 @@ impl Assembly {
         }
         match line::parse(raw.text, &mut self.history) {
             Ok(Parsed::Client(mut event)) => {
+                self.is_alike(&event, site)?;
                 let taken = self.client(number, number, &mut event);
                 taken.map_err(|wrong| self.misfit(site, &wrong))
+            }
+            Ok(Parsed::Other(op)) if self.is_part && self.is_in_doubt(&op) => {
+                Err(site.error(&self.history.name, "whether this is a client shows elsewhere"))
             }
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
@@ -195,10 +214,11 @@ impl Assembly {
             Item::Rule => self.history.counts.rules += 1,
             Item::Cut => self.history.counts.dropped += 1,
             Item::Unclosed => {}
-            Item::Op(op) => {
-                let parsed = line::of(*op, &mut self.history);
+            item @ (Item::Op(_) | Item::InLane(..)) => {
+                let parsed = self.event(item);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
+                        self.is_alike(&event, site)?;
                         let lines = self.history.reordered.get_or_insert_default();
                         lines.push(number);
                         let pos = lines.len() as u32;
@@ -215,6 +235,26 @@ impl Assembly {
         Ok(())
     }
 
+    /// What an event is. One in a lane is of a process of its own until its operation is kept.
+    fn event(&mut self, item: Item) -> std::result::Result<Parsed, Clause> {
+        let (op, lane) = match item {
+            Item::Op(op) => (op, 0),
+            Item::InLane(op, lane) => (op, lane),
+            _ => return Err("it is no event".to_string().into()),
+        };
+        let process = op.process.clone();
+        let parsed = line::of(*op, &mut self.history)?;
+        let Parsed::Client(event) = parsed else { return Ok(parsed) };
+        if lane == 0 {
+            return Ok(parsed);
+        }
+        let (process, number) = self.history.clients.lane(&process, lane);
+        if let Some(number) = number {
+            self.history.ops.processes.alias(process, number);
+        }
+        Ok(Parsed::Client(Event { process, ..event }))
+    }
+
     #[inline]
     fn number(&self, line: u64) -> Result<u32> {
         match u32::try_from(line) {
@@ -229,7 +269,11 @@ impl Assembly {
     /// The error of an event that does not fit what came before.
     #[cold]
     fn misfit(&self, site: Site<'_>, wrong: &Misfit) -> Error {
-        site.error_at(wrong.field, &self.history.name, &wrong.clause)
+        let name = &self.history.name;
+        if site.is_map_without("process") {
+            return site.error_at(wrong.field, name, &of_process_0(&wrong.clause));
+        }
+        site.error_at(wrong.field, name, &wrong.clause)
     }
 
     /// Takes an event at `pos` in the order of the text, which stands on line `number`.
@@ -307,7 +351,54 @@ impl Assembly {
             self.seam.get_or_insert_default().completions.push((pos, *event));
             return Ok(());
         }
-        self.pairing.take(&mut self.history, pos, event)
+        match self.pairing.take(&mut self.history, pos, event) {
+            Err(wrong) if self.may_be_bare() => {
+                self.bare.push(self.history.line(pos), *event, wrong);
+                Ok(())
+            }
+            taken => taken,
+        }
+    }
+
+    /// Whether a completion that fits nothing may be one of a history that has only completions.
+    #[cold]
+    fn may_be_bare(&self) -> bool {
+        self.history.counts.invokes == 0 && !self.is_part && !self.options.in_order
+    }
+
+    /// Gives operations of which only completions were written the invocations that they lack.
+    fn complete_bare(&mut self) -> Result<()> {
+        if let Some((line, event, wrong)) = self.bare.first()
+            && self.history.counts.invokes > 0
+        {
+            return Err(self.misfit_on(line, event, 0, wrong));
+        }
+        if self.bare.is_empty() {
+            return Ok(());
+        }
+        let whole = std::mem::take(&mut self.bare).whole();
+        self.history.reordered = Some(whole.iter().map(|&(line, _)| line).collect());
+        self.history.has_completions_alone = true;
+        for (pos, (line, event)) in (1..).zip(whole) {
+            let taken = self.pairing.take(&mut self.history, pos, &event);
+            taken.map_err(|wrong| self.misfit_on(line, &event, 0, &wrong))?;
+        }
+        Ok(())
+    }
+
+    /// The error of an event that was kept, of which `nth` like it stand before it on its line.
+    #[cold]
+    fn misfit_on(&self, line: u32, event: &Event, nth: usize, wrong: &Misfit) -> Error {
+        let process = self.history.clients.process(event.process);
+        let sought = Sought { line: line.into(), process, kind: event.kind, nth };
+        let (origin, name) = (&self.history.origin, &self.history.name);
+        let find = |field: &str| origin.place(name, sought.clone(), field);
+        let is_without = || find("type").is_some() && find("process").is_none();
+        let clause = match self.history.format == Format::Edn && is_without() {
+            true => of_process_0(&wrong.clause),
+            false => wrong.clause.clone(),
+        };
+        self.error(find(wrong.field).unwrap_or(Place::of_line(line.into())), &clause)
     }
 
     fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
@@ -325,7 +416,42 @@ impl Assembly {
                 self.history.counts.workload += 1;
                 self.workload(place, op)?;
             }
-            _ => self.history.counts.others += 1,
+            word => {
+                self.history.counts.others += 1;
+                if self.is_in_doubt(op) {
+                    self.doubtful.keep(word, place.line as u32, op, self.options.in_order);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an event of a word may turn out to be that of a client.
+    fn is_in_doubt(&self, op: &Op) -> bool {
+        let shard = op.process == Process::Other("split".into()) && op.f == "shard";
+        matches!(&op.process, Process::Other(word) if self.history.clients.may_be(word)) && !shard
+    }
+
+    /// Looks at what came before of a client's name. A part of a file knows too little of names.
+    fn is_alike(&mut self, event: &Event, site: Site<'_>) -> Result<()> {
+        if self.is_part && Clients::is_name(event.process) {
+            return Err(site.error(&self.history.name, "the numbers of names are given elsewhere"));
+        }
+        let settled = self.doubtful.settle(&self.history.clients, event);
+        settled.map_err(|wrong| self.misfit(site, &wrong))
+    }
+
+    /// Takes what an `index` may put behind the first invocation of its process.
+    fn indexed_names(&mut self) -> Result<()> {
+        for (number, op) in self.doubtful.take_indexed() {
+            let wrong =
+                |name: &str, clause: &str| Place::of_line(number.into()).error(name, clause);
+            let parsed = line::of(*op, &mut self.history);
+            let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
+            let Parsed::Client(mut event) = parsed else { continue };
+            self.history.counts.others -= 1;
+            let taken = self.client(number, number, &mut event);
+            taken.map_err(|misfit| wrong(&self.history.name, &misfit.clause))?;
         }
         Ok(())
     }
@@ -350,12 +476,21 @@ impl Assembly {
     /// # Errors
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
+        self.indexed_names()?;
+        let by_workload = self.history.start.is_some();
+        self.history.faults.settle(by_workload);
         let mut indexed = std::mem::take(&mut self.indexed);
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
         indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
         if !indexed.is_empty() {
             self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
+        }
+        if indexed.iter().all(|(_, _, event)| event.kind != Type::Invoke) {
+            for (_, number, event) in std::mem::take(&mut indexed) {
+                let wrong = pair::of_nothing(&self.history, &event);
+                self.bare.push(number, event, wrong);
+            }
         }
         for (rank, &(_, number, event)) in indexed.iter().enumerate() {
             let paired = self.pairing.take(&mut self.history, rank as u32 + 1, &event);
@@ -364,13 +499,10 @@ impl Assembly {
                     (line, other.process, other.kind) == (number, event.process, event.kind)
                 };
                 let nth = indexed[..rank].iter().filter(same).count();
-                let Event { process, kind, .. } = event;
-                let sought = Sought { line: number.into(), process, kind, nth };
-                let place = self.history.origin.place(&self.history.name, sought, wrong.field);
-                let place = place.unwrap_or(Place::of_line(number.into()));
-                return Err(self.error(place, &wrong.clause));
+                return Err(self.misfit_on(number, &event, nth, &wrong));
             }
         }
+        self.complete_bare()?;
         let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
         if self.history.reordered.as_ref().is_some_and(in_place) {
             self.history.reordered = None;
@@ -390,7 +522,7 @@ impl Assembly {
 
     /// Whether the part can be put behind another: the order is that of the lines.
     pub fn is_joinable(&self) -> bool {
-        self.indexed.is_empty()
+        self.indexed.is_empty() && self.bare.is_empty()
     }
 
     /// Puts the next part of the history behind this one.
@@ -443,6 +575,11 @@ impl Assembly {
     fn error(&self, place: Place, clause: &str) -> Error {
         place.error(&self.history.name, clause)
     }
+}
+
+/// What is wrong with an event of EDN whose process is missing.
+fn of_process_0(clause: &str) -> String {
+    format!("the event has no :process and so counts as one of process 0: {clause}")
 }
 
 #[cold]

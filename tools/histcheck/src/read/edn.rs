@@ -13,9 +13,10 @@
 //! | `#tag form` | `{"#tagged":["tag",form]}` |
 //!
 //! In the steps of a transaction, `[[:append 1 2] [:r 1 nil]]`, the keyword that leads is a plain word, as
-//! everybody writes it in JSON; a string in that place is `{"#string":"r"}`. `5N` is `5`, and records of
-//! Jepsen (operations, tuples) are what they hold.
+//! everybody writes it in JSON; a string in that place is `{"#string":"r"}`. `5N` is `5`, numbers of Clojure (`0x1f`,
+//! `017`, `2r101`, `1.`) are read though EDN lacks them, and records of Jepsen (operations, tuples) are what they hold.
 
+mod number;
 mod write;
 
 use std::borrow::Cow;
@@ -321,11 +322,8 @@ impl<'a> Reader<'a> {
         let whole = plain.strip_suffix('N').unwrap_or(plain);
         let digits = whole.strip_prefix('-').unwrap_or(whole);
         let is_natural = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if is_natural(digits) {
-            return match digits.len() > 1 && digits.starts_with('0') {
-                true => self.wrong_token(begin, format!("{token} is a number with a leading zero")),
-                false => Ok(number(whole)),
-            };
+        if is_natural(digits) && !(digits.len() > 1 && digits.starts_with('0')) {
+            return Ok(number(whole));
         }
         if plain.strip_suffix('M').is_some_and(|text| json_number(text).is_some()) {
             return Ok(tag("decimal", plain));
@@ -338,6 +336,12 @@ impl<'a> Reader<'a> {
             && is_natural(below)
         {
             return Ok(tag("ratio", plain));
+        }
+        if let Some(decimal) = number::other_radix(whole) {
+            return Ok(number(&decimal));
+        }
+        if let Some(number) = number::with_fraction(plain).and_then(|text| json_number(&text)) {
+            return Ok(number);
         }
         self.wrong_token(begin, format!("{token:?} is no number"))
     }
@@ -509,9 +513,10 @@ pub fn field(text: &[u8], wanted: &str) -> Option<usize> {
 
 /// Jepsen prints its own records with their class.
 fn is_record(name: &str) -> bool {
-    name == "jepsen.history.Op"
+    // Versions of Jepsen and Knossos keep their record of an operation in different places.
+    let of_jepsen = name.starts_with("jepsen.") || name.starts_with("knossos.");
+    (of_jepsen && name.ends_with(".Op"))
         || name == "jepsen.independent.Tuple"
-        || name == "jepsen.history.op.Op"
         || name.ends_with("MapEntry")
 }
 
@@ -533,6 +538,14 @@ pub fn keyword(value: &Value) -> Option<&str> {
     match tagged(value)? {
         ("keyword", name) => name.as_str(),
         _ => None,
+    }
+}
+
+/// The word that a value is, whether EDN has it as a keyword or as a string.
+pub fn word(value: &Value) -> Option<&str> {
+    match tagged(value) {
+        Some(("keyword" | "string", name)) => name.as_str(),
+        _ => value.as_str(),
     }
 }
 
@@ -677,6 +690,12 @@ mod tests {
             ("nil", "null"),
             ("12345678901234567890123N", "12345678901234567890123"),
             ("-7", "-7"),
+            ("[0x1f -0x1F 017 2r101 0xfN 1.]", "[31,-31,15,5,15,1.0]"),
+            (
+                "#object[foo.Bar 0x1f \"foo\"]",
+                r##"{"#tagged":["object",[{"#symbol":"foo.Bar"},31,"foo"]]}"##,
+            ),
+            ("#knossos.op.Op{:index 0}", r#"{"index":0}"#),
             ("1.50", "1.50"),
             ("1.5M", r##"{"#decimal":"1.5M"}"##),
             ("-1/3", r##"{"#ratio":"-1/3"}"##),
@@ -732,7 +751,8 @@ mod tests {
             ("[1 2", 4, "ends within a form", true),
             ("{:a}", 0, "no value", false),
             ("\"a", 2, "within a string", true),
-            ("[007]", 1, "leading zero", false),
+            ("[008]", 1, "no number", false),
+            ("[0xg]", 1, "no number", false),
             ("[1x]", 1, "no number", false),
             (" ]", 1, "nothing opens", false),
             ("^{:a 1} b", 0, "Clojure", false),

@@ -8,8 +8,10 @@ pub enum Format {
     /// One JSON object a line, as `workload` writes them
     #[default]
     Jsonl,
-    /// One JSON array of objects, as elle-cli takes them
+    /// One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them
     Json,
+    /// One JSON object an operation, with the times at which it began and ended
+    Operations,
     /// EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list
     Edn,
     /// Jepsen's history.txt, and the lines of jepsen.util in its log
@@ -27,7 +29,7 @@ impl Format {
     pub fn unit(self) -> &'static str {
         match self {
             Format::Jsonl | Format::Log | Format::Plume | Format::Sessions => "line",
-            Format::Json => "object",
+            Format::Json | Format::Operations => "object",
             Format::Edn => "form",
             Format::Csv => "row",
         }
@@ -44,11 +46,16 @@ impl Format {
     pub fn of(head: &[u8]) -> Format {
         let head = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
         let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head).trim_ascii_end();
+        if super::operations::is_first(head) {
+            return Format::Operations;
+        }
         if let Some(rest) = head.strip_prefix(b"[") {
             return inside_brackets(rest.trim_ascii_start());
         }
         match head {
             [b'{', rest @ ..] => match rest.trim_ascii_start() {
+                // An object that goes on behind its first line is one of many lines.
+                [b'"', ..] if line == b"{" => Format::Json,
                 [b'"' | b'}', ..] | [] => Format::Jsonl,
                 _ => Format::Edn,
             },
@@ -59,6 +66,7 @@ impl Format {
             _ if super::log::is_event(line) => Format::Log,
             _ if super::table::is_header(line) => Format::Csv,
             _ if mentions(head, b"jepsen.util") => Format::Log,
+            _ if super::table::is_foreign_header(line) => Format::Csv,
             _ => Format::Jsonl,
         }
     }
@@ -68,11 +76,17 @@ impl Format {
     pub fn is_decided_by(head: &[u8]) -> bool {
         let text = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
         match text {
-            [b'{', rest @ ..] => rest.trim_ascii_start().len() > 1,
+            // The first object must be there, or so much of it that it is a long one.
+            [b'{', rest @ ..] => {
+                rest.trim_ascii_start().len() > 1 && (text.contains(&b'\n') || text.len() >= LONG)
+            }
             [b'[', rest @ ..] if Format::of(head) != Format::Jsonl => {
                 match rest.trim_ascii_start() {
                     // What stands behind the brace tells JSON from EDN.
-                    [b'{', rest @ ..] => !rest.trim_ascii_start().is_empty(),
+                    [b'{', rest @ ..] => {
+                        !rest.trim_ascii_start().is_empty()
+                            && (rest.contains(&b'}') || text.len() >= LONG)
+                    }
                     rest => rest.len() > 1,
                 }
             }
@@ -80,6 +94,9 @@ impl Format {
         }
     }
 }
+
+/// An object that is longer is no operation with two times.
+const LONG: usize = 4096 - super::blocks::BOM.len();
 
 fn inside_brackets(rest: &[u8]) -> Format {
     match rest {
@@ -109,8 +126,9 @@ mod tests {
         assert!(!Format::is_decided_by(begin.as_bytes()));
         let more = format!("{begin}INFO  jepsen.util - 0\t:invoke\t:read\tnil\n");
         assert!(Format::is_decided_by(more.as_bytes()));
-        assert!(Format::is_decided_by(b"{\"process\":0"));
-        assert!(Format::is_decided_by(b"\n[\n{\"process\":0"));
+        assert!(Format::is_decided_by(b"{\"process\":0}\n"));
+        assert!(Format::is_decided_by(b"\n[\n{\"process\":0}"));
+        assert!(!Format::is_decided_by(b"{\"process\":0"));
         assert!(!Format::is_decided_by(b"[{\n  "), "JSON in many lines, and EDN, go on behind it");
     }
 
@@ -119,6 +137,9 @@ mod tests {
         for (head, format) in [
             ("\u{feff}\n {\"process\":0", Format::Jsonl),
             ("[{\"type\":\"invoke\"", Format::Json),
+            ("{\n  \"type\":\"invoke\"", Format::Json),
+            ("{\n  :type :invoke", Format::Edn),
+            ("{\"process\":0,\"f\":\"read\",\"start\":0,\"end\":1}\n", Format::Operations),
             ("[\n ]", Format::Json),
             ("[{:process 4", Format::Edn),
             ("{:process 4", Format::Edn),
@@ -130,6 +151,8 @@ mod tests {
             ("0\t:invoke\t:read\tnil\n", Format::Log),
             (":nemesis\t:info\t:start\tnil\n", Format::Log),
             ("process,type,f,value\n0,invoke,read,\n", Format::Csv),
+            ("client,op,key,value\n0,read,,\n", Format::Csv),
+            ("nope, nothing, of it\n", Format::Jsonl),
             ("r(0,0,1,2)\n", Format::Plume),
             ("w 0 1\n===\n", Format::Sessions),
             ("[1]\n", Format::Jsonl),

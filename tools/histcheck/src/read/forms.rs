@@ -1,7 +1,7 @@
 //! A history in EDN: maps one after the other, or in one vector or list.
 //!
-//! An event without `:f` is a transaction (`txn`), as Elle has it, and one without `:process`, or with nil, is
-//! of process 0: such histories are written by hand, one operation after the other.
+//! An event without `:process`, or with nil, is of process 0: such histories are written by hand, one operation after
+//! the other.
 
 use breakit::exit::Result;
 use breakit::op::Op;
@@ -145,16 +145,10 @@ fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
             *value = word;
         }
     }
-    let field = |wanted: &str| fields.iter().position(|(name, _)| *name == *wanted);
-    let is_transaction = field("value").is_some_and(|at| fields[at].1.is_array());
-    let (lacks_f, process) = (field("f").is_none(), field("process"));
-    match process {
+    match fields.iter().position(|(name, _)| name == "process") {
         Some(at) if fields[at].1.is_null() => fields[at].1 = 0.into(),
         Some(_) => {}
         None => fields.push(("process".into(), 0.into())),
-    }
-    if lacks_f && is_transaction {
-        fields.push(("f".into(), "txn".into()));
     }
     Op::of_fields(fields)
 }

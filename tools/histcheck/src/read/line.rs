@@ -1,7 +1,8 @@
 //! A line to an event, by `serde_json` and the shared library: right for every line that there can be.
 
 use breakit::json::{self, Json};
-use breakit::op::{Op, Process, Type};
+use breakit::natural::{is_minus_one, natural};
+use breakit::op::{Op, Type};
 use serde_json::Value;
 
 use crate::history::History;
@@ -59,7 +60,7 @@ impl Event {
 pub enum Parsed {
     /// A client's.
     Client(Event),
-    /// Of a process that is a word.
+    /// Of a process that is a word and no client, as far as is known by then.
     Other(Box<Op>),
 }
 
@@ -110,18 +111,18 @@ fn ends_within_a_character(text: &[u8]) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub fn of(op: Op, history: &mut History) -> Result<Parsed, Clause> {
-    match op.process {
-        Process::Other(_) => Ok(Parsed::Other(Box::new(op))),
-        Process::Client(process) => client(process, &op, history).map(Parsed::Client),
+    match history.clients.number(&op.process, op.kind) {
+        None => Ok(Parsed::Other(Box::new(op))),
+        Some(process) => client(process, &op, history).map(Parsed::Client),
     }
 }
 
 fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause> {
     let index = match op.extra.get("index") {
         None | Some(Value::Null) => None,
+        Some(value) if is_minus_one(value) => None,
         Some(value) => Some(
-            value
-                .as_u64()
+            natural(value)
                 .ok_or_else(|| format!("\"index\" must be a whole number, not {value}"))?,
         ),
     };

@@ -1,5 +1,8 @@
 //! Jepsen's `history.txt`, and what `jepsen.util` wrote of operations into `jepsen.log`: process, type, name,
-//! value and error between tabs. Other lines of a log are counted and passed over.
+//! value and error, between tabs or spaces. Other lines of a log are counted and passed over.
+//!
+//! A log may end with a report that repeats a part of the history. So where events stand behind something, as
+//! `INFO  jepsen.util -`, a line that is nothing but an event is none.
 
 use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
@@ -14,6 +17,7 @@ use super::text::{Item, Take, Text};
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
 pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+    let mut kind = Kind::Unknown;
     while let Some((bare, whole)) = text.line()? {
         let line = &text.rest()[..bare];
         if line.trim_ascii().is_empty() {
@@ -22,14 +26,47 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
             return text.cut_line(take);
         } else {
             match event(line) {
-                None => take(Site::at(text.place(0)), Item::Remark)?,
-                Some(Ok(op)) => take(text.site(bare, Form::Log), Item::Op(Box::new(op)))?,
-                Some(Err((at, clause))) => return Err(text.error(at, &clause)),
+                Some(event) if kind.takes(event.is_prefixed, text)? => match event.op {
+                    Ok(op) => take(text.site(bare, Form::Log), Item::Op(Box::new(op)))?,
+                    Err((at, clause)) => return Err(text.error(at, &clause)),
+                },
+                _ => take(Site::at(text.place(0)), Item::Remark)?,
             }
         }
         text.pass(whole);
     }
     Ok(())
+}
+
+/// Which lines of a log are events.
+enum Kind {
+    /// There was none yet.
+    Unknown,
+    /// Those that stand behind something.
+    Prefixed,
+    /// Those with nothing before them; the first stands on this line.
+    Bare(u64),
+}
+
+impl Kind {
+    /// Whether an event at which the window begins is one of the history.
+    fn takes(&mut self, is_prefixed: bool, text: &Text<'_>) -> Result<bool> {
+        match (&self, is_prefixed) {
+            (Kind::Bare(first), true) => Err(text.error(
+                0,
+                &format!(
+                    "here an event stands behind other text, and on line {first} one stands alone; one of the \
+                     two kinds repeats the other, so take it out"
+                ),
+            )),
+            (Kind::Prefixed, _) => Ok(is_prefixed),
+            (Kind::Bare(_), false) => Ok(true),
+            (Kind::Unknown, _) => {
+                *self = if is_prefixed { Kind::Prefixed } else { Kind::Bare(text.place(0).line) };
+                Ok(true)
+            }
+        }
+    }
 }
 
 /// The byte of an event's line at which what it has of a field begins.
@@ -39,12 +76,9 @@ pub fn field(line: &[u8], wanted: &str) -> Option<usize> {
     let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
     match wanted {
         "process" => Some(at(fields.process)),
-        "type" => Some(at(fields.process) + fields.process.len() + 1),
+        "type" => Some(at(fields.kind_word)),
         "f" => Some(at(fields.f)),
-        "value" => {
-            let (begin, rest) = fields.rest;
-            Some(begin + rest.len() - rest.trim_start().len())
-        }
+        "value" => Some(at(fields.rest)),
         _ => None,
     }
 }
@@ -58,83 +92,153 @@ pub fn is_event(line: &[u8]) -> bool {
 struct Fields<'a> {
     process: &'a str,
     kind: Type,
+    kind_word: &'a str,
     f: &'a str,
-    /// Value and error, with the byte at which the first begins.
-    rest: (usize, &'a str),
+    /// Value and error.
+    rest: &'a str,
 }
 
 impl<'a> Fields<'a> {
+    /// The first type on the line that stands between a process and a name.
     fn of(line: &'a str) -> Option<Fields<'a>> {
-        let mut before = 0;
-        for (end, _) in line.match_indices('\t') {
-            let word = &line[end + 1..];
-            let word = word.split('\t').next().unwrap_or(word);
+        let mut before = "";
+        let mut words = Words { rest: line };
+        while let Some(word) = words.next() {
             if let Some(kind) = word.strip_prefix(':').and_then(Type::of) {
-                let process = line[before..end].split_whitespace().last()?;
-                let rest = line.get(end + 1 + word.len() + 1..)?;
-                let f = rest.split('\t').next()?;
-                let at = line.len() - rest.len() + f.len();
-                let rest = (at, &line[at..]);
-                let is_number = process.bytes().all(|byte| byte.is_ascii_digit());
-                let is_process = is_number || process.ends_with("nemesis");
-                return (is_process && !f.is_empty()).then_some(Fields { process, kind, f, rest });
+                let f = words.next()?;
+                let rest = words.rest.trim_start_matches(SPACES);
+                let is_event = is_process(before) && is_name(f);
+                return is_event.then_some(Fields {
+                    process: before,
+                    kind,
+                    kind_word: word,
+                    f,
+                    rest,
+                });
             }
-            before = end + 1;
+            before = word;
         }
         None
     }
+
+    /// Whether anything stands before the process.
+    fn is_prefixed(&self, line: &str) -> bool {
+        !line.trim_start_matches(SPACES).starts_with(self.process)
+    }
 }
 
-fn event(line: &[u8]) -> Option<std::result::Result<Op, (usize, String)>> {
-    let line = match std::str::from_utf8(line) {
-        Ok(line) => line,
+/// What stands between the columns.
+const SPACES: [char; 2] = [' ', '\t'];
+
+/// The words of a line.
+struct Words<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let begun = self.rest.trim_start_matches(SPACES);
+        let end = begun.find(SPACES).unwrap_or(begun.len());
+        let (word, rest) = begun.split_at(end);
+        self.rest = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
+/// A number, or a name with or without its colon.
+fn is_process(word: &str) -> bool {
+    let name = word.strip_prefix(':').unwrap_or(word);
+    let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/#@".contains(&byte);
+    name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.bytes().all(is_inside)
+}
+
+fn is_name(f: &str) -> bool {
+    let name = f.strip_prefix(':').unwrap_or(f);
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit() || "[{(\":".contains(first))
+}
+
+/// A line that looks like an event.
+struct Found {
+    is_prefixed: bool,
+    /// What it says, or at which byte it is wrong and why.
+    op: std::result::Result<Op, (usize, String)>,
+}
+
+fn event(line: &[u8]) -> Option<Found> {
+    match std::str::from_utf8(line) {
+        Ok(text) => {
+            let fields = Fields::of(text)?;
+            Some(Found { is_prefixed: fields.is_prefixed(text), op: op(text, &fields) })
+        }
         // An event is never taken for another line because of a byte.
-        Err(error) if is_event(line) => {
-            return Some(Err((error.valid_up_to(), "the line is not UTF-8".into())));
-        }
-        Err(_) => return None,
-    };
-    let fields = Fields::of(line)?;
-    let process = match (fields.process.parse(), fields.process.strip_suffix("nemesis")) {
-        (Ok(number), _) => Process::Client(number),
-        (Err(_), Some(_)) => Process::Other(fields.process.trim_start_matches(':').into()),
-        (Err(_), None) => {
-            let number = fields.process;
-            let clause = format!("the process must be a whole number below 2^64, not {number}");
-            return Some(Err((field(line.as_bytes(), "process").unwrap_or(0), clause)));
-        }
-    };
-    let (at, rest) = fields.rest;
-    let mut reader = Reader::new(rest.as_bytes());
-    let mut forms: Vec<Value> = Vec::new();
-    loop {
-        match reader.peek() {
-            Ok(None) => break,
-            _ => match reader.next_form() {
-                Ok(form) => forms.push(form),
-                Err(wrong) => {
-                    return Some(Err((at + wrong.at, format!("not EDN: {}", wrong.clause))));
-                }
-            },
+        Err(error) => {
+            let text = String::from_utf8_lossy(line);
+            let is_prefixed = Fields::of(&text)?.is_prefixed(&text);
+            let wrong = (error.valid_up_to(), "the line is not UTF-8".into());
+            Some(Found { is_prefixed, op: Err(wrong) })
         }
     }
-    let mut forms = forms.into_iter();
-    Some(Ok(Op {
+}
+
+fn op(line: &str, fields: &Fields<'_>) -> std::result::Result<Op, (usize, String)> {
+    let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
+    let name = fields.process.trim_start_matches(':');
+    let process = match name.parse() {
+        Ok(number) => Process::Client(number),
+        Err(_) if name.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let clause = format!("the process must be a whole number below 2^64, not {name}");
+            return Err((at(fields.process), clause));
+        }
+        Err(_) => Process::Other(name.into()),
+    };
+    let mut reader = Reader::new(fields.rest.as_bytes());
+    let value =
+        match reader.peek() {
+            Ok(None) => None,
+            _ => Some(reader.next_form().map_err(|wrong| {
+                (at(fields.rest) + wrong.at, format!("not EDN: {}", wrong.clause))
+            })?),
+        };
+    let (error, extra) = behind_value(reader, fields.rest);
+    Ok(Op {
         time: None,
         process,
         kind: fields.kind,
         f: fields.f.trim_start_matches(':').into(),
         key: None,
-        value: forms.next().map(plain),
+        value: value.map(plain),
         node: None,
-        error: forms.next(),
-        extra: match forms.next() {
-            Some(more) => {
-                Map::from_iter([("more".to_string(), std::iter::once(more).chain(forms).collect())])
-            }
-            None => Map::new(),
-        },
-    }))
+        error,
+        extra,
+    })
+}
+
+/// The error, and what stands behind it. What is no EDN is the text of an error.
+fn behind_value(mut reader: Reader<'_>, rest: &str) -> (Option<Value>, Map<String, Value>) {
+    let text = rest[reader.at()..].trim();
+    let mut forms: Vec<Value> = Vec::new();
+    loop {
+        match reader.peek() {
+            Ok(None) => break,
+            Ok(Some(_)) => match reader.next_form() {
+                Ok(form) => forms.push(form),
+                Err(_) => return (Some(text.into()), Map::new()),
+            },
+            Err(_) => return (Some(text.into()), Map::new()),
+        }
+    }
+    let mut forms = forms.into_iter();
+    let error = forms.next();
+    let more: Vec<Value> = forms.collect();
+    let extra = match more.is_empty() {
+        true => Map::new(),
+        false => Map::from_iter([("more".to_string(), more.into())]),
+    };
+    (error, extra)
 }
 
 /// `:timed-out` in the place of a value is no value of the object: the log writes the error there.

@@ -40,12 +40,12 @@ enum Kind {
 }
 
 /// An event that is looked for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sought {
     /// The line on which it begins.
     pub line: u64,
     /// Its process.
-    pub process: u64,
+    pub process: Process,
     /// Its type.
     pub kind: Type,
     /// How many such events there are before it on that line.
@@ -106,9 +106,9 @@ fn in_text(
     let (mut before, mut found) = (0, None);
     // It ends with an error where the event is found: nobody reads on.
     let _ = super::each_in_text(&mut text, format, &mut |site, item| {
-        let Item::Op(op) = item else { return Ok(()) };
+        let (Item::Op(op) | Item::InLane(op, _)) = item else { return Ok(()) };
         let is_it = site.place.line == sought.line
-            && op.process == Process::Client(sought.process)
+            && is_same(&op.process, &sought.process)
             && op.kind == sought.kind;
         match is_it {
             true if before == sought.nth => {
@@ -123,6 +123,11 @@ fn in_text(
         }
     });
     found
+}
+
+/// Whether two processes are one, where a large number may be kept as a name.
+fn is_same(one: &Process, other: &Process) -> bool {
+    one == other || one.to_string() == other.to_string()
 }
 
 /// Keeps the beginning of what is read.

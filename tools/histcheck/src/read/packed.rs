@@ -5,6 +5,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::StreamingDecoder;
 
+use super::foreign;
+
 /// How much of a text is looked at to recognise its format, at most.
 const HEAD: usize = 1 << 16;
 
@@ -16,18 +18,29 @@ pub type Source = Box<dyn Read + Send>;
 /// # Errors
 /// Where it cannot be read, with what was read before.
 pub fn unpack(source: Source) -> Result<Source, Broken> {
-    let (head, whole) = look(source, |head| head.len() >= LONGEST_MARK)?;
+    let (head, whole) = look(source, foreign::is_decided_by)?;
     let buffered = |whole| BufReader::with_capacity(1 << 17, whole);
     let unpacked: Source = match packing(&head) {
-        None => return Ok(whole),
+        None => return text(&head, whole),
         Some(Packing::Gzip) => Box::new(MultiGzDecoder::new(buffered(whole))),
         Some(Packing::Zstd) => Box::new(Zstd::new(buffered(whole))),
         Some(Packing::Other(tool)) => return Err(packed_by(tool, "packed")),
     };
-    let (head, whole) = look(unpacked, |head| head.len() >= LONGEST_MARK)?;
+    let (head, whole) = look(unpacked, foreign::is_decided_by)?;
     match packing(&head) {
-        None => Ok(whole),
+        None => text(&head, whole),
         Some(again) => Err(packed_by(again.tool(), "packed twice, the inner time")),
+    }
+}
+
+/// The source, where its beginning is that of a text.
+fn text(head: &[u8], whole: Source) -> Result<Source, Broken> {
+    match foreign::what(head) {
+        None => Ok(whole),
+        Some(what) => {
+            let error = io::Error::new(io::ErrorKind::Unsupported, what);
+            Err(Broken { head: Vec::new(), error })
+        }
     }
 }
 
@@ -55,8 +68,6 @@ impl Packing {
         }
     }
 }
-
-const LONGEST_MARK: usize = 6;
 
 fn packing(head: &[u8]) -> Option<Packing> {
     match head {

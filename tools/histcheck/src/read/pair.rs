@@ -183,17 +183,19 @@ fn twice(history: &History, event: &Event, index: usize) -> Misfit {
         format!(
             "process {} invokes {:?} while its {}; a process has one operation open at most \
              (--process-base keeps two workloads apart)",
-            event.process,
+            history.clients.process(event.process),
             history.word(event.f),
             describe(history, index)
         ),
     )
 }
 
+/// That a completion has no invocation.
 #[cold]
-fn of_nothing(history: &History, event: &Event) -> Misfit {
+pub fn of_nothing(history: &History, event: &Event) -> Misfit {
     let word = history.word(event.f);
-    let clause = format!("process {} completes {word:?} and has nothing open", event.process);
+    let process = history.clients.process(event.process);
+    let clause = format!("process {process} completes {word:?} and has nothing open");
     Misfit::new("type", clause)
 }
 
@@ -206,7 +208,7 @@ fn of_another_key(
 ) -> Misfit {
     let clause = format!(
         "process {} completes key {} while its {} for key {}",
-        event.process,
+        history.clients.process(event.process),
         history.values.show(completed),
         describe(history, index),
         history.values.show(invoked)
@@ -218,7 +220,8 @@ fn of_another_key(
 fn mismatch(history: &History, event: &Event, index: usize) -> Misfit {
     let word = history.word(event.f);
     let open = describe(history, index);
-    Misfit::new("f", format!("process {} completes {word:?} while its {open}", event.process))
+    let process = history.clients.process(event.process);
+    Misfit::new("f", format!("process {process} completes {word:?} while its {open}"))
 }
 
 fn describe(history: &History, index: usize) -> String {

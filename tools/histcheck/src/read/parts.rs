@@ -133,5 +133,6 @@ pub fn format(file: &File) -> Option<Format> {
     let mut head = [0; 4096];
     let read = file.read_at(&mut head, 0).ok().filter(|_| is_regular(file))?;
     let head = &head[..read];
-    (!super::packed::is_packed(head) && Format::is_decided_by(head)).then(|| Format::of(head))
+    let is_text = !super::packed::is_packed(head) && super::foreign::what(head).is_none();
+    (is_text && Format::is_decided_by(head)).then(|| Format::of(head))
 }

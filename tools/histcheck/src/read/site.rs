@@ -73,6 +73,11 @@ impl<'a> Site<'a> {
         at.map(|at| self.place.behind(&self.text[..at.min(self.text.len())]))
     }
 
+    /// Whether it is a map of EDN that lacks a field.
+    pub fn is_map_without(&self, field: &str) -> bool {
+        matches!(self.form, Form::Map) && self.find(field).is_none()
+    }
+
     /// An error 65 at the field with which the clause begins, in quotes, or else at the event.
     pub fn error(&self, name: &str, clause: &str) -> Error {
         let field = clause.strip_prefix('"').and_then(|rest| rest.split('"').next());

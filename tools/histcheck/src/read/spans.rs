@@ -1,4 +1,4 @@
-//! Tables in which a row is a whole operation, with the times at which it began and ended, to events in order.
+//! Whole operations, with the times at which they began and ended, to events in order: rows of a table, or objects.
 //!
 //! Of events at one time nobody knows which came first: invocations are put before completions, so that the
 //! operations overlap and neither is said to precede the other. Only that a process ends one operation before it
@@ -9,12 +9,28 @@
 use std::collections::HashMap;
 
 use breakit::exit::Result;
+use breakit::natural::{is_minus_one, natural};
 use breakit::op::{Op, Process, Type};
+use serde_json::Value;
 
+use super::edn::Fields;
+use super::lanes;
 use super::place::Place;
 use super::site::{Form, Site};
-use super::table::Header;
 use super::text::{Item, Take};
+
+/// What the times between which an operation lies are called.
+pub const NAMES: [(&str, &str); 6] = [
+    ("start", "end"),
+    ("start_time", "end_time"),
+    ("invoke", "complete"),
+    ("invoke_time", "complete_time"),
+    ("call", "return"),
+    ("call_time", "return_time"),
+];
+
+/// When an operation began, when it ended where that is known, and what became of it.
+pub type Times = (u64, Option<u64>, Op);
 
 /// An operation of a table.
 #[derive(Debug)]
@@ -23,9 +39,9 @@ pub struct Span {
     pub begin: u64,
     /// The time at which it ended, where the table says.
     pub end: Option<u64>,
-    /// Where its row begins.
+    /// Where its text begins.
     pub place: Place,
-    /// The row.
+    /// Its text.
     pub row: Box<[u8]>,
     /// What it was and what became of it.
     pub op: Op,
@@ -43,9 +59,10 @@ struct Edge {
 ///
 /// # Errors
 /// 65 where the times give none, and whatever `take` says.
-pub fn each(name: &str, header: &Header, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
+pub fn each(name: &str, form: Form<'_>, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
     // Among spans of one process at one time the one that ends first comes first, then the upper row.
     spans.sort_by_key(|span| (span.begin, span.end.unwrap_or(u64::MAX)));
+    let lanes = lanes::of(&spans);
     let mut edges: Vec<Edge> = Vec::with_capacity(2 * spans.len());
     for (at, span) in spans.iter().enumerate() {
         edges.push(Edge { time: span.begin, is_end: false, span: at });
@@ -54,28 +71,30 @@ pub fn each(name: &str, header: &Header, mut spans: Vec<Span>, take: Take<'_>) -
     // A span's own beginning stands before its end.
     edges.sort_by_key(|edge| (edge.time, edge.span, edge.is_end));
     for together in edges.chunk_by(|a, b| a.time == b.time) {
-        for edge in in_order(name, &spans, together)? {
+        for edge in in_order(name, &spans, &lanes, together)? {
             let span = &spans[edge.span];
             // A row is counted where it begins.
-            let site = Site::new(span.place, &span.row, Form::Row(header));
+            let site = Site::new(span.place, &span.row, form);
             let site = site.counted(u64::from(!edge.is_end));
-            take(site, Item::Op(Box::new(event(span, edge.is_end))))?;
+            let op = Box::new(event(span, edge.is_end));
+            take(site, Item::of_lane(op, lanes[edge.span]))?;
         }
     }
     Ok(())
 }
 
 /// Edges of one time in an order that says no more than they do.
-fn in_order(name: &str, spans: &[Span], edges: &[Edge]) -> Result<Vec<Edge>> {
+fn in_order(name: &str, spans: &[Span], lanes: &[u32], edges: &[Edge]) -> Result<Vec<Edge>> {
     if edges.len() < 2 {
         return Ok(edges.to_vec());
     }
-    let mut of_process: HashMap<&Process, Vec<Edge>> = HashMap::new();
+    let process = |edge: &Edge| (&spans[edge.span].op.process, lanes[edge.span]);
+    let mut of_process: HashMap<(&Process, u32), Vec<Edge>> = HashMap::new();
     for &edge in edges {
-        of_process.entry(&spans[edge.span].op.process).or_default().push(edge);
+        of_process.entry(process(&edge)).or_default().push(edge);
     }
-    let goes_on = |process: &Process| {
-        let own = &of_process[process];
+    let goes_on = |edge: &Edge| {
+        let own = &of_process[&process(edge)];
         // What ends now and began earlier is ordered before whatever the process begins now.
         own.iter().any(|edge| edge.is_end)
             && own.iter().filter(|edge| !edge.is_end).count() > 0
@@ -83,16 +102,13 @@ fn in_order(name: &str, spans: &[Span], edges: &[Edge]) -> Result<Vec<Edge>> {
     };
     let (mut begins, mut between, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for &edge in edges {
-        let process = &spans[edge.span].op.process;
         match edge.is_end {
-            _ if goes_on(process) => between.push(edge),
+            _ if goes_on(&edge) => between.push(edge),
             true => ends.push(edge),
             false => begins.push(edge),
         }
     }
-    if let Some(other) =
-        between.iter().find(|edge| spans[edge.span].op.process != spans[between[0].span].op.process)
-    {
+    if let Some(other) = between.iter().find(|edge| process(edge) != process(&between[0])) {
         let (one, other) = (&spans[between[0].span], &spans[other.span]);
         return Err(other.place.error(
             name,
@@ -110,16 +126,64 @@ fn in_order(name: &str, spans: &[Span], edges: &[Edge]) -> Result<Vec<Edge>> {
 fn event(span: &Span, is_end: bool) -> Op {
     let time = if is_end { span.end } else { Some(span.begin) };
     let mut op = Op { time, ..span.op.clone() };
-    match (&op.process, is_end) {
-        (Process::Client(_), true) => {}
-        (Process::Client(_), false) => {
+    match (is_client(&op.process), is_end) {
+        (true, true) => {}
+        (true, false) => {
             op.kind = Type::Invoke;
             op.error = None;
         }
         // A fault that has a length is in force between two lines.
-        (Process::Other(_), true) => op.f = format!("stop-{}", op.f),
-        (Process::Other(_), false) if span.end.is_some() => op.f = format!("start-{}", op.f),
-        (Process::Other(_), false) => {}
+        (false, true) => op.f = format!("stop-{}", op.f),
+        (false, false) if span.end.is_some() => op.f = format!("start-{}", op.f),
+        (false, false) => {}
     }
     op
+}
+
+/// Whether a row of a process is an operation: it then has an invocation.
+fn is_client(process: &Process) -> bool {
+    !matches!(process, Process::Other(word) if word == "nemesis" || word == "workload")
+}
+
+/// An operation from its fields, two of which are its times.
+///
+/// # Errors
+/// In words, where they are none.
+pub fn operation(
+    mut fields: Fields<'_>,
+    begin_name: &str,
+    end_name: &str,
+) -> std::result::Result<Times, String> {
+    let mut time = |wanted: &str| {
+        let at = fields.iter().position(|(name, _)| *name == *wanted);
+        match at.map(|at| fields.swap_remove(at).1) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) if is_minus_one(&value) => Ok(None),
+            Some(value) => natural(&value).map(Some).ok_or_else(|| {
+                format!("{wanted:?} must be a whole number of nanoseconds, not {value}")
+            }),
+        }
+    };
+    let (begin, end) = match (time(begin_name)?, time(end_name)?) {
+        (Some(begin), Some(end)) if end < begin => {
+            return Err(format!("{end_name:?} is {end}, before the operation began at {begin}"));
+        }
+        (Some(begin), end) => (begin, end),
+        (None, _) => return Err(format!("{begin_name:?} is missing")),
+    };
+    if fields.iter().all(|(name, _)| name != "type") {
+        fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
+    }
+    let op = Op::of_fields(fields)?;
+    match (op.kind, end) {
+        (Type::Invoke, _) => {
+            Err("\"type\" is what became of an operation, as each is a whole one: \
+             ok, fail or info, not invoke"
+                .into())
+        }
+        (Type::Ok | Type::Fail, None) => {
+            Err(format!("\"type\" is {}, and no time says when it ended", op.kind.word()))
+        }
+        _ => Ok((begin, end, op)),
+    }
 }

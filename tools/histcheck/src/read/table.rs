@@ -4,34 +4,24 @@
 //! A cell of `type`, `f` and `node` is a word; any other is JSON, or, where it is none, a string. An empty cell
 //! is a field that is missing. The column `extra` holds an object with further fields.
 //!
-//! Where two columns name the times at which an operation began and ended ([`SPANS`]), a row is a whole operation.
+//! Where two columns name the times at which an operation began and ended ([`spans::NAMES`]), a row is a whole operation.
 
 use std::borrow::Cow;
 
 use breakit::exit::{Error, Result};
 use breakit::json::Json;
-use breakit::op::{Op, Type};
+use breakit::op::Op;
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::site::{Form, Site};
-use super::spans::{self, Span};
+use super::spans::{self, NAMES, Span};
 use super::text::{Item, Take, Text};
 
 /// The columns that are written.
 pub const COLUMNS: [&str; 11] =
     ["time", "process", "type", "f", "key", "value", "node", "error", "index", "final", "extra"];
-
-/// The columns between whose times a row is an operation.
-pub const SPANS: [(&str, &str); 6] = [
-    ("start", "end"),
-    ("start_time", "end_time"),
-    ("invoke", "complete"),
-    ("invoke_time", "complete_time"),
-    ("call", "return"),
-    ("call_time", "return_time"),
-];
 
 /// The header of a table.
 #[derive(Debug)]
@@ -56,6 +46,17 @@ pub fn is_header(line: &[u8]) -> bool {
     names.len() > 1 && (has("process") || (has("type") && has("f")))
 }
 
+/// Whether a line is the header of a table that has other names for its columns.
+pub fn is_foreign_header(line: &[u8]) -> bool {
+    let is_word = |name: &[u8]| {
+        let name = name.strip_prefix(b"\"").and_then(|n| n.strip_suffix(b"\"")).unwrap_or(name);
+        name.first().is_some_and(u8::is_ascii_alphabetic)
+            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
+    };
+    let mut names = line.split(|&byte| byte == delimiter(line));
+    names.clone().count() > 2 && names.all(is_word)
+}
+
 /// What stands between the cells of a table, by its header.
 fn delimiter(header: &[u8]) -> u8 {
     let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
@@ -66,7 +67,7 @@ fn delimiter(header: &[u8]) -> u8 {
 /// A column's name; those with a meaning have it in capitals too.
 fn known(name: &str) -> String {
     let small = name.to_ascii_lowercase();
-    let spans = || SPANS.iter().any(|(begin, end)| small == *begin || small == *end);
+    let spans = || NAMES.iter().any(|(begin, end)| small == *begin || small == *end);
     match COLUMNS.contains(&small.as_str()) || spans() {
         true => small,
         false => name.to_string(),
@@ -81,11 +82,13 @@ impl Header {
     fn of(cells: &[&str], delimiter: u8) -> std::result::Result<Header, (usize, String)> {
         let names: Vec<String> = cells.iter().map(|name| known(name.trim())).collect();
         let place = |wanted: &str| names.iter().position(|name| name == wanted);
-        let span = SPANS.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
+        let span = NAMES.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
         let wanted: &[&str] =
             if span.is_some() { &["process", "f"] } else { &["process", "type", "f"] };
-        if let Some(name) = wanted.iter().find(|name| place(name).is_none()) {
-            return Err((0, format!("the header has no column {name:?}")));
+        let missing: Vec<&str> =
+            wanted.iter().copied().filter(|name| place(name).is_none()).collect();
+        if !missing.is_empty() {
+            return Err((0, lacks(&missing, &names)));
         }
         let twice = |at: &usize| names[..*at].contains(&names[*at]);
         if let Some(at) = (0..names.len()).find(twice) {
@@ -111,6 +114,21 @@ impl Header {
         let cell = cells(row, self.delimiter).nth(column)?;
         (cell.begin < cell.end).then_some(cell.begin)
     }
+}
+
+/// That columns are missing, and what each would hold.
+fn lacks(missing: &[&str], names: &[String]) -> String {
+    let holds = |name: &&str| match *name {
+        "process" => "\"process\" (the client)",
+        "f" => "\"f\" (the operation, as read)",
+        _ => "\"type\" (invoke, ok, fail or info; not needed beside \"start\" and \"end\")",
+    };
+    let columns: Vec<&str> = missing.iter().map(holds).collect();
+    let word = if missing.len() == 1 { "column" } else { "columns" };
+    let (columns, names) = (columns.join(" and "), names.join(", "));
+    format!(
+        "the header has no {word} {columns}; rename those of its columns that are meant: {names}"
+    )
 }
 
 /// A cell as it stands in a row.
@@ -182,9 +200,11 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
                         let op = event(&header.names, &row).map_err(wrong)?;
                         take(site, Item::Op(Box::new(op)))?;
                     }
-                    Some(columns) => {
-                        let (begin, end, op) =
-                            operation(&header.names, &row, columns).map_err(wrong)?;
+                    Some((begin, end)) => {
+                        let names = (&header.names[begin], &header.names[end]);
+                        let (begin, end, op) = fields(&header.names, &row)
+                            .and_then(|fields| spans::operation(fields, names.0, names.1))
+                            .map_err(wrong)?;
                         let row = text.rest()[..length].into();
                         spans.push(Span { begin, end, place: site.place, row, op });
                     }
@@ -198,7 +218,7 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
             Next::End => break,
         }
     }
-    spans::each(text.name(), &header, spans, take)
+    spans::each(text.name(), Form::Row(&header), spans, take)
 }
 
 fn no_utf8(text: &Text<'_>, length: usize) -> Error {
@@ -332,49 +352,6 @@ fn newline_behind(text: &mut Text<'_>, at: usize) -> Result<usize> {
 
 fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
     Op::of_fields(fields(names, row)?)
-}
-
-/// A row as an operation with its times.
-fn operation(
-    names: &[String],
-    row: &[&str],
-    (begin_column, end_column): (usize, usize),
-) -> std::result::Result<(u64, Option<u64>, Op), String> {
-    let mut fields = fields(names, row)?;
-    let mut time = |column: usize| {
-        let at = fields.iter().position(|(name, _)| *name == names[column]);
-        match at.map(|at| fields.swap_remove(at).1) {
-            None => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| {
-                format!("{:?} must be a whole number of nanoseconds, not {value}", names[column])
-            }),
-        }
-    };
-    let (begin, end) = match (time(begin_column)?, time(end_column)?) {
-        (Some(begin), Some(end)) if end < begin => {
-            return Err(format!(
-                "{:?} is {end}, before the operation began at {begin}",
-                names[end_column]
-            ));
-        }
-        (Some(begin), end) => (begin, end),
-        (None, _) => return Err(format!("{:?} is missing", names[begin_column])),
-    };
-    if fields.iter().all(|(name, _)| name != "type") {
-        fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
-    }
-    let op = Op::of_fields(fields)?;
-    match (op.kind, end) {
-        (Type::Invoke, _) => {
-            Err("\"type\" is what became of an operation, as a row is a whole one: \
-             ok, fail or info, not invoke"
-                .into())
-        }
-        (Type::Ok | Type::Fail, None) => {
-            Err(format!("\"type\" is {}, and no time says when it ended", op.kind.word()))
-        }
-        _ => Ok((begin, end, op)),
-    }
 }
 
 fn fields<'a>(

@@ -2,7 +2,7 @@
 //! wrong there. No more of the text is in memory than one event and a block.
 
 use breakit::exit::{Error, Result};
-use breakit::op::Op;
+use breakit::op::{Op, Process};
 
 use super::Tolerance;
 use super::blocks::{BOM, Blocks};
@@ -17,6 +17,8 @@ use crate::budget::Budget;
 pub enum Item {
     /// An event.
     Op(Box<Op>),
+    /// An event of an operation that overlaps others of its process, in a lane from 1.
+    InLane(Box<Op>, u32),
     /// Nothing.
     Blank,
     /// A line of a log that is no event.
@@ -27,6 +29,34 @@ pub enum Item {
     Cut,
     /// The end of a text whose last bracket is missing, which `--lenient` allows. It is no event, and none is lost.
     Unclosed,
+}
+
+impl Item {
+    /// An event in a lane; in lane 0 it is like all others.
+    pub fn of_lane(op: Box<Op>, lane: u32) -> Item {
+        match lane {
+            0 => Item::Op(op),
+            _ => Item::InLane(op, lane),
+        }
+    }
+
+    /// The event, where it is one. Where it is in a lane, its process is given the lane's number, as nothing else
+    /// tells its operation from those that it overlaps.
+    pub fn event(self) -> Option<Box<Op>> {
+        match self {
+            Item::Op(op) => Some(op),
+            Item::InLane(mut op, lane) => {
+                op.process = Process::Other(lane_name(&op.process, lane));
+                Some(op)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a lane of a process is called: `7 (2)` is the second operation of 7 that is open.
+pub fn lane_name(process: &Process, lane: u32) -> String {
+    format!("{process} ({})", lane + 1)
 }
 
 /// Takes what is found, with where it stands.

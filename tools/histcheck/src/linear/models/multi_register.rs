@@ -1,5 +1,6 @@
 //! Several registers that one operation reads and writes at once: `read` and `write` with an object of names and
-//! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order.
+//! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order. The name `:x` of EDN
+//! is the name `"x"`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use crate::linear::object::{Call, Object, Read, Rests};
 use crate::linear::op::Fate;
+use crate::read::edn;
 
 /// Registers by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,12 +150,14 @@ fn micro(item: &Value) -> Result<Micro, String> {
         || format!("an operation of a txn must be [\"r\" or \"w\", name, value], not {item}");
     let parts = item.as_array().ok_or_else(wrong)?;
     let [word, name, value] = parts.as_slice() else { return Err(wrong()) };
-    let is_write = match word.as_str() {
+    // In EDN a word may be a keyword, and a string where a keyword is usual is marked as one.
+    let is_write = match edn::word(word) {
         Some("r" | "read") => false,
         Some("w" | "write") => true,
         _ => return Err(wrong()),
     };
-    Ok(Micro { is_write, name: text(name), value: text(value) })
+    let name = edn::word(name).map_or_else(|| text(name), |name| text(&name.into()));
+    Ok(Micro { is_write, name, value: text(value) })
 }
 
 fn text(value: &Value) -> Arc<str> {
