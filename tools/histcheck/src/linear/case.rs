@@ -446,7 +446,9 @@ impl<O: Object> OfObject<O> {
                         Fast::Invalid(reason) if !reason.denies() => Some(reason),
                         _ => None,
                     };
-                let first = earliest::invalid(&self.ops, budget, earliest::until, convicts);
+                let begun =
+                    |ops: &[Op<O::Act>], end: Pos| refutation::begun_until(&self.object, ops, end);
+                let first = earliest::invalid(&self.ops, budget, begun, convicts);
                 let (ops, reason) =
                     first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
                 let proof = refutation::of(&self.object, ops, Some(reason), None, budget);
