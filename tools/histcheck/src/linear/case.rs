@@ -258,6 +258,9 @@ impl Maker<'_> {
                 process: all.process(index),
                 values: &self.history.values,
             };
+            if self.question.ignores(&call) {
+                continue;
+            }
             let act = object.act(&call).map_err(|clause| wrong(self.history, index, &clause))?;
             let (inv, res) = (all.inv(index), all.res(index));
             let plain = act.map(|act| Op { act, fate: call.fate, inv, res, source: index });
