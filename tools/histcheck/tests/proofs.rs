@@ -445,7 +445,8 @@ impl<'j> Counterexample<'j> {
                 rests_on(act, &self.ops[at].1, other, false)
             }
             (Act::FetchAdd(n, before), Act::FetchAdd(_, sum) | Act::Read(sum)) => {
-                n + before == *sum
+                // An add of nothing is a read: it put what it found no more than others that found it.
+                *n != 0 && n + before == *sum
             }
             _ => observes(act, other),
         };
