@@ -120,6 +120,7 @@ sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === betwee
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l ignore-null-reads -d 'An ok read of null says that its client saw nothing, and not that it saw null'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
@@ -157,6 +158,7 @@ sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === betwee
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l ignore-null-reads -d 'An ok read of null says that its client saw nothing, and not that it saw null'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'One JSON object a verdict, on one line'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'

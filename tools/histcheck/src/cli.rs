@@ -149,6 +149,9 @@ pub struct Object {
     /// What it holds before the first operation, as JSON [default: null]
     #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
     pub initial: Option<Value>,
+    /// An ok read of null says that its client saw nothing, and not that it saw null
+    #[arg(long)]
+    pub ignore_null_reads: bool,
 }
 
 /// Any text, so that numbers and files can follow; shells complete the names.

@@ -42,6 +42,7 @@ pub mod zones;
 
 #[cfg(test)]
 mod drawn;
+mod hints;
 mod kept;
 mod tell;
 mod thin;
@@ -57,7 +58,7 @@ use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
 use crate::keys::{Keys, Rows};
 use crate::read::many;
-use crate::values::Id;
+use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
 use case::Decided;
 pub use case::{Decision, Engine, Proof, Sought, decide};
@@ -65,6 +66,7 @@ use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
 use models::register::Register;
+use object::Call;
 use op::Fate;
 use replay::Fault;
 use rounds::{Found, Standing};
@@ -78,6 +80,8 @@ pub struct Question {
     pub initial: Value,
     /// Whether a cas that failed says that the register held another value.
     pub fail_observes: bool,
+    /// Whether an ok read of null says that its client saw nothing, and not that it saw null.
+    pub ignore_null_reads: bool,
     /// Where an order for each valid key is to be written.
     pub witness: Option<PathBuf>,
     /// Where the evidence of the first invalid key is to be drawn.
@@ -89,7 +93,23 @@ pub struct Question {
 impl Question {
     /// Whether the history is linearizable as `model`, which holds `initial` at first.
     pub fn new(model: Model, initial: Value) -> Question {
-        Question { model, initial, fail_observes: false, witness: None, svg: None, each_key: false }
+        Question {
+            model,
+            initial,
+            fail_observes: false,
+            ignore_null_reads: false,
+            witness: None,
+            svg: None,
+            each_key: false,
+        }
+    }
+
+    /// Whether an operation is one of the reads that say nothing.
+    pub(crate) fn ignores(&self, call: &Call<'_>) -> bool {
+        self.ignore_null_reads
+            && call.fate == Fate::Ok
+            && call.value == Some(NULL)
+            && ["read", "get"].contains(&call.word)
     }
 }
 
@@ -134,6 +154,7 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
 /// The verdict on all keys, in words and as far as it goes into files.
 pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verdict {
     let mut verdict = tell::verdict(history, &question.model, keys);
+    verdict.details.extend(hints::lines(history, question, keys));
     if question.each_key {
         verdict.keys = Some(tell::rows(history, keys));
     }
@@ -291,10 +312,11 @@ impl Work<'_> {
             Model::CasRegister => true,
             _ => return None,
         };
-        let Question { fail_observes, witness, .. } = self.question;
+        let Question { fail_observes, ignore_null_reads, witness, .. } = self.question;
         let register = Register { initial: self.initial, has_cas, fail_observes: *fail_observes };
-        // An order is found in a copy.
-        witness.is_none().then(|| Columns::new(self.history, register, budget))
+        // An order is found in a copy, and reads are left out there.
+        (witness.is_none() && !ignore_null_reads)
+            .then(|| Columns::new(self.history, register, budget))
     }
 
     /// Decides one key; a search takes no longer than `slice`.

@@ -194,7 +194,9 @@ fn memory(common: Common) -> usize {
 }
 
 fn question(object: Object) -> Result<Question> {
-    Ok(Question::new(Model::of(&object.model)?, object.initial.unwrap_or_default()))
+    let Object { model, initial, ignore_null_reads } = object;
+    let question = Question::new(Model::of(&model)?, initial.unwrap_or_default());
+    Ok(Question { ignore_null_reads, ..question })
 }
 
 /// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the

@@ -85,6 +85,22 @@ impl Values {
         }
     }
 
+    /// The id of a number, a string or the like, where it may be one of these values; of lists and sets none.
+    pub fn find(&self, value: &Value) -> Option<Id> {
+        match value {
+            Value::Number(number) => {
+                let text = number::canonical(number.as_str());
+                match text.parse::<i64>() {
+                    Ok(int @ 0..FIRST_NOT_DIRECT) => Some(Id(DIRECT | int as u32)),
+                    Ok(int) => self.ints.get(&int).copied(),
+                    Err(_) => self.texts.get(text.as_str()).copied(),
+                }
+            }
+            Value::Array(_) => None,
+            other => self.texts.get(canonical(other).to_string().as_str()).copied(),
+        }
+    }
+
     /// The id of an integer.
     #[inline]
     pub fn int(&mut self, int: i64) -> Id {

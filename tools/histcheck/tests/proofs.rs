@@ -337,6 +337,14 @@ impl<'j> Counterexample<'j> {
             Act::Acquire(_) | Act::Release => units.push(self.hold(at)),
             _ => units.push(self.with_observers(at)),
         }
+        // Any two of three that took what was put once convict.
+        if let Act::Take(value) = act
+            && op.fate == Fate::Ok
+            && *value != 0
+            && self.taken_too_often(*value) >= 2
+        {
+            units.push(vec![at]);
+        }
         // It may have taken what nobody else did; where there is no such thing it has no say.
         let takes_any = op.fate == Fate::Info && matches!(act, Act::Take(_));
         if takes_any && !(1..=3).any(|value| self.is_left_over(value)) {
@@ -437,7 +445,8 @@ impl<'j> Counterexample<'j> {
                 rests_on(act, &self.ops[at].1, other, false)
             }
             (Act::FetchAdd(n, before), Act::FetchAdd(_, sum) | Act::Read(sum)) => {
-                n + before == *sum
+                // An add of nothing is a read: it put what it found no more than others that found it.
+                *n != 0 && n + before == *sum
             }
             _ => observes(act, other),
         };
@@ -455,9 +464,15 @@ impl<'j> Counterexample<'j> {
 
     /// Whether a value was put more often than ok operations took it.
     fn is_left_over(&self, value: i64) -> bool {
+        self.taken_too_often(value) < 0
+    }
+
+    /// How much more often ok operations took a value than it was put.
+    fn taken_too_often(&self, value: i64) -> i64 {
         let puts = |(act, op): &&(Act, Op<'_>)| *act == Act::Put(value) && op.fate != Fate::Fail;
         let takes = |(act, op): &&(Act, Op<'_>)| *act == Act::Take(value) && op.fate == Fate::Ok;
-        self.ops.iter().filter(puts).count() > self.ops.iter().filter(takes).count()
+        let count = |found: usize| found as i64;
+        count(self.ops.iter().filter(takes).count()) - count(self.ops.iter().filter(puts).count())
     }
 
     /// Whoever may have put what it observes is in it, or came too late.

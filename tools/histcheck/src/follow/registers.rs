@@ -128,6 +128,9 @@ impl Registers {
             process: op.process,
             values: &history.values,
         };
+        if self.question.ignores(&call) {
+            return Ok(None);
+        }
         let act =
             self.object.act(&call).map_err(|clause| linear::wrong(history, index, &clause))?;
         let made = act.and_then(|act| {

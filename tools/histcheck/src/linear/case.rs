@@ -258,6 +258,9 @@ impl Maker<'_> {
                 process: all.process(index),
                 values: &self.history.values,
             };
+            if self.question.ignores(&call) {
+                continue;
+            }
             let act = object.act(&call).map_err(|clause| wrong(self.history, index, &clause))?;
             let (inv, res) = (all.inv(index), all.res(index));
             let plain = act.map(|act| Op { act, fate: call.fate, inv, res, source: index });
@@ -446,7 +449,9 @@ impl<O: Object> OfObject<O> {
                         Fast::Invalid(reason) if !reason.denies() => Some(reason),
                         _ => None,
                     };
-                let first = earliest::invalid(&self.ops, budget, earliest::until, convicts);
+                let begun =
+                    |ops: &[Op<O::Act>], end: Pos| refutation::begun_until(&self.object, ops, end);
+                let first = earliest::invalid(&self.ops, budget, begun, convicts);
                 let (ops, reason) =
                     first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
                 let proof = refutation::of(&self.object, ops, Some(reason), None, budget);

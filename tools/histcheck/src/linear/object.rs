@@ -181,6 +181,12 @@ pub trait Object: Sync {
         ops.iter().map(group).collect()
     }
 
+    /// Which operations can be left out alone because the others convict for the same reason: of three that took what
+    /// was put once, any two do.
+    fn spare(&self, ops: &[Op<Self::Act>]) -> Vec<bool> {
+        vec![false; ops.len()]
+    }
+
     /// Whether an operation that changes something can be left out only together with this other one, which may have
     /// seen it: a legal order without both must be legal. By default with all that did not end before.
     fn rests_on(&self, _observer: &Self::Act, _writer: &Self::Act) -> Rests {

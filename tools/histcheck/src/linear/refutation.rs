@@ -1,7 +1,7 @@
 //! The few operations of any object that show why a history is invalid, checked once more by search.
 //!
 //! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
-//! The steps are to leave out what [`Object::groups`] allows, to leave out an operation with all that
+//! The steps are to leave out what [`Object::groups`] allows, or [`Object::spare`], to leave out an operation with all that
 //! [`Object::rests_on`] it, to forget that one returned, to leave out what began after all else had ended, and to
 //! leave out an info operation that cannot be of use.
 
@@ -43,7 +43,7 @@ pub fn of<O: Object>(
 ) -> Option<Refutation> {
     let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
-        Some(end) => until(ops, ops[end].res),
+        Some(end) => begun_until(object, ops, ops[end].res),
         None => ops.to_vec(),
     };
     let mut ends: Vec<_> = ops.iter().map(|op| (op.source, op.fate, op.res)).collect();
@@ -72,6 +72,12 @@ pub fn of<O: Object>(
     let reason = judge.reason(&few);
     let ops = few.iter().map(|op| op.doing(())).collect();
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
+}
+
+/// What had been invoked before `end`, with what had not returned by then as if it never did; a read that did not
+/// return says nothing.
+pub fn begun_until<O: Object>(object: &O, ops: &[Op<O::Act>], end: Pos) -> Vec<Op<O::Act>> {
+    until(ops, end).into_iter().filter_map(|op| object.kept(op)).collect()
 }
 
 /// The last return of an ok operation other than this one.
@@ -160,6 +166,7 @@ impl<O: Object> Judge<'_, O> {
                 }
             }
             if chunk == 1 {
+                changed |= self.leave_out_the_spare(&mut ops);
                 changed |= self.leave_out(&mut ops);
                 changed |= self.leave_out_the_late(&mut ops);
                 changed |= self.weaken(&mut ops);
@@ -201,6 +208,16 @@ impl<O: Object> Judge<'_, O> {
             .map(|index| ops[index].clone())
             .collect();
         (left.len() < ops.len()).then_some(left)
+    }
+
+    /// Leaves out what is not needed beside others of its kind, the last ones first.
+    fn leave_out_the_spare(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
+        let before = ops.len();
+        while self.budget.spend(0).is_ok() {
+            let Some(at) = self.object.spare(ops).iter().rposition(|&spare| spare) else { break };
+            ops.remove(at);
+        }
+        ops.len() < before
     }
 
     /// Leaves out operations with all that rest on them.
@@ -286,7 +303,9 @@ impl<O: Object> Judge<'_, O> {
     fn weaken(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
         let mut changed = false;
         for at in 0..ops.len() {
-            if ops[at].fate != Fate::Ok || self.budget.spend(0).is_err() {
+            // A read that did not return says nothing: it is left out, or its end is needed.
+            let is_read = self.object.is_read(&ops[at].act);
+            if ops[at].fate != Fate::Ok || is_read || self.budget.spend(0).is_err() {
                 continue;
             }
             let mut weaker = ops.clone();

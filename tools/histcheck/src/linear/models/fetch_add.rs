@@ -186,7 +186,8 @@ struct Found {
 /// Any answer but valid.
 fn by_ones(initial: i128, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<usize>, Fast> {
     let line = in_line(initial, ops, watch)?;
-    let infos = ops.iter().enumerate().filter(|(_, op)| op.fate == Fate::Info);
+    let may_add = |op: &Op<Act>| op.fate == Fate::Info && matches!(op.act, Act::Add(..));
+    let infos = ops.iter().enumerate().filter(|(_, op)| may_add(op));
     let mut began: Vec<(Pos, usize)> = infos.map(|(at, op)| (op.inv, at)).collect();
     began.sort_unstable();
     // From each place of the line on the one that returned first.

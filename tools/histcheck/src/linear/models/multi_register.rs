@@ -2,6 +2,7 @@
 //! values, and `txn` with a list of `["r", name, value]` and `["w", name, value]`, done in this order. The name `:x` of EDN
 //! is the name `"x"`.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,13 +28,30 @@ impl MultiRegister {
         let Value::Object(fields) = initial else {
             return MultiRegister { named: HashMap::new(), others: text(initial) };
         };
-        let named = |(name, value): (&String, &Value)| (text(&name.as_str().into()), text(value));
+        let named = |(name, value): (&String, &Value)| (Arc::from(name.as_str()), text(value));
         MultiRegister { named: fields.iter().map(named).collect(), others: text(&Value::Null) }
     }
 
     fn first(&self, name: &str) -> &Arc<str> {
-        self.named.get(name).unwrap_or(&self.others)
+        self.named.get(&*plain(name)).unwrap_or(&self.others)
     }
+}
+
+/// A register's name without what says of which kind it is: fields of an object can only be strings, so `x` there is
+/// the keyword `:x` too, and `7` the number.
+fn plain(name: &str) -> Cow<'_, str> {
+    match serde_json::from_str(name) {
+        Ok(Value::String(word)) => word.into(),
+        Ok(value) => edn::keyword(&value).map_or(name.into(), |word| word.to_string().into()),
+        Err(_) => name.into(),
+    }
+}
+
+/// The registers that an operation names, as `--initial` can name them.
+pub fn names(value: &Value) -> Vec<String> {
+    let fields = value.as_object().into_iter().flat_map(|fields| fields.keys().cloned());
+    let steps = value.as_array().into_iter().flatten().filter_map(|step| step.get(1));
+    fields.chain(steps.map(|name| plain(&text(name)).into_owned())).collect()
 }
 
 /// One read or write of a register.

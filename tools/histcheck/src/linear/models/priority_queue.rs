@@ -9,7 +9,7 @@
 
 mod order;
 
-use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
+use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, useful};
 use crate::budget::{Budget, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
@@ -89,6 +89,10 @@ impl Object for PriorityQueue {
 
     fn groups(&self, ops: &[Op<Ranked>]) -> Vec<Group> {
         groups(ops)
+    }
+
+    fn spare(&self, ops: &[Op<Ranked>]) -> Vec<bool> {
+        spare(ops)
     }
 
     fn rests_on(&self, observer: &Ranked, writer: &Ranked) -> Rests {

@@ -110,6 +110,24 @@ pub(super) fn groups<A: Copy + Into<Act>>(ops: &[Op<A>]) -> Vec<Group> {
     ops.iter().map(group).collect()
 }
 
+/// Which takes can go alone: those of a value that is taken at least twice more often than it was put. Without one of
+/// them it is still taken too often, whatever else there is.
+pub(super) fn spare<A: Copy + Into<Act>>(ops: &[Op<A>]) -> Vec<bool> {
+    let mut too_many: FxHashMap<Id, i64> = FxHashMap::default();
+    for op in ops {
+        match (op.act.into(), op.fate) {
+            (Act::Put(value), Fate::Ok | Fate::Info) => *too_many.entry(value).or_default() -= 1,
+            (Act::Take(value), Fate::Ok) => *too_many.entry(value).or_default() += 1,
+            _ => {}
+        }
+    }
+    let is_spare = |op: &Op<A>| match (op.act.into(), op.fate) {
+        (Act::Take(value), Fate::Ok) => too_many[&value] >= 2,
+        _ => false,
+    };
+    ops.iter().map(is_spare).collect()
+}
+
 /// The same of two operations. A take of unknown outcome may have taken what was before all that came later.
 pub(super) fn rests_on(observer: Act, writer: Act) -> Rests {
     match (observer, writer) {
@@ -313,6 +331,10 @@ impl Object for Queue {
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
         groups(ops)
+    }
+
+    fn spare(&self, ops: &[Op<Act>]) -> Vec<bool> {
+        spare(ops)
     }
 
     fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {

@@ -15,7 +15,7 @@
 
 mod order;
 
-use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, useful};
+use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, useful};
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
@@ -72,6 +72,10 @@ impl Object for Stack {
 
     fn groups(&self, ops: &[Op<Act>]) -> Vec<Group> {
         groups(ops)
+    }
+
+    fn spare(&self, ops: &[Op<Act>]) -> Vec<bool> {
+        spare(ops)
     }
 
     fn rests_on(&self, observer: &Act, writer: &Act) -> Rests {
