@@ -19,6 +19,7 @@ pub mod check;
 pub mod cli;
 pub mod clients;
 mod column;
+pub mod contradictions;
 pub mod convert;
 pub mod faults;
 pub mod follow;
