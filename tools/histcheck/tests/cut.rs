@@ -162,7 +162,9 @@ fn event(format: Format, process: &str, kind: &str, f: &str, value: &str) -> Str
         Format::Edn => format!("{{:process {process} :type :{kind} :f :{f} :value {value}}}"),
         Format::Log => format!("{process}\t:{kind}\t:{f}\t{value}"),
         Format::Csv => format!("{process},{kind},{f},{value}"),
-        Format::Plume | Format::Sessions => unreachable!("they have no events"),
+        Format::Operations | Format::Plume | Format::Sessions => {
+            unreachable!("they have no events")
+        }
     }
 }
 

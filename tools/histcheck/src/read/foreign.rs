@@ -12,7 +12,8 @@ pub fn is_decided_by(head: &[u8]) -> bool {
 /// The first line of a text, or so much more that it shows whether it is one; `None` where that is not there yet, or
 /// not of a text.
 fn first_line(head: &[u8]) -> Option<&[u8]> {
-    let end = memchr::memchr(b'\n', head)? + 1;
+    let begin = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let end = begin + memchr::memchr(b'\n', &head[begin..])? + 1;
     head.get(..end.max(LONGEST_MARK)).filter(|line| !line.contains(&0))
 }
 
