@@ -198,7 +198,11 @@ impl Assembly {
                 let other = self.other(site.of("value"), &op);
                 other.map_err(|clause| site.error(&self.history.name, &clause))
             }
-            Err(clause) => {
+            Err(mut clause) => {
+                if raw.number == 1 && !matches!(raw.text.trim_ascii_start(), [b'{' | b'[', ..]) {
+                    clause.text += "; the text is in none of the formats that are read: JSON lines, a JSON array, \
+                                    EDN, CSV, Jepsen's log, Plume's and AWDIT's text";
+                }
                 cut(&self.history.name, raw, &clause, self.options.tolerance)?;
                 self.history.counts.dropped += 1;
                 Ok(())
