@@ -17,14 +17,26 @@ use histcheck::read::{self, Options, Tolerance};
 
 /// The targets, each with a folder of its name in the corpus.
 #[allow(dead_code)]
-pub const TARGETS: [&str; 10] =
-    ["jsonl", "json", "edn", "log", "csv", "plume", "sessions", "packed", "convert", "linear"];
+pub const TARGETS: [&str; 11] = [
+    "jsonl",
+    "json",
+    "operations",
+    "edn",
+    "log",
+    "csv",
+    "plume",
+    "sessions",
+    "packed",
+    "convert",
+    "linear",
+];
 
 /// Checks what the target says of `data`.
 pub fn run(target: &str, data: &[u8]) {
     match target {
         "jsonl" => lines(data),
         "json" => text(Format::Json, data),
+        "operations" => text(Format::Operations, data),
         "edn" => text(Format::Edn, data),
         "log" => text(Format::Log, data),
         "csv" => text(Format::Csv, data),

@@ -423,6 +423,8 @@ impl Counts {
 pub struct History {
     /// What to call it: the file's path, or `stdin`.
     pub name: String,
+    /// The line on which all events stand, where it is one; lines then stand for events.
+    pub only_line: Option<u32>,
     /// How it was written down.
     pub format: Format,
     /// Where it came from.
@@ -433,6 +435,8 @@ pub struct History {
     pub values: Values,
     /// The names of operations.
     pub words: Vec<String>,
+    /// Where the times of lines go back, and by how many nanoseconds, if that contradicts their order.
+    pub times_go_back: Option<(Pos, u64)>,
     /// Its operations.
     pub ops: Operations,
     /// What its completions say beside the arguments of their operations.
@@ -452,7 +456,7 @@ pub struct History {
     /// What was read.
     pub counts: Counts,
     /// The line of each place in the order, from place 1, where the two differ: by `index`, or as an event
-    /// is no line.
+    /// is no line. Where all events stand on one line, it is the event's own number.
     pub reordered: Option<Vec<u32>>,
 }
 
@@ -491,9 +495,10 @@ impl History {
         kind: Type,
         field: &str,
     ) -> Option<Place> {
-        let line = self.line(pos);
+        let on = |pos: Pos| self.only_line.unwrap_or(self.line(pos));
+        let line = on(pos);
         let is_before = |other: &Operation| {
-            other.process == process && of(other) < pos && self.line(of(other)) == line
+            other.process == process && of(other) < pos && on(of(other)) == line
         };
         let nth = self.ops.iter().filter(is_before).count();
         let process = self.clients.process(process);

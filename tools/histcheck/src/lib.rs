@@ -20,6 +20,7 @@ pub mod check;
 pub mod cli;
 pub mod clients;
 mod column;
+pub mod contradictions;
 pub mod convert;
 pub mod faults;
 pub mod follow;

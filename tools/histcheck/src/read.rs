@@ -9,7 +9,7 @@
 //! | a plain line to an event, fast | [`scan`] |
 //! | any line to an event | [`line`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
-//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`] |
+//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`], [`one_line`] |
 
 pub mod array;
 pub mod assemble;
@@ -25,6 +25,7 @@ pub mod layout;
 pub mod line;
 pub mod log;
 pub mod object;
+pub mod one_line;
 pub mod operations;
 pub mod origin;
 pub mod packed;
@@ -37,6 +38,7 @@ pub mod site;
 pub mod spans;
 pub mod table;
 pub mod text;
+pub mod times;
 pub mod transactions;
 
 use std::fs::{File, Metadata};

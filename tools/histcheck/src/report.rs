@@ -5,6 +5,7 @@ use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use serde_json::{Map, Value, json};
 
+use crate::contradictions::warnings;
 use crate::history::{Counts, History};
 use crate::read::count_sentence;
 use crate::stats::ending;
@@ -86,6 +87,12 @@ fn text_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     for line in &verdict.details {
         text += &format!("    {}\n", escape::line(line));
     }
+    for warning in warnings(history) {
+        text += &format!("    warning: {}\n", escape::line(&warning));
+    }
+    if history.only_line.is_some() {
+        text += "    all of it stands on one line: what is called line N is its event N\n";
+    }
     let counted = count_sentence(history);
     text += &format!("    {counted}\n    {}\n", escape::line(&ending(history)));
     text
@@ -99,6 +106,13 @@ fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     fields.insert("because".into(), verdict.because.as_str().into());
     fields.extend(verdict.facts.clone());
     let mut more = Map::new();
+    let warnings = warnings(history);
+    if !warnings.is_empty() {
+        more.insert("warnings".into(), warnings.into());
+    }
+    if history.only_line.is_some() {
+        more.insert("lines_are_events".into(), true.into());
+    }
     more.insert("ending".into(), ending(history).into());
     if let Some(shard) = &history.shard {
         more.insert("shard".into(), shard.clone());

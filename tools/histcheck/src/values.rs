@@ -186,6 +186,11 @@ impl Values {
         }
     }
 
+    /// All values that are kept in the table.
+    pub fn ids(&self) -> impl Iterator<Item = Id> {
+        (0..self.data.len() as u32).map(Id)
+    }
+
     /// How many values there are, without those that cost nothing.
     pub fn count(&self) -> usize {
         self.data.len()

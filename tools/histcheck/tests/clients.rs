@@ -134,3 +134,45 @@ fn keys_are_taken_out_of_the_values_of_named_clients() {
     let run = histcheck(&["convert", "--to", "jsonl", "--keyed"], &lines);
     assert_eq!(run.stdout.matches("\"key\":9").count(), 4, "{}{}", run.stdout, run.stderr);
 }
+
+/// The text with every process that is a number written in another way.
+fn renamed(text: &str, name: impl Fn(&str) -> String) -> String {
+    let mut pieces = text.split("\"process\":");
+    let mut renamed = pieces.next().unwrap_or_default().to_string();
+    for piece in pieces {
+        let digits = piece.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = piece.split_at(digits);
+        let process = if digits == 0 { String::new() } else { name(number) };
+        renamed += &format!("\"process\":{process}{rest}");
+    }
+    renamed
+}
+
+#[test]
+fn the_verdict_on_every_history_is_the_same_whatever_its_clients_are_called() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/histories");
+    let mut compared = 0;
+    for check in ["linear", "set"] {
+        for verdict in ["valid", "invalid", "unknown"] {
+            for entry in std::fs::read_dir(corpus.join(check).join(verdict)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_none_or(|ending| ending != "jsonl") {
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap();
+                let args = match (text.contains("\"check\""), check) {
+                    (true, _) => &[][..],
+                    (false, "set") => &["set"],
+                    (false, _) => &["linear", "--model", "cas-register"],
+                };
+                let plain = histcheck(args, &text);
+                let named = histcheck(args, &renamed(&text, |number| format!("\"c{number}\"")));
+                let quoted = histcheck(args, &renamed(&text, |number| format!("\"{number}\"")));
+                assert_eq!(named.status, plain.status, "{}: {}", path.display(), named.stderr);
+                assert_eq!(quoted.stdout, plain.stdout, "{}: {}", path.display(), quoted.stderr);
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 30, "{compared}");
+}

@@ -16,7 +16,7 @@ struct Sample {
     text: &'static str,
 }
 
-const SAMPLES: [Sample; 8] = [
+const SAMPLES: [Sample; 9] = [
     Sample {
         format: Format::Jsonl,
         text: r#"{"time":1,"process":0,"type":"invoke","f":"write","value":"aé\"b"}
@@ -52,11 +52,18 @@ const SAMPLES: [Sample; 8] = [
     },
     Sample {
         format: Format::Log,
-        text: "2015 INFO  jepsen.core - Running é\nINFO  jepsen.util - 0\t:invoke\t:write\t1\nINFO  jepsen.util - 0\t:ok\t:write\t123\n\n:nemesis\t:info\t:kill\t{:a \"b\"}\n1\t:invoke\t:read\tnil\n1\t:info\t:read\t:timed-out\t\"é\"\n",
+        text: "2015 INFO  jepsen.core - Running é\nINFO  jepsen.util - 0\t:invoke\t:write\t1\nINFO  jepsen.util - 0\t:ok\t:write\t123\n\nINFO  jepsen.util - :nemesis\t:info\t:kill\t{:a \"b\"}\nINFO  jepsen.util - 1\t:invoke\t:read\tnil\nINFO  jepsen.util - 1\t:info\t:read\t:timed-out\t\"é\"\n",
     },
     Sample {
         format: Format::Csv,
         text: "process,type,f,value,time,\"no \"\"te\"\n0,invoke,write,1,1,\"a, \"\"b\"\"\nc\"\n0,ok,write,123,2,\n\nnemesis,info,kill,\"{\"\"n\"\":1}\",3,é\n1,invoke,read,,4,\n1,ok,read,123,5,\n",
+    },
+    Sample {
+        format: Format::Operations,
+        text: r#"{"process":0,"f":"write","value":"aé","start":1,"end":20}
+{"process":1,"f":"read","value":null,"start":2,"end":null}
+{"process":"nemesis","f":"slow","start":3,"end":4E1}
+"#,
     },
     Sample {
         format: Format::Plume,

@@ -96,3 +96,15 @@ fn objects_of_several_lines_are_read_as_jq_prints_them() {
     let run = histcheck(&[&linear[..], &["--lenient"]].concat(), cut);
     assert!(run.stdout.contains("1 cut short"), "{}{}", run.stdout, run.stderr);
 }
+
+#[test]
+fn a_verdict_of_jepsen_and_prose_are_named_as_what_they_are() {
+    let run = histcheck(&["stats"], "{:valid? false,\n :workload {:valid? false}}\n");
+    assert_eq!(run.status, 65, "{}", run.stdout);
+    assert!(run.stderr.contains("line 1: column 1: this is a verdict"), "{}", run.stderr);
+    let run = histcheck(&["stats"], "Dear reader,\nthis is no history.\n");
+    assert_eq!(run.status, 65, "{}", run.stdout);
+    assert!(run.stderr.contains("line 1: column 1: not JSON"), "{}", run.stderr);
+    assert!(run.stderr.contains("none of the formats that are read"), "{}", run.stderr);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+}

@@ -26,7 +26,7 @@ fn of_digits(text: &str) -> Option<u64> {
         return Some(0);
     }
     for _ in 0..zeros.min(0).unsigned_abs() {
-        (number % 10 == 0).then_some(())?;
+        number.is_multiple_of(10).then_some(())?;
         number /= 10;
     }
     for _ in 0..zeros.max(0) {

@@ -11,11 +11,13 @@ use super::doubtful::Doubtful;
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
+use super::one_line::Numbers;
 use super::origin::Sought;
 use super::pair::{self, Misfit, Pairing};
 use super::place::Place;
 use super::site::Site;
 use super::text::Item;
+use super::times::Times;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
 use crate::clients::Clients;
@@ -42,6 +44,10 @@ pub struct Assembly {
     doubtful: Doubtful,
     /// Completions, as long as there is no invocation.
     bare: Bare,
+    /// The times of client lines in the order of these.
+    times: Times,
+    /// By which numbers events are named, where an event is no line.
+    numbers: Numbers,
     /// Whether this is a part of a file.
     is_part: bool,
     /// The first client line, and whether it has an `index`: all others must do as it does.
@@ -76,12 +82,15 @@ impl Assembly {
         Assembly {
             doubtful: Doubtful::default(),
             bare: Bare::default(),
+            times: Times::default(),
+            numbers: Numbers::default(),
             is_part: false,
             history,
             pairing: Pairing::default(),
             options,
             indexed: Vec::new(),
-            layouts: Layouts::new(options.skip_times),
+            // Whoever follows a history is not told of its times.
+            layouts: Layouts::new(options.skip_times && options.in_order),
             expected: None,
             seam: None,
             first: None,
@@ -189,7 +198,11 @@ impl Assembly {
                 let other = self.other(site.of("value"), &op);
                 other.map_err(|clause| site.error(&self.history.name, &clause))
             }
-            Err(clause) => {
+            Err(mut clause) => {
+                if raw.number == 1 && !matches!(raw.text.trim_ascii_start(), [b'{' | b'[', ..]) {
+                    clause.text += "; the text is in none of the formats that are read: JSON lines, a JSON array, \
+                                    EDN, CSV, Jepsen's log, Plume's and AWDIT's text";
+                }
                 cut(&self.history.name, raw, &clause, self.options.tolerance)?;
                 self.history.counts.dropped += 1;
                 Ok(())
@@ -220,9 +233,11 @@ impl Assembly {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
                         let lines = self.history.reordered.get_or_insert_default();
-                        lines.push(number);
+                        let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
+                        self.numbers.push(lines, number, nth);
+                        self.history.only_line = self.numbers.only_line();
                         let pos = lines.len() as u32;
-                        let taken = self.client(pos, number, &mut event);
+                        let taken = self.client(pos, pos, &mut event);
                         taken.map_err(|wrong| self.misfit(site, &wrong))?;
                     }
                     Parsed::Other(op) => {
@@ -276,7 +291,7 @@ impl Assembly {
         site.error_at(wrong.field, name, &wrong.clause)
     }
 
-    /// Takes an event at `pos` in the order of the text, which stands on line `number`.
+    /// Takes an event at `pos` in the order of the text, and by that `number` where an index gives the order.
     #[inline]
     fn client(
         &mut self,
@@ -284,6 +299,9 @@ impl Assembly {
         number: u32,
         event: &mut Event,
     ) -> std::result::Result<(), Misfit> {
+        if let (Some(time), None) = (event.time, event.index) {
+            self.times.take(time, pos);
+        }
         // One event with its time, from whatever reader, would make a column of them.
         if self.options.skip_times {
             event.time = None;
@@ -303,7 +321,7 @@ impl Assembly {
                 self.indexed.push((index, number, *event));
                 Ok(())
             }
-            _ => Err(half_indexed(first, indexed)),
+            _ => Err(half_indexed(self.history.line(first), indexed)),
         }
     }
 
@@ -353,7 +371,7 @@ impl Assembly {
         }
         match self.pairing.take(&mut self.history, pos, event) {
             Err(wrong) if self.may_be_bare() => {
-                self.bare.push(self.history.line(pos), *event, wrong);
+                self.bare.push(pos, *event, wrong);
                 Ok(())
             }
             taken => taken,
@@ -368,15 +386,16 @@ impl Assembly {
 
     /// Gives operations of which only completions were written the invocations that they lack.
     fn complete_bare(&mut self) -> Result<()> {
-        if let Some((line, event, wrong)) = self.bare.first()
+        if let Some((pos, event, wrong)) = self.bare.first()
             && self.history.counts.invokes > 0
         {
-            return Err(self.misfit_on(line, event, 0, wrong));
+            return Err(self.misfit_on(self.history.line(pos), event, 0, wrong));
         }
         if self.bare.is_empty() {
             return Ok(());
         }
-        let whole = std::mem::take(&mut self.bare).whole();
+        let mut whole = std::mem::take(&mut self.bare).whole();
+        whole.iter_mut().for_each(|(line, _)| *line = self.history.line(*line));
         self.history.reordered = Some(whole.iter().map(|&(line, _)| line).collect());
         self.history.has_completions_alone = true;
         for (pos, (line, event)) in (1..).zip(whole) {
@@ -390,6 +409,7 @@ impl Assembly {
     #[cold]
     fn misfit_on(&self, line: u32, event: &Event, nth: usize, wrong: &Misfit) -> Error {
         let process = self.history.clients.process(event.process);
+        let line = self.history.only_line.unwrap_or(line);
         let sought = Sought { line: line.into(), process, kind: event.kind, nth };
         let (origin, name) = (&self.history.origin, &self.history.name);
         let find = |field: &str| origin.place(name, sought.clone(), field);
@@ -450,7 +470,13 @@ impl Assembly {
             let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
             let Parsed::Client(mut event) = parsed else { continue };
             self.history.counts.others -= 1;
-            let taken = self.client(number, number, &mut event);
+            let pos = self.history.reordered.as_mut().map_or(number, |lines| {
+                self.numbers.are_lines(lines);
+                self.history.only_line = None;
+                lines.push(number);
+                lines.len() as u32
+            });
+            let taken = self.client(pos, pos, &mut event);
             taken.map_err(|misfit| wrong(&self.history.name, &misfit.clause))?;
         }
         Ok(())
@@ -479,17 +505,24 @@ impl Assembly {
         self.indexed_names()?;
         let by_workload = self.history.start.is_some();
         self.history.faults.settle(by_workload);
+        if let Some(lines) = &mut self.history.reordered {
+            self.numbers.finish(lines);
+            self.history.only_line = self.numbers.only_line();
+        }
         let mut indexed = std::mem::take(&mut self.indexed);
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
         indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
+        for (_, number, _) in &mut indexed {
+            *number = self.history.line(*number);
+        }
         if !indexed.is_empty() {
             self.history.reordered = Some(indexed.iter().map(|&(_, number, _)| number).collect());
         }
         if indexed.iter().all(|(_, _, event)| event.kind != Type::Invoke) {
-            for (_, number, event) in std::mem::take(&mut indexed) {
+            for (pos, (_, _, event)) in (1..).zip(std::mem::take(&mut indexed)) {
                 let wrong = pair::of_nothing(&self.history, &event);
-                self.bare.push(number, event, wrong);
+                self.bare.push(pos, event, wrong);
             }
         }
         for (rank, &(_, number, event)) in indexed.iter().enumerate() {
@@ -503,6 +536,7 @@ impl Assembly {
             }
         }
         self.complete_bare()?;
+        self.history.times_go_back = self.times.go_back();
         let in_place = |lines: &Vec<u32>| (1..).zip(lines).all(|(pos, &line)| pos == line);
         if self.history.reordered.as_ref().is_some_and(in_place) {
             self.history.reordered = None;
@@ -530,10 +564,11 @@ impl Assembly {
     /// # Errors
     /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
     pub fn join(&mut self, part: Assembly) -> Result<()> {
-        let Assembly { history: theirs, pairing, seam, .. } = part;
+        let Assembly { history: theirs, pairing, seam, times, .. } = part;
         let seam = seam.unwrap_or_default();
         let after = self.number(self.history.counts.lines)?;
         self.number(self.history.counts.lines + theirs.counts.lines)?;
+        self.times.join(times, after);
         let values = self.history.values.absorb(&theirs.values);
         let words: Vec<u16> = theirs
             .words

@@ -18,9 +18,9 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// Takes a completion on a line, and why it fits nothing.
-    pub fn push(&mut self, line: u32, event: Event, wrong: Misfit) {
-        self.events.push((line, event));
+    /// Takes a completion at a place in the order, and why it fits nothing.
+    pub fn push(&mut self, pos: u32, event: Event, wrong: Misfit) {
+        self.events.push((pos, event));
         self.first.get_or_insert(wrong);
     }
 
@@ -34,13 +34,13 @@ impl Bare {
         self.events.capacity() * size_of::<(u32, Event)>()
     }
 
-    /// The first completion, with its line and what is wrong with it.
+    /// The first completion, with its place and what is wrong with it.
     pub fn first(&self) -> Option<(u32, &Event, &Misfit)> {
-        let (line, event) = self.events.first()?;
-        Some((*line, event, self.first.as_ref()?))
+        let (pos, event) = self.events.first()?;
+        Some((*pos, event, self.first.as_ref()?))
     }
 
-    /// Invocations and completions in their order, with their lines.
+    /// Invocations and completions in their order, with the places that the completions had.
     pub fn whole(self) -> Vec<(u32, Event)> {
         let mut later: FxHashMap<u64, usize> = FxHashMap::default();
         let mut next = vec![None; self.events.len()];
@@ -50,8 +50,8 @@ impl Bare {
         let mut first: Vec<usize> = later.into_values().collect();
         first.sort_unstable();
         let begun = |at: usize| {
-            let (line, event) = self.events[at];
-            (line, Event { kind: Type::Invoke, time: None, ..event })
+            let (pos, event) = self.events[at];
+            (pos, Event { kind: Type::Invoke, time: None, ..event })
         };
         let mut whole = Vec::with_capacity(2 * self.events.len());
         whole.extend(first.into_iter().map(begun));

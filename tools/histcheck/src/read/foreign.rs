@@ -6,11 +6,23 @@ pub const ENOUGH: usize = 264;
 /// Whether so many bytes are enough to tell. A text shows itself with its first line, so that nobody waits for more
 /// of a pipe.
 pub fn is_decided_by(head: &[u8]) -> bool {
-    head.len() >= ENOUGH || (head.len() >= 8 && head.contains(&b'\n') && !head.contains(&0))
+    head.len() >= ENOUGH || first_line(head).is_some()
 }
+
+/// The first line of a text, or so much more that it shows whether it is one; `None` where that is not there yet, or
+/// not of a text.
+fn first_line(head: &[u8]) -> Option<&[u8]> {
+    let begin = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let end = begin + memchr::memchr(b'\n', &head[begin..])? + 1;
+    head.get(..end.max(LONGEST_MARK)).filter(|line| !line.contains(&0))
+}
+
+/// The marks of other data than archives of tar have so many bytes at most.
+const LONGEST_MARK: usize = 8;
 
 /// What an input is that is no history, and what to do, in words; `None` for a text.
 pub fn what(head: &[u8]) -> Option<&'static str> {
+    let head = first_line(head).unwrap_or(head);
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     Some(match head {
         [b'J', b'E', b'P', b'S', b'E', b'N', ..] => {
@@ -46,7 +58,7 @@ pub fn what(head: &[u8]) -> Option<&'static str> {
         [a, 0, b, 0, ..] | [0, a, 0, b, ..] if a.is_ascii_graphic() && b.is_ascii_graphic() => {
             UTF_16
         }
-        _ if head[..head.len().min(8)].contains(&0) => {
+        _ if head[..head.len().min(LONGEST_MARK)].contains(&0) => {
             "this is binary data and no text; give the history as JSON lines, EDN, CSV or a log"
         }
         _ => return None,
@@ -62,7 +74,7 @@ fn begins(text: &[u8], word: &[u8]) -> bool {
 }
 
 fn is_tar(head: &[u8]) -> bool {
-    head.get(257..262) == Some(b"ustar")
+    head.get(257..262) == Some(b"ustar") && head[..257].contains(&0)
 }
 
 #[cfg(test)]
@@ -91,6 +103,15 @@ mod tests {
         for text in ["", "{\"a\":1}", "PK", "JEPSE", "<a>", "\u{feff}{", "r(0,1,2,3)"] {
             assert_eq!(what(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn what_stands_behind_the_first_line_of_a_text_changes_nothing() {
+        let mut text = b"{\"process\":0}\n".to_vec();
+        text.resize(257, 0);
+        text.extend(b"ustar");
+        assert_eq!(what(&text), None);
+        assert_eq!(what(format!("{:257}ustar", "[").as_bytes()), None);
     }
 
     #[test]

@@ -150,6 +150,12 @@ fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
         Some(_) => {}
         None => fields.push(("process".into(), 0.into())),
     }
+    let has = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
+    if has("valid?") && !has("type") {
+        return Err("this is a verdict, as Jepsen's results.edn has it, and no history; give the history.edn \
+                    beside it"
+            .into());
+    }
     Op::of_fields(fields)
 }
 

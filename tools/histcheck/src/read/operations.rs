@@ -52,7 +52,7 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
                 text.pass(1);
                 break;
             }
-            Some(_) => match object(text)? {
+            Some(_) => match object(text, all.len() as u32 + 1)? {
                 Some(span) => all.push(span),
                 None => {
                     text.cut(text.rest().len(), "not JSON: the text ends within an object", take)?;
@@ -73,7 +73,7 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
 }
 
 /// The operation at which the window begins, and moves behind it; `None` where the text ends within it.
-fn object(text: &mut Text<'_>) -> Result<Option<Span>> {
+fn object(text: &mut Text<'_>, nth: u32) -> Result<Option<Span>> {
     loop {
         let rest = text.rest();
         let mut values = serde_json::Deserializer::from_slice(rest).into_iter::<Json>();
@@ -83,7 +83,8 @@ fn object(text: &mut Text<'_>) -> Result<Option<Span>> {
                 let site = text.site(length, Form::Object);
                 let span = span(value).map_err(|clause| site.error(text.name(), &clause))?;
                 let (begin, end, op) = span;
-                let span = Span { begin, end, place: site.place, row: rest[..length].into(), op };
+                let span =
+                    Span { begin, end, place: site.place, nth, row: rest[..length].into(), op };
                 text.pass(length);
                 return Ok(Some(span));
             }

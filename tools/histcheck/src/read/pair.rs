@@ -226,5 +226,6 @@ fn mismatch(history: &History, event: &Event, index: usize) -> Misfit {
 
 fn describe(history: &History, index: usize) -> String {
     let op = history.ops.get(index);
-    format!("{:?} of line {} is open", history.word(op.f), history.line(op.inv))
+    let unit = if history.only_line.is_some() { "event" } else { "line" };
+    format!("{:?} of {unit} {} is open", history.word(op.f), history.line(op.inv))
 }

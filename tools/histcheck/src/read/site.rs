@@ -17,6 +17,8 @@ pub struct Site<'a> {
     form: Form<'a>,
     /// How many lines, objects, forms or rows it is counted as.
     pub pieces: u64,
+    /// Which event it is, from 1, where that is not the order in which they come.
+    pub nth: Option<u32>,
 }
 
 /// What the text of an event looks like.
@@ -37,7 +39,7 @@ pub enum Form<'a> {
 impl<'a> Site<'a> {
     /// An event whose text begins at `place`.
     pub fn new(place: Place, text: &'a [u8], form: Form<'a>) -> Site<'a> {
-        Site { place, text, form, pieces: 1 }
+        Site { place, text, form, pieces: 1, nth: None }
     }
 
     /// An event of which no more is known than where it begins.
@@ -54,6 +56,12 @@ impl<'a> Site<'a> {
     #[must_use]
     pub fn counted(self, pieces: u64) -> Site<'a> {
         Site { pieces, ..self }
+    }
+
+    /// The same, as the event of that number in its text.
+    #[must_use]
+    pub fn numbered(self, nth: u32) -> Site<'a> {
+        Site { nth: Some(nth), ..self }
     }
 
     /// The place of what a field holds; that of the event where it has no such field.

@@ -41,6 +41,8 @@ pub struct Span {
     pub end: Option<u64>,
     /// Where its text begins.
     pub place: Place,
+    /// Which of all it is in the text, from 1.
+    pub nth: u32,
     /// Its text.
     pub row: Box<[u8]>,
     /// What it was and what became of it.
@@ -75,7 +77,7 @@ pub fn each(name: &str, form: Form<'_>, mut spans: Vec<Span>, take: Take<'_>) ->
             let span = &spans[edge.span];
             // A row is counted where it begins.
             let site = Site::new(span.place, &span.row, form);
-            let site = site.counted(u64::from(!edge.is_end));
+            let site = site.counted(u64::from(!edge.is_end)).numbered(span.nth);
             let op = Box::new(event(span, edge.is_end));
             take(site, Item::of_lane(op, lanes[edge.span]))?;
         }

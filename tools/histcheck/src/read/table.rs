@@ -206,7 +206,8 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
                             .and_then(|fields| spans::operation(fields, names.0, names.1))
                             .map_err(wrong)?;
                         let row = text.rest()[..length].into();
-                        spans.push(Span { begin, end, place: site.place, row, op });
+                        let nth = spans.len() as u32 + 1;
+                        spans.push(Span { begin, end, place: site.place, nth, row, op });
                     }
                 }
                 text.pass(length);

@@ -1,0 +1,7 @@
+//! Whole operations in JSON.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| checks::run("operations", data));
