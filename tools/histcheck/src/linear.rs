@@ -43,7 +43,7 @@ mod tell;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use breakit::exit::{Error, Result};
 use serde_json::Value;
@@ -230,10 +230,13 @@ impl Work<'_> {
         let mut order: Vec<usize> = (0..keys.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(keys.get(at).1.len()));
         let next = AtomicUsize::new(0);
+        let failed = AtomicBool::new(false);
         let done = Mutex::new(Vec::with_capacity(keys.len()));
         let work = || {
             let mut columns = self.columns(&share);
-            while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some(&at) = order.get(next.fetch_add(1, Ordering::Relaxed))
+                && !failed.load(Ordering::Relaxed)
+            {
                 let (key, rows) = keys.get(at);
                 let verdict = self.one(rows, columns.as_mut(), &share).map(|decided| {
                     let Decided { engine, decision, observations, order } = decided;
@@ -246,6 +249,7 @@ impl Work<'_> {
                         order,
                     }
                 });
+                failed.fetch_or(verdict.is_err(), Ordering::Relaxed);
                 // No other thread panics while it holds the list.
                 done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((at, verdict));
             }
@@ -258,8 +262,25 @@ impl Work<'_> {
             work();
         });
         let mut done = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if failed.into_inner() {
+            self.without_errors(keys)?;
+        }
         done.sort_by_key(|&(at, _)| at);
         done.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    /// Looks for the first key that has an error. To find its place takes as long as the whole file, so it is done for
+    /// one error and not for all that there are.
+    ///
+    /// # Errors
+    /// As [`check`].
+    fn without_errors(&self, keys: &Keys) -> Result<()> {
+        for (_, rows) in keys.iter() {
+            if self.budget.taking(rows.len() * case::MOST_BYTES).is_ok() {
+                case::of(self.history, rows, self.question, self.initial)?;
+            }
+        }
+        Ok(())
     }
 
     /// What decides without a copy, where the question has such a way.

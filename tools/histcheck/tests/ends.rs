@@ -174,3 +174,36 @@ fn discarded_forms_may_stand_in_a_row() {
     assert_eq!(run.lines()[0]["value"], Value::Null);
     assert_eq!(run.lines()[1]["value"], Value::Array(Vec::new()));
 }
+
+#[test]
+fn a_model_that_does_not_fit_many_keys_is_one_error_and_does_not_look_for_each() {
+    let folder = folder();
+    let key = |key: usize| VALID.replace('}', &format!(",\"key\":{key}}}"));
+    folder.write("keys.jsonl", (0..50_000).map(key).collect::<String>().as_bytes());
+    // It took longer than a test may last when the place of each was looked for.
+    for command in ["linear --model fifo-queue", "linear --model set --follow", "set"] {
+        let run = line(&folder, &format!("histcheck {command} keys.jsonl")).expect(65);
+        assert!(run.stderr.contains("keys.jsonl, line "), "{command}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{command}: {run:?}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_bad_input_with_its_line() {
+    let folder = folder();
+    folder.write("order", b"{\"line\":1}\n{\"line\":\xff3}\n");
+    folder.write("table", b"start a\na go \xff a\n");
+    folder.write("grudge", b"{\"n1\":\n[\"\xff\"]}\n");
+    for (command, place) in [
+        (
+            "histcheck verify --model register --witness order valid.jsonl",
+            "order, line 2: column 9",
+        ),
+        ("histcheck linear --model @table valid.jsonl", "table, line 2: column 6"),
+        ("histcheck merge order", "order, line 1"),
+        ("partition plan grudge grudge -n n1,n2", "grudge, line 2: column 3"),
+    ] {
+        let run = line(&folder, command).expect(65);
+        assert!(run.stderr.contains(place), "{command}: {run:?}");
+    }
+}
