@@ -207,3 +207,16 @@ fn a_text_that_is_not_utf_8_is_bad_input_with_its_line() {
         assert!(run.stderr.contains(place), "{command}: {run:?}");
     }
 }
+
+#[test]
+fn following_many_keys_keeps_the_memory_and_reads_on_to_the_end() {
+    let folder = folder();
+    let key = |key: usize| VALID.replace('}', &format!(",\"key\":{key}}}"));
+    folder.write("keys.jsonl", (0..80_000).map(key).collect::<String>().as_bytes());
+    let check = "histcheck linear --model register --follow --memory 8M";
+    // A writer that were not read to its end would make the pipeline fail.
+    let run = line(&folder, &format!("cat keys.jsonl | (ulimit -v 120000; {check})")).expect(2);
+    assert!(run.stdout.contains("unknown: --memory 8M ran out after "), "{run:?}");
+    let enough = "histcheck linear --model register --follow --memory 1G keys.jsonl";
+    line(&folder, enough).expect(0);
+}
