@@ -220,3 +220,15 @@ fn following_many_keys_keeps_the_memory_and_reads_on_to_the_end() {
     let enough = "histcheck linear --model register --follow --memory 1G keys.jsonl";
     line(&folder, enough).expect(0);
 }
+
+#[test]
+fn a_split_comes_to_its_memory_and_leaves_no_shards() {
+    let folder = folder();
+    let text = |at: usize| VALID.replace(":1}", &format!(":\"a value of some length: {at}\"}}"));
+    folder.write("strings.jsonl", (0..150_000).map(text).collect::<String>().as_bytes());
+    let split = "histcheck split --shards 4 --into shards strings.jsonl --memory";
+    let run = line(&folder, &format!("{split} 2M")).expect(2);
+    assert!(run.stderr.contains("--memory 2M ran out"), "{run:?}");
+    assert_eq!(std::fs::read_dir(folder.file("shards")).unwrap().count(), 0);
+    line(&folder, &format!("{split} 200M")).expect(0);
+}
