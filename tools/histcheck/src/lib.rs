@@ -21,6 +21,7 @@ mod column;
 pub mod convert;
 pub mod faults;
 pub mod follow;
+pub mod free;
 pub mod history;
 pub mod keys;
 pub mod last_words;

@@ -232,3 +232,9 @@ fn a_split_comes_to_its_memory_and_leaves_no_shards() {
     assert_eq!(std::fs::read_dir(folder.file("shards")).unwrap().count(), 0);
     line(&folder, &format!("{split} 200M")).expect(0);
 }
+
+#[test]
+fn without_a_limit_of_our_own_that_of_the_process_is_kept() {
+    let run = line(&folder(), "ulimit -v 400000; histcheck stats /dev/zero").expect(2);
+    assert!(run.stderr.contains("--memory 195M ran out within one event"), "{run:?}");
+}
