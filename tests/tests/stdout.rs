@@ -19,7 +19,7 @@ fn invalid() -> String {
 fn histories() -> Folder {
     let folder = Folder::new("stdout");
     folder.write("valid.jsonl", VALID);
-    folder.write("invalid.jsonl", &invalid());
+    folder.write("invalid.jsonl", invalid());
     folder.write("bad.jsonl", "nope\n");
     folder
 }

@@ -181,14 +181,6 @@ pub fn parse_bytes(text: &str) -> Result<usize, String> {
     usize::try_from(bytes).map_err(|_| format!("{text:?} is more than a process can have"))
 }
 
-/// Half of the memory that is free now; 1 GiB where the system does not say.
-pub fn half_of_free() -> usize {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kib = line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<usize>().ok());
-    kib.map_or(1 << 30, |kib| (kib / 2 / 1024).max(16) << 20)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

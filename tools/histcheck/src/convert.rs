@@ -46,7 +46,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
             }
         }
         if out.len() >= BATCH {
-            within(options.budget, site.place, &name)?;
+            within(options.budget, 0, site.place, &name)?;
             jsonl::print_text(&out)?;
             out.clear();
         }
@@ -72,12 +72,12 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     Ok(Status::Done)
 }
 
-/// Refuses to go on beyond a limit, of which `place` says how far it let us come.
+/// Refuses to go on beyond a limit, of which `place` says how far it let us come, or where `more` bytes would reach it.
 ///
 /// # Errors
 /// 2 where it is reached.
-pub fn within(budget: Option<Budget>, place: Place, name: &str) -> Result<()> {
-    match budget.map_or(Ok(()), |budget| budget.spend(0)) {
+pub fn within(budget: Option<Budget>, more: usize, place: Place, name: &str) -> Result<()> {
+    match budget.map_or(Ok(()), |budget| budget.room_for(more)) {
         Ok(()) => Ok(()),
         Err(limit) => Err(read::out_of(limit, &format!("{name}, line {}: {limit}", place.line))),
     }

@@ -71,6 +71,9 @@ pub trait Decider {
     /// 65 for an operation that the model does not have.
     fn take(&mut self, assembly: &mut Assembly) -> Result<bool>;
 
+    /// Whether the memory ran out, and nothing is decided any more.
+    fn has_given_up(&self) -> bool;
+
     /// The oldest open operation that is waited for, where that matters.
     fn watermark(&self) -> Option<Pos>;
 
@@ -91,7 +94,8 @@ pub fn follow(
     reading: Options,
     limits: Limits,
 ) -> Result<(History, Verdict)> {
-    let mut tail = Tail::open(path, Budget::start(Duration::MAX, limits.memory))?;
+    let memory = Budget::start(Duration::MAX, limits.memory);
+    let mut tail = Tail::open(path, memory)?;
     let signals = Signals::watch(tail.is_file())?;
     let name = tail.name().to_string();
     let options = Options { in_order: true, skip_times: true, ..reading };
@@ -102,11 +106,16 @@ pub fn follow(
     if is_file && path != Path::new("-") {
         assembly.history().origin = Origin::file(path.to_path_buf(), reading);
     }
+    let is_too_much = |decider: Option<&dyn Decider>| {
+        decider.is_some_and(Decider::has_given_up) && memory.is_overdrawn()
+    };
     let ended = loop {
         let mut read = Ok(());
         match tail.next(TICK)? {
             Got::End => break Ended::ByItself,
             Got::Nothing => {}
+            // Its writer is to go on, and even its values would take more than there is.
+            Got::Lines(_) if is_too_much(decider.as_deref()) => {}
             Got::Lines(piece) => {
                 if decider.is_none() {
                     is_lines(&name, piece, reading.format)?;

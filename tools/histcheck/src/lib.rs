@@ -24,6 +24,7 @@ pub mod contradictions;
 pub mod convert;
 pub mod faults;
 pub mod follow;
+pub mod free;
 pub mod history;
 pub mod keys;
 pub mod last_words;

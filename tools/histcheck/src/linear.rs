@@ -268,11 +268,14 @@ impl Work<'_> {
                 let found = self.one(rows, columns.as_mut(), slice, share);
                 let standing = match &found {
                     Ok((decided, _)) => Standing::of(&decided.decision, share),
-                    Err(_) => Standing::Done,
+                    Err(_) => Standing::Wrong,
                 };
                 (found, standing)
             }
         });
+        if found.iter().any(|found| found.found.is_err()) {
+            self.without_errors(keys)?;
+        }
         let mut verdicts = Vec::with_capacity(found.len());
         for Found { at, found, is_set_aside } in found {
             let (Decided { engine, mut decision, observations }, order) = found?;
@@ -306,6 +309,20 @@ impl Work<'_> {
         for (at, order) in rounds::unlock(found) {
             verdicts[at].order = Some(order);
         }
+    }
+
+    /// Looks for the first key that has an error. To find its place takes as long as the whole file, so it is done for
+    /// one error and not for all that there are.
+    ///
+    /// # Errors
+    /// As [`check`].
+    fn without_errors(&self, keys: &Keys) -> Result<()> {
+        for (_, rows) in keys.iter() {
+            if self.budget.taking(rows.len() * case::MOST_BYTES).is_ok() {
+                case::of(self.history, rows, self.question, self.initial)?;
+            }
+        }
+        Ok(())
     }
 
     /// What decides without a copy, where the question has such a way.

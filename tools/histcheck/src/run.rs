@@ -10,7 +10,7 @@ use breakit::exit::{Error, Result, Status, caught};
 use breakit::{input, output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
-use crate::budget::{self, Budget};
+use crate::budget::Budget;
 use crate::check::{self, Check};
 use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
 use crate::follow::{self, Limits};
@@ -20,7 +20,7 @@ use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
 use crate::verdict::Verdict;
-use crate::{convert, last_words, memory, merge, split};
+use crate::{convert, free, last_words, memory, merge, split};
 
 /// Runs the tool.
 ///
@@ -190,7 +190,7 @@ fn unjudged(common: Common, not_clients: Vec<String>) -> Options {
 
 /// How much memory may be held.
 fn memory(common: Common) -> usize {
-    common.memory.unwrap_or_else(budget::half_of_free)
+    common.memory.unwrap_or_else(free::half)
 }
 
 fn question(object: Object) -> Result<Question> {

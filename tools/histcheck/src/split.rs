@@ -31,8 +31,9 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut taken = 0_u32;
     read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
         taken = taken.wrapping_add(1);
-        if taken % BETWEEN_LOOKS == 0 {
-            convert::within(options.budget, site.place, &name)?;
+        if taken.is_multiple_of(BETWEEN_LOOKS) {
+            // Where a table of values grows, both stand for a moment.
+            convert::within(options.budget, history.values.bytes(), site.place, &name)?;
         }
         match parsed {
             Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),

@@ -260,3 +260,31 @@ fn keys_that_take_too_long_leave_time_to_those_that_do_not() {
     let because = keys[0]["because"].as_str().unwrap();
     assert!(because.starts_with("--timeout 2s ran out"), "{because}");
 }
+
+#[test]
+fn a_search_forgets_what_is_over_in_a_sequential_history() {
+    let history = History::new("sequential", |to| {
+        let mut line = |kind: &str, f: &str, value: &str| {
+            writeln!(to, r#"{{"process":0,"type":"{kind}","f":"{f}","value":{value}}}"#).unwrap();
+        };
+        let elements: Vec<String> = (0..5_000).map(|element| element.to_string()).collect();
+        for element in &elements {
+            line("invoke", "add", element);
+            line("ok", "add", element);
+        }
+        line("invoke", "read", "null");
+        line("ok", "read", &format!("[{}]", elements.join(",")));
+        // Of unknown outcome, and never of use: it keeps the way that the search took.
+        line("invoke", "add", "5000");
+    });
+    let order = history.0.file("order").display().to_string();
+    for options in [&["--memory", "20M"][..], &["--memory", "20M", "--witness", &order]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+        command.args(["linear", "--model", "set"]).args(options).arg(history.path());
+        let found = run(&mut command).expect(0);
+        assert!(found.stdout.contains("decided by search"), "{found:?}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(["verify", "--model", "set", "--witness", &order]).arg(history.path());
+    run(&mut command).expect(0);
+}

@@ -174,3 +174,67 @@ fn discarded_forms_may_stand_in_a_row() {
     assert_eq!(run.lines()[0]["value"], Value::Null);
     assert_eq!(run.lines()[1]["value"], Value::Array(Vec::new()));
 }
+
+#[test]
+fn a_model_that_does_not_fit_many_keys_is_one_error_and_does_not_look_for_each() {
+    let folder = folder();
+    let key = |key: usize| VALID.replace('}', &format!(",\"key\":{key}}}"));
+    folder.write("keys.jsonl", (0..50_000).map(key).collect::<String>().as_bytes());
+    // It took longer than a test may last when the place of each was looked for.
+    for command in ["linear --model fifo-queue", "linear --model set --follow", "set"] {
+        let run = line(&folder, &format!("histcheck {command} keys.jsonl")).expect(65);
+        assert!(run.stderr.contains("keys.jsonl, line "), "{command}: {run:?}");
+        assert_eq!(run.stderr.lines().count(), 1, "{command}: {run:?}");
+    }
+}
+
+#[test]
+fn a_text_that_is_not_utf_8_is_bad_input_with_its_line() {
+    let folder = folder();
+    folder.write("order", b"{\"line\":1}\n{\"line\":\xff3}\n");
+    folder.write("table", b"start a\na go \xff a\n");
+    folder.write("grudge", b"{\"n1\":\n[\"\xff\"]}\n");
+    for (command, place) in [
+        (
+            "histcheck verify --model register --witness order valid.jsonl",
+            "order, line 2: column 9",
+        ),
+        ("histcheck linear --model @table valid.jsonl", "table, line 2: column 6"),
+        ("histcheck merge order", "order, line 1"),
+        ("partition plan grudge grudge -n n1,n2", "grudge, line 2: column 3"),
+    ] {
+        let run = line(&folder, command).expect(65);
+        assert!(run.stderr.contains(place), "{command}: {run:?}");
+    }
+}
+
+#[test]
+fn following_many_keys_keeps_the_memory_and_reads_on_to_the_end() {
+    let folder = folder();
+    let key = |key: usize| VALID.replace('}', &format!(",\"key\":{key}}}"));
+    folder.write("keys.jsonl", (0..80_000).map(key).collect::<String>().as_bytes());
+    let check = "histcheck linear --model register --follow --memory 8M";
+    // A writer that were not read to its end would make the pipeline fail.
+    let run = line(&folder, &format!("cat keys.jsonl | (ulimit -v 120000; {check})")).expect(2);
+    assert!(run.stdout.contains("unknown: --memory 8M ran out after "), "{run:?}");
+    let enough = "histcheck linear --model register --follow --memory 1G keys.jsonl";
+    line(&folder, enough).expect(0);
+}
+
+#[test]
+fn a_split_comes_to_its_memory_and_leaves_no_shards() {
+    let folder = folder();
+    let text = |at: usize| VALID.replace(":1}", &format!(":\"a value of some length: {at}\"}}"));
+    folder.write("strings.jsonl", (0..150_000).map(text).collect::<String>().as_bytes());
+    let split = "histcheck split --shards 4 --into shards strings.jsonl --memory";
+    let run = line(&folder, &format!("{split} 2M")).expect(2);
+    assert!(run.stderr.contains("--memory 2M ran out"), "{run:?}");
+    assert_eq!(std::fs::read_dir(folder.file("shards")).unwrap().count(), 0);
+    line(&folder, &format!("{split} 200M")).expect(0);
+}
+
+#[test]
+fn without_a_limit_of_our_own_that_of_the_process_is_kept() {
+    let run = line(&folder(), "ulimit -v 400000; histcheck stats /dev/zero").expect(2);
+    assert!(run.stderr.contains("--memory 195M ran out within one event"), "{run:?}");
+}

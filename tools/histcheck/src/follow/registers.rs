@@ -19,7 +19,7 @@ use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
 use crate::read::assemble::Assembly;
 use crate::read::many;
 use crate::values::{Id, NULL, Values};
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Verdict};
 use key::{Key, ONLINE, State, decide};
 
 /// So many operations that no longer matter are remembered over all keys, to be shown.
@@ -56,6 +56,11 @@ pub struct Registers {
     /// Which keys the decision that is being made is of.
     deciding: Vec<usize>,
     memory: usize,
+    budget: Budget,
+    /// Whether what is only to be shown is forgotten.
+    is_short: bool,
+    /// How many operations had come when the memory ran out: nothing is held from then on.
+    given_up: Option<usize>,
 }
 
 /// An open operation.
@@ -97,6 +102,9 @@ impl Registers {
             searched: Vec::new(),
             deciding: Vec::new(),
             memory,
+            budget: Budget::start(Duration::MAX, memory),
+            is_short: false,
+            given_up: None,
         }
     }
 
@@ -106,7 +114,10 @@ impl Registers {
         }
         self.held = self.held.max(id.map_or(0, |id| history.values.count_with(id)));
         let place = self.keys.len();
-        let remembered = (REMEMBERED / (place + 1)).max(REMEMBERED_EACH);
+        let remembered = match self.is_short {
+            true => 1,
+            false => (REMEMBERED / (place + 1)).max(REMEMBERED_EACH),
+        };
         self.keys.push(Key::new(id, self.initial, remembered));
         self.places.insert(id, place);
         place
@@ -366,6 +377,22 @@ impl Registers {
         })
     }
 
+    /// Keeps the memory: what is only to be shown goes first, and then everything.
+    fn keep_within(&mut self) {
+        if !self.budget.is_overdrawn() {
+            return;
+        }
+        if !std::mem::replace(&mut self.is_short, true) {
+            self.keys.iter_mut().for_each(Key::forget);
+        }
+        if self.budget.is_overdrawn() {
+            self.given_up = Some(self.keys.iter().map(|key| key.operations).sum());
+            (self.keys, self.places) = (Vec::new(), FxHashMap::default());
+            (self.open, self.searched) = (Vec::new(), Vec::new());
+            self.again = Again::new(self.memory);
+        }
+    }
+
     /// How many operations are kept to be searched; a return counts for one more.
     fn kept(&self) -> usize {
         let of = |&place: &usize| match &self.keys[place].state {
@@ -395,6 +422,11 @@ enum Event {
 
 impl Decider for Registers {
     fn take(&mut self, assembly: &mut Assembly) -> Result<bool> {
+        if self.given_up.is_some() {
+            let open = assembly.open();
+            assembly.forget_all_but(&open);
+            return Ok(false);
+        }
         self.stall();
         // Lines are counted in 31 bits.
         let lines = assembly.history().counts.lines as Pos;
@@ -406,7 +438,15 @@ impl Decider for Registers {
             assembly.forget_all_but(&open);
             self.forget_lists(assembly.history());
         }
-        Ok(is_invalid | self.search_again())
+        let is_invalid = is_invalid | self.search_again();
+        if !is_invalid {
+            self.keep_within();
+        }
+        Ok(is_invalid)
+    }
+
+    fn has_given_up(&self) -> bool {
+        self.given_up.is_some()
     }
 
     fn watermark(&self) -> Option<Pos> {
@@ -414,6 +454,11 @@ impl Decider for Registers {
     }
 
     fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict> {
+        if let Some(taken) = self.given_up {
+            let limit = Exhausted::Memory(self.memory);
+            let what = many(taken as u64, "operation");
+            return Ok(Verdict::new(Answer::Unknown, format!("{limit} after {what}")));
+        }
         if ended != Ended::ByViolation {
             self.leaves_open(history)?;
         }

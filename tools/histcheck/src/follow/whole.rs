@@ -132,7 +132,7 @@ impl Decider for Whole {
             return Ok(true);
         }
         let history = assembly.history();
-        if history.ops.len() * OPERATION_BYTES > self.memory {
+        if history.ops.len() * OPERATION_BYTES + history.values.bytes() > self.memory {
             self.exhausted = Some(history.counts.invokes);
             return Ok(false);
         }
@@ -143,6 +143,10 @@ impl Decider for Whole {
             self.begin(assembly, size)?;
         }
         Ok(false)
+    }
+
+    fn has_given_up(&self) -> bool {
+        self.exhausted.is_some()
     }
 
     fn watermark(&self) -> Option<Pos> {

@@ -171,7 +171,7 @@ fn by_supply<O: Object>(
         let found = depth_first(plan, machine, &supply, initial, budget, patience, &mut trail);
         match found {
             Some((Search::Valid, end)) if trailed => {
-                match path::replay(plan, machine, &trail, end) {
+                match path::replay(plan, machine, initial, &trail, end) {
                     Ok(order) => return (Search::Valid, Some(order)),
                     Err(class) if supply.counts(class) => return (Search::Valid, None),
                     Err(class) => supply.counted[class as usize] = true,
@@ -225,17 +225,22 @@ fn depth_first<O: Object>(
     let mut uses = Uses::default();
     let mut memo: FxHashSet<(usize, Config)> = FxHashSet::default();
     let mut stack: Vec<(usize, Config, u32)> = Vec::new();
-    for state in initial.iter().rev() {
+    for (at, state) in initial.iter().enumerate().rev() {
         let state = machine.id(state);
         let config = Config { state, done: 0, used: Used::NONE };
-        stack.push((0, config, trail.begin(state)));
+        stack.push((0, config, trail.begin(at)));
     }
     let (mut deepest, mut steps, mut progress) = (0, 0_u64, 0_u64);
     let mut candidates = Vec::new();
     while let Some((from, config, node)) = stack.pop() {
         cursor.seek(from, machine);
-        let config = forward(&mut cursor, machine, config);
+        let mut config = forward(&mut cursor, machine, config);
         let at = cursor.at();
+        // Nothing else is left to try, and nothing beyond was tried: what came before is over.
+        if stack.is_empty() && at >= deepest && machine.is_full() {
+            config.state = machine.keep_only(config.state);
+            memo.clear();
+        }
         if at == plan.events.len() {
             return Some((Search::Valid, node));
         }
@@ -262,8 +267,8 @@ fn depth_first<O: Object>(
         if memo.insert((at, config)) {
             candidates.clear();
             successors(&cursor, machine, supply, config, &mut uses, &mut candidates);
-            for &(pick, next) in candidates.iter().rev() {
-                stack.push((at, next, trail.add(node, pick, next.state)));
+            for &(pick, choice, next) in candidates.iter().rev() {
+                stack.push((at, next, trail.add(node, pick, choice)));
             }
         }
     }
@@ -307,14 +312,14 @@ fn opened<O: Object>(
 }
 
 /// Every configuration that is one effect further, best first: the operation that must return now, the other
-/// ok operations, the info operations.
+/// ok operations, the info operations. Each with what takes effect, and which of its states that leaves behind.
 fn successors<O: Object>(
     cursor: &Cursor<'_>,
     machine: &mut Machine<'_, O>,
     supply: &Supply,
     config: Config,
     uses: &mut Uses,
-    out: &mut Vec<(Pick, Config)>,
+    out: &mut Vec<(Pick, u32, Config)>,
 ) {
     let Some(Event::Close { slot: due, .. }) = cursor.event() else { return };
     let mut due_at = 0..0;
@@ -329,7 +334,7 @@ fn successors<O: Object>(
             let state = machine.step(config.state, class)[at];
             let done = config.done | (1 << slot);
             let next = settled(cursor, machine, Config { state, done, ..config });
-            out.push((Pick::Op(cursor.open[slot as usize]), next));
+            out.push((Pick::Op(cursor.open[slot as usize]), at as u32, next));
         }
         if slot == due {
             due_at = begin..out.len();
@@ -350,7 +355,7 @@ fn successors<O: Object>(
             if state != config.state && is_wanted(cursor, machine, state, config.done) {
                 let used = if is_counted { uses.one_more(config.used, class) } else { config.used };
                 let next = settled(cursor, machine, Config { state, used, ..config });
-                out.push((Pick::Class(class), next));
+                out.push((Pick::Class(class), at as u32, next));
             }
         }
     }

@@ -5,11 +5,10 @@
 //! as maps of EDN may, `"operation"` says which of the history it is, counted from 0.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-use breakit::exit::{Error, Result};
+use breakit::exit::Result;
+use breakit::jsonl::Lines;
 use breakit::output::NewFile;
 use serde_json::{Value, json};
 
@@ -75,19 +74,15 @@ pub(super) fn orders(
     path: &Path,
     budget: &Budget,
 ) -> Result<std::result::Result<Orders, Exhausted>> {
-    let place = |e: std::io::Error| Error::io(format!("read the order {}", path.display()), &e);
-    let lines = BufReader::new(File::open(path).map_err(place)?).lines();
+    let mut lines = Lines::open(path)?;
     let by_line = by_line(history);
     let mut orders = Orders::new();
     let mut watch = budget.watch();
-    for (number, line) in lines.enumerate() {
-        let line = line.map_err(place)?;
+    while let Some((number, line)) = lines.next_line()? {
         if let Err(limit) = watch.steps(1 + line.len()) {
             return Ok(Err(limit));
         }
-        let wrong = |clause: &str| {
-            Place::of_line(number as u64 + 1).error(&path.display().to_string(), clause)
-        };
+        let wrong = |clause: &str| Place::of_line(number).error(lines.name(), clause);
         let value: Value = serde_json::from_str(&line).map_err(|_| wrong("this is no JSON"))?;
         let named = value.get("line").and_then(Value::as_u64);
         let named = named.ok_or_else(|| wrong("\"line\" must be the number of a line"))?;

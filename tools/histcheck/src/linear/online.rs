@@ -113,9 +113,10 @@ impl Online {
     pub fn new(initial: Id, remembered: usize) -> Online {
         let mut online = Online {
             sources: FxHashMap::default(),
-            layers: Slab::new(),
-            blocks: Slab::new(),
-            order: Vec::new(),
+            // Of most keys no more is there at once, and there may be a million of them.
+            layers: Slab::with_capacity(2),
+            blocks: Slab::with_capacity(2),
+            order: Vec::with_capacity(2),
             watermark: 0,
             now: 0,
             retired: Retired::new(initial, remembered),
@@ -200,6 +201,11 @@ impl Online {
     /// Whether something was let go that an operation may have belonged to that did not count as open.
     pub fn has_let_go(&self) -> bool {
         self.retired.any()
+    }
+
+    /// Forgets what is remembered to be shown, and remembers nothing more.
+    pub fn forget(&mut self) {
+        self.retired.forget();
     }
 
     /// How many values and pending operations are held.

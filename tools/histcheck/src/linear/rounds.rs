@@ -36,6 +36,8 @@ pub enum Standing {
     Done,
     /// It is decided, and settles the history.
     Invalid,
+    /// The history has an error there: nothing else is decided.
+    Wrong,
 }
 
 impl Standing {
@@ -64,7 +66,8 @@ pub struct Found<T> {
     pub is_set_aside: bool,
 }
 
-/// Decides the keys at these places over so many threads; what was found is in the order of the places. `worker` makes
+/// Decides the keys at these places over so many threads; what was found is in the order of the places, and is not of
+/// all of them where one is [`Standing::Wrong`]. `worker` makes
 /// what each thread decides a key with, within a slice of time.
 pub fn all<T, W, D>(keys: &[usize], threads: usize, budget: &Budget, worker: W) -> Vec<Found<T>>
 where
@@ -72,7 +75,7 @@ where
     W: Fn() -> D + Sync,
     D: FnMut(usize, Duration) -> (T, Standing),
 {
-    let is_settled = AtomicBool::new(false);
+    let (is_settled, is_wrong) = (AtomicBool::new(false), AtomicBool::new(false));
     let done = Mutex::new(Vec::with_capacity(keys.len()));
     // What the last round said of each key that is open.
     let open = Mutex::new(FxHashMap::default());
@@ -85,6 +88,9 @@ where
     let mut is_last = false;
     loop {
         let decide = |decide: &mut D, at: usize| {
+            if is_wrong.load(Ordering::Relaxed) {
+                return;
+            }
             // A search that was long enough gives way to the verdict.
             if slice > LAST_SLICE
                 && is_settled.load(Ordering::Relaxed)
@@ -97,6 +103,9 @@ where
                 lock(&open).insert(at, found);
                 return;
             }
+            if standing == Standing::Wrong {
+                is_wrong.store(true, Ordering::Relaxed);
+            }
             if standing == Standing::Invalid {
                 is_settled.store(true, Ordering::Relaxed);
             }
@@ -105,7 +114,8 @@ where
         };
         in_parallel(&left, threads, &worker, decide);
         left.retain(|at| lock(&open).contains_key(at));
-        if left.is_empty() || budget.spend(0).is_err() || is_last {
+        let is_wrong = is_wrong.load(Ordering::Relaxed);
+        if is_wrong || left.is_empty() || budget.spend(0).is_err() || is_last {
             break;
         }
         is_last = is_settled.load(Ordering::Relaxed);

@@ -56,6 +56,13 @@ impl Key {
         }
     }
 
+    /// Forgets what is remembered only to be shown.
+    pub fn forget(&mut self) {
+        if let State::Online(online) = &mut self.state {
+            online.forget();
+        }
+    }
+
     pub fn begin(&mut self, known: Known) {
         match &mut self.state {
             State::Online(online) => online.begin(known),

@@ -72,6 +72,12 @@ pub(super) fn in_width<O: Object>(
                 if frontier.is_empty() {
                     return (Search::Invalid(op as usize), is_narrowed);
                 }
+                // One way is left, and what came before is over.
+                if let [only] = frontier.as_mut_slice()
+                    && machine.is_full()
+                {
+                    only.state = machine.keep_only(only.state);
+                }
                 let pos = plan.res[op as usize];
                 moment(Moment { pos, states: states(machine, &frontier) });
             }
@@ -133,7 +139,7 @@ impl Step<'_> {
             }
             out.clear();
             successors(self.cursor, machine, self.supply, config, uses, &mut out);
-            work.extend(out.iter().map(|&(_, config)| config));
+            work.extend(out.iter().map(|&(_, _, config)| config));
             steps += 1;
             if machine.has_worked() || steps.is_multiple_of(256) {
                 let held = seen.len() + next.len + work.len() + frontier.len();

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 use crate::linear::object::Object;
+use crate::memory;
 
 /// A state, by its place in the [`Machine`].
 pub(super) type State = u32;
@@ -34,7 +35,14 @@ pub(super) struct Machine<'o, O: Object> {
     next: Vec<State>,
     /// How many steps were computed since somebody asked.
     computed: usize,
+    /// What the whole program held before.
+    begun: usize,
 }
+
+/// So many states are never forgotten.
+const FEW: usize = 64;
+/// Nor is anything as long as the search takes less memory than this, in bytes.
+const MUCH: usize = 16 << 20;
 
 /// So many computed steps may take a while, where states are large.
 const MANY: usize = 64;
@@ -53,6 +61,7 @@ impl<'o, O: Object> Machine<'o, O> {
             fresh: Vec::new(),
             next: Vec::new(),
             computed: 0,
+            begun: memory::held(),
         }
     }
 
@@ -151,6 +160,21 @@ impl<'o, O: Object> Machine<'o, O> {
             self.computed = 0;
         }
         is_much
+    }
+
+    /// Whether it remembers so much that it is worth to forget what is over.
+    pub fn is_full(&self) -> bool {
+        self.states.len() > FEW && memory::held() > self.begun.saturating_add(MUCH)
+    }
+
+    /// Forgets everything but one state, which has the number that is returned from now on; all others are void.
+    pub fn keep_only(&mut self, state: State) -> State {
+        let kept = self.states.swap_remove(state as usize);
+        self.states.clear();
+        self.ids.clear();
+        self.rows.clear();
+        self.several.clear();
+        self.id(&kept)
     }
 
     /// The memory that it takes, roughly. What a state holds on the heap the budget sees by itself.

@@ -28,7 +28,8 @@ pub(super) struct Trail {
 struct Node {
     before: u32,
     pick: Pick,
-    state: State,
+    /// Which of the states that it may leave behind; of the first node, with which the search begins.
+    choice: u32,
 }
 
 const START: u32 = u32::MAX;
@@ -39,17 +40,17 @@ impl Trail {
         Trail { nodes: Vec::new(), kept }
     }
 
-    /// A search begins with `state`.
-    pub fn begin(&mut self, state: State) -> u32 {
-        self.add(START, Pick::Nothing, state)
+    /// A search begins with this of the initial states.
+    pub fn begin(&mut self, initial: usize) -> u32 {
+        self.add(START, Pick::Nothing, initial as u32)
     }
 
-    /// After the node `before`, `pick` left `state` behind.
-    pub fn add(&mut self, before: u32, pick: Pick, state: State) -> u32 {
+    /// After the node `before`, `pick` left this of its states behind.
+    pub fn add(&mut self, before: u32, pick: Pick, choice: u32) -> u32 {
         if !self.kept {
             return START;
         }
-        self.nodes.push(Node { before, pick, state });
+        self.nodes.push(Node { before, pick, choice });
         self.nodes.len() as u32 - 1
     }
 
@@ -78,13 +79,14 @@ impl Trail {
 pub(super) fn replay<O: Object>(
     plan: &Plan,
     machine: &mut Machine<'_, O>,
+    initial: &[O::State],
     trail: &Trail,
     end: u32,
 ) -> Result<Vec<usize>, Class> {
     let way = trail.to(end);
     let Some((first, mut rest)) = way.split_first() else { return Ok(Vec::new()) };
     let mut walk = Walk {
-        state: first.state,
+        state: machine.id(&initial[first.choice as usize]),
         done: 0,
         order: Vec::new(),
         waiting: vec![VecDeque::new(); plan.class.iter().max().map_or(0, |&c| c as usize + 1)],
@@ -100,9 +102,12 @@ pub(super) fn replay<O: Object>(
             }
             Event::Pending { op } => walk.waiting[plan.class[op as usize] as usize].push_back(op),
             Event::Close { slot, .. } => {
+                if machine.is_full() {
+                    walk.state = machine.keep_only(walk.state);
+                }
                 while walk.done & (1 << slot) == 0 {
                     let Some((node, more)) = rest.split_first() else { return Ok(walk.order) };
-                    walk.follow(node, &cursor)?;
+                    walk.follow(node, &cursor, machine)?;
                     walk.settle(&cursor, machine);
                     rest = more;
                 }
@@ -128,8 +133,13 @@ impl Walk {
         self.order.push(op as usize);
     }
 
-    fn follow(&mut self, node: &Node, cursor: &Cursor<'_>) -> Result<(), Class> {
-        match node.pick {
+    fn follow<O: Object>(
+        &mut self,
+        node: &Node,
+        cursor: &Cursor<'_>,
+        machine: &mut Machine<'_, O>,
+    ) -> Result<(), Class> {
+        let class = match node.pick {
             Pick::Op(op) => {
                 let class = cursor.plan.class[op as usize];
                 let of_class = cursor.updates.iter().find(|(other, _)| *other == class);
@@ -141,14 +151,16 @@ impl Walk {
                         self.takes_effect(op, slot);
                     }
                 }
+                class
             }
             Pick::Class(class) => {
                 let op = self.waiting[class as usize].pop_front().ok_or(class)?;
                 self.order.push(op as usize);
+                class
             }
-            Pick::Nothing => {}
-        }
-        self.state = node.state;
+            Pick::Nothing => return Ok(()),
+        };
+        self.state = machine.step(self.state, class)[node.choice as usize];
         Ok(())
     }
 

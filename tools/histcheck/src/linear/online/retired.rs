@@ -53,6 +53,12 @@ impl Retired {
         self.blocks || self.layers
     }
 
+    /// Forgets all operations that are remembered, and remembers but a few from now on.
+    pub fn forget(&mut self) {
+        self.most = self.most.min(1);
+        self.shorten();
+    }
+
     /// How many there may be before it is worth looking through them again, where now there are `count`. Who
     /// remembers nothing looks each time.
     fn room(&self, count: usize, few: usize) -> usize {
@@ -71,9 +77,16 @@ impl Retired {
         let start = Start { lasts: last_of(lasts), after: Some(after) };
         (self.blocks, self.count) = (true, self.count + ops.len());
         self.remembered.push_back((ops, start));
+        self.shorten();
+    }
+
+    fn shorten(&mut self) {
         while self.count > self.most {
             let Some((ops, start)) = self.remembered.pop_front() else { break };
             (self.count, self.start) = (self.count - ops.len(), start);
+        }
+        if self.remembered.is_empty() {
+            self.remembered.shrink_to_fit();
         }
     }
 }
