@@ -5,8 +5,8 @@
 //! | what form it has | [`format`](mod@format), [`packed`] |
 //! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
-//! | a line like those before it to an event, faster | [`layout`] |
-//! | a plain line to an event, fast | [`scan`] |
+//! | an event like those before it, in lines and in other forms, faster | [`layout`] with [`digits`] and [`words`] |
+//! | a plain event, fast | [`scan`] with [`notation`] and [`plain`] |
 //! | any line to an event | [`line`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`] |
@@ -14,18 +14,21 @@
 pub mod array;
 pub mod assemble;
 pub mod blocks;
+pub mod digits;
 pub mod edn;
 pub mod format;
 pub mod forms;
 pub mod layout;
 pub mod line;
 pub mod log;
+pub mod notation;
 pub mod object;
 pub mod origin;
 pub mod packed;
 pub mod pair;
 pub mod parts;
 pub mod place;
+pub mod plain;
 pub mod progress;
 pub mod scan;
 pub mod site;
@@ -33,7 +36,9 @@ pub mod spans;
 pub mod table;
 pub mod text;
 pub mod transactions;
+pub mod words;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
@@ -48,12 +53,13 @@ use blocks::{Blocks, RawLine};
 use format::Format;
 use layout::Layouts;
 use line::{Clause, Parsed};
+use notation::{Edn, Json};
 use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
-use site::Site;
-use text::{Item, Take, Text};
+use site::{Form, Site};
+use text::{Item, Quick, Take, Text};
 
 /// What a reader puts up with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,7 +176,22 @@ fn read_telling(
     }
     let mut text = Text::new(name, source, options.tolerance, progress)?;
     let mut taken = 0_u32;
-    each_in_text(&mut text, format, &mut |site, item| {
+    // Each has it for itself while it takes something.
+    let shared = RefCell::new(&mut assembly);
+    let mut quick = |text: &[u8], place: Place, form: Form<'_>| {
+        let mut assembly = shared.borrow_mut();
+        let bytes = match format {
+            Format::Json => assembly.quick::<Json>(text, place, form),
+            Format::Edn => assembly.quick::<Edn>(text, place, form),
+            _ => Ok(0),
+        }?;
+        if bytes > 0 {
+            assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
+        }
+        Ok(bytes)
+    };
+    each_in_text(&mut text, format, &mut quick, &mut |site, item| {
+        let mut assembly = shared.borrow_mut();
         assembly.item(site, item)?;
         taken = taken.wrapping_add(1);
         match taken % BETWEEN_LOOKS {
@@ -179,6 +200,11 @@ fn read_telling(
         }
     })?;
     assembly.finish()
+}
+
+/// Of a text whose events are all to be seen as they stand none are taken quickly.
+fn none_quickly(_: &[u8], _: Place, _: Form<'_>) -> Result<usize> {
+    Ok(0)
 }
 
 fn read_lines(
@@ -210,7 +236,8 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
     let (format, source) = recognise(name, source, options)?;
     if format != Format::Jsonl {
         let none = Progress::none();
-        each_in_text(&mut Text::new(name, source, options.tolerance, &none)?, format, take)?;
+        let mut text = Text::new(name, source, options.tolerance, &none)?;
+        each_in_text(&mut text, format, &mut none_quickly, take)?;
         return Ok(format);
     }
     let mut blocks = Blocks::new(source);
@@ -259,7 +286,7 @@ pub fn each_event(
     }
     let none = Progress::none();
     let mut text = Text::new(name, source, options.tolerance, &none)?;
-    each_in_text(&mut text, format, &mut |site, item| {
+    each_in_text(&mut text, format, &mut none_quickly, &mut |site, item| {
         let Item::Op(op) = item else { return Ok(()) };
         let text = op.line();
         let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
@@ -293,20 +320,20 @@ fn each_event_in_lines(
             number += 1;
             let rest = &text[at..];
             let mut event = layout::NOTHING;
-            let known = layouts.event(text, at, &mut history.values, &mut event);
+            let known = layouts.event::<Json>(text, at, &mut history.values, &mut event);
             let (mut parsed, line, next) = match known {
-                Some(next) => (Parsed::Client(event), &text[at..next - 1], next),
+                Some(next) => (Parsed::Client(event), blocks::bare(&text[at..next]), next),
                 None => {
-                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-                    let next = at + end + 1;
+                    let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+                    let line = blocks::bare(&rest[..end]);
+                    let next = at + end;
                     if line.trim_ascii().is_empty() {
                         at = next;
                         continue;
                     }
                     let whole = end < rest.len() || piece.whole;
                     let raw = RawLine { number, text: line, whole };
-                    match event_of(raw, &mut layouts, history) {
+                    match event_of(raw, &rest[..end], &mut layouts, history) {
                         Ok(parsed) => (parsed, line, next),
                         Err(clause) => {
                             assemble::cut(name, raw, &clause, options.tolerance)?;
@@ -341,12 +368,15 @@ fn keyed(
 
 fn event_of(
     raw: RawLine<'_>,
+    whole: &[u8],
     layouts: &mut Layouts,
     history: &mut History,
 ) -> std::result::Result<Parsed, Clause> {
-    match scan::event(raw.text, history) {
-        Some(event) => {
-            layouts.learn(raw.text, &event);
+    match scan::line(raw.text, history) {
+        Some((event, end)) => {
+            if raw.whole {
+                layouts.learn::<Json>(&whole[..end], &whole[end..], &event);
+            }
             Ok(Parsed::Client(event))
         }
         None => line::parse(raw.text, history),
@@ -367,12 +397,17 @@ fn recognise(name: &str, source: Source, options: Options) -> Result<(Format, So
     }
 }
 
-fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<()> {
+fn each_in_text(
+    text: &mut Text<'_>,
+    format: Format,
+    quick: Quick<'_>,
+    take: Take<'_>,
+) -> Result<()> {
     match format {
         // Lines of JSON are no text: they have a way of their own.
         Format::Jsonl => Ok(()),
-        Format::Json => array::each(text, take),
-        Format::Edn => forms::each(text, take),
+        Format::Json => array::each(text, quick, take),
+        Format::Edn => forms::each(text, quick, take),
         Format::Log => log::each(text, take),
         Format::Csv => table::each(text, take),
         Format::Plume => transactions::each_of_plume(text, take),

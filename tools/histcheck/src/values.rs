@@ -104,7 +104,7 @@ impl Values {
     }
 
     /// The id of a number that is not written as an integer of 64 bits, and may be one all the same.
-    fn number(&mut self, text: &str) -> Id {
+    pub(crate) fn number(&mut self, text: &str) -> Id {
         let text = number::canonical(text);
         match text.parse() {
             Ok(int) => self.int(int),

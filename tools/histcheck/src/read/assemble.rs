@@ -1,14 +1,18 @@
 //! Events to a history: who is a client and who is not, in which order, with which key.
 
+mod order;
+mod quick;
+
 use breakit::exit::{Error, Result};
 use breakit::op::{Op, Process, Type};
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 
-use super::blocks::{Piece, RawLine};
+use super::blocks::{self, Piece, RawLine};
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
+use super::notation::Json;
 use super::origin::Sought;
 use super::pair::{Misfit, Pairing};
 use super::place::Place;
@@ -16,8 +20,9 @@ use super::site::Site;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
-use crate::history::{End, History, Outcome, Start};
+use crate::history::{End, History, Operations, Outcome, Start};
 use crate::values::Id;
+use order::{Growing, Order};
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
 const MOST_LINES: u32 = (1 << 31) - 1;
@@ -28,8 +33,8 @@ pub struct Assembly {
     history: History,
     pairing: Pairing,
     options: Options,
-    /// Client events that carry an `index`, held back until all are there to be put in its order.
-    indexed: Vec<(u64, u32, Event)>,
+    /// In which order events that carry an `index` are taken.
+    order: Order,
     layouts: Layouts,
     /// How many bytes there will be, until room is made for their operations.
     expected: Option<u64>,
@@ -51,10 +56,11 @@ struct Seam {
 }
 
 impl Assembly {
-    /// Nothing yet, of a part of a file of JSON lines.
+    /// Nothing yet, of a part of a file of JSON lines, which can be read once more as a whole.
     pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
         let seam = is_later.then(Seam::default);
-        Assembly { seam, ..Assembly::new(name, Format::Jsonl, options) }
+        let order = Order::OfText(Growing::default());
+        Assembly { seam, order, ..Assembly::new(name, Format::Jsonl, options) }
     }
 
     /// Nothing yet.
@@ -66,7 +72,7 @@ impl Assembly {
             history,
             pairing: Pairing::default(),
             options,
-            indexed: Vec::new(),
+            order: Order::OfText(Growing::kept()),
             layouts: Layouts::new(options.skip_times),
             expected: None,
             seam: None,
@@ -96,7 +102,7 @@ impl Assembly {
         let mut event = layout::NOTHING;
         while at < text.len() {
             let values = &mut self.history.values;
-            if let Some(next) = self.layouts.event(text, at, values, &mut event) {
+            if let Some(next) = self.layouts.event::<Json>(text, at, values, &mut event) {
                 self.history.counts.lines += 1;
                 let number = self.number(self.history.counts.lines)?;
                 self.client(number, number, &mut event).map_err(|wrong| {
@@ -105,12 +111,9 @@ impl Assembly {
                 at = next;
                 continue;
             }
-            let rest = &text[at..];
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-            let whole = end < rest.len() || piece.whole;
-            self.line(RawLine { number: self.history.counts.lines + 1, text: line, whole })?;
-            at += end + 1;
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+            self.line(&text[at..end], end < text.len() || piece.whole)?;
+            at = end;
         }
         if let Some(expected) = self.expected.take() {
             self.make_room(text.len() as u64, expected);
@@ -120,7 +123,7 @@ impl Assembly {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.history.bytes() + self.indexed.len() * size_of::<(u64, u32, Event)>()
+        self.history.bytes() + self.order.bytes()
     }
 
     /// Says which limit of the reader's budget is reached.
@@ -140,16 +143,19 @@ impl Assembly {
         self.history.ops.reserve(usize::try_from(rows).unwrap_or(0).min(MOST_LINES as usize));
     }
 
-    /// Takes a line of JSON.
+    /// Takes a line of JSON with its ending; `whole`: that is a newline.
     ///
     /// # Errors
     /// 65 with file, line and column for what is none, or does not fit what came before.
-    pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
+    fn line(&mut self, line: &[u8], whole: bool) -> Result<()> {
         self.history.counts.lines += 1;
+        let raw = RawLine { number: self.history.counts.lines, text: blocks::bare(line), whole };
         let number = self.number(raw.number)?;
         let site = Site::line(raw.number, raw.text);
-        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
-            self.layouts.learn(raw.text, &event);
+        if let Some((mut event, end)) = scan::line(raw.text, &mut self.history) {
+            if whole {
+                self.layouts.learn::<Json>(&line[..end], &line[end..], &event);
+            }
             let taken = self.client(number, number, &mut event);
             return taken.map_err(|wrong| self.misfit(site, &wrong));
         }
@@ -198,13 +204,7 @@ impl Assembly {
             Item::Op(op) => {
                 let parsed = line::of(*op, &mut self.history);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
-                    Parsed::Client(mut event) => {
-                        let lines = self.history.reordered.get_or_insert_default();
-                        lines.push(number);
-                        let pos = lines.len() as u32;
-                        let taken = self.client(pos, number, &mut event);
-                        taken.map_err(|wrong| self.misfit(site, &wrong))?;
-                    }
+                    Parsed::Client(mut event) => self.taken(number, &mut event, || site)?,
                     Parsed::Other(op) => {
                         let other = self.other(site.of("value"), &op);
                         other.map_err(|clause| site.error(&self.history.name, &clause))?;
@@ -255,12 +255,48 @@ impl Assembly {
                 self.in_order(index)?;
                 self.pair(pos, event)
             }
-            Some(index) if indexed => {
-                self.indexed.push((index, number, *event));
-                Ok(())
-            }
+            Some(index) if indexed => self.indexed(index, pos, number, event),
             _ => Err(half_indexed(first, indexed)),
         }
+    }
+
+    /// Takes an event that has an index. As long as the index grows, the order of the text is the order. Where an event
+    /// then fits nothing, one that comes later may stand before it.
+    fn indexed(
+        &mut self,
+        index: u64,
+        pos: u32,
+        number: u32,
+        event: &Event,
+    ) -> std::result::Result<(), Misfit> {
+        if let Order::OfText(growing) = &mut self.order {
+            if growing.take(index, number, event) {
+                let misfit = match self.pair(pos, event) {
+                    Ok(()) => return Ok(()),
+                    Err(misfit) => misfit,
+                };
+                return self.hold().ok_or(misfit);
+            }
+            self.hold().ok_or_else(|| {
+                Misfit::new("index", format!("\"index\" {index} is not in the order of the lines"))
+            })?;
+        }
+        if let Order::OfIndex(held) = &mut self.order {
+            held.push((index, number, *event));
+        }
+        Ok(())
+    }
+
+    /// From now on all events wait, and those that were taken do so too; `None` where nobody knows them any more.
+    #[cold]
+    fn hold(&mut self) -> Option<()> {
+        let Order::OfText(growing) = &mut self.order else { return Some(()) };
+        self.order = Order::OfIndex(growing.events()?);
+        self.pairing = Pairing::default();
+        self.history.ops = Operations::default();
+        let counts = &mut self.history.counts;
+        (counts.invokes, counts.ok, counts.fail, counts.info) = (0, 0, 0, 0);
+        Some(())
     }
 
     /// Where lines are taken as they come, their order must be that of their index.
@@ -350,7 +386,10 @@ impl Assembly {
     /// # Errors
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
-        let mut indexed = std::mem::take(&mut self.indexed);
+        let mut indexed = match &mut self.order {
+            Order::OfIndex(held) => std::mem::take(held),
+            Order::OfText(_) => Vec::new(),
+        };
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
         indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
@@ -388,17 +427,24 @@ impl Assembly {
         unseen
     }
 
-    /// Whether the part can be put behind another: the order is that of the lines.
-    pub fn is_joinable(&self) -> bool {
-        self.indexed.is_empty()
-    }
-
     /// Puts the next part of the history behind this one.
     ///
     /// # Errors
     /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
     pub fn join(&mut self, part: Assembly) -> Result<()> {
-        let Assembly { history: theirs, pairing, seam, .. } = part;
+        let Assembly { history: theirs, pairing, seam, first, order, .. } = part;
+        let goes_on = match (&mut self.order, &order) {
+            (Order::OfText(ours), Order::OfText(theirs)) => ours.go_on(theirs),
+            _ => false,
+        };
+        let is_alike = match (self.first, first) {
+            (Some((_, ours)), Some((_, theirs))) => ours == theirs,
+            _ => true,
+        };
+        if !goes_on || !is_alike {
+            return Err(self.error(Place::of_line(0), "the index gives another order"));
+        }
+        self.first = self.first.or(first);
         let seam = seam.unwrap_or_default();
         let after = self.number(self.history.counts.lines)?;
         self.number(self.history.counts.lines + theirs.counts.lines)?;

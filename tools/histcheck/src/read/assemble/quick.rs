@@ -1,0 +1,67 @@
+//! Events of other forms than lines, taken as quickly: all that look like the ones before them, in one go.
+
+use breakit::exit::Result;
+
+use super::Assembly;
+use crate::read::layout;
+use crate::read::line::Event;
+use crate::read::notation::Notation;
+use crate::read::place::Place;
+use crate::read::scan;
+use crate::read::site::{Form, Site};
+
+impl Assembly {
+    /// Takes events of a text that begins with one and stands at `place`, as far as they are plain and another follows;
+    /// how many bytes that are. Where it says 0, the event at which the text begins is for others.
+    ///
+    /// # Errors
+    /// 65 where an event does not fit what came before.
+    pub fn quick<N: Notation>(
+        &mut self,
+        text: &[u8],
+        place: Place,
+        form: Form<'_>,
+    ) -> Result<usize> {
+        let (mut at, mut line) = (0, place.line);
+        let mut event = layout::NOTHING;
+        loop {
+            let values = &mut self.history.values;
+            let next = match self.layouts.event::<N>(text, at, values, &mut event) {
+                Some(next) => next,
+                None => match self.scanned::<N>(text, at, &mut event) {
+                    Some(next) => next,
+                    None => return Ok(at),
+                },
+            };
+            self.history.counts.lines += 1;
+            self.taken(self.number(line)?, &mut event, || {
+                Site::new(place.behind(&text[..at]), &text[at..next], form)
+            })?;
+            line += memchr::memchr_iter(b'\n', &text[at..next]).count() as u64;
+            at = next;
+        }
+    }
+
+    /// The event at a place by the scanner, where another follows; says where.
+    fn scanned<N: Notation>(&mut self, text: &[u8], at: usize, event: &mut Event) -> Option<usize> {
+        let (found, end) = scan::event::<N>(text, at, &mut self.history)?;
+        let next = N::between(text, end)?;
+        self.layouts.learn::<N>(&text[at..end], &text[end..next], &found);
+        *event = found;
+        Some(next)
+    }
+
+    /// Takes an event that is no line and begins on line `number`.
+    #[inline]
+    pub(super) fn taken<'s>(
+        &mut self,
+        number: u32,
+        event: &mut Event,
+        site: impl FnOnce() -> Site<'s>,
+    ) -> Result<()> {
+        let lines = self.history.reordered.get_or_insert_default();
+        lines.push(number);
+        let pos = lines.len() as u32;
+        self.client(pos, number, event).map_err(|wrong| self.misfit(site(), &wrong))
+    }
+}
