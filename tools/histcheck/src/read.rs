@@ -8,6 +8,7 @@
 //! | an event like those before it, in lines and in other forms, faster | [`layout`] with [`digits`] and [`words`] |
 //! | a plain event, fast | [`scan`] with [`notation`] and [`plain`] |
 //! | any line to an event | [`line`] |
+//! | a row of plain cells to an event, fast | [`rows`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`spans`], [`transactions`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`] |
 
@@ -30,6 +31,7 @@ pub mod parts;
 pub mod place;
 pub mod plain;
 pub mod progress;
+pub mod rows;
 pub mod scan;
 pub mod site;
 pub mod spans;
@@ -180,10 +182,11 @@ fn read_telling(
     let shared = RefCell::new(&mut assembly);
     let mut quick = |text: &[u8], place: Place, form: Form<'_>| {
         let mut assembly = shared.borrow_mut();
-        let bytes = match format {
-            Format::Json => assembly.quick::<Json>(text, place, form),
-            Format::Edn => assembly.quick::<Edn>(text, place, form),
-            _ => Ok(0),
+        let bytes = match form {
+            Form::Object => assembly.quick::<Json>(text, place, form),
+            Form::Map => assembly.quick::<Edn>(text, place, form),
+            Form::Row(header) => assembly.quick_rows(text, place, header),
+            Form::Log | Form::Other => Ok(0),
         }?;
         if bytes > 0 {
             assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
@@ -409,7 +412,7 @@ fn each_in_text(
         Format::Json => array::each(text, quick, take),
         Format::Edn => forms::each(text, quick, take),
         Format::Log => log::each(text, take),
-        Format::Csv => table::each(text, take),
+        Format::Csv => table::each(text, quick, take),
         Format::Plume => transactions::each_of_plume(text, take),
         Format::Sessions => transactions::each_of_sessions(text, take),
     }

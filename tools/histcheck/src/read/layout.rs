@@ -53,25 +53,36 @@ struct Step {
     end: End,
 }
 
+/// What a field says, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+pub enum Field {
+    /// Nanoseconds.
     Time,
+    /// Who.
     Process,
+    /// What the event says of its operation.
     Type,
+    /// The operation's name.
     F,
+    /// Which of many objects.
     Key,
+    /// The argument or the result.
     Value,
+    /// To which node.
     Node,
+    /// Whether it is of the reads that end a run.
     Final,
+    /// The place in the order.
     Index,
     /// What nobody asks for.
     Other,
-    /// More of the literal, or nothing.
+    /// Nothing at all.
     Nothing,
 }
 
 impl Field {
-    fn of(name: &[u8]) -> Field {
+    /// The field with a name.
+    pub fn of(name: &[u8]) -> Field {
         match name {
             b"time" => Field::Time,
             b"process" => Field::Process,

@@ -9,6 +9,7 @@ use crate::read::notation::Notation;
 use crate::read::place::Place;
 use crate::read::scan;
 use crate::read::site::{Form, Site};
+use crate::read::table::Header;
 
 impl Assembly {
     /// Takes events of a text that begins with one and stands at `place`, as far as they are plain and another follows;
@@ -22,17 +23,39 @@ impl Assembly {
         place: Place,
         form: Form<'_>,
     ) -> Result<usize> {
+        self.quickly(text, place, form, |assembly, at, event| {
+            let values = &mut assembly.history.values;
+            match assembly.layouts.event::<N>(text, at, values, event) {
+                Some(next) => Some(next),
+                None => assembly.scanned::<N>(text, at, event),
+            }
+        })
+    }
+
+    /// The same for rows of a table.
+    ///
+    /// # Errors
+    /// As [`Assembly::quick`].
+    pub fn quick_rows(&mut self, text: &[u8], place: Place, header: &Header) -> Result<usize> {
+        let Some(columns) = header.columns() else { return Ok(0) };
+        self.quickly(text, place, Form::Row(header), |assembly, at, event| {
+            let (found, next) = columns.event(text, at, &mut assembly.history)?;
+            *event = found;
+            Some(next)
+        })
+    }
+
+    #[inline(always)]
+    fn quickly(
+        &mut self,
+        text: &[u8],
+        place: Place,
+        form: Form<'_>,
+        mut next: impl FnMut(&mut Assembly, usize, &mut Event) -> Option<usize>,
+    ) -> Result<usize> {
         let (mut at, mut line) = (0, place.line);
         let mut event = layout::NOTHING;
-        loop {
-            let values = &mut self.history.values;
-            let next = match self.layouts.event::<N>(text, at, values, &mut event) {
-                Some(next) => next,
-                None => match self.scanned::<N>(text, at, &mut event) {
-                    Some(next) => next,
-                    None => return Ok(at),
-                },
-            };
+        while let Some(next) = next(self, at, &mut event) {
             self.history.counts.lines += 1;
             self.taken(self.number(line)?, &mut event, || {
                 Site::new(place.behind(&text[..at]), &text[at..next], form)
@@ -40,6 +63,7 @@ impl Assembly {
             line += memchr::memchr_iter(b'\n', &text[at..next]).count() as u64;
             at = next;
         }
+        Ok(at)
     }
 
     /// The event at a place by the scanner, where another follows; says where.
