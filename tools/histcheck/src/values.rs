@@ -36,11 +36,22 @@ const FIRST_NOT_DIRECT: i64 = (1 << 31) - 1;
 #[derive(Debug)]
 pub struct Values {
     store: Store,
+    /// Texts of at most sixteen bytes that came last, by a hash of their bytes: an operation ends soon after it began.
+    recent: Box<[(u128, Id)]>,
+}
+
+/// A power of two. They fit in the nearest cache.
+const RECENT: usize = 1 << RECENT_BITS;
+const RECENT_BITS: u32 = 9;
+
+fn place(bytes: u128) -> usize {
+    let mixed = (bytes as u64 ^ (bytes >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - RECENT_BITS)) as usize
 }
 
 impl Default for Values {
     fn default() -> Values {
-        let mut values = Values { store: Store::default() };
+        let mut values = Values { store: Store::default(), recent: vec![(0, NULL); RECENT].into() };
         values.text("null");
         values
     }
@@ -102,6 +113,19 @@ impl Values {
     /// The id of a value that is given as its JSON text, of a kind that is kept as text.
     pub fn text(&mut self, text: &str) -> Id {
         Id(self.store.number(Datum::Text(text)))
+    }
+
+    /// The id of a text that was remembered a while ago by its bytes.
+    #[inline]
+    pub(crate) fn recent(&self, bytes: u128) -> Option<Id> {
+        let (known, id) = self.recent[place(bytes)];
+        (known == bytes).then_some(id)
+    }
+
+    /// Remembers the id of a text of at most sixteen bytes, none of which is zero, for a while.
+    #[inline]
+    pub(crate) fn remember(&mut self, bytes: u128, id: Id) {
+        self.recent[place(bytes)] = (bytes, id);
     }
 
     /// Bytes held, with free places.

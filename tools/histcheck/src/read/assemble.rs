@@ -432,7 +432,7 @@ impl Assembly {
     /// # Errors
     /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
     pub fn join(&mut self, part: Assembly) -> Result<()> {
-        let Assembly { history: theirs, pairing, seam, first, order, .. } = part;
+        let Assembly { history: mut theirs, pairing, seam, first, order, .. } = part;
         let goes_on = match (&mut self.order, &order) {
             (Order::OfText(ours), Order::OfText(theirs)) => ours.go_on(theirs),
             _ => false,
@@ -448,7 +448,7 @@ impl Assembly {
         let seam = seam.unwrap_or_default();
         let after = self.number(self.history.counts.lines)?;
         self.number(self.history.counts.lines + theirs.counts.lines)?;
-        let values = self.history.values.absorb(&theirs.values);
+        let values = self.history.values.absorb(&std::mem::take(&mut theirs.values));
         let words: Vec<u16> = theirs
             .words
             .iter()

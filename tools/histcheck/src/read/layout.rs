@@ -9,11 +9,11 @@ use std::hint::select_unpredictable;
 
 use breakit::op::Type;
 
-use super::digits::{digits, eight, is_none, natural, number, skip_natural};
+use super::digits::{digits, eight, end_of_plain, is_none, natural, number, skip_natural};
 use super::line::Event;
 use super::notation::Notation;
 use super::plain::Scan;
-use super::words::{End, Words};
+use super::words::{self, End, Words};
 use crate::values::{self, Id, Values};
 
 /// Layouts kept: invocations and completions may differ, and faulty clients leave fields out.
@@ -351,6 +351,7 @@ fn value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id
 #[inline(never)]
 fn other_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
     let quick = match text[at] {
+        b'"' => return string_value::<N>(text, at, values),
         b'0'..=b'9' => natural(text, at)
             .filter(|&(_, end)| text.get(end) != Some(&b'.'))
             .and_then(|(number, end)| Some((values.int(i64::try_from(number).ok()?), end))),
@@ -361,6 +362,22 @@ fn other_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Opti
         let mut scan = Scan { text, at };
         N::value(&mut scan, values).map(|id| (id, scan.at))
     })
+}
+
+/// A string, which most likely stood in one of the last events too.
+fn string_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let short = words::short(text, at, End::QUOTE);
+    if let Some((bytes, length)) = short
+        && let Some(id) = values.recent(bytes)
+    {
+        return Some((id, at + length));
+    }
+    let mut scan = Scan { text, at };
+    let id = N::value(&mut scan, values)?;
+    if let Some((bytes, _)) = short.filter(|(_, length)| at + length == scan.at) {
+        values.remember(bytes, id);
+    }
+    Some((id, scan.at))
 }
 
 /// A list of two numbers, as cas have.
@@ -396,9 +413,38 @@ fn truth<N: Notation>(text: &[u8], at: usize) -> Option<(bool, usize)> {
     Some((constant == super::plain::Constant::Is(true), scan.at))
 }
 
-/// The place behind what nobody asks for.
+/// The place behind what nobody asks for. What follows it is for the next literal to say.
 #[inline(always)]
 fn other<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
+    let short = match *text.get(at)? {
+        b'"' => end_of_plain(text, at + 1).filter(|&end| text[end] == b'"').map(|end| end + 1),
+        b'0'..=b'9' => plain_number(text, at),
+        b'n' => Some(at + N::NULL.length)
+            .filter(|_| eight(text, at).is_some_and(|there| N::NULL.begins(there))),
+        _ => None,
+    };
+    short.or_else(|| other_passed::<N>(text, at))
+}
+
+/// Behind a number without sign and exponent.
+#[inline(always)]
+fn plain_number(text: &[u8], at: usize) -> Option<usize> {
+    let whole = skip_natural(text, at)?;
+    if text.get(whole) != Some(&b'.') {
+        return Some(whole).filter(|_| !is_exponent(text, whole));
+    }
+    let (_, count) = digits(eight(text, whole + 1)?);
+    let end = whole + 1 + count as usize;
+    (0 < count && count < 8 && !is_exponent(text, end)).then_some(end)
+}
+
+#[inline(always)]
+fn is_exponent(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at), Some(b'e' | b'E'))
+}
+
+#[inline(never)]
+fn other_passed<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
     let mut scan = Scan { text, at };
     N::pass(&mut scan, 0)?;
     Some(scan.at)

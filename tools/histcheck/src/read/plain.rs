@@ -142,7 +142,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Passes a number of JSON, of whatever length; its text.
-    pub fn number<N: Notation>(&mut self) -> Option<&'a str> {
+    pub fn number<N: Notation>(&mut self) -> Option<&'a [u8]> {
         let begin = self.at;
         self.at += usize::from(self.text.get(begin) == Some(&b'-'));
         let whole = self.digits()?;
@@ -156,8 +156,7 @@ impl<'a> Scan<'a> {
             self.at += usize::from(matches!(self.text.get(self.at), Some(b'+' | b'-')));
             self.digits()?;
         }
-        N::ends(*self.text.get(self.at)?).then_some(())?;
-        std::str::from_utf8(&self.text[begin..self.at]).ok()
+        N::ends(*self.text.get(self.at)?).then(|| &self.text[begin..self.at])
     }
 
     fn digits(&mut self) -> Option<&'a [u8]> {
@@ -169,7 +168,7 @@ impl<'a> Scan<'a> {
 
     /// A number as a value; one with an exponent is left to others.
     pub fn number_value<N: Notation>(&mut self, values: &mut Values) -> Option<Id> {
-        let text = self.number::<N>()?;
+        let text = std::str::from_utf8(self.number::<N>()?).ok()?;
         match text.parse() {
             Ok(int) => Some(values.int(int)),
             Err(_) if text.contains(['e', 'E']) => None,

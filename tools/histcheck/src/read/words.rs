@@ -70,6 +70,14 @@ fn length(there: u128, end: End) -> usize {
     }
 }
 
+/// The word at a place, with its marks, in sixteen bytes, and how long it is; `None` where it is longer.
+#[inline(always)]
+pub fn short(text: &[u8], at: usize, end: End) -> Option<(u128, usize)> {
+    let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
+    let length = length(there, end);
+    Some((there & MASKS.get(length)?, length))
+}
+
 impl<T: Copy> Words<T> {
     /// Keeps a word, where it is short enough and not one too many.
     pub fn add(&mut self, word: &[u8], meaning: T) {
@@ -91,9 +99,7 @@ impl<T: Copy> Words<T> {
     /// What the word at a place stands for, and the place behind it.
     #[inline(always)]
     pub fn find(&self, text: &[u8], at: usize, end: End) -> Option<(T, usize)> {
-        let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
-        let length = length(there, end);
-        let bytes = there & MASKS.get(length)?;
+        let (bytes, length) = short(text, at, end)?;
         let mut place = place(bytes);
         loop {
             let number = usize::from(self.places[place]);

@@ -29,8 +29,9 @@ pub struct Store {
     long: Vec<Long>,
     /// Bytes of these.
     long_bytes: usize,
-    /// All numbers, by the hashes of their values.
-    numbers: HashTable<u32>,
+    /// All numbers, by the hashes of their values, half of which stands beside each: a table that grows looks at no
+    /// value.
+    numbers: HashTable<(u32, u32)>,
 }
 
 #[derive(Debug)]
@@ -81,18 +82,24 @@ impl Place {
     }
 }
 
-fn hash(datum: Datum<'_>) -> u64 {
+/// Half of a hash; the other half would tell nobody more.
+fn hash(datum: Datum<'_>) -> u32 {
     let mut hasher = FxHasher::default();
     datum.hash(&mut hasher);
-    hasher.finish()
+    (hasher.finish() >> 32) as u32
+}
+
+/// A hash as the table wants it: it looks at the lowest bits and at the highest.
+fn whole(half: u32) -> u64 {
+    u64::from(half).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Store {
     /// The number of a value, which is kept from now on.
     pub fn number(&mut self, datum: Datum<'_>) -> u32 {
-        let hash_of_datum = hash(datum);
-        if let Some(&number) = self.numbers.find(hash_of_datum, |&number| self.get(number) == datum)
-        {
+        let half = hash(datum);
+        let is_it = |&(other, number): &(u32, u32)| other == half && self.get(number) == datum;
+        if let Some(&(_, number)) = self.numbers.find(whole(half), is_it) {
             return number;
         }
         // The reader refuses histories whose lines do not fit in 32 bits; a line's lists cannot make up for it
@@ -100,10 +107,7 @@ impl Store {
         let number = self.places.len() as u32;
         let place = self.keep(datum);
         self.places.push(place);
-        let Store { places, ints, texts, lists, long, numbers, .. } = self;
-        numbers.insert_unique(hash_of_datum, number, |&number| {
-            hash(at(places[number as usize], ints, texts, lists, long))
-        });
+        self.numbers.insert_unique(whole(half), (half, number), |&(half, _)| whole(half));
         number
     }
 
@@ -135,8 +139,16 @@ impl Store {
     /// The value with a number.
     #[inline]
     pub fn get(&self, number: u32) -> Datum<'_> {
-        let Store { places, ints, texts, lists, long, .. } = self;
-        at(places[number as usize], ints, texts, lists, long)
+        let place = self.places[number as usize];
+        match place.kind() {
+            Kind::Int => Datum::Int(self.ints[place.begin()]),
+            Kind::Text => Datum::Text(&self.texts[place.range()]),
+            Kind::List => Datum::List(&self.lists[place.range()]),
+            Kind::Long => match &self.long[place.begin()] {
+                Long::Text(text) => Datum::Text(text),
+                Long::List(items) => Datum::List(items),
+            },
+        }
     }
 
     /// How many values there are.
@@ -148,8 +160,8 @@ impl Store {
     pub fn forget_list(&mut self) -> bool {
         let Some(last) = self.places.len().checked_sub(1) else { return false };
         let Datum::List(items) = self.get(last as u32) else { return false };
-        let (hash, length) = (hash(Datum::List(items)), items.len());
-        if let Ok(entry) = self.numbers.find_entry(hash, |&number| number == last as u32) {
+        let (half, length) = (hash(Datum::List(items)), items.len());
+        if let Ok(entry) = self.numbers.find_entry(whole(half), |&(_, it)| it == last as u32) {
             entry.remove();
         }
         match self.places.pop().map(Place::kind) {
@@ -179,25 +191,6 @@ impl Long {
             Long::Text(text) => text.len(),
             Long::List(items) => size_of_val::<[Id]>(items),
         }
-    }
-}
-
-#[inline]
-fn at<'a>(
-    place: Place,
-    ints: &'a [i64],
-    texts: &'a str,
-    lists: &'a [Id],
-    long: &'a [Long],
-) -> Datum<'a> {
-    match place.kind() {
-        Kind::Int => Datum::Int(ints[place.begin()]),
-        Kind::Text => Datum::Text(&texts[place.range()]),
-        Kind::List => Datum::List(&lists[place.range()]),
-        Kind::Long => match &long[place.begin()] {
-            Long::Text(text) => Datum::Text(text),
-            Long::List(items) => Datum::List(items),
-        },
     }
 }
 
