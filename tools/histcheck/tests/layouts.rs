@@ -7,6 +7,7 @@
 mod checks;
 
 use breakit::rng::{IndexedRandom, Pcg64, RngExt, SliceRandom, generator};
+use histcheck::read::{self, format::Format};
 
 /// How a notation writes things.
 struct Notation {
@@ -275,5 +276,53 @@ fn whatever_layout_a_history_has_and_however_it_is_spoilt_fast_and_careful_reade
             let shown = String::from_utf8_lossy(&data);
             assert!(held.is_ok(), "{}, round {round}:\n{shown}", notation.target);
         }
+    }
+}
+
+/// What became of each operation, in the order of their invocations, and between which others it was.
+fn order(text: &str) -> Vec<String> {
+    let options = read::Options { format: Some(Format::Jsonl), ..read::Options::default() };
+    let history = read::read("h", std::io::Cursor::new(text.to_string()), options).unwrap();
+    let mut events: Vec<(u32, String)> = Vec::new();
+    for op in history.ops.iter() {
+        let value = op.value.map(|value| history.values.show(value));
+        let told = format!("{} {} {value:?} {:?}", op.process, history.word(op.f), op.outcome);
+        events.push((op.inv, format!("begins {told}")));
+        events.push((op.res, format!("ends {told}")));
+    }
+    // What never ends comes behind all else.
+    events.sort();
+    events.into_iter().map(|(_, told)| told).collect()
+}
+
+#[test]
+fn events_that_carry_an_index_are_read_alike_in_whatever_order_their_lines_stand() {
+    for round in 0..300 {
+        let mut rng = generator(round, "index");
+        let mut lines = Vec::new();
+        let mut open = [None; 3];
+        for number in 0..rng.random_range(2..30) {
+            let process = rng.random_range(0..open.len());
+            let (kind, f) = match open[process].take() {
+                Some(f) => (*["ok", "fail", "info"].choose(&mut rng).unwrap(), f),
+                None => {
+                    ("invoke", *open[process].insert(*["read", "write"].choose(&mut rng).unwrap()))
+                }
+            };
+            let value = ["null", "1", "\"a\"", "[1,2]"].choose(&mut rng).unwrap();
+            lines.push(format!(
+                r#"{{"index":{},"process":{process},"type":"{kind}","f":"{f}","value":{value}}}"#,
+                3 * number
+            ));
+        }
+        let grows = order(&(lines.join("\n") + "\n"));
+        let at = rng.random_range(0..lines.len());
+        match round % 3 {
+            0 => lines.shuffle(&mut rng),
+            1 => lines.rotate_left(at),
+            _ => lines.swap(at, at / 2),
+        }
+        let moved = order(&(lines.join("\n") + "\n"));
+        assert_eq!(grows, moved, "round {round}:\n{}", lines.join("\n"));
     }
 }

@@ -243,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn an_event_takes_few_bytes() {
+        let mut growing = Growing::kept();
+        for index in 0..1000 {
+            let event = Event {
+                process: index % 10,
+                value: Some(Id::of_small(100_000 + index as u32)),
+                node: Some(Id(3)),
+                ..crate::read::layout::NOTHING
+            };
+            assert!(growing.take(index, index as u32 + 7, &event));
+        }
+        assert!(Order::OfText(growing).bytes() < 8_000);
+    }
+
+    #[test]
     fn of_two_parts_the_second_goes_on_where_its_index_is_greater() {
         let part = |indexes: &[u64]| {
             let mut growing = Growing::default();
