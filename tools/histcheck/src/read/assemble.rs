@@ -20,7 +20,7 @@ use super::site::Site;
 use super::text::Item;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
-use crate::history::{End, History, Operations, Outcome, Start};
+use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
 use order::{Growing, Order};
 
@@ -256,60 +256,8 @@ impl Assembly {
                 self.pair(pos, event)
             }
             Some(index) if indexed => self.indexed(index, pos, number, event),
-            _ => Err(half_indexed(first, indexed)),
+            _ => Err(order::half_indexed(first, indexed)),
         }
-    }
-
-    /// Takes an event that has an index. As long as the index grows, the order of the text is the order. Where an event
-    /// then fits nothing, one that comes later may stand before it.
-    fn indexed(
-        &mut self,
-        index: u64,
-        pos: u32,
-        number: u32,
-        event: &Event,
-    ) -> std::result::Result<(), Misfit> {
-        if let Order::OfText(growing) = &mut self.order {
-            if growing.take(index, number, event) {
-                let misfit = match self.pair(pos, event) {
-                    Ok(()) => return Ok(()),
-                    Err(misfit) => misfit,
-                };
-                return self.hold().ok_or(misfit);
-            }
-            self.hold().ok_or_else(|| {
-                Misfit::new("index", format!("\"index\" {index} is not in the order of the lines"))
-            })?;
-        }
-        if let Order::OfIndex(held) = &mut self.order {
-            held.push((index, number, *event));
-        }
-        Ok(())
-    }
-
-    /// From now on all events wait, and those that were taken do so too; `None` where nobody knows them any more.
-    #[cold]
-    fn hold(&mut self) -> Option<()> {
-        let Order::OfText(growing) = &mut self.order else { return Some(()) };
-        self.order = Order::OfIndex(growing.events()?);
-        self.pairing = Pairing::default();
-        self.history.ops = Operations::default();
-        let counts = &mut self.history.counts;
-        (counts.invokes, counts.ok, counts.fail, counts.info) = (0, 0, 0, 0);
-        Some(())
-    }
-
-    /// Where lines are taken as they come, their order must be that of their index.
-    fn in_order(&mut self, index: u64) -> std::result::Result<(), Misfit> {
-        if self.last_index.is_some_and(|last| last >= index) {
-            let clause = format!(
-                "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
-                 come, so leave it out once the history is whole"
-            );
-            return Err(Misfit::new("index", clause));
-        }
-        self.last_index = Some(index);
-        Ok(())
     }
 
     /// What was taken so far. Its operations must stay where they are.
@@ -488,16 +436,6 @@ impl Assembly {
     fn error(&self, place: Place, clause: &str) -> Error {
         place.error(&self.history.name, clause)
     }
-}
-
-#[cold]
-fn half_indexed(first: u32, indexed: bool) -> Misfit {
-    let clause = format!(
-        "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
-        if indexed { "lacks" } else { "has" },
-        if indexed { "has one" } else { "has none" },
-    );
-    Misfit::new("index", clause)
 }
 
 /// The last line, without a newline and no JSON yet: what a killed writer leaves.

@@ -5,6 +5,8 @@
 //! fits, only its values are looked at, eight bytes at a time; where it does not, nothing is decided here
 //! and the scanner has its turn. What is given is the scanner's event, and a test holds the two together.
 
+mod learn;
+
 use std::hint::select_unpredictable;
 
 use breakit::op::Type;
@@ -21,12 +23,6 @@ const LAYOUTS: usize = 8;
 
 /// What fits no layout so often, though it has one, has values that no layout takes: to learn from it is in vain.
 const MOST_IN_VAIN: u32 = 1 << 12;
-
-/// An event of more pieces than that is left to the scanner.
-const MOST_STEPS: usize = 64;
-
-/// Objects within one another deeper than that are passed over as they stand.
-const DEEPEST: usize = 4;
 
 /// The layouts of a history's events, and the words that stood in them.
 #[derive(Debug, Default)]
@@ -193,82 +189,6 @@ impl Layouts {
     }
 }
 
-impl Layout {
-    /// The layout of a plain event, and what stands in its places for words.
-    fn of<'a, N: Notation>(text: &'a [u8], between: &[u8]) -> Option<(Layout, Holes<'a>)> {
-        let scan = Scan { text, at: 0 };
-        let mut learner = Learner { scan, begin: 0, steps: Vec::new(), holes: Vec::new() };
-        N::open(&mut learner.scan)?;
-        learner.fields::<N>(0)?;
-        let close = [&text[learner.begin..], between].concat();
-        learner.literal(&close, Field::Nothing, End::QUOTE);
-        (learner.steps.len() <= MOST_STEPS).then_some((Layout(learner.steps), learner.holes))
-    }
-}
-
-/// What stands in the places of an event.
-type Holes<'a> = Vec<(Field, &'a [u8])>;
-
-/// An event that is taken apart.
-struct Learner<'a> {
-    scan: Scan<'a>,
-    /// Where the present literal begins.
-    begin: usize,
-    steps: Vec<Step>,
-    holes: Holes<'a>,
-}
-
-impl Learner<'_> {
-    /// The fields of an object that was opened. Those of an object within an event are taken apart too.
-    fn fields<N: Notation>(&mut self, depth: usize) -> Option<()> {
-        loop {
-            let name = N::name(&mut self.scan)?;
-            let field = if depth == 0 { Field::of(name) } else { Field::Other };
-            match field == Field::Other && depth < DEEPEST && self.opens_object::<N>() {
-                true => self.fields::<N>(depth + 1)?,
-                false => self.hole::<N>(field)?,
-            }
-            if !N::more(&mut self.scan)? {
-                return Some(());
-            }
-        }
-    }
-
-    /// Passes the bracket of an object that has fields.
-    fn opens_object<N: Notation>(&mut self) -> bool {
-        let mut ahead = Scan { text: self.scan.text, at: self.scan.at + 1 };
-        let opens =
-            self.scan.text.get(self.scan.at) == Some(&b'{') && ahead.peek::<N>() != Some(b'}');
-        self.scan.at += usize::from(opens);
-        opens
-    }
-
-    fn hole<N: Notation>(&mut self, field: Field) -> Option<()> {
-        let (text, at) = (self.scan.text, self.scan.at);
-        N::pass(&mut self.scan, 0)?;
-        let next = *text.get(self.scan.at)?;
-        // What is a number in another event must end there.
-        N::ends(next).then_some(())?;
-        let end = match field {
-            Field::F | Field::Node => N::end(text[at], next),
-            _ => End::QUOTE,
-        };
-        self.literal(&text[self.begin..at], field, end);
-        self.holes.push((field, &text[at..self.scan.at]));
-        self.begin = self.scan.at;
-        Some(())
-    }
-
-    fn literal(&mut self, bytes: &[u8], field: Field, end: End) {
-        let chunks: Vec<Literal> = bytes.chunks(16).map(Literal::of).collect();
-        let last = chunks.len() - 1;
-        self.steps.extend(chunks.into_iter().enumerate().map(|(at, literal)| match at == last {
-            true => Step { literal, field, end },
-            false => Step { literal, field: Field::Nothing, end },
-        }));
-    }
-}
-
 /// At most sixteen bytes that are compared at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Literal {
@@ -358,26 +278,29 @@ fn other_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Opti
         b'[' => pair(text, at, values),
         _ => None,
     };
-    quick.or_else(|| {
-        let mut scan = Scan { text, at };
-        N::value(&mut scan, values).map(|id| (id, scan.at))
-    })
+    quick.or_else(|| scanned::<N>(text, at, values))
 }
 
 /// A string, which most likely stood in one of the last events too.
 fn string_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
-    let short = words::short(text, at, End::QUOTE);
-    if let Some((bytes, length)) = short
-        && let Some(id) = values.recent(bytes)
-    {
+    let Some((bytes, length)) = words::short(text, at, End::QUOTE) else {
+        return scanned::<N>(text, at, values);
+    };
+    if let Some(id) = values.recent(bytes) {
         return Some((id, at + length));
     }
-    let mut scan = Scan { text, at };
-    let id = N::value(&mut scan, values)?;
-    if let Some((bytes, _)) = short.filter(|(_, length)| at + length == scan.at) {
-        values.remember(bytes, id);
+    if end_of_plain(text, at + 1) != Some(at + length - 1) {
+        return scanned::<N>(text, at, values);
     }
-    Some((id, scan.at))
+    let id = values.text(std::str::from_utf8(&text[at..at + length]).ok()?);
+    values.remember(bytes, id);
+    Some((id, at + length))
+}
+
+/// A value by the scanner.
+fn scanned<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let mut scan = Scan { text, at };
+    N::value(&mut scan, values).map(|id| (id, scan.at))
 }
 
 /// A list of two numbers, as cas have.
