@@ -111,7 +111,7 @@ impl Notation for Json {
     }
 
     fn more(scan: &mut Scan<'_>) -> Option<bool> {
-        match scan.next::<Json>()? {
+        match scan.take::<Json>()? {
             b',' => Some(true),
             b'}' => Some(false),
             _ => None,
@@ -143,7 +143,7 @@ impl Notation for Json {
                 loop {
                     scan.peek::<Json>()?;
                     Json::pass(scan, depth + 1)?;
-                    match scan.next::<Json>()? {
+                    match scan.take::<Json>()? {
                         b',' => {}
                         b']' => return Some(()),
                         _ => return None,
@@ -181,7 +181,7 @@ fn json_value(scan: &mut Scan<'_>, values: &mut Values, depth: usize) -> Option<
             }
             loop {
                 items.push(json_value(scan, values, depth + 1)?);
-                match scan.next::<Json>()? {
+                match scan.take::<Json>()? {
                     b',' => {}
                     b']' => return Some(values.items(&items)),
                     _ => return None,

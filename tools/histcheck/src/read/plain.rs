@@ -54,7 +54,7 @@ impl<'a> Scan<'a> {
 
     /// Passes it.
     #[inline(always)]
-    pub fn next<N: Notation>(&mut self) -> Option<u8> {
+    pub fn take<N: Notation>(&mut self) -> Option<u8> {
         let byte = self.peek::<N>()?;
         self.at += 1;
         Some(byte)
@@ -63,7 +63,7 @@ impl<'a> Scan<'a> {
     /// Passes it where it is the one that is wanted.
     #[inline(always)]
     pub fn byte<N: Notation>(&mut self, wanted: u8) -> Option<()> {
-        (self.next::<N>()? == wanted).then_some(())
+        (self.take::<N>()? == wanted).then_some(())
     }
 
     /// Passes a string without escapes and control characters, which begins here; its inside.
