@@ -5,9 +5,10 @@
 //! | what form it has | [`format`](mod@format), [`packed`], [`foreign`] |
 //! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
-//! | a line like those before it to an event, faster | [`layout`] |
-//! | a plain line to an event, fast | [`scan`] |
+//! | an event like those before it, in lines and in other forms, faster | [`layout`] with [`digits`] and [`words`] |
+//! | a plain event, fast | [`scan`] with [`notation`] and [`plain`] |
 //! | any line to an event | [`line`] |
+//! | a row of plain cells to an event, fast | [`rows`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`], [`one_line`] |
 
@@ -15,6 +16,7 @@ pub mod array;
 pub mod assemble;
 pub mod bare;
 pub mod blocks;
+pub mod digits;
 pub mod doubtful;
 pub mod edn;
 pub mod foreign;
@@ -24,6 +26,7 @@ pub mod lanes;
 pub mod layout;
 pub mod line;
 pub mod log;
+pub mod notation;
 pub mod object;
 pub mod one_line;
 pub mod operations;
@@ -32,7 +35,9 @@ pub mod packed;
 pub mod pair;
 pub mod parts;
 pub mod place;
+pub mod plain;
 pub mod progress;
+pub mod rows;
 pub mod scan;
 pub mod site;
 pub mod spans;
@@ -40,7 +45,9 @@ pub mod table;
 pub mod text;
 pub mod times;
 pub mod transactions;
+pub mod words;
 
+use std::cell::RefCell;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -59,12 +66,13 @@ use blocks::{Blocks, RawLine};
 use format::Format;
 use layout::Layouts;
 use line::{Clause, Parsed};
+use notation::{Edn, Json};
 use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
-use site::Site;
-use text::{Item, Take, Text};
+use site::{Form, Site};
+use text::{Item, Quick, Take, Text};
 
 /// What a reader puts up with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -204,7 +212,23 @@ fn read_telling(
     }
     let mut text = Text::new(name, source, options.tolerance, progress)?.within(options.budget);
     let mut taken = 0_u32;
-    each_in_text(&mut text, format, &mut |site, item| {
+    // Each has it for itself while it takes something.
+    let shared = RefCell::new(&mut assembly);
+    let mut quick = |text: &[u8], place: Place, form: Form<'_>| {
+        let mut assembly = shared.borrow_mut();
+        let bytes = match form {
+            Form::Object => assembly.quick::<Json>(text, place, form),
+            Form::Map => assembly.quick::<Edn>(text, place, form),
+            Form::Row(header) => assembly.quick_rows(text, place, header),
+            Form::Log | Form::Other => Ok(0),
+        }?;
+        if bytes > 0 {
+            assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
+        }
+        Ok(bytes)
+    };
+    each_in_text(&mut text, format, &mut quick, &mut |site, item| {
+        let mut assembly = shared.borrow_mut();
         assembly.item(site, item)?;
         taken = taken.wrapping_add(1);
         match taken % BETWEEN_LOOKS {
@@ -213,6 +237,11 @@ fn read_telling(
         }
     })?;
     assembly.finish()
+}
+
+/// Of a text whose events are all to be seen as they stand none are taken quickly.
+fn none_quickly(_: &[u8], _: Place, _: Form<'_>) -> Result<usize> {
+    Ok(0)
 }
 
 fn read_lines(
@@ -245,7 +274,7 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
     if format != Format::Jsonl {
         let none = Progress::none();
         let text = Text::new(name, source, options.tolerance, &none)?;
-        each_in_text(&mut text.within(options.budget), format, take)?;
+        each_in_text(&mut text.within(options.budget), format, &mut none_quickly, take)?;
         return Ok(format);
     }
     let mut blocks = Blocks::new(source).within(options.budget);
@@ -295,7 +324,7 @@ pub fn each_event(
     }
     let none = Progress::none();
     let mut text = Text::new(name, source, options.tolerance, &none)?.within(options.budget);
-    each_in_text(&mut text, format, &mut |site, item| {
+    each_in_text(&mut text, format, &mut none_quickly, &mut |site, item| {
         let Some(op) = item.event() else { return Ok(()) };
         let text = op.line();
         let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
@@ -329,20 +358,20 @@ fn each_event_in_lines(
             number += 1;
             let rest = &text[at..];
             let mut event = layout::NOTHING;
-            let known = layouts.event(text, at, &mut history.values, &mut event);
+            let known = layouts.event::<Json>(text, at, &mut history.values, &mut event);
             let (mut parsed, line, next) = match known {
-                Some(next) => (Parsed::Client(event), &text[at..next - 1], next),
+                Some(next) => (Parsed::Client(event), blocks::bare(&text[at..next]), next),
                 None => {
-                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-                    let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-                    let next = at + end + 1;
+                    let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+                    let line = blocks::bare(&rest[..end]);
+                    let next = at + end;
                     if line.trim_ascii().is_empty() {
                         at = next;
                         continue;
                     }
                     let whole = end < rest.len() || piece.whole;
                     let raw = RawLine { number, text: line, whole };
-                    match event_of(raw, &mut layouts, history) {
+                    match event_of(raw, &rest[..end], &mut layouts, history) {
                         Ok(parsed) => (parsed, line, next),
                         Err(clause) => {
                             assemble::cut(name, raw, &clause, options.tolerance)?;
@@ -377,12 +406,15 @@ fn keyed(
 
 fn event_of(
     raw: RawLine<'_>,
+    whole: &[u8],
     layouts: &mut Layouts,
     history: &mut History,
 ) -> std::result::Result<Parsed, Clause> {
-    match scan::event(raw.text, history) {
-        Some(event) => {
-            layouts.learn(raw.text, &event);
+    match scan::line(raw.text, history) {
+        Some((event, end)) => {
+            if raw.whole {
+                layouts.learn::<Json>(&whole[..end], &whole[end..], &event);
+            }
             Ok(Parsed::Client(event))
         }
         None => line::parse(raw.text, history),
@@ -403,15 +435,20 @@ fn recognise(name: &str, source: Source, options: Options) -> Result<(Format, So
     }
 }
 
-fn each_in_text(text: &mut Text<'_>, format: Format, take: Take<'_>) -> Result<()> {
+fn each_in_text(
+    text: &mut Text<'_>,
+    format: Format,
+    quick: Quick<'_>,
+    take: Take<'_>,
+) -> Result<()> {
     match format {
         // Lines of JSON are no text: they have a way of their own.
         Format::Jsonl => Ok(()),
-        Format::Json => array::each(text, take),
+        Format::Json => array::each(text, quick, take),
         Format::Operations => operations::each(text, take),
-        Format::Edn => forms::each(text, take),
+        Format::Edn => forms::each(text, quick, take),
         Format::Log => log::each(text, take),
-        Format::Csv => table::each(text, take),
+        Format::Csv => table::each(text, quick, take),
         Format::Plume => transactions::each_of_plume(text, take),
         Format::Sessions => transactions::each_of_sessions(text, take),
     }

@@ -4,13 +4,13 @@
 //! however they are written ([`crate::number`]). A client that writes 1.50 and is given 1.5 has seen its own
 //! write. No number ever goes through floating point: two of forty digits that differ in the last are two values.
 
-use std::sync::Arc;
+mod store;
 
-use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::number;
 use crate::read::edn;
+use store::{Datum, Store};
 
 /// A value of this history; meaningful only together with its [`Values`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,34 +32,26 @@ const DIRECT: u32 = 1 << 31;
 /// The integers below it are their own ids. One less than would fit: `u32::MAX` is nobody's id.
 const FIRST_NOT_DIRECT: i64 = (1 << 31) - 1;
 
-#[derive(Debug, Clone)]
-enum Datum {
-    Int(i64),
-    /// JSON text: null, booleans, strings, objects and the numbers that are no i64.
-    Text(Arc<str>),
-    List(Arc<[Id]>),
-}
-
 /// All values of a history.
 #[derive(Debug)]
 pub struct Values {
-    data: Vec<Datum>,
-    ints: FxHashMap<i64, Id>,
-    texts: FxHashMap<Arc<str>, Id>,
-    lists: FxHashMap<Arc<[Id]>, Id>,
-    /// Bytes of texts and lists, behind their pointers.
-    behind: usize,
+    store: Store,
+    /// Texts of at most sixteen bytes that came last, by a hash of their bytes: an operation ends soon after it began.
+    recent: Box<[(u128, Id)]>,
+}
+
+/// A power of two. They fit in the nearest cache.
+const RECENT: usize = 1 << RECENT_BITS;
+const RECENT_BITS: u32 = 9;
+
+fn place(bytes: u128) -> usize {
+    let mixed = (bytes as u64 ^ (bytes >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> (64 - RECENT_BITS)) as usize
 }
 
 impl Default for Values {
     fn default() -> Values {
-        let mut values = Values {
-            data: Vec::new(),
-            ints: FxHashMap::default(),
-            texts: FxHashMap::default(),
-            lists: FxHashMap::default(),
-            behind: 0,
-        };
+        let mut values = Values { store: Store::default(), recent: vec![(0, NULL); RECENT].into() };
         values.text("null");
         values
     }
@@ -92,12 +84,12 @@ impl Values {
                 let text = number::canonical(number.as_str());
                 match text.parse::<i64>() {
                     Ok(int @ 0..FIRST_NOT_DIRECT) => Some(Id(DIRECT | int as u32)),
-                    Ok(int) => self.ints.get(&int).copied(),
-                    Err(_) => self.texts.get(text.as_str()).copied(),
+                    Ok(int) => self.store.find(Datum::Int(int)).map(Id),
+                    Err(_) => self.store.find(Datum::Text(&text)).map(Id),
                 }
             }
             Value::Array(_) => None,
-            other => self.texts.get(canonical(other).to_string().as_str()).copied(),
+            other => self.store.find(Datum::Text(&canonical(other).to_string())).map(Id),
         }
     }
 
@@ -111,16 +103,11 @@ impl Values {
     }
 
     fn far_int(&mut self, int: i64) -> Id {
-        if let Some(&id) = self.ints.get(&int) {
-            return id;
-        }
-        let id = self.add(Datum::Int(int));
-        self.ints.insert(int, id);
-        id
+        Id(self.store.number(Datum::Int(int)))
     }
 
     /// The id of a number that is not written as an integer of 64 bits, and may be one all the same.
-    fn number(&mut self, text: &str) -> Id {
+    pub(crate) fn number(&mut self, text: &str) -> Id {
         let text = number::canonical(text);
         match text.parse() {
             Ok(int) => self.int(int),
@@ -130,13 +117,7 @@ impl Values {
 
     /// The id of a list of values.
     pub fn items(&mut self, items: &[Id]) -> Id {
-        if let Some(&id) = self.lists.get(items) {
-            return id;
-        }
-        let items: Arc<[Id]> = items.into();
-        let id = self.add(Datum::List(Arc::clone(&items)));
-        self.lists.insert(items, id);
-        id
+        Id(self.store.number(Datum::List(items)))
     }
 
     /// A set of EDN is the list of its elements, in an order that does not depend on how it was written.
@@ -147,53 +128,42 @@ impl Values {
 
     /// The id of a value that is given as its JSON text, of a kind that is kept as text.
     pub fn text(&mut self, text: &str) -> Id {
-        if let Some(&id) = self.texts.get(text) {
-            return id;
-        }
-        let text: Arc<str> = text.into();
-        let id = self.add(Datum::Text(Arc::clone(&text)));
-        self.texts.insert(text, id);
-        id
+        Id(self.store.number(Datum::Text(text)))
     }
 
-    /// Bytes held, with what the allocator and the tables' free places take.
+    /// The id of a text that was remembered a while ago by its bytes.
+    #[inline]
+    pub(crate) fn recent(&self, bytes: u128) -> Option<Id> {
+        let (known, id) = self.recent[place(bytes)];
+        (known == bytes).then_some(id)
+    }
+
+    /// Remembers the id of a text of at most sixteen bytes, none of which is zero, for a while.
+    #[inline]
+    pub(crate) fn remember(&mut self, bytes: u128, id: Id) {
+        self.recent[place(bytes)] = (bytes, id);
+    }
+
+    /// Bytes held, with free places.
     pub fn bytes(&self) -> usize {
-        let tables = self.ints.capacity() * size_of::<(i64, Id)>()
-            + self.texts.capacity() * size_of::<(Arc<str>, Id)>()
-            + self.lists.capacity() * size_of::<(Arc<[Id]>, Id)>();
-        self.data.capacity() * size_of::<Datum>() + tables + self.behind
+        self.store.bytes()
     }
 
-    fn add(&mut self, datum: Datum) -> Id {
-        // The two counts of an Arc, and two words of the allocator.
-        const AROUND: usize = 32;
-        self.behind += match &datum {
-            Datum::Int(_) => 0,
-            Datum::Text(text) => text.len() + AROUND,
-            Datum::List(items) => size_of_val::<[Id]>(items) + AROUND,
-        };
-        // The reader refuses histories whose lines do not fit in 32 bits; a line's lists cannot make up for it
-        // on any memory we run on.
-        let id = Id(self.data.len() as u32);
-        self.data.push(datum);
-        id
-    }
-
-    fn datum(&self, id: Id) -> Datum {
+    fn datum(&self, id: Id) -> Datum<'_> {
         match id.0 & DIRECT {
-            0 => self.data[id.0 as usize].clone(),
+            0 => self.store.get(id.0),
             _ => Datum::Int(i64::from(id.0 & !DIRECT)),
         }
     }
 
     /// All values that are kept in the table.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
-        (0..self.data.len() as u32).map(Id)
+        (0..self.store.len() as u32).map(Id)
     }
 
     /// How many values there are, without those that cost nothing.
     pub fn count(&self) -> usize {
-        self.data.len()
+        self.store.len()
     }
 
     /// How many there would be if those that came after a value were gone.
@@ -206,29 +176,22 @@ impl Values {
 
     /// Forgets the values that came last, down to so many, as far as they are lists. Nobody may hold them.
     pub fn forget_lists(&mut self, down_to: usize) {
-        while self.data.len() > down_to {
-            let Some(Datum::List(items)) = self.data.last() else { return };
-            self.lists.remove(items);
-            self.data.pop();
-        }
+        while self.store.len() > down_to && self.store.forget_list() {}
     }
 
     /// The elements, where the value is a list.
     pub fn list(&self, id: Id) -> Option<&[Id]> {
-        match self.data.get(id.0 as usize) {
-            Some(Datum::List(items)) => Some(items),
-            _ => None,
+        match self.datum(id) {
+            Datum::List(items) => Some(items),
+            Datum::Int(_) | Datum::Text(_) => None,
         }
     }
 
     /// The integer, where the value is one of 64 bits.
     pub fn as_int(&self, id: Id) -> Option<i64> {
-        if id.0 & DIRECT != 0 {
-            return Some(i64::from(id.0 & !DIRECT));
-        }
-        match self.data[id.0 as usize] {
+        match self.datum(id) {
             Datum::Int(int) => Some(int),
-            _ => None,
+            Datum::Text(_) | Datum::List(_) => None,
         }
     }
 
@@ -249,17 +212,17 @@ impl Values {
         match self.datum(id) {
             Datum::Int(int) => Value::from(int),
             // What was kept is JSON text by construction.
-            Datum::Text(text) => serde_json::from_str(&text).unwrap_or(Value::Null),
+            Datum::Text(text) => serde_json::from_str(text).unwrap_or(Value::Null),
             Datum::List(items) => items.iter().map(|&item| self.json(item)).collect(),
         }
     }
 
     /// Takes over all values of `other`, which another thread has read; what turns its ids into ours.
     pub fn absorb(&mut self, other: &Values) -> Renamed {
-        let mut renamed = Renamed { ids: Vec::with_capacity(other.data.len()) };
-        for datum in &other.data {
-            let id = match datum {
-                Datum::Int(int) => self.int(*int),
+        let mut renamed = Renamed { ids: Vec::with_capacity(other.count()) };
+        for number in 0..other.count() as u32 {
+            let id = match other.store.get(number) {
+                Datum::Int(int) => self.int(int),
                 Datum::Text(text) => self.text(text),
                 // A list comes after its elements.
                 Datum::List(items) => {
@@ -368,7 +331,7 @@ mod tests {
             assert_ne!(id.0, u32::MAX, "{int}");
             assert_eq!((values.as_int(id), values.int(int)), (Some(int), id));
         }
-        assert_eq!(values.data.len(), 6, "null and five integers");
+        assert_eq!(values.count(), 6, "null and five integers");
     }
 
     #[test]

@@ -340,6 +340,47 @@ fn a_large_file_says_the_same_by_one_thread_and_by_two() {
 }
 
 #[test]
+fn an_index_gives_the_order_of_a_large_file_by_one_thread_and_by_two() {
+    let folder = Folder::new("indexed");
+    let indexed =
+        |index: usize, line: &String| line.replacen('{', &format!("{{\"index\":{index},"), 1);
+    let grows: Vec<String> =
+        long(85_000).iter().enumerate().map(|(at, line)| indexed(2 * at, line)).collect();
+    let (count, half) = (grows.len(), grows.len() / 2);
+    let mut late = grows.clone();
+    late.swap(count - 7, count - 6);
+    let mut halves = grows[half..].to_vec();
+    halves.extend_from_slice(&grows[..half]);
+    let mut lacking = long(85_000)[..half].to_vec();
+    lacking.extend_from_slice(&grows[half..]);
+    let order = |lines: &[String]| {
+        let text = lines.join("\n") + "\n";
+        assert!(text.len() > 8 << 20, "{}: too small to be read in parts", text.len());
+        let file = folder.write("history", &text);
+        let by_all = run(histcheck().args(["stats", "--json"]).arg(&file));
+        let alone = judge(&["stats", "--json"], &text);
+        assert_eq!(by_all.status, alone.status, "{}", by_all.stderr);
+        assert_eq!(by_all.stdout.replace(&file, "stdin"), alone.stdout);
+        assert_eq!(by_all.stderr.replace(&file, "stdin"), alone.stderr);
+        let verdict = judge(&LINEAR, &text);
+        (alone, verdict)
+    };
+    let (told, verdict) = order(&grows);
+    assert_eq!((told.status, verdict.status), (0, 0), "{}", verdict.stderr);
+    for other in [late, halves] {
+        let (told_too, verdict) = order(&other);
+        assert_eq!((&told_too.stdout, verdict.status), (&told.stdout, 0), "{}", verdict.stderr);
+    }
+    let (told, verdict) = order(&lacking);
+    assert_eq!((told.status, verdict.status), (65, 65));
+    assert!(
+        told.stderr.contains("this line has an \"index\" and line 1 has none"),
+        "{}",
+        told.stderr
+    );
+}
+
+#[test]
 fn processes_and_nodes_of_any_number_are_told_as_they_came() {
     let folder = Folder::new("many");
     let mut text = String::new();

@@ -5,13 +5,13 @@ use breakit::json::{self, Json};
 use breakit::op::Op;
 
 use super::site::Form;
-use super::text::{Item, Take, Text};
+use super::text::{Item, Quick, Take, Text};
 
 /// Takes all events.
 ///
 /// # Errors
-/// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+/// 65 with line and column for what is no event, and whatever `take` and `quick` say.
+pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()> {
     match next_byte(text)? {
         Some(b'[') => text.pass(1),
         Some(b'{') => return objects(text, take),
@@ -24,6 +24,11 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     loop {
         if next_byte(text)?.is_none() {
             return text.unclosed(CUT, take);
+        }
+        let quickly = quick(text.rest(), text.place(0), Form::Object)?;
+        if quickly > 0 {
+            text.pass(quickly);
+            continue;
         }
         if !event(text, take)? {
             return text.cut(text.rest().len(), CUT, take);

@@ -1,16 +1,20 @@
 //! Events to a history: who is a client and who is not, in which order, with which key.
 
+mod order;
+mod quick;
+
 use breakit::exit::{Error, Result};
 use breakit::op::{Op, Process, Type};
 use rustc_hash::FxHashSet;
 use serde_json::Value;
 
 use super::bare::Bare;
-use super::blocks::{Piece, RawLine};
+use super::blocks::{self, Piece, RawLine};
 use super::doubtful::Doubtful;
 use super::format::Format;
 use super::layout::{self, Layouts};
 use super::line::{self, Clause, Event, Parsed};
+use super::notation::Json;
 use super::one_line::Numbers;
 use super::origin::Sought;
 use super::pair::{self, Misfit, Pairing};
@@ -23,6 +27,7 @@ use crate::budget::Exhausted;
 use crate::clients::Clients;
 use crate::history::{End, History, Outcome, Start};
 use crate::values::Id;
+use order::{Growing, Order};
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
 const MOST_LINES: u32 = (1 << 31) - 1;
@@ -33,8 +38,8 @@ pub struct Assembly {
     history: History,
     pairing: Pairing,
     options: Options,
-    /// Client events that carry an `index`, held back until all are there to be put in its order.
-    indexed: Vec<(u64, u32, Event)>,
+    /// In which order events that carry an `index` are taken.
+    order: Order,
     layouts: Layouts,
     /// How many bytes there will be, until room is made for their operations.
     expected: Option<u64>,
@@ -66,10 +71,11 @@ struct Seam {
 }
 
 impl Assembly {
-    /// Nothing yet, of a part of a file of JSON lines.
+    /// Nothing yet, of a part of a file of JSON lines, which can be read once more as a whole.
     pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
         let seam = is_later.then(Seam::default);
-        Assembly { seam, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
+        let order = Order::OfText(Growing::default());
+        Assembly { seam, order, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
     }
 
     /// Nothing yet.
@@ -88,7 +94,7 @@ impl Assembly {
             history,
             pairing: Pairing::default(),
             options,
-            indexed: Vec::new(),
+            order: Order::OfText(Growing::kept()),
             // Whoever follows a history is not told of its times.
             layouts: Layouts::new(options.skip_times && options.in_order),
             expected: None,
@@ -119,7 +125,7 @@ impl Assembly {
         let mut event = layout::NOTHING;
         while at < text.len() {
             let values = &mut self.history.values;
-            if let Some(next) = self.layouts.event(text, at, values, &mut event) {
+            if let Some(next) = self.layouts.event::<Json>(text, at, values, &mut event) {
                 self.history.counts.lines += 1;
                 let number = self.number(self.history.counts.lines)?;
                 self.client(number, number, &mut event).map_err(|wrong| {
@@ -128,12 +134,9 @@ impl Assembly {
                 at = next;
                 continue;
             }
-            let rest = &text[at..];
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-            let whole = end < rest.len() || piece.whole;
-            self.line(RawLine { number: self.history.counts.lines + 1, text: line, whole })?;
-            at += end + 1;
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+            self.line(&text[at..end], end < text.len() || piece.whole)?;
+            at = end;
         }
         if let Some(expected) = self.expected.take() {
             self.make_room(text.len() as u64, expected);
@@ -143,8 +146,7 @@ impl Assembly {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        let indexed = self.indexed.len() * size_of::<(u64, u32, Event)>();
-        self.history.bytes() + indexed + self.bare.bytes()
+        self.history.bytes() + self.order.bytes() + self.bare.bytes()
     }
 
     /// Says which limit of the reader's budget is reached.
@@ -164,16 +166,19 @@ impl Assembly {
         self.history.ops.reserve(usize::try_from(rows).unwrap_or(0).min(MOST_LINES as usize));
     }
 
-    /// Takes a line of JSON.
+    /// Takes a line of JSON with its ending; `whole`: that is a newline.
     ///
     /// # Errors
     /// 65 with file, line and column for what is none, or does not fit what came before.
-    pub fn line(&mut self, raw: RawLine<'_>) -> Result<()> {
+    fn line(&mut self, line: &[u8], whole: bool) -> Result<()> {
         self.history.counts.lines += 1;
+        let raw = RawLine { number: self.history.counts.lines, text: blocks::bare(line), whole };
         let number = self.number(raw.number)?;
         let site = Site::line(raw.number, raw.text);
-        if let Some(mut event) = scan::event(raw.text, &mut self.history) {
-            self.layouts.learn(raw.text, &event);
+        if let Some((mut event, end)) = scan::line(raw.text, &mut self.history) {
+            if whole {
+                self.layouts.learn::<Json>(&line[..end], &line[end..], &event);
+            }
             let taken = self.client(number, number, &mut event);
             return taken.map_err(|wrong| self.misfit(site, &wrong));
         }
@@ -232,13 +237,8 @@ impl Assembly {
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
-                        let lines = self.history.reordered.get_or_insert_default();
                         let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
-                        self.numbers.push(lines, number, nth);
-                        self.history.only_line = self.numbers.only_line();
-                        let pos = lines.len() as u32;
-                        let taken = self.client(pos, pos, &mut event);
-                        taken.map_err(|wrong| self.misfit(site, &wrong))?;
+                        self.taken(number, nth, &mut event, || site)?;
                     }
                     Parsed::Other(op) => {
                         let other = self.other(site.of("value"), &op);
@@ -317,25 +317,9 @@ impl Assembly {
                 self.in_order(index)?;
                 self.pair(pos, event)
             }
-            Some(index) if indexed => {
-                self.indexed.push((index, number, *event));
-                Ok(())
-            }
-            _ => Err(half_indexed(self.history.line(first), indexed)),
+            Some(index) if indexed => self.indexed(index, pos, number, event),
+            _ => Err(order::half_indexed(self.history.line(first), indexed)),
         }
-    }
-
-    /// Where lines are taken as they come, their order must be that of their index.
-    fn in_order(&mut self, index: u64) -> std::result::Result<(), Misfit> {
-        if self.last_index.is_some_and(|last| last >= index) {
-            let clause = format!(
-                "\"index\" {index} is no greater than the one before it; --follow takes lines as they \
-                 come, so leave it out once the history is whole"
-            );
-            return Err(Misfit::new("index", clause));
-        }
-        self.last_index = Some(index);
-        Ok(())
     }
 
     /// What was taken so far. Its operations must stay where they are.
@@ -463,7 +447,12 @@ impl Assembly {
 
     /// Takes what an `index` may put behind the first invocation of its process.
     fn indexed_names(&mut self) -> Result<()> {
-        for (number, op) in self.doubtful.take_indexed() {
+        let indexed = self.doubtful.take_indexed();
+        if !indexed.is_empty() && self.first.is_some_and(|(_, has_index)| has_index) {
+            // They stand where their index says, and not behind all others. A part of a file has none of them.
+            self.hold();
+        }
+        for (number, op) in indexed {
             let wrong =
                 |name: &str, clause: &str| Place::of_line(number.into()).error(name, clause);
             let parsed = line::of(*op, &mut self.history);
@@ -509,7 +498,10 @@ impl Assembly {
             self.numbers.finish(lines);
             self.history.only_line = self.numbers.only_line();
         }
-        let mut indexed = std::mem::take(&mut self.indexed);
+        let mut indexed = match &mut self.order {
+            Order::OfIndex(held) => std::mem::take(held),
+            Order::OfText(_) => Vec::new(),
+        };
         // Of two events with one index it is not known which came first: the invocation goes first, so that
         // the two overlap and neither is said to precede the other.
         indexed.sort_by_key(|&(index, number, event)| (index, event.kind != Type::Invoke, number));
@@ -554,22 +546,29 @@ impl Assembly {
         unseen
     }
 
-    /// Whether the part can be put behind another: the order is that of the lines.
-    pub fn is_joinable(&self) -> bool {
-        self.indexed.is_empty() && self.bare.is_empty()
-    }
-
     /// Puts the next part of the history behind this one.
     ///
     /// # Errors
     /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
     pub fn join(&mut self, part: Assembly) -> Result<()> {
-        let Assembly { history: theirs, pairing, seam, times, .. } = part;
+        let Assembly { history: mut theirs, pairing, seam, first, order, times, .. } = part;
+        let goes_on = match (&mut self.order, &order) {
+            (Order::OfText(ours), Order::OfText(theirs)) => ours.go_on(theirs),
+            _ => false,
+        };
+        let is_alike = match (self.first, first) {
+            (Some((_, ours)), Some((_, theirs))) => ours == theirs,
+            _ => true,
+        };
+        if !goes_on || !is_alike {
+            return Err(self.error(Place::of_line(0), "the index gives another order"));
+        }
+        self.first = self.first.or(first);
         let seam = seam.unwrap_or_default();
         let after = self.number(self.history.counts.lines)?;
         self.number(self.history.counts.lines + theirs.counts.lines)?;
         self.times.join(times, after);
-        let values = self.history.values.absorb(&theirs.values);
+        let values = self.history.values.absorb(&std::mem::take(&mut theirs.values));
         let words: Vec<u16> = theirs
             .words
             .iter()
@@ -615,16 +614,6 @@ impl Assembly {
 /// What is wrong with an event of EDN whose process is missing.
 fn of_process_0(clause: &str) -> String {
     format!("the event has no :process and so counts as one of process 0: {clause}")
-}
-
-#[cold]
-fn half_indexed(first: u32, indexed: bool) -> Misfit {
-    let clause = format!(
-        "this line {} an \"index\" and line {first} {}; give it to all lines or to none",
-        if indexed { "lacks" } else { "has" },
-        if indexed { "has one" } else { "has none" },
-    );
-    Misfit::new("index", clause)
 }
 
 /// The last line, without a newline and no JSON yet: what a killed writer leaves.

@@ -29,6 +29,12 @@ pub struct Piece<'a> {
     pub whole: bool,
 }
 
+/// A line without its ending.
+pub fn bare(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// Lines of a reader.
 #[derive(Debug)]
 pub struct Blocks<R> {

@@ -27,7 +27,7 @@ use serde_json::{Map, Number, Value};
 pub use write::{is_ambiguous, write, write_name};
 
 /// What leads the steps of transactions.
-const STEPS: [&str; 3] = ["append", "r", "w"];
+pub const STEPS: [&str; 3] = ["append", "r", "w"];
 
 /// Forms within forms deeper than this are refused, so that no text can exhaust the stack. Whatever
 /// `serde_json` reads, of 127 levels at most, is not as deep.
@@ -60,7 +60,7 @@ pub struct Reader<'a> {
 type Parsed<T> = Result<T, Wrong>;
 
 /// Which bytes end a token.
-const ENDS: [bool; 256] = {
+pub const ENDS: [bool; 256] = {
     let (mut ends, mut at) = ([false; 256], 0);
     let bytes = b" \t\r\n\x0c,;\"()[]{}";
     while at < bytes.len() {
@@ -512,7 +512,7 @@ pub fn field(text: &[u8], wanted: &str) -> Option<usize> {
 }
 
 /// Jepsen prints its own records with their class.
-fn is_record(name: &str) -> bool {
+pub fn is_record(name: &str) -> bool {
     // Versions of Jepsen and Knossos keep their record of an operation in different places.
     let of_jepsen = name.starts_with("jepsen.") || name.starts_with("knossos.");
     (of_jepsen && name.ends_with(".Op"))

@@ -8,17 +8,23 @@ use breakit::op::Op;
 use serde_json::Value;
 
 use super::edn::{self, Fields, Reader, Wrong};
+use super::notation::{Edn, Notation};
 use super::site::Form;
-use super::text::{Item, Take, Text};
+use super::text::{Item, Quick, Take, Text};
 
 /// Takes all events.
 ///
 /// # Errors
-/// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+/// 65 with line and column for what is no event, and whatever `take` and `quick` say.
+pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()> {
     let mut close = None;
     let mut is_first = true;
     loop {
+        if !is_first {
+            pass_blank(text);
+            let quickly = quick(text.rest(), text.place(0), Form::Map)?;
+            text.pass(quickly);
+        }
         let step = step(text, close, is_first)?;
         is_first = false;
         match step {
@@ -39,6 +45,12 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
             }
         }
     }
+}
+
+/// Passes what stands between two events, so far as it is in the window.
+fn pass_blank(text: &mut Text<'_>) {
+    let blank = text.rest().iter().take_while(|&&byte| Edn::is_blank(byte)).count();
+    text.pass(blank);
 }
 
 /// What comes next in the text.

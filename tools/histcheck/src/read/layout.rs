@@ -1,22 +1,30 @@
-//! Lines that look like the ones before them, read at the speed of comparing bytes.
+//! Events that look like the ones before them, read at the speed of comparing bytes.
 //!
-//! The lines of a history have the same fields in the same order, so that between the values stands the same
-//! text on nearly every line. A [`Layout`] is that text, learned from a line that [`super::scan`] took. Where a
-//! line fits, only its values are looked at, eight bytes at a time; where it does not, nothing is decided here
+//! The events of a history have the same fields in the same order, so that between the values stands the same
+//! text in nearly every one. A [`Layout`] is that text, learned from an event that [`super::scan`] took. Where one
+//! fits, only its values are looked at, eight bytes at a time; where it does not, nothing is decided here
 //! and the scanner has its turn. What is given is the scanner's event, and a test holds the two together.
+
+mod learn;
 
 use std::hint::select_unpredictable;
 
 use breakit::op::Type;
 
+use super::digits::{digits, eight, end_of_plain, is_none, natural, number, skip_natural};
 use super::line::Event;
-use super::scan::Scan;
+use super::notation::Notation;
+use super::plain::Scan;
+use super::words::{self, End, Words};
 use crate::values::{self, Id, Values};
 
 /// Layouts kept: invocations and completions may differ, and faulty clients leave fields out.
-const LAYOUTS: usize = 4;
+const LAYOUTS: usize = 8;
 
-/// The layouts of a history's lines, and the words that stood on them.
+/// What fits no layout so often, though it has one, has values that no layout takes: to learn from it is in vain.
+const MOST_IN_VAIN: u32 = 1 << 12;
+
+/// The layouts of a history's events, and the words that stood in them.
 #[derive(Debug, Default)]
 pub struct Layouts {
     layouts: Vec<Layout>,
@@ -24,24 +32,66 @@ pub struct Layouts {
     nodes: Words<Id>,
     /// Whether times are passed over.
     skip_times: bool,
+    /// How many events there were to learn from that taught nothing new.
+    in_vain: u32,
 }
 
+/// Ends with what stands between an event and the next.
 #[derive(Debug, PartialEq)]
-struct Layout {
-    fields: Vec<(Literal, Field)>,
-    /// Ends with the newline.
-    close: Literal,
+struct Layout(Vec<Step>);
+
+/// A literal and what stands behind it.
+#[derive(Debug, PartialEq)]
+struct Step {
+    literal: Literal,
+    field: Field,
+    /// How it ends, where it is a word.
+    end: End,
 }
 
+/// What a field says, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+pub enum Field {
+    /// Nanoseconds.
     Time,
+    /// Who.
     Process,
+    /// What the event says of its operation.
     Type,
+    /// The operation's name.
     F,
+    /// Which of many objects.
     Key,
+    /// The argument or the result.
     Value,
+    /// To which node.
     Node,
+    /// Whether it is of the reads that end a run.
+    Final,
+    /// The place in the order.
+    Index,
+    /// What nobody asks for.
+    Other,
+    /// Nothing at all.
+    Nothing,
+}
+
+impl Field {
+    /// The field with a name.
+    pub fn of(name: &[u8]) -> Field {
+        match name {
+            b"time" => Field::Time,
+            b"process" => Field::Process,
+            b"type" => Field::Type,
+            b"f" => Field::F,
+            b"key" => Field::Key,
+            b"value" => Field::Value,
+            b"node" => Field::Node,
+            b"final" => Field::Final,
+            b"index" => Field::Index,
+            _ => Field::Other,
+        }
+    }
 }
 
 /// An event of which nothing was read yet.
@@ -63,21 +113,21 @@ impl Layouts {
         Layouts { skip_times, ..Layouts::default() }
     }
 
-    /// Puts the event of the line at `at` into `event`; says where the next line begins. `None` where the line is of no
+    /// Puts the event that begins at `at` into `event`; says where the next begins. `None` where it is of no
     /// layout, or so near the end of `text` that it cannot be compared in blocks: then `event` holds anything.
     #[inline]
-    pub fn event(
+    pub fn event<N: Notation>(
         &self,
         text: &[u8],
         at: usize,
         values: &mut Values,
         event: &mut Event,
     ) -> Option<usize> {
-        self.layouts.iter().find_map(|layout| self.event_of(layout, text, at, values, event))
+        self.layouts.iter().find_map(|layout| self.event_of::<N>(layout, text, at, values, event))
     }
 
     #[inline(always)]
-    fn event_of(
+    fn event_of<N: Notation>(
         &self,
         layout: &Layout,
         text: &[u8],
@@ -86,47 +136,45 @@ impl Layouts {
         event: &mut Event,
     ) -> Option<usize> {
         *event = NOTHING;
-        for (literal, field) in &layout.fields {
+        for Step { literal, field, end } in &layout.0 {
             at = literal.pass(text, at)?;
             match field {
-                Field::Time if self.skip_times => at = skip_natural(text, at)?,
-                Field::Time => {
-                    let (time, end) = natural(text, at)?;
-                    event.time = Some(time);
-                    at = end;
-                }
+                Field::Nothing => {}
+                Field::Time if self.skip_times => at = skip_time::<N>(text, at)?,
+                Field::Time => (event.time, at) = natural_or_null::<N>(text, at)?,
                 Field::Process => (event.process, at) = natural(text, at)?,
-                Field::Type => (event.kind, at) = kind(text, at)?,
-                Field::F => (event.f, at) = self.words.find(text, at)?,
+                Field::Type => (event.kind, at) = kind::<N>(text, at)?,
+                Field::F => (event.f, at) = self.words.find(text, at, *end)?,
                 Field::Key => {
-                    let (key, end) = value(text, at, values)?;
+                    let (key, end) = value::<N>(text, at, values)?;
                     event.key = Some(key);
                     at = end;
                 }
                 Field::Value => {
-                    let (value, end) = value(text, at, values)?;
+                    let (value, end) = value::<N>(text, at, values)?;
                     event.value = Some(value);
                     at = end;
                 }
                 Field::Node => {
-                    let (node, end) = match self.nodes.find(text, at) {
-                        Some(found) => found,
-                        None => string(text, at, values)?,
+                    (event.node, at) = match self.nodes.find(text, at, *end) {
+                        Some((node, end)) => (Some(node), end),
+                        None => other_node::<N>(text, at, values)?,
                     };
-                    event.node = Some(node);
-                    at = end;
                 }
+                Field::Index => (event.index, at) = natural_or_null::<N>(text, at)?,
+                Field::Final => (event.is_final, at) = truth::<N>(text, at)?,
+                Field::Other => at = other::<N>(text, at)?,
             }
         }
-        layout.close.pass(text, at)
+        Some(at)
     }
 
-    /// Learns from a line, without its newline, that the scanner took for `event`.
-    pub fn learn(&mut self, line: &[u8], event: &Event) {
-        if event.index.is_some() || event.is_final || self.layouts.len() == LAYOUTS {
+    /// Learns from an event that the scanner took, with what stands between it and the next.
+    pub fn learn<N: Notation>(&mut self, text: &[u8], between: &[u8], event: &Event) {
+        if self.layouts.len() == LAYOUTS || self.in_vain == MOST_IN_VAIN {
             return;
         }
-        let Some((layout, holes)) = Layout::of(line) else { return };
+        let Some((layout, holes)) = Layout::of::<N>(text, between) else { return };
         for (field, hole) in holes {
             match field {
                 Field::F => self.words.add(hole, event.f),
@@ -134,51 +182,12 @@ impl Layouts {
                 _ => {}
             }
         }
-        if !self.layouts.contains(&layout) {
-            self.layouts.push(layout);
+        match self.layouts.contains(&layout) {
+            true => self.in_vain += 1,
+            false => self.layouts.push(layout),
         }
     }
 }
-
-impl Layout {
-    /// The layout of a plain line, and what stands in its places for words.
-    fn of(line: &[u8]) -> Option<(Layout, Holes<'_>)> {
-        let (mut fields, mut holes) = (Vec::new(), Vec::new());
-        let mut scan = Scan { text: line, at: 0 };
-        let mut scratch = Values::default();
-        let mut begin = 0;
-        scan.byte(b'{')?;
-        loop {
-            let field = match scan.plain_string()? {
-                b"time" => Field::Time,
-                b"process" => Field::Process,
-                b"type" => Field::Type,
-                b"f" => Field::F,
-                b"key" => Field::Key,
-                b"value" => Field::Value,
-                b"node" => Field::Node,
-                _ => return None,
-            };
-            scan.byte(b':')?;
-            scan.peek()?;
-            fields.push((Literal::of(&line[begin..scan.at])?, field));
-            let hole = scan.at;
-            scan.value(&mut scratch, 0)?;
-            holes.push((field, &line[hole..scan.at]));
-            begin = scan.at;
-            match scan.next()? {
-                b',' => {}
-                b'}' => break,
-                _ => return None,
-            }
-        }
-        let close = Literal::of(&[&line[begin..], b"\n"].concat())?;
-        Some((Layout { fields, close }, holes))
-    }
-}
-
-/// What stands in the places of a line.
-type Holes<'a> = Vec<(Field, &'a [u8])>;
 
 /// At most sixteen bytes that are compared at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,11 +198,11 @@ struct Literal {
 }
 
 impl Literal {
-    fn of(bytes: &[u8]) -> Option<Literal> {
+    fn of(bytes: &[u8]) -> Literal {
         let mut padded = [0; 16];
-        padded.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        padded[..bytes.len()].copy_from_slice(bytes);
         let mask = u128::MAX.checked_shr(128 - 8 * bytes.len() as u32).unwrap_or(0);
-        Some(Literal { bytes: u128::from_le_bytes(padded), mask, length: bytes.len() })
+        Literal { bytes: u128::from_le_bytes(padded), mask, length: bytes.len() }
     }
 
     /// The place behind it.
@@ -204,216 +213,94 @@ impl Literal {
     }
 }
 
-/// Words, with their quotes, of at most sixteen bytes, and what they stand for. Which of them comes next nobody can
-/// foresee, so that the way to it has no forks: its end is computed, and its place from its bytes.
-#[derive(Debug)]
-struct Words<T> {
-    words: Vec<(u128, T)>,
-    /// By place the number of a word, from 1; 0: none.
-    places: [u8; PLACES],
-}
-
-impl<T> Default for Words<T> {
-    fn default() -> Words<T> {
-        Words { words: Vec::new(), places: [0; PLACES] }
-    }
-}
-
-/// A power of two.
-const PLACES: usize = 1 << PLACE_BITS;
-const PLACE_BITS: u32 = 6;
-/// That every search ends soon, most places are empty.
-const MOST_WORDS: usize = PLACES / 4;
-
-/// For each length the bytes of a word.
-const MASKS: [u128; 17] = {
-    let mut masks = [u128::MAX; 17];
-    let mut length = 0;
-    while length < 16 {
-        masks[length] = !(u128::MAX << (8 * length));
-        length += 1;
-    }
-    masks
-};
-
-/// Where a word is looked for first.
 #[inline(always)]
-fn place(word: u128) -> usize {
-    let mixed = (word as u64 ^ (word >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - PLACE_BITS)) as usize
-}
-
-/// Of eight bytes the place of the first quote; 8 where there is none.
-#[inline(always)]
-fn quote(there: u64) -> usize {
-    let others = there ^ 0x2222_2222_2222_2222;
-    let found = others.wrapping_sub(0x0101_0101_0101_0101) & !others & 0x8080_8080_8080_8080;
-    found.trailing_zeros() as usize / 8
-}
-
-/// How long the word is that begins with the first of sixteen bytes, a quote, and ends with the next quote; more than
-/// sixteen where that is not among them.
-#[inline(always)]
-fn length(there: u128) -> usize {
-    match quote((there >> 8) as u64) {
-        8 => 10 + quote((there >> 72) as u64),
-        first => 2 + first,
-    }
-}
-
-impl<T: Copy> Words<T> {
-    fn add(&mut self, word: &[u8], meaning: T) {
-        let Some(Literal { bytes, .. }) = Literal::of(word) else { return };
-        if self.words.len() == MOST_WORDS || self.words.iter().any(|&(known, _)| known == bytes) {
-            return;
-        }
-        self.words.push((bytes, meaning));
-        let mut at = place(bytes);
-        while self.places[at] != 0 {
-            at = (at + 1) % PLACES;
-        }
-        self.places[at] = self.words.len() as u8;
-    }
-
-    #[inline(always)]
-    fn find(&self, text: &[u8], at: usize) -> Option<(T, usize)> {
-        let there = u128::from_le_bytes(*text.get(at..at + 16)?.first_chunk::<16>()?);
-        let length = length(there);
-        let bytes = there & MASKS.get(length)?;
-        let mut place = place(bytes);
-        loop {
-            let number = usize::from(self.places[place]);
-            let &(word, meaning) = self.words.get(number.wrapping_sub(1))?;
-            if word == bytes {
-                return Some((meaning, at + length));
-            }
-            place = (place + 1) % PLACES;
-        }
-    }
-}
-
-#[inline(always)]
-fn eight(text: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(*text.get(at..at + 8)?.first_chunk::<8>()?))
-}
-
-const INVOKE: u64 = u64::from_le_bytes(*b"\"invoke\"");
-const OK: u64 = u64::from_le_bytes(*b"\"ok\"\0\0\0\0");
-const FAIL: u64 = u64::from_le_bytes(*b"\"fail\"\0\0");
-const INFO: u64 = u64::from_le_bytes(*b"\"info\"\0\0");
-
-#[inline(always)]
-fn kind(text: &[u8], at: usize) -> Option<(Type, usize)> {
+fn kind<N: Notation>(text: &[u8], at: usize) -> Option<(Type, usize)> {
     let there = eight(text, at)?;
-    if there == INVOKE {
-        Some((Type::Invoke, at + 8))
-    } else if there << 32 == OK << 32 {
-        Some((Type::Ok, at + 4))
-    } else if there << 16 == FAIL << 16 {
-        Some((Type::Fail, at + 6))
-    } else if there << 16 == INFO << 16 {
-        Some((Type::Info, at + 6))
+    let [invoke, ok, fail, info] = N::TYPES;
+    if invoke.begins(there) {
+        Some((Type::Invoke, at + invoke.length))
+    } else if ok.begins(there) {
+        Some((Type::Ok, at + ok.length))
+    } else if fail.begins(there) {
+        Some((Type::Fail, at + fail.length))
+    } else if info.begins(there) {
+        Some((Type::Info, at + info.length))
     } else {
         None
     }
 }
 
-/// Of eight bytes the value of each as a digit, and how many from the first on are digits.
 #[inline(always)]
-fn digits(there: u64) -> (u64, u32) {
-    let values = there ^ 0x3030_3030_3030_3030;
-    // A byte above 9 sets its highest bit; what it carries goes only to bytes behind it.
-    let others = (values.wrapping_add(0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
-    (values, others.trailing_zeros() / 8)
-}
-
-/// The number of the first `count` of eight digits; `count` is 1 to 8.
-#[inline(always)]
-fn number(values: u64, count: u32) -> u64 {
-    let values = values << (64 - 8 * count);
-    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
-    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
-    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
-    low.wrapping_add(high) >> 32
-}
-
-/// Whether no number begins with these eight bytes, the first `count` of which are digits. How many there are is not to
-/// be foreseen, that they are none is.
-#[inline(always)]
-fn is_none(there: u64, count: u32) -> bool {
-    (count == 0) | ((count > 1) & (there as u8 == b'0'))
-}
-
-/// A number of at most 18 digits. What follows it is for the next literal to say.
-#[inline(always)]
-fn natural(text: &[u8], at: usize) -> Option<(u64, usize)> {
-    let there = eight(text, at)?;
-    let (values, count) = digits(there);
-    if is_none(there, count) {
-        return None;
+fn natural_or_null<N: Notation>(text: &[u8], at: usize) -> Option<(Option<u64>, usize)> {
+    match natural(text, at) {
+        Some((number, end)) => Some((Some(number), end)),
+        None => null::<N>(text, at).map(|end| (None, end)),
     }
-    let first = number(values, count);
-    if count < 8 {
-        return Some((first, at + count as usize));
-    }
-    let (values, count) = digits(eight(text, at + 8)?);
-    if count == 0 {
-        return Some((first, at + 8));
-    }
-    let scale = [0, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
-    let number = first * scale[count as usize] + number(values, count);
-    if count < 8 {
-        return Some((number, at + 8 + count as usize));
-    }
-    // 17 digits and more are for the scanner.
-    (!text.get(at + 16)?.is_ascii_digit()).then_some((number, at + 16))
 }
 
 #[inline(always)]
-fn skip_natural(text: &[u8], at: usize) -> Option<usize> {
-    let there = eight(text, at)?;
-    let (_, first) = digits(there);
-    if is_none(there, first) {
-        return None;
-    }
-    if first < 8 {
-        return Some(at + first as usize);
-    }
-    let (_, second) = digits(eight(text, at + 8)?);
-    let end = at + 8 + second as usize;
-    (second < 8 || !text.get(end)?.is_ascii_digit()).then_some(end)
+fn skip_time<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
+    skip_natural(text, at).or_else(|| null::<N>(text, at))
 }
 
-const NULL: u32 = u32::from_le_bytes(*b"null");
+#[cold]
+#[inline(never)]
+fn null<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
+    N::NULL.begins(eight(text, at)?).then_some(at + N::NULL.length)
+}
+
 const ONE_DIGIT: u64 = b'0' as u64;
 
 /// Whether a small number comes or null is not to be foreseen: null is read as a number of one digit, with another id
 /// and another length.
 #[inline(always)]
-fn value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+fn value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
     let there = eight(text, at)?;
-    let is_null = there as u32 == NULL;
+    let is_null = N::NULL.begins(there);
     let there = select_unpredictable(is_null, ONE_DIGIT, there);
     let (digits, count) = digits(there);
-    if is_none(there, count) | (count == 8) {
-        return other_value(text, at, values);
+    let is_fraction = (there >> (8 * (count & 7))) as u8 == b'.';
+    if is_none(there, count) | (count == 8) | is_fraction {
+        return other_value::<N>(text, at, values);
     }
     let number = number(digits, count) as u32;
     let id = select_unpredictable(is_null, values::NULL, Id::of_small(number));
-    Some((id, at + select_unpredictable(is_null, 4, count as usize)))
+    Some((id, at + select_unpredictable(is_null, N::NULL.length, count as usize)))
 }
 
 #[inline(never)]
-fn other_value(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
-    match text[at] {
-        b'0'..=b'9' => {
-            let (number, end) = natural(text, at)?;
-            Some((values.int(i64::try_from(number).ok()?), end))
-        }
-        b'[' => pair(text, at, values).or_else(|| any(text, at, values)),
-        b'"' | b'-' | b't' | b'f' => any(text, at, values),
+fn other_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let quick = match text[at] {
+        b'"' => return string_value::<N>(text, at, values),
+        b'0'..=b'9' => natural(text, at)
+            .filter(|&(_, end)| text.get(end) != Some(&b'.'))
+            .and_then(|(number, end)| Some((values.int(i64::try_from(number).ok()?), end))),
+        b'[' => pair(text, at, values),
         _ => None,
+    };
+    quick.or_else(|| scanned::<N>(text, at, values))
+}
+
+/// A string, which most likely stood in one of the last events too.
+fn string_value<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let Some((bytes, length)) = words::short(text, at, End::QUOTE) else {
+        return scanned::<N>(text, at, values);
+    };
+    if let Some(id) = values.recent(bytes) {
+        return Some((id, at + length));
     }
+    if end_of_plain(text, at + 1) != Some(at + length - 1) {
+        return scanned::<N>(text, at, values);
+    }
+    let id = values.text(std::str::from_utf8(&text[at..at + length]).ok()?);
+    values.remember(bytes, id);
+    Some((id, at + length))
+}
+
+/// A value by the scanner.
+fn scanned<N: Notation>(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+    let mut scan = Scan { text, at };
+    N::value(&mut scan, values).map(|id| (id, scan.at))
 }
 
 /// A list of two numbers, as cas have.
@@ -428,44 +315,109 @@ fn pair(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
     Some((values.items(&[one, other]), end + 1))
 }
 
-fn any(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+#[inline(never)]
+fn other_node<N: Notation>(
+    text: &[u8],
+    at: usize,
+    values: &mut Values,
+) -> Option<(Option<Id>, usize)> {
+    if let Some(end) = null::<N>(text, at) {
+        return Some((None, end));
+    }
     let mut scan = Scan { text, at };
-    let id = scan.value(values, 0)?;
-    Some((id, scan.at))
+    let id = N::node(&mut scan, values)?;
+    Some((Some(id), scan.at))
 }
 
 #[inline(never)]
-fn string(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
+fn truth<N: Notation>(text: &[u8], at: usize) -> Option<(bool, usize)> {
     let mut scan = Scan { text, at };
-    let id = scan.string_value(values)?;
-    Some((id, scan.at))
+    let constant = scan.constant::<N>()?;
+    Some((constant == super::plain::Constant::Is(true), scan.at))
+}
+
+/// The place behind what nobody asks for. What follows it is for the next literal to say.
+#[inline(always)]
+fn other<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
+    let short = match *text.get(at)? {
+        b'"' => end_of_plain(text, at + 1).filter(|&end| text[end] == b'"').map(|end| end + 1),
+        b'0'..=b'9' => plain_number(text, at),
+        b'n' => Some(at + N::NULL.length)
+            .filter(|_| eight(text, at).is_some_and(|there| N::NULL.begins(there))),
+        _ => None,
+    };
+    short.or_else(|| other_passed::<N>(text, at))
+}
+
+/// Behind a number without sign and exponent.
+#[inline(always)]
+fn plain_number(text: &[u8], at: usize) -> Option<usize> {
+    let whole = skip_natural(text, at)?;
+    if text.get(whole) != Some(&b'.') {
+        return Some(whole).filter(|_| !is_exponent(text, whole));
+    }
+    let (_, count) = digits(eight(text, whole + 1)?);
+    let end = whole + 1 + count as usize;
+    (0 < count && count < 8 && !is_exponent(text, end)).then_some(end)
+}
+
+#[inline(always)]
+fn is_exponent(text: &[u8], at: usize) -> bool {
+    matches!(text.get(at), Some(b'e' | b'E'))
+}
+
+#[inline(never)]
+fn other_passed<N: Notation>(text: &[u8], at: usize) -> Option<usize> {
+    let mut scan = Scan { text, at };
+    N::pass(&mut scan, 0)?;
+    Some(scan.at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::history::History;
+    use crate::read::notation::{Edn, Json};
     use crate::read::scan;
 
-    const LINES: [&str; 6] = [
+    const LINES: [&str; 10] = [
         r#"{"time":8123456789,"process":3,"type":"invoke","f":"write","key":7,"value":42,"node":"n2"}"#,
         r#"{"process": 12345678, "type": "ok", "f": "read", "value": null}"#,
         r#"{"type":"fail","process":1234567812345678,"f":"read","value":-5,"key":"a b"}"#,
         r#"{"process":0,"type":"info","f":"read","value":[1,[-2,"x"],[],true,false,null]}"#,
         r#"{"value":123456789012,"f":"write","type":"ok","process":9}"#,
         r#"{"process":1,"type":"ok","f":"read","value":[120,3]}"#,
+        r#"{"index":12,"time":4,"type":"ok","process":1,"f":"read","value":"vé1","error":null}"#,
+        r#"{"process":1,"type":"ok","f":"read","value":2.50,"final":true,"a rather long name":1.5e-3}"#,
+        r#"{"process":1,"type":"ok","f":"read","more":{"list":[1,{"a":2}],"text":"a\"b","deep":{"x":1}},"node":null}"#,
+        "{\n  \"process\": 1,\n  \"type\": \"ok\",\n\t\"f\": \"read\", \"value\": [\n 1, 2 ]\r\n}",
     ];
 
-    /// Whether the layout takes `line`, with more behind it; its event must then be the scanner's.
-    fn agrees(layouts: &Layouts, history: &mut History, line: &[u8]) -> bool {
-        let text = [line, b"\n", LINES[0].as_bytes(), b"\n"].concat();
+    const MAPS: [&str; 6] = [
+        r#"{:time 8123456789, :process 3, :type :invoke, :f :write, :key 7, :value 42, :node "n2"}"#,
+        "#jepsen.history.Op{:index 0 :time 4 :type :ok :process 0 :f :read :value nil :node :n1}",
+        r#"{:process 1,:type :ok,:f :read,:value [1 [-2 "x"] [] true],:error [:timeout "a b"]}"#,
+        "{:process 1 :type :fail :f :read :value [[:append 9 -2] [:r 9 nil]] :final true}",
+        r#"{:value "x" :process 1,:type :info :f :write :latency -1.5 :more {:a 1, :b {:c [2]}}}"#,
+        "{:index 1\n :process 1234567812345678\n :type :ok :f :read :value 0.50 :error :x/y}",
+    ];
+
+    /// Whether the layout takes `event`, with more behind it; its event must then be the scanner's.
+    fn agrees<N: Notation>(
+        layouts: &Layouts,
+        history: &mut History,
+        text: &[u8],
+        between: &[u8],
+    ) -> bool {
+        let whole = [text, between, LINES[0].as_bytes(), b"\n"].concat();
         let mut event = NOTHING;
-        let Some(end) = layouts.event(&text, 0, &mut history.values, &mut event) else {
+        let Some(end) = layouts.event::<N>(&whole, 0, &mut history.values, &mut event) else {
             return false;
         };
-        assert_eq!(end, line.len() + 1, "{}", String::from_utf8_lossy(line));
-        let scanned = scan::event(line, history);
-        assert_eq!(Some(event), scanned, "{}", String::from_utf8_lossy(line));
+        let shown = String::from_utf8_lossy(text);
+        assert_eq!(end, text.len() + between.len(), "{shown}");
+        let scanned = scan::event::<N>(&whole, 0, history);
+        assert_eq!(Some((event, text.len())), scanned, "{shown}");
         true
     }
 
@@ -474,31 +426,49 @@ mod tests {
         (Layouts::new(false), History { words, ..History::default() })
     }
 
-    #[test]
-    fn a_line_like_the_one_before_is_taken_and_with_any_byte_changed_read_as_the_scanner_reads_it()
-    {
+    fn learn<N: Notation>(
+        layouts: &mut Layouts,
+        history: &mut History,
+        text: &[u8],
+        between: &[u8],
+    ) {
+        let (event, end) = scan::event::<N>(text, 0, history)
+            .unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(text)));
+        assert_eq!(end, text.len());
+        layouts.learn::<N>(text, between, &event);
+    }
+
+    fn with_any_byte_changed<N: Notation>(texts: &[&str], between: &[u8]) {
         let mut taken = 0;
-        for line in LINES {
+        for text in texts {
+            let bytes = text.as_bytes();
             let (mut layouts, mut history) = learned();
-            assert!(!agrees(&layouts, &mut history, line.as_bytes()));
-            let event = scan::event(line.as_bytes(), &mut history).unwrap();
-            layouts.learn(line.as_bytes(), &event);
-            assert!(agrees(&layouts, &mut history, line.as_bytes()), "{line}");
-            for at in 0..line.len() {
-                let bytes = line.as_bytes();
-                for byte in (0..=255).filter(|&byte| byte != b'\n') {
+            assert!(!agrees::<N>(&layouts, &mut history, bytes, between));
+            learn::<N>(&mut layouts, &mut history, bytes, between);
+            assert!(agrees::<N>(&layouts, &mut history, bytes, between), "{text}");
+            for at in 0..bytes.len() {
+                for byte in 0..=255 {
                     let mut changed = bytes.to_vec();
                     changed[at] = byte;
-                    taken += usize::from(agrees(&layouts, &mut history, &changed));
+                    taken += usize::from(agrees::<N>(&layouts, &mut history, &changed, between));
                 }
                 let left_out = [&bytes[..at], &bytes[at + 1..]].concat();
                 let doubled = [&bytes[..=at], &bytes[at..]].concat();
-                taken += usize::from(agrees(&layouts, &mut history, &left_out));
-                taken += usize::from(agrees(&layouts, &mut history, &doubled));
-                taken += usize::from(agrees(&layouts, &mut history, &bytes[..at]));
+                for changed in [&left_out[..], &doubled, &bytes[..at]] {
+                    taken += usize::from(agrees::<N>(&layouts, &mut history, changed, between));
+                }
             }
         }
-        assert!(taken > 500, "{taken}");
+        assert!(taken > 200 * texts.len(), "{taken}");
+    }
+
+    #[test]
+    fn an_event_like_the_one_before_is_taken_and_with_any_byte_changed_read_as_the_scanner_reads_it()
+     {
+        with_any_byte_changed::<Json>(&LINES, b"\n");
+        with_any_byte_changed::<Json>(&LINES[6..8], b",\r\n  ");
+        with_any_byte_changed::<Edn>(&MAPS, b"\n");
+        with_any_byte_changed::<Edn>(&MAPS[..2], b", ");
     }
 
     #[test]
@@ -508,11 +478,11 @@ mod tests {
             format!(r#"{{"time":{digits},"process":{digits},"type":"ok","f":"read"}}"#)
         };
         let first = line("0");
-        let event = scan::event(first.as_bytes(), &mut history).unwrap();
-        layouts.learn(first.as_bytes(), &event);
+        learn::<Json>(&mut layouts, &mut history, first.as_bytes(), b"\n");
         for length in 1..=20 {
             for digit in ["1", "9", "0"] {
-                let taken = agrees(&layouts, &mut history, line(&digit.repeat(length)).as_bytes());
+                let text = line(&digit.repeat(length));
+                let taken = agrees::<Json>(&layouts, &mut history, text.as_bytes(), b"\n");
                 let plain = digit != "0" || length == 1;
                 assert_eq!(taken, plain && length <= 16, "{digit} {length} times");
             }
@@ -520,38 +490,19 @@ mod tests {
         layouts.skip_times = true;
         let text = [line("1234567890123").as_bytes(), b"\n", first.as_bytes()].concat();
         let mut event = NOTHING;
-        layouts.event(&text, 0, &mut history.values, &mut event).unwrap();
+        layouts.event::<Json>(&text, 0, &mut history.values, &mut event).unwrap();
         assert_eq!((event.time, event.process), (None, 1_234_567_890_123));
-    }
-
-    #[test]
-    fn words_of_every_length_are_found_whatever_places_they_share_and_no_others_are() {
-        let mut words = Words::default();
-        let word = |number: usize| format!("\"{}{number:02}\"", "w".repeat(number % 13));
-        (0..2 * MOST_WORDS).for_each(|number| words.add(word(number).as_bytes(), number));
-        words.add(b"\"seventeen bytes\"", 0);
-        for number in 0..2 * MOST_WORDS {
-            let word = word(number);
-            let text = [word.as_bytes(), b",\"and sixteen more\""].concat();
-            let kept = (number < MOST_WORDS).then_some((number, word.len()));
-            assert_eq!(words.find(&text, 0), kept, "{word}");
-            assert_eq!(words.find(&text[..15], 0), None, "{word}");
-        }
-        for other in ["seventeen bytes\"    ", "\"seventeen bytes\"", "\"no end of it is here"] {
-            assert_eq!(words.find(other.as_bytes(), 0), None, "{other}");
-        }
     }
 
     #[test]
     fn the_end_of_the_text_is_never_read_over() {
         let (mut layouts, mut history) = learned();
         let line = LINES[0].as_bytes();
-        let event = scan::event(line, &mut history).unwrap();
-        layouts.learn(line, &event);
+        learn::<Json>(&mut layouts, &mut history, line, b"\n");
         let text = [line, b"\n"].concat();
         for end in 0..=text.len() {
-            let mut event = NOTHING;
-            assert_eq!(layouts.event(&text[..end], 0, &mut history.values, &mut event), None);
+            let (mut event, values) = (NOTHING, &mut history.values);
+            assert_eq!(layouts.event::<Json>(&text[..end], 0, values, &mut event), None);
         }
     }
 }

@@ -105,7 +105,7 @@ fn in_text(
     let mut text = Text::new(name, source, Tolerance::CutLastLine, &none).ok()?;
     let (mut before, mut found) = (0, None);
     // It ends with an error where the event is found: nobody reads on.
-    let _ = super::each_in_text(&mut text, format, &mut |site, item| {
+    let _ = super::each_in_text(&mut text, format, &mut super::none_quickly, &mut |site, item| {
         let (Item::Op(op) | Item::InLane(op, _)) = item else { return Ok(()) };
         let is_it = site.place.line == sought.line
             && is_same(&op.process, &sought.process)

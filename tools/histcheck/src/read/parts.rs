@@ -84,7 +84,7 @@ fn assemble(
     let read = |assembly| -> Result<Assembly> {
         read_lines(name, &mut Blocks::new(part).within(budget), assembly, progress)
     };
-    read(assembly).ok().filter(Assembly::is_joinable)
+    read(assembly).ok()
 }
 
 /// Where the parts begin, each behind a newline, and where the last one ends.

@@ -15,9 +15,10 @@ use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
+use super::rows::Columns;
 use super::site::{Form, Site};
 use super::spans::{self, NAMES, Span};
-use super::text::{Item, Take, Text};
+use super::text::{Item, Quick, Take, Text};
 
 /// The columns that are written.
 pub const COLUMNS: [&str; 11] =
@@ -30,6 +31,8 @@ pub struct Header {
     delimiter: u8,
     /// The columns of the times at which operations began and ended, where a row is an operation.
     span: Option<(usize, usize)>,
+    /// What the columns are, where rows can be read by hand.
+    columns: Option<Columns>,
 }
 
 /// What stands between cells, where it is not a comma: what other tables than those of programs have there.
@@ -102,8 +105,16 @@ impl Header {
                 );
                 Err((other, clause))
             }
-            _ => Ok(Header { names, delimiter, span }),
+            _ => {
+                let columns = if span.is_none() { Columns::of(&names, delimiter) } else { None };
+                Ok(Header { names, delimiter, span, columns })
+            }
         }
+    }
+
+    /// What the columns are, where rows can be read by hand.
+    pub fn columns(&self) -> Option<&Columns> {
+        self.columns.as_ref()
     }
 
     /// The byte of a row at which the cell of a column begins; where there is no such column, that of further
@@ -164,8 +175,8 @@ fn cells(row: &[u8], delimiter: u8) -> impl Iterator<Item = Cell> {
 /// Takes all events.
 ///
 /// # Errors
-/// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+/// 65 with line and column for what is no event, and whatever `take` and `quick` say.
+pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()> {
     skip_blank(text, take)?;
     let delimiter = match text.line()? {
         Some((bare, _)) => delimiter(&text.rest()[..bare]),
@@ -187,6 +198,8 @@ pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
     };
     let mut spans = Vec::new();
     loop {
+        let quickly = quick(text.rest(), text.place(0), Form::Row(&header))?;
+        text.pass(quickly);
         match rows.next(text, take)? {
             Next::Row(length) => {
                 let row = rows.cells().ok_or_else(|| no_utf8(text, length))?;

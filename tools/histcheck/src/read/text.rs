@@ -62,6 +62,11 @@ pub fn lane_name(process: &Process, lane: u32) -> String {
 /// Takes what is found, with where it stands.
 pub type Take<'a> = &'a mut dyn FnMut(Site<'_>, Item) -> Result<()>;
 
+/// Takes events as [`Take`] does, and quicker, that stand at the beginning of a window, which is at a place: as many as are
+/// plain and followed by another. Says how many bytes they are, with what stands between them and the next: 0 where
+/// the first is none of them.
+pub type Quick<'a> = &'a mut dyn FnMut(&[u8], Place, Form<'_>) -> Result<usize>;
+
 /// A text and what to call it.
 pub struct Text<'a> {
     name: &'a str,
