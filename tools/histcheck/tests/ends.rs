@@ -38,6 +38,9 @@ fn one_long_event(folder: &Folder, ones: usize) {
     folder.write("long.csv", format!("process,type,f,value\n0,invoke,write,\"[{}]\"\n", list(",")));
 }
 
+/// Writes an event without an end, and no newline.
+const ENDLESS: &str = r#"(printf '{"value" "'; yes a | tr -d '\n') |"#;
+
 #[test]
 fn an_event_without_an_end_comes_to_the_memory_in_every_format() {
     let folder = folder();
@@ -47,28 +50,39 @@ fn an_event_without_an_end_comes_to_the_memory_in_every_format() {
         commands.into_iter().chain(["stats".into(), "linear --model register --follow".into()])
     {
         // Beyond that the system would refuse.
-        let limited = format!("ulimit -v 400000; histcheck {command} --memory 20M /dev/zero");
+        let limited =
+            format!("{ENDLESS} (ulimit -v 400000; histcheck {command} --memory 20M 2>&1)");
         let run = line(&folder, &limited).expect(2);
-        assert!(run.stderr.contains("--memory 20M ran out within one "), "{command}: {run:?}");
+        assert!(run.stdout.contains("--memory 20M ran out within one "), "{command}: {run:?}");
         assert!(run.stdout.contains(": unknown: a limit was reached"), "{command}: {run:?}");
     }
     for command in ["convert --to edn", "split --shards 2 --into shards"] {
-        let limited = format!("ulimit -v 400000; histcheck {command} --memory 20M /dev/zero");
+        let limited =
+            format!("{ENDLESS} (ulimit -v 400000; histcheck {command} --memory 20M - 2>&1)");
         let run = line(&folder, &limited).expect(2);
-        assert!(run.stderr.contains("--memory 20M ran out within one event"), "{run:?}");
+        assert!(run.stdout.contains("--memory 20M ran out within one event"), "{run:?}");
     }
     let run = line(&folder, "ulimit -v 400000; histcheck merge --memory 20M /dev/zero").expect(2);
     assert!(run.stdout.starts_with("merged: none: unknown: --memory"), "{run:?}");
 }
 
 #[test]
-fn an_event_without_an_end_comes_to_the_time() {
+fn what_is_no_text_is_refused_at_once_though_it_has_no_end() {
+    let run = line(&folder(), "histcheck stats /dev/zero").expect(65);
+    assert!(run.stderr.contains("this is binary data and no text"), "{run:?}");
+}
+
+#[test]
+fn a_long_event_comes_to_the_time() {
     let folder = folder();
+    let mut text = vec![b'a'; 200 << 20];
+    text[..9].copy_from_slice(b"{\"value\" ");
+    folder.write("long", &text);
     for command in ["stats", "linear --model register", "convert --to csv"] {
-        let command = format!("histcheck {command} --timeout 50ms --memory 4G");
-        for from in ["/dev/zero", "- </dev/zero"] {
+        let command = format!("histcheck {command} --timeout 5ms --memory 4G");
+        for from in ["long", "- <long"] {
             let run = line(&folder, &format!("{command} {from}")).expect(2);
-            assert!(run.stderr.contains("--timeout 50ms ran out within one event"), "{run:?}");
+            assert!(run.stderr.contains("--timeout 5ms ran out within one event"), "{run:?}");
         }
     }
 }
@@ -235,6 +249,7 @@ fn a_split_comes_to_its_memory_and_leaves_no_shards() {
 
 #[test]
 fn without_a_limit_of_our_own_that_of_the_process_is_kept() {
-    let run = line(&folder(), "ulimit -v 400000; histcheck stats /dev/zero").expect(2);
-    assert!(run.stderr.contains("--memory 195M ran out within one event"), "{run:?}");
+    let limited = format!("{ENDLESS} (ulimit -v 400000; histcheck stats 2>&1)");
+    let run = line(&folder(), &limited).expect(2);
+    assert!(run.stdout.contains("--memory 195M ran out within one event"), "{run:?}");
 }
