@@ -269,7 +269,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__linear)
-            opts="-q -v -h --model --initial --fail-observes --witness --svg --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --ignore-null-reads --fail-observes --witness --svg --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -467,7 +467,7 @@ _histcheck() {
             return 0
             ;;
         histcheck__subcmd__verify)
-            opts="-q -v -h --model --initial --witness --fail-observes --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
+            opts="-q -v -h --model --initial --ignore-null-reads --witness --fail-observes --not-a-client --json --lenient --format --keyed --timeout --memory --follow --stall --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
