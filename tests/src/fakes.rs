@@ -39,7 +39,11 @@ impl Fakes {
         let folder = Folder::new("fakes");
         for name in names {
             let ran = folder.file("ran");
-            let script = format!("#!/bin/sh\n/usr/bin/env >'{}'\nexit 3\n", ran.display());
+            // Whole at once: several may run at one time.
+            let ran = ran.display();
+            let script = format!(
+                "#!/bin/sh\n/usr/bin/env >'{ran}'.$$\n/bin/mv '{ran}'.$$ '{ran}'\nexit 3\n"
+            );
             let path = folder.write(name, script);
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o755))
                 .unwrap_or_else(|e| panic!("{name}: {e}"));
