@@ -200,7 +200,7 @@ impl Assembly {
                 Ok(())
             }
             Ok(Parsed::Other(op)) => {
-                let other = self.other(site.of("value"), &op);
+                let other = self.other(site.of("value"), (number, number), &op);
                 other.map_err(|clause| site.error(&self.history.name, &clause))
             }
             Err(mut clause) => {
@@ -233,15 +233,15 @@ impl Assembly {
             Item::Cut => self.history.counts.dropped += 1,
             Item::Unclosed => {}
             item @ (Item::Op(_) | Item::InLane(..)) => {
+                let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
                 let parsed = self.event(item);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
-                        let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
                         self.taken(number, nth, &mut event, || site)?;
                     }
                     Parsed::Other(op) => {
-                        let other = self.other(site.of("value"), &op);
+                        let other = self.other(site.of("value"), (number, nth), &op);
                         other.map_err(|clause| site.error(&self.history.name, &clause))?;
                     }
                 }
@@ -405,12 +405,33 @@ impl Assembly {
         self.error(find(wrong.field).unwrap_or(Place::of_line(line.into())), &clause)
     }
 
-    fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
+    /// The number by which an event is named that stands on `line` and is the `nth` of all.
+    #[inline]
+    fn named(&mut self, line: u32, nth: u32) -> u32 {
+        let History { reordered, faults, only_line, .. } = &mut self.history;
+        // Of lines of JSON each is its own.
+        let Some(numbers) = reordered else { return line };
+        let number = self.numbers.of(line, nth, |line| {
+            numbers.fill(line);
+            faults.stand_on(line);
+        });
+        *only_line = self.numbers.only_line();
+        number
+    }
+
+    /// Takes an event of none of the clients, whose value is at `place`: on that line, and the `nth` of all.
+    fn other(
+        &mut self,
+        place: Place,
+        (line, nth): (u32, u32),
+        op: &Op,
+    ) -> std::result::Result<(), String> {
         let Process::Other(word) = &op.process else { return Ok(()) };
         match word.as_str() {
             "nemesis" => {
                 self.history.counts.faults += 1;
-                self.history.faults.take(op, place.line as u32);
+                let number = self.named(line, nth);
+                self.history.faults.take(op, number);
             }
             "split" if op.f == "shard" => {
                 self.history.counts.others += 1;
@@ -423,7 +444,7 @@ impl Assembly {
             word => {
                 self.history.counts.others += 1;
                 if self.is_in_doubt(op) {
-                    self.doubtful.keep(word, place.line as u32, op, self.options.in_order);
+                    self.doubtful.keep(word, (line, nth), op, self.options.in_order);
                 }
             }
         }
@@ -452,16 +473,14 @@ impl Assembly {
             // They stand where their index says, and not behind all others. A part of a file has none of them.
             self.hold();
         }
-        for (number, op) in indexed {
-            let wrong =
-                |name: &str, clause: &str| Place::of_line(number.into()).error(name, clause);
+        for ((line, nth), op) in indexed {
+            let wrong = |name: &str, clause: &str| Place::of_line(line.into()).error(name, clause);
             let parsed = line::of(*op, &mut self.history);
             let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
             let Parsed::Client(mut event) = parsed else { continue };
             self.history.counts.others -= 1;
+            let number = self.named(line, nth);
             let pos = self.history.reordered.as_mut().map_or(number, |lines| {
-                self.numbers.are_lines(lines);
-                self.history.only_line = None;
                 lines.push(number);
                 lines.len() as u32
             });
@@ -492,12 +511,9 @@ impl Assembly {
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
         self.indexed_names()?;
+        self.name_a_single_event_by_its_line();
         let by_workload = self.history.start.is_some();
         self.history.faults.settle(by_workload);
-        if let Some(lines) = &mut self.history.reordered {
-            self.numbers.finish(lines);
-            self.history.only_line = self.numbers.only_line();
-        }
         let mut indexed = match &mut self.order {
             Order::OfIndex(held) => std::mem::take(held),
             Order::OfText(_) => Vec::new(),
@@ -534,6 +550,18 @@ impl Assembly {
             self.history.reordered = None;
         }
         Ok(self.history)
+    }
+
+    /// A single event has a line for itself.
+    fn name_a_single_event_by_its_line(&mut self) {
+        let History { reordered, faults, only_line, .. } = &mut self.history;
+        if let Some([number]) = reordered.as_deref_mut() {
+            self.numbers.are_lines(|line| {
+                *number = line;
+                faults.stand_on(line);
+            });
+            *only_line = None;
+        }
     }
 
     /// Whether nothing of the event's process came before it in this part; it is seen from now on.
@@ -600,8 +628,10 @@ impl Assembly {
         self.history.answers.append(theirs.answers, rows, &values);
         self.history.counts.add(&theirs.counts);
         for (number, op) in seam.others {
-            let place = Place::of_line(u64::from(number + after));
-            self.other(place, &op).map_err(|clause| self.error(place, &clause))?;
+            let number = number + after;
+            let place = Place::of_line(number.into());
+            self.other(place, (number, number), &op)
+                .map_err(|clause| self.error(place, &clause))?;
         }
         Ok(())
     }
