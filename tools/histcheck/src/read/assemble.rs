@@ -408,11 +408,12 @@ impl Assembly {
     /// The number by which an event is named that stands on `line` and is the `nth` of all.
     #[inline]
     fn named(&mut self, line: u32, nth: u32) -> u32 {
-        let History { reordered, faults, only_line, .. } = &mut self.history;
-        // Of lines of JSON each is its own.
-        let Some(numbers) = reordered else { return line };
+        let History { format, reordered, faults, only_line, .. } = &mut self.history;
+        if *format == Format::Jsonl {
+            return line;
+        }
         let number = self.numbers.of(line, nth, |line| {
-            numbers.fill(line);
+            reordered.iter_mut().for_each(|numbers| numbers.fill(line));
             faults.stand_on(line);
         });
         *only_line = self.numbers.only_line();

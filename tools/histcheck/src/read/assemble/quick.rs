@@ -85,7 +85,6 @@ impl Assembly {
         event: &mut Event,
         site: impl FnOnce() -> Site<'s>,
     ) -> Result<()> {
-        self.history.reordered.get_or_insert_default();
         let number = self.named(number, nth);
         let lines = self.history.reordered.get_or_insert_default();
         lines.push(number);
