@@ -142,7 +142,7 @@ fn quick(format: Format, data: &[u8]) {
     let carefully = || {
         let mut assembly = Assembly::new("h", format, options);
         let source = Box::new(std::io::Cursor::new(data.to_vec()));
-        read::each("h", source, options, &mut |site, item| assembly.item(site, item))?;
+        read::events::each("h", source, options, &mut |site, item| assembly.item(site, item))?;
         assembly.finish()
     };
     match (fast, carefully()) {
@@ -175,7 +175,7 @@ fn events(text: &[u8], format: Option<Format>) -> Result<Vec<Op>> {
     let mut ops = Vec::new();
     let options = Options { format, ..Options::default() };
     let source = Box::new(std::io::Cursor::new(text.to_vec()));
-    read::each("h", source, options, &mut |_, item| {
+    read::events::each("h", source, options, &mut |_, item| {
         if let Item::Op(op) = item {
             ops.push(*op);
         }

@@ -27,7 +27,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     let mut out = header(to);
     let (mut blank, mut remarks, mut cut, mut unclosed) = (0_u64, 0_u64, 0_u64, false);
     let mut clients = Clients::except(options.not_clients);
-    let format = read::each(&name, source, options, &mut |site, item| {
+    let format = read::events::each(&name, source, options, &mut |site, item| {
         match item {
             Item::Blank => blank += 1,
             Item::Remark => remarks += 1,

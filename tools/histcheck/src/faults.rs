@@ -55,6 +55,18 @@ impl Faults {
         self.tell(op, line);
     }
 
+    /// Gives all lines so far the number `line`: they are several events of one line.
+    pub fn stand_on(&mut self, line: u32) {
+        self.lines.iter_mut().for_each(|(number, _)| *number = line);
+        self.strays.iter_mut().for_each(|(_, number)| *number = line);
+        for fault in &mut self.list {
+            fault.line = line;
+            if let FaultEnd::Stopped(number) = &mut fault.end {
+                *number = line;
+            }
+        }
+    }
+
     /// Counts pairs of lines once, when all lines are there. A `workload` writes none.
     pub fn settle(&mut self, by_workload: bool) {
         let lines = std::mem::take(&mut self.lines);

@@ -10,6 +10,7 @@
 //! | any line to an event | [`line`] |
 //! | a row of plain cells to an event, fast | [`rows`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
+//! | the events alone | [`events`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`], [`one_line`] |
 
 pub mod array;
@@ -19,6 +20,7 @@ pub mod blocks;
 pub mod digits;
 pub mod doubtful;
 pub mod edn;
+pub mod events;
 pub mod foreign;
 pub mod format;
 pub mod forms;
@@ -55,24 +57,20 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::op::Op;
 use nix::sys::stat::major;
 
 use crate::budget::{Budget, Exhausted};
-use crate::clients::Clients;
 use crate::history::{Counts, History};
 use assemble::Assembly;
-use blocks::{Blocks, RawLine};
+use blocks::Blocks;
 use format::Format;
-use layout::Layouts;
-use line::{Clause, Parsed};
 use notation::{Edn, Json};
 use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
-use site::{Form, Site};
-use text::{Item, Quick, Take, Text};
+use site::Form;
+use text::{Quick, Take, Text};
 
 /// What a reader puts up with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -262,162 +260,6 @@ fn read_lines(
         assembly.piece(piece)?;
         progress.add(piece.text.len());
         assembly.spend().map_err(|limit| progress.ran_out(name, limit))?;
-    }
-}
-
-/// Takes every event of a history, of whatever process, as it stands; returns its format.
-///
-/// # Errors
-/// As [`read_path`], and whatever `take` says.
-pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Result<Format> {
-    let (format, source) = recognise(name, source, options)?;
-    if format != Format::Jsonl {
-        let none = Progress::none();
-        let text = Text::new(name, source, options.tolerance, &none)?;
-        each_in_text(&mut text.within(options.budget), format, &mut none_quickly, take)?;
-        return Ok(format);
-    }
-    let mut blocks = Blocks::new(source).within(options.budget);
-    let mut number = 0;
-    loop {
-        let raw = match blocks.next_line() {
-            Ok(Some(raw)) => raw,
-            Ok(None) => return Ok(format),
-            Err(error) => {
-                let line = Place::of_line(number + 1);
-                return Err(unreadable(name, line.behind(blocks.rest()), &error));
-            }
-        };
-        number = raw.number;
-        let site = Site::line(number, raw.text);
-        if raw.text.trim_ascii().is_empty() {
-            take(site, Item::Blank)?;
-            continue;
-        }
-        let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
-            Ok(op) => Item::Op(Box::new(op)),
-            Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
-        };
-        take(site, item)?;
-    }
-}
-
-/// What an event of a history is taken by: where it stands, its text in JSON, what it is, and the history whose values
-/// and words it has.
-pub type TakeEvent<'a> = &'a mut dyn FnMut(Site<'_>, &[u8], &Parsed, &History) -> Result<()>;
-
-/// Takes every event of a history with its text in JSON; values and words go into `history`.
-///
-/// # Errors
-/// As [`each`].
-pub fn each_event(
-    name: &str,
-    source: Source,
-    options: Options,
-    history: &mut History,
-    take: TakeEvent<'_>,
-) -> Result<()> {
-    history.clients = Clients::except(options.not_clients);
-    let (format, source) = recognise(name, source, options)?;
-    if format == Format::Jsonl {
-        return each_event_in_lines(name, source, options, history, take);
-    }
-    let none = Progress::none();
-    let mut text = Text::new(name, source, options.tolerance, &none)?.within(options.budget);
-    each_in_text(&mut text, format, &mut none_quickly, &mut |site, item| {
-        let Some(op) = item.event() else { return Ok(()) };
-        let text = op.line();
-        let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
-        keyed(&mut parsed, options, site, name, history)?;
-        take(site, text.as_bytes(), &parsed, history)
-    })
-}
-
-fn each_event_in_lines(
-    name: &str,
-    source: Source,
-    options: Options,
-    history: &mut History,
-    take: TakeEvent<'_>,
-) -> Result<()> {
-    let mut layouts = Layouts::new(true);
-    let mut blocks = Blocks::new(source).within(options.budget);
-    let mut number = 0;
-    loop {
-        let piece = match blocks.next_piece() {
-            Ok(Some(piece)) => piece,
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                let line = Place::of_line(number + 1);
-                return Err(unreadable(name, line.behind(blocks.rest()), &error));
-            }
-        };
-        let text = piece.text;
-        let mut at = 0;
-        while at < text.len() {
-            number += 1;
-            let rest = &text[at..];
-            let mut event = layout::NOTHING;
-            let known = layouts.event::<Json>(text, at, &mut history.values, &mut event);
-            let (mut parsed, line, next) = match known {
-                Some(next) => (Parsed::Client(event), blocks::bare(&text[at..next]), next),
-                None => {
-                    let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-                    let line = blocks::bare(&rest[..end]);
-                    let next = at + end;
-                    if line.trim_ascii().is_empty() {
-                        at = next;
-                        continue;
-                    }
-                    let whole = end < rest.len() || piece.whole;
-                    let raw = RawLine { number, text: line, whole };
-                    match event_of(raw, &rest[..end], &mut layouts, history) {
-                        Ok(parsed) => (parsed, line, next),
-                        Err(clause) => {
-                            assemble::cut(name, raw, &clause, options.tolerance)?;
-                            return Ok(());
-                        }
-                    }
-                }
-            };
-            let site = Site::line(number, line);
-            keyed(&mut parsed, options, site, name, history)?;
-            take(site, line, &parsed, history)?;
-            at = next;
-        }
-    }
-}
-
-/// Takes the value of a client's event apart, where that was asked for.
-fn keyed(
-    parsed: &mut Parsed,
-    options: Options,
-    site: Site<'_>,
-    name: &str,
-    history: &History,
-) -> Result<()> {
-    match parsed {
-        Parsed::Client(event) if options.keyed => event
-            .unwrap_key(&history.values)
-            .map_err(|clause| site.error_at("value", name, &clause)),
-        _ => Ok(()),
-    }
-}
-
-fn event_of(
-    raw: RawLine<'_>,
-    whole: &[u8],
-    layouts: &mut Layouts,
-    history: &mut History,
-) -> std::result::Result<Parsed, Clause> {
-    match scan::line(raw.text, history) {
-        Some((event, end)) => {
-            if raw.whole {
-                layouts.learn::<Json>(&whole[..end], &whole[end..], &event);
-            }
-            Ok(Parsed::Client(event))
-        }
-        None => line::parse(raw.text, history),
     }
 }
 

@@ -29,21 +29,27 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let mut router = Router { shards, ..Router::default() };
     let mut history = History { name: name.clone(), ..History::default() };
     let mut taken = 0_u32;
-    read::each_event(&name, source, options, &mut history, &mut |site, text, parsed, history| {
-        taken = taken.wrapping_add(1);
-        if taken.is_multiple_of(BETWEEN_LOOKS) {
-            // Where a table of values grows, both stand for a moment.
-            convert::within(options.budget, history.values.bytes(), site.place, &name)?;
-        }
-        match parsed {
-            Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
-            Parsed::Client(event) => {
-                let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
-                let shard = router.route(event, history).map_err(wrong)?;
-                line(&mut files[shard], text)
+    read::events::each_event(
+        &name,
+        source,
+        options,
+        &mut history,
+        &mut |site, text, parsed, history| {
+            taken = taken.wrapping_add(1);
+            if taken.is_multiple_of(BETWEEN_LOOKS) {
+                // Where a table of values grows, both stand for a moment.
+                convert::within(options.budget, history.values.bytes(), site.place, &name)?;
             }
-        }
-    })?;
+            match parsed {
+                Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
+                Parsed::Client(event) => {
+                    let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
+                    let shard = router.route(event, history).map_err(wrong)?;
+                    line(&mut files[shard], text)
+                }
+            }
+        },
+    )?;
     let names: Vec<String> = files.iter().map(|file| file.path().display().to_string()).collect();
     files.into_iter().try_for_each(NewFile::finish)?;
     names.iter().try_for_each(|name| jsonl::print(name)).map(|()| Status::Done)

@@ -85,3 +85,24 @@ fn of_more_than_two_that_took_what_was_put_once_two_are_shown() {
         assert_eq!(evidence(model, &[], &text).0.len(), 3, "{model}");
     }
 }
+
+#[test]
+fn a_cas_that_observed_what_nobody_wrote_convicts_without_a_read_of_what_it_put() {
+    let lines = event(3, "invoke", "cas", "[7,8]")
+        + &event(2, "invoke", "read", "null")
+        + &event(2, "ok", "read", "8")
+        + &event(3, "ok", "cas", "[7,8]");
+    // A failed cas has the search decide, and not the zones.
+    let refused = event(4, "invoke", "cas", "[5,6]") + &event(4, "fail", "cas", "[5,6]");
+    for more in [&[][..], &["--fail-observes"]] {
+        let (ops, last) = evidence("cas-register", more, &(refused.clone() + &lines));
+        assert_eq!((ops.len(), &ops[0]["line"], last), (1, &3.into(), 6), "{ops:?}");
+        // Where somebody wrote it after the read, the read is what convicts.
+        let late = event(3, "invoke", "cas", "[7,8]")
+            + &done(2, "read", "8")
+            + &done(1, "write", "7")
+            + &event(3, "ok", "cas", "[7,8]");
+        let (ops, last) = evidence("cas-register", more, &(refused.clone() + &late));
+        assert!(ops.iter().any(|op| op["f"] == "read") && last == 5, "{ops:?}");
+    }
+}

@@ -68,3 +68,42 @@ fn events_on_several_lines_are_named_by_these() {
     let run = register(&[], &STALE.replacen("},", "},\n\n", 2));
     assert!(run.stdout.contains("read 1 (line 5) is stale"), "{}", run.stdout);
 }
+
+#[test]
+fn faults_on_one_line_are_named_by_their_numbers_and_stand_between_their_neighbours() {
+    let fault = |f: &str| format!(r#"{{"process":"nemesis","type":"info","f":"{f}-partition"}}"#);
+    let lines = [
+        r#"{"process":0,"type":"invoke","f":"write","value":1}"#.to_string(),
+        r#"{"process":0,"type":"ok","f":"write","value":1}"#.to_string(),
+        fault("start"),
+        r#"{"process":1,"type":"invoke","f":"read"}"#.to_string(),
+        fault("stop"),
+        r#"{"process":1,"type":"ok","f":"read","value":7}"#.to_string(),
+    ];
+    let faults = |text: &str| {
+        let run = register(&["--json"], text);
+        assert_eq!(run.status, 1, "{}", run.stderr);
+        run.lines()[0]["keys"][0]["witness"]["faults"].clone()
+    };
+    let one_line = faults(&format!("[{}]", lines.join(",")));
+    assert_eq!((&one_line[0]["line"], &one_line[0]["stop_line"]), (&3.into(), &5.into()));
+    assert_eq!(one_line, faults(&lines.join("\n")));
+    // One event on another line, be it a fault, and all are named by their lines.
+    let two = format!("[{},\n{}]", lines[..4].join(","), lines[4..].join(","));
+    let run = register(&[], &two);
+    assert!(run.stdout.contains("read 7 (line 2) saw"), "{}", run.stdout);
+    assert!(!run.stdout.contains("is its event N"), "{}", run.stdout);
+    let two = faults(&two);
+    assert_eq!((&two[0]["line"], &two[0]["stop_line"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn what_an_index_puts_behind_the_first_invocation_of_a_name_has_its_number_on_one_line() {
+    let run = register(
+        &[],
+        r#"[{"index":4,"process":"b","type":"ok","f":"read","value":7},{"index":1,"process":"a","type":"invoke","f":"write","value":1},{"index":2,"process":"a","type":"ok","f":"write","value":1},{"index":3,"process":"b","type":"invoke","f":"read"}]"#,
+    );
+    assert_eq!(run.status, 1, "{}", run.stderr);
+    assert!(run.stdout.contains("read 7 (line 1) saw 7"), "{}", run.stdout);
+    assert!(run.stdout.contains("ok lines 4 and 1"), "{}", run.stdout);
+}

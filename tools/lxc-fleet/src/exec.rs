@@ -59,14 +59,20 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
     drop(passing);
     let until = |time| watch.until(Some(time));
     let ends = attend_unless(&mut programs, args.limit, until, || failure.get().is_some())?;
+    // Programs that could not say all have no status of their own; those that ended before have.
+    let stopped = failure.get().cloned();
     drop(running);
     let drained = drain(&finished, &watch);
     // From here on there are messages, and the terminal is to show them as its owner set it up.
     drop(terminal);
     let judged = judge(&containers, &ends, args.limit);
-    match failure.get() {
-        Some(error) => Err(error.clone()),
-        None => drained.and(judged),
+    if let Some(error) = stopped {
+        return Err(error);
+    }
+    match (failure.get(), drained) {
+        (Some(Error::ReaderGone), _) | (None, Err(Error::ReaderGone) | Ok(())) => judged,
+        (Some(error), _) => Err(error.clone()),
+        (None, Err(error)) => Err(error),
     }
 }
 
@@ -176,17 +182,18 @@ impl Passing {
         name: &str,
     ) {
         let prefix = self.prefix.then(|| format!("{name}: "));
-        let from = LastWords::of(from, Arc::clone(&self.ended));
+        let mut from = LastWords::of(from, Arc::clone(&self.ended));
         let (failure, done) = (Arc::clone(&self.failure), self.done.clone());
         std::thread::spawn(move || {
             let passed = match prefix {
-                Some(prefix) => pump::pass_lines(from, to, &prefix),
-                None => pump::pass(from, to),
+                Some(prefix) => pump::pass_lines(&mut from, to, &prefix),
+                None => pump::pass(&mut from, to),
             };
             if let Some(error) = passed.err().and_then(|broken| lost(broken, stream)) {
                 let _ = failure.set(error);
             }
-            drop(done);
+            // Only now may the program meet a broken pipe: how it ends then is not its own doing.
+            drop((from, done));
         });
     }
 }

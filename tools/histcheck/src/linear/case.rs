@@ -373,8 +373,10 @@ pub fn decide_within(
                 };
             let first = earliest::invalid(ops, budget, earliest::until_with_writers, convicts);
             let evidence = match first {
-                Some((few, conflict)) => evidence::of_conflict(&few, &conflict, initial, budget),
-                None => evidence::of_conflict(ops, &conflict, initial, budget),
+                Some((few, conflict)) => {
+                    evidence::of_conflict(ops, &few, &conflict, initial, budget)
+                }
+                None => evidence::of_conflict(ops, ops, &conflict, initial, budget),
             };
             (ZONES, proved(evidence.map(Proof::Register)))
         }

@@ -12,7 +12,7 @@
 //!
 //! Evidence is *minimal* when no single such step is left that keeps it invalid.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::blocks;
@@ -44,8 +44,10 @@ pub struct Evidence {
     pub checked: bool,
 }
 
-/// Evidence from what the zones found. `None` where the other engine does not agree.
+/// Evidence from what the zones found in `ops`, a beginning of the `whole` history. `None` where the other engine does
+/// not agree.
 pub fn of_conflict(
+    whole: &[Op],
     ops: &[Op],
     conflict: &Conflict,
     initial: Id,
@@ -58,7 +60,7 @@ pub fn of_conflict(
         if conflict.relaxed.contains(&index) { ops[index].relaxed() } else { ops[index] }
     };
     let few = members.iter().map(take).collect();
-    prove(few, vec![initial], None, budget)
+    prove(whole, few, vec![initial], None, budget)
 }
 
 /// Evidence from a search that found operation `at` impossible, with what it knows of the moments before. `None`
@@ -77,11 +79,11 @@ pub fn of_search(
     while let Some(moment) = moments.len().checked_sub(back).map(|at| &moments[at]) {
         let window = after(&prefix, moment.pos);
         if judge(&window, &moment.states, budget) == Some(true) {
-            return prove(window, moment.states.clone(), Some(moment.pos), budget);
+            return prove(ops, window, moment.states.clone(), Some(moment.pos), budget);
         }
         back *= 2;
     }
-    prove(prefix, vec![initial], None, budget)
+    prove(ops, prefix, vec![initial], None, budget)
 }
 
 /// What had been invoked before `end`, with what had not returned by then as if it never did.
@@ -119,8 +121,14 @@ fn zones_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Zones> {
     }
 }
 
-/// Checks once more, makes it as small as it gets, and finds the reason of what is left.
-fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) -> Option<Evidence> {
+/// Checks some of `whole` once more, makes them as few as it gets, and finds the reason of what is left.
+fn prove(
+    whole: &[Op],
+    ops: Vec<Op>,
+    initial: Vec<Id>,
+    after: Option<Pos>,
+    budget: &Budget,
+) -> Option<Evidence> {
     let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let checked = match judge(&ops, &initial, budget) {
         Some(false) => return None,
@@ -128,10 +136,46 @@ fn prove(ops: Vec<Op>, initial: Vec<Id>, after: Option<Pos>, budget: &Budget) ->
         None => false,
     };
     let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
+    let fewer = with_ends(whole, &ops, after.unwrap_or(0))
+        .filter(|_| minimal)
+        .map(|ended| shrink(ended, &initial, budget))
+        .filter(|(fewer, minimal)| *minimal && fewer.len() < ops.len());
+    let ops = fewer.map_or(ops, |(fewer, _)| fewer);
     let mut ops = explained(ops, &initial);
     ops.sort_by_key(|op| op.inv);
     let reason = reason_of(&ops, &initial, whole_budget);
     Some(Evidence { ops, initial, after, reason, minimal, checked })
+}
+
+/// The same operations with the ends that the whole history has for them, where these were forgotten: of a cas that
+/// is known to have happened, what it observed may convict without the read that saw what it put. `None` where none
+/// was forgotten, or a value may then have been seen of a writer that is not among them.
+fn with_ends(whole: &[Op], few: &[Op], after: Pos) -> Option<Vec<Op>> {
+    let kept: HashSet<usize> = few.iter().map(|op| op.source).collect();
+    let recorded: HashMap<usize, &Op> =
+        whole.iter().filter(|op| kept.contains(&op.source)).map(|op| (op.source, op)).collect();
+    let ended = |op: &Op| match recorded.get(&op.source) {
+        Some(whole) if op.fate == Fate::Info && op.inv > after => {
+            Op { fate: whole.fate, res: whole.res, ..*op }
+        }
+        _ => *op,
+    };
+    let all: Vec<Op> = few.iter().map(ended).collect();
+    // When each value was seen for the last time.
+    let mut seen: HashMap<Id, Pos> = HashMap::new();
+    for op in all.iter().filter(|op| op.fate == Fate::Ok) {
+        if let Some(value) = op.act.observes() {
+            let last = seen.entry(value).or_default();
+            *last = op.res.max(*last);
+        }
+    }
+    let may_be_seen = |op: &Op| {
+        let last = op.act.puts().and_then(|value| seen.get(&value));
+        op.fate != Fate::Fail && op.res > after && last.is_some_and(|&last| op.inv < last)
+    };
+    let is_closed = whole.iter().all(|op| kept.contains(&op.source) || !may_be_seen(op));
+    let says_differs = all.iter().any(|op| matches!(op.act, Act::Differs(_)));
+    (all != few && is_closed && !says_differs).then_some(all)
 }
 
 /// Takes steps towards less while it stays invalid. Also says whether no step was left.

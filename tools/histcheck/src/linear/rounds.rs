@@ -215,12 +215,13 @@ mod tests {
 
     #[test]
     fn what_takes_long_leaves_time_to_what_does_not_and_every_key_has_an_answer_in_its_place() {
-        let jobs = [ENDLESS, soon(false), ENDLESS, Job(Duration::from_millis(60), false)];
-        let (found, took) = run(&jobs, Duration::from_millis(700));
+        let jobs = [ENDLESS, soon(false), ENDLESS, Job(Duration::from_millis(30), false)];
+        // Long enough for a busy machine to give each its slices.
+        let (found, took) = run(&jobs, Duration::from_secs(2));
         let answers: Vec<_> = found.iter().map(|found| (found.at, found.found)).collect();
         assert_eq!(answers, [(0, false), (1, true), (2, false), (3, true)]);
         assert!(
-            found.iter().all(|found| !found.is_set_aside) && took >= Duration::from_millis(690)
+            found.iter().all(|found| !found.is_set_aside) && took >= Duration::from_millis(1990)
         );
     }
 

@@ -1,12 +1,12 @@
 //! Events to a history: who is a client and who is not, in which order, with which key.
 
 mod order;
+mod others;
 mod quick;
+mod seams;
 
 use breakit::exit::{Error, Result};
-use breakit::op::{Op, Process, Type};
-use rustc_hash::FxHashSet;
-use serde_json::Value;
+use breakit::op::Type;
 
 use super::bare::Bare;
 use super::blocks::{self, Piece, RawLine};
@@ -25,9 +25,9 @@ use super::times::Times;
 use super::{Options, Tolerance, scan};
 use crate::budget::Exhausted;
 use crate::clients::Clients;
-use crate::history::{End, History, Outcome, Start};
-use crate::values::Id;
+use crate::history::{History, Outcome};
 use order::{Growing, Order};
+use seams::Seam;
 
 /// Lines are counted in 31 bits; the places of parts of a history are added.
 const MOST_LINES: u32 = (1 << 31) - 1;
@@ -61,23 +61,7 @@ pub struct Assembly {
     last_index: Option<u64>,
 }
 
-/// What a later part of a history cannot know.
-#[derive(Debug, Default)]
-struct Seam {
-    /// Completions of what was invoked in an earlier part.
-    completions: Vec<(u32, Event)>,
-    /// Lines of processes that are words.
-    others: Vec<(u32, Op)>,
-}
-
 impl Assembly {
-    /// Nothing yet, of a part of a file of JSON lines, which can be read once more as a whole.
-    pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
-        let seam = is_later.then(Seam::default);
-        let order = Order::OfText(Growing::default());
-        Assembly { seam, order, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
-    }
-
     /// Nothing yet.
     pub fn new(name: &str, format: Format, options: Options) -> Assembly {
         // Where an event is no line, the line of each place in the order is kept.
@@ -200,7 +184,7 @@ impl Assembly {
                 Ok(())
             }
             Ok(Parsed::Other(op)) => {
-                let other = self.other(site.of("value"), &op);
+                let other = self.other(site.of("value"), (number, number), &op);
                 other.map_err(|clause| site.error(&self.history.name, &clause))
             }
             Err(mut clause) => {
@@ -233,15 +217,15 @@ impl Assembly {
             Item::Cut => self.history.counts.dropped += 1,
             Item::Unclosed => {}
             item @ (Item::Op(_) | Item::InLane(..)) => {
+                let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
                 let parsed = self.event(item);
                 match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
-                        let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
                         self.taken(number, nth, &mut event, || site)?;
                     }
                     Parsed::Other(op) => {
-                        let other = self.other(site.of("value"), &op);
+                        let other = self.other(site.of("value"), (number, nth), &op);
                         other.map_err(|clause| site.error(&self.history.name, &clause))?;
                     }
                 }
@@ -405,85 +389,19 @@ impl Assembly {
         self.error(find(wrong.field).unwrap_or(Place::of_line(line.into())), &clause)
     }
 
-    fn other(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
-        let Process::Other(word) = &op.process else { return Ok(()) };
-        match word.as_str() {
-            "nemesis" => {
-                self.history.counts.faults += 1;
-                self.history.faults.take(op, place.line as u32);
-            }
-            "split" if op.f == "shard" => {
-                self.history.counts.others += 1;
-                self.history.shard = op.value.clone();
-            }
-            "workload" => {
-                self.history.counts.workload += 1;
-                self.workload(place, op)?;
-            }
-            word => {
-                self.history.counts.others += 1;
-                if self.is_in_doubt(op) {
-                    self.doubtful.keep(word, place.line as u32, op, self.options.in_order);
-                }
-            }
+    /// The number by which an event is named that stands on `line` and is the `nth` of all.
+    #[inline]
+    fn named(&mut self, line: u32, nth: u32) -> u32 {
+        let History { format, reordered, faults, only_line, .. } = &mut self.history;
+        if *format == Format::Jsonl {
+            return line;
         }
-        Ok(())
-    }
-
-    /// Whether an event of a word may turn out to be that of a client.
-    fn is_in_doubt(&self, op: &Op) -> bool {
-        let shard = op.process == Process::Other("split".into()) && op.f == "shard";
-        matches!(&op.process, Process::Other(word) if self.history.clients.may_be(word)) && !shard
-    }
-
-    /// Looks at what came before of a client's name. A part of a file knows too little of names.
-    fn is_alike(&mut self, event: &Event, site: Site<'_>) -> Result<()> {
-        if self.is_part && Clients::is_name(event.process) {
-            return Err(site.error(&self.history.name, "the numbers of names are given elsewhere"));
-        }
-        let settled = self.doubtful.settle(&self.history.clients, event);
-        settled.map_err(|wrong| self.misfit(site, &wrong))
-    }
-
-    /// Takes what an `index` may put behind the first invocation of its process.
-    fn indexed_names(&mut self) -> Result<()> {
-        let indexed = self.doubtful.take_indexed();
-        if !indexed.is_empty() && self.first.is_some_and(|(_, has_index)| has_index) {
-            // They stand where their index says, and not behind all others. A part of a file has none of them.
-            self.hold();
-        }
-        for (number, op) in indexed {
-            let wrong =
-                |name: &str, clause: &str| Place::of_line(number.into()).error(name, clause);
-            let parsed = line::of(*op, &mut self.history);
-            let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
-            let Parsed::Client(mut event) = parsed else { continue };
-            self.history.counts.others -= 1;
-            let pos = self.history.reordered.as_mut().map_or(number, |lines| {
-                self.numbers.are_lines(lines);
-                self.history.only_line = None;
-                lines.push(number);
-                lines.len() as u32
-            });
-            let taken = self.client(pos, pos, &mut event);
-            taken.map_err(|misfit| wrong(&self.history.name, &misfit.clause))?;
-        }
-        Ok(())
-    }
-
-    fn workload(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
-        match op.f.as_str() {
-            "start" if self.history.start.is_some() => Err(
-                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
-                    .into(),
-            ),
-            "start" => start(place, op).map(|start| self.history.start = Some(start)),
-            "end" => {
-                self.history.end = Some(end(op));
-                Ok(())
-            }
-            _ => Ok(()),
-        }
+        let number = self.numbers.of(line, nth, |line| {
+            reordered.iter_mut().for_each(|numbers| numbers.fill(line));
+            faults.stand_on(line);
+        });
+        *only_line = self.numbers.only_line();
+        number
     }
 
     /// The history, all of which was taken.
@@ -492,12 +410,9 @@ impl Assembly {
     /// 65 where the order that `index` gives is none.
     pub fn finish(mut self) -> Result<History> {
         self.indexed_names()?;
+        self.name_a_single_event_by_its_line();
         let by_workload = self.history.start.is_some();
         self.history.faults.settle(by_workload);
-        if let Some(lines) = &mut self.history.reordered {
-            self.numbers.finish(lines);
-            self.history.only_line = self.numbers.only_line();
-        }
         let mut indexed = match &mut self.order {
             Order::OfIndex(held) => std::mem::take(held),
             Order::OfText(_) => Vec::new(),
@@ -536,74 +451,16 @@ impl Assembly {
         Ok(self.history)
     }
 
-    /// Whether nothing of the event's process came before it in this part; it is seen from now on.
-    fn is_of_an_earlier_part(&mut self, event: &Event) -> bool {
-        let process = self.history.ops.processes.place(event.process);
-        let unseen = self.pairing.is_unseen(process);
-        if unseen {
-            self.pairing.set(process, None);
+    /// A single event has a line for itself.
+    fn name_a_single_event_by_its_line(&mut self) {
+        let History { reordered, faults, only_line, .. } = &mut self.history;
+        if let Some([number]) = reordered.as_deref_mut() {
+            self.numbers.are_lines(|line| {
+                *number = line;
+                faults.stand_on(line);
+            });
+            *only_line = None;
         }
-        unseen
-    }
-
-    /// Puts the next part of the history behind this one.
-    ///
-    /// # Errors
-    /// Where the two do not fit; the error is not to be told, as reading all by one thread says it better.
-    pub fn join(&mut self, part: Assembly) -> Result<()> {
-        let Assembly { history: mut theirs, pairing, seam, first, order, times, .. } = part;
-        let goes_on = match (&mut self.order, &order) {
-            (Order::OfText(ours), Order::OfText(theirs)) => ours.go_on(theirs),
-            _ => false,
-        };
-        let is_alike = match (self.first, first) {
-            (Some((_, ours)), Some((_, theirs))) => ours == theirs,
-            _ => true,
-        };
-        if !goes_on || !is_alike {
-            return Err(self.error(Place::of_line(0), "the index gives another order"));
-        }
-        self.first = self.first.or(first);
-        let seam = seam.unwrap_or_default();
-        let after = self.number(self.history.counts.lines)?;
-        self.number(self.history.counts.lines + theirs.counts.lines)?;
-        self.times.join(times, after);
-        let values = self.history.values.absorb(&std::mem::take(&mut theirs.values));
-        let words: Vec<u16> = theirs
-            .words
-            .iter()
-            .map(|word| line::word(word, &mut self.history.words))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|clause| self.error(Place::of_line(0), &clause.text))?;
-        let renamed = |id: Option<Id>| id.map(|id| values.id(id));
-        let completing: FxHashSet<u64> =
-            seam.completions.iter().map(|(_, event)| event.process).collect();
-        for (pos, event) in seam.completions {
-            let f = words[usize::from(event.f)];
-            let (key, value, node) =
-                (renamed(event.key), renamed(event.value), renamed(event.node));
-            let event = Event { f, key, value, node, ..event };
-            let site = Site::at(Place::of_line(u64::from(pos + after)));
-            self.pair(pos + after, &event).map_err(|wrong| self.misfit(site, &wrong))?;
-        }
-        let rows = self.history.ops.len();
-        for (place, number) in (0..).zip(theirs.ops.processes.iter()) {
-            let ours = self.history.ops.processes.place(number);
-            if !completing.contains(&number) && self.pairing.open(ours).is_some() {
-                return Err(
-                    self.error(Place::of_line(0), "a process invokes with an operation open")
-                );
-            }
-            self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
-        }
-        self.history.ops.append(theirs.ops, after, &values, &words);
-        self.history.answers.append(theirs.answers, rows, &values);
-        self.history.counts.add(&theirs.counts);
-        for (number, op) in seam.others {
-            let place = Place::of_line(u64::from(number + after));
-            self.other(place, &op).map_err(|clause| self.error(place, &clause))?;
-        }
-        Ok(())
     }
 
     fn error(&self, place: Place, clause: &str) -> Error {
@@ -642,29 +499,4 @@ fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
         Some((column, rest)) => Place { line: raw.number, column }.error(name, rest),
         None => Site::line(raw.number, raw.text).error(name, clause),
     }
-}
-
-fn start(place: Place, op: &Op) -> std::result::Result<Start, String> {
-    let value = op.value.clone().unwrap_or_default();
-    let checks = match value.get("check") {
-        Some(Value::Array(checks)) => checks.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
-    };
-    let words = |name: &str| -> Vec<String> {
-        let list = value.get(name).and_then(Value::as_array);
-        let words = list.into_iter().flatten().filter_map(Value::as_str);
-        words.map(str::to_string).collect()
-    };
-    let asks_for_faults =
-        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
-    Ok(Start { place, checks, nodes: words("nodes"), asks_for_faults })
-}
-
-fn end(op: &Op) -> End {
-    let field = |name: &str| {
-        let value = op.value.as_ref().and_then(|value| value.get(name));
-        value.and_then(Value::as_str).map(str::to_string)
-    };
-    End { status: field("status").unwrap_or_else(|| "done".into()), reason: field("reason") }
 }

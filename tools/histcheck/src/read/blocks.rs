@@ -185,14 +185,11 @@ impl<R: Read> Blocks<R> {
     }
 
     fn cut(&mut self, end: usize, next: usize, whole: bool) -> RawLine<'_> {
-        let mut text = &self.buffer[self.start..end];
+        let mut text = bare(&self.buffer[self.start..end]);
         self.start = next;
         self.number += 1;
         if self.number == 1 {
             text = text.strip_prefix(BOM).unwrap_or(text);
-        }
-        if whole {
-            text = text.strip_suffix(b"\r").unwrap_or(text);
         }
         RawLine { number: self.number, text, whole }
     }

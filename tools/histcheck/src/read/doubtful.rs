@@ -9,21 +9,24 @@ use super::line::Event;
 use super::pair::Misfit;
 use crate::clients::Clients;
 
+/// An event with the line on which it stands, and which of all it is.
+pub type Standing = ((u32, u32), Box<Op>);
+
 /// What may turn out to be a client's.
 #[derive(Debug, Default)]
 pub struct Doubtful {
     /// The first line of each word.
     first: FxHashMap<String, u32>,
-    /// Lines that an `index` may put behind an invocation that comes later in the text.
-    indexed: Vec<(u32, Box<Op>)>,
+    /// Events that an `index` may put behind an invocation that comes later in the text.
+    indexed: Vec<Standing>,
 }
 
 impl Doubtful {
-    /// Keeps what must be known of an event on a line. `is_ordered`: the order is that of the lines.
-    pub fn keep(&mut self, word: &str, line: u32, op: &Op, is_ordered: bool) {
+    /// Keeps what must be known of the `nth` event, on a line. `is_ordered`: the order is that of the lines.
+    pub fn keep(&mut self, word: &str, (line, nth): (u32, u32), op: &Op, is_ordered: bool) {
         let has_index = op.extra.get("index").is_some_and(Value::is_number);
         match has_index && !is_ordered {
-            true => self.indexed.push((line, Box::new(op.clone()))),
+            true => self.indexed.push(((line, nth), Box::new(op.clone()))),
             false => _ = self.first.entry(word.to_string()).or_insert(line),
         }
     }
@@ -47,8 +50,8 @@ impl Doubtful {
         ))
     }
 
-    /// What an `index` orders, with the line of each.
-    pub fn take_indexed(&mut self) -> Vec<(u32, Box<Op>)> {
+    /// What an `index` orders.
+    pub fn take_indexed(&mut self) -> Vec<Standing> {
         std::mem::take(&mut self.indexed)
     }
 }

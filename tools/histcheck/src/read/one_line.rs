@@ -10,21 +10,22 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Adds the number of an event, which stands on `line` and is the `nth` of all, to those of the events before it.
-    pub fn push(&mut self, numbers: &mut Vec<u32>, line: u32, nth: u32) {
+    /// The number of an event, which stands on `line` and is the `nth` of all. Where it is the first on another line,
+    /// `renumber` gives all before it the line on which they stand.
+    #[inline]
+    pub fn of(&mut self, line: u32, nth: u32, renumber: impl FnOnce(u32)) -> u32 {
         if !self.is_many && self.line.is_none_or(|only| only == line) {
             self.line = Some(line);
-            numbers.push(nth);
-            return;
+            return nth;
         }
-        self.are_lines(numbers);
-        numbers.push(line);
+        self.are_lines(renumber);
+        line
     }
 
-    /// Says that events are named by their lines from now on, and those before too.
-    pub fn are_lines(&mut self, numbers: &mut [u32]) {
+    /// Says that events are named by their lines from now on; `renumber` as in [`Numbers::of`].
+    pub fn are_lines(&mut self, renumber: impl FnOnce(u32)) {
         if let (false, Some(line)) = (self.is_many, self.line) {
-            numbers.fill(line);
+            renumber(line);
         }
         self.is_many = true;
     }
@@ -32,13 +33,6 @@ impl Numbers {
     /// The line on which all events stand, if there are several; they are named by their own numbers then.
     pub fn only_line(&self) -> Option<u32> {
         self.line.filter(|_| !self.is_many)
-    }
-
-    /// Takes a single event for one that has a line for itself.
-    pub fn finish(&mut self, numbers: &mut [u32]) {
-        if numbers.len() < 2 {
-            self.are_lines(numbers);
-        }
     }
 }
 
@@ -48,8 +42,10 @@ mod tests {
 
     fn numbers(events: &[(u32, u32)]) -> (Vec<u32>, Option<u32>) {
         let (mut all, mut numbers) = (Vec::new(), Numbers::default());
-        events.iter().for_each(|&(line, nth)| numbers.push(&mut all, line, nth));
-        numbers.finish(&mut all);
+        for &(line, nth) in events {
+            let number = numbers.of(line, nth, |line| all.fill(line));
+            all.push(number);
+        }
         (all, numbers.only_line())
     }
 
@@ -57,7 +53,6 @@ mod tests {
     fn events_are_named_by_their_lines_unless_all_stand_on_one() {
         assert_eq!(numbers(&[(3, 1), (3, 2), (3, 5)]), (vec![1, 2, 5], Some(3)));
         assert_eq!(numbers(&[(3, 1), (3, 2), (4, 5), (3, 6)]), (vec![3, 3, 4, 3], None));
-        assert_eq!(numbers(&[(3, 1)]), (vec![3], None));
         assert_eq!(numbers(&[]), (vec![], None));
     }
 }

@@ -67,17 +67,24 @@ fn exec_never_hangs_on_a_paused_node_a_slow_program_or_a_daemon_it_left() {
 fn a_slow_reader_of_exec_loses_nothing_and_may_leave_or_be_interrupted() {
     let fleet = fleet!();
     fleet.run(&["up", "n1..n2"]).expect(0);
-    let line = |reader: &str| {
+    let line_of = |program: &str, reader: &str| {
         let tool = env!("CARGO_BIN_EXE_lxc-fleet");
         let script =
-            format!("{{ {tool} exec n1,n2 -- seq 20000; echo $? >&2; }} | {{ {reader}; }}");
+            format!("{{ {tool} exec n1,n2 -- {program}; echo $? >&2; }} | {{ {reader}; }}");
         run(Command::new("sh").args(["-c", &script]).env("BREAKIT_FLEET", &fleet.name))
     };
+    let line = |reader: &str| line_of("seq 20000", reader);
     // The programs end long before: what they wrote last lies in the pipes until the reader wakes.
     let slow = line("sleep 2; wc -l");
     assert_eq!((slow.stdout.trim(), slow.stderr.trim()), ("40000", "0"));
     let gone = line("sleep 1; head -n 1 >/dev/null");
     assert_eq!(gone.stderr.trim(), "0", "{gone:?}");
+    // They ended by themselves, and so keep their status although their last words are not read.
+    let failed = line_of("sh -c 'seq 9000; exit 3'", "sleep 1; head -n 1 >/dev/null");
+    assert_eq!(failed.stderr.trim(), "3", "{failed:?}");
+    // One that still writes when its reader leaves does not end by itself.
+    let endless = line_of("yes", "head -n 1 >/dev/null");
+    assert_eq!(endless.stderr.trim(), "0", "{endless:?}");
 
     // Nobody reads at all, and then a signal comes.
     let mut exec = fleet.command(&["exec", "n1,n2", "--", "seq", "20000"]);

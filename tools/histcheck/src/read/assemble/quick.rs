@@ -85,10 +85,10 @@ impl Assembly {
         event: &mut Event,
         site: impl FnOnce() -> Site<'s>,
     ) -> Result<()> {
+        let number = self.named(number, nth);
         let lines = self.history.reordered.get_or_insert_default();
-        self.numbers.push(lines, number, nth);
+        lines.push(number);
         let pos = lines.len() as u32;
-        self.history.only_line = self.numbers.only_line();
         self.client(pos, pos, event).map_err(|wrong| self.misfit(site(), &wrong))
     }
 }
