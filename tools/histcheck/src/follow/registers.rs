@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use super::again::{self, Again, Found, Work};
 use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
-use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
+use crate::history::{History, OPEN, Operation, Outcome, Pos};
 use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Object};
 use crate::linear::online::{Kept, Known};
@@ -131,12 +131,15 @@ impl Registers {
     }
 
     /// What an operation does, as it is known now.
-    fn known(&mut self, history: &History, index: usize, op: &Operation) -> Result<Option<Known>> {
+    fn known(&mut self, history: &History, index: usize) -> Result<Option<Known>> {
+        // Field by field: a whole operation would be written out and read again.
+        let ops = &history.ops;
+        let f = ops.f(index);
         let call = Call {
-            word: history.word(op.f),
-            value: op.value,
-            fate: linear::fate(op.outcome),
-            process: op.process,
+            word: history.word(f),
+            value: ops.value(index),
+            fate: linear::fate(ops.outcome(index)),
+            process: ops.process(index),
             values: &history.values,
         };
         if self.question.ignores(&call) {
@@ -144,17 +147,15 @@ impl Registers {
         }
         let act =
             self.object.act(&call).map_err(|clause| linear::wrong(history, index, &clause))?;
-        let made = act.and_then(|act| {
-            // What fails is told apart by how it ends; until then it began like all others.
-            let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
-            Op::new(act, fate, op.inv, op.res, 0)
-        });
-        if let Some(made) = made {
-            for value in [made.act.observes(), made.act.puts()].into_iter().flatten() {
-                self.held = self.held.max(history.values.count_with(value));
-            }
+        // What fails is told apart by how it ends; until then it began like all others.
+        let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
+        let made = act.and_then(|act| Op::new(act, fate, ops.inv(index), ops.res(index), 0));
+        let Some(Op { act, fate, inv, res, .. }) = made else { return Ok(None) };
+        for value in [act.observes(), act.puts()].into_iter().flatten() {
+            self.held = self.held.max(history.values.count_with(value));
         }
-        Ok(made.map(|made| Known { op: made, process: op.process, f: op.f, node: op.node }))
+        let (process, node) = (ops.process_place(index), ops.node(index));
+        Ok(Some(Known { act, inv, res, process, node, f, fate }))
     }
 
     /// Takes all events that came, in their order; whether a key is invalid now.
@@ -209,13 +210,14 @@ impl Registers {
     }
 
     fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
-        let op = history.ops.get(index);
-        let place = self.key(history, op.key);
-        let lacks_value = op.value.is_none_or(|value| value == NULL);
-        let is_unknown = is_open && lacks_value && matches!(history.word(op.f), "write" | "cas");
+        let ops = &history.ops;
+        let place = self.key(history, ops.key(index));
+        let lacks_value = ops.value(index).is_none_or(|value| value == NULL);
+        let is_unknown =
+            is_open && lacks_value && matches!(history.word(ops.f(index)), "write" | "cas");
         let begun = match is_unknown {
             true => None,
-            false => self.known(history, index, &op)?.filter(|known| known.op.act.puts().is_some()),
+            false => self.known(history, index)?.filter(|known| known.act.puts().is_some()),
         };
         let key = &mut self.keys[place];
         key.operations += 1;
@@ -228,18 +230,21 @@ impl Registers {
         }
         self.list(place);
         let since = self.now;
-        Ok(Open { key: place, inv: op.inv, begun, is_unknown, since, is_stalled: false })
+        Ok(Open { key: place, inv: ops.inv(index), begun, is_unknown, since, is_stalled: false })
     }
 
     /// An operation ended, ok or not; whether its key is invalid now.
     fn ends(&mut self, history: &History, index: usize, open: Open) -> Result<bool> {
-        let op = history.ops.get(index);
-        let known = self.known(history, index, &op)?;
+        let known = self.known(history, index)?;
         let mut key = open.key;
         // Where the end says more than the beginning, it is the end that counts.
-        let puts = known.filter(|known| known.op.act.puts().is_some());
-        let is_other = puts.map(|known| known.op.act) != open.begun.map(|known| known.op.act);
-        let place = self.key(history, op.key);
+        let puts = known.filter(|known| known.act.puts().is_some());
+        let is_other = puts.map(|known| known.act) != open.begun.map(|known| known.act);
+        let place = match history.ops.key(index) {
+            id if id == self.keys[key].id => key,
+            id => self.key(history, id),
+        };
+        let has_failed = history.ops.outcome(index) == Outcome::Fail;
         let mut is_invalid = false;
         if is_other || place != key || open.is_unknown {
             is_invalid |= self.takes_back(&open);
@@ -254,21 +259,21 @@ impl Registers {
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
         let is_taken_back =
-            is_other || place != open.key || op.outcome == Outcome::Fail && puts.is_some();
+            is_other || place != open.key || has_failed && puts.is_some();
         let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
-        let is_cas = history.word(op.f) == "cas";
+        let is_cas = || history.word(history.ops.f(index)) == "cas";
         let watermark = self.watermark;
         let key = &mut self.keys[key];
         key.is_new = true;
-        if op.outcome == Outcome::Fail {
+        if has_failed {
             // A cas that was refused is an answer too, if one that is not weighed.
-            key.observations += usize::from(is_cas && self.object.has_cas);
+            key.observations += usize::from(self.object.has_cas && is_cas());
             return Ok(is_invalid | puts.is_some_and(|known| key.failed(known)));
         }
         let Some(known) = known else { return Ok(is_invalid) };
-        let observes = known.op.act.observes().is_some();
+        let observes = known.act.observes().is_some();
         key.observations += usize::from(observes);
         if open.is_stalled && observes && key.has_let_go() {
             self.late += u64::from(!is_late);
@@ -282,8 +287,7 @@ impl Registers {
     /// An operation ended, and nobody knows how.
     fn ends_unknown(&mut self, history: &History, index: usize, open: Open) -> Result<()> {
         if open.is_unknown {
-            let op = history.ops.get(index);
-            let known = self.known(history, index, &op)?;
+            let known = self.known(history, index)?;
             self.takes_back(&open);
             if let Some(known) = known {
                 self.keys[open.key].begin(known);
@@ -295,8 +299,7 @@ impl Registers {
     /// Nothing comes any more. What is still open may happen yet, and what it would do must be known then.
     fn leaves_open(&mut self, history: &History) -> Result<()> {
         for index in 0..history.ops.len() {
-            let op = history.ops.get(index);
-            self.known(history, index, &op)?;
+            self.known(history, index)?;
         }
         // They stand in the history in the same order, and nothing else does.
         for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
@@ -462,7 +465,8 @@ impl Decider for Registers {
         if ended != Ended::ByViolation {
             self.leaves_open(history)?;
         }
-        history.ops = Operations::default();
+        // The clients of what was forgotten are named by their places.
+        history.ops.keep_open(&[]);
         let mut searched = match ended {
             // They were about to be searched.
             Ended::ByViolation => Vec::new(),
@@ -519,24 +523,24 @@ impl Decider for Registers {
 fn put(history: &mut History, ops: &[Known]) -> usize {
     let base = history.ops.len();
     for known in ops {
-        let value = match known.op.act {
+        let value = match known.act {
             Act::Read(value) | Act::Write(value) | Act::Differs(value) => value,
             Act::Cas(from, to) => history.values.items(&[from, to]),
         };
-        let (outcome, res) = match known.op.fate {
-            Fate::Ok => (Outcome::Ok, known.op.res),
+        let (outcome, res) = match known.fate {
+            Fate::Ok => (Outcome::Ok, known.res),
             Fate::Info => (Outcome::Info, OPEN),
             Fate::Fail => (Outcome::Fail, OPEN),
         };
         history.ops.push(&Operation {
-            process: known.process,
+            process: history.ops.processes.number(known.process),
             f: known.f,
             key: None,
             value: Some(value),
             node: known.node,
             is_final: false,
             outcome,
-            inv: known.op.inv,
+            inv: known.inv,
             res,
             invoked_at: None,
             completed_at: None,
