@@ -1,6 +1,7 @@
 //! Registers, decided event by event: those of the lines that came, one after the other.
 
 mod key;
+mod piece;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,7 @@ use crate::read::many;
 use crate::values::{Id, NULL, Values};
 use crate::verdict::{Answer, Verdict};
 use key::{Key, ONLINE, State, decide};
+use piece::{LAST, Piece, Step};
 
 /// So many operations that no longer matter are remembered over all keys, to be shown.
 const REMEMBERED: usize = 1 << 14;
@@ -39,6 +41,8 @@ pub struct Registers {
     places: FxHashMap<Option<Id>, usize>,
     /// The open operations, as they stand in the assembly.
     open: Vec<Open>,
+    /// The room for the events that come.
+    piece: Piece,
     /// The place up to which all events were taken.
     seen: Pos,
     /// When the lines that are being taken came.
@@ -92,6 +96,7 @@ impl Registers {
             keys: Vec::new(),
             places: FxHashMap::default(),
             open: Vec::new(),
+            piece: Piece::default(),
             seen: 0,
             now: Instant::now(),
             watermark: 0,
@@ -158,43 +163,39 @@ impl Registers {
         Ok(Some(Known { act, inv, res, process, node, f, fate }))
     }
 
-    /// Takes all events that came, in their order; whether a key is invalid now.
+    /// Takes all events that came, key by key, and those of a key in their order; whether a key is invalid now.
     fn events(&mut self, history: &History, open: &[usize]) -> Result<bool> {
-        // Lines are counted in 31 bits.
-        let now = history.counts.lines as Pos;
-        let oldest = self.open.iter().find(|open| !open.is_stalled).map(|open| open.inv);
-        self.watermark = self.watermark.max(oldest.unwrap_or(self.seen + 1));
-        let mut events = vec![Event::None; (now - self.seen) as usize];
-        let carried = self.open.len();
-        let after = |pos: Pos| (pos > self.seen).then(|| (pos - self.seen) as usize - 1);
-        for index in 0..history.ops.len() {
-            let (inv, res) = (history.ops.inv(index), history.ops.res(index));
-            if let Some(at) = after(inv) {
-                events[at] = Event::Begins(index);
-            }
-            if let Some(at) = after(res).filter(|_| res != OPEN) {
-                events[at] = Event::Ends(index);
-            }
-        }
         let mut is_open = vec![false; history.ops.len()];
         open.iter().for_each(|&index| is_open[index] = true);
+        let mut piece = self.piece(history, &is_open);
+        let carried = self.open.len();
         // Those that carry on, and after them the new ones that do.
         let mut begun: Vec<Option<Open>> =
             std::mem::take(&mut self.open).into_iter().map(Some).collect();
         begun.resize_with(history.ops.len(), || None);
         let mut is_invalid = false;
-        for event in events {
-            is_invalid |= match event {
-                Event::None => false,
-                Event::Begins(index) => {
-                    begun[index] = Some(self.begins(history, index, is_open[index])?);
-                    false
+        // The first by its place: whatever the order in which keys are taken, it is the one that is told.
+        let mut wrong = None;
+        piece.each(|Step { index, place, pos, watermark, is_end, .. }| {
+            let taken = match (is_end, begun[index].take()) {
+                (false, _) => self
+                    .begins(history, index, place, is_open[index])
+                    .map(|open| begun[index] = Some(open)),
+                (true, Some(open)) => {
+                    self.ends(history, index, open, watermark).map(|ended| is_invalid |= ended)
                 }
-                Event::Ends(index) => match begun[index].take() {
-                    Some(open) => self.ends(history, index, open)?,
-                    None => false,
-                },
+                (true, None) => Ok(()),
             };
+            if let Err(error) = taken
+                && wrong.as_ref().is_none_or(|&(first, _)| pos < first)
+            {
+                wrong = Some((pos, error));
+            }
+        });
+        piece.clear();
+        self.piece = piece;
+        if let Some((_, error)) = wrong {
+            return Err(error);
         }
         // What ended without anybody knowing how is open no longer.
         for index in 0..carried.max(begun.len()) {
@@ -205,13 +206,70 @@ impl Registers {
                 }
             }
         }
-        self.seen = now;
+        // Lines are counted in 31 bits.
+        self.seen = history.counts.lines as Pos;
         Ok(is_invalid)
     }
 
-    fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
+    /// The events that came, each with its key, which is known from now on, and with the watermark at its place.
+    fn piece(&mut self, history: &History, is_open: &[bool]) -> Piece {
         let ops = &history.ops;
-        let place = self.key(history, ops.key(index));
+        let first = self.seen + 1;
+        let events = history.counts.lines as usize - self.seen as usize;
+        let at = |pos: Pos| pos.checked_sub(first).map(|at| at as usize);
+        let mut by_place = vec![Event::None; events];
+        for index in 0..ops.len() {
+            if let Some(at) = at(ops.inv(index)) {
+                by_place[at] = Event::Begins(index);
+            }
+            if let Some(at) = at(ops.res(index)).filter(|_| ops.res(index) != OPEN) {
+                by_place[at] = Event::Ends(index);
+            }
+        }
+        // What will not return is not waited for.
+        let mut is_done: Vec<bool> =
+            (0..ops.len()).map(|index| ops.res(index) == OPEN && !is_open[index]).collect();
+        let mut places = vec![0; ops.len()];
+        for (index, open) in self.open.iter().enumerate() {
+            is_done[index] |= open.is_stalled;
+            places[index] = open.key;
+        }
+        let mut piece = std::mem::take(&mut self.piece);
+        let mut oldest = 0;
+        for (pos, event) in (first..).zip(by_place) {
+            let (index, is_end) = match event {
+                Event::None => continue,
+                Event::Begins(index) => (index, false),
+                Event::Ends(index) => (index, true),
+            };
+            if !is_end {
+                places[index] = self.key(history, ops.key(index));
+            }
+            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
+                oldest += 1;
+            }
+            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
+            self.watermark = self.watermark.max(waited_for);
+            let place = places[index];
+            piece.add(Step { index, place, pos, watermark: self.watermark, is_end, next: LAST });
+            if is_end {
+                // Its end may say for the first time of which key it is, and then two keys change at once.
+                let told = self.key(history, ops.key(index));
+                piece.is_in_order |= told != place;
+                is_done[index] = true;
+            }
+        }
+        piece
+    }
+
+    fn begins(
+        &mut self,
+        history: &History,
+        index: usize,
+        place: usize,
+        is_open: bool,
+    ) -> Result<Open> {
+        let ops = &history.ops;
         let lacks_value = ops.value(index).is_none_or(|value| value == NULL);
         let is_unknown =
             is_open && lacks_value && matches!(history.word(ops.f(index)), "write" | "cas");
@@ -234,7 +292,13 @@ impl Registers {
     }
 
     /// An operation ended, ok or not; whether its key is invalid now.
-    fn ends(&mut self, history: &History, index: usize, open: Open) -> Result<bool> {
+    fn ends(
+        &mut self,
+        history: &History,
+        index: usize,
+        open: Open,
+        watermark: Pos,
+    ) -> Result<bool> {
         let known = self.known(history, index)?;
         let mut key = open.key;
         // Where the end says more than the beginning, it is the end that counts.
@@ -258,13 +322,11 @@ impl Registers {
             }
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
-        let is_taken_back =
-            is_other || place != open.key || has_failed && puts.is_some();
+        let is_taken_back = is_other || place != open.key || has_failed && puts.is_some();
         let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
         let is_cas = || history.word(history.ops.f(index)) == "cas";
-        let watermark = self.watermark;
         let key = &mut self.keys[key];
         key.is_new = true;
         if has_failed {

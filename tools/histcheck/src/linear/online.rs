@@ -274,7 +274,9 @@ impl Online {
         if attached.is_err() {
             for writer in path {
                 let value = writer.act.puts();
-                value.into_iter().for_each(|value| self.sources.add(value, Source::Pending(writer)));
+                value
+                    .into_iter()
+                    .for_each(|value| self.sources.add(value, Source::Pending(writer)));
             }
         }
         attached

@@ -24,9 +24,8 @@ impl Kept {
     /// Goes on after `window`.
     pub fn after(window: Window) -> Kept {
         let Window { ops, initial, after } = window;
-        let is_open = |(at, known): (usize, &Known)| {
-            (known.fate == Fate::Info).then_some((known.inv, at))
-        };
+        let is_open =
+            |(at, known): (usize, &Known)| (known.fate == Fate::Info).then_some((known.inv, at));
         let open = ops.iter().enumerate().filter_map(is_open).collect();
         Kept { ops, open, initial, after }
     }

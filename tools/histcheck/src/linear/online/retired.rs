@@ -9,7 +9,7 @@ use crate::linear::op::Fate;
 use crate::values::Id;
 
 /// So many blocks are never looked through.
-const FEW_BLOCKS: usize = 16;
+const FEW_BLOCKS: usize = 6;
 /// So many layers of a chain are never looked through.
 const FEW_LAYERS: usize = 32;
 
