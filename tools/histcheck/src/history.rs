@@ -141,7 +141,7 @@ impl Operations {
             f: self.f(index),
             key: self.key(index),
             value: id(row.value),
-            node: id(self.more_nodes.number(index, row.node)),
+            node: self.node(index),
             is_final: row.f & FINAL != 0,
             outcome: outcome(row.f),
             inv: row.inv,
@@ -270,7 +270,19 @@ impl Operations {
     /// The client of an operation.
     #[inline]
     pub fn process(&self, index: usize) -> u64 {
-        self.processes.number(self.more_processes.number(index, self.rows[index].process))
+        self.processes.number(self.process_place(index))
+    }
+
+    /// The place of the client of an operation, by which [`Processes`] has its number.
+    #[inline]
+    pub(crate) fn process_place(&self, index: usize) -> u32 {
+        self.more_processes.number(index, self.rows[index].process)
+    }
+
+    /// The node that the client of an operation talked to, as a JSON string.
+    #[inline]
+    pub fn node(&self, index: usize) -> Option<Id> {
+        id(self.more_nodes.number(index, self.rows[index].node))
     }
 
     /// The name of an operation, by its place in [`History::words`].

@@ -140,7 +140,8 @@ fn is_valid(ops: &[Op], initial: &[Id]) -> bool {
 }
 
 fn known(op: Op) -> Known {
-    Known { op, process: 0, f: 0, node: None }
+    let Op { act, fate, inv, res, .. } = op;
+    Known { act, inv, res, process: 0, node: None, f: 0, fate }
 }
 
 /// What engines and reports rely on: only what happened has returned, and each operation names its place.
@@ -152,7 +153,7 @@ fn are_as_they_are_taken(ops: &[Op]) {
 
 /// Both engines find no order among what is kept, and the evidence says so too.
 fn convicts(window: &Window, history: &[Ended]) {
-    let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+    let ops = window.ops();
     are_as_they_are_taken(&ops);
     for &initial in &window.initial {
         assert!(!is_valid(&ops, &[initial]), "{window:?} of {history:?}");
@@ -240,7 +241,7 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
         }
         if kept.is_none() && pos % 7 == 0 {
             let window = online.window(None);
-            let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+            let ops = window.ops();
             are_as_they_are_taken(&ops);
             for &initial in &window.initial {
                 assert!(is_valid(&ops, &[initial]), "{window:?} at {pos} of {history:?}");

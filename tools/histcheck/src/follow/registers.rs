@@ -1,6 +1,7 @@
 //! Registers, decided event by event: those of the lines that came, one after the other.
 
 mod key;
+mod piece;
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use rustc_hash::FxHashMap;
 use super::again::{self, Again, Found, Work};
 use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
-use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
+use crate::history::{History, OPEN, Operation, Outcome, Pos};
 use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Object};
 use crate::linear::online::{Kept, Known};
@@ -21,6 +22,7 @@ use crate::read::many;
 use crate::values::{Id, NULL, Values};
 use crate::verdict::{Answer, Verdict};
 use key::{Key, ONLINE, State, decide};
+use piece::{LAST, Piece, Step};
 
 /// So many operations that no longer matter are remembered over all keys, to be shown.
 const REMEMBERED: usize = 1 << 14;
@@ -39,6 +41,8 @@ pub struct Registers {
     places: FxHashMap<Option<Id>, usize>,
     /// The open operations, as they stand in the assembly.
     open: Vec<Open>,
+    /// The room for the events that come.
+    piece: Piece,
     /// The place up to which all events were taken.
     seen: Pos,
     /// When the lines that are being taken came.
@@ -92,6 +96,7 @@ impl Registers {
             keys: Vec::new(),
             places: FxHashMap::default(),
             open: Vec::new(),
+            piece: Piece::default(),
             seen: 0,
             now: Instant::now(),
             watermark: 0,
@@ -131,12 +136,15 @@ impl Registers {
     }
 
     /// What an operation does, as it is known now.
-    fn known(&mut self, history: &History, index: usize, op: &Operation) -> Result<Option<Known>> {
+    fn known(&mut self, history: &History, index: usize) -> Result<Option<Known>> {
+        // Field by field: a whole operation would be written out and read again.
+        let ops = &history.ops;
+        let f = ops.f(index);
         let call = Call {
-            word: history.word(op.f),
-            value: op.value,
-            fate: linear::fate(op.outcome),
-            process: op.process,
+            word: history.word(f),
+            value: ops.value(index),
+            fate: linear::fate(ops.outcome(index)),
+            process: ops.process(index),
             values: &history.values,
         };
         if self.question.ignores(&call) {
@@ -144,56 +152,50 @@ impl Registers {
         }
         let act =
             self.object.act(&call).map_err(|clause| linear::wrong(history, index, &clause))?;
-        let made = act.and_then(|act| {
-            // What fails is told apart by how it ends; until then it began like all others.
-            let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
-            Op::new(act, fate, op.inv, op.res, 0)
-        });
-        if let Some(made) = made {
-            for value in [made.act.observes(), made.act.puts()].into_iter().flatten() {
-                self.held = self.held.max(history.values.count_with(value));
-            }
+        // What fails is told apart by how it ends; until then it began like all others.
+        let fate = if call.fate == Fate::Fail { Fate::Info } else { call.fate };
+        let made = act.and_then(|act| Op::new(act, fate, ops.inv(index), ops.res(index), 0));
+        let Some(Op { act, fate, inv, res, .. }) = made else { return Ok(None) };
+        for value in [act.observes(), act.puts()].into_iter().flatten() {
+            self.held = self.held.max(history.values.count_with(value));
         }
-        Ok(made.map(|made| Known { op: made, process: op.process, f: op.f, node: op.node }))
+        let (process, node) = (ops.process_place(index), ops.node(index));
+        Ok(Some(Known { act, inv, res, process, node, f, fate }))
     }
 
-    /// Takes all events that came, in their order; whether a key is invalid now.
+    /// Takes all events that came, key by key, and those of a key in their order; whether a key is invalid now.
     fn events(&mut self, history: &History, open: &[usize]) -> Result<bool> {
-        // Lines are counted in 31 bits.
-        let now = history.counts.lines as Pos;
-        let oldest = self.open.iter().find(|open| !open.is_stalled).map(|open| open.inv);
-        self.watermark = self.watermark.max(oldest.unwrap_or(self.seen + 1));
-        let mut events = vec![Event::None; (now - self.seen) as usize];
-        let carried = self.open.len();
-        let after = |pos: Pos| (pos > self.seen).then(|| (pos - self.seen) as usize - 1);
-        for index in 0..history.ops.len() {
-            let (inv, res) = (history.ops.inv(index), history.ops.res(index));
-            if let Some(at) = after(inv) {
-                events[at] = Event::Begins(index);
-            }
-            if let Some(at) = after(res).filter(|_| res != OPEN) {
-                events[at] = Event::Ends(index);
-            }
-        }
         let mut is_open = vec![false; history.ops.len()];
         open.iter().for_each(|&index| is_open[index] = true);
+        let mut piece = self.piece(history, &is_open);
+        let carried = self.open.len();
         // Those that carry on, and after them the new ones that do.
         let mut begun: Vec<Option<Open>> =
             std::mem::take(&mut self.open).into_iter().map(Some).collect();
         begun.resize_with(history.ops.len(), || None);
         let mut is_invalid = false;
-        for event in events {
-            is_invalid |= match event {
-                Event::None => false,
-                Event::Begins(index) => {
-                    begun[index] = Some(self.begins(history, index, is_open[index])?);
-                    false
+        // The first by its place: whatever the order in which keys are taken, it is the one that is told.
+        let mut wrong = None;
+        piece.each(|Step { index, place, pos, watermark, is_end, .. }| {
+            let taken = match (is_end, begun[index].take()) {
+                (false, _) => self
+                    .begins(history, index, place, is_open[index])
+                    .map(|open| begun[index] = Some(open)),
+                (true, Some(open)) => {
+                    self.ends(history, index, open, watermark).map(|ended| is_invalid |= ended)
                 }
-                Event::Ends(index) => match begun[index].take() {
-                    Some(open) => self.ends(history, index, open)?,
-                    None => false,
-                },
+                (true, None) => Ok(()),
             };
+            if let Err(error) = taken
+                && wrong.as_ref().is_none_or(|&(first, _)| pos < first)
+            {
+                wrong = Some((pos, error));
+            }
+        });
+        piece.clear();
+        self.piece = piece;
+        if let Some((_, error)) = wrong {
+            return Err(error);
         }
         // What ended without anybody knowing how is open no longer.
         for index in 0..carried.max(begun.len()) {
@@ -204,18 +206,76 @@ impl Registers {
                 }
             }
         }
-        self.seen = now;
+        // Lines are counted in 31 bits.
+        self.seen = history.counts.lines as Pos;
         Ok(is_invalid)
     }
 
-    fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
-        let op = history.ops.get(index);
-        let place = self.key(history, op.key);
-        let lacks_value = op.value.is_none_or(|value| value == NULL);
-        let is_unknown = is_open && lacks_value && matches!(history.word(op.f), "write" | "cas");
+    /// The events that came, each with its key, which is known from now on, and with the watermark at its place.
+    fn piece(&mut self, history: &History, is_open: &[bool]) -> Piece {
+        let ops = &history.ops;
+        let first = self.seen + 1;
+        let events = history.counts.lines as usize - self.seen as usize;
+        let at = |pos: Pos| pos.checked_sub(first).map(|at| at as usize);
+        let mut by_place = vec![Event::None; events];
+        for index in 0..ops.len() {
+            if let Some(at) = at(ops.inv(index)) {
+                by_place[at] = Event::Begins(index);
+            }
+            if let Some(at) = at(ops.res(index)).filter(|_| ops.res(index) != OPEN) {
+                by_place[at] = Event::Ends(index);
+            }
+        }
+        // What will not return is not waited for.
+        let mut is_done: Vec<bool> =
+            (0..ops.len()).map(|index| ops.res(index) == OPEN && !is_open[index]).collect();
+        let mut places = vec![0; ops.len()];
+        for (index, open) in self.open.iter().enumerate() {
+            is_done[index] |= open.is_stalled;
+            places[index] = open.key;
+        }
+        let mut piece = std::mem::take(&mut self.piece);
+        let mut oldest = 0;
+        for (pos, event) in (first..).zip(by_place) {
+            let (index, is_end) = match event {
+                Event::None => continue,
+                Event::Begins(index) => (index, false),
+                Event::Ends(index) => (index, true),
+            };
+            if !is_end {
+                places[index] = self.key(history, ops.key(index));
+            }
+            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
+                oldest += 1;
+            }
+            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
+            self.watermark = self.watermark.max(waited_for);
+            let place = places[index];
+            piece.add(Step { index, place, pos, watermark: self.watermark, is_end, next: LAST });
+            if is_end {
+                // Its end may say for the first time of which key it is, and then two keys change at once.
+                let told = self.key(history, ops.key(index));
+                piece.is_in_order |= told != place;
+                is_done[index] = true;
+            }
+        }
+        piece
+    }
+
+    fn begins(
+        &mut self,
+        history: &History,
+        index: usize,
+        place: usize,
+        is_open: bool,
+    ) -> Result<Open> {
+        let ops = &history.ops;
+        let lacks_value = ops.value(index).is_none_or(|value| value == NULL);
+        let is_unknown =
+            is_open && lacks_value && matches!(history.word(ops.f(index)), "write" | "cas");
         let begun = match is_unknown {
             true => None,
-            false => self.known(history, index, &op)?.filter(|known| known.op.act.puts().is_some()),
+            false => self.known(history, index)?.filter(|known| known.act.puts().is_some()),
         };
         let key = &mut self.keys[place];
         key.operations += 1;
@@ -228,18 +288,27 @@ impl Registers {
         }
         self.list(place);
         let since = self.now;
-        Ok(Open { key: place, inv: op.inv, begun, is_unknown, since, is_stalled: false })
+        Ok(Open { key: place, inv: ops.inv(index), begun, is_unknown, since, is_stalled: false })
     }
 
     /// An operation ended, ok or not; whether its key is invalid now.
-    fn ends(&mut self, history: &History, index: usize, open: Open) -> Result<bool> {
-        let op = history.ops.get(index);
-        let known = self.known(history, index, &op)?;
+    fn ends(
+        &mut self,
+        history: &History,
+        index: usize,
+        open: Open,
+        watermark: Pos,
+    ) -> Result<bool> {
+        let known = self.known(history, index)?;
         let mut key = open.key;
         // Where the end says more than the beginning, it is the end that counts.
-        let puts = known.filter(|known| known.op.act.puts().is_some());
-        let is_other = puts.map(|known| known.op.act) != open.begun.map(|known| known.op.act);
-        let place = self.key(history, op.key);
+        let puts = known.filter(|known| known.act.puts().is_some());
+        let is_other = puts.map(|known| known.act) != open.begun.map(|known| known.act);
+        let place = match history.ops.key(index) {
+            id if id == self.keys[key].id => key,
+            id => self.key(history, id),
+        };
+        let has_failed = history.ops.outcome(index) == Outcome::Fail;
         let mut is_invalid = false;
         if is_other || place != key || open.is_unknown {
             is_invalid |= self.takes_back(&open);
@@ -253,22 +322,20 @@ impl Registers {
             }
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
-        let is_taken_back =
-            is_other || place != open.key || op.outcome == Outcome::Fail && puts.is_some();
+        let is_taken_back = is_other || place != open.key || has_failed && puts.is_some();
         let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
-        let is_cas = history.word(op.f) == "cas";
-        let watermark = self.watermark;
+        let is_cas = || history.word(history.ops.f(index)) == "cas";
         let key = &mut self.keys[key];
         key.is_new = true;
-        if op.outcome == Outcome::Fail {
+        if has_failed {
             // A cas that was refused is an answer too, if one that is not weighed.
-            key.observations += usize::from(is_cas && self.object.has_cas);
+            key.observations += usize::from(self.object.has_cas && is_cas());
             return Ok(is_invalid | puts.is_some_and(|known| key.failed(known)));
         }
         let Some(known) = known else { return Ok(is_invalid) };
-        let observes = known.op.act.observes().is_some();
+        let observes = known.act.observes().is_some();
         key.observations += usize::from(observes);
         if open.is_stalled && observes && key.has_let_go() {
             self.late += u64::from(!is_late);
@@ -282,8 +349,7 @@ impl Registers {
     /// An operation ended, and nobody knows how.
     fn ends_unknown(&mut self, history: &History, index: usize, open: Open) -> Result<()> {
         if open.is_unknown {
-            let op = history.ops.get(index);
-            let known = self.known(history, index, &op)?;
+            let known = self.known(history, index)?;
             self.takes_back(&open);
             if let Some(known) = known {
                 self.keys[open.key].begin(known);
@@ -295,8 +361,7 @@ impl Registers {
     /// Nothing comes any more. What is still open may happen yet, and what it would do must be known then.
     fn leaves_open(&mut self, history: &History) -> Result<()> {
         for index in 0..history.ops.len() {
-            let op = history.ops.get(index);
-            self.known(history, index, &op)?;
+            self.known(history, index)?;
         }
         // They stand in the history in the same order, and nothing else does.
         for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
@@ -462,7 +527,8 @@ impl Decider for Registers {
         if ended != Ended::ByViolation {
             self.leaves_open(history)?;
         }
-        history.ops = Operations::default();
+        // The clients of what was forgotten are named by their places.
+        history.ops.keep_open(&[]);
         let mut searched = match ended {
             // They were about to be searched.
             Ended::ByViolation => Vec::new(),
@@ -519,24 +585,24 @@ impl Decider for Registers {
 fn put(history: &mut History, ops: &[Known]) -> usize {
     let base = history.ops.len();
     for known in ops {
-        let value = match known.op.act {
+        let value = match known.act {
             Act::Read(value) | Act::Write(value) | Act::Differs(value) => value,
             Act::Cas(from, to) => history.values.items(&[from, to]),
         };
-        let (outcome, res) = match known.op.fate {
-            Fate::Ok => (Outcome::Ok, known.op.res),
+        let (outcome, res) = match known.fate {
+            Fate::Ok => (Outcome::Ok, known.res),
             Fate::Info => (Outcome::Info, OPEN),
             Fate::Fail => (Outcome::Fail, OPEN),
         };
         history.ops.push(&Operation {
-            process: known.process,
+            process: history.ops.processes.number(known.process),
             f: known.f,
             key: None,
             value: Some(value),
             node: known.node,
             is_final: false,
             outcome,
-            inv: known.op.inv,
+            inv: known.inv,
             res,
             invoked_at: None,
             completed_at: None,

@@ -21,8 +21,9 @@ use crate::read::blocks::{BOM, Piece};
 use crate::read::place::Place;
 use crate::read::{foreign, out_of, packed};
 
-/// As much as a pipe holds: what came is decided before more is read.
-const BLOCK: usize = 1 << 16;
+/// What came is decided before more is read. A pipe holds a part of it; a file that is long already is read by so much
+/// at once, so that each of many keys has several events in it.
+const BLOCK: usize = 1 << 20;
 
 /// How long to wait before looking at a file again.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

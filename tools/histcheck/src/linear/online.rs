@@ -35,37 +35,55 @@
 mod chain;
 mod kept;
 mod retired;
+mod sources;
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
 use slab::Slab;
 
 use super::op::{Act, Fate, Op};
 use crate::history::{OPEN, Pos};
 use crate::values::Id;
-use chain::{Block, Layer, Source, Sources};
+use chain::{Block, Layer};
 pub use kept::Kept;
 use retired::Retired;
+use sources::{Of, Source, Sources};
 
-/// An operation with what a report says of it.
+/// An operation with what a report says of it, in few bytes: each key holds some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What it does, and when.
-    pub op: Op,
-    /// Who called it.
-    pub process: u64,
-    /// Its name, by its place among the history's words.
-    pub f: u16,
+    /// What it does.
+    pub act: Act,
+    /// Where it was invoked.
+    pub inv: Pos,
+    /// Where it returned; [`OPEN`] unless it is [`Fate::Ok`].
+    pub res: Pos,
+    /// Who called it, by its place among the history's processes.
+    pub process: u32,
     /// The node that the client talked to.
     pub node: Option<Id>,
+    /// Its name, by its place among the history's words.
+    pub f: u16,
+    /// Whether it happened.
+    pub fate: Fate,
 }
 
 impl Known {
+    /// The operation as engines take it, with the number by which it is known.
+    pub fn op(&self, source: usize) -> Op {
+        let Known { act, fate, inv, res, .. } = *self;
+        Op { act, fate, inv, res, source }
+    }
+
     /// The same operation as it begins, when nobody knows how it ends.
     fn pending(self) -> Known {
-        Known { op: Op { fate: Fate::Info, res: OPEN, ..self.op }, ..self }
+        Known { fate: Fate::Info, res: OPEN, ..self }
     }
+}
+
+/// Operations as engines take them, each with its place.
+fn ops(known: &[Known]) -> Vec<Op> {
+    known.iter().enumerate().map(|(place, known)| known.op(place)).collect()
 }
 
 /// Why the stream cannot go on as it did.
@@ -88,13 +106,20 @@ pub struct Window {
     pub after: Option<Pos>,
 }
 
+impl Window {
+    /// The operations as engines take them; each names its place here.
+    pub fn ops(&self) -> Vec<Op> {
+        ops(&self.ops)
+    }
+}
+
 /// How many writes that failed are remembered, to name them where their value is seen.
 const MOST_FAILED: usize = 64;
 
 /// One register, online.
 #[derive(Debug)]
 pub struct Online {
-    sources: FxHashMap<Id, Sources>,
+    sources: Sources,
     layers: Slab<Layer>,
     blocks: Slab<Block>,
     /// All blocks by their `f`.
@@ -112,7 +137,7 @@ impl Online {
     /// that evidence can show them.
     pub fn new(initial: Id, remembered: usize) -> Online {
         let mut online = Online {
-            sources: FxHashMap::default(),
+            sources: Sources::default(),
             // Of most keys no more is there at once, and there may be a million of them.
             layers: Slab::with_capacity(2),
             blocks: Slab::with_capacity(2),
@@ -127,7 +152,7 @@ impl Online {
         let block = online.layers[layer].block;
         online.blocks[block].f = 0;
         online.order.push((0, block));
-        online.sources.insert(initial, Sources::One(Source::Layer(layer)));
+        online.sources.add(initial, Source::Layer(layer));
         online
     }
 
@@ -139,8 +164,8 @@ impl Online {
     /// A write or cas began.
     pub fn begin(&mut self, known: Known) {
         let pending = known.pending();
-        if let Some(value) = known.op.act.puts() {
-            self.add_source(value, Source::Pending(pending));
+        if let Some(value) = known.act.puts() {
+            self.sources.add(value, Source::Pending(pending));
         }
     }
 
@@ -149,19 +174,19 @@ impl Online {
     /// # Errors
     /// Why it goes on no longer.
     pub fn returned(&mut self, known: Known) -> Result<(), Stop> {
-        self.now = known.op.res;
+        self.now = known.res;
         // One that had been given up on began before it, and what it may rest on must not go now.
-        self.watermark = self.watermark.min(known.op.inv);
+        self.watermark = self.watermark.min(known.inv);
         if self.order.len() > self.room {
             self.retire();
         }
-        match known.op.act {
+        match known.act {
             Act::Read(value) => {
                 let layer = self.layer_of(value)?;
                 self.read(layer, known)
             }
             Act::Write(value) | Act::Cas(_, value) => {
-                match self.layer_written(value, known.op.inv)? {
+                match self.layer_written(value, known.inv)? {
                     Some(layer) => {
                         self.layers[layer].writer = Some(known);
                         self.ended(layer, known);
@@ -181,14 +206,14 @@ impl Online {
     /// # Errors
     /// Where its value was observed.
     pub fn failed(&mut self, known: Known) -> Result<(), Stop> {
-        let known = Known { op: Op { fate: Fate::Fail, res: OPEN, ..known.op }, ..known };
-        let Some(value) = known.op.act.puts() else { return Ok(()) };
-        match self.source(value, known.op.inv) {
+        let known = Known { fate: Fate::Fail, res: OPEN, ..known };
+        let Some(value) = known.act.puts() else { return Ok(()) };
+        match self.source(value, known.inv) {
             Some(Source::Layer(layer)) => {
                 self.layers[layer].writer = Some(known);
                 return Err(Stop::Violation);
             }
-            Some(pending) => self.remove_source(value, pending),
+            Some(pending) => self.sources.remove(value, &pending),
             None => {}
         }
         if self.failed.len() == MOST_FAILED {
@@ -222,13 +247,13 @@ impl Online {
     }
 
     fn only_source(&mut self, value: Id) -> Result<Source, Stop> {
-        if let Some(Sources::Several(_)) = self.sources.get(&value) {
+        if let Of::Several = self.sources.of(value) {
             self.retire();
         }
-        match self.sources.get(&value) {
-            None => Err(Stop::Violation),
-            Some(Sources::One(source)) => Ok(*source),
-            Some(Sources::Several(_)) => Err(Stop::Ambiguous),
+        match self.sources.of(value) {
+            Of::Nobody => Err(Stop::Violation),
+            Of::One(source) => Ok(source),
+            Of::Several => Err(Stop::Ambiguous),
         }
     }
 
@@ -248,8 +273,10 @@ impl Online {
         let attached = found.and_then(|below| self.attach(&mut path, below));
         if attached.is_err() {
             for writer in path {
-                let value = writer.op.act.puts();
-                value.into_iter().for_each(|value| self.add_source(value, Source::Pending(writer)));
+                let value = writer.act.puts();
+                value
+                    .into_iter()
+                    .for_each(|value| self.sources.add(value, Source::Pending(writer)));
             }
         }
         attached
@@ -260,9 +287,9 @@ impl Online {
     fn foundation(&mut self, path: &mut Vec<Known>) -> Result<Option<usize>, Stop> {
         loop {
             let Some(&lowest) = path.last() else { return Ok(None) };
-            let Some(value) = lowest.op.act.puts() else { return Ok(None) };
-            self.remove_source(value, Source::Pending(lowest));
-            let Some(expected) = lowest.op.act.observes() else { return Ok(None) };
+            let Some(value) = lowest.act.puts() else { return Ok(None) };
+            self.sources.remove(value, &Source::Pending(lowest));
+            let Some(expected) = lowest.act.observes() else { return Ok(None) };
             match self.only_source(expected)? {
                 Source::Layer(layer) if self.layers[layer].next.is_none() => {
                     return Ok(Some(layer));
@@ -279,12 +306,12 @@ impl Online {
         let mut below = below;
         while let Some(&writer) = path.last() {
             // Only what puts a value is ever pending.
-            let value = writer.op.act.puts().unwrap_or(Id(0));
+            let value = writer.act.puts().unwrap_or(Id(0));
             let layer = match below {
-                None => self.begin_block(value, Some(writer), writer.op.inv),
+                None => self.begin_block(value, Some(writer), writer.inv),
                 Some(below) => {
                     let block = self.layers[below].block;
-                    self.grow(block, writer.op.inv)?;
+                    self.grow(block, writer.inv)?;
                     let mut above = Layer::new(value, block, Some(writer));
                     above.below = Some(below);
                     let layer = self.layers.insert(above);
@@ -294,7 +321,7 @@ impl Online {
                     layer
                 }
             };
-            self.add_source(value, Source::Layer(layer));
+            self.sources.add(value, Source::Layer(layer));
             path.pop();
             below = Some(layer);
         }
@@ -311,10 +338,10 @@ impl Online {
     /// A read of the value of a layer returned.
     fn read(&mut self, layer: usize, known: Known) -> Result<(), Stop> {
         let Layer { block, after, .. } = self.layers[layer];
-        if after < known.op.inv {
+        if after < known.inv {
             return Err(Stop::Violation);
         }
-        self.grow(block, known.op.inv)?;
+        self.grow(block, known.inv)?;
         self.layers[layer].read_by(known);
         self.ended(layer, known);
         Ok(())
@@ -344,34 +371,23 @@ impl Online {
         let Layer { block, mut below, .. } = self.layers[layer];
         let block_of = &mut self.blocks[block];
         if block_of.f == OPEN {
-            (block_of.f, block_of.first) = (known.op.res, Some(known));
-            self.order.push((known.op.res, block));
+            (block_of.f, block_of.first) = (known.res, Some(known));
+            self.order.push((known.res, block));
         }
         while let Some(lower) = below {
             let lower = &mut self.layers[lower];
             if lower.after != OPEN {
                 break;
             }
-            (lower.after, below) = (known.op.res, lower.below);
+            (lower.after, below) = (known.res, lower.below);
         }
-    }
-
-    fn add_source(&mut self, value: Id, source: Source) {
-        chain::add(&mut self.sources, value, source);
-    }
-
-    fn remove_source(&mut self, value: Id, source: Source) {
-        chain::remove(&mut self.sources, value, source);
     }
 
     /// The source of `value` that was invoked at `inv`.
     fn source(&self, value: Id, inv: Pos) -> Option<Source> {
-        let is_it = |source: &&Source| match source {
-            Source::Pending(writer) => writer.op.inv == inv,
-            Source::Layer(layer) => {
-                self.layers[*layer].writer.is_some_and(|writer| writer.op.inv == inv)
-            }
-        };
-        self.sources.get(&value)?.all().iter().find(is_it).copied()
+        self.sources.find(value, |source| match source {
+            Source::Pending(writer) => writer.inv == inv,
+            Source::Layer(layer) => self.layers[*layer].writer.is_some_and(|w| w.inv == inv),
+        })
     }
 }

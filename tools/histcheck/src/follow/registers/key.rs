@@ -151,7 +151,7 @@ impl Key {
 
 impl Violation {
     fn of(window: Window) -> Violation {
-        let ops: Vec<Op> = window.ops.iter().map(|known| known.op).collect();
+        let ops = window.ops();
         let budget = Budget::start(EVIDENCE, usize::MAX);
         let (engine, decision) =
             decide(&ops, &window.initial, window.after, Duration::MAX, &budget);

@@ -47,6 +47,7 @@ impl Object for Register {
     type Act = Act;
     type State = Id;
 
+    #[inline(always)]
     fn act(&self, call: &Call<'_>) -> Read<Act> {
         match (call.word, call.value) {
             ("read", Some(value)) => Ok(Some(Act::Read(value))),

@@ -1,64 +1,9 @@
-//! Layers and blocks, and where values come from.
-
-use rustc_hash::FxHashMap;
+//! Layers and blocks.
 
 use super::Known;
 use crate::history::{OPEN, Pos};
-use crate::linear::op::{Act, Fate, Op};
+use crate::linear::op::{Act, Fate};
 use crate::values::Id;
-
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    /// An operation that may not have happened.
-    Pending(Known),
-    /// A layer.
-    Layer(usize),
-}
-
-/// All sources of a value that are there.
-#[derive(Debug)]
-pub(super) enum Sources {
-    One(Source),
-    Several(Vec<Source>),
-}
-
-impl Sources {
-    pub fn all(&self) -> &[Source] {
-        match self {
-            Sources::One(source) => std::slice::from_ref(source),
-            Sources::Several(sources) => sources,
-        }
-    }
-}
-
-pub(super) fn add(all: &mut FxHashMap<Id, Sources>, value: Id, source: Source) {
-    match all.get_mut(&value) {
-        None => {
-            all.insert(value, Sources::One(source));
-        }
-        Some(Sources::Several(sources)) => sources.push(source),
-        Some(sources) => {
-            let known = sources.all().iter().copied().chain([source]).collect();
-            *sources = Sources::Several(known);
-        }
-    }
-}
-
-pub(super) fn remove(all: &mut FxHashMap<Id, Sources>, value: Id, source: Source) {
-    match all.get_mut(&value) {
-        Some(Sources::One(only)) if *only == source => {
-            all.remove(&value);
-        }
-        Some(Sources::Several(sources)) => {
-            sources.retain(|other| *other != source);
-            if let &[only] = sources.as_slice() {
-                all.insert(value, Sources::One(only));
-            }
-        }
-        _ => {}
-    }
-}
 
 /// A value with its writer and its reads.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +32,7 @@ impl Layer {
     /// one, which begins no later and ends no earlier, has a moment between those two in which the value is there.
     pub fn read_by(&mut self, known: Known) {
         self.first.get_or_insert(known);
-        if self.last.is_none_or(|last| last.op.inv < known.op.inv) {
+        if self.last.is_none_or(|last| last.inv < known.inv) {
             self.last = Some(known);
         }
     }
@@ -99,7 +44,7 @@ impl Layer {
 
     /// Those of them that are reads.
     pub fn reads(&self) -> impl Iterator<Item = Known> {
-        let last = self.last.filter(|last| self.first.is_some_and(|f| f.op.inv != last.op.inv));
+        let last = self.last.filter(|last| self.first.is_some_and(|f| f.inv != last.inv));
         self.first.into_iter().chain(last)
     }
 }
@@ -148,8 +93,8 @@ impl Block {
     /// and the order within it, stay as they were.
     pub fn stand_ins(&self, bottom: &Layer, now: Pos) -> impl Iterator<Item = Known> {
         let acting = move |known: Known, act| {
-            let res = if known.op.res == OPEN { now } else { known.op.res };
-            Known { op: Op { act, fate: Fate::Ok, res, ..known.op }, ..known }
+            let res = if known.res == OPEN { now } else { known.res };
+            Known { act, fate: Fate::Ok, res, ..known }
         };
         let value = bottom.value;
         let writes = self.first.map(|known| acting(known, Act::Write(value)));

@@ -24,37 +24,31 @@ impl Kept {
     /// Goes on after `window`.
     pub fn after(window: Window) -> Kept {
         let Window { ops, initial, after } = window;
-        let is_open = |(at, known): (usize, &Known)| {
-            (known.op.fate == Fate::Info).then_some((known.op.inv, at))
-        };
+        let is_open =
+            |(at, known): (usize, &Known)| (known.fate == Fate::Info).then_some((known.inv, at));
         let open = ops.iter().enumerate().filter_map(is_open).collect();
         Kept { ops, open, initial, after }
     }
 
     /// A write or cas began.
     pub fn begin(&mut self, known: Known) {
-        self.open.insert(known.op.inv, self.ops.len());
-        self.push(known.pending());
+        self.open.insert(known.inv, self.ops.len());
+        self.ops.push(known.pending());
     }
 
     /// An operation returned.
     pub fn returned(&mut self, known: Known) {
-        match self.open.remove(&known.op.inv) {
-            Some(at) => self.ops[at].op = Op { source: at, ..known.op },
-            None => self.push(known),
+        match self.open.remove(&known.inv) {
+            Some(at) => self.ops[at] = known,
+            None => self.ops.push(known),
         }
     }
 
     /// A write or cas that began did not happen.
     pub fn failed(&mut self, known: Known) {
-        if let Some(at) = self.open.remove(&known.op.inv) {
-            self.ops[at].op = Op { fate: Fate::Fail, res: OPEN, ..self.ops[at].op };
+        if let Some(at) = self.open.remove(&known.inv) {
+            (self.ops[at].fate, self.ops[at].res) = (Fate::Fail, OPEN);
         }
-    }
-
-    fn push(&mut self, known: Known) {
-        let source = self.ops.len();
-        self.ops.push(Known { op: Op { source, ..known.op }, ..known });
     }
 
     /// How much has come: operations, and once more those that ended.
@@ -64,7 +58,7 @@ impl Kept {
 
     /// The operations, as the engines take them; each names its place among [`Kept::known`].
     pub fn ops(&self) -> Vec<Op> {
-        self.ops.iter().map(|known| known.op).collect()
+        super::ops(&self.ops)
     }
 
     /// The operations with what a report says of them.

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::chain::Source;
+use super::sources::Source;
 use super::{Known, Online, Window};
 use crate::history::Pos;
 use crate::linear::op::Fate;
 use crate::values::Id;
 
 /// So many blocks are never looked through.
-const FEW_BLOCKS: usize = 16;
+const FEW_BLOCKS: usize = 6;
 /// So many layers of a chain are never looked through.
 const FEW_LAYERS: usize = 32;
 
@@ -161,7 +161,7 @@ impl Online {
         while self.layers[bottom].after < self.watermark {
             let layer = &self.layers[bottom];
             for known in layer.ops() {
-                if gone.is_none_or(|gone| gone.op.inv < known.op.inv) {
+                if gone.is_none_or(|gone| gone.inv < known.inv) {
                     gone = Some(known);
                 }
             }
@@ -188,7 +188,7 @@ impl Online {
         let mut at = Some(from);
         while let Some(layer) = at.filter(|_| at != to) {
             let gone = self.layers.remove(layer);
-            self.remove_source(gone.value, Source::Layer(layer));
+            self.sources.remove(gone.value, &Source::Layer(layer));
             if let Some(block) = self.blocks.get_mut(gone.block) {
                 block.layers -= 1;
             }
@@ -222,17 +222,14 @@ impl Online {
             Source::Pending(known) => Some(*known),
             Source::Layer(_) => None,
         };
-        ops.extend(self.sources.values().flat_map(|sources| sources.all()).filter_map(pending));
+        ops.extend(self.sources.iter().filter_map(pending));
         ops.extend(self.failed.iter().copied());
         if let Some(last) = last {
-            ops.retain(|known| known.op.inv != last.op.inv);
+            ops.retain(|known| known.inv != last.inv);
             ops.push(last);
         }
-        ops.retain(|known| known.op.fate != Fate::Info || known.op.act.puts().is_some());
-        ops.sort_by_key(|known| known.op.inv);
-        for (source, known) in ops.iter_mut().enumerate() {
-            known.op.source = source;
-        }
+        ops.retain(|known| known.fate != Fate::Info || known.act.puts().is_some());
+        ops.sort_by_key(|known| known.inv);
         let start = &self.retired.start;
         Window {
             ops,
