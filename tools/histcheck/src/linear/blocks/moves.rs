@@ -18,6 +18,8 @@ pub(super) struct Return<'r> {
     pub now: Pos,
     /// Whether the place of the last write matters, as there are info operations.
     pub has_info: bool,
+    /// Whether cas that nothing saw are [optional](super::optional).
+    pub defers: bool,
     /// Whether they may take effect.
     pub takes_info: bool,
     /// The most ways that are followed from one configuration.
@@ -85,13 +87,16 @@ pub(super) fn opened(config: &mut Config, slot: u32, board: &Board) {
     }
 }
 
-impl Return<'_> {
+impl<'r> Return<'r> {
     /// All ways from `config` on in which the operation that is due took effect.
-    pub fn from(&mut self, config: Config) -> Result<(), Exhausted> {
-        let bit = 1 << self.due;
+    pub fn from(&mut self, mut config: Config) -> Result<(), Exhausted> {
+        let bit = self.bit();
         if config.done & bit != 0 {
             self.keep(config);
-            return Ok(());
+            if config.optional & bit == 0 {
+                return Ok(());
+            }
+            config = config.without(self.due);
         }
         if config.covered & bit != 0 {
             if self.is_idle(&config) {
@@ -109,6 +114,7 @@ impl Return<'_> {
     fn keep(&mut self, mut config: Config) {
         config.done &= !self.bit();
         config.covered &= !self.bit();
+        config.optional &= !self.bit();
         self.next.add(config, self.board);
     }
 
@@ -135,7 +141,9 @@ impl Return<'_> {
             block.config.done |= seen_here;
             block.config.covered &= !seen_here;
             if block.config.done & self.bit() != 0 {
-                self.keep(block.config);
+                for config in self.overwritten(block.config, block.value, block.config.covered) {
+                    self.keep(config);
+                }
             }
             steps += 1;
             if steps.is_multiple_of(256) {
@@ -146,7 +154,7 @@ impl Return<'_> {
                 break;
             }
             let is_end =
-                !self.takes_info && self.board.cas_from(block.value) & block.config.covered == 0;
+                !self.takes_info && self.board.cas_from(block.value) & block.config.movable() == 0;
             // Endless cas go round in circles; and ways to the same are one.
             let is_new = |seen: &mut FxHashSet<_>| {
                 self.supply.count == Count::Exact || seen.insert((block.value, block.config.done))
@@ -161,11 +169,11 @@ impl Return<'_> {
     }
 
     fn beginnings(&mut self, config: Config, blocks: &mut Vec<Block>) {
-        let only = self.useful_writes(config.covered);
+        let only = self.useful_writes(config.movable());
         for same in self.board.by_deed(only) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {
-                blocks.push(Block { value, config: effect(config, slot) });
+                blocks.push(Block { value, config: config.effect(slot) });
             }
         }
         if !self.takes_info
@@ -203,10 +211,12 @@ impl Return<'_> {
 
     /// One cas more in a block.
     fn go_on(&mut self, Block { value, config }: Block, blocks: &mut Vec<Block>) {
-        for same in self.board.by_deed(self.board.cas_from(value) & config.covered) {
-            let slot = self.board.first_to_return(same);
-            if let Deed::Cas(_, value) = self.board.deed(slot) {
-                blocks.push(Block { value, config: effect(config, slot) });
+        for kind in [config.covered, config.optional] {
+            for same in self.board.by_deed(self.board.cas_from(value) & kind) {
+                let slot = self.board.first_to_return(same);
+                if let Deed::Cas(_, value) = self.board.deed(slot) {
+                    blocks.push(Block { value, config: config.effect(slot) });
+                }
             }
         }
         for (kind, to) in self.cas_kinds(value) {
@@ -293,12 +303,13 @@ impl Return<'_> {
         let only = [config.state];
         let values: &[Value] = if at_home { &self.supply.home.values } else { &only };
         for &value in values {
-            let left = self.board.cas_from(value) & !config.done;
-            for same in self.board.by_deed(left) {
-                for slot in self.cas_to_try(same, config.covered) {
-                    if let Deed::Cas(_, to) = self.board.deed(slot) {
-                        out.push((self.now_holds(effect(config, slot), to, at_home), false));
-                    }
+            let from = self.board.cas_from(value);
+            let left = self.board.by_deed(from & !config.done);
+            let left = left.flat_map(|same| self.cas_to_try(same, config.covered));
+            let optional = self.board.by_deed(from & config.optional);
+            for slot in left.chain(optional.map(|same| self.board.first_to_return(same))) {
+                if let Deed::Cas(_, to) = self.board.deed(slot) {
+                    out.push((self.now_holds(config.effect(slot), to, at_home), false));
                 }
             }
         }
@@ -328,11 +339,14 @@ impl Return<'_> {
     }
 
     fn writes(&mut self, config: Config, out: &mut Vec<(Config, bool)>) {
-        let left = self.useful_writes(self.board.open & !config.done);
-        for same in self.board.by_deed(left) {
+        let left = self.board.open & !config.settled();
+        let alike = self.board.alike(self.due);
+        for same in self.board.by_deed(self.useful_writes(left)) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {
-                out.push((self.now_holds(effect(config, slot), value, true), true));
+                for config in self.overwritten(config, config.state, left & !alike) {
+                    out.push((self.now_holds(config.effect(slot), value, true), true));
+                }
             }
         }
         if !self.takes_info {
@@ -372,10 +386,4 @@ impl Return<'_> {
         config.covered &= !config.done;
         config
     }
-}
-
-fn effect(mut config: Config, slot: u32) -> Config {
-    config.done |= 1 << slot;
-    config.covered &= !(1 << slot);
-    config
 }
