@@ -333,6 +333,7 @@ impl Walk<'_> {
             next: Frontier { configs: spare },
             ways: &mut self.ways,
         };
+        step.find_leads();
         for (at, &config) in self.frontier.configs.iter().enumerate() {
             step.from(config)?;
             if at % 64 == 63 {

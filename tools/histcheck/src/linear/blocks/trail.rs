@@ -202,6 +202,7 @@ impl Walk<'_> {
             next: Frontier::default(),
             ways: &mut self.ways,
         };
+        step.find_leads();
         let mut next: Vec<(Config, usize)> = Vec::new();
         for takes_info in [false, true] {
             step.takes_info = takes_info;
