@@ -35,10 +35,11 @@ mod board;
 mod config;
 mod moves;
 mod numbers;
+mod optional;
 mod supply;
 mod trail;
 
-use super::general::uses::{Used, Uses};
+use super::general::uses::Uses;
 use super::general::{self, Moment, Search};
 use super::models::register::Register;
 use super::object::Object;
@@ -182,6 +183,7 @@ impl<'b> Blocks<'b> {
             width,
             is_narrowed: false,
             notes: Notes::Nothing,
+            defers: !self.has_info,
             spare: Vec::new(),
             steps: 0,
         }
@@ -212,6 +214,8 @@ struct Walk<'w> {
     width: usize,
     is_narrowed: bool,
     notes: Notes,
+    /// Whether cas that nothing saw are [optional](optional).
+    defers: bool,
     /// The memory of the frontier before, for the next one.
     spare: Vec<Config>,
     /// Configurations gone through since the budget was asked.
@@ -224,8 +228,7 @@ const BETWEEN_LOOKS: usize = 256;
 impl Walk<'_> {
     fn through(&mut self) -> Search {
         for &state in &self.blocks.initial {
-            let config = Config { state, cost: 0, used: Used::NONE, since: 0, done: 0, covered: 0 };
-            self.frontier.add(config, &self.board);
+            self.frontier.add(Config::of(state), &self.board);
         }
         for at in 0..self.blocks.ops.len() {
             let at = self.blocks.order.as_ref().map_or(at, |order| order[at] as usize);
@@ -300,7 +303,7 @@ impl Walk<'_> {
             return self.return_in_order(due, now);
         }
         let bit = 1 << due;
-        if self.frontier.configs.iter().all(|config| config.done & bit != 0) {
+        if self.frontier.configs.iter().all(|config| config.settled() & bit != 0) {
             self.frontier.configs.iter_mut().for_each(|config| config.done &= !bit);
             self.board.close(due);
             return Ok(());
@@ -323,12 +326,14 @@ impl Walk<'_> {
             due,
             now,
             has_info: self.blocks.has_info,
+            defers: self.defers,
             most: self.width.saturating_mul(4),
             is_narrowed: false,
             budget: self.blocks.budget,
             next: Frontier { configs: spare },
             ways: &mut self.ways,
         };
+        step.find_leads();
         for (at, &config) in self.frontier.configs.iter().enumerate() {
             step.from(config)?;
             if at % 64 == 63 {

@@ -138,6 +138,15 @@ impl Board {
         self.reads_of[value as usize] | self.cas_from[value as usize]
     }
 
+    /// The open cas that do what the operation in `slot` does.
+    pub fn alike(&self, slot: u32) -> Slots {
+        let deed = self.deed(slot);
+        let Deed::Cas(from, _) = deed else { return 0 };
+        each(self.cas_from(from))
+            .filter(|&other| self.deed(other) == deed)
+            .fold(0, |all, slot| all | 1 << slot)
+    }
+
     /// Of `slots`, at least one, the operation that must return first.
     pub fn first_to_return(&self, slots: Slots) -> u32 {
         if is_one(slots) {

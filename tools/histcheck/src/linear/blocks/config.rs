@@ -22,9 +22,25 @@ pub(super) struct Config {
     pub done: Slots,
     /// Open operations that did not, and were open when the last write took effect.
     pub covered: Slots,
+    /// Those of `done` that are [optional](super::optional).
+    pub optional: Slots,
 }
 
 impl Config {
+    /// The register holds `state` and nothing has happened.
+    pub fn of(state: Value) -> Config {
+        Config { state, cost: 0, used: Used::NONE, since: 0, done: 0, covered: 0, optional: 0 }
+    }
+
+    /// The same after the operation in `slot` took effect.
+    #[inline]
+    pub fn effect(mut self, slot: u32) -> Config {
+        self.done |= 1 << slot;
+        self.covered &= !(1 << slot);
+        self.optional &= !(1 << slot);
+        self
+    }
+
     /// The same once the register went home.
     pub fn at_home(mut self, board: &Board) -> Config {
         self.state = HOME;
@@ -43,7 +59,7 @@ impl Config {
     ///
     /// Of an operation that may still be put before the last write, that order can do all it did: a write is put there
     /// alone where it had taken effect already, an operation that had not is in the same place. A read that took effect
-    /// needs nothing more.
+    /// needs nothing more. An optional cas is as good as a settled one and as a covered one.
     #[inline]
     pub fn dominates(&self, other: &Config, board: &Board) -> bool {
         if self.state != other.state {
@@ -55,7 +71,7 @@ impl Config {
     /// The same of two that hold the same.
     #[inline]
     fn dominates_alike(&self, other: &Config, board: &Board) -> bool {
-        let only_here = self.done & !other.done & (board.writes | board.cas);
+        let only_here = self.settled() & !other.settled() & (board.writes | board.cas);
         let only_there = other.done & !self.done & !(board.writes & self.covered);
         let not_covered = other.covered & !self.covered & !self.done;
         self.since >= other.since
@@ -84,7 +100,7 @@ impl Frontier {
         if self.configs.len() <= width {
             return false;
         }
-        self.configs.sort_by_key(|config| (config.cost, config.done.count_ones()));
+        self.configs.sort_by_key(|config| (config.cost, config.settled().count_ones()));
         self.configs.truncate(width);
         true
     }

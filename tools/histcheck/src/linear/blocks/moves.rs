@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::board::{Board, Deed, Slots, Value};
+use super::board::{Board, Deed, Slots, Value, each};
 use super::config::{Config, Frontier, HOME};
 use super::supply::{Count, Supply};
 use crate::budget::{Budget, Exhausted};
@@ -18,6 +18,8 @@ pub(super) struct Return<'r> {
     pub now: Pos,
     /// Whether the place of the last write matters, as there are info operations.
     pub has_info: bool,
+    /// Whether cas that nothing saw are [optional](super::optional).
+    pub defers: bool,
     /// Whether they may take effect.
     pub takes_info: bool,
     /// The most ways that are followed from one configuration.
@@ -32,10 +34,23 @@ pub(super) struct Return<'r> {
 #[derive(Default)]
 pub(super) struct Ways {
     blocks: Vec<Block>,
-    /// All that came up from one configuration, and whether a write has taken effect on the way.
-    work: Vec<(Config, bool)>,
-    out: Vec<(Config, bool)>,
-    seen: FxHashSet<(Config, bool)>,
+    /// All that came up from one configuration.
+    work: Vec<(Config, Stage)>,
+    out: Vec<(Config, Stage)>,
+    seen: FxHashSet<(Config, Stage)>,
+    /// See [`Return::leads_to_due`].
+    leads: Vec<Value>,
+}
+
+/// How far a way has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Stage {
+    /// No write has taken effect, and nothing saw what the last cas put.
+    Unseen,
+    /// No write has taken effect.
+    Before,
+    /// A write has.
+    Written,
 }
 
 /// So many ways are searched faster than hashed.
@@ -45,7 +60,7 @@ impl Ways {
     fn begin(&mut self, config: Config) {
         self.work.clear();
         self.seen.clear();
-        self.work.push((config, false));
+        self.work.push((config, Stage::Before));
     }
 
     fn take_out(&mut self) {
@@ -85,13 +100,16 @@ pub(super) fn opened(config: &mut Config, slot: u32, board: &Board) {
     }
 }
 
-impl Return<'_> {
+impl<'r> Return<'r> {
     /// All ways from `config` on in which the operation that is due took effect.
-    pub fn from(&mut self, config: Config) -> Result<(), Exhausted> {
-        let bit = 1 << self.due;
+    pub fn from(&mut self, mut config: Config) -> Result<(), Exhausted> {
+        let bit = self.bit();
         if config.done & bit != 0 {
             self.keep(config);
-            return Ok(());
+            if config.optional & bit == 0 {
+                return Ok(());
+            }
+            config = config.without(self.due);
         }
         if config.covered & bit != 0 {
             if self.is_idle(&config) {
@@ -109,6 +127,7 @@ impl Return<'_> {
     fn keep(&mut self, mut config: Config) {
         config.done &= !self.bit();
         config.covered &= !self.bit();
+        config.optional &= !self.bit();
         self.next.add(config, self.board);
     }
 
@@ -135,7 +154,9 @@ impl Return<'_> {
             block.config.done |= seen_here;
             block.config.covered &= !seen_here;
             if block.config.done & self.bit() != 0 {
-                self.keep(block.config);
+                for config in self.overwritten(block.config, block.value, block.config.covered) {
+                    self.keep(config);
+                }
             }
             steps += 1;
             if steps.is_multiple_of(256) {
@@ -146,12 +167,12 @@ impl Return<'_> {
                 break;
             }
             let is_end =
-                !self.takes_info && self.board.cas_from(block.value) & block.config.covered == 0;
+                !self.takes_info && self.board.cas_from(block.value) & block.config.movable() == 0;
             // Endless cas go round in circles; and ways to the same are one.
             let is_new = |seen: &mut FxHashSet<_>| {
                 self.supply.count == Count::Exact || seen.insert((block.value, block.config.done))
             };
-            if !is_end && is_new(&mut seen) {
+            if !is_end && self.may_go_on(&block) && is_new(&mut seen) {
                 self.go_on(block, &mut blocks);
             }
         }
@@ -160,12 +181,17 @@ impl Return<'_> {
         Ok(())
     }
 
+    /// Whether a block that goes on may have the effect of what is due.
+    fn may_go_on(&self, block: &Block) -> bool {
+        block.config.done & self.bit() != 0 || self.leads_to_due(block.value)
+    }
+
     fn beginnings(&mut self, config: Config, blocks: &mut Vec<Block>) {
-        let only = self.useful_writes(config.covered);
+        let only = self.useful_writes(config.movable());
         for same in self.board.by_deed(only) {
             let slot = self.board.first_to_return(same);
             if let Deed::Write(value) = self.board.deed(slot) {
-                blocks.push(Block { value, config: effect(config, slot) });
+                blocks.push(Block { value, config: config.effect(slot) });
             }
         }
         if !self.takes_info
@@ -203,10 +229,12 @@ impl Return<'_> {
 
     /// One cas more in a block.
     fn go_on(&mut self, Block { value, config }: Block, blocks: &mut Vec<Block>) {
-        for same in self.board.by_deed(self.board.cas_from(value) & config.covered) {
-            let slot = self.board.first_to_return(same);
-            if let Deed::Cas(_, value) = self.board.deed(slot) {
-                blocks.push(Block { value, config: effect(config, slot) });
+        for kind in [config.covered, config.optional] {
+            for same in self.board.by_deed(self.board.cas_from(value) & kind) {
+                let slot = self.board.first_to_return(same);
+                if let Deed::Cas(_, value) = self.board.deed(slot) {
+                    blocks.push(Block { value, config: config.effect(slot) });
+                }
             }
         }
         for (kind, to) in self.cas_kinds(value) {
@@ -260,7 +288,7 @@ impl Return<'_> {
     fn on_from_here(&mut self, config: Config) -> Result<(), Exhausted> {
         self.ways.begin(config);
         let mut at = 0;
-        while let Some(&(config, has_written)) = self.ways.work.get(at) {
+        while let Some(&(config, stage)) = self.ways.work.get(at) {
             at += 1;
             if at.is_multiple_of(256) {
                 self.budget.spend(self.ways.work.len() * 4 * size_of::<Config>())?;
@@ -273,14 +301,16 @@ impl Return<'_> {
                 self.keep(config);
                 continue;
             }
+            let has_written = stage == Stage::Written;
             if has_written && config.covered & self.bit() != 0 && self.is_idle(&config) {
                 self.keep(config);
             }
             let mut out = std::mem::take(&mut self.ways.out);
-            self.cas(config, &mut out);
-            out.iter_mut().for_each(|way| way.1 = has_written);
+            if !has_written || self.leads_to_due(config.state) {
+                self.cas(config, stage, &mut out);
+            }
             if !has_written {
-                self.writes(config, &mut out);
+                self.writes(config, stage, &mut out);
             }
             self.ways.out = out;
             self.ways.take_out();
@@ -288,17 +318,50 @@ impl Return<'_> {
         Ok(())
     }
 
-    fn cas(&mut self, config: Config, out: &mut Vec<(Config, bool)>) {
+    /// Finds from which values cas that are open lead to the one that what is due wants.
+    pub fn find_leads(&mut self) {
+        self.ways.leads.clear();
+        let (Deed::Read(wanted) | Deed::Cas(wanted, _)) = self.board.deed(self.due) else { return };
+        self.ways.leads.push(wanted);
+        let mut at = 0;
+        while let Some(&to) = self.ways.leads.get(at) {
+            at += 1;
+            for slot in each(self.board.cas) {
+                if let Deed::Cas(from, other) = self.board.deed(slot)
+                    && other == to
+                    && !self.ways.leads.contains(&from)
+                {
+                    self.ways.leads.push(from);
+                }
+            }
+        }
+    }
+
+    /// Whether what is due may take effect once the register holds `value`, perhaps after cas. Where info operations may
+    /// lead on nothing is ruled out.
+    fn leads_to_due(&self, value: Value) -> bool {
+        self.takes_info || self.ways.leads.is_empty() || self.ways.leads.contains(&value)
+    }
+
+    fn cas(&mut self, config: Config, stage: Stage, out: &mut Vec<(Config, Stage)>) {
         let at_home = config.state == HOME;
         let only = [config.state];
         let values: &[Value] = if at_home { &self.supply.home.values } else { &only };
         for &value in values {
-            let left = self.board.cas_from(value) & !config.done;
-            for same in self.board.by_deed(left) {
-                for slot in self.cas_to_try(same, config.covered) {
-                    if let Deed::Cas(_, to) = self.board.deed(slot) {
-                        out.push((self.now_holds(effect(config, slot), to, at_home), false));
-                    }
+            let from = self.board.cas_from(value);
+            let left = self.board.by_deed(from & !config.done);
+            let left = left.flat_map(|same| self.cas_to_try(same, config.covered));
+            let optional = self.board.by_deed(from & config.optional);
+            for slot in left.chain(optional.map(|same| self.board.first_to_return(same))) {
+                if let Deed::Cas(_, to) = self.board.deed(slot) {
+                    let after = self.now_holds(config.effect(slot), to, at_home);
+                    let saw = after.done != config.effect(slot).done;
+                    let next = match stage {
+                        Stage::Written => stage,
+                        _ if saw || !self.defers => Stage::Before,
+                        _ => Stage::Unseen,
+                    };
+                    out.push((after, next));
                 }
             }
         }
@@ -312,7 +375,7 @@ impl Return<'_> {
                 Count::Endless => !self.supply.home.has(to),
             };
             if wanted && let Some(config) = self.use_info(config, kind, OPEN) {
-                out.push((self.now_holds(config, to, false), false));
+                out.push((self.now_holds(config, to, false), stage));
             }
         }
     }
@@ -327,12 +390,23 @@ impl Return<'_> {
         std::iter::once(first).chain(other)
     }
 
-    fn writes(&mut self, config: Config, out: &mut Vec<(Config, bool)>) {
-        let left = self.useful_writes(self.board.open & !config.done);
-        for same in self.board.by_deed(left) {
+    fn writes(&mut self, config: Config, stage: Stage, out: &mut Vec<(Config, Stage)>) {
+        let left = self.board.open & !config.settled();
+        let alike = self.board.alike(self.due);
+        // Right before a write, the last cas is better optional, unless another follows that is.
+        if stage == Stage::Unseen
+            && self.board.cas_from(config.state) & left & !config.done & !alike == 0
+        {
+            return;
+        }
+        for same in self.board.by_deed(self.useful_writes(left)) {
             let slot = self.board.first_to_return(same);
-            if let Deed::Write(value) = self.board.deed(slot) {
-                out.push((self.now_holds(effect(config, slot), value, true), true));
+            if let Deed::Write(value) = self.board.deed(slot)
+                && (slot == self.due || self.leads_to_due(value))
+            {
+                for config in self.overwritten(config, config.state, left & !alike) {
+                    out.push((self.now_holds(config.effect(slot), value, true), Stage::Written));
+                }
             }
         }
         if !self.takes_info {
@@ -340,7 +414,7 @@ impl Return<'_> {
         }
         if self.supply.count == Count::Endless {
             if config.state != HOME && !self.supply.home.values.is_empty() {
-                out.push((config.at_home(self.board), true));
+                out.push((config.at_home(self.board), Stage::Written));
             }
             return;
         }
@@ -352,7 +426,7 @@ impl Return<'_> {
                 && !open
                 && let Some(config) = self.use_info(config, kind, OPEN)
             {
-                out.push((self.now_holds(config, value, true), true));
+                out.push((self.now_holds(config, value, true), Stage::Written));
             }
         }
     }
@@ -372,10 +446,4 @@ impl Return<'_> {
         config.covered &= !config.done;
         config
     }
-}
-
-fn effect(mut config: Config, slot: u32) -> Config {
-    config.done |= 1 << slot;
-    config.covered &= !(1 << slot);
-    config
 }

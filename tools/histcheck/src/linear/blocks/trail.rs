@@ -69,7 +69,7 @@ pub fn order(ops: &[Op], initial: Id, budget: &Budget) -> Result<Vec<usize>, Sea
     let mut found = Search::Invalid(0);
     for &width in widths {
         let trail = Notes::Trail(Trail { at: vec![COMMON], many: MANY, ..Trail::default() });
-        let mut walk = Walk { notes: trail, ..blocks.walk(Count::Exact, width) };
+        let mut walk = Walk { notes: trail, defers: false, ..blocks.walk(Count::Exact, width) };
         found = walk.through();
         match found {
             Search::Valid => return along(&blocks, walk),
@@ -85,7 +85,7 @@ fn along(blocks: &Blocks<'_>, found: Walk<'_>) -> Result<Vec<usize>, Search> {
     let Notes::Trail(trail) = found.notes else { return Err(Search::Valid) };
     let order = Order { way: trail.into_way(), ..Order::default() };
     let walk = blocks.walk(Count::Exact, usize::MAX);
-    let mut walk = Walk { notes: Notes::Order(order), uses: found.uses, ..walk };
+    let mut walk = Walk { notes: Notes::Order(order), uses: found.uses, defers: false, ..walk };
     match (walk.through(), walk.notes) {
         (Search::Valid, Notes::Order(order)) => Ok(order.placed()),
         (found, _) => Err(found),
@@ -195,12 +195,14 @@ impl Walk<'_> {
             due,
             now,
             has_info: self.blocks.has_info,
+            defers: self.defers,
             most: self.width.saturating_mul(4),
             is_narrowed: false,
             budget: self.blocks.budget,
             next: Frontier::default(),
             ways: &mut self.ways,
         };
+        step.find_leads();
         let mut next: Vec<(Config, usize)> = Vec::new();
         for takes_info in [false, true] {
             step.takes_info = takes_info;
@@ -221,7 +223,7 @@ impl Walk<'_> {
             }
         }
         if next.len() > self.width {
-            next.sort_by_key(|(config, _)| (config.cost, config.done.count_ones()));
+            next.sort_by_key(|(config, _)| (config.cost, config.settled().count_ones()));
             next.truncate(self.width);
         }
         let held = trail.bytes() + 2 * next.len() * size_of::<Config>();
