@@ -23,8 +23,9 @@ pub fn until_with_writers(ops: &[Op], end: Pos) -> Vec<Op> {
     known.filter(|op| op.fate != Fate::Info || op.act.puts().is_some()).collect()
 }
 
-/// How long the search for a shorter beginning may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the search for a shorter beginning may take: enough for long histories on a busy machine, as what is shown
+/// should not depend on that.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The shortest beginning of which `convicts` gives a reason, with that reason; `beginning` makes the one up to a
 /// return. `None` where none shorter than the whole was found in time.

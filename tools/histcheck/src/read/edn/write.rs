@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Reader, STEPS, is_integer, is_keyword, keyword, tagged};
+use super::keys::{is_integer, is_keyword};
+use super::{Reader, STEPS, keyword, tagged};
 
 /// Writes a value as EDN.
 pub fn write(value: &Value, out: &mut String) {
