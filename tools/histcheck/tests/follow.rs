@@ -862,3 +862,22 @@ fn a_decision_made_again_and_again_still_comes_within_twice_the_history() {
     assert!(said.stdout.contains("decided by search"), "{said:?}");
     assert!(began.elapsed() < LONG);
 }
+
+#[test]
+fn a_key_of_few_operations_takes_some_hundred_bytes() {
+    let folder = Folder::new("follow-few");
+    let line = |key: u32, kind: &str, f: &str| {
+        format!(
+            "{{\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"key\":{key},\"value\":{key}}}\n"
+        )
+    };
+    let two =
+        |key: u32| ["write", "read"].map(|f| line(key, "invoke", f) + &line(key, "ok", f)).concat();
+    let keys: String = (1..=60_000).map(two).collect();
+    let path = folder.path().join("history.jsonl");
+    std::fs::write(&path, keys).unwrap();
+    // Beside what is not for --memory, that is 660 bytes a key.
+    let path = path.to_str().unwrap();
+    let decided = run(histcheck(&REGISTER).args(["--memory", "40M", path]));
+    assert_eq!(decided.status, 0, "{decided:?}");
+}

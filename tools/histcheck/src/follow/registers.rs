@@ -331,12 +331,12 @@ impl Registers {
         key.is_new = true;
         if has_failed {
             // A cas that was refused is an answer too, if one that is not weighed.
-            key.observations += usize::from(self.object.has_cas && is_cas());
+            key.observations += u32::from(self.object.has_cas && is_cas());
             return Ok(is_invalid | puts.is_some_and(|known| key.failed(known)));
         }
         let Some(known) = known else { return Ok(is_invalid) };
         let observes = known.act.observes().is_some();
-        key.observations += usize::from(observes);
+        key.observations += u32::from(observes);
         if open.is_stalled && observes && key.has_let_go() {
             self.late += u64::from(!is_late);
             return Ok(is_invalid);
@@ -373,7 +373,7 @@ impl Registers {
     /// As if it had not begun; whether that makes its key invalid.
     fn takes_back(&mut self, open: &Open) -> bool {
         let key = &mut self.keys[open.key];
-        key.unknown -= usize::from(open.is_unknown);
+        key.unknown -= u32::from(open.is_unknown);
         open.begun.is_some_and(|known| key.failed(known))
     }
 
@@ -432,7 +432,7 @@ impl Registers {
             .iter()
             .filter(|key| key.operations > 0)
             .filter_map(|key| match &key.state {
-                State::Kept(kept) => Some(kept),
+                State::Kept(kept) => Some(&**kept),
                 _ => None,
             })
             .collect();
@@ -451,7 +451,7 @@ impl Registers {
             self.keys.iter_mut().for_each(Key::forget);
         }
         if self.budget.is_overdrawn() {
-            self.given_up = Some(self.keys.iter().map(|key| key.operations).sum());
+            self.given_up = Some(self.keys.iter().map(|key| key.operations as usize).sum());
             (self.keys, self.places) = (Vec::new(), FxHashMap::default());
             (self.open, self.searched) = (Vec::new(), Vec::new());
             self.again = Again::new(self.memory);
@@ -538,7 +538,7 @@ impl Decider for Registers {
         let mut verdicts = Vec::new();
         for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
             let (engine, decision) = match &mut key.state {
-                State::Online(_) => (ONLINE, Decision::Valid),
+                State::Few(_) | State::Online(_) => (ONLINE, Decision::Valid),
                 State::Invalid(violation) => {
                     let base = put(history, &violation.ops);
                     (violation.engine, moved(violation.decision.clone(), base))
@@ -559,8 +559,8 @@ impl Decider for Registers {
             };
             verdicts.push(KeyVerdict {
                 key: key.id,
-                operations: key.operations,
-                observations: key.observations,
+                operations: key.operations as usize,
+                observations: key.observations as usize,
                 engine,
                 decision,
                 order: None,

@@ -1,6 +1,7 @@
 //! A file of JSON lines read by several threads, each its own part of it.
 //!
-//! A part is read as if it were a history, but for two things: a process may complete at its beginning what it
+//! Each thread begins with a part of the same size; who is done first, as no two cores are equally busy, takes half of
+//! what another has left. A part is read as if it were a history, but for two things: a process may complete at its beginning what it
 //! invoked in an earlier part, and the lines of `nemesis` and `workload` are kept until the parts are put
 //! together, in order. Whatever is wrong in any part ends this way of reading: the file is then read again from
 //! its beginning by one thread, which says what is wrong and where, as if there had never been another.
@@ -9,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use breakit::exit::Result;
 
@@ -22,47 +24,60 @@ use crate::history::History;
 
 /// A part that is smaller is not worth a thread.
 const SMALLEST: u64 = 4 << 20;
+/// Half of so much takes another thread longer than to begin and to be joined.
+const WORTH_HALVING: u64 = 8 << 20;
 
 /// Reads a file of JSON lines by as many threads as are worth it; `None` where one thread must read it.
 pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> Option<History> {
     let size = file.metadata().ok()?.len();
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let threads = cores.min(size / SMALLEST);
+    let threads = cores.min(size / SMALLEST) as usize;
     if threads < 2 {
         return None;
     }
-    let cuts = cuts(file, size, threads)?;
-    let stop = AtomicBool::new(false);
+    let share = Share::new(file, size, threads)?;
     let whole_budget = options.budget;
-    let budget = whole_budget.map(|budget| budget.shared_by(cuts.len() - 1));
+    let budget = whole_budget.map(|budget| budget.shared_by(threads - 1));
     let options = Options { budget, ..options };
-    let part = &|from: u64, to: u64| {
-        let part = Part { file, at: from, end: to, stop: &stop };
+    let part = |range: &Arc<Range>| {
         // The first part takes the others in.
-        let expected = if from == 0 { size } else { to - from };
-        let assembly = Assembly::part(name, options, from > 0).expecting(Some(expected));
-        let read = assemble(name, part, assembly, budget, progress);
+        let expected = if range.from == 0 { size } else { range.left() };
+        let assembly = Assembly::part(name, options, range.from > 0).expecting(Some(expected));
+        let read = assemble(name, Part { range, share: &share }, assembly, budget, progress);
         if read.is_none() {
-            stop.store(true, Ordering::Relaxed);
+            share.stop.store(true, Ordering::Relaxed);
         }
-        read
+        read.map(|read| (range.from, read))
     };
+    // Whoever is done takes half of what another one has left.
+    let parts = &|first: Arc<Range>| -> Option<Vec<(u64, Assembly)>> {
+        let mut read = vec![part(&first)?];
+        while let Some(range) = share.half_of_what_is_left() {
+            read.push(part(&range)?);
+        }
+        Some(read)
+    };
+    let begun = share.ranges();
     let mut parts = std::thread::scope(|scope| {
-        let spawn = |cut: &[u64]| {
-            let (from, to) = (cut[0], cut[1]);
-            std::thread::Builder::new().spawn_scoped(scope, move || part(from, to))
+        let spawn = |range: &Arc<Range>| {
+            let range = Arc::clone(range);
+            std::thread::Builder::new().spawn_scoped(scope, move || parts(range))
         };
-        let later: io::Result<Vec<_>> = cuts.windows(2).skip(1).map(spawn).collect();
+        let later: io::Result<Vec<_>> = begun.iter().skip(1).map(spawn).collect();
         // A system that gives no threads has one reader, and those that were made are of no use.
         let Ok(later) = later else {
-            stop.store(true, Ordering::Relaxed);
+            share.stop.store(true, Ordering::Relaxed);
             return None;
         };
-        let first = part(cuts[0], cuts[1]);
+        let first = begun.first().and_then(|first| parts(Arc::clone(first)));
         let joined = later.into_iter().map(|thread| thread.join().ok().flatten());
-        std::iter::once(first).chain(joined).collect::<Option<Vec<Assembly>>>()
+        std::iter::once(first).chain(joined).collect::<Option<Vec<_>>>()
     })?
-    .into_iter();
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
+    parts.sort_by_key(|&(from, _)| from);
+    let mut parts = parts.into_iter().map(|(_, part)| part);
     let mut whole = parts.next()?;
     for part in parts {
         // It stands twice while it is copied behind the others.
@@ -87,39 +102,114 @@ fn assemble(
     read(assembly).ok()
 }
 
-/// Where the parts begin, each behind a newline, and where the last one ends.
-fn cuts(file: &File, size: u64, parts: u64) -> Option<Vec<u64>> {
-    let mut cuts = vec![0];
-    for part in 1..parts {
-        let from = size / parts * part;
-        let mut buffer = vec![0; 1 << 16];
-        let read = file.read_at(&mut buffer, from).ok()?;
-        let newline = memchr::memchr(b'\n', &buffer[..read])?;
-        cuts.push(from + newline as u64 + 1);
-    }
-    cuts.push(size);
-    Some(cuts)
+/// A file that several threads share.
+struct Share<'a> {
+    file: &'a File,
+    ranges: Mutex<Vec<Arc<Range>>>,
+    /// Set when a part is of no use.
+    stop: AtomicBool,
 }
 
-/// A part of a file.
+/// A part of a file, which ends earlier once another thread takes half of what is left.
+#[derive(Debug)]
+struct Range {
+    from: u64,
+    /// What is still to be read.
+    rest: Mutex<std::ops::Range<u64>>,
+}
+
+impl Range {
+    fn new(from: u64, to: u64) -> Arc<Range> {
+        Arc::new(Range { from, rest: Mutex::new(from..to) })
+    }
+
+    fn rest(&self) -> MutexGuard<'_, std::ops::Range<u64>> {
+        // Numbers are whole even where a thread broke off.
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn left(&self) -> u64 {
+        let rest = self.rest();
+        rest.end - rest.start
+    }
+}
+
+impl<'a> Share<'a> {
+    /// One part for each thread, each behind a newline.
+    fn new(file: &'a File, size: u64, threads: usize) -> Option<Share<'a>> {
+        let share = Share { file, ranges: Mutex::default(), stop: AtomicBool::new(false) };
+        let mut cuts = vec![0];
+        for part in 1..threads as u64 {
+            cuts.push(share.line_behind(size / threads as u64 * part)?);
+        }
+        cuts.push(size);
+        let ranges = cuts.windows(2).map(|cut| Range::new(cut[0], cut[1])).collect();
+        Some(Share { ranges: Mutex::new(ranges), ..share })
+    }
+
+    fn ranges(&self) -> Vec<Arc<Range>> {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vec<Arc<Range>>> {
+        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the first line begins behind a place.
+    fn line_behind(&self, place: u64) -> Option<u64> {
+        let mut buffer = vec![0; 1 << 16];
+        let read = self.file.read_at(&mut buffer, place).ok()?;
+        let newline = memchr::memchr(b'\n', &buffer[..read])?;
+        Some(place + newline as u64 + 1)
+    }
+
+    /// The later half of the part of which most is left, where that is worth it; its reader ends before it.
+    fn half_of_what_is_left(&self) -> Option<Arc<Range>> {
+        let mut ranges = self.locked();
+        let longest = ranges.iter().max_by_key(|range| range.left())?;
+        let mut rest = longest.rest();
+        let left = rest.end - rest.start;
+        if left < WORTH_HALVING || self.stop.load(Ordering::Relaxed) {
+            return None;
+        }
+        let cut = self.line_behind(rest.start + left / 2).filter(|&cut| cut < rest.end)?;
+        let half = Range::new(cut, std::mem::replace(&mut rest.end, cut));
+        drop(rest);
+        ranges.push(Arc::clone(&half));
+        Some(half)
+    }
+}
+
+/// A part of a file, read.
 struct Part<'a> {
-    file: &'a File,
-    at: u64,
-    end: u64,
-    /// Set when another part is of no use.
-    stop: &'a AtomicBool,
+    range: &'a Range,
+    share: &'a Share<'a>,
 }
 
 impl Read for Part<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.share.stop.load(Ordering::Relaxed) {
             return Err(io::Error::other("another part is of no use"));
         }
-        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        let most = buffer.len().min(left);
-        let read = self.file.read_at(&mut buffer[..most], self.at)?;
-        self.at += read as u64;
-        Ok(read)
+        // What is to be read is nobody else's from now on.
+        let (at, most) = {
+            let mut rest = self.range.rest();
+            let left = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX);
+            let most = buffer.len().min(left);
+            let at = rest.start;
+            rest.start += most as u64;
+            (at, most)
+        };
+        let mut filled = 0;
+        while filled < most {
+            match self.share.file.read_at(&mut buffer[filled..most], at + filled as u64) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 }
 
@@ -135,4 +225,41 @@ pub fn format(file: &File) -> Option<Format> {
     let head = &head[..read];
     let is_text = !super::packed::is_packed(head) && super::foreign::what(head).is_none();
     (is_text && Format::is_decided_by(head)).then(|| Format::of(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_that_are_halved_while_they_are_read_are_whole_lines_and_hold_each_byte_once() {
+        let text: Vec<u8> =
+            (0..2_000_000).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
+        let path = std::env::temp_dir().join(format!("parts-{}.jsonl", std::process::id()));
+        std::fs::write(&path, &text).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let share = Share::new(&file, text.len() as u64, 2).unwrap();
+        let mut begun = share.ranges();
+        let mut read: Vec<Vec<u8>> = vec![Vec::new(); begun.len()];
+        let mut buffer = vec![0; 300_000];
+        // One reads on, now and then, while the others are taken from it.
+        while begun.iter().any(|range| range.left() > 0) {
+            for (range, read) in begun.iter().zip(&mut read) {
+                let count = Part { range, share: &share }.read(&mut buffer).unwrap();
+                read.extend_from_slice(&buffer[..count]);
+            }
+            if let Some(half) = share.half_of_what_is_left() {
+                begun.push(half);
+                read.push(Vec::new());
+            }
+        }
+        assert!(begun.len() > 3, "{}", begun.len());
+        let mut parts: Vec<(u64, Vec<u8>)> =
+            begun.iter().map(|range| range.from).zip(read).collect();
+        parts.sort();
+        assert!(parts.iter().all(|(_, part)| part.starts_with(b"line ") && part.ends_with(b"\n")));
+        let joined: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).collect();
+        assert!(joined == text);
+    }
 }

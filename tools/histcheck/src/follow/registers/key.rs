@@ -1,4 +1,5 @@
-//! One key of registers that are followed: online as long as that decides, then kept for a search.
+//! One key of registers that are followed: few events as they came, then online as long as that decides, then kept for
+//! a search.
 
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ pub(super) const ONLINE: Engine = Engine::Direct("online zones");
 pub(super) struct Key {
     pub id: Option<Id>,
     pub state: State,
-    pub operations: usize,
-    pub observations: usize,
+    pub operations: u32,
+    pub observations: u32,
     /// How many open operations it has of which it is not known what they may do.
-    pub unknown: usize,
+    pub unknown: u32,
     /// Whether it is among those that take a search.
     pub is_listed: bool,
     /// Whether something came since the last decision, where it takes some.
@@ -28,10 +29,11 @@ pub(super) struct Key {
 
 /// How it is decided, and whether it is.
 pub(super) enum State {
+    Few(Few),
     Online(Box<Online>),
-    Kept(Kept),
+    Kept(Box<Kept>),
     Invalid(Box<Violation>),
-    Exhausted { operations: usize },
+    Exhausted { operations: u32 },
 }
 
 /// A key's end.
@@ -47,7 +49,7 @@ impl Key {
     pub fn new(id: Option<Id>, initial: Id, remembered: usize) -> Key {
         Key {
             id,
-            state: State::Online(Box::new(Online::new(initial, remembered))),
+            state: State::Few(Few::new(initial, remembered)),
             operations: 0,
             observations: 0,
             unknown: 0,
@@ -58,13 +60,17 @@ impl Key {
 
     /// Forgets what is remembered only to be shown.
     pub fn forget(&mut self) {
-        if let State::Online(online) = &mut self.state {
-            online.forget();
+        match &mut self.state {
+            State::Few(few) => few.remembered = few.remembered.min(1),
+            State::Online(online) => online.forget(),
+            _ => {}
         }
     }
 
     pub fn begin(&mut self, known: Known) {
+        self.make_room();
         match &mut self.state {
+            State::Few(few) => few.take(Came::Began(known)),
             State::Online(online) => online.begin(known),
             State::Kept(kept) => kept.begin(known),
             State::Invalid(_) | State::Exhausted { .. } => {}
@@ -73,7 +79,12 @@ impl Key {
 
     /// Whether it is invalid now.
     pub fn returned(&mut self, known: Known, watermark: Pos) -> bool {
+        self.make_room();
         let stop = match &mut self.state {
+            State::Few(few) => {
+                few.take(Came::Returned(known));
+                return self.replay();
+            }
             State::Online(online) => {
                 online.advance(watermark);
                 online.returned(known)
@@ -89,7 +100,12 @@ impl Key {
 
     /// Whether it is invalid now.
     pub fn failed(&mut self, known: Known) -> bool {
+        self.make_room();
         let stop = match &mut self.state {
+            State::Few(few) => {
+                few.take(Came::Failed(known));
+                return self.replay();
+            }
             State::Online(online) => online.failed(known),
             State::Kept(kept) => {
                 kept.failed(known);
@@ -98,6 +114,30 @@ impl Key {
             State::Invalid(_) | State::Exhausted { .. } => Ok(()),
         };
         self.stop(stop, None)
+    }
+
+    /// Goes on online where there are no longer few events.
+    fn make_room(&mut self) {
+        if let State::Few(few) = &self.state
+            && few.came.len() == FEW
+        {
+            // None of them stopped it when it came.
+            self.state = State::Online(Box::new(few.online().0));
+        }
+    }
+
+    /// Decides few events anew; whether the key is invalid by the last of them.
+    fn replay(&mut self) -> bool {
+        let State::Few(few) = &self.state else { return false };
+        let last = match few.came.last() {
+            Some(Came::Returned(known)) => Some(*known),
+            _ => None,
+        };
+        let (online, stop) = few.online();
+        if stop.is_err() {
+            self.state = State::Online(Box::new(online));
+        }
+        self.stop(stop, last)
     }
 
     fn stop(&mut self, stop: std::result::Result<(), Stop>, last: Option<Known>) -> bool {
@@ -117,17 +157,20 @@ impl Key {
 
     /// From now on all is kept.
     pub fn keep(&mut self, last: Option<Known>) {
-        if let State::Online(online) = &self.state {
-            self.state = State::Kept(Kept::after(online.window(last)));
-            self.is_new = true;
-        }
+        let window = match &self.state {
+            State::Few(few) => few.online().0.window(last),
+            State::Online(online) => online.window(last),
+            _ => return,
+        };
+        self.state = State::Kept(Box::new(Kept::after(window)));
+        self.is_new = true;
     }
 
     pub fn has_let_go(&self) -> bool {
         match &self.state {
             State::Online(online) => online.has_let_go(),
             State::Kept(kept) => kept.after.is_some(),
-            State::Invalid(_) | State::Exhausted { .. } => false,
+            State::Few(_) | State::Invalid(_) | State::Exhausted { .. } => false,
         }
     }
 
@@ -146,6 +189,56 @@ impl Key {
         if let State::Kept(_) = self.state {
             self.state = State::Exhausted { operations: self.operations };
         }
+    }
+}
+
+/// So many events are decided anew at each return: they take less memory than what is decided of them, and of most of
+/// a million keys no more ever come.
+const FEW: usize = 6;
+
+/// The few events of a key, as they came.
+pub(super) struct Few {
+    came: Vec<Came>,
+    initial: Id,
+    remembered: u32,
+}
+
+/// An event.
+enum Came {
+    Began(Known),
+    Returned(Known),
+    Failed(Known),
+}
+
+impl Few {
+    fn new(initial: Id, remembered: usize) -> Few {
+        Few { came: Vec::new(), initial, remembered: remembered as u32 }
+    }
+
+    fn take(&mut self, came: Came) {
+        if self.came.len() == self.came.capacity() {
+            self.came.reserve_exact(2);
+        }
+        self.came.push(came);
+    }
+
+    /// What is decided of them, and why it goes on no longer, if it does not. Nothing is let go.
+    fn online(&self) -> (Online, std::result::Result<(), Stop>) {
+        let mut online = Online::new(self.initial, self.remembered as usize);
+        for came in &self.came {
+            let taken = match *came {
+                Came::Began(known) => {
+                    online.begin(known);
+                    Ok(())
+                }
+                Came::Returned(known) => online.returned(known),
+                Came::Failed(known) => online.failed(known),
+            };
+            if taken.is_err() {
+                return (online, taken);
+            }
+        }
+        (online, Ok(()))
     }
 }
 

@@ -95,7 +95,7 @@ mod tests {
         piece.is_in_order = true;
         assert_eq!(places(&piece), [1, 2, 4, 5, 6, 9]);
         piece.clear();
-        assert_eq!(places(&piece), []);
+        assert!(places(&piece).is_empty());
         assert!(piece.last.iter().all(|&last| last == LAST));
     }
 }
