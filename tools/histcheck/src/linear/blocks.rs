@@ -23,6 +23,7 @@
 //! effect it is enough to try the one that returns first, by the exchange in [`general`](super::general); a cas that
 //! is covered has a use that a fresh one lacks, so where the first to return is covered the first of the fresh ones
 //! is tried too. And a configuration can be dropped where another is at least as free: [`Config::dominates`].
+//! Cas that nothing saw are kept [`optional`], so that they need not be tried both ways.
 //!
 //! Info operations never return. They are taken in two ways, neither of which is exact for both answers:
 //! **counted**, with few configurations kept, those that used the fewest: an order found is an order; and

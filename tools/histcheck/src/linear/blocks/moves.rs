@@ -45,7 +45,8 @@ pub(super) struct Ways {
 /// How far a way has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stage {
-    /// No write has taken effect, and nothing saw what the last cas put.
+    /// No write has taken effect, and nothing saw what the last cas put. A write that comes next, with no cas to make
+    /// optional here, is not worth trying: the way without this cas, that has it optional before that write, is as good.
     Unseen,
     /// No write has taken effect.
     Before,
@@ -393,7 +394,6 @@ impl<'r> Return<'r> {
     fn writes(&mut self, config: Config, stage: Stage, out: &mut Vec<(Config, Stage)>) {
         let left = self.board.open & !config.settled();
         let alike = self.board.alike(self.due);
-        // Right before a write, the last cas is better optional, unless another follows that is.
         if stage == Stage::Unseen
             && self.board.cas_from(config.state) & left & !config.done & !alike == 0
         {
