@@ -85,3 +85,41 @@ fn of_more_than_two_that_took_what_was_put_once_two_are_shown() {
         assert_eq!(evidence(model, &[], &text).0.len(), 3, "{model}");
     }
 }
+
+#[test]
+fn what_surely_happened_convicts_without_the_read_that_ended_before_it_did() {
+    let lines = event(3, "invoke", "cas", "[[],1.25]")
+        + &event(2, "invoke", "read", "null")
+        + &event(3, "fail", "cas", "[[],1.25]")
+        + &event(3, "invoke", "cas", "[[1,2],[]]")
+        + &event(2, "ok", "read", "[]")
+        + &event(3, "ok", "cas", "[[1,2],[]]");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(["linear", "--json", "--model", "cas-register", "--fail-observes"]);
+    command.args(["--initial", "1.25"]);
+    let verdict = run_with(&mut command, &lines).expect(1).lines().remove(0);
+    let witness = &verdict["keys"][0]["witness"];
+    let told: Vec<[&Value; 3]> = witness["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|op| [&op["line"], &op["end_matters"], &op["surely_happened"]])
+        .collect();
+    assert_eq!(told, [[&4.into(), &false.into(), &true.into()]], "{witness}");
+}
+
+#[test]
+fn what_may_rest_on_what_the_evidence_leaves_out_is_not_said_to_have_happened() {
+    // The first dequeue may have taken what was put later; the second ended before that.
+    let lines = event(0, "invoke", "dequeue", "null")
+        + &event(1, "invoke", "dequeue", "null")
+        + &event(1, "ok", "dequeue", "2")
+        + &done(1, "enqueue", "2")
+        + &event(0, "ok", "dequeue", "2");
+    for order in ["unordered-queue", "fifo-queue"] {
+        let (ops, last) = evidence(order, &[], &lines);
+        assert_eq!(last, 3);
+        let unsure = |op: &&Value| op["surely_happened"] == false;
+        assert!(ops.iter().filter(unsure).all(|op| op["line"] == 1), "{ops:?}");
+    }
+}

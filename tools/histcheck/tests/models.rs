@@ -27,7 +27,7 @@ use histcheck::linear::models::set::{self, Set};
 use histcheck::linear::models::stack::Stack;
 use histcheck::linear::object::{Fast, Group, Object};
 use histcheck::linear::op::{Fate, Op};
-use histcheck::linear::refutation;
+use histcheck::linear::refutation::{self, Found};
 use histcheck::linear::replay::replay;
 use histcheck::values::Id;
 use intervals::intervals;
@@ -334,8 +334,14 @@ fn changes_that_do_not_matter<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>])
 /// The evidence is part of the history, weakened at most, and invalid by the oracle.
 fn refuted<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], fast: &Fast, searched: Search) {
     let found = match (fast, searched) {
-        (Fast::Invalid(reason), _) => refutation::of(object, ops, Some(reason), None, &budget()),
-        (_, Search::Invalid(at)) => refutation::of(object, ops, None, Some(at), &budget()),
+        (Fast::Invalid(reason), _) => {
+            let found = Found { ops, reason: Some(reason), end: None };
+            refutation::of(object, ops, found, &budget())
+        }
+        (_, Search::Invalid(at)) => {
+            let found = Found { ops, reason: None, end: Some(at) };
+            refutation::of(object, ops, found, &budget())
+        }
         other => panic!("{other:?}"),
     };
     let found = found.unwrap_or_else(|| panic!("no evidence, {object:?}: {ops:?}"));
