@@ -7,7 +7,7 @@ use std::process::Command;
 
 use breakit_tests::Random;
 use breakit_tests::process::run_with;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn event(process: u64, kind: &str, f: &str, value: &str) -> String {
     format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
@@ -99,13 +99,9 @@ fn what_surely_happened_convicts_without_the_read_that_ended_before_it_did() {
     command.args(["--initial", "1.25"]);
     let verdict = run_with(&mut command, &lines).expect(1).lines().remove(0);
     let witness = &verdict["keys"][0]["witness"];
-    let told: Vec<[&Value; 3]> = witness["operations"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|op| [&op["line"], &op["end_matters"], &op["surely_happened"]])
-        .collect();
-    assert_eq!(told, [[&4.into(), &false.into(), &true.into()]], "{witness}");
+    let ops = witness["operations"].as_array().unwrap();
+    let told = |op: &Value| json!([op["line"], op["end_matters"], op["surely_happened"]]);
+    assert_eq!(ops.iter().map(told).collect::<Vec<_>>(), [json!([4, false, true])], "{witness}");
 }
 
 #[test]

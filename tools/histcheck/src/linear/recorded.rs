@@ -31,7 +31,7 @@ impl Recorded {
 
     /// Evidence that begins after `begin` with what the history says of those in it of unknown outcome: they happened,
     /// whenever they ended. `None` where that can be said of none. `rests` says of an operation of the evidence whether
-    /// it may have seen another one of the history that had begun before it ended.
+    /// it may have seen another one of the history, whenever it ended.
     pub fn known<A: Clone>(
         &self,
         few: &[Op<A>],
@@ -45,8 +45,9 @@ impl Recorded {
             return None;
         }
         let inside: FxHashSet<usize> = few.iter().map(|op| op.source).collect();
-        let is_open = |op: &Op<A>| op.fate == Fate::Info || op.is_whenever();
-        let mut open: Vec<usize> = (0..few.len()).filter(|&at| is_open(&few[at])).collect();
+        // Of any of them the end may be forgotten yet.
+        let mut open: Vec<usize> =
+            (0..few.len()).filter(|&at| few[at].fate != Fate::Fail).collect();
         let outside = history.iter().filter(|op| op.fate != Fate::Fail && op.res > begin);
         let outside: Vec<&Op<A>> = outside.filter(|op| !inside.contains(&op.source)).collect();
         let mut unsure: Vec<usize> = Vec::new();
