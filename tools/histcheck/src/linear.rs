@@ -34,6 +34,7 @@ pub mod models;
 pub mod object;
 pub mod online;
 pub mod op;
+pub mod recorded;
 pub mod refutation;
 pub mod replay;
 pub mod rounds;

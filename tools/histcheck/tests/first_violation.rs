@@ -7,7 +7,7 @@ use std::process::Command;
 
 use breakit_tests::Random;
 use breakit_tests::process::run_with;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn event(process: u64, kind: &str, f: &str, value: &str) -> String {
     format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
@@ -87,22 +87,35 @@ fn of_more_than_two_that_took_what_was_put_once_two_are_shown() {
 }
 
 #[test]
-fn a_cas_that_observed_what_nobody_wrote_convicts_without_a_read_of_what_it_put() {
-    let lines = event(3, "invoke", "cas", "[7,8]")
+fn what_surely_happened_convicts_without_the_read_that_ended_before_it_did() {
+    let lines = event(3, "invoke", "cas", "[[],1.25]")
         + &event(2, "invoke", "read", "null")
-        + &event(2, "ok", "read", "8")
-        + &event(3, "ok", "cas", "[7,8]");
-    // A failed cas has the search decide, and not the zones.
-    let refused = event(4, "invoke", "cas", "[5,6]") + &event(4, "fail", "cas", "[5,6]");
-    for more in [&[][..], &["--fail-observes"]] {
-        let (ops, last) = evidence("cas-register", more, &(refused.clone() + &lines));
-        assert_eq!((ops.len(), &ops[0]["line"], last), (1, &3.into(), 6), "{ops:?}");
-        // Where somebody wrote it after the read, the read is what convicts.
-        let late = event(3, "invoke", "cas", "[7,8]")
-            + &done(2, "read", "8")
-            + &done(1, "write", "7")
-            + &event(3, "ok", "cas", "[7,8]");
-        let (ops, last) = evidence("cas-register", more, &(refused.clone() + &late));
-        assert!(ops.iter().any(|op| op["f"] == "read") && last == 5, "{ops:?}");
+        + &event(3, "fail", "cas", "[[],1.25]")
+        + &event(3, "invoke", "cas", "[[1,2],[]]")
+        + &event(2, "ok", "read", "[]")
+        + &event(3, "ok", "cas", "[[1,2],[]]");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    command.args(["linear", "--json", "--model", "cas-register", "--fail-observes"]);
+    command.args(["--initial", "1.25"]);
+    let verdict = run_with(&mut command, &lines).expect(1).lines().remove(0);
+    let witness = &verdict["keys"][0]["witness"];
+    let ops = witness["operations"].as_array().unwrap();
+    let told = |op: &Value| json!([op["line"], op["end_matters"], op["surely_happened"]]);
+    assert_eq!(ops.iter().map(told).collect::<Vec<_>>(), [json!([4, false, true])], "{witness}");
+}
+
+#[test]
+fn what_may_rest_on_what_the_evidence_leaves_out_is_not_said_to_have_happened() {
+    // The first dequeue may have taken what was put later; the second ended before that.
+    let lines = event(0, "invoke", "dequeue", "null")
+        + &event(1, "invoke", "dequeue", "null")
+        + &event(1, "ok", "dequeue", "2")
+        + &done(1, "enqueue", "2")
+        + &event(0, "ok", "dequeue", "2");
+    for order in ["unordered-queue", "fifo-queue"] {
+        let (ops, last) = evidence(order, &[], &lines);
+        assert_eq!(last, 3);
+        let unsure = |op: &&Value| op["surely_happened"] == false;
+        assert!(ops.iter().filter(unsure).all(|op| op["line"] == 1), "{ops:?}");
     }
 }

@@ -251,16 +251,18 @@ impl<'j> Counterexample<'j> {
             assert_eq!(of_key, key);
             let op = judged.ops(key)[at];
             let is_end_told = told["end_matters"] == true;
+            assert!(op.fate == Fate::Ok || !is_end_told, "{told}");
+            let is_sure = told["surely_happened"] == true;
+            assert!(is_sure || !is_end_told, "{told}");
             let fate = match op.fate {
-                Fate::Ok if !is_end_told => Fate::Weak,
+                Fate::Ok if !is_sure => Fate::Weak,
                 fate => fate,
             };
-            assert!(fate == Fate::Ok || !is_end_told, "{told}");
             let act = match op.act {
                 Act::Cas(_, to) if told["comparison_matters"] == false => Act::Write(*to),
                 act => act.clone(),
             };
-            let res = if fate == Fate::Ok { op.res } else { NEVER };
+            let res = if is_end_told { op.res } else { NEVER };
             (act, Op { fate, res, ..op })
         });
         let is_whole = witness["after_line"].is_null();
@@ -278,6 +280,7 @@ impl<'j> Counterexample<'j> {
         for at in 0..self.ops.len() {
             match self.ops[at].1.fate {
                 Fate::Fail => assert!(self.explains(at), "{at} failed: {verdict}"),
+                Fate::Ok if self.ops[at].1.res == NEVER => {}
                 Fate::Ok => {
                     for fate in [Fate::Weak, Fate::Info] {
                         let mut weaker = self.ops.clone();
@@ -291,6 +294,9 @@ impl<'j> Counterexample<'j> {
                 let fewer = self.without(&unit);
                 assert!(self.is_valid(&fewer), "{unit:?} need not be there: {verdict}");
             }
+            if let Some(fewer) = self.without_the_late(at) {
+                assert!(self.is_valid(&fewer), "{at} came too late to be there: {verdict}");
+            }
         }
         self.has_all_writers(verdict);
     }
@@ -299,22 +305,23 @@ impl<'j> Counterexample<'j> {
     /// several values, what an operation returned that need not have, that a cas need not have compared.
     fn alone(&self) -> Option<Vec<Made>> {
         let initial = &self.judged.spec.initial;
-        let made = self.ops.iter().map(|(act, op)| {
+        let last = self.ops.iter().map(|(_, op)| op.inv.max(op.res % NEVER)).max()?;
+        let made = self.ops.iter().enumerate().map(|(at, (act, op))| {
             let history = &self.judged.histories[self.key];
             let recorded = *history.iter().find(|made| made.inv == op.inv)?;
-            let says_more = match act {
-                Act::FetchAdd(..) | Act::Take(_) => true,
-                Act::Acquire(token) => *token > 0,
-                Act::Txn(micros) => micros.iter().any(|micro| !micro.0),
-                _ => false,
-            };
             let is_relaxed = matches!(act, Act::Write(_))
                 && matches!(self.judged.spec.items[recorded.item].act, Act::Cas(..));
+            // Whenever it ended, it may have been at the end, if its process did nothing else.
+            let ended = op.fate == Fate::Ok && op.res == NEVER;
+            let goes_on = self.ops.iter().any(|(_, other)| {
+                other.process == op.process && other.inv > op.inv && other.fate != Fate::Fail
+            });
             let (fate, res) = match recorded.fate {
                 Fate::Fail => (Fate::Fail, recorded.res),
+                _ if ended => (Fate::Ok, last + 1 + at as u32),
                 _ => (op.fate, op.res),
             };
-            let fits = !is_relaxed && (fate != Fate::Weak || !says_more);
+            let fits = !(is_relaxed || ended && goes_on || fate == Fate::Weak);
             fits.then_some(Made { fate, res, ..recorded })
         });
         let made = made.collect::<Option<Vec<Made>>>()?;
@@ -350,12 +357,27 @@ impl<'j> Counterexample<'j> {
         if takes_any && !(1..=3).any(|value| self.is_left_over(value)) {
             units.push(vec![at]);
         }
-        let others = self.ops.iter().enumerate().filter(|&(other, _)| other != at);
-        let is_late = others.map(|(_, (_, other))| other.res).all(|r| r == NEVER || r < op.inv);
-        if is_late && !self.explains(at) {
-            units.push(vec![at]);
-        }
         units
+    }
+
+    /// Without one that began after all had ended whose ends are told. The others happened without it if they had
+    /// ended by then in the history.
+    fn without_the_late(&self, at: usize) -> Option<Vec<(Act, Op<'j>)>> {
+        let late = &self.ops[at].1;
+        let others = self.ops.iter().enumerate().filter(|&(other, _)| other != at);
+        let others: Vec<&(Act, Op<'j>)> = others.map(|(_, other)| other).collect();
+        let is_late = others.iter().all(|(_, other)| other.res == NEVER || other.res < late.inv);
+        if late.fate == Fate::Fail || !is_late || self.explains(at) {
+            return None;
+        }
+        let recorded = self.judged.ops(self.key);
+        let had_ended =
+            |op: &Op<'_>| recorded.iter().any(|known| known.inv == op.inv && known.res < late.inv);
+        let left = others.into_iter().map(|(act, op)| match op.fate {
+            Fate::Ok if !had_ended(op) => (act.clone(), Op { fate: Fate::Weak, ..*op }),
+            _ => (act.clone(), *op),
+        });
+        Some(left.collect())
     }
 
     /// With all that may have seen it, and all that may have seen those.

@@ -454,9 +454,10 @@ impl<O: Object> OfObject<O> {
                 let begun =
                     |ops: &[Op<O::Act>], end: Pos| refutation::begun_until(&self.object, ops, end);
                 let first = earliest::invalid(&self.ops, budget, begun, convicts);
-                let (ops, reason) =
+                let (few, reason) =
                     first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
-                let proof = refutation::of(&self.object, ops, Some(reason), None, budget);
+                let found = refutation::Found { ops: few, reason: Some(reason), end: None };
+                let proof = refutation::of(&self.object, &self.ops, found, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
             }
             Fast::Exhausted(limit) => {
@@ -467,7 +468,8 @@ impl<O: Object> OfObject<O> {
                 let found =
                     general::decide(&self.object, &self.ops, &initial, &budget.at_most(slice));
                 let prove = |at| {
-                    let proof = refutation::of(&self.object, &self.ops, None, Some(at), budget);
+                    let found = refutation::Found { ops: &self.ops, reason: None, end: Some(at) };
+                    let proof = refutation::of(&self.object, &self.ops, found, budget);
                     proof.map(Proof::Other)
                 };
                 (Engine::General(why), of_search(&self.ops, found, prove))

@@ -4,7 +4,7 @@
 //! evidence would have one too. So evidence without a legal order convicts the whole. The steps are
 //! - to leave out an ok read;
 //! - to leave out a write or cas together with all that observe its value;
-//! - to forget that an operation returned;
+//! - to forget that an operation returned, or only when, where it rests on nothing that is left out;
 //! - to leave out what began after all others that happened had ended;
 //! - to take a cas for a write, as if it had compared nothing;
 //! - to begin after the return of some operation, with every value that the register may hold then; what is open
@@ -12,13 +12,13 @@
 //!
 //! Evidence is *minimal* when no single such step is left that keeps it invalid.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::blocks;
 use super::general::{Moment, Search};
 use super::op::{Act, Fate, Op};
-use super::refutation::last_end;
+use super::recorded::Recorded;
 use super::zones::{self, Conflict, Reason, Zones};
 use crate::budget::Budget;
 use crate::history::Pos;
@@ -44,10 +44,10 @@ pub struct Evidence {
     pub checked: bool,
 }
 
-/// Evidence from what the zones found in `ops`, a beginning of the `whole` history. `None` where the other engine does
-/// not agree.
+/// Evidence from what the zones found in `ops`, a beginning of the history or all of it. `None` where the other engine
+/// does not agree.
 pub fn of_conflict(
-    whole: &[Op],
+    history: &[Op],
     ops: &[Op],
     conflict: &Conflict,
     initial: Id,
@@ -60,7 +60,7 @@ pub fn of_conflict(
         if conflict.relaxed.contains(&index) { ops[index].relaxed() } else { ops[index] }
     };
     let few = members.iter().map(take).collect();
-    prove(whole, few, vec![initial], None, budget)
+    prove(history, few, vec![initial], None, budget)
 }
 
 /// Evidence from a search that found operation `at` impossible, with what it knows of the moments before. `None`
@@ -121,65 +121,49 @@ fn zones_of(ops: &[Op], initial: &[Id], budget: &Budget) -> Option<Zones> {
     }
 }
 
-/// Checks some of `whole` once more, makes them as few as it gets, and finds the reason of what is left.
+/// Checks once more, makes it as small as it gets, and finds the reason of what is left.
 fn prove(
-    whole: &[Op],
+    history: &[Op],
     ops: Vec<Op>,
     initial: Vec<Id>,
     after: Option<Pos>,
     budget: &Budget,
 ) -> Option<Evidence> {
     let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
+    let recorded = Recorded::of(&ops, history);
     let checked = match judge(&ops, &initial, budget) {
         Some(false) => return None,
         Some(true) => true,
         None => false,
     };
-    let (ops, minimal) = if checked { shrink(ops, &initial, budget) } else { (ops, false) };
-    let fewer = with_ends(whole, &ops, after.unwrap_or(0))
-        .filter(|_| minimal)
-        .map(|ended| shrink(ended, &initial, budget))
-        .filter(|(fewer, minimal)| *minimal && fewer.len() < ops.len());
-    let ops = fewer.map_or(ops, |(fewer, _)| fewer);
+    let shrink = |ops| shrink(ops, &initial, &recorded, budget);
+    let (mut ops, mut minimal) = if checked { shrink(ops) } else { (ops, false) };
+    while minimal && let Some(known) = recorded.known(&ops, history, after.unwrap_or(0), rests_on) {
+        (ops, minimal) = shrink(known);
+    }
     let mut ops = explained(ops, &initial);
     ops.sort_by_key(|op| op.inv);
     let reason = reason_of(&ops, &initial, whole_budget);
+    let ops = ops.into_iter().map(Op::shown).collect();
     Some(Evidence { ops, initial, after, reason, minimal, checked })
 }
 
-/// The same operations with the ends that the whole history has for them, where these were forgotten: of a cas that
-/// is known to have happened, what it observed may convict without the read that saw what it put. `None` where none
-/// was forgotten, or a value may then have been seen of a writer that is not among them.
-fn with_ends(whole: &[Op], few: &[Op], after: Pos) -> Option<Vec<Op>> {
-    let kept: HashSet<usize> = few.iter().map(|op| op.source).collect();
-    let recorded: HashMap<usize, &Op> =
-        whole.iter().filter(|op| kept.contains(&op.source)).map(|op| (op.source, op)).collect();
-    let ended = |op: &Op| match recorded.get(&op.source) {
-        Some(whole) if op.fate == Fate::Info && op.inv > after => {
-            Op { fate: whole.fate, res: whole.res, ..*op }
-        }
-        _ => *op,
-    };
-    let all: Vec<Op> = few.iter().map(ended).collect();
-    // When each value was seen for the last time.
-    let mut seen: HashMap<Id, Pos> = HashMap::new();
-    for op in all.iter().filter(|op| op.fate == Fate::Ok) {
-        if let Some(value) = op.act.observes() {
-            let last = seen.entry(value).or_default();
-            *last = op.res.max(*last);
-        }
+/// Whether an operation may have seen another, so that without that one it would mean something else.
+fn rests_on(observer: &Op, writer: &Op) -> bool {
+    match (observer.act, writer.act.puts()) {
+        (_, None) => false,
+        (Act::Differs(other), Some(value)) => other != value,
+        (act, Some(value)) => act.observes() == Some(value),
     }
-    let may_be_seen = |op: &Op| {
-        let last = op.act.puts().and_then(|value| seen.get(&value));
-        op.fate != Fate::Fail && op.res > after && last.is_some_and(|&last| op.inv < last)
-    };
-    let is_closed = whole.iter().all(|op| kept.contains(&op.source) || !may_be_seen(op));
-    let says_differs = all.iter().any(|op| matches!(op.act, Act::Differs(_)));
-    (all != few && is_closed && !says_differs).then_some(all)
 }
 
 /// Takes steps towards less while it stays invalid. Also says whether no step was left.
-fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) {
+fn shrink(
+    mut ops: Vec<Op>,
+    initial: &[Id],
+    recorded: &Recorded,
+    budget: &Budget,
+) -> (Vec<Op>, bool) {
     let is_invalid = |ops: &[Op]| judge(ops, initial, budget) == Some(true);
     let observed: HashSet<Id> = ops.iter().filter_map(|op| op.act.observes()).collect();
     // Of many pending operations most play no part: both engines pass over what nothing observes.
@@ -190,7 +174,7 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
     ops = without_idle_values(ops, is_invalid);
     loop {
         let mut changed = false;
-        for step in [Op::is_left_out as Step, Op::is_relaxed, Op::is_weakened] {
+        for step in [Op::is_left_out as Step, Op::is_relaxed] {
             let mut at = 0;
             while at < ops.len() {
                 if budget.spend(0).is_err() {
@@ -207,21 +191,42 @@ fn shrink(mut ops: Vec<Op>, initial: &[Id], budget: &Budget) -> (Vec<Op>, bool) 
                 }
             }
         }
-        changed |= leave_out_the_late(&mut ops, initial, budget);
+        changed |= forget_ends(&mut ops, is_invalid);
+        changed |= leave_out_the_late(&mut ops, initial, recorded, budget);
         if !changed {
             return (ops, true);
         }
     }
 }
 
+/// Forgets that writes and cas returned, where that does not matter.
+fn forget_ends(ops: &mut [Op], is_invalid: impl Fn(&[Op]) -> bool) -> bool {
+    let mut changed = false;
+    for at in 0..ops.len() {
+        let op = ops[at];
+        if op.fate != Fate::Ok || op.is_whenever() || op.act.puts().is_none() {
+            continue;
+        }
+        ops[at] = op.weakened();
+        match is_invalid(ops) {
+            true => changed = true,
+            false => ops[at] = op,
+        }
+    }
+    changed
+}
+
 /// Leaves out what began after all others that happened had ended, unless the reason would then be that nobody did
 /// it.
-fn leave_out_the_late(ops: &mut Vec<Op>, initial: &[Id], budget: &Budget) -> bool {
+fn leave_out_the_late(
+    ops: &mut Vec<Op>,
+    initial: &[Id],
+    recorded: &Recorded,
+    budget: &Budget,
+) -> bool {
     let before = ops.len();
     for at in (0..ops.len()).rev() {
-        if ops[at].fate != Fate::Fail && ops[at].inv > last_end(ops, at) {
-            let mut fewer = ops.clone();
-            fewer.remove(at);
+        if let Some(fewer) = recorded.without_the_late(ops, at) {
             let denies = |ops: &[Op]| {
                 let reason = reason_of(ops, initial, budget);
                 matches!(reason, Some(Reason::NeverWritten(_) | Reason::Aborted(..)))
@@ -280,12 +285,12 @@ impl Op {
             if std::mem::replace(&mut out[index], true) {
                 continue;
             }
-            let Some(value) = ops[index].act.puts() else { continue };
+            let writer = ops[index];
             let rests = |op: &Op| match op.act {
                 _ if op.fate == Fate::Fail => false,
                 // Who saw that the value was another may have seen this one, unless it came too late.
-                Act::Differs(other) => other != value && op.res > ops[index].inv,
-                act => act.observes() == Some(value),
+                Act::Differs(_) => op.res > writer.inv && rests_on(op, &writer),
+                _ => rests_on(op, &writer),
             };
             work.extend((0..ops.len()).filter(|&i| rests(&ops[i])));
         }
@@ -296,12 +301,6 @@ impl Op {
     fn is_relaxed(ops: &[Op], at: usize) -> Option<Vec<Op>> {
         let cas = matches!(ops[at].act, Act::Cas(..)) && ops[at].fate != Fate::Fail;
         cas.then(|| with(ops, at, ops[at].relaxed()))
-    }
-
-    /// With the return of the write or cas at `at` forgotten.
-    fn is_weakened(ops: &[Op], at: usize) -> Option<Vec<Op>> {
-        let known = ops[at].fate == Fate::Ok && ops[at].act.puts().is_some();
-        known.then(|| with(ops, at, ops[at].weakened()))
     }
 }
 

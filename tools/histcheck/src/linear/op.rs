@@ -104,6 +104,27 @@ impl<A> Op<A> {
         }
     }
 
+    /// The same operation, if it returned, as if nobody knew when: it happened at some time after its invocation.
+    #[must_use]
+    pub fn whenever(self) -> Op<A> {
+        match self.fate {
+            // Later than every place, which are counted in 31 bits, and another for each operation.
+            Fate::Ok => Op { res: OPEN - 1 - self.source as Pos, ..self },
+            Fate::Info | Fate::Fail => self,
+        }
+    }
+
+    /// Whether it happened, and nobody knows when it returned.
+    pub fn is_whenever(&self) -> bool {
+        self.fate == Fate::Ok && self.res > OPEN / 2
+    }
+
+    /// The same operation as evidence shows it: with its end, or as one whose end plays no part.
+    #[must_use]
+    pub fn shown(self) -> Op<A> {
+        if self.is_whenever() { Op { res: OPEN, ..self } } else { self }
+    }
+
     /// The same operation with something else in place of what it does.
     pub fn doing<B>(&self, act: B) -> Op<B> {
         Op { act, fate: self.fate, inv: self.inv, res: self.res, source: self.source }

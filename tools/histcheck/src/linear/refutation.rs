@@ -2,17 +2,18 @@
 //!
 //! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
 //! The steps are to leave out what [`Object::groups`] allows, or [`Object::spare`], to leave out an operation with all that
-//! [`Object::rests_on`] it, to forget that one returned, to leave out what began after all else had ended, and to
+//! [`Object::rests_on`] it, to forget that one returned, or only when, where it rests on nothing that is left out, to leave out what began after all else had ended, and to
 //! leave out an info operation that cannot be of use.
 
 use std::time::Duration;
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::earliest::until;
 use super::general::{self, Search};
 use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
+use super::recorded::Recorded;
 use crate::budget::Budget;
 use crate::history::Pos;
 
@@ -32,23 +33,31 @@ pub struct Refutation {
     pub checked: bool,
 }
 
-/// Finds the fewest. `reason` names operations of `ops`; a search that came as far as the return of `end` found
-/// nothing legal. `None` where a search of the result does not agree.
+/// What was found to have no legal order.
+#[derive(Debug)]
+pub struct Found<'f, A> {
+    /// A beginning of the history, or all of it.
+    pub ops: &'f [Op<A>],
+    /// Why, by indices into `ops`.
+    pub reason: Option<&'f Reason>,
+    /// The operation of `ops` up to whose return a search came that found nothing legal.
+    pub end: Option<usize>,
+}
+
+/// Finds the fewest. `None` where a search of the result does not agree.
 pub fn of<O: Object>(
     object: &O,
-    ops: &[Op<O::Act>],
-    reason: Option<&Reason>,
-    end: Option<usize>,
+    history: &[Op<O::Act>],
+    found: Found<'_, O::Act>,
     budget: &Budget,
 ) -> Option<Refutation> {
+    let Found { ops, reason, end } = found;
     let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
         Some(end) => begun_until(object, ops, ops[end].res),
         None => ops.to_vec(),
     };
-    let mut ends: Vec<_> = ops.iter().map(|op| (op.source, op.fate, op.res)).collect();
-    ends.sort_unstable_by_key(|&(source, ..)| source);
-    let judge = Judge { object, budget, ends };
+    let judge = Judge { object, budget, recorded: Recorded::of(&whole, history) };
     let named = reason.map(|reason| judge.with_groups(ops, &reason.ops)).unwrap_or_default();
     let few = match judge.is_invalid(&named) {
         Some(true) => named,
@@ -57,7 +66,10 @@ pub fn of<O: Object>(
             .filter(|near| judge.is_invalid(near) == Some(true))
             .unwrap_or(whole),
     };
-    let (few, minimal) = judge.shrink(few);
+    let (mut few, mut minimal) = judge.shrink(few);
+    while minimal && let Some(known) = judge.known(&few, history) {
+        (few, minimal) = judge.shrink(known);
+    }
     let searched = general::decide(object, &few, &[object.initial()], budget);
     let checked = match searched {
         Search::Invalid(_) => true,
@@ -70,7 +82,7 @@ pub fn of<O: Object>(
     let says = |(at, op): &(usize, Op<O::Act>)| op.fate != Fate::Fail || named.contains(at);
     let few: Vec<Op<O::Act>> = few.into_iter().enumerate().filter(says).map(|(_, op)| op).collect();
     let reason = judge.reason(&few);
-    let ops = few.iter().map(|op| op.doing(())).collect();
+    let ops = few.iter().map(|op| op.doing(()).shown()).collect();
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
 }
 
@@ -80,17 +92,10 @@ pub fn begun_until<O: Object>(object: &O, ops: &[Op<O::Act>], end: Pos) -> Vec<O
     until(ops, end).into_iter().filter_map(|op| object.kept(op)).collect()
 }
 
-/// The last return of an ok operation other than this one.
-pub(super) fn last_end<A>(ops: &[Op<A>], but: usize) -> Pos {
-    let others = ops.iter().enumerate().filter(|&(at, op)| at != but && op.fate == Fate::Ok);
-    others.map(|(_, op)| op.res).max().unwrap_or(0)
-}
-
 struct Judge<'j, O: Object> {
     object: &'j O,
     budget: &'j Budget,
-    /// Each operation's end as the history has it, in the order of their sources.
-    ends: Vec<(usize, Fate, Pos)>,
+    recorded: Recorded,
 }
 
 impl<O: Object> Judge<'_, O> {
@@ -210,6 +215,27 @@ impl<O: Object> Judge<'_, O> {
         (left.len() < ops.len()).then_some(left)
     }
 
+    /// The operations with what the history says of those of unknown outcome, if it can be said of one.
+    fn known(&self, few: &[Op<O::Act>], history: &[Op<O::Act>]) -> Option<Vec<Op<O::Act>>> {
+        let by_group = std::cell::OnceCell::new();
+        let group = |op: &Op<O::Act>| {
+            let groups: &FxHashMap<usize, Group> = by_group.get_or_init(|| {
+                let groups = self.object.groups(history).into_iter();
+                history.iter().map(|op| op.source).zip(groups).collect()
+            });
+            groups.get(&op.source).copied()
+        };
+        let rests = |observer: &Op<O::Act>, writer: &Op<O::Act>| {
+            !self.object.is_read(&writer.act)
+                && match self.object.rests_on(&observer.act, &writer.act) {
+                    Rests::Not => false,
+                    Rests::IfLater | Rests::Always => true,
+                    Rests::ByGroup => group(observer) == group(writer),
+                }
+        };
+        self.recorded.known(few, history, 0, rests)
+    }
+
     /// Leaves out what is not needed beside others of its kind, the last ones first.
     fn leave_out_the_spare(&self, ops: &mut Vec<Op<O::Act>>) -> bool {
         let before = ops.len();
@@ -267,9 +293,7 @@ impl<O: Object> Judge<'_, O> {
             if self.budget.spend(0).is_err() {
                 break;
             }
-            if ops[at].fate != Fate::Fail && ops[at].inv > last_end(ops, at) {
-                let mut fewer = ops.clone();
-                fewer.remove(at);
+            if let Some(fewer) = self.recorded.without_the_late(ops, at) {
                 let denies = |few: &[_]| self.reason(few).filter(Reason::denies);
                 let is_denied = denies(&fewer).is_some() && denies(ops).is_none();
                 if !is_denied && self.is_invalid(&fewer) == Some(true) {
@@ -291,12 +315,11 @@ impl<O: Object> Judge<'_, O> {
     }
 
     fn with_ends(&self, ops: &[Op<O::Act>]) -> Vec<Op<O::Act>> {
-        let recorded = |op: &Op<O::Act>| {
-            let at = self.ends.binary_search_by_key(&op.source, |&(source, ..)| source);
-            let (_, fate, res) = self.ends[at.ok()?];
-            Some(Op { fate, res, ..op.clone() })
+        let recorded = |op: &Op<O::Act>| match self.recorded.end(op) {
+            Some(res) => Op { fate: Fate::Ok, res, ..op.clone() },
+            None => op.clone(),
         };
-        ops.iter().map(|op| recorded(op).unwrap_or_else(|| op.clone())).collect()
+        ops.iter().map(recorded).collect()
     }
 
     /// Forgets returns that do not matter.
@@ -305,7 +328,8 @@ impl<O: Object> Judge<'_, O> {
         for at in 0..ops.len() {
             // A read that did not return says nothing: it is left out, or its end is needed.
             let is_read = self.object.is_read(&ops[at].act);
-            if ops[at].fate != Fate::Ok || is_read || self.budget.spend(0).is_err() {
+            let is_shown = ops[at].fate == Fate::Ok && !ops[at].is_whenever();
+            if !is_shown || is_read || self.budget.spend(0).is_err() {
                 continue;
             }
             let mut weaker = ops.clone();

@@ -61,8 +61,8 @@ pub fn draw(title: &str, rows: &[(Op<()>, Row)], bands: &[Band]) -> String {
         let y = MARGIN + ROW * (at + 1);
         let (from, to) = (column(op.inv), if op.res == OPEN { right } else { column(op.res) });
         let (fill, dash) = match op.fate {
-            Fate::Ok => ("#c6dbef", ""),
-            Fate::Info => ("#fdd0a2", " stroke-dasharray=\"5 3\""),
+            Fate::Ok if op.res != OPEN => ("#c6dbef", ""),
+            Fate::Ok | Fate::Info => ("#fdd0a2", " stroke-dasharray=\"5 3\""),
             Fate::Fail => ("#dddddd", " stroke-dasharray=\"2 2\""),
         };
         // Writing to a string cannot fail.

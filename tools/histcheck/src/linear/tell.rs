@@ -393,8 +393,11 @@ fn row<A>(history: &History, op: &Op<A>, as_write: bool) -> Row {
         res => format!("lines {} and {}", history.line(source.inv), history.line(res)),
     };
     let mut remark = format!("{} {lines}", outcome(source.outcome));
-    if op.fate == Fate::Info && source.outcome == Outcome::Ok {
-        remark += ", whenever it ended";
+    if op.res == OPEN && source.outcome == Outcome::Ok {
+        remark += match op.fate {
+            Fate::Ok => ", whenever it ended",
+            Fate::Info | Fate::Fail => ", whether or not it had happened",
+        };
     }
     if as_write && history.word(source.f) == "cas" {
         remark += ", whatever it found";
@@ -504,7 +507,8 @@ fn json_op<A>(history: &History, op: &Op<A>, compares: bool) -> Value {
         "type": outcome(source.outcome),
         "f": history.word(source.f),
         "value": source.value.map(|id| history.values.json(id)),
-        "end_matters": op.fate == Fate::Ok,
+        "end_matters": op.fate == Fate::Ok && op.res != OPEN,
+        "surely_happened": op.fate == Fate::Ok,
         "comparison_matters": compares,
     })
 }

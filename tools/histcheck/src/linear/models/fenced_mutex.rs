@@ -136,11 +136,11 @@ struct Hold {
 fn holds(ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<Hold>, Fast> {
     let mut holds: Vec<Hold> = Vec::new();
     let mut held: HashMap<u64, Option<usize>> = HashMap::new();
-    let mut lost: HashMap<u64, bool> = HashMap::new();
+    let mut until: HashMap<u64, Pos> = HashMap::new();
     for (at, op) in ops.iter().enumerate().filter(|(_, op)| op.fate != Fate::Fail) {
         watch.step()?;
         let process = op.act.process();
-        if lost.insert(process, op.fate == Fate::Info) == Some(true) {
+        if until.insert(process, op.res).is_some_and(|until| op.inv < until) {
             return Err(Fast::Unsuited("a process went on after an operation of unknown outcome"));
         }
         match op.act {

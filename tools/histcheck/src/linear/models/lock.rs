@@ -168,10 +168,10 @@ fn holds(lock: Lock, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Holds, Fa
         watch.step()?;
         let (Act::Acquire(process) | Act::Release(process)) = op.act;
         let process = processes.entry(process).or_default();
-        if process.is_lost {
+        if op.inv < process.until {
             return Err(Fast::Unsuited("a process went on after an operation of unknown outcome"));
         }
-        process.is_lost = op.fate == Fate::Info;
+        process.until = op.res;
         let outermost = |depth: usize| lock != Lock::Reentrant || depth == 0;
         match (op.act, op.fate) {
             (Act::Acquire(_), Fate::Ok) => {
@@ -204,8 +204,8 @@ fn holds(lock: Lock, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Holds, Fa
 struct Process {
     /// The acquires of what it has.
     holds: Vec<usize>,
-    /// Whether its last operation's outcome is unknown.
-    is_lost: bool,
+    /// Where its last operation returned.
+    until: Pos,
 }
 
 /// What an operation on any lock does.
