@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use breakit_tests::Folder;
 use breakit_tests::process::{Run, run, shell};
+use breakit_tests::{Folder, is_root, skip};
 
 const VALID: &str = r#"{"process":0,"type":"invoke","f":"write","value":1}
 {"process":0,"type":"ok","f":"write","value":1}
@@ -106,6 +109,44 @@ fn an_order_replaces_an_older_one_at_once_and_keeps_its_mode_and_its_links() {
     std::io::Read::read_to_string(&mut reader, &mut whole).unwrap();
     assert_eq!(whole, "older", "a reader of the older one is not disturbed");
     assert_eq!(leftovers(&folder), [""; 0]);
+}
+
+/// Puts a link to `victim` in the place of every file that is being made in `folder`, until `stop` says so.
+fn swap_what_is_made(folder: &Path, victim: &Path, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        for entry in std::fs::read_dir(folder).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().ends_with(".unfinished") {
+                let _ = std::fs::remove_file(entry.path());
+                let _ = std::os::unix::fs::symlink(victim, entry.path());
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_owns_the_folder_has_root_give_no_other_file_away() {
+    if !is_root() {
+        skip!("not root: nobody else's file can be given away");
+    }
+    let (folder, elsewhere) = (folder(), Folder::new("victim"));
+    elsewhere.write("secret", "root's");
+    let victim = elsewhere.file("secret");
+    let out = folder.file("out");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| swap_what_is_made(folder.path(), &victim, &stop));
+        for _ in 0..200 {
+            let _ = std::fs::remove_file(&out);
+            folder.write("out", "");
+            chown(&out, Some(65534), Some(65534)).unwrap();
+            std::fs::set_permissions(&out, Permissions::from_mode(0o666)).unwrap();
+            line(&folder, "histcheck linear --model register --witness out a.jsonl");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let found = victim.metadata().unwrap();
+    assert_eq!((found.uid(), found.gid()), (0, 0));
+    assert_ne!(found.mode() & 0o777, 0o666);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -199,9 +199,10 @@ fn open(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
     let beside = place.with_file_name(fresh_name());
     let file = OpenOptions::new().write(true).create_new(true).open(&beside)?;
     if let Some(there) = there {
-        // As whoever made it wanted it. What we may not give away stays ours.
-        let _ = chown(&beside, Some(there.uid()), Some(there.gid()));
-        let _ = file.set_permissions(Permissions::from_mode(there.mode() & 0o7777));
+        // As whoever made it wanted it. What we may not give away stays ours. By the descriptor: to whom the folder
+        // belongs, that one may have put a link to a file of root's in the place of the name meanwhile.
+        let _ = fchown(&file, Some(there.uid()), Some(there.gid()));
+        let _ = file.set_permissions(Permissions::from_mode(there.mode() & 0o777));
     }
     Ok((file, Some((beside, place))))
 }
