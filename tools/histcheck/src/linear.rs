@@ -50,7 +50,7 @@ mod tell;
 mod thin;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
@@ -92,6 +92,9 @@ pub struct Question {
     pub each_key: bool,
 }
 
+/// What operations are called that only say what a register or a string holds.
+const READS: [&str; 2] = ["read", "get"];
+
 impl Question {
     /// Whether the history is linearizable as `model`, which holds `initial` at first.
     pub fn new(model: Model, initial: Value) -> Question {
@@ -111,7 +114,7 @@ impl Question {
         self.ignore_null_reads
             && call.fate == Fate::Ok
             && call.value == Some(NULL)
-            && ["read", "get"].contains(&call.word)
+            && READS.contains(&call.word)
     }
 }
 
@@ -304,7 +307,7 @@ impl Work<'_> {
             // What was decided has no operation that the model lacks.
             if let Ok(case) = case::of(self.history, rows, self.question, self.initial) {
                 let order = case.order(verdicts[at].engine, share);
-                found.lock().unwrap_or_else(PoisonError::into_inner).push((at, order));
+                rounds::lock(&found).push((at, order));
             }
         });
         for (at, order) in rounds::unlock(found) {

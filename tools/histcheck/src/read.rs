@@ -252,10 +252,7 @@ fn read_lines(
         let piece = match blocks.next_piece() {
             Ok(Some(piece)) => piece,
             Ok(None) => return Ok(assembly),
-            Err(error) => {
-                let line = Place::of_line(assembly.lines() + 1);
-                return Err(unreadable(name, line.behind(blocks.rest()), &error));
-            }
+            Err(error) => return Err(unreadable_behind(name, assembly.lines(), blocks, &error)),
         };
         assembly.piece(piece)?;
         progress.add(piece.text.len());
@@ -294,6 +291,16 @@ fn each_in_text(
         Format::Plume => transactions::each_of_plume(text, take),
         Format::Sessions => transactions::each_of_sessions(text, take),
     }
+}
+
+/// The error of a source that cannot be read any more, behind so many lines.
+fn unreadable_behind<R: Read>(
+    name: &str,
+    lines: u64,
+    blocks: &Blocks<R>,
+    error: &std::io::Error,
+) -> Error {
+    unreadable(name, Place::of_line(lines + 1).behind(blocks.rest()), error)
 }
 
 fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {

@@ -31,18 +31,18 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     stdout::must_be_open()?;
     can_follow(&cli)?;
-    let reading = unjudged(cli.common, cli.not_a_client.clone());
+    let reading = reading(cli.common, cli.not_a_client);
     let bound = || memory::bound(memory(cli.common));
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => {
             output::not_stdout(&file)?;
             let _bound = bound();
-            return convert::run(&file, to, reading);
+            return convert::run(&file, to, unjudged(cli.common, reading));
         }
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
             output::not_stdout(&file)?;
             let _bound = bound();
-            return split::run(&file, shards, &into, reading);
+            return split::run(&file, shards, &into, unjudged(cli.common, reading));
         }
         Some(CheckArgs::Merge(args)) => {
             let (json, time) = (cli.common.json, cli.common.time());
@@ -61,7 +61,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     if !cli.common.follow && files.iter().any(|file| file == Path::new("-")) {
         read_on_at_first_interrupt()?;
     }
-    let job = Job::new(check, cli.common, self::reading(cli.common, cli.not_a_client));
+    let job = Job::new(check, cli.common, reading);
     last_words::prepare(files.len(), |index, end| job.last_words(&files[index], end));
     let mut status = Status::Done;
     for (number, file) in files.iter().enumerate() {
@@ -146,9 +146,9 @@ fn keep_inputs(check: Option<&Check>, table: Option<&Path>, files: &[PathBuf]) -
     }
 }
 
-/// Whether two outputs, there or not, are one file; what goes to /dev/null is nobody's.
+/// Whether two outputs, there or not, are one file.
 fn is_same(one: &Path, other: &Path) -> bool {
-    one == other && !one.exists() || output::not_over("", one, [other]).is_err()
+    one == other && !one.exists() || output::is_one(one, other)
 }
 
 /// The files, or stdin where none is named.
@@ -183,9 +183,9 @@ fn reading(common: Common, not_clients: Vec<String>) -> Options {
 }
 
 /// How histories are to be read that are not judged: there is no hurry, unless it is asked for.
-fn unjudged(common: Common, not_clients: Vec<String>) -> Options {
+fn unjudged(common: Common, reading: Options) -> Options {
     let time = common.timeout.unwrap_or(Duration::MAX);
-    Options { budget: Some(Budget::start(time, memory(common))), ..reading(common, not_clients) }
+    Options { budget: Some(Budget::start(time, memory(common))), ..reading }
 }
 
 /// How much memory may be held.

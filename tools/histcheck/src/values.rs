@@ -9,7 +9,7 @@ mod store;
 use serde_json::Value;
 
 use crate::number;
-use crate::read::edn;
+use crate::read::{edn, words};
 use store::{Datum, Store};
 
 /// A value of this history; meaningful only together with its [`Values`].
@@ -45,8 +45,7 @@ const RECENT: usize = 1 << RECENT_BITS;
 const RECENT_BITS: u32 = 9;
 
 fn place(bytes: u128) -> usize {
-    let mixed = (bytes as u64 ^ (bytes >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - RECENT_BITS)) as usize
+    words::place(bytes, RECENT_BITS)
 }
 
 impl Default for Values {

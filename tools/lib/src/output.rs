@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::exit::{Error, Result, reason};
+use crate::input;
 
 /// A file by what the kernel knows it by, whatever its names are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +29,25 @@ impl Inode {
         Inode::of(&fs::metadata(path).ok()?)
     }
 
+    /// Of what is read there; `-` is stdin.
+    fn of_input(input: &Path) -> Option<Inode> {
+        match input == Path::new("-") {
+            true => Inode::of_open(io::stdin()),
+            false => Inode::of_path(input),
+        }
+    }
+
     /// Of an open file that is no pipe: what goes through a pipe is not overwritten.
     fn of_open(file: impl AsFd) -> Option<Inode> {
         let metadata = File::from(file.as_fd().try_clone_to_owned().ok()?).metadata().ok()?;
         Inode::of(&metadata).filter(|_| !metadata.file_type().is_fifo())
     }
+}
+
+/// Whether two paths lead to one file that is there, under whatever names. What goes to /dev/null is nobody's.
+pub fn is_one(one: &Path, other: &Path) -> bool {
+    let known = Inode::of_path(one);
+    known.is_some() && known == Inode::of_path(other)
 }
 
 /// Refuses to write `output`, which `what` names, over one of `inputs`, of which `-` is stdin.
@@ -46,14 +61,11 @@ pub fn not_over<'p>(
 ) -> Result<()> {
     let Some(written) = Inode::of_path(output) else { return Ok(()) };
     for input in inputs {
-        let (read, name) = match input == Path::new("-") {
-            true => (Inode::of_open(io::stdin()), "stdin".into()),
-            false => (Inode::of_path(input), input.display().to_string()),
-        };
-        if read == Some(written) {
+        if Inode::of_input(input) == Some(written) {
             return Err(Error::usage(format!(
-                "{what} {} would overwrite {name}, which is read; name another file",
-                output.display()
+                "{what} {} would overwrite {}, which is read; name another file",
+                output.display(),
+                input::name(input)
             )));
         }
     }
@@ -66,13 +78,10 @@ pub fn not_over<'p>(
 /// 64 where they are one file.
 pub fn not_stdout(input: &Path) -> Result<()> {
     let written = Inode::of_open(io::stdout());
-    let (read, name) = match input == Path::new("-") {
-        true => (Inode::of_open(io::stdin()), "stdin".into()),
-        false => (Inode::of_path(input), input.display().to_string()),
-    };
-    if read.is_some() && read == written {
+    if written.is_some() && Inode::of_input(input) == written {
         return Err(Error::usage(format!(
-            "stdout writes into {name}, which is read; send it to another file"
+            "stdout writes into {}, which is read; send it to another file",
+            input::name(input)
         )));
     }
     Ok(())

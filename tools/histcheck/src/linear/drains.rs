@@ -3,10 +3,11 @@
 //! Each element is a dequeue at some time while the drain was open. In which order they were says the list, and of an
 //! unordered queue that says nothing. That the queue was empty at the end is not said: a drain may give up.
 
-use breakit::exit::Result;
+use breakit::exit::{Error, Result};
 
 use super::{Model, wrong};
 use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
+use crate::read::line::word;
 
 const DRAIN: &str = "drain";
 const DEQUEUE: &str = "dequeue";
@@ -24,7 +25,8 @@ pub fn as_dequeues(history: &mut History, model: &Model) -> Result<()> {
     if !history.ops.iter().any(|op| is_drain(&op)) {
         return Ok(());
     }
-    let dequeue = word(history, DEQUEUE);
+    let dequeue = word(DEQUEUE, &mut history.words)
+        .map_err(|clause| Error::data(format!("{}: {}", history.name, clause.text)))?;
     let mut ops: Vec<Operation> = Vec::with_capacity(history.ops.len());
     for (index, op) in history.ops.iter().enumerate() {
         if !is_drain(&op) {
@@ -48,16 +50,6 @@ pub fn as_dequeues(history: &mut History, model: &Model) -> Result<()> {
     }
     renumber(history, ops);
     Ok(())
-}
-
-fn word(history: &mut History, wanted: &str) -> u16 {
-    let known = history.words.iter().position(|word| word == wanted);
-    let at = known.unwrap_or_else(|| {
-        history.words.push(wanted.into());
-        history.words.len() - 1
-    });
-    // A history has no more than a thousand words.
-    at as u16
 }
 
 /// Gives the operations places of which no two are the same. Those that shared one overlap, as all begin before any

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::models::multi_register;
-use super::{Decision, KeyVerdict, Model, Proof, Question};
+use super::{Decision, KeyVerdict, Model, Proof, Question, READS};
 use crate::history::{History, Outcome};
 use crate::read::edn::keyword;
 use crate::values::{Id, NULL};
@@ -40,7 +40,7 @@ fn sources(proof: &Proof) -> Vec<usize> {
 fn null_read(history: &History, shown: &[usize]) -> Option<String> {
     let is_null = |&&index: &&usize| {
         let op = history.ops.get(index);
-        let is_read = ["read", "get"].contains(&history.word(op.f));
+        let is_read = READS.contains(&history.word(op.f));
         is_read && op.outcome == Outcome::Ok && op.value == Some(NULL)
     };
     let op = history.ops.get(*shown.iter().find(is_null)?);

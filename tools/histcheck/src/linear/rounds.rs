@@ -67,8 +67,8 @@ pub struct Found<T> {
 }
 
 /// Decides the keys at these places over so many threads; what was found is in the order of the places, and is not of
-/// all of them where one is [`Standing::Wrong`]. `worker` makes
-/// what each thread decides a key with, within a slice of time.
+/// all of them where one is [`Standing::Wrong`]. `worker` makes what each thread decides a key with, within a slice of
+/// time.
 pub fn all<T, W, D>(keys: &[usize], threads: usize, budget: &Budget, worker: W) -> Vec<Found<T>>
 where
     T: Send,
@@ -168,8 +168,8 @@ pub fn in_parallel<D>(
     });
 }
 
-// No thread panics while it holds one of these.
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Takes the lock; no thread panics while it holds one of these.
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

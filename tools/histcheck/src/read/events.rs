@@ -9,11 +9,10 @@ use super::layout::{self, Layouts};
 use super::line::{self, Clause, Parsed};
 use super::notation::Json;
 use super::packed::Source;
-use super::place::Place;
 use super::progress::Progress;
 use super::site::Site;
 use super::text::{Item, Take, Text};
-use super::{Options, assemble, each_in_text, none_quickly, recognise, scan, unreadable};
+use super::{Options, assemble, each_in_text, none_quickly, recognise, scan, unreadable_behind};
 use crate::clients::Clients;
 use crate::history::History;
 
@@ -35,10 +34,7 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
         let raw = match blocks.next_line() {
             Ok(Some(raw)) => raw,
             Ok(None) => return Ok(format),
-            Err(error) => {
-                let line = Place::of_line(number + 1);
-                return Err(unreadable(name, line.behind(blocks.rest()), &error));
-            }
+            Err(error) => return Err(unreadable_behind(name, number, &blocks, &error)),
         };
         number = raw.number;
         let site = Site::line(number, raw.text);
@@ -99,10 +95,7 @@ fn each_event_in_lines(
         let piece = match blocks.next_piece() {
             Ok(Some(piece)) => piece,
             Ok(None) => return Ok(()),
-            Err(error) => {
-                let line = Place::of_line(number + 1);
-                return Err(unreadable(name, line.behind(blocks.rest()), &error));
-            }
+            Err(error) => return Err(unreadable_behind(name, number, &blocks, &error)),
         };
         let text = piece.text;
         let mut at = 0;

@@ -53,11 +53,11 @@ const MASKS: [u128; 17] = {
     masks
 };
 
-/// Where a word is looked for first.
+/// Where a word is looked for first, among two to the power of `bits` places.
 #[inline(always)]
-fn place(word: u128) -> usize {
+pub fn place(word: u128, bits: u32) -> usize {
     let mixed = (word as u64 ^ (word >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (64 - PLACE_BITS)) as usize
+    (mixed >> (64 - bits)) as usize
 }
 
 /// How long the word is that begins with the first of sixteen bytes and ends behind it; more than sixteen where its
@@ -89,7 +89,7 @@ impl<T: Copy> Words<T> {
             return;
         }
         self.words.push((bytes, meaning));
-        let mut at = place(bytes);
+        let mut at = place(bytes, PLACE_BITS);
         while self.places[at] != 0 {
             at = (at + 1) % PLACES;
         }
@@ -100,7 +100,7 @@ impl<T: Copy> Words<T> {
     #[inline(always)]
     pub fn find(&self, text: &[u8], at: usize, end: End) -> Option<(T, usize)> {
         let (bytes, length) = short(text, at, end)?;
-        let mut place = place(bytes);
+        let mut place = place(bytes, PLACE_BITS);
         loop {
             let number = usize::from(self.places[place]);
             let &(word, meaning) = self.words.get(number.wrapping_sub(1))?;

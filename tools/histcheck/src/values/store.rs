@@ -98,8 +98,7 @@ impl Store {
     /// The number of a value, which is kept from now on.
     pub fn number(&mut self, datum: Datum<'_>) -> u32 {
         let half = hash(datum);
-        let is_it = |&(other, number): &(u32, u32)| other == half && self.get(number) == datum;
-        if let Some(&(_, number)) = self.numbers.find(whole(half), is_it) {
+        if let Some(number) = self.known(half, datum) {
             return number;
         }
         // The reader refuses histories whose lines do not fit in 32 bits; a line's lists cannot make up for it
@@ -113,7 +112,11 @@ impl Store {
 
     /// The number of a value, where it is kept.
     pub fn find(&self, datum: Datum<'_>) -> Option<u32> {
-        let half = hash(datum);
+        self.known(hash(datum), datum)
+    }
+
+    #[inline(always)]
+    fn known(&self, half: u32, datum: Datum<'_>) -> Option<u32> {
         let is_it = |&(other, number): &(u32, u32)| other == half && self.get(number) == datum;
         self.numbers.find(whole(half), is_it).map(|&(_, number)| number)
     }
