@@ -166,8 +166,8 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     }
     steps.extend(ip(network::making(&fleet, plan.state.subnet)));
     if plan.state.nat {
-        let bridge = network::bridge(&fleet);
-        steps.push(format!("sysctl -w net.ipv4.conf.{bridge}.forwarding=1"));
+        let setting = network::sysctl(&network::bridge(&fleet), "forwarding");
+        steps.push(format!("sysctl -w {setting}=1"));
     }
     steps.push(format!(
         "# what a node may send is in the tables bridge and inet {}: {}",

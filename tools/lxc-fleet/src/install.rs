@@ -293,9 +293,7 @@ impl Work<'_> {
         let mut command = helper::ourselves();
         let (soft, hard) = Limits::default().nofile(limits::most_files());
         enter::limit_files(&mut command, soft, hard);
-        if vsock::is_known() {
-            vsock::shut(&mut command);
-        }
+        vsock::shut(&mut command);
         command.args(["launch", "--foreground", &id]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = self.attended(command, &console, watch);

@@ -48,10 +48,9 @@ fn forwards(interface: &str) -> bool {
 }
 
 fn refusal(interface: &str) -> Error {
-    // sysctl(8) takes the dots of a name for slashes, and slashes for dots.
-    let name = interface.replace('.', "/");
+    let setting = network::sysctl(interface, "forwarding");
     Error::system(format!(
-        "--nat needs a host that forwards packets, and this one would drop the answers that come in at {interface}; allow it with sysctl -w net.ipv4.conf.{name}.forwarding=1, and take that back later with =0"
+        "--nat needs a host that forwards packets, and this one would drop the answers that come in at {interface}; allow it with sysctl -w {setting}=1, and take that back later with =0"
     ))
 }
 
@@ -112,8 +111,8 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_an_interface_with_a_dot_is_written_as_sysctl_takes_it() {
+    fn what_is_missing_is_told_as_a_command() {
         let said = refusal("eth0.7").to_string();
-        assert!(said.contains("net.ipv4.conf.eth0/7.forwarding=1"), "{said}");
+        assert!(said.contains("sysctl -w net.ipv4.conf.eth0/7.forwarding=1"), "{said}");
     }
 }

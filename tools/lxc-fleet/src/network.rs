@@ -139,6 +139,11 @@ fn ip(args: &[&str]) -> Result<String> {
     program::succeed(&mut command, None, LIMIT)
 }
 
+/// What sysctl(8) calls a setting of an interface: it takes the dots of a name for slashes, and slashes for dots.
+pub fn sysctl(interface: &str, setting: &str) -> String {
+    format!("net.ipv4.conf.{}.{setting}", interface.replace('.', "/"))
+}
+
 /// The interfaces of this host's default routes.
 ///
 /// # Errors
@@ -351,6 +356,11 @@ mod tests {
         }
         let long = |end: &str| Name::new(&format!("a-fleet-with-a-long-name-{end}")).unwrap();
         assert_ne!(bridge(&long("1")), bridge(&long("2")));
+    }
+
+    #[test]
+    fn the_name_of_an_interface_with_a_dot_is_written_as_sysctl_takes_it() {
+        assert_eq!(sysctl("eth0.7", "forwarding"), "net.ipv4.conf.eth0/7.forwarding");
     }
 
     #[test]

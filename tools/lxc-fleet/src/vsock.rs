@@ -56,8 +56,11 @@ pub fn is_known() -> bool {
     !ABIS.is_empty()
 }
 
-/// Lets neither `command` nor what it starts make such a socket.
+/// Lets neither `command` nor what it starts make such a socket, where it [is known](is_known) how.
 pub fn shut(command: &mut Command) {
+    if !is_known() {
+        return;
+    }
     let program = program();
     // SAFETY: between fork and exec the closure makes one system call, and allocates nothing.
     unsafe { command.pre_exec(move || install(&program)) };
