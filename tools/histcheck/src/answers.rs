@@ -2,7 +2,7 @@
 //!
 //! A client that keeps the database's reply writes `"OK"`, `true` or a new total where another repeats the argument.
 //! The argument is what was sent, so it counts; but a client may also have learnt only from the reply what it wrote.
-//! Which of the two a history means nobody knows, so no verdict of invalid rests on the choice: it must hold for both.
+//! The history does not say which of the two it means. So a verdict is invalid only if it is invalid by both.
 
 use crate::history::{History, Operations};
 use crate::read::many;

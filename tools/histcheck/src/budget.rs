@@ -65,10 +65,10 @@ impl Budget {
         Ok(())
     }
 
-    /// Says which limit is reached where the program is to hold so many bytes more.
+    /// Asks before the program takes so many bytes more.
     ///
     /// # Errors
-    /// The limit.
+    /// The limit that would be reached.
     pub fn room_for(&self, bytes: usize) -> Result<(), Exhausted> {
         match memory::held().saturating_add(bytes) > self.memory.saturating_add(BESIDE) {
             true => Err(Exhausted::Memory(self.memory)),

@@ -120,7 +120,8 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Of a client's event `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
+/// Of a client's event `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of
+/// its invocation.
 fn unwrap_key(op: &mut Op) -> std::result::Result<(), String> {
     if op.key.is_some() {
         return Ok(());

@@ -1,8 +1,9 @@
 //! Jepsen's nemesis writes two lines of each thing that it does, as clients do: one before, one after. Each pair is
 //! one thing.
 //!
-//! Newer tools mark the first as `invoke`. Jepsen itself calls both `info`; then only the whole history shows it: all
-//! lines but the last stand in pairs of one name, and none has what breakit's own lines have.
+//! Newer tools mark the first as `invoke`. Jepsen itself calls both `info`. Then only the whole history shows that they
+//! are pairs: the first two lines have one name, the next two have one name, and so on. A last line may stand alone.
+//! Lines of breakit's own, which have fields that Jepsen's lack, are never pairs.
 
 use breakit::op::{Op, Type};
 

@@ -1,9 +1,12 @@
 //! The few operations of any object that show why a history is invalid, checked once more by search.
 //!
 //! Every step from the history to them keeps this true: whatever legal order the whole had, they would have one too.
-//! The steps are to leave out what [`Object::groups`] allows, or [`Object::spare`], to leave out an operation with all that
-//! [`Object::rests_on`] it, to forget that one returned, or only when, where it rests on nothing that is left out, to leave out what began after all else had ended, and to
-//! leave out an info operation that cannot be of use.
+//! The steps are:
+//! - to leave out what [`Object::groups`] allows, or [`Object::spare`];
+//! - to leave out an operation with all that [`Object::rests_on`] it;
+//! - to forget that one returned, or only when, where it rests on nothing that is left out;
+//! - to leave out what began after all else had ended;
+//! - to leave out an info operation that cannot be of use.
 
 use std::time::Duration;
 

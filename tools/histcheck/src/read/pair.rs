@@ -156,8 +156,8 @@ fn ok_value(history: &mut History, index: usize, argument: Option<Id>, result: I
 /// These change something by their argument, and that may be null.
 const CHANGES: [&str; 5] = ["write", "append", "add", "remove", "put"];
 
-/// The result wins where it is the only value or the same. What did not happen, or nobody knows of, has no result: there it is
-/// the argument that counts.
+/// The result wins where it is the only value or the same. What did not happen, or nobody knows of, has no result:
+/// there it is the argument that counts.
 fn value(
     argument: Option<Id>,
     result: Option<Id>,

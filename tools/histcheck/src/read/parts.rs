@@ -1,8 +1,8 @@
 //! A file of JSON lines read by several threads, each its own part of it.
 //!
-//! Each thread begins with a part of the same size; who is done first, as no two cores are equally busy, takes half of
-//! what another has left. A part is read as if it were a history, but for two things: a process may complete at its beginning what it
-//! invoked in an earlier part, and the lines of `nemesis` and `workload` are kept until the parts are put
+//! Each thread begins with a part of the same size. No two cores are equally busy, so a thread that is done takes half of
+//! what another has left. A part is read as if it were a history, but for two things: a process may complete at its
+//! beginning what it invoked in an earlier part, and the lines of `nemesis` and `workload` are kept until the parts are put
 //! together, in order. Whatever is wrong in any part ends this way of reading: the file is then read again from
 //! its beginning by one thread, which says what is wrong and where, as if there had never been another.
 
