@@ -50,7 +50,7 @@ enum Layout {
 }
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("layout", |cli: Cli| run(cli.layout))
+    breakit::tool::main("layout", |cli: Cli| run(cli.layout))
 }
 
 fn run(layout: Layout) -> Result<Status> {

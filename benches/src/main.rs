@@ -97,5 +97,5 @@ fn run(cli: Cli) -> Result<Status> {
 }
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("generate", run)
+    breakit::tool::main("generate", run)
 }

@@ -42,7 +42,7 @@ enum Pass {
 }
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("reading", run)
+    breakit::tool::main("reading", run)
 }
 
 fn run(cli: Cli) -> Result<Status> {

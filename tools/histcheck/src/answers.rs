@@ -5,7 +5,7 @@
 //! The history does not say which of the two it means. So a verdict is invalid only if it is invalid by both.
 
 use crate::history::{History, Operations};
-use crate::read::many;
+use crate::plural::many;
 use crate::values::{Id, NULL, Renamed};
 
 /// These change something, and their argument says what.

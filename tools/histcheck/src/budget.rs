@@ -20,9 +20,6 @@ pub struct Budget {
     bytes: usize,
 }
 
-/// What the program may hold beside what `--memory` is for: buffers, and what it is about to print.
-pub const BESIDE: usize = 16 << 20;
-
 /// Which limit was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exhausted {
@@ -70,7 +67,7 @@ impl Budget {
     /// # Errors
     /// The limit that would be reached.
     pub fn room_for(&self, bytes: usize) -> Result<(), Exhausted> {
-        match memory::held().saturating_add(bytes) > self.memory.saturating_add(BESIDE) {
+        match memory::held().saturating_add(bytes) > self.memory.saturating_add(memory::BESIDE) {
             true => Err(Exhausted::Memory(self.memory)),
             false => self.spend(0),
         }
@@ -79,7 +76,7 @@ impl Budget {
     /// Whether the program holds more than it may. Asked in no time, where a single step may take much.
     #[inline]
     pub fn is_overdrawn(&self) -> bool {
-        memory::held() > self.memory.saturating_add(BESIDE)
+        memory::held() > self.memory.saturating_add(memory::BESIDE)
     }
 
     /// No limit, for what is small.

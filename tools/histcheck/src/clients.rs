@@ -6,8 +6,6 @@ use breakit::op::{Process, Type};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use crate::read::text::lane_name;
-
 /// Numbers from here on are those of names. A process that is written as such a number is taken by its digits, as
 /// if they were a name.
 const FIRST: u64 = 1 << 63;
@@ -80,6 +78,11 @@ impl Clients {
         self.by_name.insert(name.to_string(), number);
         number
     }
+}
+
+/// What a lane of a process is called: `7 (2)` is the second operation of 7 that is open.
+pub fn lane_name(process: &Process, lane: u32) -> String {
+    format!("{process} ({})", lane + 1)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::budget::Budget;
 use crate::cli::Target;
 use crate::clients::Clients;
+use crate::plural::many;
 use crate::read::place::Place;
 use crate::read::text::Item;
 use crate::read::{self, Options, forms, table};
@@ -57,7 +58,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
         [(blank, "blank"), (remarks, "of a log that are no events"), (cut, "cut short")]
     {
         if number > 0 {
-            talk::say(format!("{name}: left out: {} {what}", read::many(number, "line")));
+            talk::say(format!("{name}: left out: {} {what}", many(number, "line")));
         }
     }
     if unclosed {

@@ -32,6 +32,7 @@ pub mod linear;
 pub mod memory;
 pub mod merge;
 pub mod number;
+pub mod plural;
 pub mod processes;
 pub mod ranges;
 pub mod read;

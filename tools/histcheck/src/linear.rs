@@ -59,7 +59,7 @@ use serde_json::Value;
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
 use crate::keys::{Keys, Rows};
-use crate::read::many;
+use crate::plural::many;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
 use case::Decided;

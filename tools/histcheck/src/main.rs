@@ -1,5 +1,5 @@
 //! `histcheck`: see `histcheck(1)`.
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("histcheck", histcheck::run::run)
+    breakit::tool::main("histcheck", histcheck::run::run)
 }

@@ -4,7 +4,6 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::budget::BESIDE;
 use crate::last_words::{self, End};
 
 /// The system's allocator, with a count.
@@ -26,6 +25,9 @@ pub fn held() -> usize {
 fn taken(size: usize) -> usize {
     (size + 23) & !15
 }
+
+/// What the program may hold beside what `--memory` is for: buffers, and what it is about to print.
+pub const BESIDE: usize = 16 << 20;
 
 /// What ends the process where more is held.
 static MOST: AtomicUsize = AtomicUsize::new(usize::MAX);

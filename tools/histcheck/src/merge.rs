@@ -16,13 +16,14 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::{self, Lines};
-use breakit::{escape, input, output};
+use breakit::{escape, input};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::budget::{Budget, Exhausted};
 use crate::last_words::End;
-use crate::read::{many, waits};
+use crate::plural::many;
+use crate::read::waits;
 use crate::verdict::{Answer, Verdict};
 
 /// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
@@ -90,7 +91,7 @@ fn read(
 
 /// The lines of a file, or of stdin for `-`, which end in an error where a limit is reached, and it is known then.
 fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> Result<Lines> {
-    output::not_stdout(path)?;
+    input::not_stdout(path)?;
     let (is_stdin, name) = (path == Path::new("-"), input::name(path));
     let source: Box<dyn Read> = match is_stdin {
         true => Box::new(io::stdin()),

@@ -61,6 +61,7 @@ use nix::sys::stat::major;
 
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History};
+use crate::plural::many;
 use assemble::Assembly;
 use blocks::Blocks;
 use format::Format;
@@ -364,11 +365,6 @@ pub fn count_sentence(history: &History) -> String {
         text += ", the bracket around them not closed";
     }
     text
-}
-
-/// `1 line`, `2 lines`.
-pub fn many(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

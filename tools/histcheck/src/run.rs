@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result, Status, caught};
+use breakit::exit::{Error, Result, Status};
+use breakit::tool::caught;
 use breakit::{input, output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
@@ -35,12 +36,12 @@ pub fn run(cli: Cli) -> Result<Status> {
     let bound = || memory::bound(memory(cli.common));
     match cli.check {
         Some(CheckArgs::Convert { to, file }) => {
-            output::not_stdout(&file)?;
+            input::not_stdout(&file)?;
             let _bound = bound();
             return convert::run(&file, to, unjudged(cli.common, reading));
         }
         Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
-            output::not_stdout(&file)?;
+            input::not_stdout(&file)?;
             let _bound = bound();
             return split::run(&file, shards, &into, unjudged(cli.common, reading));
         }
@@ -130,7 +131,7 @@ fn keep_inputs(check: Option<&Check>, table: Option<&Path>, files: &[PathBuf]) -
     if let Some(Check::Verify(_, order)) = check {
         inputs.push(order);
     }
-    inputs.iter().try_for_each(|input| output::not_stdout(input))?;
+    inputs.iter().try_for_each(|input| input::not_stdout(input))?;
     let Some(Check::Linear(question)) = check else { return Ok(()) };
     let named = [("--witness", &question.witness), ("--svg", &question.svg)];
     for (what, path) in named {

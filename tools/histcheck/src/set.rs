@@ -24,7 +24,7 @@ use rustc_hash::FxHashSet;
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::history::{Ending, History, Operation, Outcome};
 use crate::keys::Rows;
-use crate::read::many;
+use crate::plural::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use findings::Findings;

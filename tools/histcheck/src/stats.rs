@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::budget::{Budget, Exhausted};
 use crate::faults::{Fault, FaultEnd};
 use crate::history::{Ending, History, Outcome};
-use crate::read::many;
+use crate::plural::many;
 use crate::verdict::{Answer, Verdict};
 
 /// Counts everything.

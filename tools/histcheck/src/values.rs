@@ -9,7 +9,8 @@ mod store;
 use serde_json::Value;
 
 use crate::number;
-use crate::read::{edn, words};
+use crate::read::edn;
+use crate::read::words;
 use store::{Datum, Store};
 
 /// A value of this history; meaningful only together with its [`Values`].

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Run, run, shell};
-use histcheck::budget::{BESIDE, Budget, Exhausted};
+use histcheck::budget::{Budget, Exhausted};
+use histcheck::memory::BESIDE;
 use nix::sys::resource::{UsageWho, getrusage};
 
 /// A history, written operation by operation.

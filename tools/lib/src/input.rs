@@ -1,11 +1,11 @@
-//! Small texts that are read whole: a grudge, a table, a model.
+//! Files that are read, and small texts that are read whole: a grudge, a table, a model.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use crate::exit::{Error, Result};
-use crate::output;
+use crate::inode::Inode;
 use crate::size::show_size;
 
 /// What is longer is none of the texts that people write, and would only cost memory.
@@ -16,13 +16,28 @@ pub fn name(path: &Path) -> String {
     if path == Path::new("-") { "stdin".into() } else { path.display().to_string() }
 }
 
+/// Refuses an input, of which `-` is stdin, that stdout writes to.
+///
+/// # Errors
+/// 64 where they are one file.
+pub fn not_stdout(input: &Path) -> Result<()> {
+    let written = Inode::of_open(io::stdout());
+    if written.is_some() && Inode::of_input(input) == written {
+        return Err(Error::usage(format!(
+            "stdout writes into {}, which is read; send it to another file",
+            name(input)
+        )));
+    }
+    Ok(())
+}
+
 /// The whole text of a file, or of stdin for `-`; `what` continues "cannot read": `the grudge`.
 ///
 /// # Errors
 /// 64 for the file that stdout writes to; 65 with file, line and column for what is not UTF-8 or longer than
 /// [`LONGEST_TEXT`]; 66, 77 or 71 where it cannot be read.
 pub fn text(what: &str, path: &Path) -> Result<String> {
-    output::not_stdout(path)?;
+    not_stdout(path)?;
     let name = name(path);
     let place = |e: io::Error| Error::io(format!("read {what} {name}"), &e);
     let source: Box<dyn Read> = match path == Path::new("-") {

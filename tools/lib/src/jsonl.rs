@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::exit::{Error, Result};
 use crate::op::Op;
 use crate::size::show_size;
-use crate::{escape, output};
+use crate::{escape, input};
 
 /// What a pipe carries whole when several write to it (PIPE_BUF on Linux).
 pub const SHARED_PIPE_LINE: usize = 4096;
@@ -87,7 +87,7 @@ impl Lines {
     /// # Errors
     /// 64 for the file that stdout writes to; 66, 77 or 71, naming the file.
     pub fn open(path: &Path) -> Result<Lines> {
-        output::not_stdout(path)?;
+        input::not_stdout(path)?;
         if path == Path::new("-") {
             return Ok(Lines::new("stdin", io::stdin()));
         }

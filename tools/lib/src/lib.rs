@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
-//! | [`input`] | small texts that are read whole |
+//! | [`input`] | files that are read, and small texts that are read whole |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
@@ -13,7 +13,8 @@
 //! | [`signal`] | waiting for time, signals, the end of input, a reader that left |
 //! | [`environment`] | the variables that are ours |
 //! | [`escape`] | text of others in what people read |
-//! | [`exit`] | the exit statuses, the error type and the one `main` wrapper |
+//! | [`exit`] | the exit statuses and the error type |
+//! | [`tool`] | the one `main` of all tools, from the command line to the exit status |
 //! | [`helper`] | which external programs are run, and with which environment |
 //! | [`output`] | files that are written, never over one that is read |
 //! | [`parallel`] | the same work for many things at once |
@@ -32,6 +33,7 @@ pub mod exit;
 pub mod guardian;
 pub mod helper;
 pub mod hold;
+mod inode;
 pub mod input;
 pub mod json;
 pub mod jsonl;
@@ -51,3 +53,4 @@ pub mod size;
 pub mod ssh;
 pub mod stdout;
 pub mod talk;
+pub mod tool;

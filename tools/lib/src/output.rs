@@ -1,48 +1,15 @@
 //! Files that are written: never over one that is read, and whole or not at all.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::exit::{Error, Result, reason};
+use crate::inode::Inode;
 use crate::input;
-
-/// A file by what the kernel knows it by, whatever its names are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Inode {
-    device: u64,
-    number: u64,
-}
-
-impl Inode {
-    /// `None` for a terminal, /dev/null and their like: reading from one and writing to it harm nothing.
-    fn of(metadata: &Metadata) -> Option<Inode> {
-        let kind = metadata.file_type();
-        let holds_data = kind.is_file() || kind.is_fifo() || kind.is_block_device();
-        holds_data.then(|| Inode { device: metadata.dev(), number: metadata.ino() })
-    }
-
-    fn of_path(path: &Path) -> Option<Inode> {
-        Inode::of(&fs::metadata(path).ok()?)
-    }
-
-    /// Of what is read there; `-` is stdin.
-    fn of_input(input: &Path) -> Option<Inode> {
-        match input == Path::new("-") {
-            true => Inode::of_open(io::stdin()),
-            false => Inode::of_path(input),
-        }
-    }
-
-    /// Of an open file that is no pipe: what goes through a pipe is not overwritten.
-    fn of_open(file: impl AsFd) -> Option<Inode> {
-        let metadata = File::from(file.as_fd().try_clone_to_owned().ok()?).metadata().ok()?;
-        Inode::of(&metadata).filter(|_| !metadata.file_type().is_fifo())
-    }
-}
 
 /// Whether two paths lead to one file that is there, under whatever names. What goes to /dev/null is nobody's.
 pub fn is_one(one: &Path, other: &Path) -> bool {
@@ -68,21 +35,6 @@ pub fn not_over<'p>(
                 input::name(input)
             )));
         }
-    }
-    Ok(())
-}
-
-/// Refuses an input, of which `-` is stdin, that stdout writes to.
-///
-/// # Errors
-/// 64 where they are one file.
-pub fn not_stdout(input: &Path) -> Result<()> {
-    let written = Inode::of_open(io::stdout());
-    if written.is_some() && Inode::of_input(input) == written {
-        return Err(Error::usage(format!(
-            "stdout writes into {}, which is read; send it to another file",
-            input::name(input)
-        )));
     }
     Ok(())
 }

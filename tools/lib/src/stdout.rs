@@ -43,13 +43,6 @@ pub fn must_be_open() -> Result<()> {
     let mode = flags.map(|flags| OFlag::from_bits_truncate(flags) & OFlag::O_ACCMODE);
     match mode {
         Ok(mode) if mode != OFlag::O_RDONLY => Ok(()),
-        _ => Err(closed()),
+        _ => Err(Error::closed_stdout()),
     }
-}
-
-/// What is said where stdout takes nothing.
-pub(crate) fn closed() -> Error {
-    Error::system(
-        "cannot write to stdout: it is closed; send it to a file or a pipe, or to /dev/null",
-    )
 }

@@ -38,7 +38,7 @@ impl Loudness {
     }
 }
 
-/// Sets the name in front of every line; [`crate::exit::main`] does it first of all.
+/// Sets the name in front of every line; [`crate::tool::main`] does it first of all.
 pub fn name(tool: &'static str) {
     let _ = NAME.set(tool);
 }

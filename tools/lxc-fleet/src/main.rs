@@ -1,5 +1,5 @@
 //! `lxc-fleet`: see `lxc-fleet(1)`.
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("lxc-fleet", lxc_fleet::run::run)
+    breakit::tool::main("lxc-fleet", lxc_fleet::run::run)
 }

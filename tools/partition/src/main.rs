@@ -1,5 +1,5 @@
 //! `partition`: see `partition(1)`.
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("partition", partition::run::run)
+    breakit::tool::main("partition", partition::run::run)
 }

@@ -1,5 +1,5 @@
 //! `slownet`: see `slownet(1)`.
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("slownet", slownet::run::run)
+    breakit::tool::main("slownet", slownet::run::run)
 }

@@ -1,5 +1,5 @@
 //! `workload`: see `workload(1)`.
 
 fn main() -> std::process::ExitCode {
-    breakit::exit::main("workload", workload::run::run)
+    breakit::tool::main("workload", workload::run::run)
 }

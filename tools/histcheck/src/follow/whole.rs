@@ -10,8 +10,8 @@ use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
 use crate::linear::case::{self, Case};
 use crate::linear::{self, Decision, KeyVerdict, Question};
+use crate::plural::many;
 use crate::read::assemble::Assembly;
-use crate::read::many;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
 

@@ -32,7 +32,7 @@ use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome, Pos};
 use crate::keys::Rows;
-use crate::read::many;
+use crate::plural::many;
 use crate::values::{Id, NULL};
 
 /// Which engine decided.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
 use crate::budget::{Budget, Exhausted};
 use crate::history::History;
-use crate::read::many;
+use crate::plural::many;
 use crate::read::place::Place;
 use crate::values::Id;
 

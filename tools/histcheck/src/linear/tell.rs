@@ -12,7 +12,7 @@ use super::thin;
 use super::zones::{INITIAL, Reason};
 use super::{Decision, KeyVerdict, Model, Proof};
 use crate::history::{Ending, History, OPEN, Outcome};
-use crate::read::many;
+use crate::plural::many;
 use crate::stats::fault_json;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};

@@ -2,7 +2,7 @@
 
 use super::KeyVerdict;
 use crate::history::History;
-use crate::read::many;
+use crate::plural::many;
 
 /// Below one in so many operations, those that succeeded are few.
 const FEW_SUCCEEDED: usize = 2;

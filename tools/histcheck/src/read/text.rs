@@ -11,6 +11,7 @@ use super::place::Place;
 use super::progress::Progress;
 use super::site::{Form, Site};
 use crate::budget::Budget;
+use crate::clients::lane_name;
 
 /// What a reader of a text finds.
 #[derive(Debug)]
@@ -52,11 +53,6 @@ impl Item {
             _ => None,
         }
     }
-}
-
-/// What a lane of a process is called: `7 (2)` is the second operation of 7 that is open.
-pub fn lane_name(process: &Process, lane: u32) -> String {
-    format!("{process} ({})", lane + 1)
 }
 
 /// Takes what is found, with where it stands.

@@ -7,8 +7,8 @@ use super::element::{Element, Sight};
 use super::{Ends, Ops};
 use crate::budget::{Exhausted, Watch};
 use crate::history::{History, Operation, Outcome};
+use crate::plural::many;
 use crate::ranges;
-use crate::read::many;
 use crate::values::Id;
 use crate::verdict::Verdict;
 
