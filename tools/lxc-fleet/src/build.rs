@@ -46,8 +46,9 @@ pub fn build(
     };
     let work = Work { site: &site, manager: &manager, packages: &packages, afresh: &afresh, ids };
     let outcome = work.install(scripts, &watch).and_then(|()| settle(&site, &name, &packages, ids));
-    drop(held);
     let removed = clear(&site);
+    // Until here nobody unmounts the store.
+    drop(held);
     finish(outcome.and(removed))
 }
 
@@ -66,6 +67,8 @@ pub fn ids_of(scripts: Scripts) -> Ids {
 /// Gives the store back; the first error counts.
 fn finish(outcome: Result<()>) -> Result<Status> {
     let _all = state::lock_all()?;
+    // The machine that installed lay there; it stays where nodes do.
+    let _ = fs::remove_dir(LXCPATH);
     let released = store::release();
     outcome.and(released).map(|()| Status::Done)
 }

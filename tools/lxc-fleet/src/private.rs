@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::node::{LXCPATH, RUN};
 
 use crate::state::BASE;
@@ -25,6 +25,9 @@ const OPEN_FOLDER: u32 = 0o755;
 /// The mode of a folder through which nodes come to what LXC made for them.
 pub const WAY: u32 = 0o711;
 
+/// How often the folders above one are made anew.
+const TRIES: usize = 10;
+
 /// Where the locks are.
 pub fn locks() -> PathBuf {
     Path::new(RUN).join(".lock")
@@ -35,6 +38,17 @@ pub fn locks() -> PathBuf {
 /// # Errors
 /// 71 or 77; 71 if one of them is no folder or belongs to another user.
 pub fn folder(place: &Path) -> Result<()> {
+    // Another invocation may remove an empty folder above while we make those below it.
+    (1..TRIES)
+        .find_map(|_| made(place).map_or_else(unless_gone, |()| Some(Ok(()))))
+        .unwrap_or_else(|| made(place))
+}
+
+fn unless_gone(error: Error) -> Option<Result<()>> {
+    (error.status() != Status::NoInput).then_some(Err(error))
+}
+
+fn made(place: &Path) -> Result<()> {
     let above: Vec<&Path> = place.ancestors().collect();
     above
         .into_iter()

@@ -283,6 +283,12 @@ pub fn release() -> Result<()> {
     if !state::fleets()?.is_empty() || !is_mounted(&root())? {
         return Ok(());
     }
+    if is_built_in() {
+        // It may be built in another mount namespace, from where it does not keep our mount busy: the kernel would
+        // take the builder's mount away as well when we remove the folder.
+        talk::detail("the store stays mounted: an image is being built in it");
+        return Ok(());
+    }
     sweep::nodes()?;
     match let_go() {
         Ok(()) => {
@@ -299,13 +305,12 @@ pub fn release() -> Result<()> {
     }
 }
 
-/// Unmounts the store. What has just ended may have its files open for a moment longer; an image that is being built
-/// keeps them.
+/// Unmounts the store. What has just ended may have its files open for a moment longer.
 fn let_go() -> nix::Result<()> {
     let end = Instant::now() + ENDING;
     loop {
         match umount2(&root(), MntFlags::UMOUNT_NOFOLLOW) {
-            Err(Errno::EBUSY) if Instant::now() < end && !is_built_in() => {
+            Err(Errno::EBUSY) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             other => return other,

@@ -14,7 +14,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub const SOON: Duration = Duration::from_secs(40);
 
 /// The package manager asks a server far away, and more than once.
-const BUILT: Duration = Duration::from_secs(300);
+pub const BUILT: Duration = Duration::from_secs(300);
 
 /// A fleet with a name of its own; taken down when the test ends, however it ends.
 pub struct Fleet {

@@ -150,8 +150,10 @@ impl<'a> Host<'a> {
     }
 
     fn run(&self, script: &str) -> Run {
+        // Other tests' store is in this copy of the host's mounts: without it, it would lie hidden beneath the disk.
         let script = format!(
-            "mkdir -p /var/lib/breakit && mount -o loop {disk} /var/lib/breakit && mount -t tmpfs -o mode=755 run /run && mkdir /run/breakit || exit 99
+            "umount -lR /var/lib/breakit/store 2>/dev/null
+             mkdir -p /var/lib/breakit && mount -o loop {disk} /var/lib/breakit && mount -t tmpfs -o mode=755 run /run && mkdir /run/breakit || exit 99
              rmdir /var/lib/breakit/lost+found 2>/dev/null
              trap '{tool} down -q; cd /; umount -lR /var/lib/breakit' EXIT
              {script}",

@@ -8,7 +8,7 @@ use breakit_tests::{Running, has, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::bed::{Fleet, SOON, fleet, sh, until};
+use crate::bed::{BUILT, Fleet, SOON, fleet, sh, until};
 
 /// Why there can be no node of busybox here, if so; judged as the tool does.
 pub fn no_busybox() -> Option<&'static str> {
@@ -33,7 +33,7 @@ fn a_dynamic_busybox_is_told_from_a_static_one() {
     let tool = env!("CARGO_BIN_EXE_lxc-fleet");
     let script = format!(
         "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null; \
-         mount -t tmpfs -o size=1g new /var/lib/breakit && mount -t tmpfs new /mnt && \
+         mount -t tmpfs -o size=1g new /var/lib/breakit && mount -t tmpfs run /run && mount -t tmpfs new /mnt && \
          cp /bin/ls /mnt/busybox && exec {tool} --path /mnt up b1 --image busybox --store-size 256M"
     );
     let mut up = Command::new("unshare");
@@ -156,6 +156,32 @@ fn a_build_that_fails_or_is_killed_leaves_no_image() {
     }
     let listed = fleet.run(&["image", "ls", "--json"]).expect(0).lines();
     assert!(listed.iter().all(|line: &Value| line["image"] != image.name.as_str()), "{listed:?}");
+}
+
+#[test]
+fn a_build_goes_on_while_a_command_in_another_mount_namespace_takes_down_what_is_left() {
+    let fleet = fleet!();
+    if !has("apt-get") || !has("dpkg-deb") {
+        skip!("no package manager here");
+    }
+    let tool = env!("CARGO_BIN_EXE_lxc-fleet");
+    let mark = format!("breakit-{}-slow", std::process::id());
+    let archive = Archive::new(&mark, &[("a", "sleep 3; echo done > /etc/slow")]);
+    // A host of its own, where there is no fleet of another test.
+    let script = format!(
+        "mkdir -p /var/lib/breakit; umount -lR /var/lib/breakit/store 2>/dev/null
+         mount -t tmpfs -o size=2g new /var/lib/breakit && mount -t tmpfs -o mode=755 run /run || exit 99
+         {tool} image slow --sparse --packages {package} & builder=$!
+         until pgrep -f '^/bin/sh /var/lib/dpkg/info/{package}.postinst' >/dev/null || ! kill -0 $builder; do sleep 0.1; done
+         unshare -m {tool} -v down --all; echo down $?; findmnt -no FSTYPE /var/lib/breakit/store
+         wait $builder; echo built $?; {tool} image ls | cut -f1; {tool} image rm --all; ls -A /var/lib/breakit",
+        package = archive.name("a")
+    );
+    let mut host = Command::new("unshare");
+    host.args(["-m", "sh", "-c", &script]).env("BREAKIT_FLEET", &fleet.name);
+    let said = Running::start(&mut host).end(BUILT);
+    assert_eq!(said.stdout, "down 0\next4\nbuilt 0\nslow\n", "{said:?}");
+    assert!(said.stderr.contains("an image is being built in it"), "{said:?}");
 }
 
 #[test]
