@@ -2,55 +2,80 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
 use crate::exit::{Error, Result};
 pub use crate::helper::{clean, command, find};
+use crate::size::show_size;
 
-/// Runs `command` with `input` on its stdin (none: /dev/null) and waits for `limit` at the most.
+/// What a program may say on one stream, in bytes. A node may answer over ssh, and a node is not trusted.
+const MOST: u64 = 64 << 20;
+
+/// How long a program that was killed may take to be gone.
+const DYING: Duration = Duration::from_secs(1);
+
+/// Runs `command` with `input` on its stdin (none: /dev/null) and waits for `limit` at the most, whatever it and
+/// the programs that it starts do. They are a process group of their own, which is killed as one.
 ///
 /// The output is whatever came, and the status is not judged.
 ///
 /// # Errors
-/// 71 where it cannot be started, 75 where it did not end in time (it is killed then).
+/// 71 if it cannot be started or says more than 64 MiB, 75 if it does not end in time (it is killed then).
 pub fn run(command: &mut Command, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
     let name = show(command);
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    let deadline = Instant::now() + limit;
     let mut child = command.spawn().map_err(|e| Error::io(format!("run {name}"), &e))?;
-    let pid = Pid::from_raw(child.id() as i32);
 
     // One thread a stream, or a child that fills one pipe while we wait at another would hang us both.
-    let (done, finished) = mpsc::channel();
-    let out = drain(child.stdout.take(), done.clone());
-    let err = drain(child.stderr.take(), done);
-    let feed = child.stdin.take().zip(input.map(<[u8]>::to_vec)).map(|(mut stdin, input)| {
+    let out = drain(child.stdout.take());
+    let err = drain(child.stderr.take());
+    if let Some((mut stdin, input)) = child.stdin.take().zip(input.map(<[u8]>::to_vec)) {
         // A child that stops reading early is judged by its status, not by our broken pipe.
-        std::thread::spawn(move || drop(stdin.write_all(&input)))
+        std::thread::spawn(move || drop(stdin.write_all(&input)));
+    }
+    let said = |stream: Receiver<Said>| stream.recv_timeout(until(deadline)).ok();
+    let ended = said(out).zip(said(err)).and_then(|(out, err)| match (out, err) {
+        (Said::All(out), Said::All(err)) => {
+            exit_status(&mut child, deadline).map(|status| Ok((status, out, err)))
+        }
+        _ => Some(Err(())),
     });
-    let in_time = (0..2).all(|_| finished.recv_timeout(limit).is_ok());
-    if !in_time {
-        let _ = kill(pid, Signal::SIGKILL);
-        let _ = child.wait();
-        return Err(Error::waited(format!(
-            "{name} did not end within {}",
-            crate::clock::show(limit)
-        )));
+    let failed = match ended {
+        Some(Ok((status, stdout, stderr))) => return Ok(Output { status, stdout, stderr }),
+        Some(Err(())) => Error::system(format!("{name} said more than {}", show_size(MOST))),
+        None => Error::waited(format!("{name} did not end within {}", crate::clock::show(limit))),
+    };
+    let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
+    // A process that hangs in the kernel does not go: it is left to itself.
+    let _ = exit_status(&mut child, Instant::now() + DYING);
+    Err(failed)
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Waits for the end of a child whose streams are closed: as a rule that is now.
+fn exit_status(child: &mut Child, deadline: Instant) -> Option<ExitStatus> {
+    let mut pause = Duration::from_micros(100);
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(pause.min(until(deadline)));
+        pause = (pause * 2).min(Duration::from_millis(20));
     }
-    let status = child.wait().map_err(|e| Error::io(format!("wait for {name}"), &e))?;
-    if let Some(feed) = feed {
-        let _ = feed.join();
-    }
-    Ok(Output {
-        status,
-        stdout: out.join().unwrap_or_default(),
-        stderr: err.join().unwrap_or_default(),
-    })
 }
 
 /// As [`run`], and the program must succeed; gives its stdout.
@@ -96,19 +121,26 @@ pub fn quote(word: impl AsRef<OsStr>) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn drain(
-    stream: Option<impl Read + Send + 'static>,
-    done: mpsc::Sender<()>,
-) -> std::thread::JoinHandle<Vec<u8>> {
+/// What came on a stream.
+enum Said {
+    /// All that there was.
+    All(Vec<u8>),
+    /// More than it may be.
+    TooMuch,
+}
+
+fn drain(stream: Option<impl Read + Send + 'static>) -> Receiver<Said> {
+    let (sender, said) = mpsc::sync_channel(1);
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
-        if let Some(mut stream) = stream {
+        if let Some(stream) = stream {
             // What was read before an error still says more than nothing.
-            let _ = stream.read_to_end(&mut bytes);
+            let _ = stream.take(MOST + 1).read_to_end(&mut bytes);
         }
-        let _ = done.send(());
-        bytes
-    })
+        let all = bytes.len() as u64 <= MOST;
+        let _ = sender.send(if all { Said::All(bytes) } else { Said::TooMuch });
+    });
+    said
 }
 
 #[cfg(test)]
@@ -120,6 +152,45 @@ mod tests {
         let error =
             run(Command::new("sleep").arg("30"), None, Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.to_string(), "sleep 30 did not end within 50ms");
+    }
+
+    #[test]
+    fn what_a_program_started_is_killed_with_it() {
+        let file = std::env::temp_dir().join(format!("breakit-group-{}", std::process::id()));
+        let script = format!("sleep 30 & echo $! > {}; wait", file.display());
+        let began = Instant::now();
+        // Both write to the pipes that are read: the end of one alone would not end the wait.
+        run(Command::new("sh").args(["-c", &script]), None, Duration::from_millis(500))
+            .unwrap_err();
+        assert!(began.elapsed() < Duration::from_secs(20));
+        let started = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let is_alive = || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", started.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let end = Instant::now() + Duration::from_secs(10);
+        while is_alive() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!is_alive());
+    }
+
+    #[test]
+    fn the_limit_is_one_for_all_that_is_waited_for() {
+        // Its first stream ends late, its second never, and it goes on without both.
+        for script in ["sleep 0.4; exec >&-; sleep 30", "exec >&- 2>&-; sleep 30"] {
+            let began = Instant::now();
+            run(Command::new("sh").args(["-c", script]), None, Duration::from_millis(500))
+                .unwrap_err();
+            assert!(began.elapsed() < Duration::from_secs(5), "{script}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_never_stops_talking_is_ended_before_memory_is_full() {
+        let said = run(&mut Command::new("yes"), None, Duration::from_secs(60)).unwrap_err();
+        assert_eq!(said.to_string(), "yes said more than 64M");
     }
 
     #[test]
