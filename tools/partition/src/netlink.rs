@@ -2,6 +2,7 @@
 
 use std::os::fd::AsRawFd;
 
+use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
@@ -11,6 +12,8 @@ const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_DUMP: u16 = 0x300;
+/// On an answer: the list changed while it was told.
+const NLM_F_DUMP_INTR: u16 = 0x10;
 /// The size of struct nlmsghdr.
 const HEADER: usize = 16;
 
@@ -23,12 +26,16 @@ pub enum Ask {
     All,
 }
 
-/// Sends a request and gives every answer's type and body to `each`.
+/// How often a list is asked for that changes while the kernel tells it.
+const TRIES: usize = 20;
+
+/// Sends a request and gives every answer's type and body to `each`. A list that changed while the kernel told it, in
+/// which something may be missing, is asked for again.
 ///
 /// Each request has a socket of its own: two threads never read each other's answers.
 ///
 /// # Errors
-/// What the kernel says.
+/// What the kernel says; EAGAIN if the list never holds still.
 pub fn ask(
     protocol: SockProtocol,
     kind: u16,
@@ -36,28 +43,60 @@ pub fn ask(
     body: &[u8],
     mut each: impl FnMut(u16, &[u8]),
 ) -> nix::Result<()> {
+    for _ in 0..TRIES {
+        let answers = once(protocol, kind, ask, body)?;
+        if !answers.interrupted {
+            answers.all.iter().for_each(|(kind, body)| each(*kind, body));
+            return Ok(());
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// What the kernel answers to one request.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Answers {
+    all: Vec<(u16, Vec<u8>)>,
+    /// Whether the list changed meanwhile.
+    interrupted: bool,
+    done: bool,
+}
+
+fn once(protocol: SockProtocol, kind: u16, ask: Ask, body: &[u8]) -> nix::Result<Answers> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     let flags = NLM_F_REQUEST | if ask == Ask::All { NLM_F_DUMP } else { 0 };
     let request = request(kind, flags, body);
     sendto(socket.as_raw_fd(), &request, &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     let mut buffer = vec![0; 1 << 16];
+    let mut answers = Answers::default();
     loop {
         let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        let mut rest = &buffer[..length];
-        while let Some((kind, body, after)) = message(rest) {
-            match kind {
-                NLMSG_DONE => return Ok(()),
+        answers.take(&buffer[..length])?;
+        if answers.done || ask == Ask::One {
+            return Ok(answers);
+        }
+    }
+}
+
+impl Answers {
+    /// Takes the messages of one datagram.
+    fn take(&mut self, mut rest: &[u8]) -> nix::Result<()> {
+        while let Some((head, body, after)) = message(rest) {
+            self.interrupted |= head.flags & NLM_F_DUMP_INTR != 0;
+            match head.kind {
+                NLMSG_DONE => {
+                    self.done = true;
+                    return Ok(());
+                }
                 NLMSG_ERROR => {
                     let errno = body.get(..4).and_then(as_number).unwrap_or_default();
-                    return Err(nix::errno::Errno::from_raw(-errno));
+                    return Err(Errno::from_raw(-errno));
                 }
-                _ => each(kind, body),
+                kind => self.all.push((kind, body.to_vec())),
             }
             rest = after;
         }
-        if ask == Ask::One {
-            return Ok(());
-        }
+        Ok(())
     }
 }
 
@@ -89,10 +128,10 @@ pub fn order(protocol: SockProtocol, messages: &[Order], acknowledged: usize) ->
     let mut buffer = vec![0; 1 << 16];
     loop {
         let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-        if let Some((NLMSG_ERROR, body, _)) = message(&buffer[..length]) {
+        if let Some((Head { kind: NLMSG_ERROR, .. }, body, _)) = message(&buffer[..length]) {
             return match body.get(..4).and_then(as_number).unwrap_or_default() {
                 0 => Ok(()),
-                errno => Err(nix::errno::Errno::from_raw(-errno)),
+                errno => Err(Errno::from_raw(-errno)),
             };
         }
     }
@@ -108,13 +147,20 @@ fn request(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
     request
 }
 
-/// The first message of a buffer: its type, its body, and what follows.
-fn message(buffer: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+/// What the head of a message says.
+struct Head {
+    kind: u16,
+    flags: u16,
+}
+
+/// The first message of a buffer: its head, its body, and what follows.
+fn message(buffer: &[u8]) -> Option<(Head, &[u8], &[u8])> {
     let length = u32::from_ne_bytes(buffer.get(..4)?.try_into().ok()?) as usize;
-    let kind = u16::from_ne_bytes(buffer.get(4..6)?.try_into().ok()?);
+    let half = |at: usize| Some(u16::from_ne_bytes(buffer.get(at..at + 2)?.try_into().ok()?));
+    let head = Head { kind: half(4)?, flags: half(6)? };
     let body = buffer.get(HEADER..length)?;
     let after = buffer.get(length.next_multiple_of(4)..).unwrap_or_default();
-    Some((kind, body, after))
+    Some((head, body, after))
 }
 
 /// The attributes that a buffer holds, by type.
@@ -152,6 +198,25 @@ pub fn as_number(value: &[u8]) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_changed_while_it_was_told_is_known_by_any_of_its_messages() {
+        let list = |flags: [u16; 3]| {
+            let mut answers = Answers::default();
+            for (kind, flags) in [16, 16, NLMSG_DONE].into_iter().zip(flags) {
+                answers.take(&request(kind, flags, &[7; 4])).unwrap();
+            }
+            assert!(answers.done);
+            assert_eq!(answers.all, [(16, vec![7; 4]), (16, vec![7; 4])]);
+            answers.interrupted
+        };
+        assert!(!list([2, 2, 2]));
+        for at in 0..3 {
+            let mut flags = [2; 3];
+            flags[at] |= NLM_F_DUMP_INTR;
+            assert!(list(flags), "{at}");
+        }
+    }
 
     #[test]
     fn attributes_are_read_as_they_were_put_together() {
