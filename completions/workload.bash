@@ -65,7 +65,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__cas__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -229,7 +229,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -323,7 +323,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__set)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --output --dry-run --process-base --prefix --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

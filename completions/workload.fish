@@ -52,6 +52,7 @@ complete -c workload -n "__fish_workload_using_subcommand register" -l ops-per-k
 complete -c workload -n "__fish_workload_using_subcommand register" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand register" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand register" -l record-commands -d 'Record every word of the commands of --client and --nemesis, secrets too'
 complete -c workload -n "__fish_workload_using_subcommand register" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand register" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand register" -s v -l verbose -d 'Say what is done, step by step'
@@ -75,6 +76,7 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops-p
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l record-commands -d 'Record every word of the commands of --client and --nemesis, secrets too'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s v -l verbose -d 'Say what is done, step by step'
@@ -96,6 +98,7 @@ complete -c workload -n "__fish_workload_using_subcommand set" -l prefix -d 'Put
 complete -c workload -n "__fish_workload_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand set" -l no-final -d 'Leave out recovery and final reads'
+complete -c workload -n "__fish_workload_using_subcommand set" -l record-commands -d 'Record every word of the commands of --client and --nemesis, secrets too'
 complete -c workload -n "__fish_workload_using_subcommand set" -l dry-run -d 'Print what would be done, and touch nothing'
 complete -c workload -n "__fish_workload_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c workload -n "__fish_workload_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'

@@ -9,15 +9,16 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
-use crate::redact::{redact, redact_all};
+use crate::recorded::Record;
 
 /// A command as the user wrote it, with its program found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// As it was written but for secrets, for messages and the history.
+    /// What is recorded of it, for messages and the history.
     pub text: String,
     program: PathBuf,
     arguments: Vec<String>,
+    recorded: Vec<String>,
 }
 
 impl Words {
@@ -26,27 +27,27 @@ impl Words {
     /// `flag` is what errors call the place: `--nemesis`.
     ///
     /// # Errors
-    /// 64 where it is empty or a quote stands open, 69 where the program is missing.
-    pub fn of(text: &str, flag: &str) -> Result<Words> {
-        let shown = redact(text);
+    /// 64 if it is empty or a quote is not closed, 69 if the program is missing.
+    pub fn of(text: &str, flag: &str, record: Record) -> Result<Words> {
         let words = shlex::split(text).ok_or_else(|| {
-            Error::usage(format!("{flag} {shown:?}: a quote or a backslash stands open; close it"))
+            Error::usage(format!("{flag}: a quote or a backslash stands open; close it"))
         })?;
         let Some((name, arguments)) = words.split_first() else {
             return Err(Error::usage(format!("{flag} names no program; write a command")));
         };
         let program = helper::written(name).ok_or_else(|| {
             Error::missing(format!(
-                "{flag} {shown:?}: there is no program {name}; install it or write its whole path"
+                "{flag}: there is no program {name}; install it or write its whole path"
             ))
         })?;
-        Ok(Words { text: shown, program, arguments: arguments.to_vec() })
+        let (text, recorded) = (record.line(&words), record.command(&words));
+        Ok(Words { text, program, arguments: arguments.to_vec(), recorded })
     }
 
-    /// The words that would be run, the program's path first; without secrets.
+    /// What is recorded of the words that would be run, the program's path first.
     pub fn argv(&self) -> Vec<String> {
         let program = self.program.display().to_string();
-        redact_all(std::iter::once(program).chain(self.arguments.iter().cloned()))
+        std::iter::once(program).chain(self.recorded.iter().skip(1).cloned()).collect()
     }
 
     /// The files that may hold a run which the command makes again, as `partition replay history.jsonl` does.

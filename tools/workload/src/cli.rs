@@ -99,6 +99,9 @@ pub struct CommonArgs {
     /// Run CMD during the load, and put the fault lines that it prints into the history (repeatable)
     #[arg(long, value_name = "CMD")]
     pub nemesis: Vec<String>,
+    /// Record every word of the commands of --client and --nemesis, secrets too
+    #[arg(long)]
+    pub record_commands: bool,
     /// Write the history to FILE too, whatever becomes of the reader of stdout
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,

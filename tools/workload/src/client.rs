@@ -14,6 +14,8 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use serde_json::Value;
 
+use crate::recorded::Record;
+
 pub mod endpoint;
 pub mod etcd;
 pub mod exec;
@@ -80,6 +82,8 @@ pub struct Asked {
     pub seed: u64,
     /// The workload: `register`, `cas-register`, `set`.
     pub workload: &'static str,
+    /// How much of the commands that it runs is recorded.
+    pub record: Record,
 }
 
 /// The clients as `--client` takes them, for messages.

@@ -111,7 +111,8 @@ impl History {
     /// # Errors
     /// 66, 77 or 71 where the file cannot be made.
     pub fn open(file: Option<&Path>, stop: Stop) -> Result<History> {
-        let file = file.map(|path| Ok((path.to_path_buf(), create(path)?))).transpose()?;
+        let file =
+            file.map(|path| create(path).map(|file| (path.to_path_buf(), file))).transpose()?;
         let to_stdout = file.is_none() || !io::stdout().is_terminal();
         let book = Book { file, stdout: None, tally: Tally::default(), hurried: false };
         let history = History { book: Arc::new(Mutex::new(book)), stop };

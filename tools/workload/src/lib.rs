@@ -17,7 +17,7 @@
 //! | [`progress`] | the line on a terminal |
 //! | [`client`] | what a database client must do, and those that there are |
 //! | [`child`] | programs that we start: their words, their group, their end |
-//! | [`redact`] | keeping secrets out of the first line |
+//! | [`recorded`] | what the history says of command lines: no secret |
 
 pub mod attempt;
 pub mod child;
@@ -32,6 +32,6 @@ pub mod outlet;
 pub mod pace;
 pub mod plan;
 pub mod progress;
-pub mod redact;
+pub mod recorded;
 pub mod run;
 pub mod stop;

@@ -18,7 +18,7 @@ use crate::generator::{Generator, Kind, Turns};
 use crate::history::{History, remark};
 use crate::load::{Limits, Shared};
 use crate::nemesis;
-use crate::redact::redact_all;
+use crate::recorded::Record;
 use crate::stop::Stop;
 
 /// A run as the command line says it.
@@ -42,6 +42,7 @@ pub struct Plan {
     nodes: Vec<Node>,
     node_files: Vec<PathBuf>,
     prefix: String,
+    record: Record,
     ready: Duration,
     timeout: Duration,
     output: Option<PathBuf>,
@@ -56,14 +57,15 @@ impl Plan {
         let common = workload.common();
         let (kind, turns) = generated(workload);
         let seed = rng::seed(common.seed)?;
-        let asked = Asked { ready: common.ready, seed, workload: workload.name() };
+        let record = if common.record_commands { Record::All } else { Record::Known };
+        let asked = Asked { ready: common.ready, seed, workload: workload.name(), record };
         let database = client::database(&common.client, &asked)?;
         carries(&*database, workload.name())?;
         let nodes = nodes(&*database, common)?;
         let nemeses = common
             .nemesis
             .iter()
-            .map(|text| Words::of(text, "--nemesis"))
+            .map(|text| Words::of(text, "--nemesis", record))
             .collect::<Result<Vec<Words>>>()?;
         if common.timeout.is_zero() {
             return Err(Error::usage("--timeout 0s leaves no time for an answer; give it some"));
@@ -88,6 +90,7 @@ impl Plan {
             nodes,
             node_files: common.nodes.files().map(PathBuf::from).collect(),
             prefix: prefix(common)?,
+            record,
             ready: common.ready,
             timeout: common.timeout,
             output: common.output.clone(),
@@ -135,8 +138,6 @@ impl Plan {
     /// What the first line of the history says, but for the wall clock.
     pub fn first_line(&self) -> Value {
         let nodes: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
-        // The line that is planned is that of the run, not of its plan.
-        let argv = redact_all(std::env::args().filter(|word| word != "--dry-run"));
         json!({
             "version": env!("CARGO_PKG_VERSION"),
             "workload": self.workload,
@@ -147,7 +148,8 @@ impl Plan {
             "process_base": self.limits.process_base,
             "concurrency": self.limits.concurrency,
             "nodes": nodes,
-            "argv": argv,
+            "faults_asked": !self.nemeses.is_empty(),
+            "argv": self.record.argv(),
         })
     }
 

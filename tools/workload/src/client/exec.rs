@@ -34,7 +34,7 @@ const TRY: Duration = Duration::from_secs(5);
 /// # Errors
 /// 64 where there is no CMD, 69 where its program is missing.
 pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
-    let words = Words::of(option.unwrap_or_default(), "--client exec:")?;
+    let words = Words::of(option.unwrap_or_default(), "--client exec:", asked.record)?;
     Ok(Arc::new(Exec {
         words,
         ready: asked.ready,

@@ -112,8 +112,7 @@ fn start(place: Place, op: &Op) -> std::result::Result<Start, String> {
         let words = list.into_iter().flatten().filter_map(Value::as_str);
         words.map(str::to_string).collect()
     };
-    let asks_for_faults =
-        words("argv").iter().any(|arg| arg == "--nemesis" || arg.starts_with("--nemesis="));
+    let asks_for_faults = value.get("faults_asked") == Some(&Value::Bool(true));
     Ok(Start { place, checks, nodes: words("nodes"), asks_for_faults })
 }
 

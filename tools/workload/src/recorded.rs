@@ -1,0 +1,238 @@
+//! What a history says of command lines: the parsed arguments of our own tools, and of any other program its name.
+//!
+//! A secret looks like any other word (`-phunter2`), so that no list of suspicious names would find each one. Therefore
+//! a word is recorded only if one of our own parsers knows what it is.
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
+
+use crate::cli;
+
+/// What stands for words that are not recorded.
+const LEFT_OUT: &str = "...";
+
+/// How much of a command line is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// What is known to hold no secret.
+    Known,
+    /// All words, as `--record-commands` asks for.
+    All,
+}
+
+impl Record {
+    /// The words of a command as the history has them. `words` begins with the program's name.
+    pub fn command(self, words: &[String]) -> Vec<String> {
+        match self {
+            Record::All => words.to_vec(),
+            Record::Known => known(words).unwrap_or_else(|| name_alone(words)),
+        }
+    }
+
+    /// The command as one would type it, as the history has it.
+    pub fn line(self, words: &[String]) -> String {
+        joined(&self.command(words))
+    }
+
+    /// The value of `--client` as the history has it.
+    fn client(self, spec: &str) -> String {
+        match spec.split_once(':') {
+            _ if self == Record::All => spec.to_string(),
+            None | Some(("mem", _)) => spec.to_string(),
+            Some(("exec", command)) => format!("exec:{}", self.text(command)),
+            Some((name, _)) => format!("{name}:{LEFT_OUT}"),
+        }
+    }
+
+    /// A command that is one word of another.
+    fn text(self, command: &str) -> String {
+        shlex::split(command).map_or_else(|| LEFT_OUT.into(), |words| self.line(&words))
+    }
+
+    /// The command line of this process, `--dry-run` left out: the line that is planned is that of the run.
+    pub fn argv(self) -> Vec<String> {
+        let given: Vec<String> =
+            std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+        if self == Record::All {
+            return given.into_iter().filter(|word| word != "--dry-run").collect();
+        }
+        let shown = |id: &str, value: &str| match id {
+            "dry_run" => None,
+            "client" => Some(self.client(value)),
+            "nemesis" => Some(self.text(value)),
+            _ => Some(value.to_string()),
+        };
+        parsed(cli::Cli::command(), &given, &shown).unwrap_or_else(|| name_alone(&given))
+    }
+}
+
+/// The words of a command of one of our own tools that causes faults; `None` for any other.
+fn known(words: &[String]) -> Option<Vec<String>> {
+    let shown = |id: &str, value: &str| match id {
+        // A command of the user's own.
+        "primaries" => Some(Record::Known.text(value)),
+        _ => Some(value.to_string()),
+    };
+    let parser = match words.first()?.as_str() {
+        "partition" => partition::cli::Cli::command(),
+        "slownet" => slownet::cli::Cli::command(),
+        "lxc-fleet" => lxc_fleet::cli::Cli::command(),
+        _ => return None,
+    };
+    // What exec runs and push copies is the user's own.
+    let of_users = ["exec", "push"].iter().any(|own| words.iter().any(|word| word == own));
+    if of_users && words[0] == "lxc-fleet" {
+        return None;
+    }
+    parsed(parser, words, &shown)
+}
+
+fn name_alone(words: &[String]) -> Vec<String> {
+    let (name, rest) = words.split_first().map_or(("", words), |(name, rest)| (name, rest));
+    let left_out = (!rest.is_empty()).then_some(LEFT_OUT);
+    std::iter::once(name).chain(left_out).map(String::from).collect()
+}
+
+/// A value as it is shown, by the id of its argument; `None` leaves the argument out.
+type Shown<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
+
+/// A command line written anew from what the parser found in it; `None` if it finds the line wrong.
+fn parsed(mut parser: Command, words: &[String], shown: Shown) -> Option<Vec<String>> {
+    parser.build();
+    let matches = parser.clone().try_get_matches_from(words).ok()?;
+    let mut line = vec![parser.get_name().to_string()];
+    let (mut level, mut at) = (&parser, &matches);
+    loop {
+        let below = at.subcommand();
+        line.extend(arguments(level, at, below.is_some(), shown));
+        let Some((name, further)) = below else { return Some(line) };
+        line.push(name.to_string());
+        (level, at) = (level.find_subcommand(name)?, further);
+    }
+}
+
+/// The arguments of one level of subcommands, in the order in which they were given.
+fn arguments(level: &Command, found: &ArgMatches, has_below: bool, shown: Shown) -> Vec<String> {
+    let mut placed: Vec<(usize, Vec<String>)> = level
+        .get_arguments()
+        // Those are found at every level; they are written at the last.
+        .filter(|arg| !(has_below && arg.is_global_set()))
+        .filter(|arg| found.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine))
+        .flat_map(|arg| occurrences(arg, found, shown))
+        .collect();
+    placed.sort_by_key(|(index, _)| *index);
+    placed.into_iter().flat_map(|(_, words)| words).collect()
+}
+
+/// Where an argument was given, and the words that give it again.
+fn occurrences(arg: &Arg, found: &ArgMatches, shown: Shown) -> Vec<(usize, Vec<String>)> {
+    let id = arg.get_id().as_str();
+    let indices: Vec<usize> = found.indices_of(id).into_iter().flatten().collect();
+    let flag = arg
+        .get_long()
+        .map(|long| format!("--{long}"))
+        .or_else(|| arg.get_short().map(|short| format!("-{short}")));
+    if !takes_values(arg) {
+        let count =
+            if let ArgAction::Count = arg.get_action() { found.get_count(id).into() } else { 1 };
+        let first = indices.first().copied().unwrap_or_default();
+        let flags = flag.filter(|_| shown(id, "").is_some());
+        return flags.map(|flag| (first, vec![flag; count])).into_iter().collect();
+    }
+    let values = found.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+    let values = values.filter_map(|value| shown(id, &value));
+    indices
+        .into_iter()
+        .zip(values)
+        .map(|(index, value)| match &flag {
+            // So that it is not taken for a flag.
+            Some(flag) if value.starts_with('-') => (index, vec![format!("{flag}={value}")]),
+            Some(flag) => (index, vec![flag.clone(), value]),
+            None => (index, vec![value]),
+        })
+        .collect()
+}
+
+fn takes_values(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+}
+
+/// The words as one would type them.
+fn joined(words: &[String]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_+=:,./@%*?[]{}".contains(c);
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| match shlex::try_quote(word) {
+            Ok(quoted) if word.is_empty() || !word.chars().all(plain) => quoted.into_owned(),
+            _ => word.clone(),
+        })
+        .collect();
+    quoted.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> String {
+        Record::Known.text(text)
+    }
+
+    #[test]
+    fn the_commands_of_our_own_tools_are_recorded_whole() {
+        for text in [
+            "partition cut isolate n1,n2 --nodes n1..n5 --first 4s --for 12s",
+            "partition cut random-halves --nodes db1=ssh:root@192.0.2.3,db2=netns:blue --every 30s --for 10s",
+            "partition cut grudge - --nodes n1..n3",
+            "partition replay history.jsonl --nodes n1..n5",
+            "slownet set --delay 80ms --jitter 20ms --nodes n1..n5 --for 10s",
+            "lxc-fleet kill n1 --for 5s",
+        ] {
+            assert_eq!(line(text), text);
+        }
+        assert_eq!(
+            line("partition cut halves -n n1..n5 -v"),
+            "partition cut halves --nodes n1..n5 --verbose"
+        );
+    }
+
+    #[test]
+    fn of_any_other_command_the_name_alone_is_recorded() {
+        for (text, shown) in [
+            ("redis-cli -a hunter2", "redis-cli ..."),
+            ("mysql -phunter2", "mysql ..."),
+            ("env DB_PASS=hunter2 partition cut halves", "env ..."),
+            ("./break-it", "./break-it"),
+            ("lxc-fleet exec n1 -- redis-cli -a hunter2", "lxc-fleet ..."),
+            ("lxc-fleet -v push hunter2 n1:/etc/password", "lxc-fleet ..."),
+            // Not a command line of the tool, whatever it is.
+            ("partition cut halves --password hunter2", "partition ..."),
+            ("partition cut halves -n n1 'hunter2 --x", "..."),
+        ] {
+            assert_eq!(line(text), shown);
+        }
+    }
+
+    #[test]
+    fn a_command_within_a_command_is_judged_by_itself() {
+        let inner = "partition cut primaries --nodes n1..n3 --primaries";
+        assert_eq!(
+            line(&format!("{inner} 'redis-cli -a hunter2 role'")),
+            format!("{inner} 'redis-cli ...'")
+        );
+    }
+
+    #[test]
+    fn a_client_is_recorded_by_its_name() {
+        for (spec, shown) in [
+            ("mem:stale", "mem:stale"),
+            ("etcd", "etcd"),
+            ("exec:./client --token hunter2", "exec:./client ..."),
+            ("exec:./client", "exec:./client"),
+            ("redis://me:hunter2@db1", "redis:..."),
+        ] {
+            assert_eq!(Record::Known.client(spec), shown);
+            assert_eq!(Record::All.client(spec), spec);
+        }
+    }
+}
