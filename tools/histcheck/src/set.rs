@@ -217,7 +217,7 @@ fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (An
             format!("{unread} of {} sets were not checked: no final read ends them", all.len()),
         );
     }
-    (Answer::Valid, total.kept())
+    (Answer::Valid, total.kept(&run.nodes))
 }
 
 /// Why it rests on little that all sets kept everything, a clause each.

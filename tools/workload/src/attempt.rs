@@ -42,7 +42,7 @@ impl Line<'_> {
         };
         let outcome = timeout_at(deadline, open.invoke(request))
             .await
-            .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", show(self.timeout))));
+            .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", self.limit())));
         match outcome {
             Outcome::Info(why) if request.f == "read" => Outcome::Fail(why),
             Outcome::Info(why) => Outcome::Info(why),
@@ -53,11 +53,17 @@ impl Line<'_> {
         }
     }
 
+    /// The timeout in words; what is left of a longer one to the millisecond.
+    fn limit(&self) -> String {
+        let whole = Duration::from_millis(self.timeout.as_millis() as u64);
+        show(if whole.is_zero() { self.timeout } else { whole })
+    }
+
     async fn open(&self, deadline: Instant) -> Result<Box<dyn Client>, String> {
         let opening = self.database.open(self.node, self.prefix, self.purpose);
         timeout_at(deadline, opening)
             .await
-            .unwrap_or_else(|_| Err(format!("no connection within {}", show(self.timeout))))
+            .unwrap_or_else(|_| Err(format!("no connection within {}", self.limit())))
     }
 }
 

@@ -84,6 +84,9 @@ pub struct CommonArgs {
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// Give up a final read after TIME, with all its tries
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub final_timeout: Duration,
     /// Wait for a database that is still starting for TIME, at the most
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub ready: Duration,

@@ -289,12 +289,13 @@ impl Book {
 }
 
 fn create(path: &Path) -> Result<File> {
-    // O_APPEND, so that whoever adds a line by hand meanwhile does not overwrite one of ours.
+    // O_APPEND, so that whoever adds a line by hand meanwhile does not overwrite one of ours. O_NONBLOCK, so that
+    // no pipe that came in its place lets us wait for a reader.
     OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
-        .custom_flags(nix::libc::O_APPEND)
+        .custom_flags(nix::libc::O_APPEND | nix::libc::O_NONBLOCK)
         .open(path)
         .map_err(|e| Error::io(format!("write the history to {}", path.display()), &e))
 }

@@ -4,7 +4,8 @@
 //! At most `concurrency` are open at a time; one that finds no free process waits for it, and its `invoke`
 //! line then says in `due` when it should have been sent, so that latency can count from there.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::iter::{Peekable, Take};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use breakit::exit::Error;
 use breakit::node::Node;
 use breakit::op::{Op, Process, Type};
 use serde_json::Value;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::attempt::Line;
 use crate::client::{Client, Database, Outcome, Purpose, Request};
@@ -26,6 +27,9 @@ use crate::stop::{Cause, Stop};
 
 /// An operation sent later than this after it fell due says so on its line; below is the timer's own grain.
 const LATE: Duration = Duration::from_millis(2);
+
+/// How often those that fell due are counted.
+const COUNTED: Duration = Duration::from_millis(50);
 
 /// What all phases of a run share.
 pub struct Shared {
@@ -70,6 +74,8 @@ pub struct Limits {
 pub struct Load {
     workers: JoinSet<u64>,
     queue: Arc<Queue>,
+    /// So many operations fell due before its end.
+    due: u64,
     next_process: u64,
     stop: Stop,
 }
@@ -83,22 +89,82 @@ pub struct Ended {
     pub next_process: u64,
 }
 
-/// Operations that are due, by the moment (of CLOCK_MONOTONIC) at which they were.
+/// Operations as they fall due. Nothing is kept of one until a process takes it: however far the database is
+/// behind, the queue takes no memory.
 struct Queue {
-    due: tokio::sync::Mutex<UnboundedReceiver<u64>>,
-    closed: AtomicBool,
-    unsent: AtomicU64,
+    /// When each of those that nobody has taken yet falls due, counted from the begin.
+    moments: tokio::sync::Mutex<Moments>,
+    begin: Instant,
+    /// The begin by CLOCK_MONOTONIC, in nanoseconds.
+    zero: u64,
+    taken: AtomicU64,
+    closed: watch::Sender<bool>,
 }
 
+type Moments = Take<Pace>;
+
 impl Queue {
-    /// The next one; `None` when there will be no more. Who waits longest is served first.
+    fn new(moments: Moments) -> Queue {
+        Queue {
+            moments: tokio::sync::Mutex::new(moments),
+            begin: Instant::now(),
+            zero: clock::now(),
+            taken: AtomicU64::new(0),
+            closed: watch::Sender::new(false),
+        }
+    }
+
+    /// Waits for the next one, and gives when it fell due, by CLOCK_MONOTONIC; `None` when there will be no more.
+    /// Who waits longest is served first.
     async fn next(&self) -> Option<u64> {
-        loop {
-            let due = self.due.lock().await.recv().await?;
-            if !self.closed.load(Ordering::Relaxed) {
-                return Some(due);
+        let mut moments = self.moments.lock().await;
+        if *self.closed.borrow() {
+            return None;
+        }
+        let at = moments.next()?;
+        let due = self.begin.checked_add(at);
+        if due.is_none_or(|due| due > Instant::now()) {
+            tokio::select! {
+                biased;
+                () = self.closed() => return None,
+                () = until(due) => {}
             }
-            self.unsent.fetch_add(1, Ordering::Relaxed);
+        }
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Some(self.zero + clock::nanos(at))
+    }
+
+    async fn closed(&self) {
+        // The sender lives as long as `self`: there is no error to come.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Lets nobody take any more; gives how long that is after the begin.
+    fn close(&self) -> Duration {
+        self.closed.send_replace(true);
+        self.begin.elapsed()
+    }
+}
+
+/// Counts the operations that fall due, whoever takes them.
+struct Due {
+    moments: Peekable<Moments>,
+    number: u64,
+}
+
+impl Due {
+    /// Those up to `now`, counted from the begin.
+    fn count(&mut self, now: Duration) {
+        while self.moments.next_if(|at| *at <= now).is_some() {
+            self.number += 1;
+        }
+    }
+
+    /// Counts on and on, so that the end has little left to count at the highest rate.
+    async fn follow(&mut self, begin: Instant) {
+        loop {
+            sleep(COUNTED).await;
+            self.count(begin.elapsed());
         }
     }
 }
@@ -106,12 +172,8 @@ impl Queue {
 impl Load {
     /// Runs the load until its limits or until the run is stopped. Operations may still be open then.
     pub async fn run(shared: &Arc<Shared>, limits: Limits, pace: Pace) -> Load {
-        let (send, due) = unbounded_channel();
-        let queue = Arc::new(Queue {
-            due: tokio::sync::Mutex::new(due),
-            closed: AtomicBool::new(false),
-            unsent: AtomicU64::new(0),
-        });
+        let count = usize::try_from(limits.ops.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+        let queue = Arc::new(Queue::new(pace.clone().take(count)));
         let concurrency = u64::from(limits.concurrency);
         let mut workers = JoinSet::new();
         for slot in 0..concurrency {
@@ -124,44 +186,28 @@ impl Load {
             };
             workers.spawn(worker.work());
         }
-        let begin = Instant::now();
         let next_process = limits.process_base + concurrency;
-        let mut load = Load { workers, queue, next_process, stop: shared.stop.clone() };
+        let mut due = Due { moments: pace.take(count).peekable(), number: 0 };
+        let mut load = Load { workers, queue, due: 0, next_process, stop: shared.stop.clone() };
         // An end later than the clock can say is none.
+        let begin = load.queue.begin;
         let end = limits.time.and_then(|time| begin.checked_add(time));
         tokio::select! {
-            () = load.send(send, begin, limits, pace) => {}
+            () = due.follow(begin) => {}
+            () = load.finish_workers() => {}
             () = shared.stop.rung() => {}
             () = until(end) => {}
         }
-        load.queue.closed.store(true, Ordering::Relaxed);
+        due.count(load.queue.close());
+        load.due = due.number;
         load
-    }
-
-    /// Lets operations fall due, and where their number is limited waits until the last is taken and done.
-    async fn send(
-        &mut self,
-        send: UnboundedSender<u64>,
-        begin: Instant,
-        limits: Limits,
-        pace: Pace,
-    ) {
-        let zero = clock::now();
-        let count = limits.ops.unwrap_or(u64::MAX);
-        for (at, _) in pace.zip(0..count) {
-            until(begin.checked_add(at)).await;
-            if send.send(zero + clock::nanos(at)).is_err() {
-                return;
-            }
-        }
-        drop(send);
-        self.finish_workers().await;
     }
 
     /// Waits for the operations that are still open; each has its timeout.
     pub async fn finish(mut self) -> Ended {
         self.finish_workers().await;
-        Ended { unsent: self.queue.unsent.load(Ordering::Relaxed), next_process: self.next_process }
+        let taken = self.queue.taken.load(Ordering::Relaxed);
+        Ended { unsent: self.due.saturating_sub(taken), next_process: self.next_process }
     }
 
     async fn finish_workers(&mut self) {

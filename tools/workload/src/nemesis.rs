@@ -3,22 +3,25 @@
 //! Each runs in a process group of its own, so that ^C on a pipeline reaches them through us: their faults
 //! are healed before the final reads. Should we die, the kernel sends them TERM.
 
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use breakit::clock::show;
 use breakit::exit::{Error, Result};
+use breakit::jsonl::LONGEST_LINE;
 use breakit::op::{Op, Process};
+use breakit::size::show_size;
 use breakit::talk;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::child::{Group, Words};
 use crate::history::remark;
@@ -27,8 +30,14 @@ use crate::load::Shared;
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a killed one may take to be gone.
+/// How long a killed one may take to be gone, and what one has started may hold its stdout after its end.
 const BURIAL: Duration = Duration::from_secs(2);
+
+/// So many lines of a nemesis that are no fault lines are said; the others are counted.
+const SAID: u64 = 3;
+
+/// So much of such a line is cited.
+const CITED: usize = 200;
 
 /// The nemeses of a run, at work.
 pub struct Nemeses(Vec<Running>);
@@ -36,7 +45,7 @@ pub struct Nemeses(Vec<Running>);
 struct Running {
     text: String,
     group: Option<Group>,
-    asked_to_end: Arc<AtomicBool>,
+    asked_to_end: watch::Sender<bool>,
     work: JoinHandle<std::result::Result<(), String>>,
 }
 
@@ -55,7 +64,7 @@ impl Nemeses {
     /// Gives a sentence for each that failed.
     pub async fn end(mut self) -> Vec<String> {
         for nemesis in &self.0 {
-            nemesis.asked_to_end.store(true, Ordering::SeqCst);
+            nemesis.asked_to_end.send_replace(true);
             if let Some(group) = &nemesis.group {
                 group.signal(Signal::SIGTERM);
             }
@@ -96,12 +105,12 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
     let mut child =
         command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
     let group = Group::of(&child);
-    let asked_to_end = Arc::new(AtomicBool::new(false));
+    let asked_to_end = watch::Sender::new(false);
     let text = words.text.clone();
     let watcher = Watcher {
         text: text.clone(),
         shared: Arc::clone(shared),
-        asked_to_end: Arc::clone(&asked_to_end),
+        asked_to_end: asked_to_end.subscribe(),
     };
     let stdout = child.stdout.take();
     let work = tokio::spawn(watcher.watch(child, stdout));
@@ -111,7 +120,7 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
 struct Watcher {
     text: String,
     shared: Arc<Shared>,
-    asked_to_end: Arc<AtomicBool>,
+    asked_to_end: watch::Receiver<bool>,
 }
 
 impl Watcher {
@@ -121,8 +130,10 @@ impl Watcher {
         mut child: Child,
         stdout: Option<ChildStdout>,
     ) -> std::result::Result<(), String> {
-        if let Some(stdout) = stdout {
-            self.read(stdout).await;
+        tokio::select! {
+            () = self.read(stdout) => {}
+            // What it started and left running, in whatever group, may hold its stdout for ever.
+            () = self.ended_for_good(&mut child) => {}
         }
         let status = child.wait().await.map_err(|error| format!("was lost sight of: {error}"))?;
         let judged = self.judge(status);
@@ -136,21 +147,37 @@ impl Watcher {
         judged
     }
 
-    async fn read(&self, stdout: ChildStdout) {
-        let mut lines = BufReader::new(stdout).split(b'\n');
-        while let Ok(Some(bytes)) = lines.next_segment().await {
+    /// Waits until it was asked to end, has ended, and has left the time to read its last lines.
+    async fn ended_for_good(&self, child: &mut Child) {
+        // Without a sender there is nobody left who would ask.
+        let _ = self.asked_to_end.clone().wait_for(|asked| *asked).await;
+        // How it ended is asked again.
+        let _ = child.wait().await;
+        sleep(BURIAL).await;
+    }
+
+    async fn read(&self, stdout: Option<ChildStdout>) {
+        let Some(stdout) = stdout else { return };
+        let mut stdout = BufReader::new(stdout);
+        let mut amiss = Amiss { text: &self.text, number: 0 };
+        while let Ok(Some(bytes)) = next_line(&mut stdout).await {
+            let Some(bytes) = bytes else {
+                let most = show_size(LONGEST_LINE);
+                amiss.say(format!("printed a line that is longer than {most}"));
+                continue;
+            };
             let text = String::from_utf8_lossy(&bytes);
-            let line = text.trim_end_matches('\r');
+            let line = text.trim_end_matches(['\r', '\n']);
             if line.trim().is_empty() {
                 continue;
             }
             match fault(line) {
                 // Without a sink there is nobody to tell; the run is ending.
                 Ok(op) => drop(self.shared.history.pass_on(&op, line)),
-                Err(why) => talk::error(format!(
-                    "the nemesis {:?} printed what is no fault line ({why}): {line}",
-                    self.text
-                )),
+                Err(why) => {
+                    let cited: String = line.chars().take(CITED).collect();
+                    amiss.say(format!("printed what is no fault line ({why}): {cited}"));
+                }
             }
         }
     }
@@ -158,12 +185,66 @@ impl Watcher {
     /// Death by our TERM is success, and so is an end of its own before.
     fn judge(&self, status: ExitStatus) -> std::result::Result<(), String> {
         const TERM: i32 = Signal::SIGTERM as i32;
-        let asked = self.asked_to_end.load(Ordering::SeqCst);
+        let asked = *self.asked_to_end.borrow();
         let of_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
         if status.success() || (asked && of_term) {
             return Ok(());
         }
         Err(format!("failed ({status})"))
+    }
+}
+
+/// The lines of a nemesis that are no fault lines. Dropped, it says how many were not said.
+struct Amiss<'a> {
+    text: &'a str,
+    number: u64,
+}
+
+impl Amiss<'_> {
+    fn say(&mut self, what: String) {
+        self.number += 1;
+        if self.number <= SAID {
+            talk::error(format!("the nemesis {:?} {what}", self.text));
+        }
+    }
+}
+
+impl Drop for Amiss<'_> {
+    fn drop(&mut self) {
+        if self.number > SAID {
+            let others = self.number - SAID;
+            talk::error(format!(
+                "the nemesis {:?} printed {others} more lines that are no fault lines",
+                self.text
+            ));
+        }
+    }
+}
+
+/// The next line with its newline; `None` at the end, and within where it is longer than one may be.
+async fn next_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<Option<Option<Vec<u8>>>> {
+    let mut line = Vec::new();
+    let read = (&mut *stdout).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+    if read == 0 {
+        return Ok(None);
+    }
+    if line.ends_with(b"\n") || (read as u64) < LONGEST_LINE {
+        return Ok(Some(Some(line)));
+    }
+    drop(line);
+    skip_line(stdout).await.map(|()| Some(None))
+}
+
+/// Reads to the end of the line and keeps nothing.
+async fn skip_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<()> {
+    loop {
+        let bytes = stdout.fill_buf().await?;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let (read, done) = end.map_or((bytes.len(), bytes.is_empty()), |end| (end + 1, true));
+        stdout.consume(read);
+        if done {
+            return Ok(());
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use breakit::rng::{Pcg64, RngExt, generator};
 
 /// The moments at which operations fall due, counted from the begin of the load; endless.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Pace {
     rate: f64,
     at: f64,

@@ -1,6 +1,7 @@
 //! What a run is going to do: everything looked up that can be wrong before it starts, nothing touched yet.
 
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::child::Words;
 use crate::cli::{CommonArgs, RegisterArgs, Workload};
 use crate::client::{self, Asked, Database};
+use crate::final_reads;
 use crate::generator::{Generator, Kind, Turns};
 use crate::history::{History, remark};
 use crate::load::{Limits, Shared};
@@ -31,10 +33,8 @@ pub struct Plan {
     pub rate: f64,
     /// Of all random choices.
     pub seed: u64,
-    /// How long the nodes are given to agree again.
-    pub recovery: Duration,
-    /// Whether everything is read at the end.
-    pub final_reads: bool,
+    /// How long reading everything at the end may take; `None` where it is left out.
+    pub final_reads: Option<final_reads::Limits>,
     workload: &'static str,
     kind: Kind,
     turns: Turns,
@@ -67,8 +67,17 @@ impl Plan {
             .iter()
             .map(|text| Words::of(text, "--nemesis", record))
             .collect::<Result<Vec<Words>>>()?;
-        if common.timeout.is_zero() {
-            return Err(Error::usage("--timeout 0s leaves no time for an answer; give it some"));
+        let limits_of_answers =
+            [("--timeout", common.timeout), ("--final-timeout", common.final_timeout)];
+        if let Some((flag, _)) = limits_of_answers.iter().find(|(_, time)| time.is_zero()) {
+            return Err(Error::usage(format!(
+                "{flag} 0s leaves no time for an answer; give it some"
+            )));
+        }
+        if common.time_limit.is_some_and(|time| time.is_zero()) {
+            return Err(Error::usage(
+                "--time-limit 0s leaves no time for an operation; give it some",
+            ));
         }
         let limits = Limits {
             concurrency: common.concurrency,
@@ -81,8 +90,10 @@ impl Plan {
             limits,
             rate: common.rate,
             seed,
-            recovery: common.recovery.unwrap_or_else(|| database.recovery()),
-            final_reads: !common.no_final,
+            final_reads: (!common.no_final).then(|| final_reads::Limits {
+                recovery: common.recovery.unwrap_or_else(|| database.recovery()),
+                read: common.final_timeout,
+            }),
             workload: workload.name(),
             kind,
             turns,
@@ -121,7 +132,8 @@ impl Plan {
         let replayed = self.nemeses.iter().flat_map(Words::replayed);
         let inputs = self.node_files.iter().map(PathBuf::as_path).chain(replayed);
         output::not_over("-o", output, inputs)?;
-        output::not_twice("-o", output)
+        output::not_twice("-o", output)?;
+        holds_nobody_up(output)
     }
 
     /// Prints the plan: the first line of the history without its times, then the phases, one a line.
@@ -174,9 +186,13 @@ impl Plan {
                 "at_most": clock::show(self.timeout.max(self.patience())),
             }),
         ];
-        if self.final_reads {
-            phases.push(json!({ "phase": "recovery", "at_most": clock::show(self.recovery) }));
-            phases.push(json!({ "phase": "final reads", "nodes": self.nodes.len() }));
+        if let Some(limits) = self.final_reads {
+            phases.push(json!({ "phase": "recovery", "at_most": clock::show(limits.recovery) }));
+            phases.push(json!({
+                "phase": "final reads",
+                "nodes": self.nodes.len(),
+                "timeout": clock::show(limits.read),
+            }));
         }
         phases
     }
@@ -199,6 +215,18 @@ impl Plan {
             })
             .collect()
     }
+}
+
+/// Refuses a place where a write may wait for somebody else: no request and no healing would go on meanwhile.
+fn holds_nobody_up(output: &Path) -> Result<()> {
+    let Ok(kind) = output.metadata().map(|data| data.file_type()) else { return Ok(()) };
+    if kind.is_file() || kind.is_char_device() || kind.is_dir() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "-o {} is no file but a pipe, a socket or a disk; name a file, and send stdout to the pipe",
+        output.display()
+    )))
 }
 
 fn generated(workload: &Workload) -> (Kind, Turns) {

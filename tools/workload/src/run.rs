@@ -9,7 +9,7 @@ use breakit::{stdout, talk};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
-use crate::final_reads;
+use crate::final_reads::{self, Reading};
 use crate::history::remark;
 use crate::load::{Ended, Load, Shared};
 use crate::nemesis::Nemeses;
@@ -53,6 +53,8 @@ struct Run {
 struct Findings {
     unsent: u64,
     failures: Vec<String>,
+    /// `None` where nothing was read at the end.
+    reading: Option<Reading>,
 }
 
 impl Run {
@@ -73,6 +75,9 @@ impl Run {
             self.shared.history.record(remark("end", self.last_line(status, &reason, &findings)));
         self.shared.history.written().await;
         self.say(status, &reason);
+        if let Some(reading) = &findings.reading {
+            talk::say(reading.sentence());
+        }
         phases?;
         self.status(findings)
     }
@@ -98,9 +103,9 @@ impl Run {
         progress.phase("load");
         let ended = self.load(progress, findings).await?;
         findings.unsent = ended.unsent;
-        if self.plan.final_reads && self.goes_on() {
+        if let Some(limits) = self.plan.final_reads.filter(|_| self.goes_on()) {
             progress.phase("recovery and final reads");
-            final_reads::read_all(shared, self.plan.recovery, ended.next_process).await;
+            findings.reading = final_reads::read_all(shared, limits, ended.next_process).await;
         }
         Ok(())
     }
@@ -167,7 +172,7 @@ impl Run {
 
     fn last_line(&self, status: &str, reason: &Value, findings: &Findings) -> Value {
         let tally = self.shared.history.tally();
-        json!({
+        let mut line = json!({
             "status": status,
             "ops": tally.ops,
             "ok": tally.ok,
@@ -176,7 +181,13 @@ impl Run {
             "unsent": findings.unsent,
             "faults": tally.faults,
             "reason": reason,
-        })
+        });
+        if let Some(Reading { read, unread }) = &findings.reading {
+            let unread = unread.iter().map(|(node, why)| json!({ "node": node, "why": why }));
+            line["read"] = read.as_slice().into();
+            line["unread"] = unread.collect::<Vec<Value>>().into();
+        }
+        line
     }
 
     fn say(&self, status: &str, reason: &Value) {

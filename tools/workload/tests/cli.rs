@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{HashMap, HashSet};
+mod runs;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
@@ -12,60 +13,11 @@ use breakit_tests::process::{Run, Running, json_lines, run};
 use breakit_tests::{Fakes, Folder, hostile, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use runs::{end, of, well_formed, workload};
 use serde_json::{Value, json};
 
 /// Much longer than anything takes here, however busy the machine is.
 const SOON: Duration = Duration::from_secs(40);
-
-fn workload(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_workload"));
-    command.args(arguments.split_whitespace()).env_remove("BREAKIT_SEED");
-    command
-}
-
-fn of<'a>(lines: &'a [Value], f: &str) -> Vec<&'a Value> {
-    lines.iter().filter(|line| line["f"] == f).collect()
-}
-
-fn end(lines: &[Value]) -> &Value {
-    let last = lines.last().unwrap();
-    assert_eq!((&last["process"], &last["f"]), (&json!("workload"), &json!("end")), "{last}");
-    &last["value"]
-}
-
-/// What `breakit-history(5)` demands of any history of ours; gives how often an operation ended how.
-fn well_formed(lines: &[Value]) -> HashMap<String, u64> {
-    let first = &lines[0];
-    assert_eq!((&first["process"], &first["f"]), (&json!("workload"), &json!("start")), "{first}");
-    let mut open = HashMap::new();
-    let mut gone = HashSet::new();
-    let mut counts = HashMap::new();
-    let mut before = 0;
-    for line in lines {
-        let Some(process) = line["process"].as_u64() else { continue };
-        let time = line["time"].as_u64().unwrap();
-        assert!(time >= before, "time runs backwards at {line}");
-        before = time;
-        let kind = line["type"].as_str().unwrap();
-        *counts.entry(kind.to_string()).or_insert(0) += 1;
-        if kind == "invoke" {
-            assert!(!gone.contains(&process), "used again after info: {line}");
-            assert!(open.insert(process, line).is_none(), "two open operations: {line}");
-            continue;
-        }
-        let invoke = open.remove(&process).unwrap_or_else(|| panic!("no invoke: {line}"));
-        for field in ["f", "key", "node"] {
-            assert_eq!(invoke[field], line[field], "{invoke} {line}");
-        }
-        if kind == "info" {
-            assert_ne!(line["f"], "read", "a read changes nothing: {line}");
-            gone.insert(process);
-        }
-        assert_eq!(kind == "ok", line["error"].is_null(), "{line}");
-    }
-    assert!(open.is_empty(), "{open:?}");
-    counts
-}
 
 #[test]
 fn every_workload_makes_a_whole_history_that_counts_itself() {

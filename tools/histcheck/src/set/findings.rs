@@ -296,13 +296,15 @@ impl Findings {
         parts.join("; ")
     }
 
-    /// The sentence for a set that kept everything.
-    pub fn kept(&self) -> String {
-        format!(
-            "all {} acknowledged writes that a final read had to have are in {}",
-            self.judged,
-            many(self.finals.len() as u64, "final read")
-        )
+    /// The sentence for a set that kept everything, with on whose word it rests.
+    pub fn kept(&self, nodes: &[String]) -> String {
+        let named = self.finals.iter().filter_map(|read| read.node).collect::<FxHashSet<_>>().len();
+        let reads = match named {
+            0 => many(self.finals.len() as u64, "final read"),
+            _ => format!("the final reads of {named} of {}", many(nodes.len() as u64, "node")),
+        };
+        let judged = self.judged;
+        format!("all {judged} acknowledged writes that a final read had to have are in {reads}")
     }
 
     /// Why it rests on little that everything was kept, a clause each; nothing where it does not.

@@ -4,30 +4,53 @@
 //! answers each with one on its stdout: `{"type":"ok","value":3}`, `{"type":"fail","error":"..."}`,
 //! `{"type":"info","error":"..."}`. A child that dies in the middle, or answers what is no answer, leaves
 //! its operation unknown. One that has said more than it was asked for is replaced before the next request:
-//! what it said would pass for that one's answer, and shift all that follow.
+//! what it said would pass for that one's answer, and shift all that follow. An answer that repeats the `id` of
+//! its request is known for what it is at any time.
 
+mod answer;
+mod complaints;
+mod stderr;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use breakit::escape;
 use breakit::exit::{Error, Result};
-use breakit::node::Node;
-use breakit::op::json_clause;
-use breakit::talk;
+use breakit::jsonl::LONGEST_LINE;
+use breakit::node::{Name, Node};
+use breakit::reach;
+use breakit::size::show_size;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, sleep, timeout};
 
+use self::answer::Numbered;
+use self::complaints::Complaints;
+use self::stderr::Stderr;
 use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
 use crate::child::{Group, Words};
 
 /// How long a single answer is waited for while the database is being made ready.
 const TRY: Duration = Duration::from_secs(5);
+
+/// What a program that has ended left in its pipes is there at once; so long a child of its own may hold them.
+const BURIAL: Duration = Duration::from_millis(100);
+
+/// How often a program that does not answer is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// So much of a line is cited.
+const CITED: usize = 200;
 
 /// The database that `exec:CMD` reaches.
 ///
@@ -39,7 +62,8 @@ pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>
         words,
         ready: asked.ready,
         first_read: first_read(asked.workload),
-        said: Arc::default(),
+        addresses: Mutex::default(),
+        run: Arc::default(),
     }))
 }
 
@@ -53,31 +77,26 @@ struct Exec {
     words: Words,
     ready: Duration,
     first_read: Request,
-    said: Arc<Said>,
+    /// Of the nodes, as they were found in setup.
+    addresses: Mutex<BTreeMap<Name, Vec<IpAddr>>>,
+    run: Arc<InRun>,
 }
 
-/// What was said of the clients of a run; each of them would say it again.
-#[derive(Default)]
-struct Said {
-    garbage: AtomicBool,
-    leftover: AtomicBool,
-}
-
-impl Said {
-    fn once(said: &AtomicBool, sentence: impl FnOnce() -> String) {
-        if !said.swap(true, Ordering::Relaxed) {
-            talk::error(sentence());
-        }
-    }
+/// What all programs of a run share.
+#[derive(Debug, Default)]
+struct InRun {
+    requests: AtomicU64,
+    complaints: Complaints,
 }
 
 impl Exec {
     fn start(&self, node: &Node, prefix: &str, purpose: Purpose) -> Result<Program> {
         let mut command = self.words.command(Signal::SIGKILL);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child =
-            command.spawn().map_err(|e| Error::io(format!("run {:?}", self.words.text), &e))?;
-        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let place = |e| Error::io(format!("run {:?}", self.words.text), &e);
+        let mut child = command.spawn().map_err(place)?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(Error::system(format!("{:?} has no pipes", self.words.text)));
         };
         Ok(Program {
@@ -85,11 +104,38 @@ impl Exec {
             child,
             stdin,
             stdout: BufReader::new(stdout),
+            stderr: Stderr::read(stderr, format!("a client on {}", node.name)).map_err(place)?,
+            asked: None,
             node: node.clone(),
+            addresses: self.addresses().get(&node.name).cloned().unwrap_or_default(),
             prefix: prefix.to_string(),
             purpose,
-            said: Arc::clone(&self.said),
+            run: Arc::clone(&self.run),
         })
+    }
+
+    /// Looks for the addresses of a node, unless they are known. A program that has another way to it can do
+    /// without.
+    async fn find(&self, node: &Node) {
+        if self.addresses().contains_key(&node.name) {
+            return;
+        }
+        let asked = node.clone();
+        // It forks, enters a namespace or calls ssh: not on a thread that drives the clients.
+        let found = tokio::task::spawn_blocking(move || reach::addresses(&asked))
+            .await
+            .unwrap_or_else(|_| Err(Error::system("the search for them died")));
+        match found {
+            Ok(found) => drop(self.addresses().insert(node.name.clone(), found)),
+            Err(error) => self.run.complaints.once(node.name.as_str(), "addresses", || {
+                format!("the clients on {} are given no addresses: {error}", node.name)
+            }),
+        }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, BTreeMap<Name, Vec<IpAddr>>> {
+        // Every change is one insert: a thread that died left the map whole.
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One read by a child of its own: what stands in the way of a run, if anything does.
@@ -104,7 +150,10 @@ impl Exec {
         match timeout(limit, program.invoke(&self.first_read)).await {
             Ok(Outcome::Ok(value)) => Ok(value),
             Ok(Outcome::Fail(why) | Outcome::Info(why)) => Err(why),
-            Err(_) => Err(format!("no answer within {}", breakit::clock::show(limit))),
+            Err(_) => Err(format!(
+                "no answer within {}; a program must flush its stdout after each answer",
+                breakit::clock::show(limit)
+            )),
         }
     }
 }
@@ -123,6 +172,7 @@ impl Database for Exec {
             let deadline = Instant::now() + self.ready;
             for node in nodes {
                 loop {
+                    self.find(node).await;
                     match self.try_read(node, prefix, TRY.min(self.ready)).await {
                         Ok(found) if is_empty(&found) => break,
                         Ok(found) => return Err(not_empty(node, prefix, &found)),
@@ -177,38 +227,47 @@ struct Program {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    stderr: Stderr,
     node: Node,
+    addresses: Vec<IpAddr>,
     prefix: String,
     purpose: Purpose,
-    said: Arc<Said>,
+    /// What it was asked last.
+    asked: Option<Numbered>,
+    run: Arc<InRun>,
 }
 
 impl Client for Program {
     fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
         Box::pin(async move {
-            let mut line = self.question(request).to_string();
+            let id = self.run.requests.fetch_add(1, Ordering::Relaxed) + 1;
+            let before = self.asked.replace(Numbered { id, request: request.clone() });
+            let mut line = self.question(id, request).to_string();
             line.push('\n');
             if let Err(error) = self.stdin.write_all(line.as_bytes()).await {
-                return Outcome::Info(format!("the client took no request: {error}"));
+                let why = breakit::exit::reason(&error);
+                return Outcome::Info(format!("the client took no request: {why}"));
             }
-            let mut answer = String::new();
-            match self.stdout.read_line(&mut answer).await {
-                Ok(_) if answer.ends_with('\n') => self.judge(request, &answer),
-                Ok(_) => Outcome::Info(self.last_words().await),
-                Err(error) => Outcome::Info(format!("the client's answer is unreadable: {error}")),
+            match self.answer().await {
+                Ok(answer) => self.judge(before.as_ref(), &answer),
+                Err(why) => Outcome::Info(why),
             }
         })
     }
 
     fn is_fit(&mut self) -> bool {
-        let Some(leftover) = self.leftover() else { return true };
+        // Of one that has ended, whatever holds its pipes answers nothing.
+        let Some(leftover) = self.leftover() else { return !has_ended(&self.child) };
         if !leftover.is_empty() {
-            Said::once(&self.said.leftover, || {
+            let node = self.node.name.as_str();
+            let again = answer::id(&leftover)
+                .map(|id| format!(" (this one is for request {id})"))
+                .unwrap_or_default();
+            self.run.complaints.once(node, "leftover", || {
                 format!(
-                    "the client on node {} printed more than one line for a request, and is started anew; \
+                    "a client on {node} printed more than one line for a request{again}, and is started anew; \
                      earlier answers may be amiss too: {:?}",
-                    self.node.name,
-                    leftover.trim_end()
+                    cited(leftover.trim_end())
                 )
             });
         }
@@ -217,8 +276,8 @@ impl Client for Program {
 }
 
 impl Program {
-    fn question(&self, request: &Request) -> Value {
-        let addrs: Vec<String> = self.node.addrs.iter().map(ToString::to_string).collect();
+    fn question(&self, id: u64, request: &Request) -> Value {
+        let addrs: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
         let mut question = json!({ "f": request.f, "value": request.value });
         if let Some(key) = &request.key {
             question["key"] = key.clone();
@@ -229,7 +288,37 @@ impl Program {
         if self.purpose == Purpose::FinalRead {
             question["final"] = true.into();
         }
+        // Last, as a client that was written before there were numbers may look at the text.
+        question["id"] = id.into();
         question
+    }
+
+    /// The next line of its stdout, its newline included; or why there is none.
+    async fn answer(&mut self) -> std::result::Result<Vec<u8>, String> {
+        let mut line = Vec::new();
+        let read = {
+            // One more than is taken, to see that there is more.
+            let mut stdout = (&mut self.stdout).take(LONGEST_LINE + 1);
+            let reading = stdout.read_until(b'\n', &mut line);
+            tokio::pin!(reading);
+            tokio::select! {
+                biased;
+                read = &mut reading => read.map(drop),
+                // What it left in the pipe comes at once; a child of its own that holds the pipe is not it.
+                () = ended(&self.child) => match timeout(BURIAL, reading).await {
+                    Ok(read) => read.map(drop),
+                    Err(_) => Ok(()),
+                }
+            }
+        };
+        match read {
+            Err(error) => Err(format!("the client's answer is unreadable: {error}")),
+            Ok(()) if line.len() as u64 > LONGEST_LINE => {
+                Err(format!("the client's answer is longer than {}", show_size(LONGEST_LINE)))
+            }
+            Ok(()) if line.ends_with(b"\n") => Ok(line),
+            Ok(()) => Err(self.last_words().await),
+        }
     }
 
     /// What stands on its stdout though nothing was asked for; empty where it is that it closed it. `None`:
@@ -249,10 +338,15 @@ impl Program {
         Some(String::from_utf8_lossy(&bytes[..read]).into_owned())
     }
 
-    fn judge(&self, request: &Request, answer: &str) -> Outcome {
-        outcome(request, answer).unwrap_or_else(|why| {
-            Said::once(&self.said.garbage, || {
-                format!("the client's answer is none ({why}): {}", answer.trim_end())
+    fn judge(&self, before: Option<&Numbered>, answer: &[u8]) -> Outcome {
+        let Some(asked) = &self.asked else {
+            return Outcome::Info("the client answered though nothing was asked".into());
+        };
+        answer::outcome(asked, before, answer).unwrap_or_else(|why| {
+            let node = self.node.name.as_str();
+            self.run.complaints.once(node, "no answer", || {
+                let text = escape::bytes(answer.trim_ascii_end());
+                format!("the answer of a client on {node} is none ({why}): {}", cited(&text))
             });
             Outcome::Info(format!("the client's answer is none: {why}"))
         })
@@ -260,10 +354,36 @@ impl Program {
 
     /// Why there was no answer: the child's end.
     async fn last_words(&mut self) -> String {
-        match timeout(Duration::from_millis(100), self.child.wait()).await {
-            Ok(Ok(status)) => format!("the client died ({status})"),
-            _ => "the client closed its output".into(),
+        if timeout(BURIAL, ended(&self.child)).await.is_err() {
+            return "the client closed its output".into();
         }
+        // Before the child itself is reaped: until then its number cannot belong to anybody else.
+        self.group = None;
+        match self.child.wait().await {
+            Ok(status) => format!("the client died ({status})"),
+            Err(error) => format!("the client died ({error})"),
+        }
+    }
+}
+
+/// Waits until a child has ended, and does not reap it.
+async fn ended(child: &Child) {
+    while !has_ended(child) {
+        sleep(LOOK).await;
+    }
+}
+
+fn has_ended(child: &Child) -> bool {
+    let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) else { return true };
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(Pid::from_raw(pid)), peek), Ok(WaitStatus::StillAlive))
+}
+
+/// The beginning of a line that may be endless.
+fn cited(line: &str) -> String {
+    match line.char_indices().nth(CITED) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_string(),
     }
 }
 
@@ -271,75 +391,9 @@ impl Drop for Program {
     fn drop(&mut self) {
         // Before the child itself is reaped: until then its number cannot belong to anybody else.
         self.group = None;
-    }
-}
-
-fn outcome(request: &Request, answer: &str) -> std::result::Result<Outcome, String> {
-    let answer: Value = serde_json::from_str(answer).map_err(|error| json_clause(&error))?;
-    let why = match answer.get("error") {
-        None | Some(Value::Null) => "the client gave no reason".to_string(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    match answer.get("type").and_then(Value::as_str) {
-        Some("ok") => match answer.get("value") {
-            Some(value) if request.f == "read" || *value == request.value => {
-                Ok(Outcome::Ok(value.clone()))
-            }
-            Some(value) => Err(format!(
-                "the ok is for {value}, and the {} was of {}",
-                request.f, request.value
-            )),
-            None if request.f == "read" => Err("an ok read needs a \"value\"".into()),
-            None => Ok(Outcome::Ok(request.value.clone())),
-        },
-        Some("fail") => Ok(Outcome::Fail(why)),
-        Some("info") => Ok(Outcome::Info(why)),
-        _ => Err("\"type\" must be ok, fail or info".into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn write() -> Request {
-        Request { f: "write", key: Some(1.into()), value: 7.into() }
-    }
-
-    #[test]
-    fn an_ok_without_a_value_has_that_of_the_request() {
-        assert_eq!(outcome(&write(), r#"{"type":"ok"}"#), Ok(Outcome::Ok(7.into())));
-    }
-
-    #[test]
-    fn a_read_must_say_what_it_read() {
-        assert!(outcome(&first_read("register"), r#"{"type":"ok"}"#).is_err());
-        let read = outcome(&first_read("set"), r#"{"type":"ok","value":[]}"#);
-        assert_eq!(read, Ok(Outcome::Ok(Value::Array(Vec::new()))));
-    }
-
-    #[test]
-    fn an_ok_with_the_value_of_another_request_is_no_answer() {
-        let cas = Request { f: "cas", key: Some(1.into()), value: json!([3, 4]) };
-        let same = r#"{"type":"ok","value":[3,4]}"#;
-        assert_eq!(outcome(&cas, same), Ok(Outcome::Ok(json!([3, 4]))));
-        for (request, value) in [
-            (write(), "6"),
-            (write(), "null"),
-            (write(), "[7]"),
-            (cas.clone(), "4"),
-            (cas, "[3,5]"),
-        ] {
-            let answer = format!(r#"{{"type":"ok","value":{value}}}"#);
-            assert!(outcome(&request, &answer).unwrap_err().contains("the ok is for"), "{answer}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_answer_is_never_a_fail() {
-        for answer in ["", "nope", "[]", "{}", r#"{"type":"done"}"#, r#"{"type":3}"#] {
-            assert!(outcome(&write(), answer).is_err(), "{answer}");
+        let (lines, before) = self.stderr.end();
+        if !breakit::talk::verbose() {
+            self.run.complaints.last_lines(self.node.name.as_str(), &lines, before);
         }
     }
 }
