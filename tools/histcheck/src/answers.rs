@@ -77,6 +77,11 @@ impl Answers {
         self.list.extend(theirs.map(|(index, id)| (index + rows as u32, values.id(id))));
     }
 
+    /// Follows operations to other places: `places` has that of each.
+    pub(crate) fn move_to(&mut self, places: &[u32]) {
+        self.list.iter_mut().for_each(|(index, _)| *index = places[*index as usize]);
+    }
+
     /// Exchanges what the operations have for a value with what is kept here: the history as its completions tell it,
     /// and as it was when this is called once more.
     pub fn exchange(&mut self, ops: &mut Operations) {

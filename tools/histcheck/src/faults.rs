@@ -3,6 +3,7 @@
 
 mod pairs;
 
+use breakit::natural::natural;
 use breakit::op::Op;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub enum FaultEnd {
     Never,
 }
 
-/// All faults, in the order of their lines.
+/// All faults, in the order of their lines, or of the index of these.
 #[derive(Debug, Default)]
 pub struct Faults {
     list: Vec<Fault>,
@@ -67,13 +68,13 @@ impl Faults {
         }
     }
 
-    /// Counts pairs of lines once, when all lines are there. A `workload` writes none.
+    /// Puts the lines in the order of their index and counts pairs of them once, when all lines are there. A `workload`
+    /// writes no pairs.
     pub fn settle(&mut self, by_workload: bool) {
-        let lines = std::mem::take(&mut self.lines);
-        if by_workload {
-            return;
-        }
-        if let Some(lines) = pairs::merged(&lines) {
+        let mut lines = std::mem::take(&mut self.lines);
+        let is_moved = by_index(&mut lines);
+        let merged = if by_workload { None } else { pairs::merged(&lines) };
+        if let Some(lines) = merged.or(is_moved.then_some(lines)) {
             *self = Faults::default();
             lines.iter().for_each(|(line, op)| self.tell(op, *line));
         }
@@ -150,7 +151,7 @@ impl Faults {
         self.in_force == 0
     }
 
-    /// All of them, in the order of their lines.
+    /// All of them, in order.
     pub fn list(&self) -> &[Fault] {
         &self.list
     }
@@ -170,6 +171,16 @@ impl Faults {
 
 /// What ends what: after it nothing is killed, or paused, any more.
 const UNDONE: [(&str, &str); 2] = [("start", "kill"), ("resume", "pause")];
+
+/// Sorts lines by their index, where all have one; whether that moved any.
+fn by_index(lines: &mut [pairs::Line]) -> bool {
+    let index = |(_, op): &pairs::Line| op.extra.get("index").and_then(natural);
+    if lines.is_sorted_by_key(index) || lines.iter().any(|line| index(line).is_none()) {
+        return false;
+    }
+    lines.sort_by_key(index);
+    true
+}
 
 fn number(value: &Value, name: &str) -> Option<u64> {
     value.get(name).and_then(Value::as_u64)

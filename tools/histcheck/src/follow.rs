@@ -28,6 +28,7 @@ use crate::budget::Budget;
 use crate::check::{self, Check};
 use crate::history::{History, Pos};
 use crate::linear::{Model, Question};
+use crate::memory;
 use crate::plural::many;
 use crate::read::Options;
 use crate::read::assemble::Assembly;
@@ -95,8 +96,8 @@ pub fn follow(
     reading: Options,
     limits: Limits,
 ) -> Result<(History, Verdict)> {
-    let memory = Budget::start(Duration::MAX, limits.memory);
-    let mut tail = Tail::open(path, memory)?;
+    let room = Budget::start(Duration::MAX, limits.memory);
+    let mut tail = Tail::open(path, room)?;
     let signals = Signals::watch(tail.is_file())?;
     let name = tail.name().to_string();
     let options = Options { in_order: true, skip_times: true, ..reading };
@@ -108,7 +109,7 @@ pub fn follow(
         assembly.history().origin = Origin::file(path.to_path_buf(), reading);
     }
     let is_too_much = |decider: Option<&dyn Decider>| {
-        decider.is_some_and(Decider::has_given_up) && memory.is_overdrawn()
+        decider.is_some_and(Decider::has_given_up) && room.is_overdrawn()
     };
     let ended = loop {
         let mut read = Ok(());
@@ -121,7 +122,10 @@ pub fn follow(
                 if decider.is_none() {
                     is_lines(&name, piece, reading.format)?;
                 }
+                // Within a line nothing else looks at the memory.
+                let bound = memory::bound(limits.memory);
                 read = assembly.piece(piece);
+                drop(bound);
                 only_one_value(assembly.history())?;
             }
         }

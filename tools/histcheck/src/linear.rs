@@ -140,7 +140,7 @@ pub struct KeyVerdict {
 /// # Errors
 /// 65 for an operation that the model does not have, 64 for an initial value that it cannot hold.
 pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Result<Verdict> {
-    drains::as_dequeues(history, &question.model)?;
+    drains::as_takes(history, &question.model)?;
     let initial = history.values.intern(&question.initial);
     let history = &*history;
     let keys = history.by_key();
@@ -188,7 +188,7 @@ pub fn verify(
     order: &Path,
     budget: &Budget,
 ) -> Result<Verdict> {
-    drains::as_dequeues(history, &question.model)?;
+    drains::as_takes(history, &question.model)?;
     let initial = history.values.intern(&question.initial);
     let mut orders = match kept::orders(history, order, budget)? {
         Ok(orders) => orders,

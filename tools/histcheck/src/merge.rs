@@ -23,7 +23,8 @@ use serde_json::{Map, Value, json};
 use crate::budget::{Budget, Exhausted};
 use crate::last_words::End;
 use crate::plural::many;
-use crate::read::waits;
+use crate::read::place::Place;
+use crate::read::{foreign, waits};
 use crate::verdict::{Answer, Verdict};
 
 /// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
@@ -97,6 +98,14 @@ fn within(path: &Path, budget: Budget, limit: &Rc<Cell<Option<Exhausted>>>) -> R
         true => Box::new(io::stdin()),
         false => Box::new(File::open(path).map_err(|e| Error::io(format!("open {name}"), &e))?),
     };
+    // Verdicts that PowerShell's > wrote.
+    let (mut source, mut head) = (source, Vec::new());
+    let looked = source.by_ref().take(foreign::ENOUGH as u64).read_to_end(&mut head);
+    looked.map_err(|e| Error::io(format!("read {name}"), &e))?;
+    if let Some(what) = foreign::encoding(&head) {
+        return Err(Place::of_line(1).error(&name, what));
+    }
+    let source: Box<dyn Read> = Box::new(io::Cursor::new(head).chain(source));
     // Who reads a pipe waits for its writer, and that is not our time.
     let budget = if waits(path) { budget.without_end() } else { budget };
     Ok(Lines::new(name, Rationed { source, budget, limit: Rc::clone(limit) }).of_any_length())

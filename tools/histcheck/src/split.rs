@@ -69,12 +69,14 @@ type Misfit = (&'static str, String);
 struct Router {
     shards: u32,
     open: FxHashMap<u64, usize>,
+    last_index: Option<u64>,
     of_key: FxHashMap<Option<Id>, usize>,
 }
 
 impl Router {
     /// A completion goes where its invocation went, whether it says its key or not.
     fn route(&mut self, event: &Event, history: &History) -> std::result::Result<usize, Misfit> {
+        self.in_order(event)?;
         if event.kind != Type::Invoke {
             return self.open.remove(&event.process).ok_or_else(|| {
                 let process = history.clients.process(event.process);
@@ -92,6 +94,21 @@ impl Router {
                 let process = history.clients.process(event.process);
                 Err(("process", format!("process {process} invokes with an operation open")))
             }
+        }
+    }
+
+    /// Which completion ends which operation is known only in order, and lines go out as they come.
+    fn in_order(&mut self, event: &Event) -> std::result::Result<(), Misfit> {
+        let Some(index) = event.index else { return Ok(()) };
+        match self.last_index.replace(index) {
+            Some(last) if last >= index => Err((
+                "index",
+                format!(
+                    "\"index\" {index} is no greater than the one before it, and split takes lines as they come; \
+                     sort them by their index first"
+                ),
+            )),
+            _ => Ok(()),
         }
     }
 }

@@ -288,3 +288,21 @@ fn a_search_forgets_what_is_over_in_a_sequential_history() {
     command.args(["verify", "--model", "set", "--witness", &order]).arg(history.path());
     run(&mut command).expect(0);
 }
+
+#[test]
+fn the_memory_holds_within_a_line_that_is_followed_too() {
+    // The values of this line take many times its bytes before it is an event.
+    let values: Vec<String> = (0..700_000).map(|n| format!("\"{n}\"")).collect();
+    let line = format!(
+        "{{\"process\":0,\"type\":\"invoke\",\"f\":\"add\",\"value\":[{}]}}\n",
+        values.join(",")
+    );
+    let folder = Folder::new("follow-memory");
+    let file = folder.write("long.jsonl", line);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_histcheck"));
+    let args = ["linear", "--model", "set", "--follow", "--memory", "1M"];
+    let run = run(command.args(args).arg(file));
+    assert_eq!(run.status, 2, "{run:?}");
+    assert!(run.stderr.contains("--memory ran out while a history was read"), "{run:?}");
+    assert!(run.stdout.contains("unknown: a limit was reached while it was read"), "{run:?}");
+}

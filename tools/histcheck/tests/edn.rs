@@ -62,3 +62,65 @@ fn steps_of_a_transaction_may_be_words_or_keywords_short_or_long() {
         }
     }
 }
+
+/// Four writes and a read of one process each, whole operations: the read began after all writes had ended.
+const WHOLE: &str = r#"{:process 3, :type :ok, :f :read, :value 1, :start 50, :end 60}
+{:process 0, :type :ok, :f :write, :value 1, :start 10, :end 20} ; why
+#_{:process 9} {:process 1, :f :write, :value 2, :start 30, :end 40, :node "n1"}
+{:process 2, :type :fail, :f :write, :value 3, :start 30, :end 40, :error :no}
+{:process :nemesis, :f :slow, :start 5, :end 45}
+"#;
+
+#[test]
+fn a_map_with_start_and_end_is_a_whole_operation_as_an_object_of_json_is() {
+    let args = ["linear", "--model", "register"];
+    let vector = format!("[{WHOLE}]");
+    let records = vector.replace("{:process", "#jepsen.history.Op{:process");
+    for text in [WHOLE, &vector, &records] {
+        let run = histcheck(&args, text);
+        assert_eq!(run.status, 1, "{}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("is stale"), "{}", run.stdout);
+        assert!(
+            run.stdout.contains("5 forms read: 4 operations (3 ok, 1 fail, 0 info)"),
+            "{}",
+            run.stdout
+        );
+        let run = histcheck(&args, &text.replace(":start 50", ":start 40"));
+        assert_eq!(run.status, 0, "{}{}", run.stdout, run.stderr);
+    }
+    for (start, end) in [("invoke", "complete"), ("call", "return"), ("start_time", "end_time")] {
+        let other =
+            WHOLE.replace(":start", &format!(":{start}")).replace(":end", &format!(":{end}"));
+        assert_eq!(histcheck(&args, &other).status, 1, "{start}");
+    }
+    let events = histcheck(&["convert", "--to", "edn"], WHOLE).stdout;
+    assert_eq!(events.lines().count(), 10, "{events}");
+    assert!(
+        events.starts_with("{:time 5, :process :nemesis, :type :ok, :f :start-slow}"),
+        "{events}"
+    );
+    assert_eq!(histcheck(&args, &events).status, 1, "{events}");
+}
+
+#[test]
+fn what_is_wrong_with_a_whole_operation_of_edn_is_named_with_its_place() {
+    for (text, said) in [
+        ("{:process 1, :f :read, :value 1}\n", "it does not say when the operation began"),
+        ("{:process 1, :f :read, :start 9, :end 8}\n", "line 6: column 39: \"end\" is 8, before"),
+        ("{:process 1, :f :read, :start :a, :end 8}\n", "line 6: column 31: \"start\" must be"),
+        (
+            "{:process 1, :type :invoke, :f :read, :start 7, :end 8}\n",
+            "line 6: column 20: \"type\" is",
+        ),
+        ("{:process 1, :index 3, :f :read, :start 7, :end 8}\n", "\"index\" cannot stand beside"),
+        ("{:process 1, :f :read, :start 7", "the history was cut short"),
+    ] {
+        let run = histcheck(&["stats"], &format!("{WHOLE}{text}"));
+        assert_eq!(run.status, 65, "{text}: {}", run.stdout);
+        assert!(run.stderr.contains(said) && run.stderr.contains("line 6"), "{}", run.stderr);
+    }
+    // Where invocations are written, "start" is a field like others.
+    let events = "{:process 0, :type :invoke, :f :write, :value 1, :start 7, :end 9}
+{:process 0, :type :ok, :f :write, :value 1}\n";
+    assert_eq!(histcheck(&["stats"], events).status, 0);
+}

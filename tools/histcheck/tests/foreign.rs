@@ -108,3 +108,25 @@ fn a_verdict_of_jepsen_and_prose_are_named_as_what_they_are() {
     assert!(run.stderr.contains("none of the formats that are read"), "{}", run.stderr);
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
 }
+
+#[test]
+fn other_encodings_are_named_for_what_they_are_by_merge_too() {
+    let folder = Folder::new("encodings");
+    let verdict = "{\"file\":\"a\",\"check\":\"linear\",\"valid\":true,\"because\":\"x\"}\n";
+    let utf_16: Vec<u8> = verdict.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_32: Vec<u8> = verdict.chars().flat_map(|char| (char as u32).to_be_bytes()).collect();
+    for (bytes, said) in [(utf_16, "iconv -f UTF-16"), (utf_32, "iconv -f UTF-32")] {
+        let file = folder.write("verdicts", &bytes);
+        for command in ["merge", "stats"] {
+            let run = run(Command::new(env!("CARGO_BIN_EXE_histcheck")).arg(command).arg(&file));
+            assert_eq!(run.status, 65, "{}{}", run.stdout, run.stderr);
+            assert!(run.stderr.contains(said), "{command}: {}", run.stderr);
+            assert!(
+                run.stderr.contains("verdicts, line 1: column 1: "),
+                "{command}: {}",
+                run.stderr
+            );
+        }
+    }
+    assert_eq!(histcheck(&["merge"], verdict).status, 0);
+}

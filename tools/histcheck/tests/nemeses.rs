@@ -45,3 +45,37 @@ fn lines_that_are_no_pairs_count_one_by_one() {
     assert!(report.contains("2 faults"), "{report}");
     assert!(report.contains("(lines 1 and 2)"), "{report}");
 }
+
+#[test]
+fn an_index_gives_the_order_of_faults_too() {
+    let line = |index: u32, f: &str| {
+        let time = index * 1_000_000;
+        format!(
+            "{{\"index\":{index},\"time\":{time},\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"{f}\"}}\n"
+        )
+    };
+    let stats = |lines: &[String]| {
+        let run =
+            run_with(Command::new(env!("CARGO_BIN_EXE_histcheck")).arg("stats"), &lines.concat());
+        assert_eq!(run.status, 0, "{}", run.stderr);
+        run.stdout
+    };
+    let words = ["kill", "start", "kill", "start", "start-slow", "stop-slow"];
+    let lines: Vec<String> = (0..).zip(words).map(|(index, f)| line(index, f)).collect();
+    let in_order = stats(&lines);
+    assert!(in_order.contains("kill: 0.000 s to 0.001 s (lines 1 and 2)"), "{in_order}");
+    // The same lines in another order: the same faults, with other line numbers.
+    for order in [[5, 4, 3, 2, 1, 0], [1, 2, 0, 5, 3, 4]] {
+        let report = stats(&order.map(|at: usize| lines[at].clone()));
+        let at = |index: usize| 1 + order.iter().position(|&at| at == index).unwrap();
+        assert!(report.contains("3 faults"), "{report}");
+        for (begin, end, kind) in [(0, 1, "kill"), (2, 3, "kill"), (4, 5, "slow")] {
+            let told = format!(
+                "{kind}: 0.00{begin} s to 0.00{end} s (lines {} and {})",
+                at(begin),
+                at(end)
+            );
+            assert!(report.contains(&told), "{told}: {report}");
+        }
+    }
+}

@@ -169,3 +169,64 @@ fn gnu_parallel_says_what_the_whole_says() {
     let each = "parallel -j 4 histcheck linear --model register --json {}";
     pipelines_say_what_the_whole_says("parallel", each);
 }
+
+#[test]
+fn an_index_that_does_not_grow_is_refused_as_completions_would_go_to_other_shards() {
+    let folder = Folder::new("shuffled");
+    // The completions say no key: in the order of the text each would be that of the other.
+    let text = r#"{"index":0,"process":0,"type":"invoke","f":"write","key":"a","value":1}
+{"index":3,"process":0,"type":"ok","f":"write","value":2}
+{"index":2,"process":0,"type":"invoke","f":"write","key":"b","value":2}
+{"index":1,"process":0,"type":"ok","f":"write","value":1}
+"#;
+    let split = |text: &str| {
+        let args = ["split", "--by", "key", "--shards", "2", "--into"];
+        run_with(histcheck().args(args).arg(folder.file("shards")), text)
+    };
+    let refused = split(text).expect(65);
+    assert!(
+        refused.stderr.contains("line 3: column 10: \"index\" 2 is no greater"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("sort them by their index first"), "{}", refused.stderr);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    split(&(lines.join("\n") + "\n")).expect(0);
+}
+
+#[test]
+fn a_last_line_cut_within_its_ending_is_dropped_by_convert_and_split_and_refused_by_merge() {
+    let folder = Folder::new("endings");
+    let line =
+        |kind: &str| format!(r#"{{"process":0,"type":"{kind}","f":"write","key":1,"value":"#);
+    let whole = format!("{}3}}\r\n{}3}}\r\n", line("invoke"), line("ok"));
+    for cut in ["\r", "3\r", "\"a\r"] {
+        let text = format!("{whole}{}{cut}", line("invoke"));
+        let into = folder.file(&format!("shards-{}", cut.len()));
+        let lenient = |args: &[&str]| run_with(histcheck().args(args).arg("--lenient"), &text);
+        let into_name = into.to_str().unwrap();
+        let split = ["split", "--by", "key", "--shards", "1", "--into", into_name];
+        let converted = lenient(&["convert", "--to", "jsonl"]).expect(0);
+        assert_eq!(converted.stdout.lines().count(), 2, "{}", converted.stdout);
+        assert!(!converted.stdout.contains('\r'), "{}", converted.stdout);
+        let shard = std::fs::read_to_string(lenient(&split).expect(0).stdout.trim()).unwrap();
+        assert_eq!(shard.lines().count(), 3, "{shard}");
+        assert!(!shard.contains('\r'), "{shard}");
+        // Without --lenient all say that it was cut.
+        for args in [&["convert", "--to", "jsonl"][..], &["stats"]] {
+            let strict = run_with(histcheck().args(args), &text).expect(65);
+            assert!(strict.stderr.contains("the last line was cut short"), "{}", strict.stderr);
+        }
+        std::fs::remove_dir_all(&into).unwrap();
+        let strict = run_with(histcheck().args(split), &text).expect(65);
+        assert!(strict.stderr.contains("the last line was cut short"), "{}", strict.stderr);
+    }
+    let verdict = r#"{"file":"a","check":"linear","valid":true,"because":"x"}"#;
+    let merge = |text: &str| run_with(histcheck().args(["merge", "--json"]), text);
+    assert!(
+        merge(&format!("{verdict}\r\n{verdict}\r")).expect(0).stdout.contains("\"verdicts\":2")
+    );
+    let cut = merge(&format!("{verdict}\r\n{}\r", &verdict[..20])).expect(65);
+    assert!(cut.stderr.contains("stdin, line 2"), "{}", cut.stderr);
+}

@@ -9,6 +9,7 @@ use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
 use crate::linear::case::{self, Case};
+use crate::linear::drains;
 use crate::linear::{self, Decision, KeyVerdict, Question};
 use crate::plural::many;
 use crate::read::assemble::Assembly;
@@ -88,10 +89,13 @@ impl Whole {
         Ok(())
     }
 
-    /// Whether it is known of everything that is open what it may do.
+    /// Whether it is known of everything that is open what it may do. What a drain took is known of a whole history alone.
     fn is_clear(assembly: &mut Assembly) -> bool {
         let open = assembly.open();
         let history = assembly.history();
+        if drains::are_named(history) {
+            return false;
+        }
         !open.into_iter().any(|index| {
             let op = history.ops.get(index);
             let lacks = op.value.is_none() || op.value == Some(NULL);

@@ -23,15 +23,14 @@ const LONGEST_MARK: usize = 8;
 /// What an input is that is no history, and what to do, in words; `None` for a text.
 pub fn what(head: &[u8]) -> Option<&'static str> {
     let head = first_line(head).unwrap_or(head);
+    if let Some(what) = encoding(head) {
+        return Some(what);
+    }
     let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
     Some(match head {
         [b'J', b'E', b'P', b'S', b'E', b'N', ..] => {
             "this is Jepsen's binary store (test.jepsen); give the history.edn or history.txt that stands beside it in \
              the same folder"
-        }
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => UTF_16,
-        [b'{' | b'[' | b'(' | b'"' | b'#', 0, ..] | [0, b'{' | b'[' | b'(' | b'"' | b'#', ..] => {
-            UTF_16
         }
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => {
             "this is a zip archive; unpack it and give the history in it, as unzip -p ARCHIVE HISTORY does"
@@ -55,15 +54,30 @@ pub fn what(head: &[u8]) -> Option<&'static str> {
         _ if begins(text, b"<!doctype") || begins(text, b"<html") || begins(text, b"<?xml") => {
             "this is a page of HTML or XML and no history; download the file itself"
         }
-        [a, 0, b, 0, ..] | [0, a, 0, b, ..] if a.is_ascii_graphic() && b.is_ascii_graphic() => {
-            UTF_16
-        }
         _ if head[..head.len().min(LONGEST_MARK)].contains(&0) => {
             "this is binary data and no text; give the history as JSON lines, EDN, CSV or a log"
         }
         _ => return None,
     })
 }
+
+/// In which encoding other than UTF-8 a text is, and what to do; `None` where it shows none.
+pub fn encoding(head: &[u8]) -> Option<&'static str> {
+    match head {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => Some(UTF_32),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some(UTF_16),
+        [a, 0, 0, 0, ..] | [0, 0, 0, a, ..] if a.is_ascii_graphic() => Some(UTF_32),
+        [a, 0, b, 0, ..] | [0, a, 0, b, ..] if a.is_ascii_graphic() && b.is_ascii_graphic() => {
+            Some(UTF_16)
+        }
+        [b'{' | b'[' | b'(' | b'"' | b'#', 0, ..] | [0, b'{' | b'[' | b'(' | b'"' | b'#', ..] => {
+            Some(UTF_16)
+        }
+        _ => None,
+    }
+}
+
+const UTF_32: &str = "this is UTF-32; turn it into UTF-8, as iconv -f UTF-32 -t UTF-8 does";
 
 const UTF_16: &str = "this is UTF-16, as PowerShell's > writes it; turn it into UTF-8, as iconv -f UTF-16 -t UTF-8 does";
 
@@ -90,6 +104,8 @@ mod tests {
             (&tar[..], "tar"),
             (b"JEPSEN\0\0\0\x01", "Jepsen"),
             (b"\xff\xfe{\0", "UTF-16"),
+            (b"\xff\xfe\0\0{\0\0\0", "UTF-32"),
+            (b"{\0\0\0\"\0\0\0", "UTF-32"),
             (b"[\0{\0", "UTF-16"),
             (b"\0{\0\"", "UTF-16"),
             (b"I\0N\0F\0O\0", "UTF-16"),

@@ -1,7 +1,8 @@
 //! A history in EDN: maps one after the other, or in one vector or list.
 //!
 //! An event without `:process`, or with nil, is of process 0: such histories are written by hand, one operation after
-//! the other.
+//! the other. Where the first event is a whole operation, with the times at which it began and ended, all are, as in
+//! [`operations`](super::operations).
 
 use breakit::exit::Result;
 use breakit::op::Op;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::edn::{self, Fields, Reader, Wrong};
 use super::notation::{Edn, Notation};
 use super::site::Form;
+use super::spans::{self, Span, Times};
 use super::text::{Item, Quick, Take, Text};
 
 /// Takes all events.
@@ -17,34 +19,75 @@ use super::text::{Item, Quick, Take, Text};
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` and `quick` say.
 pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()> {
-    let mut close = None;
-    let mut is_first = true;
+    let mut state = State { close: None, reads: Reads::First };
+    let mut spans: Vec<Span> = Vec::new();
     loop {
-        if !is_first {
+        if let Reads::Events = state.reads {
             pass_blank(text);
             let quickly = quick(text.rest(), text.place(0), Form::Map)?;
             text.pass(quickly);
         }
-        let step = step(text, close, is_first)?;
-        is_first = false;
-        match step {
-            Step::Open(byte) => close = Some(byte),
-            Step::Event(op, length) => {
+        match step(text, &state)? {
+            Step::Open(byte) => state = State { close: Some(byte), reads: Reads::FirstWithin },
+            Step::Event(read, length) => {
                 let site = text.site(length, Form::Map);
-                let op = op.map_err(|clause| site.error(text.name(), &clause))?;
-                take(site, Item::Op(op))?;
+                match read.map_err(|clause| site.error(text.name(), &clause))? {
+                    Read::Event(op) => {
+                        state.reads = Reads::Events;
+                        take(site, Item::Op(op))?;
+                    }
+                    Read::Operation(times) => {
+                        state.reads = Reads::Operations;
+                        let (begin, end, op) = *times;
+                        let (nth, row) = (spans.len() as u32 + 1, text.rest()[..length].into());
+                        spans.push(Span { begin, end, place: site.place, nth, row, op });
+                    }
+                }
                 text.pass(length);
             }
-            Step::Close => return nothing_follows(text),
-            Step::End if close.is_some() => {
-                return text.unclosed("not EDN: the text ends within its vector", take);
+            Step::Close => {
+                nothing_follows(text)?;
+                break;
             }
-            Step::End => return Ok(()),
+            Step::End => {
+                if state.close.is_some() {
+                    text.unclosed("not EDN: the text ends within its vector", take)?;
+                }
+                break;
+            }
             Step::Cut(wrong) => {
-                return text.cut(wrong.at, &format!("not EDN: {}", wrong.clause), take);
+                text.cut(wrong.at, &format!("not EDN: {}", wrong.clause), take)?;
+                break;
             }
         }
     }
+    spans::each(text.name(), Form::Map, spans, take)
+}
+
+/// Where a reader is in a text.
+struct State {
+    /// What closes the vector or list around all events.
+    close: Option<u8>,
+    reads: Reads,
+}
+
+/// What the events of a text are, which the first of them shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// Nothing was read yet.
+    First,
+    /// Nothing but a bracket.
+    FirstWithin,
+    /// Invocations and completions.
+    Events,
+    /// Whole operations.
+    Operations,
+}
+
+/// What a map holds.
+enum Read {
+    Event(Box<Op>),
+    Operation(Box<Times>),
 }
 
 /// Passes what stands between two events, so far as it is in the window.
@@ -57,8 +100,8 @@ fn pass_blank(text: &mut Text<'_>) {
 enum Step {
     /// The bracket of a vector or list, by what closes it; it is passed.
     Open(u8),
-    /// An event, or why a form is none, with its length in bytes; the window begins with it.
-    Event(std::result::Result<Box<Op>, String>, usize),
+    /// What a form holds, or why that is no event, with its length in bytes; the window begins with it.
+    Event(std::result::Result<Read, String>, usize),
     /// What closes it; it is passed.
     Close,
     /// Nothing.
@@ -68,9 +111,9 @@ enum Step {
 }
 
 /// The next step; whatever may go on behind the window is looked at again in a wider one.
-fn step(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Step> {
+fn step(text: &mut Text<'_>, state: &State) -> Result<Step> {
     loop {
-        match look(text, close, may_open)? {
+        match look(text, state)? {
             Some(step) => return Ok(step),
             None => text.more()?,
         }
@@ -78,7 +121,8 @@ fn step(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Step> 
 }
 
 /// The next step; `None` where the window is too small to tell.
-fn look(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Option<Step>> {
+fn look(text: &mut Text<'_>, state: &State) -> Result<Option<Step>> {
+    let may_open = state.reads == Reads::First;
     let mut reader = Reader::new(text.rest());
     let wrong = |text: &Text<'_>, wrong: Wrong| match (wrong.cut, text.is_all()) {
         (true, false) => Ok(None),
@@ -95,16 +139,18 @@ fn look(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Option
         None => (Step::End, began),
         Some(b'[') if may_open => (Step::Open(b']'), began + 1),
         Some(b'(') if may_open => (Step::Open(b')'), began + 1),
-        Some(byte) if Some(byte) == close => (Step::Close, began + 1),
+        Some(byte) if Some(byte) == state.close => (Step::Close, began + 1),
         Some(_) => {
-            let read = match reader.next_fields(&WORDS) {
-                Some(fields) => Ok(op(fields).map(Box::new)),
-                None => reader.next_form().map(|form| event(form).map(Box::new)),
+            let next = match reader.next_fields(&WORDS) {
+                Some(fields) => Ok(read(fields, state.reads)),
+                None => reader
+                    .next_form()
+                    .map(|form| fields_of(form).and_then(|fields| read(fields, state.reads))),
             };
-            match read {
+            match next {
                 // What ends with the window may go on behind it.
                 Ok(_) if reader.at() == text.rest().len() && !text.is_all() => return Ok(None),
-                Ok(op) => (Step::Event(op, reader.at() - began), began),
+                Ok(read) => (Step::Event(read, reader.at() - began), began),
                 Err(error) => return wrong(text, error),
             }
         }
@@ -114,7 +160,7 @@ fn look(text: &mut Text<'_>, close: Option<u8>, may_open: bool) -> Result<Option
 }
 
 fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
-    match step(text, None, false)? {
+    match step(text, &State { close: None, reads: Reads::Events })? {
         Step::End => Ok(()),
         _ => Err(text.error(0, "something follows the vector of events")),
     }
@@ -123,14 +169,14 @@ fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
 /// The fields whose values are words: as keywords or as strings, they are the same.
 const WORDS: [&str; 4] = ["type", "f", "process", "node"];
 
-/// An event from its map.
-fn event(form: Value) -> std::result::Result<Op, String> {
+/// The fields of a map that is an event.
+fn fields_of(form: Value) -> std::result::Result<Fields<'static>, String> {
     if let Some(clause) = no_event(&form) {
         return Err(clause);
     }
     match form {
         Value::Object(fields) => {
-            op(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+            Ok(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
         }
         other => Err(format!("an event must be a map, not {other}")),
     }
@@ -148,8 +194,8 @@ fn no_event(form: &Value) -> Option<String> {
     }
 }
 
-/// An event from its fields.
-fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
+/// What the fields of a map say.
+fn read(mut fields: Fields<'_>, reads: Reads) -> std::result::Result<Read, String> {
     for (name, value) in &mut fields {
         if WORDS.contains(&name.as_ref())
             && let Some(word) = edn::keyword(value).map(Value::from)
@@ -168,7 +214,17 @@ fn op(mut fields: Fields<'_>) -> std::result::Result<Op, String> {
                     beside it"
             .into());
     }
-    Op::of_fields(fields)
+    let field =
+        |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+    let is_whole = match reads {
+        Reads::First | Reads::FirstWithin => spans::is_whole(field),
+        Reads::Events => false,
+        Reads::Operations => true,
+    };
+    match is_whole {
+        true => spans::of_fields(fields).map(|times| Read::Operation(Box::new(times))),
+        false => Op::of_fields(fields).map(|op| Read::Event(Box::new(op))),
+    }
 }
 
 /// An event as a map on one line.

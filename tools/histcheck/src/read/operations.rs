@@ -3,7 +3,6 @@
 
 use breakit::exit::Result;
 use breakit::json::{self, Json};
-use breakit::op::Type;
 use serde_json::Value;
 
 use super::array::next_byte;
@@ -20,14 +19,7 @@ pub fn is_first(text: &[u8]) -> bool {
     }
     let first = serde_json::Deserializer::from_slice(begun).into_iter::<Json>().next();
     let Some(Ok(Json(Value::Object(fields)))) = first else { return false };
-    let kind = fields.get("type").and_then(Value::as_str).and_then(Type::of);
-    NAMES.iter().any(|(begin, end)| match (fields.contains_key(*begin), kind) {
-        (true, None) => !fields.contains_key("type"),
-        (true, Some(kind)) => {
-            kind != Type::Invoke && fields.get(*end).is_some_and(Value::is_number)
-        }
-        (false, _) => false,
-    })
+    spans::is_whole(|name| fields.get(name))
 }
 
 fn mentions(text: &[u8], name: &str) -> bool {
@@ -101,21 +93,7 @@ fn span(value: Value) -> std::result::Result<spans::Times, String> {
     let Value::Object(fields) = value else {
         return Err("an operation must be a JSON object".into());
     };
-    let has = |name: &str| fields.contains_key(name);
-    let names = NAMES.iter().find(|(begin, end)| has(begin) && has(end));
-    let names = names.or_else(|| NAMES.iter().find(|(begin, _)| has(begin)));
-    let Some(&(begin, end)) = names else {
-        return Err(
-            "it does not say when the operation began, as \"start\" on the first line does".into(),
-        );
-    };
-    if let Some(other) = ["time", "index"].into_iter().find(|name| has(name)) {
-        return Err(format!(
-            "{other:?} cannot stand beside {begin:?} and {end:?}, which give the order"
-        ));
-    }
-    let fields = fields.into_iter().map(|(name, value)| (name.into(), value)).collect();
-    spans::operation(fields, begin, end)
+    spans::of_fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 #[cfg(test)]

@@ -147,6 +147,37 @@ fn is_client(process: &Process) -> bool {
     !matches!(process, Process::Other(word) if word == "nemesis" || word == "workload")
 }
 
+/// Whether the fields of a first event are those of a whole operation: they have the time of its beginning, and it is no
+/// invocation.
+pub fn is_whole<'v>(field: impl Fn(&str) -> Option<&'v Value>) -> bool {
+    let kind = field("type").and_then(Value::as_str).and_then(Type::of);
+    NAMES.iter().any(|(begin, end)| match (field(begin), kind) {
+        (None, _) => false,
+        (Some(_), None) => field("type").is_none(),
+        (Some(_), Some(kind)) => kind != Type::Invoke && field(end).is_some_and(Value::is_number),
+    })
+}
+
+/// An operation from its fields, which say themselves what its times are called.
+///
+/// # Errors
+/// In words, where they are none.
+pub fn of_fields(fields: Fields<'_>) -> std::result::Result<Times, String> {
+    let has = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
+    let names = NAMES.iter().find(|(begin, end)| has(begin) && has(end));
+    let Some(&(begin, end)) = names.or_else(|| NAMES.iter().find(|(begin, _)| has(begin))) else {
+        return Err(
+            "it does not say when the operation began, as \"start\" on the first line does".into(),
+        );
+    };
+    if let Some(other) = ["time", "index"].into_iter().find(|name| has(name)) {
+        return Err(format!(
+            "{other:?} cannot stand beside {begin:?} and {end:?}, which give the order"
+        ));
+    }
+    operation(fields, begin, end)
+}
+
 /// An operation from its fields, two of which are its times.
 ///
 /// # Errors

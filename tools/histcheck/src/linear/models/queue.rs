@@ -69,9 +69,6 @@ pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
         (word, None, _) if word == take => {
             Err(format!("an ok {take} says no value; write null where nothing was there"))
         }
-        ("drain", ..) => Err(format!(
-            "the model {model} has no operation \"drain\"; unordered-queue has it, without --follow"
-        )),
         (word, ..) => Err(format!("the model {model} has no operation {word:?}")),
     }
 }
