@@ -10,7 +10,7 @@ mod spec;
 use serde_json::Value;
 use spec::counterexample::Counterexample;
 use spec::judged::{Judged, histories, many};
-use spec::{Made, Random};
+use spec::{Act, Fate, Made, Random};
 fn every_witness_replays_and_a_tampered_one_does_not(name: &str) {
     let spec = spec::spec(name);
     let made = histories(&spec, 1, many(), true);
@@ -133,6 +133,24 @@ fn reason(verdict: &Value) -> String {
         words.push(if is_number { "N" } else { word });
     }
     words.join(" ")
+}
+
+#[test]
+fn an_add_of_nothing_explains_nothing_as_what_it_found_was_there_before() {
+    every_counterexample_is_invalid_closed_and_minimal("fetch-add of nothing");
+    // It came too late to matter, and nothing says that what it found was put by it.
+    let spec = spec::spec("fetch-add of nothing");
+    let is = |act: &Act| spec.items.iter().position(|item| item.act == *act).unwrap();
+    let ok = |act: &Act, inv: u32| {
+        let process = i64::from(inv);
+        Made { item: is(act), fate: Fate::Ok, process, inv, res: inv + 1 }
+    };
+    let made = vec![ok(&Act::Read(1), 1), ok(&Act::FetchAdd(0, 1), 3)];
+    let judged = Judged::new("fetch-add of nothing", spec, vec![made]);
+    let keys = judged.keys();
+    let shown = Counterexample::of(&judged, 0, &keys[0]["witness"]);
+    shown.convicts(&keys[0]);
+    assert_eq!(shown.ops.len(), 1, "{}", keys[0]);
 }
 
 /// Three tests for each model.

@@ -21,8 +21,13 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(name: &str, spec: Spec, histories: Vec<Vec<Made>>) -> Judged {
-        let folder = Folder::new(name);
         let written = written(&spec, &histories, &mut Random(7));
+        Judged::of(name, spec, histories, written)
+    }
+
+    /// The same of histories that were written down already.
+    pub fn of(name: &str, spec: Spec, histories: Vec<Vec<Made>>, written: Written) -> Judged {
+        let folder = Folder::new(name);
         folder.write(super::TABLE_FILE, super::TABLE);
         folder.write("history.jsonl", &written.text);
         Judged { folder, name: name.into(), spec, histories, written }
@@ -49,14 +54,9 @@ impl Judged {
     pub fn followed(&self) -> HashMap<usize, Value> {
         let mut found = HashMap::new();
         loop {
-            let mut key = 0;
-            let lines = self.written.text.lines().zip(1..).map(|(line, at)| {
-                key = self.written.begins.get(&at).map_or(key, |&(key, _)| key);
-                let is_left =
-                    self.written.begins.get(&at).is_none_or(|(key, _)| !found.contains_key(key));
-                if is_left && !found.contains_key(&key) { line } else { "" }
-            });
-            let text: String = lines.map(|line| format!("{line}\n")).collect();
+            let lines = self.written.text.lines().zip(&self.written.keys);
+            let left = lines.map(|(line, key)| if found.contains_key(key) { "" } else { line });
+            let text: String = left.map(|line| format!("{line}\n")).collect();
             self.folder.write("history.jsonl", text);
             let told = self.histcheck("linear", &["--follow"]);
             assert!(told.status < 3, "{}", told.stderr);
