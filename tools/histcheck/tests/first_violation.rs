@@ -1,13 +1,20 @@
 //! Of several violations the evidence shows the first, the one that `--follow` ends with; and no more operations of
-//! one kind than convict.
+//! one kind than convict. Random histories of every model, by the exhaustive oracle of [`spec`];
+//! `HISTCHECK_ORACLE=20000` takes so many of each.
 
 #![allow(clippy::unwrap_used)]
 
+mod spec;
+
+use std::collections::HashMap;
 use std::process::Command;
 
 use breakit_tests::Random;
 use breakit_tests::process::run_with;
 use serde_json::{Value, json};
+use spec::counterexample::Counterexample;
+use spec::judged::{Judged, histories, many};
+use spec::{Fate, NEVER, Op};
 
 fn event(process: u64, kind: &str, f: &str, value: &str) -> String {
     format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
@@ -119,3 +126,68 @@ fn what_may_rest_on_what_the_evidence_leaves_out_is_not_said_to_have_happened() 
         assert!(ops.iter().filter(unsure).all(|op| op["line"] == 1), "{ops:?}");
     }
 }
+
+/// Where the shortest beginning ends that has no legal order. What had not ended by then may not have happened, and if
+/// it did, with the result that the history has for it.
+fn first_violation(judged: &Judged, key: usize) -> u32 {
+    let ops = judged.ops(key);
+    let begun = |end: u32| {
+        let begun = ops.iter().filter(move |op| op.inv < end);
+        begun.map(move |op| match op.fate {
+            Fate::Ok if op.res > end => Op { fate: Fate::Weak, res: NEVER, ..*op },
+            _ => *op,
+        })
+    };
+    let mut ends: Vec<u32> = ops.iter().filter(|op| op.fate == Fate::Ok).map(|op| op.res).collect();
+    ends.sort_unstable();
+    let is_invalid = |end: &u32| {
+        let ops: Vec<Op<'_>> = begun(*end).collect();
+        !spec::is_linearizable(&judged.spec, &judged.spec.initial, &ops)
+    };
+    ends.into_iter().find(is_invalid).unwrap()
+}
+
+/// The last end that some evidence needs, and whether it says of what ended later than `first` that it happened: then
+/// it may convict by that what had ended before.
+fn shown(judged: &Judged, key: usize, verdict: &Value, first: u32) -> (u32, bool) {
+    let evidence = Counterexample::of(judged, key, &verdict["witness"]);
+    let ends = evidence.ops.iter().map(|(_, op)| op.res).filter(|&res| res != NEVER);
+    let ops = judged.ops(key);
+    let ends_later = |op: &Op<'_>| ops.iter().any(|o| o.inv == op.inv && o.res > first);
+    let is_later = |op: &Op<'_>| op.fate == Fate::Ok && op.res == NEVER && ends_later(op);
+    (ends.max().unwrap_or(0), evidence.ops.iter().any(|(_, op)| is_later(op)))
+}
+
+fn evidence_ends_with_the_first_violation(name: &str) {
+    let spec = spec::spec(name);
+    let made = histories(&spec, 5, many(), false);
+    let judged = Judged::new(&format!("first {name}"), spec, made);
+    let batch: HashMap<usize, Value> = judged.keys().into_iter().enumerate().collect();
+    let followed = judged.followed();
+    assert_eq!((batch.len(), followed.len()), (many(), many()), "{name}");
+    let mut exact = 0;
+    for key in 0..many() {
+        let first = first_violation(&judged, key);
+        for verdict in [&batch[&key], &followed[&key]] {
+            let (last, knows_more) = shown(&judged, key, verdict, first);
+            let is_first = last == first || knows_more && last < first;
+            assert!(is_first, "{last} and not {first}: {verdict}: {:#?}", judged.ops(key));
+            exact += usize::from(last == first);
+        }
+    }
+    // What is known of what ended later is needed in few.
+    assert!(10 * exact > 9 * 2 * many(), "{name}: {exact} of {}", 2 * many());
+}
+
+/// A test for each model.
+macro_rules! tests {
+    ($($test:ident $name:literal)*) => {
+        mod evidence_ends_with_the_first_violation {
+            $(#[test] fn $test() {
+                super::evidence_ends_with_the_first_violation($name);
+            })*
+        }
+    };
+}
+
+spec::with_every_model!(tests);

@@ -339,7 +339,7 @@ fn refuted<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], fast: &Fast, searc
             refutation::of(object, ops, found, &budget())
         }
         (_, Search::Invalid(at)) => {
-            let found = Found { ops, reason: None, end: Some(at) };
+            let found = Found { ops, reason: None, end: Some(ops[at].res) };
             refutation::of(object, ops, found, &budget())
         }
         other => panic!("{other:?}"),

@@ -16,7 +16,7 @@ use histcheck::budget::Budget;
 use histcheck::history::{History, OPEN};
 use histcheck::keys::Rows;
 use histcheck::linear::blocks;
-use histcheck::linear::columns::Columns;
+use histcheck::linear::columns::{Beginnings, Columns};
 use histcheck::linear::general::{self, Search};
 use histcheck::linear::models::register::Register;
 use histcheck::linear::op::{Act, Fate, Op};
@@ -249,6 +249,45 @@ fn evidence_convicts(ops: &[Op]) {
     }
 }
 
+/// What the history is up to `end`: of what had not ended by then nobody knows whether it happened.
+fn beginning(ops: &[Op], end: u32) -> Vec<Op> {
+    let begun = ops.iter().filter(|op| op.inv < end);
+    begun.map(|op| if op.res > end { op.weakened() } else { *op }).collect()
+}
+
+/// The chains say of each beginning what the oracle says, and evidence ends with the first violation.
+fn ends_with_the_first_violation(ops: &[Op], unique: bool) {
+    let budget = budget();
+    let mut beginnings = Beginnings::new(ops, NULL, &budget);
+    let last = ops.iter().map(|op| op.inv).chain(ops.iter().map(|op| op.res % OPEN)).max();
+    let mut first = None;
+    for end in 1..=last.unwrap_or(0) {
+        let expected = is_linearizable(&beginning(ops, end), NULL);
+        match beginnings.is_valid(end) {
+            Ok(is_valid) => assert_eq!(is_valid, expected, "until {end}: {ops:?}"),
+            Err(_) => assert!(!unique, "not said until {end}: {ops:?}"),
+        }
+        first = first.or((!expected).then_some(end));
+    }
+    let Some(first) = first else { return };
+    let (_, decision) = decide(ops, NULL, &budget);
+    let Decision::Invalid(Proof::Register(evidence)) = decision else {
+        panic!("{decision:?}: {ops:?}")
+    };
+    let ends = evidence.ops.iter().filter(|op| op.fate == Fate::Ok && op.res != OPEN);
+    let shown = ends.map(|op| op.res).max().unwrap_or(0);
+    // What ended later, whenever that was, may convict before.
+    let is_later = |op: &Op| {
+        let end = ops.iter().find(|other| other.source == op.source).map_or(0, |op| op.res);
+        op.fate == Fate::Ok && op.res == OPEN && end > first
+    };
+    let may_be_earlier = evidence.ops.iter().any(is_later);
+    assert!(
+        shown == first || may_be_earlier && shown < first,
+        "it ends at {shown} and not {first}: {evidence:?}: {ops:?}"
+    );
+}
+
 fn many() -> u64 {
     std::env::var("HISTCHECK_ORACLE").ok().and_then(|n| n.parse().ok()).unwrap_or(25_000)
 }
@@ -275,6 +314,20 @@ fn engines_and_oracle_agree_on_random_histories_of_unique_values() {
 #[test]
 fn engines_and_oracle_agree_on_random_histories_of_three_values() {
     random_agreement(0x5EED_0002, false);
+}
+
+#[test]
+fn evidence_ends_with_the_first_violation_of_random_histories() {
+    let mut random = Random(0x5EED_0003);
+    for round in 0..many() / 4 {
+        let unique = round % 2 == 0;
+        let ops = random_history(&mut random, if round % 4 < 2 { 5 } else { 9 }, unique);
+        let happened = || ops.iter().filter(|op| op.fate != Fate::Fail);
+        let puts: Vec<Id> = happened().filter_map(|op| op.act.puts()).collect();
+        let is_once = |(at, id): (usize, &Id)| *id != NULL && !puts[..at].contains(id);
+        let differs = happened().any(|op| matches!(op.act, Act::Differs(_)));
+        ends_with_the_first_violation(&ops, !differs && puts.iter().enumerate().all(is_once));
+    }
 }
 
 /// Every history of up to three operations over two values and null, up to renaming; of four in release.

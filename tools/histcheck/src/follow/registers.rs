@@ -586,6 +586,10 @@ fn put(history: &mut History, ops: &[Known]) -> usize {
     let base = history.ops.len();
     for known in ops {
         let value = match known.act {
+            // It would have changed nothing, and counts as a read.
+            Act::Read(value) if history.word(known.f) == "cas" => {
+                history.values.items(&[value, value])
+            }
             Act::Read(value) | Act::Write(value) | Act::Differs(value) => value,
             Act::Cas(from, to) => history.values.items(&[from, to]),
         };

@@ -114,6 +114,12 @@ pub fn decide_with_moments(ops: &[Op], initial: &[Id], budget: &Budget) -> Found
     Found { search, moments: Vec::new(), in_blocks: false }
 }
 
+/// Whether a legal order is found along few configurations, which takes little time.
+pub fn is_soon_valid(ops: &[Op], initial: &[Id], budget: &Budget) -> bool {
+    let (found, _) = Blocks::new(ops, initial, budget).run(Count::Exact, WIDTHS[0]);
+    found.search == Search::Valid
+}
+
 struct Blocks<'b> {
     ops: &'b [Op],
     /// The operations that matter, in the order of their invocations, where that is not the order of `ops`.

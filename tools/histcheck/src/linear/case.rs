@@ -7,7 +7,7 @@ use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use super::blocks::{self, Found};
-use super::earliest;
+use super::earliest::{self, First};
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
@@ -366,17 +366,15 @@ pub fn decide_within(
     match found {
         Zones::Valid => (ZONES, Decision::Valid),
         Zones::Invalid(conflict) => {
-            let convicts =
-                |few: &[Op], budget: &Budget| match zones::decide_within(few, initial, budget) {
-                    Ok(Zones::Invalid(conflict)) => Some(conflict),
-                    _ => None,
-                };
-            let first = earliest::invalid(ops, budget, earliest::until_with_writers, convicts);
-            let evidence = match first {
-                Some((few, conflict)) => {
+            let known = || evidence::of_conflict(ops, ops, &conflict, initial, budget);
+            let evidence = match earliest::of_register(ops, &conflict, initial, budget) {
+                First::Known => known(),
+                First::Conflict(few, conflict) => {
                     evidence::of_conflict(ops, &few, &conflict, initial, budget)
                 }
-                None => evidence::of_conflict(ops, ops, &conflict, initial, budget),
+                First::Search(end) => {
+                    evidence::of_beginning(ops, end, initial, budget).or_else(known)
+                }
             };
             (ZONES, proved(evidence.map(Proof::Register)))
         }
@@ -386,8 +384,15 @@ pub fn decide_within(
             let Found { search, moments, in_blocks } =
                 blocks::decide_with_moments(ops, &[initial], &budget.at_most(slice));
             let engine = if in_blocks { Engine::Blocks(why) } else { Engine::General(why) };
-            let prove =
-                |at| evidence::of_search(ops, at, &moments, initial, budget).map(Proof::Register);
+            let prove = |at: usize| {
+                let known = || evidence::of_search(ops, at, &moments, initial, budget);
+                let end = earliest::of_searched_register(ops, at, initial, budget);
+                let evidence = match end == ops[at].res {
+                    true => known(),
+                    false => evidence::of_beginning(ops, end, initial, budget).or_else(known),
+                };
+                evidence.map(Proof::Register)
+            };
             (engine, of_search(ops, search, prove))
         }
     }
@@ -445,18 +450,13 @@ impl<O: Object> OfObject<O> {
         match self.object.decide(&self.ops, budget) {
             Fast::Valid => (Engine::Direct(self.object.engine()), Decision::Valid),
             Fast::Invalid(reason) => {
-                // That nobody did what is done later would be no reason of the whole.
-                let convicts =
-                    |few: &[Op<O::Act>], budget: &Budget| match self.object.decide(few, budget) {
-                        Fast::Invalid(reason) if !reason.denies() => Some(reason),
-                        _ => None,
-                    };
-                let begun =
-                    |ops: &[Op<O::Act>], end: Pos| refutation::begun_until(&self.object, ops, end);
-                let first = earliest::invalid(&self.ops, budget, begun, convicts);
-                let (few, reason) =
-                    first.as_ref().map_or((&self.ops, &reason), |(few, reason)| (few, reason));
-                let found = refutation::Found { ops: few, reason: Some(reason), end: None };
+                let first = earliest::of_object(&self.object, &self.ops, &reason, budget);
+                let found = match &first {
+                    Some((ops, reason)) => {
+                        refutation::Found { ops, reason: reason.as_ref(), end: None }
+                    }
+                    None => refutation::Found { ops: &self.ops, reason: Some(&reason), end: None },
+                };
                 let proof = refutation::of(&self.object, &self.ops, found, budget);
                 (Engine::Direct(self.object.engine()), proved(proof.map(Proof::Other)))
             }
@@ -468,7 +468,8 @@ impl<O: Object> OfObject<O> {
                 let found =
                     general::decide(&self.object, &self.ops, &initial, &budget.at_most(slice));
                 let prove = |at| {
-                    let found = refutation::Found { ops: &self.ops, reason: None, end: Some(at) };
+                    let end = earliest::of_searched(&self.object, &self.ops, at, budget);
+                    let found = refutation::Found { ops: &self.ops, reason: None, end: Some(end) };
                     let proof = refutation::of(&self.object, &self.ops, found, budget);
                     proof.map(Proof::Other)
                 };

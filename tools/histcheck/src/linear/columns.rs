@@ -3,17 +3,18 @@
 //! It says *valid* or nothing. What it leaves open (a conflict, a value with several writers, a cas that saw what
 //! the value was not, an operation that is none of a register's) is for [`super::zones`] and the search, which
 //! know the reasons too. The theorem is the one of [`super::zones`]; how it is computed here is said in `chains`.
+//! [`Beginnings`] does the same for the beginnings of operations that were copied.
 
+mod beginning;
 mod chains;
-
-use rustc_hash::FxHashMap;
 
 use super::models::register::Register;
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
 use crate::keys::Rows;
 use crate::values::Id;
-use chains::{Chains, Numbering, VALUE_BYTES};
+pub use beginning::Beginnings;
+use chains::{Chains, Numbering, Spread, VALUE_BYTES};
 
 /// What is known of a register of which some order is legal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +77,7 @@ impl<'h> Columns<'h> {
     fn fill(&self, rows: Rows<'_>, chains: &mut Chains) -> Result<usize, Open> {
         let numbering = self.numbering(rows)?;
         // What will be taken at once is asked for before.
-        if let Numbering::Near { span, .. } = numbering {
-            self.budget.spend(span * VALUE_BYTES)?;
-        }
+        self.budget.spend(numbering.span() * VALUE_BYTES)?;
         chains.begin(numbering, self.register.initial);
         let mut observations = 0;
         for place in 0..rows.len() {
@@ -87,21 +86,22 @@ impl<'h> Columns<'h> {
             }
             let index = rows.get(place);
             let ops = &self.history.ops;
+            let ends = (ops.inv(index), ops.res(index));
             match self.step(index)? {
                 Step::Nothing => {}
                 Step::Refused => observations += 1,
                 Step::Read(value) => {
                     observations += 1;
-                    chains.read(value, ops, index);
+                    chains.read(value, ends);
                 }
-                Step::Write(value) => chains.write(value, ops, index)?,
+                Step::Write(value) => chains.write(value, ends)?,
                 Step::Cas(from, to) if ops.outcome(index) == Outcome::Ok => {
                     observations += 1;
-                    chains.write(to, ops, index)?;
+                    chains.write(to, ends)?;
                     chains.replace(from, to)?;
                 }
                 Step::Cas(from, to) => {
-                    chains.write(to, ops, index)?;
+                    chains.write(to, ends)?;
                     chains.perhaps_replace(from, to);
                 }
             }
@@ -112,28 +112,18 @@ impl<'h> Columns<'h> {
 
     /// How the values of these operations are numbered.
     fn numbering(&self, rows: Rows<'_>) -> Result<Numbering, Open> {
-        let (mut lowest, mut highest, mut count) = (u32::MAX, 0, 0);
-        let mut see = |id: Id| {
-            if id != self.register.initial {
-                (lowest, highest, count) = (lowest.min(id.0), highest.max(id.0), count + 1);
-            }
-        };
+        let mut spread = Spread::of(self.register.initial);
         for index in rows.iter() {
             match self.step(index)? {
                 Step::Nothing | Step::Refused => {}
-                Step::Read(value) | Step::Write(value) => see(value),
+                Step::Read(value) | Step::Write(value) => spread.see(value),
                 Step::Cas(from, to) => {
-                    see(from);
-                    see(to);
+                    spread.see(from);
+                    spread.see(to);
                 }
             }
         }
-        let span = highest.saturating_sub(lowest) as usize + 1;
-        // Each value once written and once read: twice as many as there are numbers.
-        Ok(match span <= count {
-            true => Numbering::Near { lowest, span },
-            false => Numbering::Far(FxHashMap::default()),
-        })
+        Ok(spread.numbering())
     }
 
     /// What an operation does here, as [`Register`] reads it.

@@ -86,6 +86,15 @@ pub fn of_search(
     prove(ops, prefix, vec![initial], None, budget)
 }
 
+/// Evidence from a search of the beginning that ends at `end`, which is known to be invalid.
+pub fn of_beginning(ops: &[Op], end: Pos, initial: Id, budget: &Budget) -> Option<Evidence> {
+    let few = until(ops, end);
+    let found = blocks::decide_with_moments(&few, &[initial], budget);
+    let Search::Invalid(at) = found.search else { return None };
+    let at = ops.iter().position(|op| op.source == few[at].source)?;
+    of_search(ops, at, &found.moments, initial, budget)
+}
+
 /// What had been invoked before `end`, with what had not returned by then as if it never did.
 fn until(ops: &[Op], end: Pos) -> Vec<Op> {
     let begun = ops.iter().filter(|op| op.inv < end);

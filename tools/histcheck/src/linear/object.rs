@@ -156,6 +156,11 @@ pub trait Object: Sync {
         true
     }
 
+    /// Whether `act`, of unknown outcome, may have taken something that nobody else did, whatever that was.
+    fn may_take_any(&self, _act: &Self::Act) -> bool {
+        false
+    }
+
     /// Which info operations can be of use. To leave the others out of a legal order must leave a legal order.
     fn useful(&self, ops: &[Op<Self::Act>]) -> Vec<bool> {
         vec![true; ops.len()]

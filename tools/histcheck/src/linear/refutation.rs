@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::earliest::until;
+use super::earliest::begun_until;
 use super::general::{self, Search};
 use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
@@ -43,8 +43,8 @@ pub struct Found<'f, A> {
     pub ops: &'f [Op<A>],
     /// Why, by indices into `ops`.
     pub reason: Option<&'f Reason>,
-    /// The operation of `ops` up to whose return a search came that found nothing legal.
-    pub end: Option<usize>,
+    /// Where the beginning of `ops` ends in which a search found nothing legal, if it was one.
+    pub end: Option<Pos>,
 }
 
 /// Finds the fewest. `None` where a search of the result does not agree.
@@ -57,10 +57,12 @@ pub fn of<O: Object>(
     let Found { ops, reason, end } = found;
     let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
     let whole = match end {
-        Some(end) => begun_until(object, ops, ops[end].res),
+        Some(end) => begun_until(object, ops, end),
         None => ops.to_vec(),
     };
-    let judge = Judge { object, budget, recorded: Recorded::of(&whole, history) };
+    let takes_any = |op: &&Op<O::Act>| op.fate == Fate::Info && object.may_take_any(&op.act);
+    let takes = whole.iter().filter(takes_any).cloned().collect();
+    let judge = Judge { object, budget, recorded: Recorded::of(&whole, history), takes };
     let named = reason.map(|reason| judge.with_groups(ops, &reason.ops)).unwrap_or_default();
     let few = match judge.is_invalid(&named) {
         Some(true) => named,
@@ -89,21 +91,35 @@ pub fn of<O: Object>(
     Some(Refutation { ops, reason, minimal: minimal && checked, checked })
 }
 
-/// What had been invoked before `end`, with what had not returned by then as if it never did; a read that did not
-/// return says nothing.
-pub fn begun_until<O: Object>(object: &O, ops: &[Op<O::Act>], end: Pos) -> Vec<Op<O::Act>> {
-    until(ops, end).into_iter().filter_map(|op| object.kept(op)).collect()
-}
-
 struct Judge<'j, O: Object> {
     object: &'j O,
     budget: &'j Budget,
     recorded: Recorded,
+    /// Those that may have taken what nobody else did.
+    takes: Vec<Op<O::Act>>,
 }
 
 impl<O: Object> Judge<'_, O> {
-    /// Whether no order is legal; `None` where the budget ran out.
+    /// Whether no order is legal, whatever those took that may have taken anything: what an operation accounts for
+    /// that is known, they may have taken once it is known no longer. `None` where the budget ran out.
     fn is_invalid(&self, ops: &[Op<O::Act>]) -> Option<bool> {
+        if self.takes.is_empty() {
+            return self.is_invalid_alone(ops);
+        }
+        let ends = ops.iter().filter(|op| op.fate == Fate::Ok);
+        let last = ends.map(|op| op.res).max().unwrap_or(0);
+        let inside: FxHashSet<usize> = ops.iter().map(|op| op.source).collect();
+        let is_out = |take: &&Op<O::Act>| take.inv < last && !inside.contains(&take.source);
+        let out: Vec<Op<O::Act>> = self.takes.iter().filter(is_out).cloned().collect();
+        if out.is_empty() {
+            return self.is_invalid_alone(ops);
+        }
+        let mut all = [ops, &out].concat();
+        all.sort_by_key(|op| op.inv);
+        self.is_invalid_alone(&all)
+    }
+
+    fn is_invalid_alone(&self, ops: &[Op<O::Act>]) -> Option<bool> {
         match self.object.decide(ops, self.budget) {
             Fast::Valid => return Some(false),
             Fast::Invalid(_) => return Some(true),

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, unused_imports)] // Each test that has this module uses a part of it.
 
+pub mod counterexample;
+pub mod judged;
 mod models;
 pub mod written;
 

@@ -310,6 +310,16 @@ fn fetch_add() -> Spec {
     Spec::new("fetch-add", &[0], items, Box::new(step))
 }
 
+/// Mostly adds of nothing, which find something and put nothing.
+fn fetch_adds_of_nothing() -> Spec {
+    let mut spec = fetch_add();
+    let nothing =
+        |before: i64| item("fetch-add", 0.into(), json!([0, before]), Act::FetchAdd(0, before));
+    spec.items.extend([nothing(0), nothing(2), nothing(1), nothing(3)]);
+    spec.differs = vec![None; spec.items.len()];
+    spec
+}
+
 fn appended(state: &State, act: &Act, _: i64, known: bool) -> Vec<State> {
     match act {
         Act::Append(more) => vec![state.iter().chain(more).copied().collect()],
@@ -499,6 +509,7 @@ pub fn spec(name: &str) -> Spec {
         "counter" => counter(),
         "counter from 1" => counter().beginning(&[1], json!(1)),
         "fetch-add" => fetch_add(),
+        "fetch-add of nothing" => fetch_adds_of_nothing(),
         "fetch-add from 1" => fetch_add().beginning(&[1], json!(1)),
         "list-append" => list_append(),
         "list-append from 1" => list_append().beginning(&[1], json!([1])),

@@ -14,7 +14,7 @@
 use rustc_hash::FxHashMap;
 
 use super::Open;
-use crate::history::{OPEN, Operations, Pos};
+use crate::history::{OPEN, Pos};
 use crate::values::{Id, NULL};
 
 /// Values as small numbers.
@@ -24,6 +24,51 @@ pub(super) enum Numbering {
     Near { lowest: u32, span: usize },
     /// They do not.
     Far(FxHashMap<Id, u32>),
+}
+
+impl Numbering {
+    /// How many values there is room for at once.
+    pub(super) fn span(&self) -> usize {
+        match self {
+            Numbering::Near { span, .. } => *span,
+            Numbering::Far(_) => 0,
+        }
+    }
+}
+
+/// How far the ids of some values lie apart.
+#[derive(Debug)]
+pub(super) struct Spread {
+    initial: Id,
+    lowest: u32,
+    highest: u32,
+    count: usize,
+}
+
+impl Spread {
+    /// No value yet; the initial one has a number of its own.
+    pub(super) fn of(initial: Id) -> Spread {
+        Spread { initial, lowest: u32::MAX, highest: 0, count: 0 }
+    }
+
+    #[inline]
+    pub(super) fn see(&mut self, id: Id) {
+        if id != self.initial {
+            self.lowest = self.lowest.min(id.0);
+            self.highest = self.highest.max(id.0);
+            self.count += 1;
+        }
+    }
+
+    /// How these values are numbered.
+    pub(super) fn numbering(&self) -> Numbering {
+        let span = self.highest.saturating_sub(self.lowest) as usize + 1;
+        // Each value once written and once read: twice as many as there are numbers.
+        match span <= self.count {
+            true => Numbering::Near { lowest: self.lowest, span },
+            false => Numbering::Far(FxHashMap::default()),
+        }
+    }
 }
 
 /// A value of the register.
@@ -159,18 +204,17 @@ impl Chains {
     }
 
     #[inline]
-    pub(super) fn read(&mut self, id: Id, ops: &Operations, index: usize) {
+    pub(super) fn read(&mut self, id: Id, (inv, res): (Pos, Pos)) {
         let value = self.number(id) as usize;
-        self.values[value].take(ops.inv(index), ops.res(index));
+        self.values[value].take(inv, res);
         self.values[value].s |= OBSERVED;
     }
 
     /// # Errors
     /// Where it is not the only writer.
     #[inline]
-    pub(super) fn write(&mut self, id: Id, ops: &Operations, index: usize) -> Result<(), Open> {
+    pub(super) fn write(&mut self, id: Id, (inv, res): (Pos, Pos)) -> Result<(), Open> {
         let value = self.number(id) as usize;
-        let (inv, res) = (ops.inv(index), ops.res(index));
         let value = &mut self.values[value];
         if value.begun != NOBODY {
             return Err(Open::Other);

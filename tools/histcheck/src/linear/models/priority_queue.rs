@@ -71,6 +71,10 @@ impl Object for PriorityQueue {
         }
     }
 
+    fn may_take_any(&self, act: &Ranked) -> bool {
+        act.act == Act::TakeAny
+    }
+
     fn may_idle(&self, state: &Self::State, act: &Ranked) -> bool {
         act.act == Act::TakeAny && state.is_empty()
     }

@@ -54,6 +54,10 @@ impl Object for Stack {
         }
     }
 
+    fn may_take_any(&self, act: &Act) -> bool {
+        *act == Act::TakeAny
+    }
+
     fn may_idle(&self, state: &Vec<Id>, act: &Act) -> bool {
         *act == Act::TakeAny && state.is_empty()
     }
