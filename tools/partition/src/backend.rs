@@ -133,7 +133,7 @@ impl Backend {
     /// On a bridge only nodes' own traffic is dropped, and nothing needs to be let pass.
     pub fn rules(self, losses: &[Loss], common: &Common<'_>) -> Vec<(Option<usize>, Rules)> {
         if self == Backend::NftBridge {
-            let drops = losses.iter().flat_map(|loss| loss.between(common.addresses)).collect();
+            let drops = losses.iter().flat_map(|loss| loss.between(common)).collect();
             return vec![(None, Rules::Nft(common.table(Family::Bridge, None, drops)))];
         }
         (0..common.nodes.len())
@@ -193,6 +193,8 @@ pub struct Common<'a> {
     pub addresses: &'a [Vec<IpAddr>],
     /// What each lets pass all the same.
     pub exempt: &'a [BTreeSet<Exempt>],
+    /// The bridge ports that lead to each; needed only where packets are dropped there.
+    pub ports: &'a [Vec<u32>],
     /// By which interfaces each sends; needed only where packets are dropped that go out.
     pub interfaces: &'a [Vec<String>],
     /// Which packets.
@@ -281,17 +283,19 @@ impl Loss {
         }
     }
 
-    /// As pairs of addresses, for a table that sees both ends.
-    fn between(&self, addresses: &[Vec<IpAddr>]) -> Vec<Drop> {
+    /// For a table on the bridge: as pairs of addresses, which hold whatever port a node comes back with; and all
+    /// else that one node sends and that leaves by a port of the other, as multicast and broadcast do.
+    fn between(&self, common: &Common<'_>) -> Vec<Drop> {
         let Loss::Between { src, dst, who, .. } = self else { return Vec::new() };
-        addresses[*src]
-            .iter()
-            .flat_map(|from| {
-                let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
-                addresses[*dst].iter().filter(same).map(move |to| Ends::Between(*from, *to))
-            })
-            .map(|ends| Drop { ends, who: who.clone() })
-            .collect()
+        let ports = common.ports.get(*dst).map(Vec::as_slice).unwrap_or_default();
+        let mut ends = Vec::new();
+        for from in &common.addresses[*src] {
+            let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
+            let to = common.addresses[*dst].iter().filter(same);
+            ends.extend(to.map(|to| Ends::Between(*from, *to)));
+            ends.extend(ports.iter().map(|port| Ends::Into(*from, *port)));
+        }
+        ends.into_iter().map(|ends| Drop { ends, who: who.clone() }).collect()
     }
 
     /// What is dropped in the network of `node`.
@@ -463,6 +467,7 @@ mod tests {
             nodes: &nodes,
             addresses,
             exempt: &[],
+            ports: &[vec![5], vec![6, 7], vec![8]],
             interfaces: &[],
             packets: &Packets::ALL,
             name: "t",
@@ -487,12 +492,12 @@ mod tests {
         let tables = with(&addresses, |losses, common| Backend::NftBridge.rules(losses, common));
         assert_eq!(tables.len(), 1);
         let Rules::Nft(table) = &tables[0].1 else { panic!("{tables:?}") };
-        assert_eq!(table.drops.len(), 4 * 2);
-        assert!(
-            table.drops.iter().all(
-                |d| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4())
-            )
-        );
+        let pair =
+            |d: &&Drop| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4());
+        assert_eq!(table.drops.iter().filter(pair).count(), 4 * 2);
+        // To n1 from two, to n2 from one by two ports, to n3 from one.
+        let port = |d: &&Drop| matches!(d.ends, Ends::Into(..));
+        assert_eq!(table.drops.iter().filter(port).count(), (2 + 2 + 1) * 2);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::force::Rules;
 use crate::grudge::Grudge;
 use crate::guard::Guard;
 use crate::interfaces;
+use crate::links::Bridges;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
 use crate::pairs::Pairs;
@@ -243,12 +244,23 @@ impl Cut {
             nodes,
             addresses: &self.addresses,
             exempt: &exempt,
+            ports: &self.ports()?,
             interfaces: &self.interfaces(&losses, on_loopback)?,
             packets: &self.wanted.packets,
             name: &self.table,
             spares_loopback: !on_loopback,
         };
         Ok(self.backend.rules(&losses, &common))
+    }
+
+    /// The bridge ports that lead to each node, where something is to be dropped at them.
+    fn ports(&self) -> Result<Vec<Vec<u32>>> {
+        if self.backend != Backend::NftBridge {
+            return Ok(Vec::new());
+        }
+        let bridges = Bridges::here()?;
+        let ports = node::at_once(&self.wanted.nodes, |node| bridges.ports_of(node));
+        ports.into_iter().collect()
     }
 
     /// Each node's, where something is to be dropped at them.

@@ -58,6 +58,7 @@ fn trial(backend: Backend) -> Result<()> {
         nodes: &nodes,
         addresses: &addresses,
         exempt: &[],
+        ports: &[],
         interfaces: &[],
         packets: &Packets::ALL,
         name: "breakit_partition_trial",

@@ -58,33 +58,36 @@ pub enum Ends {
     From(Net),
     /// To there, whatever the address of ours they come from.
     To(Net),
+    /// From there, whatever they are sent to, where they leave a bridge by the port of this index.
+    Into(IpAddr, u32),
 }
 
 impl Ends {
     /// Whether they are of IPv4.
     pub fn is_ipv4(&self) -> bool {
         match self {
-            Ends::Between(from, _) => from.is_ipv4(),
+            Ends::Between(from, _) | Ends::Into(from, _) => from.is_ipv4(),
             Ends::From(net) | Ends::To(net) => net.is_ipv4(),
         }
     }
 
     fn is_interval(&self) -> bool {
         match self {
-            Ends::Between(..) => false,
+            Ends::Between(..) | Ends::Into(..) => false,
             Ends::From(net) | Ends::To(net) => !net.is_single(),
         }
     }
 
     /// As their table sees them.
     pub fn way(&self) -> Way {
-        if matches!(self, Ends::To(_)) { Way::Out } else { Way::In }
+        if matches!(self, Ends::To(_) | Ends::Into(..)) { Way::Out } else { Way::In }
     }
 
     /// As an element of a set.
     pub fn key(&self) -> String {
         match self {
             Ends::Between(from, to) => format!("{from} . {to}"),
+            Ends::Into(from, port) => format!("{from} . {port}"),
             Ends::From(net) | Ends::To(net) => net.to_string(),
         }
     }
@@ -211,21 +214,26 @@ impl Table {
         }
     }
 
-    /// The ways in which it drops.
+    /// The ways in which it drops. On a bridge both: a node that comes back brings ports that a renewal adds.
     fn ways(&self) -> BTreeSet<Way> {
-        self.drops.iter().map(|drop| drop.ends.way()).collect()
+        match self.family {
+            Family::Bridge => [Way::In, Way::Out].into(),
+            Family::Inet | Family::Netdev => self.drops.iter().map(|d| d.ends.way()).collect(),
+        }
     }
 
     /// The sets that it has: those of both IP versions for each way, so that a renewal may add to either.
     fn sets(&self) -> impl Iterator<Item = &'static Set> + '_ {
-        SETS.iter().filter(|set| self.drops.iter().any(|drop| drop.ends.way() == set.way))
+        let ways = self.ways();
+        SETS.iter().filter(move |set| ways.contains(&set.way))
     }
 
     fn kind(&self, set: &Set) -> String {
         let address = if set.ipv4 { "ipv4_addr" } else { "ipv6_addr" };
-        match self.family {
-            Family::Bridge => format!("{address} . {address}"),
-            Family::Inet | Family::Netdev => address.into(),
+        match (self.family, set.way) {
+            (Family::Bridge, Way::In) => format!("{address} . {address}"),
+            (Family::Bridge, Way::Out) => format!("{address} . iface_index"),
+            (Family::Inet | Family::Netdev, _) => address.into(),
         }
     }
 
@@ -253,7 +261,9 @@ impl Table {
                     chain(&format!("out{number}"), &hook)
                 })
                 .collect(),
-            (_, Way::Out) => chain("out", "output priority -500"),
+            // Behind the decision by which ports a frame leaves: multicast and broadcast leave by several.
+            (Family::Bridge, Way::Out) => chain("out", "postrouting priority -500"),
+            (Family::Inet, Way::Out) => chain("out", "output priority -500"),
         }
     }
 
@@ -269,8 +279,14 @@ impl Table {
             rules += ANSWERS;
         }
         rules.extend(self.exempt.iter().map(|exempt| exempt.rule(way)));
+        let mut packets = self.packets.clone();
+        if (self.family, way) == (Family::Bridge, Way::Out) {
+            // The chain for what comes in has decided about pairs of addresses; and only there a bridge can answer.
+            rules += PAIRS;
+            packets.answer = Answer::Silence;
+        }
         for set in SETS.iter().filter(|set| set.way == way) {
-            for (what, verdict) in matches(&self.packets, set.ipv4) {
+            for (what, verdict) in matches(&packets, set.ipv4) {
                 let _ = writeln!(
                     rules,
                     "\t\t{} @{}{what} {verdict}{}",
@@ -285,8 +301,10 @@ impl Table {
 
     fn key(&self, set: &Set) -> &'static str {
         match (self.family, set.way, set.ipv4) {
-            (Family::Bridge, _, true) => "ip saddr . ip daddr",
-            (Family::Bridge, _, false) => "ip6 saddr . ip6 daddr",
+            (Family::Bridge, Way::In, true) => "ip saddr . ip daddr",
+            (Family::Bridge, Way::In, false) => "ip6 saddr . ip6 daddr",
+            (Family::Bridge, Way::Out, true) => "ip saddr . oif",
+            (Family::Bridge, Way::Out, false) => "ip6 saddr . oif",
             (_, Way::In, true) => "ip saddr",
             (_, Way::In, false) => "ip6 saddr",
             (_, Way::Out, true) => "ip daddr",
@@ -399,6 +417,11 @@ fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
 /// would become one in both as soon as a neighbour entry grows old.
 const NEIGHBOURS: &str = "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, \
                           nd-neighbor-advert } accept\n";
+
+/// Pairs of addresses on a bridge, about which the chain for what comes in decides: a share of packets is not
+/// drawn twice.
+const PAIRS: &str =
+    "\t\tip saddr . ip daddr @cut4 accept\n\t\tip6 saddr . ip6 daddr @cut6 accept\n";
 
 /// What one node answers must not be rejected by the other.
 const ANSWERS: &str = "\t\ttcp flags rst accept\n\t\ticmp type destination-unreachable accept\n\

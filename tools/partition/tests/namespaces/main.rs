@@ -7,6 +7,7 @@ mod bed;
 mod foreign;
 mod helpers;
 mod iptables;
+mod kinds;
 mod lease;
 mod nodes;
 mod others;
