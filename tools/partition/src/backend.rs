@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Name, Node, Via};
-use breakit::program;
+use breakit::{program, talk};
 use clap::ValueEnum;
 
 use crate::force::Rules;
@@ -399,23 +399,63 @@ pub fn choose(asked: Option<Backend>, task: &Task<'_>) -> Result<VecDeque<Backen
     Ok(serving)
 }
 
-/// The addresses of all nodes.
+/// The addresses of all nodes, but for those that several have: Docker and libvirt give every host the same. That
+/// these are left out is said.
 ///
 /// # Errors
-/// 66 where a node does not run or has none; 65 where two nodes share one: they are one network.
+/// 66 where a node does not run or has none; 65 where two nodes share all that one has: they are one network.
 pub fn addresses(nodes: &[Node]) -> Result<Vec<Vec<IpAddr>>> {
-    let found: Vec<Vec<IpAddr>> = look_up(nodes).into_iter().collect::<Result<_>>()?;
-    for (i, own) in found.iter().enumerate() {
-        for (j, others) in found.iter().enumerate().skip(i + 1) {
-            if let Some(shared) = own.iter().find(|address| others.contains(address)) {
-                return Err(Error::data(format!(
-                    "nodes {} and {} share the address {shared}: between them nothing can be cut; name two networks",
-                    nodes[i].name, nodes[j].name
-                )));
-            }
-        }
+    let mut found: Vec<Vec<IpAddr>> = look_up(nodes).into_iter().collect::<Result<_>>()?;
+    let shared = leave_out_shared(&mut found);
+    if let Some(empty) = found.iter().position(Vec::is_empty) {
+        let with = shared.iter().find(|(_, nodes)| nodes.contains(&empty));
+        let (address, one, other) = match with.map(|(address, nodes)| (address, nodes.as_slice())) {
+            Some((address, [one, other, ..])) => (address.to_string(), *one, *other),
+            _ => ("none".into(), empty, empty),
+        };
+        return Err(Error::data(format!(
+            "nodes {} and {} share the address {address}: between them nothing can be cut; name two networks",
+            nodes[one].name, nodes[other].name
+        )));
+    }
+    if !shared.is_empty() {
+        talk::say(format!(
+            "left out, as several nodes have it: {}",
+            words_of_shared(&shared, nodes)
+        ));
     }
     Ok(found)
+}
+
+/// Takes out of the addresses of each node those that others have too; gives them, each with who has it.
+pub fn leave_out_shared(addresses: &mut [Vec<IpAddr>]) -> BTreeMap<IpAddr, Vec<usize>> {
+    let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    for (node, own) in addresses.iter().enumerate() {
+        for address in own.iter().collect::<BTreeSet<_>>() {
+            owners.entry(*address).or_default().push(node);
+        }
+    }
+    owners.retain(|_, nodes| nodes.len() > 1);
+    for own in addresses {
+        own.retain(|address| !owners.contains_key(address));
+    }
+    owners
+}
+
+/// `172.17.0.1 (db1, db2)`.
+fn words_of_shared(shared: &BTreeMap<IpAddr, Vec<usize>>, nodes: &[Node]) -> String {
+    let of = |(address, owners): (&IpAddr, &Vec<usize>)| match owners.len() {
+        few @ ..=3 => {
+            let names: Vec<&str> = owners[..few].iter().map(|i| nodes[*i].name.as_str()).collect();
+            format!("{address} ({})", names.join(", "))
+        }
+        many => format!("{address} ({many} nodes)"),
+    };
+    let all: Vec<String> = shared.iter().map(of).collect();
+    match all.len() {
+        ..=3 => all.join(", "),
+        many => format!("{} and {} more", all[..2].join(", "), many - 2),
+    }
 }
 
 /// The addresses of each node, in the nodes' order: those that were said, or else those that its network has now.
@@ -498,6 +538,22 @@ mod tests {
         // To n1 from two, to n2 from one by two ports, to n3 from one.
         let port = |d: &&Drop| matches!(d.ends, Ends::Into(..));
         assert_eq!(table.drops.iter().filter(port).count(), (2 + 2 + 1) * 2);
+    }
+
+    #[test]
+    fn an_address_that_several_nodes_have_is_left_out_and_said_shortly() {
+        let list = |text: &str| -> Vec<IpAddr> {
+            text.split(' ').map(|address| address.parse().unwrap()).collect()
+        };
+        let mut found = vec![
+            list("10.0.0.1 172.17.0.1"),
+            list("10.0.0.2 172.17.0.1 192.168.122.1"),
+            list("10.0.0.3 192.168.122.1"),
+        ];
+        let shared = leave_out_shared(&mut found);
+        assert_eq!(found, ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(list));
+        let nodes = breakit::node::resolve(&["n1=pid:1,n2=pid:2,n3=pid:3".into()]).unwrap();
+        assert_eq!(words_of_shared(&shared, &nodes), "172.17.0.1 (n1, n2), 192.168.122.1 (n2, n3)");
     }
 
     #[test]

@@ -154,7 +154,7 @@ pub struct Replay {
 #[derive(Args, Debug)]
 pub struct PacketsArgs {
     /// Only packets of this protocol
-    #[arg(long = "proto", value_name = "PROTOCOL", value_enum)]
+    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
     /// Only TCP and UDP with this port at either end; a range is 8000-8010
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
@@ -205,6 +205,12 @@ pub struct Check {
     /// How long to wait for what does not arrive
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
+    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    pub protocol: Option<Protocol>,
+    /// At these ports, to see cuts of them
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
+    pub ports: Vec<Ports>,
     /// Print a table instead of JSON
     #[arg(long)]
     pub table: bool,

@@ -18,9 +18,10 @@ use nix::sys::stat::fstat;
 use serde_json::{Value, json};
 
 use crate::backend::{self, Backend, Common, Loss, Task};
-use crate::check;
+use crate::check::{self, Question};
 use crate::exempt;
 use crate::force::Rules;
+use crate::group;
 use crate::grudge::Grudge;
 use crate::guard::Guard;
 use crate::interfaces;
@@ -220,10 +221,21 @@ impl Cut {
     /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
     fn look_up(&mut self) {
         let found = backend::look_up(&self.wanted.nodes);
-        for (known, found) in self.addresses.iter_mut().zip(found) {
-            match found {
-                Ok(addresses) => *known = addresses,
-                Err(error) => talk::detail(format!("its last known addresses are used: {error}")),
+        let detail = |error| talk::detail(format!("its last known addresses are used: {error}"));
+        let known: Vec<Option<Vec<IpAddr>>> =
+            found.into_iter().map(|found| found.map_err(detail).ok()).collect();
+        let mut now: Vec<Vec<IpAddr>> = known
+            .iter()
+            .zip(&self.addresses)
+            .map(|(found, last)| found.clone().unwrap_or_else(|| last.clone()))
+            .collect();
+        if let Whom::Among { .. } = self.wanted.whom {
+            backend::leave_out_shared(&mut now);
+        }
+        for (last, now) in self.addresses.iter_mut().zip(now) {
+            // Of a node that shares all that it has by now the last ones are as good as any.
+            if !now.is_empty() || matches!(self.wanted.whom, Whom::Peers(_)) {
+                *last = now;
             }
         }
     }
@@ -343,8 +355,15 @@ impl Cut {
 
     /// Measures who reaches whom and compares it with the grudge.
     fn measure(&self) -> Result<()> {
-        let matrix = check::measure(&self.wanted.nodes, &self.addresses, SILENCE)?;
-        let name = |i: usize| self.wanted.nodes[i].name.as_str();
+        let (nodes, pairs) = (&self.wanted.nodes, self.grudge.pairs().collect::<Vec<_>>());
+        let (matrix, groups) = std::thread::scope(|scope| {
+            let heard = scope.spawn(|| group::heard(nodes, &self.addresses, &pairs, SILENCE));
+            let matrix = check::measure(nodes, &self.addresses, &Question::default(), SILENCE);
+            let died = |_| Err(Error::system("the thread that measures multicast died"));
+            (matrix, heard.join().unwrap_or_else(died))
+        });
+        let (matrix, groups) = (matrix?, groups?);
+        let name = |i: usize| nodes[i].name.as_str();
         let through: Vec<String> = self
             .grudge
             .pairs()
@@ -355,6 +374,14 @@ impl Cut {
             return Err(Error::system(format!(
                 "the cut is not in force: packets still pass from {}; another way than the known addresses leads there",
                 through.join(", ")
+            )));
+        }
+        if let Some((src, dst)) = groups.first() {
+            return Err(Error::system(format!(
+                "the cut is not in force: multicast or broadcast still passes from {} to {}, and {} pairs in all",
+                name(*src),
+                name(*dst),
+                groups.len()
             )));
         }
         let unknown: Vec<String> =

@@ -12,7 +12,7 @@ use breakit::signal::Watch;
 use breakit::{clock, jsonl, rng, stdout, talk};
 
 use crate::backend;
-use crate::check;
+use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
 use crate::guard;
@@ -247,8 +247,15 @@ fn check(args: &cli::Check) -> Result<Status> {
             "--timeout 0s leaves no time for anything to arrive; take more, as 1s",
         ));
     }
+    let question = Question::about(args.protocol, &args.ports)?;
     nft::permitted(&nodes)?;
-    let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
+    let addresses = backend::addresses(&nodes)?;
+    let matrix = check::measure(&nodes, &addresses, &question, args.timeout)?;
+    if let Some(left_out) = matrix.left_out() {
+        talk::say(format!(
+            "left out, as no other node reaches it or has a network with it: {left_out}"
+        ));
+    }
     // The exit status says it as well, whether the matrix is read or not.
     Error::unless_reader_gone(match args.table {
         true => jsonl::print_for_people(&matrix.table()),

@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod bed;
+mod check;
 mod foreign;
 mod helpers;
 mod iptables;
