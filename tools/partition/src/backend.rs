@@ -70,6 +70,11 @@ impl Backend {
         }
     }
 
+    /// Whether it runs iptables(8).
+    pub fn is_iptables(self) -> bool {
+        self.iptables().is_some()
+    }
+
     /// Whether the kernel ends its cuts by itself.
     pub fn has_lease(self) -> bool {
         self.iptables().is_none_or(|(_, leased)| leased)
@@ -152,7 +157,12 @@ impl Backend {
         common: &Common<'_>,
     ) -> Vec<(Option<usize>, Rules)> {
         let of = |family: Family| -> BTreeSet<Drop> {
-            drops.iter().filter(|(f, _)| *f == family).map(|(_, drop)| drop.clone()).collect()
+            // What a network translates is known inside of it only, and dropped where it leaves.
+            let marked = |of: Family| {
+                of == Family::Netdev && family == Family::Inet && common.translates(Some(node))
+            };
+            let of = drops.iter().filter(|(f, _)| *f == family || marked(*f));
+            of.map(|(_, drop)| drop.clone()).collect()
         };
         let rules = match self.iptables() {
             _ if drops.is_empty() => Vec::new(),
@@ -197,6 +207,8 @@ pub struct Common<'a> {
     pub ports: &'a [Vec<u32>],
     /// By which interfaces each sends; needed only where packets are dropped that go out.
     pub interfaces: &'a [Vec<String>],
+    /// Whether each translates addresses (NAT); needed only where there are peers.
+    pub translates: &'a [bool],
     /// Which packets.
     pub packets: &'a Packets,
     /// The name of the tables.
@@ -206,6 +218,10 @@ pub struct Common<'a> {
 }
 
 impl Common<'_> {
+    fn translates(&self, node: Option<usize>) -> bool {
+        node.and_then(|node| self.translates.get(node)).copied().unwrap_or_default()
+    }
+
     fn table(&self, family: Family, node: Option<usize>, drops: BTreeSet<Drop>) -> Table {
         let of = |node: Option<usize>| node.and_then(|node| self.exempt.get(node));
         let interfaces = node.and_then(|node| self.interfaces.get(node));
@@ -217,6 +233,7 @@ impl Common<'_> {
             exempt: of(node).cloned().unwrap_or_default(),
             interfaces: interfaces.cloned().unwrap_or_default(),
             spares_loopback: self.spares_loopback,
+            translated: self.translates(node),
         }
     }
 
@@ -509,6 +526,7 @@ mod tests {
             exempt: &[],
             ports: &[vec![5], vec![6, 7], vec![8]],
             interfaces: &[],
+            translates: &[],
             packets: &Packets::ALL,
             name: "t",
             spares_loopback: false,

@@ -36,6 +36,7 @@ use crate::replay::Step;
 use crate::rules::Exempt;
 use crate::shape::Shape;
 use crate::told;
+use crate::verify::{self, Answered};
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -107,6 +108,8 @@ pub struct Cut {
     grudge: Grudge,
     places: Vec<Place>,
     guard: Option<Guard>,
+    /// For `--verify`: which peers answered before the first cut.
+    answered: Answered,
 }
 
 /// Where a table stands.
@@ -161,7 +164,53 @@ impl Cut {
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
         let (refused, places, guard) = (Vec::new(), Vec::new(), None);
-        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places, guard })
+        let answered = Answered::default();
+        Ok(Cut {
+            wanted,
+            nft,
+            table,
+            backend,
+            others,
+            refused,
+            addresses,
+            grudge,
+            places,
+            guard,
+            answered,
+        })
+    }
+
+    /// For `--verify` asks the peers, before anything is cut.
+    ///
+    /// # Errors
+    /// As [`verify::ask`].
+    pub fn ask_peers(&mut self) -> Result<()> {
+        if let (Whom::Peers(peers), true) = (&self.wanted.whom, self.wanted.verify) {
+            self.answered = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what is measured with what is meant.
+    fn check(&self) -> Result<()> {
+        let Whom::Peers(peers) = &self.wanted.whom else { return self.measure() };
+        let now = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
+        verify::compare(&self.wanted.nodes, peers, &self.answered, &now)
+    }
+
+    /// Says where a backend does not match what a network translates.
+    fn warn_of_translation(&self) -> Result<()> {
+        if !self.backend.is_iptables() {
+            return Ok(());
+        }
+        let translates = self.translates(&self.losses()?)?;
+        for (node, _) in self.wanted.nodes.iter().zip(translates).filter(|(_, does)| *does) {
+            talk::error(format!(
+                "{} does not match addresses that {} translates (NAT); take the backend nft",
+                self.backend, node.name
+            ));
+        }
+        Ok(())
     }
 
     /// Posts a guard. With `kept` it does not watch us but sweeps after that lease.
@@ -258,6 +307,7 @@ impl Cut {
             exempt: &exempt,
             ports: &self.ports()?,
             interfaces: &self.interfaces(&losses, on_loopback)?,
+            translates: &self.translates(&losses)?,
             packets: &self.wanted.packets,
             name: &self.table,
             spares_loopback: !on_loopback,
@@ -273,6 +323,19 @@ impl Cut {
         let bridges = Bridges::here()?;
         let ports = node::at_once(&self.wanted.nodes, |node| bridges.ports_of(node));
         ports.into_iter().collect()
+    }
+
+    /// Whether each node's network translates addresses, where it is to be cut off from what is no node.
+    fn translates(&self, losses: &[Loss]) -> Result<Vec<bool>> {
+        let peers = matches!(self.wanted.whom, Whom::Peers(_));
+        if !peers && !losses.iter().any(Loss::is_outward) {
+            return Ok(Vec::new());
+        }
+        let of = |node: &Node| match node.via {
+            Via::Address(_) => Ok(false),
+            _ => network_of(Some(node))?.map_or(Ok(false), |network| self.nft.translates(&network)),
+        };
+        node::at_once(&self.wanted.nodes, of).into_iter().collect()
     }
 
     /// Each node's, where something is to be dropped at them.
@@ -538,9 +601,8 @@ impl Fault for Cut {
                 "this cut has no lease: where we and our guard are killed together it stays until partition heal",
             );
         }
-        if self.wanted.verify
-            && let Err(error) = self.measure()
-        {
+        let checked = if self.wanted.verify { self.check() } else { Ok(()) };
+        if let Err(error) = checked.and_then(|()| self.warn_of_translation()) {
             return Err(self.taken_back(error));
         }
         self.guard.iter_mut().for_each(|guard| guard.held(lease));
@@ -631,11 +693,11 @@ fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
 fn put(nft: &Nft, place: &Place, lease: Lease) -> Result<()> {
     let Place { network, table, .. } = place;
     nft.run_script(network, &table.install(lease)).map_err(|refusal| table.why(refusal))?;
-    verify(nft, place)
+    read_back(nft, place)
 }
 
 /// Reads the table back from the kernel: what was said is not always what was done.
-fn verify(nft: &Nft, place: &Place) -> Result<()> {
+fn read_back(nft: &Nft, place: &Place) -> Result<()> {
     let (found, wanted) = (nft.held(&place.network, &place.table)?, place.table.size());
     if found == wanted {
         return Ok(());

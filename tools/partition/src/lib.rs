@@ -37,3 +37,4 @@ pub mod run;
 pub mod shape;
 pub mod standing;
 pub mod told;
+pub mod verify;

@@ -48,6 +48,11 @@ impl Net {
         self.prefix == bits(self.address)
     }
 
+    /// The address, where it is one and no more.
+    pub fn single(&self) -> Option<IpAddr> {
+        self.is_single().then_some(self.address)
+    }
+
     /// Whether all of `other` lies within.
     pub fn contains(&self, other: &Net) -> bool {
         self.is_ipv4() == other.is_ipv4()

@@ -60,6 +60,7 @@ fn trial(backend: Backend) -> Result<()> {
         exempt: &[],
         ports: &[],
         interfaces: &[],
+        translates: &[],
         packets: &Packets::ALL,
         name: "breakit_partition_trial",
         spares_loopback: false,

@@ -139,6 +139,15 @@ pub struct Table {
     pub interfaces: Vec<String>,
     /// Whether the loopback interface is let alone, whatever the addresses.
     pub spares_loopback: bool,
+    /// Whether packets are known by the addresses that they had before this network translated them (NAT) too.
+    pub translated: bool,
+}
+
+/// A chain of a table: its name, its hook with its priority, and its rules.
+struct Chain {
+    name: String,
+    hook: String,
+    rules: String,
 }
 
 /// A set of a table: what packets of one IP version must match that go one way.
@@ -173,8 +182,11 @@ impl Table {
             let (kind, flags) = (self.kind(set), self.flags(set));
             let _ = writeln!(script, "\tset {} {{ type {kind}; flags {flags}; }}", set.name);
         }
-        for way in self.ways() {
-            script += &self.chains(way);
+        for Chain { name, hook, rules } in self.chains() {
+            let _ = writeln!(
+                script,
+                "\tchain {name} {{\n\t\ttype filter hook {hook}; policy accept;\n{rules}\t}}"
+            );
         }
         script += "}\n";
         script + &self.elements(lease)
@@ -209,7 +221,7 @@ impl Table {
         match self.family {
             Family::Netdev => 1,
             Family::Bridge | Family::Inet => {
-                self.ways().into_iter().map(|way| self.rules(way).lines().count()).sum()
+                self.chains().iter().map(|chain| chain.rules.lines().count()).sum()
             }
         }
     }
@@ -242,32 +254,47 @@ impl Table {
         if self.drops.iter().any(interval) { "interval, timeout" } else { "timeout" }
     }
 
-    /// The chains for one way: one, or one for each interface.
-    fn chains(&self, way: Way) -> String {
-        let rules = self.rules(way);
-        let chain = |name: &str, hook: &str| {
-            format!("\tchain {name} {{\n\t\ttype filter hook {hook}; policy accept;\n{rules}\t}}\n")
-        };
+    fn chains(&self) -> Vec<Chain> {
+        self.ways().into_iter().flat_map(|way| self.chains_of(way)).collect()
+    }
+
+    /// The chains for one way: one, or one for each interface, and one for what is translated.
+    fn chains_of(&self, way: Way) -> Vec<Chain> {
+        let chain =
+            |name: &str, hook: &str, rules| Chain { name: name.into(), hook: hook.into(), rules };
+        let rules = || self.rules(way);
         match (self.family, way) {
-            // Where ports are asked for, fragments must have been put together: that is done at -400.
-            (Family::Inet, Way::In) if !self.packets.ports.is_empty() => {
-                chain("cut", "prerouting priority -350")
+            (Family::Inet, Way::In) => {
+                // Where ports are asked for, fragments must have been put together: that is done at -400.
+                let priority = if self.packets.ports.is_empty() { "-500" } else { "-350" };
+                let first = chain("cut", &format!("prerouting priority {priority}"), rules());
+                let answers =
+                    || chain("cut_nat", "prerouting priority -150", self.translated_rules(way));
+                std::iter::once(first).chain(self.translated.then(answers)).collect()
             }
-            (_, Way::In) => chain("cut", "prerouting priority -500"),
+            (Family::Bridge | Family::Netdev, Way::In) => {
+                vec![chain("cut", "prerouting priority -500", rules())]
+            }
             (Family::Netdev, Way::Out) => (0..)
                 .zip(&self.interfaces)
                 .map(|(number, interface): (u32, _)| {
                     let hook = format!("egress device \"{interface}\" priority -500");
-                    chain(&format!("out{number}"), &hook)
+                    chain(&format!("out{number}"), &hook, rules())
                 })
                 .collect(),
             // Behind the decision by which ports a frame leaves: multicast and broadcast leave by several.
-            (Family::Bridge, Way::Out) => chain("out", "postrouting priority -500"),
-            (Family::Inet, Way::Out) => chain("out", "output priority -500"),
+            (Family::Bridge, Way::Out) => vec![chain("out", "postrouting priority -500", rules())],
+            // Where nobody is to be told, what goes out is dropped at the interfaces, which know no connections.
+            (Family::Inet, Way::Out) if self.packets.answer == Answer::Silence => {
+                vec![chain("out_nat", "postrouting priority 500", self.translated_rules(way))]
+            }
+            // Before this network translates anything.
+            (Family::Inet, Way::Out) => vec![chain("out", "output priority -500", rules())],
         }
     }
 
-    fn rules(&self, way: Way) -> String {
+    /// What passes whomever it is from.
+    fn spared(&self, way: Way) -> String {
         let mut rules = String::from(NEIGHBOURS);
         if self.spares_loopback && self.family == Family::Inet {
             rules += match way {
@@ -279,20 +306,47 @@ impl Table {
             rules += ANSWERS;
         }
         rules.extend(self.exempt.iter().map(|exempt| exempt.rule(way)));
+        rules
+    }
+
+    fn rules(&self, way: Way) -> String {
+        let mut rules = self.spared(way);
         let mut packets = self.packets.clone();
         if (self.family, way) == (Family::Bridge, Way::Out) {
             // The chain for what comes in has decided about pairs of addresses; and only there a bridge can answer.
             rules += PAIRS;
             packets.answer = Answer::Silence;
         }
+        if (self.family, way, self.translated) == (Family::Netdev, Way::Out, true) {
+            let _ = writeln!(rules, "\t\tmeta mark {MARK} drop");
+        }
         for set in SETS.iter().filter(|set| set.way == way) {
-            for (what, verdict) in matches(&packets, set.ipv4) {
+            for (what, verdict) in matches(&packets, set.ipv4, "th ") {
+                let (key, name) = (self.key(set), set.name);
+                let _ = writeln!(rules, "\t\t{key} @{name}{what} {verdict}{}", self.comment());
+            }
+        }
+        rules
+    }
+
+    /// The rules about packets that this network has translated: a connection keeps the addresses that it was opened
+    /// with. What goes out is marked last of all, and dropped where it leaves; of what comes in these are answers.
+    fn translated_rules(&self, way: Way) -> String {
+        let mut rules = self.spared(way);
+        for set in SETS.iter().filter(|set| set.way == way) {
+            let (ip, name) = (if set.ipv4 { "ip" } else { "ip6" }, set.name);
+            let (key, direction) = match way {
+                Way::In => (self.key(set), "ct direction reply "),
+                Way::Out => (self.key(set), ""),
+            };
+            for (what, verdict) in matches(&self.packets, set.ipv4, "ct original proto-") {
+                let verdict = match way {
+                    Way::In => verdict.to_string(),
+                    Way::Out => format!("meta mark set {MARK}"),
+                };
                 let _ = writeln!(
                     rules,
-                    "\t\t{} @{}{what} {verdict}{}",
-                    self.key(set),
-                    set.name,
-                    self.comment()
+                    "\t\t{key} != @{name} {direction}ct original {ip} daddr @{name}{what} {verdict}"
                 );
             }
         }
@@ -361,8 +415,9 @@ impl Exempt {
     }
 }
 
-/// What packets must match beside their addresses, each with a blank before it, and what becomes of them.
-fn matches(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+/// What packets must match beside their addresses, each with a blank before it, and what becomes of them. `port` is
+/// what nft's words for a port begin with: the packet's own, or those that its connection was opened with.
+fn matches(packets: &Packets, ipv4: bool, port: &str) -> Vec<(String, &'static str)> {
     let share = match packets.share {
         Share::ALL => String::new(),
         share => format!(" numgen random mod {} < {}", Share::WHOLE, share.parts()),
@@ -375,9 +430,9 @@ fn matches(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
         }
         let ports: Vec<String> = packets.ports.iter().map(ToString::to_string).collect();
         // The server may be at either end.
-        for side in ["dport", "sport"] {
-            found
-                .push((format!("{protocol} th {side} {{ {} }}{share}", ports.join(", ")), verdict));
+        for side in if port == "th " { ["dport", "sport"] } else { ["dst", "src"] } {
+            let ports = ports.join(", ");
+            found.push((format!("{protocol} {port}{side} {{ {ports} }}{share}"), verdict));
         }
     }
     found
@@ -418,6 +473,10 @@ fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
 const NEIGHBOURS: &str = "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, \
                           nd-neighbor-advert } accept\n";
 
+/// The mark of packets that are to be dropped where they leave. Nobody else sees it: it is set last of all, behind
+/// routing and every other hook of IP, and the packet goes no further than its interface.
+const MARK: &str = "0x62707463";
+
 /// Pairs of addresses on a bridge, about which the chain for what comes in decides: a share of packets is not
 /// drawn twice.
 const PAIRS: &str =
@@ -457,6 +516,7 @@ mod tests {
             exempt: BTreeSet::new(),
             interfaces: Vec::new(),
             spares_loopback: false,
+            translated: false,
         }
     }
 

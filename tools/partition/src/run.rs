@@ -96,6 +96,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
+    cut.ask_peers()?;
     cut.post_guard(kept)?;
     let outcome = hold(&mut cut, &schedule, lease, args.keep, &watch);
     // Left alone with the end of its input, the guard of what is kept sweeps when the lease has ended.
@@ -286,11 +287,6 @@ fn whom(args: &cli::Cut) -> Result<Whom> {
             "--from and --to cut off other hosts and go without a shape; leave one or the other out",
         ));
     }
-    if args.verify {
-        return Err(Error::usage(
-            "--verify measures between nodes, and the peers of --from and --to are none; leave it out",
-        ));
-    }
     Peers::find(&args.from, &args.to).map(Whom::Peers)
 }
 
@@ -303,9 +299,15 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
         share: of.loss.unwrap_or(Share::ALL),
         answer: if of.reject { Answer::Reset } else { Answer::Silence },
     };
-    if args.verify && !packets.is_all() {
+    let peers = !args.from.is_empty() || !args.to.is_empty();
+    if args.verify && !packets.is_all() && !peers {
         return Err(Error::usage(
             "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only and --loss",
+        ));
+    }
+    if args.verify && packets.share != Share::ALL {
+        return Err(Error::usage(
+            "--verify cannot tell a share of the packets; leave it or --loss out",
         ));
     }
     packets.checked()

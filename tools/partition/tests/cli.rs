@@ -138,7 +138,7 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         ),
         ("cut - -n -", 64, "cannot both come on stdin"),
         ("cut halves --from 10.0.0.5", 64, "go without a shape"),
-        ("cut --to 10.0.0.5 --verify", 64, "--verify measures between nodes"),
+        ("cut --to 10.0.0.5 --verify --loss 5%", 64, "--verify cannot tell a share"),
         ("cut --from 10.0.0.256", 64, "--from \"10.0.0.256\" is no address"),
         ("cut --from 10.0.0.0/33", 64, "is no address, no network"),
         ("cut --to no-such-host.invalid", 66, "--to no-such-host.invalid: the name has no address"),

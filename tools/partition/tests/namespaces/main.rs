@@ -10,6 +10,7 @@ mod helpers;
 mod iptables;
 mod kinds;
 mod lease;
+mod nat;
 mod nodes;
 mod others;
 mod packets;
