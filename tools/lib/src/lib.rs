@@ -18,6 +18,7 @@
 //! | [`helper`] | which external programs are run, and with which environment |
 //! | [`output`] | files that are written, never over one that is read |
 //! | [`parallel`] | the same work for many things at once |
+//! | [`ports`] | ports as people write them |
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
@@ -44,6 +45,7 @@ pub mod node;
 pub mod op;
 pub mod output;
 pub mod parallel;
+pub mod ports;
 pub mod program;
 pub mod reach;
 pub mod rng;

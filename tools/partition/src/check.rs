@@ -13,60 +13,55 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::{Node, Via};
+use breakit::ports::Ports;
 use breakit::reach::Network;
 use breakit::talk;
 use nix::sys::socket::{Backlog, listen};
 
 use crate::datagrams::{Ear, Way, exchange};
 use crate::matrix::{Matrix, Outcome, Trip};
-use crate::packets::{Ports, Protocol};
+use crate::packets::{Packets, Protocol};
 use crate::peer::Net;
 use crate::{dial, neighbours, parallel, ping};
 
-/// What is measured.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// By which protocol; `None` where that does not matter.
-    pub protocol: Option<Protocol>,
-    /// At these ports; none: at any that is free.
-    pub ports: Vec<u16>,
+/// What is measured: by which protocols, and at which ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question(Packets);
+
+impl Default for Question {
+    fn default() -> Question {
+        Question(Packets::ALL)
+    }
 }
 
 impl Question {
     /// The question about packets of this protocol with these ports.
     ///
     /// # Errors
-    /// 64 for a range of ports, and for ICMP with ports.
+    /// 64 for a range of ports, for SCTP, and as [`Packets::checked`].
     pub fn about(protocol: Option<Protocol>, ports: &[Ports]) -> Result<Question> {
-        if protocol == Some(Protocol::Icmp) && !ports.is_empty() {
-            return Err(Error::usage("ICMP has no ports; leave --port or --proto icmp out"));
+        if let Some(range) = ports.iter().find(|ports| ports.is_range()) {
+            return Err(Error::usage(format!(
+                "check takes single ports, not the range {range}; name those that matter"
+            )));
         }
-        let port = |ports: &Ports| match ports.first == ports.last {
-            true => Ok(ports.first),
-            false => Err(Error::usage(format!(
-                "check takes single ports, not the range {ports}; name those that matter"
-            ))),
-        };
-        Ok(Question { protocol, ports: ports.iter().map(port).collect::<Result<_>>()? })
+        let packets = Packets { protocol, ports: ports.to_vec(), ..Packets::ALL }.checked()?;
+        if packets.protocols().is_some_and(|all| all.contains(&Protocol::Sctp)) {
+            return Err(Error::usage("check measures tcp, udp and icmp; it cannot measure sctp"));
+        }
+        Ok(Question(packets))
     }
 
-    fn asks_for(&self, protocol: Protocol) -> bool {
-        match (self.protocol, protocol) {
-            (Some(asked), protocol) => asked == protocol,
-            (None, Protocol::Tcp) => !self.ports.is_empty(),
-            (None, Protocol::Udp) => true,
-            (None, _) => false,
-        }
+    /// The ports to measure at by a protocol, 0 for any; none where it is not asked for.
+    fn ports(&self, protocol: Protocol) -> Vec<u16> {
+        let asked = self.0.protocols().unwrap_or(vec![Protocol::Udp]).contains(&protocol);
+        let ports: Vec<u16> = self.0.ports_of(protocol).iter().map(|ports| ports.first).collect();
+        if asked && ports.is_empty() { vec![0] } else { ports }
     }
 
     /// Whether any packet will do, of whatever protocol.
     fn is_open(&self) -> bool {
-        *self == Question::default()
-    }
-
-    /// The ports to measure at; 0 for any.
-    fn ports(&self) -> Vec<u16> {
-        if self.ports.is_empty() { vec![0] } else { self.ports.clone() }
+        self.0.is_all()
     }
 }
 
@@ -87,19 +82,15 @@ pub fn measure(
     let bed = Bed { nodes, addresses, networks, limit };
     let before = neighbours::overflows();
     let mut trips = Vec::new();
-    if question.asks_for(Protocol::Udp) {
-        trips.extend(bed.datagrams(&question.ports())?);
-    }
-    if question.asks_for(Protocol::Tcp) {
-        trips.extend(bed.connections(&question.ports())?);
-    }
+    trips.extend(bed.datagrams(&question.ports(Protocol::Udp))?);
+    trips.extend(bed.connections(&question.ports(Protocol::Tcp))?);
     if neighbours::overflows() > before {
         trips.iter_mut().for_each(Trip::doubt);
         talk::error(
             "the kernel's table of neighbours was full, so what did not arrive is unknown; raise net.ipv4.neigh.default.gc_thresh3 (and net.ipv6...)",
         );
     }
-    if question.asks_for(Protocol::Icmp) {
+    if !question.ports(Protocol::Icmp).is_empty() {
         trips.extend(bed.pings());
     }
     if question.is_open() {

@@ -6,12 +6,13 @@ use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::node::{NodesArg, SudoArg};
+use breakit::ports::Ports;
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;
-use crate::packets::{Ports, Protocol, Share};
+use crate::packets::{Protocol, Share};
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
@@ -156,7 +157,7 @@ pub struct PacketsArgs {
     /// Only packets of this protocol
     #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
-    /// Only TCP and UDP with this port at either end; a range is 8000-8010
+    /// Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
     pub ports: Vec<Ports>,
     /// Only packets that open a TCP connection: what is established stays
@@ -165,6 +166,9 @@ pub struct PacketsArgs {
     /// Only this share of the packets, by chance
     #[arg(long, value_name = "PERCENT", value_parser = Share::parse)]
     pub loss: Option<Share>,
+    /// Let these pass all the same: port:22, port:ssh, port:53/udp, an address, a network or a host's name
+    #[arg(long, value_name = "PORT or PEER", value_delimiter = ',')]
+    pub except: Vec<String>,
     /// Answer with a TCP reset, or that the port is unreachable, instead of silence
     #[arg(long)]
     pub reject: bool,

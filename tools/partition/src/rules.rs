@@ -8,7 +8,9 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use breakit::lease::Lease;
+use breakit::ports::{Ports, Transport};
 
+use crate::except::Except;
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::peer::Net;
 
@@ -266,7 +268,9 @@ impl Table {
         match (self.family, way) {
             (Family::Inet, Way::In) => {
                 // Where ports are asked for, fragments must have been put together: that is done at -400.
-                let priority = if self.packets.ports.is_empty() { "-500" } else { "-350" };
+                let has_ports =
+                    !self.packets.ports.is_empty() || !self.packets.except.ports.is_empty();
+                let priority = if has_ports { "-350" } else { "-500" };
                 let first = chain("cut", &format!("prerouting priority {priority}"), rules());
                 let answers =
                     || chain("cut_nat", "prerouting priority -150", self.translated_rules(way));
@@ -306,7 +310,56 @@ impl Table {
             rules += ANSWERS;
         }
         rules.extend(self.exempt.iter().map(|exempt| exempt.rule(way)));
+        rules + &self.excepted()
+    }
+
+    /// What passes although it is between two ends.
+    fn excepted(&self) -> String {
+        let Except { ports, .. } = &self.packets.except;
+        let mut rules = String::new();
+        for (ip, nets) in self.excepted_nets() {
+            for side in ["saddr", "daddr"] {
+                let _ = writeln!(rules, "\t\t{ip} {side} {{ {nets} }} accept");
+            }
+        }
+        for ports in ports {
+            for side in ["dport", "sport"] {
+                let (of, numbers) = (transports(*ports), ports.numbers("-"));
+                let _ = writeln!(rules, "\t\tmeta l4proto {{ {of} }} th {side} {numbers} accept");
+            }
+        }
+        if !ports.is_empty() {
+            // Later fragments have no port, and are of no use where the first one is dropped. They are put together
+            // only where something in this network tracks connections.
+            rules += FRAGMENTS;
+        }
         rules
+    }
+
+    /// As [`Table::excepted`], by what a connection was opened with before it was translated.
+    fn excepted_untranslated(&self) -> String {
+        let mut rules = String::new();
+        for (ip, nets) in self.excepted_nets() {
+            let _ = writeln!(rules, "\t\tct original {ip} daddr {{ {nets} }} accept");
+        }
+        for ports in &self.packets.except.ports {
+            let (of, numbers) = (transports(*ports), ports.numbers("-"));
+            let _ = writeln!(
+                rules,
+                "\t\tmeta l4proto {{ {of} }} ct original proto-dst {numbers} accept"
+            );
+        }
+        rules
+    }
+
+    /// The networks of each IP version that has any, with nft's word for it.
+    fn excepted_nets(&self) -> Vec<(&'static str, String)> {
+        let of = |(ip, ipv4)| (ip, self.packets.except.nets_of(ipv4).join(", "));
+        [("ip", true), ("ip6", false)]
+            .map(of)
+            .into_iter()
+            .filter(|(_, nets)| !nets.is_empty())
+            .collect()
     }
 
     fn rules(&self, way: Way) -> String {
@@ -332,7 +385,7 @@ impl Table {
     /// The rules about packets that this network has translated: a connection keeps the addresses that it was opened
     /// with. What goes out is marked last of all, and dropped where it leaves; of what comes in these are answers.
     fn translated_rules(&self, way: Way) -> String {
-        let mut rules = self.spared(way);
+        let mut rules = self.spared(way) + &self.excepted_untranslated();
         for set in SETS.iter().filter(|set| set.way == way) {
             let (ip, name) = (if set.ipv4 { "ip" } else { "ip6" }, set.name);
             let (key, direction) = match way {
@@ -423,50 +476,66 @@ fn matches(packets: &Packets, ipv4: bool, port: &str) -> Vec<(String, &'static s
         share => format!(" numgen random mod {} < {}", Share::WHOLE, share.parts()),
     };
     let mut found = Vec::new();
-    for (protocol, verdict) in protocols(packets, ipv4) {
-        if packets.ports.is_empty() {
+    for (protocol, verdict, ports) in protocols(packets, ipv4) {
+        if ports.is_empty() {
             found.push((format!("{protocol}{share}"), verdict));
             continue;
         }
-        let ports: Vec<String> = packets.ports.iter().map(ToString::to_string).collect();
+        let ports = ports.iter().map(|ports| ports.numbers("-")).collect::<Vec<_>>().join(", ");
         // The server may be at either end.
         for side in if port == "th " { ["dport", "sport"] } else { ["dst", "src"] } {
-            let ports = ports.join(", ");
             found.push((format!("{protocol} {port}{side} {{ {ports} }}{share}"), verdict));
         }
     }
     found
 }
 
-/// TCP is answered by a reset, everything else by ICMP: so each protocol has its verdict.
-fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+/// TCP is answered by a reset, everything else by ICMP: so each protocol has its verdict. And each may have ports
+/// that are its alone.
+fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str, Vec<Ports>)> {
     const RESET: &str = "reject with tcp reset";
     const UNREACHABLE: &str = "reject with icmpx type port-unreachable";
     let opening = if packets.opening { " tcp flags & (fin | syn | rst | ack) == syn" } else { "" };
-    let icmp = if ipv4 { "icmp" } else { "ipv6-icmp" };
-    match (packets.protocols(), packets.answer) {
-        (None, Answer::Silence) => vec![(String::new(), "drop")],
-        (None, Answer::Reset) => {
-            vec![(" meta l4proto tcp".into(), RESET), (" meta l4proto != tcp".into(), UNREACHABLE)]
-        }
-        (Some(protocols), Answer::Silence) => {
-            let words = protocols.iter().map(|protocol| match protocol {
-                Protocol::Icmp => icmp,
-                other => other.word(),
-            });
-            let words = words.collect::<Vec<_>>().join(", ");
-            vec![(format!(" meta l4proto {{ {words} }}{opening}"), "drop")]
-        }
-        (Some(protocols), Answer::Reset) => protocols
-            .iter()
-            .map(|protocol| match protocol {
-                Protocol::Tcp => (format!(" meta l4proto tcp{opening}"), RESET),
-                Protocol::Udp => (" meta l4proto udp".into(), UNREACHABLE),
-                Protocol::Icmp => (format!(" meta l4proto {icmp}"), UNREACHABLE),
-            })
-            .collect(),
-    }
+    let word = |protocol: Protocol| match protocol {
+        Protocol::Icmp if !ipv4 => "ipv6-icmp",
+        other => other.word(),
+    };
+    let verdict = |is_tcp: bool| match (packets.answer, is_tcp) {
+        (Answer::Silence, _) => "drop",
+        (Answer::Reset, true) => RESET,
+        (Answer::Reset, false) => UNREACHABLE,
+    };
+    let Some(protocols) = packets.protocols() else {
+        return match packets.answer {
+            Answer::Silence => vec![(String::new(), "drop", Vec::new())],
+            Answer::Reset => vec![
+                (" meta l4proto tcp".into(), RESET, Vec::new()),
+                (" meta l4proto != tcp".into(), UNREACHABLE, Vec::new()),
+            ],
+        };
+    };
+    let with_ports = protocols.iter().map(|protocol| (*protocol, packets.ports_of(*protocol)));
+    let with_ports: Vec<(Protocol, Vec<Ports>)> = with_ports.collect();
+    let alike = |a: &(Protocol, Vec<Ports>), b: &(Protocol, Vec<Ports>)| {
+        packets.answer == Answer::Silence && a.1 == b.1
+    };
+    let clause = |group: &[(Protocol, Vec<Ports>)]| {
+        let words =
+            group.iter().map(|(protocol, _)| word(*protocol)).collect::<Vec<_>>().join(", ");
+        let is_tcp = group.iter().any(|(protocol, _)| *protocol == Protocol::Tcp);
+        let ports = group.first().map(|(_, ports)| ports.clone()).unwrap_or_default();
+        (format!(" meta l4proto {{ {words} }}{opening}"), verdict(is_tcp), ports)
+    };
+    with_ports.chunk_by(alike).map(clause).collect()
 }
+
+/// nft's words for the protocols that a port may be of.
+fn transports(ports: Ports) -> &'static str {
+    ports.transport.map_or("tcp, udp, sctp", Transport::word)
+}
+
+/// All fragments but the first.
+const FRAGMENTS: &str = "\t\tip frag-off & 0x1fff != 0 accept\n\t\tfrag frag-off != 0 accept\n";
 
 /// Neighbour discovery stays, as ARP does, which these tables do not see: without it a cut in one direction
 /// would become one in both as soon as a neighbour entry grows old.
@@ -580,7 +649,7 @@ mod tests {
     fn ports_match_at_either_end_behind_the_fragments_and_resets_are_never_rejected() {
         let mut table = table(Family::Inet, None);
         table.packets = Packets {
-            ports: vec![crate::packets::Ports { first: 80, last: 90 }],
+            ports: vec![Ports::parse("80-90").unwrap()],
             share: Share::parse("20%").unwrap(),
             answer: Answer::Reset,
             ..Packets::ALL
@@ -588,8 +657,8 @@ mod tests {
         let script = table.install(LEASE);
         for clause in [
             "prerouting priority -350",
-            "ip saddr @cut4 meta l4proto tcp th dport { 80-90 } numgen random mod 100000 < 20000 reject with tcp reset",
-            "ip6 saddr @cut6 meta l4proto udp th sport { 80-90 } numgen random mod 100000 < 20000 reject with icmpx",
+            "ip saddr @cut4 meta l4proto { tcp } th dport { 80-90 } numgen random mod 100000 < 20000 reject with tcp reset",
+            "ip6 saddr @cut6 meta l4proto { udp } th sport { 80-90 } numgen random mod 100000 < 20000 reject with icmpx",
             "comment \"port 80-90, 20%, rejected\"",
         ] {
             assert!(script.contains(clause), "{clause}: {script}");

@@ -15,6 +15,7 @@ use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
+use crate::except::Except;
 use crate::guard;
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
@@ -298,11 +299,12 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
         opening: of.new_only,
         share: of.loss.unwrap_or(Share::ALL),
         answer: if of.reject { Answer::Reset } else { Answer::Silence },
+        except: Except::find(&of.except)?,
     };
     let peers = !args.from.is_empty() || !args.to.is_empty();
     if args.verify && !packets.is_all() && !peers {
         return Err(Error::usage(
-            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only and --loss",
+            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only, --loss and --except",
         ));
     }
     if args.verify && packets.share != Share::ALL {

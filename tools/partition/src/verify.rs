@@ -32,7 +32,8 @@ enum Question {
 impl Question {
     fn about(packets: &Packets) -> Question {
         let has = |protocol| packets.protocols().is_none_or(|all| all.contains(&protocol));
-        let ports: Vec<u16> = packets.ports.iter().map(|ports| ports.first).collect();
+        let ports: Vec<u16> =
+            packets.ports_of(Protocol::Tcp).iter().map(|ports| ports.first).collect();
         match (has(Protocol::Tcp) && !ports.is_empty(), has(Protocol::Icmp)) {
             (true, _) => Question::Connection(ports),
             (false, true) => Question::Ping,

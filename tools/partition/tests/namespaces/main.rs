@@ -5,6 +5,7 @@
 #[macro_use]
 mod bed;
 mod check;
+mod except;
 mod foreign;
 mod helpers;
 mod iptables;
