@@ -22,6 +22,7 @@
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
+//! | [`similar`] | the word that somebody meant who mistyped it |
 //! | [`size`] | amounts of bytes as people write them |
 //! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
@@ -51,6 +52,7 @@ pub mod reach;
 pub mod rng;
 pub mod schedule;
 pub mod signal;
+pub mod similar;
 pub mod size;
 pub mod ssh;
 pub mod stdout;

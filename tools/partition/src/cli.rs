@@ -42,7 +42,7 @@ pub enum Command {
     /// End every cut, whoever made it
     Heal(Heal),
     /// Print the cuts that stand, one JSON line each, as the kernel has them
-    List(Where),
+    List(List),
     /// Measure who can reach whom; exit status 1 where not everybody reaches everybody
     Check(Check),
     /// Print which backends work here, and why the others do not, as JSON
@@ -50,6 +50,9 @@ pub enum Command {
     /// Heal when the holder of a cut is gone (run by cut itself)
     #[command(hide = true)]
     Guard(Guard),
+    /// What is no command: often a shape without one
+    #[command(external_subcommand)]
+    Unknown(Vec<String>),
 }
 
 /// Whom to cut off from whom.
@@ -183,6 +186,17 @@ pub struct Heal {
     /// Print the scripts that would remove what stands, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `partition list`.
+#[derive(Args, Debug)]
+pub struct List {
+    /// Where
+    #[command(flatten)]
+    pub place: Where,
+    /// Exit with status 1 if any cut is listed
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// Where `heal` and `list` look.
