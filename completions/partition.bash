@@ -419,7 +419,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --exit-code --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
