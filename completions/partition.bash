@@ -95,7 +95,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__check)
-            opts="-n -q -v -h --nodes --timeout --table --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --timeout --protocol --proto --port --table --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -113,6 +113,18 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --proto)
+                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
+                    return 0
+                    ;;
+                --protocol)
+                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --path)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -125,7 +137,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --proto --port --new-only --loss --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --proto --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -152,7 +164,11 @@ _partition() {
                     return 0
                     ;;
                 --proto)
-                    COMPREPLY=($(compgen -W "tcp udp icmp" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
+                    return 0
+                    ;;
+                --protocol)
+                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
                     return 0
                     ;;
                 --port)
@@ -160,6 +176,10 @@ _partition() {
                     return 0
                     ;;
                 --loss)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --except)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -399,7 +419,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --all --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --exit-code --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -38,22 +38,24 @@ complete -c partition -n "__fish_partition_needs_command" -f -a "check" -d 'Meas
 complete -c partition -n "__fish_partition_needs_command" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
 complete -c partition -n "__fish_partition_needs_command" -f -a "guard" -d 'Heal when the holder of a cut is gone (run by cut itself)'
 complete -c partition -n "__fish_partition_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c partition -n "__fish_partition_using_subcommand plan" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand plan" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand plan" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
 complete -c partition -n "__fish_partition_using_subcommand plan" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand plan" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand plan" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand cut" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l from -d 'Instead of a shape: drop what comes from PEER, an address, a network 10.0.0.0/8 or a host\'s name' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l to -d 'Instead of a shape: drop what is sent to PEER' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l proto -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l proto -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'
-icmp\t'ICMP, and ICMPv6 except neighbour discovery'"
-complete -c partition -n "__fish_partition_using_subcommand cut" -l port -d 'Only TCP and UDP with this port at either end; a range is 8000-8010' -r
+icmp\t'ICMP, and ICMPv6 except neighbour discovery'
+sctp\t'SCTP'"
+complete -c partition -n "__fish_partition_using_subcommand cut" -l port -d 'Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l loss -d 'Only this share of the packets, by chance' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l except -d 'Let these pass all the same: port:22, port:ssh, port:53/udp, an address, a network or a host\'s name' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l primaries -d 'For the shape primaries: a command that prints their names or addresses, run before each cut' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
@@ -80,7 +82,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l force -d 'Cu
 complete -c partition -n "__fish_partition_using_subcommand cut" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand cut" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand cut" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c partition -n "__fish_partition_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c partition -n "__fish_partition_using_subcommand replay" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
@@ -95,7 +97,7 @@ complete -c partition -n "__fish_partition_using_subcommand replay" -l force -d 
 complete -c partition -n "__fish_partition_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
@@ -103,21 +105,27 @@ complete -c partition -n "__fish_partition_using_subcommand heal" -l dry-run -d 
 complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand list" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand list" -l exit-code -d 'Exit with status 1 if any cut is listed'
 complete -c partition -n "__fish_partition_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand list" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l timeout -d 'How long to wait for what does not arrive' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -l proto -l protocol -d 'By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]' -r -f -a "tcp\t'TCP'
+udp\t'UDP'
+icmp\t'ICMP, and ICMPv6 except neighbour discovery'
+sctp\t'SCTP'"
+complete -c partition -n "__fish_partition_using_subcommand check" -l port -d 'At these ports, to see cuts of them' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l table -d 'Print a table instead of JSON'
 complete -c partition -n "__fish_partition_using_subcommand check" -s q -l quiet -d 'Say nothing but errors'
 complete -c partition -n "__fish_partition_using_subcommand check" -s v -l verbose -d 'Say what is done, step by step'
-complete -c partition -n "__fish_partition_using_subcommand check" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c partition -n "__fish_partition_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand probe" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand probe" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'

@@ -35,7 +35,7 @@ complete -c slownet -n "__fish_slownet_needs_command" -f -a "clear" -d 'Take fau
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "probe" -d 'Say what works here, and why not what does not'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c slownet -n "__fish_slownet_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l preset -d 'Begin with the parts of a network that has a name' -r -f -a "slow\t'50 ms ± 10 ms (normal): Jepsen\'s slow network'
 flaky\t'20 % loss in bursts: Jepsen\'s flaky network'
 lossy\t'5 % loss, 1 % duplicates, 0.1 % corrupt packets'
@@ -86,7 +86,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Prin
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c slownet -n "__fish_slownet_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'By what means' -r -f -a "auto\t'The first that works and can do all parts'
 netem\t'The kernel\'s network emulator: all parts'
@@ -100,7 +100,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand replay" -l dry-run -d 'P
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
@@ -108,13 +108,14 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Pr
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d 'Print help'
-complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -l exit-code -d 'Exit with status 1 if any fault is listed'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s h -l help -d 'Print help'
-complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'

@@ -34,7 +34,7 @@ complete -c workload -n "__fish_workload_needs_command" -f -a "cas-register" -d 
 complete -c workload -n "__fish_workload_needs_command" -f -a "set" -d 'Adds elements to one set and reads it at the end. The promise: no acknowledged element is lost'
 complete -c workload -n "__fish_workload_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c workload -n "__fish_workload_using_subcommand register" -s c -l client -d 'The database\'s client: mem, redis, redis-sentinel, etcd, or exec:CMD' -r
-complete -c workload -n "__fish_workload_using_subcommand register" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l rate -d 'Operations a second that fall due, whether or not earlier ones were answered' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l concurrency -d 'Operations open at a time, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r
@@ -59,7 +59,7 @@ complete -c workload -n "__fish_workload_using_subcommand register" -s q -l quie
 complete -c workload -n "__fish_workload_using_subcommand register" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_using_subcommand register" -s h -l help -d 'Print help'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s c -l client -d 'The database\'s client: mem, redis, redis-sentinel, etcd, or exec:CMD' -r
-complete -c workload -n "__fish_workload_using_subcommand cas-register" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l rate -d 'Operations a second that fall due, whether or not earlier ones were answered' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l concurrency -d 'Operations open at a time, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r
@@ -84,7 +84,7 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -s q -l 
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s v -l verbose -d 'Say what is done, step by step'
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -s h -l help -d 'Print help'
 complete -c workload -n "__fish_workload_using_subcommand set" -s c -l client -d 'The database\'s client: mem, redis, redis-sentinel, etcd, or exec:CMD' -r
-complete -c workload -n "__fish_workload_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l rate -d 'Operations a second that fall due, whether or not earlier ones were answered' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l concurrency -d 'Operations open at a time, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r

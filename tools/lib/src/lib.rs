@@ -18,9 +18,11 @@
 //! | [`helper`] | which external programs are run, and with which environment |
 //! | [`output`] | files that are written, never over one that is read |
 //! | [`parallel`] | the same work for many things at once |
+//! | [`ports`] | ports as people write them |
 //! | [`program`] | running external programs |
 //! | [`rng`] | seeded random numbers |
 //! | [`clock`] | monotonic nanoseconds, wall time, durations |
+//! | [`similar`] | the word that somebody meant who mistyped it |
 //! | [`size`] | amounts of bytes as people write them |
 //! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
@@ -44,11 +46,13 @@ pub mod node;
 pub mod op;
 pub mod output;
 pub mod parallel;
+pub mod ports;
 pub mod program;
 pub mod reach;
 pub mod rng;
 pub mod schedule;
 pub mod signal;
+pub mod similar;
 pub mod size;
 pub mod ssh;
 pub mod stdout;

@@ -1,7 +1,7 @@
 //! Nodes: their names, their addresses, and how to reach their network.
 //!
-//! Every tool takes them the same way: `-n n1..n5`, `-n n1,n2`, `-n @nodes.jsonl`, `-n -`, and for hosts
-//! outside a fleet `-n db1=ssh:root@192.0.2.3,db2=netns:blue,db3=pid:4711,me=local,db4=addr:192.0.2.4`.
+//! Every tool takes them the same way: `-n n1..n5`, `-n n1,n2`, `-n @nodes.jsonl`, `-n @hosts.txt`, `-n -`, and for
+//! hosts outside a fleet `-n db1=ssh:root@192.0.2.3,netns:blue,db3=pid:4711,me=local,db4=addr:192.0.2.4`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -67,6 +67,11 @@ pub struct Host {
 }
 
 impl Host {
+    /// Its name or address, without the user.
+    pub fn name(&self) -> &str {
+        self.destination.rsplit_once('@').map_or(&self.destination, |(_, host)| host)
+    }
+
     /// The same host as we find it when we log in: for what the login itself can tell.
     pub fn as_login(&self) -> Host {
         Host { sudo: false, ..self.clone() }
@@ -193,7 +198,7 @@ fn address(value: &Value) -> std::result::Result<IpAddr, String> {
 /// The flag by which every tool takes nodes.
 #[derive(Args, Clone, Debug, Default)]
 pub struct NodesArg {
-    /// Nodes: n1..n5, a list n1,n2, @FILE or - with node lines, or NAME=WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)
+    /// Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)
     #[arg(short = 'n', long = "nodes", value_name = "NODES")]
     pub nodes: Vec<String>,
 }
@@ -271,6 +276,8 @@ pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
             nodes.extend(read(Lines::open(path.as_ref())?)?);
         } else if let Some((name, way)) = part.split_once('=') {
             nodes.push(with_way(name, way)?);
+        } else if part.contains(':') {
+            nodes.push(named_by_way(part)?);
         } else {
             for name in expand(part)? {
                 if fleet.is_none() {
@@ -283,9 +290,26 @@ pub fn resolve(specs: &[String]) -> Result<Vec<Node>> {
     once(nodes)
 }
 
+/// A node that is called as its way says: `netns:blue` is blue, `ssh:root@db1` is db1.
+fn named_by_way(way: &str) -> Result<Node> {
+    let via = Via::parse(way)?;
+    let name = match &via {
+        Via::Lxc(name) | Via::Netns(name) => name.clone(),
+        Via::Pid(number) => format!("pid{number}"),
+        Via::Ssh(host) => host.name().to_string(),
+        Via::Address(address) => address.to_string(),
+        Via::Local => "local".into(),
+    };
+    let nameless =
+        |_| Error::usage(format!("{} gives no name to a node; write NAME={way}", shorten(way)));
+    let name = Name::new(&name).map_err(nameless)?;
+    let addrs = if let Via::Address(address) = via { vec![address] } else { Vec::new() };
+    Ok(Node { name, addrs, via })
+}
+
 /// A name given twice is wrong whether or not the fleet knows it: no look-up comes before this.
 fn named_once(specs: &[String]) -> Result<()> {
-    let bare = |part: &&str| *part != "-" && !part.starts_with('@') && !part.contains('=');
+    let bare = |part: &&str| *part != "-" && !part.starts_with('@') && !part.contains(['=', ':']);
     let parts = specs.iter().flat_map(|spec| spec.split(',')).filter(bare);
     let names: Vec<Name> = parts.map(expand).collect::<Result<Vec<_>>>()?.concat();
     twice(names.iter())
@@ -316,9 +340,32 @@ fn with_way(name: &str, way: &str) -> Result<Node> {
 fn read(mut lines: Lines) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     while let Some((_, line)) = lines.next_line()? {
-        nodes.push(Node::parse(&line).map_err(|clause| lines.error(clause))?);
+        nodes.extend(one(&line).map_err(|clause| lines.error(clause))?);
     }
     Ok(nodes)
+}
+
+/// The node of a line: JSON, `NAME=WAY`, a way, or a plain host, which ssh reaches; none for a comment.
+fn one(line: &str) -> std::result::Result<Option<Node>, String> {
+    let text = line.trim();
+    if text.starts_with('{') {
+        return Node::parse(text).map(Some);
+    }
+    let words = text.split('#').next().unwrap_or_default().trim();
+    let clause = |error: Error| error.to_string();
+    let is_way = |text: &str| text == "local" || Via::parse(text).is_ok();
+    match words.split_once('=') {
+        _ if words.is_empty() => Ok(None),
+        Some((name, way)) => with_way(name, way).map(Some).map_err(clause),
+        None if is_way(words) => named_by_way(words).map(Some).map_err(clause),
+        None if destination_ok(words) => {
+            named_by_way(&format!("ssh:{words}")).map(Some).map_err(clause)
+        }
+        None => Err(format!(
+            "{} is no node line and no host; write {{\"node\": ...}}, a host as db1 or root@192.0.2.3, or NAME=WAY",
+            shorten(words)
+        )),
+    }
 }
 
 fn look_up(name: &Name, fleet: &[Node]) -> Result<Node> {
@@ -477,6 +524,47 @@ mod tests {
         let line =
             r#"{"node":"n1","addrs":["10.213.0.11","fd00::1"],"via":"lxc:breakit-default-n1"}"#;
         assert_eq!(Node::parse(line).unwrap().line(), line);
+    }
+
+    #[test]
+    fn a_node_without_a_name_is_called_as_its_way_says() {
+        for (way, name) in [
+            ("netns:blue", "blue"),
+            ("ssh:root@db1.example", "db1.example"),
+            ("ssh+sudo:db2", "db2"),
+            ("pid:4711", "pid4711"),
+            ("addr:192.0.2.4", "192.0.2.4"),
+        ] {
+            let nodes = resolve(&[way.to_string()]).unwrap();
+            assert_eq!((nodes[0].name.as_str(), nodes[0].via.to_string().as_str()), (name, way));
+        }
+        for (way, clause) in [
+            ("addr:fd00::1", "gives no name to a node; write NAME=addr:fd00::1"),
+            ("teleport:x", "says no way to a node"),
+            ("netns:blue,netns:blue", "blue is named twice"),
+        ] {
+            let error = resolve(&[way.to_string()]).unwrap_err();
+            assert!(error.to_string().contains(clause), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_plain_list_of_hosts_is_a_list_of_nodes() {
+        let of = |line: &str| one(line).unwrap().map(|n| (n.name.0.clone(), n.via.to_string()));
+        for (line, name, via) in [
+            ("db1", "db1", "ssh:db1"),
+            ("  root@192.0.2.3  # the first", "192.0.2.3", "ssh:root@192.0.2.3"),
+            ("blue=netns:x", "blue", "netns:x"),
+            ("netns:x", "x", "netns:x"),
+            ("ssh+sudo:admin@db2", "db2", "ssh+sudo:admin@db2"),
+            ("{\"node\":\"n1\",\"via\":\"local\"}", "n1", "local"),
+        ] {
+            assert_eq!(of(line), Some((name.into(), via.into())), "{line}");
+        }
+        assert_eq!(of("# all of them"), None);
+        for line in ["-oProxyCommand=x", "a b", "db1;rm", "[\"db1\"]", "..", "fd00::1"] {
+            assert!(one(line).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Once;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Command, Parser};
 
 use crate::exit::{Error, Result, Status};
 use crate::{jsonl, talk};
@@ -19,7 +19,7 @@ pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Sta
     talk::name(tool);
     let outcome = caught(|| match Cli::try_parse() {
         Ok(cli) => run(cli),
-        Err(error) => usage(tool, &error),
+        Err(error) => usage(tool, &Cli::command(), &error),
     });
     finish(outcome)
 }
@@ -86,10 +86,17 @@ fn die_of(number: i32) {
 }
 
 /// Clap's answer to a command line: help and version are data, all else is one sentence and status 64.
-fn usage(tool: &str, error: &clap::Error) -> Result<Status> {
+fn usage(tool: &str, command: &Command, error: &clap::Error) -> Result<Status> {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             jsonl::print_text(&error.render().to_string()).map(|()| Status::Done)
+        }
+        // The tool's name alone: its help is long, and an error is one sentence.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if std::env::args_os().len() == 1 => {
+            let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+            let names: Vec<&str> = commands.map(Command::get_name).collect();
+            let names = names.join(", ");
+            Err(Error::usage(format!("which command? {names} (see {tool} --help)")))
         }
         _ => Err(Error::usage(format!(
             "{} (see {tool} --help)",

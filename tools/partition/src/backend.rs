@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Name, Node, Via};
-use breakit::program;
+use breakit::{program, talk};
 use clap::ValueEnum;
 
 use crate::force::Rules;
@@ -68,6 +68,11 @@ impl Backend {
             Backend::IptablesNft => Some((Flavour::Nft, false)),
             Backend::IptablesLegacy => Some((Flavour::Legacy, false)),
         }
+    }
+
+    /// Whether it runs iptables(8).
+    pub fn is_iptables(self) -> bool {
+        self.iptables().is_some()
     }
 
     /// Whether the kernel ends its cuts by itself.
@@ -133,7 +138,7 @@ impl Backend {
     /// On a bridge only nodes' own traffic is dropped, and nothing needs to be let pass.
     pub fn rules(self, losses: &[Loss], common: &Common<'_>) -> Vec<(Option<usize>, Rules)> {
         if self == Backend::NftBridge {
-            let drops = losses.iter().flat_map(|loss| loss.between(common.addresses)).collect();
+            let drops = losses.iter().flat_map(|loss| loss.between(common)).collect();
             return vec![(None, Rules::Nft(common.table(Family::Bridge, None, drops)))];
         }
         (0..common.nodes.len())
@@ -152,7 +157,12 @@ impl Backend {
         common: &Common<'_>,
     ) -> Vec<(Option<usize>, Rules)> {
         let of = |family: Family| -> BTreeSet<Drop> {
-            drops.iter().filter(|(f, _)| *f == family).map(|(_, drop)| drop.clone()).collect()
+            // What a network translates is known inside of it only, and dropped where it leaves.
+            let marked = |of: Family| {
+                of == Family::Netdev && family == Family::Inet && common.translates(Some(node))
+            };
+            let of = drops.iter().filter(|(f, _)| *f == family || marked(*f));
+            of.map(|(_, drop)| drop.clone()).collect()
         };
         let rules = match self.iptables() {
             _ if drops.is_empty() => Vec::new(),
@@ -193,8 +203,12 @@ pub struct Common<'a> {
     pub addresses: &'a [Vec<IpAddr>],
     /// What each lets pass all the same.
     pub exempt: &'a [BTreeSet<Exempt>],
+    /// The bridge ports that lead to each; needed only where packets are dropped there.
+    pub ports: &'a [Vec<u32>],
     /// By which interfaces each sends; needed only where packets are dropped that go out.
     pub interfaces: &'a [Vec<String>],
+    /// Whether each translates addresses (NAT); needed only where there are peers.
+    pub translates: &'a [bool],
     /// Which packets.
     pub packets: &'a Packets,
     /// The name of the tables.
@@ -204,6 +218,10 @@ pub struct Common<'a> {
 }
 
 impl Common<'_> {
+    fn translates(&self, node: Option<usize>) -> bool {
+        node.and_then(|node| self.translates.get(node)).copied().unwrap_or_default()
+    }
+
     fn table(&self, family: Family, node: Option<usize>, drops: BTreeSet<Drop>) -> Table {
         let of = |node: Option<usize>| node.and_then(|node| self.exempt.get(node));
         let interfaces = node.and_then(|node| self.interfaces.get(node));
@@ -215,6 +233,7 @@ impl Common<'_> {
             exempt: of(node).cloned().unwrap_or_default(),
             interfaces: interfaces.cloned().unwrap_or_default(),
             spares_loopback: self.spares_loopback,
+            translated: self.translates(node),
         }
     }
 
@@ -281,17 +300,19 @@ impl Loss {
         }
     }
 
-    /// As pairs of addresses, for a table that sees both ends.
-    fn between(&self, addresses: &[Vec<IpAddr>]) -> Vec<Drop> {
+    /// For a table on the bridge: as pairs of addresses, which hold whatever port a node comes back with; and all
+    /// else that one node sends and that leaves by a port of the other, as multicast and broadcast do.
+    fn between(&self, common: &Common<'_>) -> Vec<Drop> {
         let Loss::Between { src, dst, who, .. } = self else { return Vec::new() };
-        addresses[*src]
-            .iter()
-            .flat_map(|from| {
-                let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
-                addresses[*dst].iter().filter(same).map(move |to| Ends::Between(*from, *to))
-            })
-            .map(|ends| Drop { ends, who: who.clone() })
-            .collect()
+        let ports = common.ports.get(*dst).map(Vec::as_slice).unwrap_or_default();
+        let mut ends = Vec::new();
+        for from in &common.addresses[*src] {
+            let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
+            let to = common.addresses[*dst].iter().filter(same);
+            ends.extend(to.map(|to| Ends::Between(*from, *to)));
+            ends.extend(ports.iter().map(|port| Ends::Into(*from, *port)));
+        }
+        ends.into_iter().map(|ends| Drop { ends, who: who.clone() }).collect()
     }
 
     /// What is dropped in the network of `node`.
@@ -395,23 +416,63 @@ pub fn choose(asked: Option<Backend>, task: &Task<'_>) -> Result<VecDeque<Backen
     Ok(serving)
 }
 
-/// The addresses of all nodes.
+/// The addresses of all nodes, but for those that several have: Docker and libvirt give every host the same. That
+/// these are left out is said.
 ///
 /// # Errors
-/// 66 where a node does not run or has none; 65 where two nodes share one: they are one network.
+/// 66 where a node does not run or has none; 65 where two nodes share all that one has: they are one network.
 pub fn addresses(nodes: &[Node]) -> Result<Vec<Vec<IpAddr>>> {
-    let found: Vec<Vec<IpAddr>> = look_up(nodes).into_iter().collect::<Result<_>>()?;
-    for (i, own) in found.iter().enumerate() {
-        for (j, others) in found.iter().enumerate().skip(i + 1) {
-            if let Some(shared) = own.iter().find(|address| others.contains(address)) {
-                return Err(Error::data(format!(
-                    "nodes {} and {} share the address {shared}: between them nothing can be cut; name two networks",
-                    nodes[i].name, nodes[j].name
-                )));
-            }
-        }
+    let mut found: Vec<Vec<IpAddr>> = look_up(nodes).into_iter().collect::<Result<_>>()?;
+    let shared = leave_out_shared(&mut found);
+    if let Some(empty) = found.iter().position(Vec::is_empty) {
+        let with = shared.iter().find(|(_, nodes)| nodes.contains(&empty));
+        let (address, one, other) = match with.map(|(address, nodes)| (address, nodes.as_slice())) {
+            Some((address, [one, other, ..])) => (address.to_string(), *one, *other),
+            _ => ("none".into(), empty, empty),
+        };
+        return Err(Error::data(format!(
+            "nodes {} and {} share the address {address}: between them nothing can be cut; name two networks",
+            nodes[one].name, nodes[other].name
+        )));
+    }
+    if !shared.is_empty() {
+        talk::say(format!(
+            "left out, as several nodes have it: {}",
+            words_of_shared(&shared, nodes)
+        ));
     }
     Ok(found)
+}
+
+/// Takes out of the addresses of each node those that others have too; gives them, each with who has it.
+pub fn leave_out_shared(addresses: &mut [Vec<IpAddr>]) -> BTreeMap<IpAddr, Vec<usize>> {
+    let mut owners: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
+    for (node, own) in addresses.iter().enumerate() {
+        for address in own.iter().collect::<BTreeSet<_>>() {
+            owners.entry(*address).or_default().push(node);
+        }
+    }
+    owners.retain(|_, nodes| nodes.len() > 1);
+    for own in addresses {
+        own.retain(|address| !owners.contains_key(address));
+    }
+    owners
+}
+
+/// `172.17.0.1 (db1, db2)`.
+fn words_of_shared(shared: &BTreeMap<IpAddr, Vec<usize>>, nodes: &[Node]) -> String {
+    let of = |(address, owners): (&IpAddr, &Vec<usize>)| match owners.len() {
+        few @ ..=3 => {
+            let names: Vec<&str> = owners[..few].iter().map(|i| nodes[*i].name.as_str()).collect();
+            format!("{address} ({})", names.join(", "))
+        }
+        many => format!("{address} ({many} nodes)"),
+    };
+    let all: Vec<String> = shared.iter().map(of).collect();
+    match all.len() {
+        ..=3 => all.join(", "),
+        many => format!("{} and {} more", all[..2].join(", "), many - 2),
+    }
 }
 
 /// The addresses of each node, in the nodes' order: those that were said, or else those that its network has now.
@@ -463,7 +524,9 @@ mod tests {
             nodes: &nodes,
             addresses,
             exempt: &[],
+            ports: &[vec![5], vec![6, 7], vec![8]],
             interfaces: &[],
+            translates: &[],
             packets: &Packets::ALL,
             name: "t",
             spares_loopback: false,
@@ -487,12 +550,28 @@ mod tests {
         let tables = with(&addresses, |losses, common| Backend::NftBridge.rules(losses, common));
         assert_eq!(tables.len(), 1);
         let Rules::Nft(table) = &tables[0].1 else { panic!("{tables:?}") };
-        assert_eq!(table.drops.len(), 4 * 2);
-        assert!(
-            table.drops.iter().all(
-                |d| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4())
-            )
-        );
+        let pair =
+            |d: &&Drop| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4());
+        assert_eq!(table.drops.iter().filter(pair).count(), 4 * 2);
+        // To n1 from two, to n2 from one by two ports, to n3 from one.
+        let port = |d: &&Drop| matches!(d.ends, Ends::Into(..));
+        assert_eq!(table.drops.iter().filter(port).count(), (2 + 2 + 1) * 2);
+    }
+
+    #[test]
+    fn an_address_that_several_nodes_have_is_left_out_and_said_shortly() {
+        let list = |text: &str| -> Vec<IpAddr> {
+            text.split(' ').map(|address| address.parse().unwrap()).collect()
+        };
+        let mut found = vec![
+            list("10.0.0.1 172.17.0.1"),
+            list("10.0.0.2 172.17.0.1 192.168.122.1"),
+            list("10.0.0.3 192.168.122.1"),
+        ];
+        let shared = leave_out_shared(&mut found);
+        assert_eq!(found, ["10.0.0.1", "10.0.0.2", "10.0.0.3"].map(list));
+        let nodes = breakit::node::resolve(&["n1=pid:1,n2=pid:2,n3=pid:3".into()]).unwrap();
+        assert_eq!(words_of_shared(&shared, &nodes), "172.17.0.1 (n1, n2), 192.168.122.1 (n2, n3)");
     }
 
     #[test]

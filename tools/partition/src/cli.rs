@@ -6,12 +6,13 @@ use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::node::{NodesArg, SudoArg};
+use breakit::ports::Ports;
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;
-use crate::packets::{Ports, Protocol, Share};
+use crate::packets::{Protocol, Share};
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
@@ -41,7 +42,7 @@ pub enum Command {
     /// End every cut, whoever made it
     Heal(Heal),
     /// Print the cuts that stand, one JSON line each, as the kernel has them
-    List(Where),
+    List(List),
     /// Measure who can reach whom; exit status 1 where not everybody reaches everybody
     Check(Check),
     /// Print which backends work here, and why the others do not, as JSON
@@ -49,6 +50,9 @@ pub enum Command {
     /// Heal when the holder of a cut is gone (run by cut itself)
     #[command(hide = true)]
     Guard(Guard),
+    /// What is no command: often a shape without one
+    #[command(external_subcommand)]
+    Unknown(Vec<String>),
 }
 
 /// Whom to cut off from whom.
@@ -154,9 +158,9 @@ pub struct Replay {
 #[derive(Args, Debug)]
 pub struct PacketsArgs {
     /// Only packets of this protocol
-    #[arg(long = "proto", value_name = "PROTOCOL", value_enum)]
+    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
-    /// Only TCP and UDP with this port at either end; a range is 8000-8010
+    /// Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
     pub ports: Vec<Ports>,
     /// Only packets that open a TCP connection: what is established stays
@@ -165,6 +169,9 @@ pub struct PacketsArgs {
     /// Only this share of the packets, by chance
     #[arg(long, value_name = "PERCENT", value_parser = Share::parse)]
     pub loss: Option<Share>,
+    /// Let these pass all the same: port:22, port:ssh, port:53/udp, an address, a network or a host's name
+    #[arg(long, value_name = "PORT or PEER", value_delimiter = ',')]
+    pub except: Vec<String>,
     /// Answer with a TCP reset, or that the port is unreachable, instead of silence
     #[arg(long)]
     pub reject: bool,
@@ -179,6 +186,17 @@ pub struct Heal {
     /// Print the scripts that would remove what stands, and do nothing
     #[arg(long)]
     pub dry_run: bool,
+}
+
+/// `partition list`.
+#[derive(Args, Debug)]
+pub struct List {
+    /// Where
+    #[command(flatten)]
+    pub place: Where,
+    /// Exit with status 1 if any cut is listed
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// Where `heal` and `list` look.
@@ -205,6 +223,12 @@ pub struct Check {
     /// How long to wait for what does not arrive
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
+    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    pub protocol: Option<Protocol>,
+    /// At these ports, to see cuts of them
+    #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
+    pub ports: Vec<Ports>,
     /// Print a table instead of JSON
     #[arg(long)]
     pub table: bool,

@@ -18,12 +18,14 @@ use nix::sys::stat::fstat;
 use serde_json::{Value, json};
 
 use crate::backend::{self, Backend, Common, Loss, Task};
-use crate::check;
+use crate::check::{self, Question};
 use crate::exempt;
 use crate::force::Rules;
+use crate::group;
 use crate::grudge::Grudge;
 use crate::guard::Guard;
 use crate::interfaces;
+use crate::links::Bridges;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
 use crate::pairs::Pairs;
@@ -34,6 +36,7 @@ use crate::replay::Step;
 use crate::rules::Exempt;
 use crate::shape::Shape;
 use crate::told;
+use crate::verify::{self, Answered};
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
 const SILENCE: Duration = Duration::from_millis(300);
@@ -105,6 +108,8 @@ pub struct Cut {
     grudge: Grudge,
     places: Vec<Place>,
     guard: Option<Guard>,
+    /// For `--verify`: which peers answered before the first cut.
+    answered: Answered,
 }
 
 /// Where a table stands.
@@ -159,7 +164,53 @@ impl Cut {
         let backend = others.pop_front().unwrap_or(Backend::Nft);
         let grudge = Grudge::none(&names);
         let (refused, places, guard) = (Vec::new(), Vec::new(), None);
-        Ok(Cut { wanted, nft, table, backend, others, refused, addresses, grudge, places, guard })
+        let answered = Answered::default();
+        Ok(Cut {
+            wanted,
+            nft,
+            table,
+            backend,
+            others,
+            refused,
+            addresses,
+            grudge,
+            places,
+            guard,
+            answered,
+        })
+    }
+
+    /// For `--verify` asks the peers, before anything is cut.
+    ///
+    /// # Errors
+    /// As [`verify::ask`].
+    pub fn ask_peers(&mut self) -> Result<()> {
+        if let (Whom::Peers(peers), true) = (&self.wanted.whom, self.wanted.verify) {
+            self.answered = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
+        }
+        Ok(())
+    }
+
+    /// Compares what is measured with what is meant.
+    fn check(&self) -> Result<()> {
+        let Whom::Peers(peers) = &self.wanted.whom else { return self.measure() };
+        let now = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
+        verify::compare(&self.wanted.nodes, peers, &self.answered, &now)
+    }
+
+    /// Says where a backend does not match what a network translates.
+    fn warn_of_translation(&self) -> Result<()> {
+        if !self.backend.is_iptables() {
+            return Ok(());
+        }
+        let translates = self.translates(&self.losses()?)?;
+        for (node, _) in self.wanted.nodes.iter().zip(translates).filter(|(_, does)| *does) {
+            talk::error(format!(
+                "{} does not match addresses that {} translates (NAT); take the backend nft",
+                self.backend, node.name
+            ));
+        }
+        Ok(())
     }
 
     /// Posts a guard. With `kept` it does not watch us but sweeps after that lease.
@@ -219,10 +270,21 @@ impl Cut {
     /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
     fn look_up(&mut self) {
         let found = backend::look_up(&self.wanted.nodes);
-        for (known, found) in self.addresses.iter_mut().zip(found) {
-            match found {
-                Ok(addresses) => *known = addresses,
-                Err(error) => talk::detail(format!("its last known addresses are used: {error}")),
+        let detail = |error| talk::detail(format!("its last known addresses are used: {error}"));
+        let known: Vec<Option<Vec<IpAddr>>> =
+            found.into_iter().map(|found| found.map_err(detail).ok()).collect();
+        let mut now: Vec<Vec<IpAddr>> = known
+            .iter()
+            .zip(&self.addresses)
+            .map(|(found, last)| found.clone().unwrap_or_else(|| last.clone()))
+            .collect();
+        if let Whom::Among { .. } = self.wanted.whom {
+            backend::leave_out_shared(&mut now);
+        }
+        for (last, now) in self.addresses.iter_mut().zip(now) {
+            // Of a node that shares all that it has by now the last ones are as good as any.
+            if !now.is_empty() || matches!(self.wanted.whom, Whom::Peers(_)) {
+                *last = now;
             }
         }
     }
@@ -243,12 +305,37 @@ impl Cut {
             nodes,
             addresses: &self.addresses,
             exempt: &exempt,
+            ports: &self.ports()?,
             interfaces: &self.interfaces(&losses, on_loopback)?,
+            translates: &self.translates(&losses)?,
             packets: &self.wanted.packets,
             name: &self.table,
             spares_loopback: !on_loopback,
         };
         Ok(self.backend.rules(&losses, &common))
+    }
+
+    /// The bridge ports that lead to each node, where something is to be dropped at them.
+    fn ports(&self) -> Result<Vec<Vec<u32>>> {
+        if self.backend != Backend::NftBridge {
+            return Ok(Vec::new());
+        }
+        let bridges = Bridges::here()?;
+        let ports = node::at_once(&self.wanted.nodes, |node| bridges.ports_of(node));
+        ports.into_iter().collect()
+    }
+
+    /// Whether each node's network translates addresses, where it is to be cut off from what is no node.
+    fn translates(&self, losses: &[Loss]) -> Result<Vec<bool>> {
+        let peers = matches!(self.wanted.whom, Whom::Peers(_));
+        if !peers && !losses.iter().any(Loss::is_outward) {
+            return Ok(Vec::new());
+        }
+        let of = |node: &Node| match node.via {
+            Via::Address(_) => Ok(false),
+            _ => network_of(Some(node))?.map_or(Ok(false), |network| self.nft.translates(&network)),
+        };
+        node::at_once(&self.wanted.nodes, of).into_iter().collect()
     }
 
     /// Each node's, where something is to be dropped at them.
@@ -331,8 +418,15 @@ impl Cut {
 
     /// Measures who reaches whom and compares it with the grudge.
     fn measure(&self) -> Result<()> {
-        let matrix = check::measure(&self.wanted.nodes, &self.addresses, SILENCE)?;
-        let name = |i: usize| self.wanted.nodes[i].name.as_str();
+        let (nodes, pairs) = (&self.wanted.nodes, self.grudge.pairs().collect::<Vec<_>>());
+        let (matrix, groups) = std::thread::scope(|scope| {
+            let heard = scope.spawn(|| group::heard(nodes, &self.addresses, &pairs, SILENCE));
+            let matrix = check::measure(nodes, &self.addresses, &Question::default(), SILENCE);
+            let died = |_| Err(Error::system("the thread that measures multicast died"));
+            (matrix, heard.join().unwrap_or_else(died))
+        });
+        let (matrix, groups) = (matrix?, groups?);
+        let name = |i: usize| nodes[i].name.as_str();
         let through: Vec<String> = self
             .grudge
             .pairs()
@@ -343,6 +437,14 @@ impl Cut {
             return Err(Error::system(format!(
                 "the cut is not in force: packets still pass from {}; another way than the known addresses leads there",
                 through.join(", ")
+            )));
+        }
+        if let Some((src, dst)) = groups.first() {
+            return Err(Error::system(format!(
+                "the cut is not in force: multicast or broadcast still passes from {} to {}, and {} pairs in all",
+                name(*src),
+                name(*dst),
+                groups.len()
             )));
         }
         let unknown: Vec<String> =
@@ -499,9 +601,8 @@ impl Fault for Cut {
                 "this cut has no lease: where we and our guard are killed together it stays until partition heal",
             );
         }
-        if self.wanted.verify
-            && let Err(error) = self.measure()
-        {
+        let checked = if self.wanted.verify { self.check() } else { Ok(()) };
+        if let Err(error) = checked.and_then(|()| self.warn_of_translation()) {
             return Err(self.taken_back(error));
         }
         self.guard.iter_mut().for_each(|guard| guard.held(lease));
@@ -592,11 +693,11 @@ fn network_of(node: Option<&Node>) -> Result<Option<Network>> {
 fn put(nft: &Nft, place: &Place, lease: Lease) -> Result<()> {
     let Place { network, table, .. } = place;
     nft.run_script(network, &table.install(lease)).map_err(|refusal| table.why(refusal))?;
-    verify(nft, place)
+    read_back(nft, place)
 }
 
 /// Reads the table back from the kernel: what was said is not always what was done.
-fn verify(nft: &Nft, place: &Place) -> Result<()> {
+fn read_back(nft: &Nft, place: &Place) -> Result<()> {
     let (found, wanted) = (nft.held(&place.network, &place.table)?, place.table.size());
     if found == wanted {
         return Ok(());

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use breakit::lease::Lease;
+use breakit::ports::{Ports, Transport};
 
 use crate::made::{self, Made, Place};
-use crate::packets::{Answer, Packets, Ports, Protocol, Share};
+use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
 
 /// What chains and sets of ours are called in place of [`PREFIX`]: a chain's name has 28 letters at the most.
@@ -237,9 +238,32 @@ impl Chains {
             let (address, port) = (&address[..1], port);
             format!("-{address} {} -p tcp --{port} {} -j RETURN", exempt.peer, exempt.port)
         }));
+        spared.extend(self.excepted(ipv4));
         let chain = self.chain(spot);
         let all = spared.into_iter().chain(self.verdicts(spot, ipv4));
         all.map(|rule| format!("-A {chain} {rule}\n")).collect()
+    }
+
+    /// What passes although it is between two ends. Later fragments have no port, and are of no use where the first
+    /// one is dropped.
+    fn excepted(&self, ipv4: bool) -> Vec<String> {
+        let except = &self.packets.except;
+        let nets = except.nets_of(ipv4);
+        let mut rules: Vec<String> = nets
+            .iter()
+            .flat_map(|net| ["-s", "-d"].map(|end| format!("{end} {net} -j RETURN")))
+            .collect();
+        for ports in &except.ports {
+            let all = [Transport::Tcp, Transport::Udp, Transport::Sctp].into_iter();
+            for of in all.filter(|of| ports.transport.is_none_or(|transport| transport == *of)) {
+                let (of, ports) = (of.word(), ports.numbers(":"));
+                rules.push(format!("-p {of} -m multiport --ports {ports} -j RETURN"));
+            }
+        }
+        if ipv4 && !except.ports.is_empty() {
+            rules.push("-f -j RETURN".into());
+        }
+        rules
     }
 
     fn verdicts(&self, spot: &Spot, ipv4: bool) -> Vec<String> {
@@ -309,41 +333,39 @@ fn matches(packets: &Packets, ipv4: bool) -> Vec<String> {
         (Answer::Reset, true) => "REJECT --reject-with tcp-reset".into(),
         (Answer::Reset, false) => format!("REJECT --reject-with {unreachable}"),
     };
-    let protocols: Vec<(String, bool)> = match (packets.protocols(), packets.answer) {
-        (None, Answer::Silence) => vec![(String::new(), false)],
-        (None, Answer::Reset) => vec![(" -p tcp".into(), true), (" ! -p tcp".into(), false)],
+    let protocols: Vec<(String, bool, Vec<Ports>)> = match (packets.protocols(), packets.answer) {
+        (None, Answer::Silence) => vec![(String::new(), false, Vec::new())],
+        (None, Answer::Reset) => {
+            vec![(" -p tcp".into(), true, Vec::new()), (" ! -p tcp".into(), false, Vec::new())]
+        }
         (Some(protocols), _) => protocols
             .iter()
-            .map(|protocol| match protocol {
-                Protocol::Tcp => (format!(" -p tcp{syn}"), true),
-                Protocol::Udp => (" -p udp".into(), false),
-                Protocol::Icmp => (format!(" -p {icmp}"), false),
+            .map(|protocol| {
+                let word = match protocol {
+                    Protocol::Icmp => icmp,
+                    other => other.word(),
+                };
+                let is_tcp = *protocol == Protocol::Tcp;
+                let syn = if is_tcp { syn } else { "" };
+                (format!(" -p {word}{syn}"), is_tcp, packets.ports_of(*protocol))
             })
             .collect(),
     };
-    let ports: Vec<String> = match packets.ports.as_slice() {
-        [] => vec![String::new()],
-        ports => ports
-            .chunks(PORTS)
-            .map(|some| format!(" -m multiport --ports {}", list(some)))
-            .collect(),
+    let with_ports = |(protocol, is_tcp, ports): &(String, bool, Vec<Ports>)| {
+        let end = format!("{share} -j {}", verdict(*is_tcp));
+        match ports.as_slice() {
+            [] => vec![format!("{protocol}{end}")],
+            ports => ports
+                .chunks(PORTS)
+                .map(|some| format!("{protocol} -m multiport --ports {}{end}", list(some)))
+                .collect(),
+        }
     };
-    protocols
-        .iter()
-        .flat_map(|(protocol, is_tcp)| {
-            let verdict = verdict(*is_tcp);
-            let share = &share;
-            ports.iter().map(move |ports| format!("{protocol}{ports}{share} -j {verdict}"))
-        })
-        .collect()
+    protocols.iter().flat_map(with_ports).collect()
 }
 
 fn list(ports: &[Ports]) -> String {
-    let port = |ports: &Ports| match ports.first == ports.last {
-        true => ports.first.to_string(),
-        false => format!("{}:{}", ports.first, ports.last),
-    };
-    ports.iter().map(port).collect::<Vec<_>>().join(",")
+    ports.iter().map(|ports| ports.numbers(":")).collect::<Vec<_>>().join(",")
 }
 
 /// ipset counts whole seconds.
@@ -499,7 +521,7 @@ mod tests {
     #[test]
     fn ports_match_at_either_end_and_only_the_table_filter_answers() {
         let packets = Packets {
-            ports: vec![Ports { first: 80, last: 90 }],
+            ports: vec![Ports::parse("80-90").unwrap()],
             share: Share::parse("20%").unwrap(),
             answer: Answer::Reset,
             ..Packets::ALL

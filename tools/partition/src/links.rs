@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::node::Node;
 use breakit::reach::Network;
 use nix::sys::socket::SockProtocol;
@@ -25,12 +25,16 @@ const NETNSA_NSID: u16 = 1;
 const NETNSA_FD: u16 = 3;
 /// The size of struct ifinfomsg.
 const IFINFO: usize = 16;
+/// Where it has the link's index.
+const INDEX: usize = 4;
 /// The size of struct rtgenmsg, padded.
 const RTGEN: usize = 4;
 
 /// A bridge port of our network whose other end lies in another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Port {
+    /// Its own index.
+    index: u32,
     /// The other end's index in its own network.
     peer: u32,
     /// The number that our network has given the other one.
@@ -51,7 +55,7 @@ impl Bridges {
         let mut ports = Vec::new();
         ask(SockProtocol::NetlinkRoute, RTM_GETLINK, Ask::All, &[0; IFINFO], |kind, body| {
             if kind == RTM_NEWLINK {
-                ports.extend(body.get(IFINFO..).and_then(port));
+                ports.extend(port(body));
             }
         })
         .map_err(|e| Error::io("ask the kernel for its links", &e.into()))?;
@@ -76,7 +80,8 @@ impl Bridges {
         let interfaces = Network::Namespace(network).inside(interfaces)?;
         for address in addresses {
             let on_bridge = interfaces.iter().any(|(index, has)| {
-                has == address && self.ports.contains(&Port { peer: *index, network: number })
+                let leads = |port: &Port| (port.peer, port.network) == (*index, number);
+                has == address && self.ports.iter().any(leads)
             });
             if !on_bridge {
                 return Ok(Some(format!(
@@ -86,6 +91,22 @@ impl Bridges {
             }
         }
         Ok(None)
+    }
+
+    /// The indices of all bridge ports that lead to `node`; none where it does not run.
+    ///
+    /// # Errors
+    /// 77 and 71 from the system.
+    pub fn ports_of(&self, node: &Node) -> Result<Vec<u32>> {
+        let network = match Network::of(node) {
+            Ok(Network::Namespace(network)) => network,
+            Ok(Network::Here | Network::Ssh(_)) => return Ok(Vec::new()),
+            Err(error) if error.status() == Status::NoInput => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let number = number_of(network.as_fd())?;
+        let leads = |port: &&Port| Some(port.network) == number;
+        Ok(self.ports.iter().filter(leads).map(|port| port.index).collect())
     }
 }
 
@@ -114,8 +135,10 @@ fn interfaces() -> Result<Vec<(u32, IpAddr)>> {
     Ok(all.filter_map(of).collect())
 }
 
-/// A link's attributes as a bridge port with its other end elsewhere, where it is one.
-fn port(link: &[u8]) -> Option<Port> {
+/// A link's message as a bridge port with its other end elsewhere, where it is one.
+fn port(message: &[u8]) -> Option<Port> {
+    let (head, link) = (message.get(..IFINFO)?, message.get(IFINFO..)?);
+    let index = head.get(INDEX..).and_then(as_number)?;
     let info = find(attributes(link), IFLA_LINKINFO)?;
     let master = find(attributes(info), IFLA_INFO_SLAVE_KIND)?;
     if master.strip_suffix(b"\0").unwrap_or(master) != b"bridge" {
@@ -123,5 +146,5 @@ fn port(link: &[u8]) -> Option<Port> {
     }
     let peer = find(attributes(link), IFLA_LINK).and_then(as_number)?;
     let network = find(attributes(link), IFLA_LINK_NETNSID).and_then(as_number)?;
-    Some(Port { peer: u32::try_from(peer).ok()?, network })
+    Some(Port { index: u32::try_from(index).ok()?, peer: u32::try_from(peer).ok()?, network })
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use breakit::exit::{Error, Result};
+use breakit::ports::{Ports, Transport};
 use clap::ValueEnum;
+
+use crate::except::Except;
 
 /// A protocol above IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,6 +17,18 @@ pub enum Protocol {
     Udp,
     /// ICMP, and ICMPv6 except neighbour discovery
     Icmp,
+    /// SCTP
+    Sctp,
+}
+
+impl From<Transport> for Protocol {
+    fn from(transport: Transport) -> Protocol {
+        match transport {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+            Transport::Sctp => Protocol::Sctp,
+        }
+    }
 }
 
 impl Protocol {
@@ -23,47 +38,7 @@ impl Protocol {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
             Protocol::Icmp => "icmp",
-        }
-    }
-}
-
-/// A port, or a range of them with both its ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports {
-    /// The lowest.
-    pub first: u16,
-    /// The highest.
-    pub last: u16,
-}
-
-impl Ports {
-    /// Reads `5432` or `8000-8010`. For use as a clap `value_parser`.
-    ///
-    /// # Errors
-    /// A sentence that names the text and shows the form.
-    pub fn parse(text: &str) -> std::result::Result<Ports, String> {
-        let port = |text: &str| match text.trim().parse::<u16>() {
-            Ok(port @ 1..) => Ok(port),
-            _ => {
-                Err(format!("{text:?} is no port; write one from 1 to 65535, or a range 8000-8010"))
-            }
-        };
-        let (first, last) = match text.split_once('-') {
-            None => (port(text)?, port(text)?),
-            Some((first, last)) => (port(first)?, port(last)?),
-        };
-        if first > last {
-            return Err(format!("the range of ports {text} runs backwards; write {last}-{first}"));
-        }
-        Ok(Ports { first, last })
-    }
-}
-
-impl fmt::Display for Ports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.first == self.last {
-            true => write!(f, "{}", self.first),
-            false => write!(f, "{}-{}", self.first, self.last),
+            Protocol::Sctp => "sctp",
         }
     }
 }
@@ -129,6 +104,8 @@ pub struct Packets {
     pub share: Share,
     /// What their sender hears.
     pub answer: Answer,
+    /// Which of them pass all the same.
+    pub except: Except,
 }
 
 impl Packets {
@@ -139,6 +116,7 @@ impl Packets {
         opening: false,
         share: Share::ALL,
         answer: Answer::Silence,
+        except: Except::NOTHING,
     };
 
     /// The packets, if there can be such.
@@ -155,7 +133,12 @@ impl Packets {
             Some(Protocol::Icmp) if !self.ports.is_empty() => {
                 Err(Error::usage("ICMP has no ports; leave --port or --proto icmp out"))
             }
-            _ => Ok(self),
+            _ => match self.ports.iter().find(|ports| !self.may_have(ports)) {
+                None => Ok(self),
+                Some(ports) => Err(Error::usage(format!(
+                    "--port {ports} is of another protocol than --proto or --new-only asks for; leave one of them out"
+                ))),
+            },
         }
     }
 
@@ -165,18 +148,38 @@ impl Packets {
     }
 
     /// Which protocols these packets can be of, where that is not any: what opens a connection is TCP, and
-    /// ports are those of TCP and UDP.
+    /// ports without another word are those of TCP and UDP.
     pub fn protocols(&self) -> Option<Vec<Protocol>> {
         match (self.protocol, self.opening, self.ports.is_empty()) {
             (Some(protocol), ..) => Some(vec![protocol]),
             (None, true, _) => Some(vec![Protocol::Tcp]),
-            (None, false, false) => Some(vec![Protocol::Tcp, Protocol::Udp]),
+            (None, false, false) => {
+                let all = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
+                Some(all.into_iter().filter(|of| !self.ports_of(*of).is_empty()).collect())
+            }
             (None, false, true) => None,
         }
     }
 
-    /// For people and for `list`: `tcp port 5432,8000-8010, new connections only, 20%, rejected`; empty for all.
+    /// Those of the ports that packets of `protocol` may have.
+    pub fn ports_of(&self, protocol: Protocol) -> Vec<Ports> {
+        let plain =
+            matches!(protocol, Protocol::Tcp | Protocol::Udp) || self.protocol == Some(protocol);
+        let of =
+            |ports: &&Ports| ports.transport.map_or(plain, |of| Protocol::from(of) == protocol);
+        self.ports.iter().filter(of).copied().collect()
+    }
+
+    /// Whether these packets can have such a port at all.
+    fn may_have(&self, ports: &Ports) -> bool {
+        let asked = self.protocol.or(self.opening.then_some(Protocol::Tcp));
+        asked.zip(ports.transport).is_none_or(|(asked, of)| asked == Protocol::from(of))
+    }
+
+    /// For people and for `list`: `tcp port 5432,8000-8010, new connections only, 20%, rejected, except port:22`; empty
+    /// for all.
     pub fn words(&self) -> String {
+        let except = self.except.words();
         let ports = self.ports.iter().map(Ports::to_string).collect::<Vec<_>>().join(",");
         let protocol = self.protocol.map(Protocol::word).unwrap_or_default();
         let port = if ports.is_empty() { String::new() } else { format!("port {ports}") };
@@ -185,7 +188,7 @@ impl Packets {
         let rejected = if self.answer == Answer::Reset { "rejected" } else { "" };
         let what = [protocol, &port].into_iter().filter(|word| !word.is_empty());
         let what = what.collect::<Vec<_>>().join(" ");
-        let parts = [what.as_str(), new, &share, rejected];
+        let parts = [what.as_str(), new, &share, rejected, &except];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
     }
 
@@ -200,6 +203,9 @@ impl Packets {
             match part {
                 "new connections only" => packets.opening = true,
                 "rejected" => packets.answer = Answer::Reset,
+                except if except.starts_with(Except::WORD) => {
+                    packets.except = Except::of_words(except)?;
+                }
                 share if share.ends_with('%') => packets.share = Share::parse(share)?,
                 _ => packets.read_what(part)?,
             }
@@ -227,14 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_and_shares_are_read_as_they_are_written_and_nonsense_is_refused() {
-        for text in ["5432", "8000-8010", "65535"] {
-            assert_eq!(Ports::parse(text).unwrap().to_string(), text);
-        }
-        for text in ["0", "65536", "-1", "x", "", "1-", "8010-8000"] {
-            assert!(Ports::parse(text).is_err(), "{text}");
-        }
-        assert!(Ports::parse("8010-8000").unwrap_err().contains("write 8000-8010"));
+    fn shares_are_read_as_they_are_written_and_nonsense_is_refused() {
         for (text, shown) in [("20", "20%"), ("0.5%", "0.5%"), ("100%", "100%")] {
             assert_eq!(Share::parse(text).unwrap().to_string(), shown);
         }
@@ -256,7 +255,9 @@ mod tests {
                 opening: true,
                 share: Share::parse("20%").unwrap(),
                 answer: Answer::Reset,
+                except: Except::of_words("except port:22,port:53/udp,10.0.0.9,fd00::/64").unwrap(),
             },
+            Packets { ports: vec![port("38412/sctp"), port("53/udp")], ..Packets::ALL },
         ] {
             assert_eq!(Packets::of_words(&packets.words()).unwrap(), packets);
         }
@@ -266,8 +267,24 @@ mod tests {
     #[test]
     fn conditions_that_exclude_one_another_are_refused() {
         let icmp = Packets { protocol: Some(Protocol::Icmp), ..Packets::ALL };
-        let ports = Packets { ports: vec![Ports { first: 1, last: 2 }], ..icmp.clone() };
+        let ports = Packets { ports: vec![Ports::parse("1-2").unwrap()], ..icmp.clone() };
         assert!(ports.checked().unwrap_err().to_string().contains("ICMP has no ports"));
         assert!(Packets { opening: true, ..icmp }.checked().is_err());
+        let udp = Packets { ports: vec![Ports::parse("53/udp").unwrap()], ..Packets::ALL };
+        assert!(Packets { opening: true, ..udp.clone() }.checked().is_err());
+        assert!(Packets { protocol: Some(Protocol::Tcp), ..udp }.checked().is_err());
+    }
+
+    #[test]
+    fn ports_are_of_tcp_and_udp_unless_said_otherwise() {
+        let of = |words: &str| {
+            let ports = words.split(' ').map(|port| Ports::parse(port).unwrap()).collect();
+            let packets = Packets { ports, ..Packets::ALL };
+            let protocols = packets.protocols().unwrap();
+            protocols.iter().map(|p| (p.word(), packets.ports_of(*p).len())).collect::<Vec<_>>()
+        };
+        assert_eq!(of("80"), [("tcp", 1), ("udp", 1)]);
+        assert_eq!(of("80/tcp 53/udp 90/tcp"), [("tcp", 2), ("udp", 1)]);
+        assert_eq!(of("80 38412/sctp"), [("tcp", 1), ("udp", 1), ("sctp", 1)]);
     }
 }

@@ -32,6 +32,12 @@ impl Net {
         Some(Net { address: masked(address, prefix), prefix })
     }
 
+    /// The network around an address whose first `prefix` bits are its own; all bits where that is more.
+    pub fn around(address: IpAddr, prefix: u8) -> Net {
+        let prefix = prefix.min(bits(address));
+        Net { address: masked(address, prefix), prefix }
+    }
+
     /// Whether it is of IPv4.
     pub fn is_ipv4(&self) -> bool {
         self.address.is_ipv4()
@@ -40,6 +46,11 @@ impl Net {
     /// Whether it is one address and no more.
     pub fn is_single(&self) -> bool {
         self.prefix == bits(self.address)
+    }
+
+    /// The address, where it is one and no more.
+    pub fn single(&self) -> Option<IpAddr> {
+        self.is_single().then_some(self.address)
     }
 
     /// Whether all of `other` lies within.

@@ -1,4 +1,4 @@
-//! Round trips from hosts over ssh, where no socket of ours can be opened: by their own ping(8).
+//! Round trips by ping(8): from hosts over ssh, where no socket of ours can be opened, and wherever ICMP is asked for.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::node::{Node, Via};
+use breakit::node::Node;
 use breakit::program;
 use breakit::reach::Network;
 use breakit::talk;
@@ -14,11 +14,11 @@ use breakit::talk;
 /// For all that ssh and some pings take besides waiting for answers.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Which of `addresses` answer `node`, `limit` after they were asked. `None` where nobody can tell: no host over
-/// ssh, or one that is out of reach or has no ping(8).
+/// Which of `addresses` answer `node`, `limit` after they were asked. `None` where nobody can tell: the
+/// node does not run, is out of reach or has no ping(8).
 pub fn answered(node: &Node, addresses: &[IpAddr], limit: Duration) -> Option<BTreeSet<IpAddr>> {
-    if !matches!(node.via, Via::Ssh(_)) {
-        return None;
+    if addresses.is_empty() {
+        return Some(BTreeSet::new());
     }
     match ping(node, addresses, limit) {
         Ok(said) => Some(said.lines().filter_map(|line| line.parse().ok()).collect()),

@@ -8,7 +8,9 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use breakit::lease::Lease;
+use breakit::ports::{Ports, Transport};
 
+use crate::except::Except;
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::peer::Net;
 
@@ -58,33 +60,36 @@ pub enum Ends {
     From(Net),
     /// To there, whatever the address of ours they come from.
     To(Net),
+    /// From there, whatever they are sent to, where they leave a bridge by the port of this index.
+    Into(IpAddr, u32),
 }
 
 impl Ends {
     /// Whether they are of IPv4.
     pub fn is_ipv4(&self) -> bool {
         match self {
-            Ends::Between(from, _) => from.is_ipv4(),
+            Ends::Between(from, _) | Ends::Into(from, _) => from.is_ipv4(),
             Ends::From(net) | Ends::To(net) => net.is_ipv4(),
         }
     }
 
     fn is_interval(&self) -> bool {
         match self {
-            Ends::Between(..) => false,
+            Ends::Between(..) | Ends::Into(..) => false,
             Ends::From(net) | Ends::To(net) => !net.is_single(),
         }
     }
 
     /// As their table sees them.
     pub fn way(&self) -> Way {
-        if matches!(self, Ends::To(_)) { Way::Out } else { Way::In }
+        if matches!(self, Ends::To(_) | Ends::Into(..)) { Way::Out } else { Way::In }
     }
 
     /// As an element of a set.
     pub fn key(&self) -> String {
         match self {
             Ends::Between(from, to) => format!("{from} . {to}"),
+            Ends::Into(from, port) => format!("{from} . {port}"),
             Ends::From(net) | Ends::To(net) => net.to_string(),
         }
     }
@@ -136,6 +141,15 @@ pub struct Table {
     pub interfaces: Vec<String>,
     /// Whether the loopback interface is let alone, whatever the addresses.
     pub spares_loopback: bool,
+    /// Whether packets are known by the addresses that they had before this network translated them (NAT) too.
+    pub translated: bool,
+}
+
+/// A chain of a table: its name, its hook with its priority, and its rules.
+struct Chain {
+    name: String,
+    hook: String,
+    rules: String,
 }
 
 /// A set of a table: what packets of one IP version must match that go one way.
@@ -170,8 +184,11 @@ impl Table {
             let (kind, flags) = (self.kind(set), self.flags(set));
             let _ = writeln!(script, "\tset {} {{ type {kind}; flags {flags}; }}", set.name);
         }
-        for way in self.ways() {
-            script += &self.chains(way);
+        for Chain { name, hook, rules } in self.chains() {
+            let _ = writeln!(
+                script,
+                "\tchain {name} {{\n\t\ttype filter hook {hook}; policy accept;\n{rules}\t}}"
+            );
         }
         script += "}\n";
         script + &self.elements(lease)
@@ -206,26 +223,31 @@ impl Table {
         match self.family {
             Family::Netdev => 1,
             Family::Bridge | Family::Inet => {
-                self.ways().into_iter().map(|way| self.rules(way).lines().count()).sum()
+                self.chains().iter().map(|chain| chain.rules.lines().count()).sum()
             }
         }
     }
 
-    /// The ways in which it drops.
+    /// The ways in which it drops. On a bridge both: a node that comes back brings ports that a renewal adds.
     fn ways(&self) -> BTreeSet<Way> {
-        self.drops.iter().map(|drop| drop.ends.way()).collect()
+        match self.family {
+            Family::Bridge => [Way::In, Way::Out].into(),
+            Family::Inet | Family::Netdev => self.drops.iter().map(|d| d.ends.way()).collect(),
+        }
     }
 
     /// The sets that it has: those of both IP versions for each way, so that a renewal may add to either.
     fn sets(&self) -> impl Iterator<Item = &'static Set> + '_ {
-        SETS.iter().filter(|set| self.drops.iter().any(|drop| drop.ends.way() == set.way))
+        let ways = self.ways();
+        SETS.iter().filter(move |set| ways.contains(&set.way))
     }
 
     fn kind(&self, set: &Set) -> String {
         let address = if set.ipv4 { "ipv4_addr" } else { "ipv6_addr" };
-        match self.family {
-            Family::Bridge => format!("{address} . {address}"),
-            Family::Inet | Family::Netdev => address.into(),
+        match (self.family, set.way) {
+            (Family::Bridge, Way::In) => format!("{address} . {address}"),
+            (Family::Bridge, Way::Out) => format!("{address} . iface_index"),
+            (Family::Inet | Family::Netdev, _) => address.into(),
         }
     }
 
@@ -234,30 +256,49 @@ impl Table {
         if self.drops.iter().any(interval) { "interval, timeout" } else { "timeout" }
     }
 
-    /// The chains for one way: one, or one for each interface.
-    fn chains(&self, way: Way) -> String {
-        let rules = self.rules(way);
-        let chain = |name: &str, hook: &str| {
-            format!("\tchain {name} {{\n\t\ttype filter hook {hook}; policy accept;\n{rules}\t}}\n")
-        };
+    fn chains(&self) -> Vec<Chain> {
+        self.ways().into_iter().flat_map(|way| self.chains_of(way)).collect()
+    }
+
+    /// The chains for one way: one, or one for each interface, and one for what is translated.
+    fn chains_of(&self, way: Way) -> Vec<Chain> {
+        let chain =
+            |name: &str, hook: &str, rules| Chain { name: name.into(), hook: hook.into(), rules };
+        let rules = || self.rules(way);
         match (self.family, way) {
-            // Where ports are asked for, fragments must have been put together: that is done at -400.
-            (Family::Inet, Way::In) if !self.packets.ports.is_empty() => {
-                chain("cut", "prerouting priority -350")
+            (Family::Inet, Way::In) => {
+                // Where ports are asked for, fragments must have been put together: that is done at -400.
+                let has_ports =
+                    !self.packets.ports.is_empty() || !self.packets.except.ports.is_empty();
+                let priority = if has_ports { "-350" } else { "-500" };
+                let first = chain("cut", &format!("prerouting priority {priority}"), rules());
+                let answers =
+                    || chain("cut_nat", "prerouting priority -150", self.translated_rules(way));
+                std::iter::once(first).chain(self.translated.then(answers)).collect()
             }
-            (_, Way::In) => chain("cut", "prerouting priority -500"),
+            (Family::Bridge | Family::Netdev, Way::In) => {
+                vec![chain("cut", "prerouting priority -500", rules())]
+            }
             (Family::Netdev, Way::Out) => (0..)
                 .zip(&self.interfaces)
                 .map(|(number, interface): (u32, _)| {
                     let hook = format!("egress device \"{interface}\" priority -500");
-                    chain(&format!("out{number}"), &hook)
+                    chain(&format!("out{number}"), &hook, rules())
                 })
                 .collect(),
-            (_, Way::Out) => chain("out", "output priority -500"),
+            // Behind the decision by which ports a frame leaves: multicast and broadcast leave by several.
+            (Family::Bridge, Way::Out) => vec![chain("out", "postrouting priority -500", rules())],
+            // Where nobody is to be told, what goes out is dropped at the interfaces, which know no connections.
+            (Family::Inet, Way::Out) if self.packets.answer == Answer::Silence => {
+                vec![chain("out_nat", "postrouting priority 500", self.translated_rules(way))]
+            }
+            // Before this network translates anything.
+            (Family::Inet, Way::Out) => vec![chain("out", "output priority -500", rules())],
         }
     }
 
-    fn rules(&self, way: Way) -> String {
+    /// What passes whomever it is from.
+    fn spared(&self, way: Way) -> String {
         let mut rules = String::from(NEIGHBOURS);
         if self.spares_loopback && self.family == Family::Inet {
             rules += match way {
@@ -269,14 +310,96 @@ impl Table {
             rules += ANSWERS;
         }
         rules.extend(self.exempt.iter().map(|exempt| exempt.rule(way)));
+        rules + &self.excepted()
+    }
+
+    /// What passes although it is between two ends.
+    fn excepted(&self) -> String {
+        let Except { ports, .. } = &self.packets.except;
+        let mut rules = String::new();
+        for (ip, nets) in self.excepted_nets() {
+            for side in ["saddr", "daddr"] {
+                let _ = writeln!(rules, "\t\t{ip} {side} {{ {nets} }} accept");
+            }
+        }
+        for ports in ports {
+            for side in ["dport", "sport"] {
+                let (of, numbers) = (transports(*ports), ports.numbers("-"));
+                let _ = writeln!(rules, "\t\tmeta l4proto {{ {of} }} th {side} {numbers} accept");
+            }
+        }
+        if !ports.is_empty() {
+            // Later fragments have no port, and are of no use where the first one is dropped. They are put together
+            // only where something in this network tracks connections.
+            rules += FRAGMENTS;
+        }
+        rules
+    }
+
+    /// As [`Table::excepted`], by what a connection was opened with before it was translated.
+    fn excepted_untranslated(&self) -> String {
+        let mut rules = String::new();
+        for (ip, nets) in self.excepted_nets() {
+            let _ = writeln!(rules, "\t\tct original {ip} daddr {{ {nets} }} accept");
+        }
+        for ports in &self.packets.except.ports {
+            let (of, numbers) = (transports(*ports), ports.numbers("-"));
+            let _ = writeln!(
+                rules,
+                "\t\tmeta l4proto {{ {of} }} ct original proto-dst {numbers} accept"
+            );
+        }
+        rules
+    }
+
+    /// The networks of each IP version that has any, with nft's word for it.
+    fn excepted_nets(&self) -> Vec<(&'static str, String)> {
+        let of = |(ip, ipv4)| (ip, self.packets.except.nets_of(ipv4).join(", "));
+        [("ip", true), ("ip6", false)]
+            .map(of)
+            .into_iter()
+            .filter(|(_, nets)| !nets.is_empty())
+            .collect()
+    }
+
+    fn rules(&self, way: Way) -> String {
+        let mut rules = self.spared(way);
+        let mut packets = self.packets.clone();
+        if (self.family, way) == (Family::Bridge, Way::Out) {
+            // The chain for what comes in has decided about pairs of addresses; and only there a bridge can answer.
+            rules += PAIRS;
+            packets.answer = Answer::Silence;
+        }
+        if (self.family, way, self.translated) == (Family::Netdev, Way::Out, true) {
+            let _ = writeln!(rules, "\t\tmeta mark {MARK} drop");
+        }
         for set in SETS.iter().filter(|set| set.way == way) {
-            for (what, verdict) in matches(&self.packets, set.ipv4) {
+            for (what, verdict) in matches(&packets, set.ipv4, "th ") {
+                let (key, name) = (self.key(set), set.name);
+                let _ = writeln!(rules, "\t\t{key} @{name}{what} {verdict}{}", self.comment());
+            }
+        }
+        rules
+    }
+
+    /// The rules about packets that this network has translated: a connection keeps the addresses that it was opened
+    /// with. What goes out is marked last of all, and dropped where it leaves; of what comes in these are answers.
+    fn translated_rules(&self, way: Way) -> String {
+        let mut rules = self.spared(way) + &self.excepted_untranslated();
+        for set in SETS.iter().filter(|set| set.way == way) {
+            let (ip, name) = (if set.ipv4 { "ip" } else { "ip6" }, set.name);
+            let (key, direction) = match way {
+                Way::In => (self.key(set), "ct direction reply "),
+                Way::Out => (self.key(set), ""),
+            };
+            for (what, verdict) in matches(&self.packets, set.ipv4, "ct original proto-") {
+                let verdict = match way {
+                    Way::In => verdict.to_string(),
+                    Way::Out => format!("meta mark set {MARK}"),
+                };
                 let _ = writeln!(
                     rules,
-                    "\t\t{} @{}{what} {verdict}{}",
-                    self.key(set),
-                    set.name,
-                    self.comment()
+                    "\t\t{key} != @{name} {direction}ct original {ip} daddr @{name}{what} {verdict}"
                 );
             }
         }
@@ -285,8 +408,10 @@ impl Table {
 
     fn key(&self, set: &Set) -> &'static str {
         match (self.family, set.way, set.ipv4) {
-            (Family::Bridge, _, true) => "ip saddr . ip daddr",
-            (Family::Bridge, _, false) => "ip6 saddr . ip6 daddr",
+            (Family::Bridge, Way::In, true) => "ip saddr . ip daddr",
+            (Family::Bridge, Way::In, false) => "ip6 saddr . ip6 daddr",
+            (Family::Bridge, Way::Out, true) => "ip saddr . oif",
+            (Family::Bridge, Way::Out, false) => "ip6 saddr . oif",
             (_, Way::In, true) => "ip saddr",
             (_, Way::In, false) => "ip6 saddr",
             (_, Way::Out, true) => "ip daddr",
@@ -343,62 +468,88 @@ impl Exempt {
     }
 }
 
-/// What packets must match beside their addresses, each with a blank before it, and what becomes of them.
-fn matches(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+/// What packets must match beside their addresses, each with a blank before it, and what becomes of them. `port` is
+/// what nft's words for a port begin with: the packet's own, or those that its connection was opened with.
+fn matches(packets: &Packets, ipv4: bool, port: &str) -> Vec<(String, &'static str)> {
     let share = match packets.share {
         Share::ALL => String::new(),
         share => format!(" numgen random mod {} < {}", Share::WHOLE, share.parts()),
     };
     let mut found = Vec::new();
-    for (protocol, verdict) in protocols(packets, ipv4) {
-        if packets.ports.is_empty() {
+    for (protocol, verdict, ports) in protocols(packets, ipv4) {
+        if ports.is_empty() {
             found.push((format!("{protocol}{share}"), verdict));
             continue;
         }
-        let ports: Vec<String> = packets.ports.iter().map(ToString::to_string).collect();
+        let ports = ports.iter().map(|ports| ports.numbers("-")).collect::<Vec<_>>().join(", ");
         // The server may be at either end.
-        for side in ["dport", "sport"] {
-            found
-                .push((format!("{protocol} th {side} {{ {} }}{share}", ports.join(", ")), verdict));
+        for side in if port == "th " { ["dport", "sport"] } else { ["dst", "src"] } {
+            found.push((format!("{protocol} {port}{side} {{ {ports} }}{share}"), verdict));
         }
     }
     found
 }
 
-/// TCP is answered by a reset, everything else by ICMP: so each protocol has its verdict.
-fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str)> {
+/// TCP is answered by a reset, everything else by ICMP: so each protocol has its verdict. And each may have ports
+/// that are its alone.
+fn protocols(packets: &Packets, ipv4: bool) -> Vec<(String, &'static str, Vec<Ports>)> {
     const RESET: &str = "reject with tcp reset";
     const UNREACHABLE: &str = "reject with icmpx type port-unreachable";
     let opening = if packets.opening { " tcp flags & (fin | syn | rst | ack) == syn" } else { "" };
-    let icmp = if ipv4 { "icmp" } else { "ipv6-icmp" };
-    match (packets.protocols(), packets.answer) {
-        (None, Answer::Silence) => vec![(String::new(), "drop")],
-        (None, Answer::Reset) => {
-            vec![(" meta l4proto tcp".into(), RESET), (" meta l4proto != tcp".into(), UNREACHABLE)]
-        }
-        (Some(protocols), Answer::Silence) => {
-            let words = protocols.iter().map(|protocol| match protocol {
-                Protocol::Icmp => icmp,
-                other => other.word(),
-            });
-            let words = words.collect::<Vec<_>>().join(", ");
-            vec![(format!(" meta l4proto {{ {words} }}{opening}"), "drop")]
-        }
-        (Some(protocols), Answer::Reset) => protocols
-            .iter()
-            .map(|protocol| match protocol {
-                Protocol::Tcp => (format!(" meta l4proto tcp{opening}"), RESET),
-                Protocol::Udp => (" meta l4proto udp".into(), UNREACHABLE),
-                Protocol::Icmp => (format!(" meta l4proto {icmp}"), UNREACHABLE),
-            })
-            .collect(),
-    }
+    let word = |protocol: Protocol| match protocol {
+        Protocol::Icmp if !ipv4 => "ipv6-icmp",
+        other => other.word(),
+    };
+    let verdict = |is_tcp: bool| match (packets.answer, is_tcp) {
+        (Answer::Silence, _) => "drop",
+        (Answer::Reset, true) => RESET,
+        (Answer::Reset, false) => UNREACHABLE,
+    };
+    let Some(protocols) = packets.protocols() else {
+        return match packets.answer {
+            Answer::Silence => vec![(String::new(), "drop", Vec::new())],
+            Answer::Reset => vec![
+                (" meta l4proto tcp".into(), RESET, Vec::new()),
+                (" meta l4proto != tcp".into(), UNREACHABLE, Vec::new()),
+            ],
+        };
+    };
+    let with_ports = protocols.iter().map(|protocol| (*protocol, packets.ports_of(*protocol)));
+    let with_ports: Vec<(Protocol, Vec<Ports>)> = with_ports.collect();
+    let alike = |a: &(Protocol, Vec<Ports>), b: &(Protocol, Vec<Ports>)| {
+        packets.answer == Answer::Silence && a.1 == b.1
+    };
+    let clause = |group: &[(Protocol, Vec<Ports>)]| {
+        let words =
+            group.iter().map(|(protocol, _)| word(*protocol)).collect::<Vec<_>>().join(", ");
+        let is_tcp = group.iter().any(|(protocol, _)| *protocol == Protocol::Tcp);
+        let ports = group.first().map(|(_, ports)| ports.clone()).unwrap_or_default();
+        (format!(" meta l4proto {{ {words} }}{opening}"), verdict(is_tcp), ports)
+    };
+    with_ports.chunk_by(alike).map(clause).collect()
 }
+
+/// nft's words for the protocols that a port may be of.
+fn transports(ports: Ports) -> &'static str {
+    ports.transport.map_or("tcp, udp, sctp", Transport::word)
+}
+
+/// All fragments but the first.
+const FRAGMENTS: &str = "\t\tip frag-off & 0x1fff != 0 accept\n\t\tfrag frag-off != 0 accept\n";
 
 /// Neighbour discovery stays, as ARP does, which these tables do not see: without it a cut in one direction
 /// would become one in both as soon as a neighbour entry grows old.
 const NEIGHBOURS: &str = "\t\ticmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, \
                           nd-neighbor-advert } accept\n";
+
+/// The mark of packets that are to be dropped where they leave. Nobody else sees it: it is set last of all, behind
+/// routing and every other hook of IP, and the packet goes no further than its interface.
+const MARK: &str = "0x62707463";
+
+/// Pairs of addresses on a bridge, about which the chain for what comes in decides: a share of packets is not
+/// drawn twice.
+const PAIRS: &str =
+    "\t\tip saddr . ip daddr @cut4 accept\n\t\tip6 saddr . ip6 daddr @cut6 accept\n";
 
 /// What one node answers must not be rejected by the other.
 const ANSWERS: &str = "\t\ttcp flags rst accept\n\t\ticmp type destination-unreachable accept\n\
@@ -434,6 +585,7 @@ mod tests {
             exempt: BTreeSet::new(),
             interfaces: Vec::new(),
             spares_loopback: false,
+            translated: false,
         }
     }
 
@@ -497,7 +649,7 @@ mod tests {
     fn ports_match_at_either_end_behind_the_fragments_and_resets_are_never_rejected() {
         let mut table = table(Family::Inet, None);
         table.packets = Packets {
-            ports: vec![crate::packets::Ports { first: 80, last: 90 }],
+            ports: vec![Ports::parse("80-90").unwrap()],
             share: Share::parse("20%").unwrap(),
             answer: Answer::Reset,
             ..Packets::ALL
@@ -505,8 +657,8 @@ mod tests {
         let script = table.install(LEASE);
         for clause in [
             "prerouting priority -350",
-            "ip saddr @cut4 meta l4proto tcp th dport { 80-90 } numgen random mod 100000 < 20000 reject with tcp reset",
-            "ip6 saddr @cut6 meta l4proto udp th sport { 80-90 } numgen random mod 100000 < 20000 reject with icmpx",
+            "ip saddr @cut4 meta l4proto { tcp } th dport { 80-90 } numgen random mod 100000 < 20000 reject with tcp reset",
+            "ip6 saddr @cut6 meta l4proto { udp } th sport { 80-90 } numgen random mod 100000 < 20000 reject with icmpx",
             "comment \"port 80-90, 20%, rejected\"",
         ] {
             assert!(script.contains(clause), "{clause}: {script}");

@@ -9,12 +9,14 @@ use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, jsonl, rng, stdout, talk};
+use breakit::{clock, jsonl, rng, similar, stdout, talk};
+use clap::CommandFactory;
 
 use crate::backend;
-use crate::check;
+use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
+use crate::except::Except;
 use crate::guard;
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
@@ -23,7 +25,7 @@ use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::probe;
 use crate::replay::{self, Step};
-use crate::shape::Shape;
+use crate::shape::{self, Shape};
 use crate::standing::{self, Place};
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
@@ -45,15 +47,33 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Cut(cut) => self::cut(&cut),
         Command::Replay(replay) => self::replay(&replay),
         Command::Heal(place) => heal(&place),
-        Command::List(place) => list(&place),
+        Command::List(args) => list(&args),
         Command::Check(check) => self::check(&check),
         Command::Probe(probe) => probe::run(&probe.sudo.of(nodes_or_fleet_if_up(&probe.nodes)?)),
         Command::Guard(guard) => guard::stand(&guard.table, guard.after),
+        Command::Unknown(words) => Err(unknown(&words)),
     }
 }
 
+/// What somebody is told who gave no command.
+fn unknown(words: &[String]) -> Error {
+    let word = words.first().map(String::as_str).unwrap_or_default();
+    if let Some(shape) = similar::closest(word, shape::WORDS) {
+        return Error::usage(format!(
+            "{word:?} is no command; did you mean partition cut {shape}, or partition plan {shape}?"
+        ));
+    }
+    let command = Cli::command();
+    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<&str> = commands.map(clap::Command::get_name).collect();
+    Error::usage(match similar::closest(word, names.iter().copied()) {
+        Some(meant) => format!("{word:?} is no command; did you mean partition {meant}?"),
+        None => format!("{word:?} is no command; take one of: {}", names.join(", ")),
+    })
+}
+
 fn plan(plan: &cli::Plan) -> Result<Status> {
-    let (shape, seed) = (shape(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
+    let (shape, seed) = (chosen(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
     let nodes = names(&plan.drawn.nodes)?;
     let grudge = shape.draw(&nodes, &mut rng::generator(seed, PURPOSE))?;
     talk::say(format!("{}, seed {seed}: {}", shape.words(), grudge.words()));
@@ -96,6 +116,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     if reads_stdin {
         watch.ignore_input();
     }
+    cut.ask_peers()?;
     cut.post_guard(kept)?;
     let outcome = hold(&mut cut, &schedule, lease, args.keep, &watch);
     // Left alone with the end of its input, the guard of what is kept sweeps when the lease has ended.
@@ -230,11 +251,12 @@ fn heal(args: &cli::Heal) -> Result<Status> {
     Error::all(errors).map(|()| Status::Done)
 }
 
-fn list(args: &cli::Where) -> Result<Status> {
-    let (cuts, mut errors) = standing::find(&Nft::find(), &places(args)?);
+fn list(args: &cli::List) -> Result<Status> {
+    let (cuts, mut errors) = standing::find(&Nft::find(), &places(&args.place)?);
     let told = cuts.iter().try_for_each(|cut| jsonl::print(&cut.line()));
     errors.extend(Error::unless_reader_gone(told).err());
-    Error::all(errors).map(|()| Status::Done)
+    Error::all(errors)?;
+    Ok(if args.exit_code && !cuts.is_empty() { Status::Invalid } else { Status::Done })
 }
 
 fn check(args: &cli::Check) -> Result<Status> {
@@ -247,8 +269,15 @@ fn check(args: &cli::Check) -> Result<Status> {
             "--timeout 0s leaves no time for anything to arrive; take more, as 1s",
         ));
     }
+    let question = Question::about(args.protocol, &args.ports)?;
     nft::permitted(&nodes)?;
-    let matrix = check::measure(&nodes, &backend::addresses(&nodes)?, args.timeout)?;
+    let addresses = backend::addresses(&nodes)?;
+    let matrix = check::measure(&nodes, &addresses, &question, args.timeout)?;
+    if let Some(left_out) = matrix.left_out() {
+        talk::say(format!(
+            "left out, as no other node reaches it or has a network with it: {left_out}"
+        ));
+    }
     // The exit status says it as well, whether the matrix is read or not.
     Error::unless_reader_gone(match args.table {
         true => jsonl::print_for_people(&matrix.table()),
@@ -261,7 +290,7 @@ fn check(args: &cli::Check) -> Result<Status> {
     })
 }
 
-fn shape(drawn: &cli::Drawn) -> Result<Shape> {
+fn chosen(drawn: &cli::Drawn) -> Result<Shape> {
     if drawn.nodes.reads_stdin() && Shape::reads_stdin(&drawn.shape) {
         return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
     }
@@ -272,16 +301,11 @@ fn shape(drawn: &cli::Drawn) -> Result<Shape> {
 /// A shape among nodes, or peers.
 fn whom(args: &cli::Cut) -> Result<Whom> {
     if args.from.is_empty() && args.to.is_empty() {
-        return Ok(Whom::Among { shape: shape(&args.drawn)?, primaries: primaries(args)? });
+        return Ok(Whom::Among { shape: chosen(&args.drawn)?, primaries: primaries(args)? });
     }
     if !args.drawn.shape.is_empty() || args.drawn.invert || args.primaries.is_some() {
         return Err(Error::usage(
             "--from and --to cut off other hosts and go without a shape; leave one or the other out",
-        ));
-    }
-    if args.verify {
-        return Err(Error::usage(
-            "--verify measures between nodes, and the peers of --from and --to are none; leave it out",
         ));
     }
     Peers::find(&args.from, &args.to).map(Whom::Peers)
@@ -295,10 +319,17 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
         opening: of.new_only,
         share: of.loss.unwrap_or(Share::ALL),
         answer: if of.reject { Answer::Reset } else { Answer::Silence },
+        except: Except::find(&of.except)?,
     };
-    if args.verify && !packets.is_all() {
+    let peers = !args.from.is_empty() || !args.to.is_empty();
+    if args.verify && !packets.is_all() && !peers {
         return Err(Error::usage(
-            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only and --loss",
+            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only, --loss and --except",
+        ));
+    }
+    if args.verify && packets.share != Share::ALL {
+        return Err(Error::usage(
+            "--verify cannot tell a share of the packets; leave it or --loss out",
         ));
     }
     packets.checked()
@@ -318,7 +349,7 @@ fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {
 
 /// The names of nodes that need not be there: a plan touches nothing.
 fn names(arg: &NodesArg) -> Result<Vec<Name>> {
-    let bare = |part: &str| !part.contains('=') && !part.starts_with('@') && part != "-";
+    let bare = |part: &str| !part.contains(['=', ':']) && !part.starts_with('@') && part != "-";
     if !arg.nodes.is_empty() && arg.nodes.iter().flat_map(|spec| spec.split(',')).all(bare) {
         return node::names(&arg.nodes);
     }

@@ -7,6 +7,7 @@ use breakit::exit::{Error, Result};
 use breakit::input;
 use breakit::node::{self, Name};
 use breakit::rng::{Pcg64, RngExt, SliceRandom};
+use breakit::similar;
 
 use crate::grudge::Grudge;
 
@@ -90,7 +91,7 @@ impl Shape {
             ("grudge", [file]) => read(file),
             ("grudge", _) => Err(Error::usage("grudge takes one file, or - for stdin")),
             ("-", []) => read("-"),
-            _ => Err(Error::usage(format!("{word:?} is no shape; take one of: {SHAPES}"))),
+            _ => Err(no_such(word)),
         }
     }
 
@@ -169,6 +170,27 @@ impl Shape {
     /// Whether the words make us read stdin to its end.
     pub fn reads_stdin(words: &[String]) -> bool {
         words.iter().any(|word| word == "-")
+    }
+}
+
+/// The first words of all shapes.
+pub const WORDS: [&str; 10] = [
+    "isolate",
+    "halves",
+    "random-halves",
+    "majority",
+    "minority-third",
+    "bridge",
+    "majorities-ring",
+    "flapping",
+    "primaries",
+    "one-way",
+];
+
+fn no_such(word: &str) -> Error {
+    match similar::closest(word, WORDS) {
+        Some(meant) => Error::usage(format!("{word:?} is no shape; did you mean {meant}?")),
+        None => Error::usage(format!("{word:?} is no shape; take one of: {SHAPES}")),
     }
 }
 

@@ -109,6 +109,18 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
     for (line, status, clause) in [
         ("plan", 64, "which cut? take one of: isolate"),
         ("plan sideways -n n1..n3", 64, "\"sideways\" is no shape; take one of: isolate"),
+        ("cut isolat n1 -n n1..n3", 64, "\"isolat\" is no shape; did you mean isolate?"),
+        (
+            "isolate n1 -n n1..n3",
+            64,
+            "did you mean partition cut isolate, or partition plan isolate?",
+        ),
+        ("cutt halves -n n1..n3", 64, "\"cutt\" is no command; did you mean partition cut?"),
+        (
+            "sideways",
+            64,
+            "\"sideways\" is no command; take one of: plan, cut, replay, heal, list, check, probe",
+        ),
         ("plan halves n1 -n n1..n3", 64, "halves takes nothing"),
         ("plan halves -n n1", 64, "two nodes at least, and there is one"),
         ("plan isolate n1..n3 -n n1..n3", 64, "names all nodes"),
@@ -138,7 +150,7 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         ),
         ("cut - -n -", 64, "cannot both come on stdin"),
         ("cut halves --from 10.0.0.5", 64, "go without a shape"),
-        ("cut --to 10.0.0.5 --verify", 64, "--verify measures between nodes"),
+        ("cut --to 10.0.0.5 --verify --loss 5%", 64, "--verify cannot tell a share"),
         ("cut --from 10.0.0.256", 64, "--from \"10.0.0.256\" is no address"),
         ("cut --from 10.0.0.0/33", 64, "is no address, no network"),
         ("cut --to no-such-host.invalid", 66, "--to no-such-host.invalid: the name has no address"),
@@ -254,4 +266,26 @@ fn an_empty_variable_is_as_one_that_is_not_set() {
         (empty.status, empty.stdout, empty.stderr),
         (unset.status, unset.stdout, unset.stderr)
     );
+}
+
+#[test]
+fn the_tools_name_alone_is_answered_by_its_commands() {
+    let bare = run(&mut tool("partition")).expect(64);
+    let said = "partition: which command? plan, cut, replay, heal, list, check, probe (see partition --help)\n";
+    assert_eq!((bare.stdout.as_str(), bare.stderr.as_str()), ("", said));
+}
+
+#[test]
+fn nodes_are_a_plain_list_of_hosts_or_named_by_their_ways() {
+    let file = std::env::temp_dir().join(format!("breakit-hosts-list-{}", std::process::id()));
+    std::fs::write(&file, "# the cluster\ndb1\nroot@192.0.2.3 # the second\n\nblue=netns:x\n")
+        .unwrap();
+    let planned = plan(&format!("isolate db1 -n @{}", file.display())).expect(0).lines();
+    assert_eq!(planned[0]["db1"], serde_json::json!(["192.0.2.3", "blue"]));
+    std::fs::write(&file, "db1\n-oProxyCommand=x\n").unwrap();
+    let refused = plan(&format!("isolate db1 -n @{}", file.display())).expect(65).stderr;
+    assert!(refused.contains("line 2"), "{refused}");
+    std::fs::remove_file(&file).unwrap();
+    let planned = plan("isolate blue -n netns:blue,pid:4711").expect(0).lines();
+    assert_eq!(planned[0]["blue"], serde_json::json!(["pid4711"]));
 }

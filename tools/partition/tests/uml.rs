@@ -60,3 +60,22 @@ printf '%s\n' '{"node":"a","addrs":["fd00::1"],"via":"netns:a"}' '{"node":"b","a
 $P cut isolate a -n @six --backend ipset-legacy --keep; echo "six $?"
 whole; echo "whole $?"
 "#;
+
+#[test]
+fn where_the_table_of_neighbours_overflows_nothing_is_known_to_be_cut() {
+    let uml = match Uml::with("partition", &[("ip", "iproute2")]) {
+        Ok(uml) => uml,
+        Err(why) => skip!("{why}"),
+    };
+    let script = "
+$P check -n $N > /dev/null; echo \"roomy $?\"
+for n in a b; do ip -n $n neigh flush all; done
+echo 1 > /proc/sys/net/ipv4/neigh/default/gc_thresh3
+$P check -n $N --timeout 300ms; echo \"full $?\"
+";
+    let run = uml.run(&format!("{WORLD}{script}")).expect(0);
+    let said = run.stdout.lines().collect::<Vec<_>>();
+    assert!(said.contains(&"roomy 0") && said.contains(&"full 2"), "{run:?}");
+    assert!(run.stdout.contains("\"unreached\":[]"), "{run:?}");
+    assert!(run.stdout.contains("raise net.ipv4.neigh.default.gc_thresh3"), "{run:?}");
+}

@@ -220,6 +220,9 @@ pub struct ListArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
+    /// Exit with status 1 if any fault is listed
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 /// `slownet probe`.

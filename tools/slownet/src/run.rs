@@ -12,7 +12,7 @@ use breakit::signal::Watch;
 use breakit::{clock, jsonl, stdout, talk};
 use serde_json::{Value, json};
 
-use crate::cli::{ClearArgs, Cli, Command, ProbeArgs, ReplayArgs, SetArgs};
+use crate::cli::{ClearArgs, Cli, Command, ListArgs, ProbeArgs, ReplayArgs, SetArgs};
 use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
@@ -35,7 +35,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Set(args) => set(*args),
         Command::Replay(args) => replay(&args),
         Command::Clear(args) => clear(&args),
-        Command::List(args) => show(&somewhere(&args.nodes, args.sudo)?),
+        Command::List(args) => list(&args),
         Command::Probe(args) => report(&args),
     }
 }
@@ -198,9 +198,10 @@ fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
 fn clear(args: &ClearArgs) -> Result<Status> {
     let nodes = somewhere(&args.nodes, args.sudo)?;
     if args.dry_run {
-        return show_those(&nodes, |line| {
+        show_those(&nodes, |line| {
             args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())
-        });
+        })?;
+        return Ok(Status::Done);
     }
     let ours = |id| args.id.is_empty() || args.id.contains(&id);
     let swept = node::at_once(&nodes, |node| match Network::of(node) {
@@ -237,23 +238,26 @@ fn tell_cleared(cleared: &[(&str, crate::fault_id::FaultId)]) -> Result<()> {
     Ok(())
 }
 
-fn show(nodes: &[Node]) -> Result<Status> {
-    show_those(nodes, |_| true)
+fn list(args: &ListArgs) -> Result<Status> {
+    let shown = show_those(&somewhere(&args.nodes, args.sudo)?, |_| true)?;
+    Ok(if args.exit_code && shown > 0 { Status::Invalid } else { Status::Done })
 }
 
-fn show_those(nodes: &[Node], wanted: impl Fn(&serde_json::Value) -> bool) -> Result<Status> {
-    let mut errors = Vec::new();
+/// Gives how many lines there were.
+fn show_those(nodes: &[Node], wanted: impl Fn(&serde_json::Value) -> bool) -> Result<usize> {
+    let (mut errors, mut shown) = (Vec::new(), 0);
     for lines in node::at_once(nodes, list::lines) {
         match lines {
             Ok(lines) => {
-                let mut lines = lines.iter().filter(|line| wanted(line));
-                let told = lines.try_for_each(|line| jsonl::print(&line.to_string()));
+                let lines: Vec<_> = lines.iter().filter(|line| wanted(line)).collect();
+                shown += lines.len();
+                let told = lines.iter().try_for_each(|line| jsonl::print(&line.to_string()));
                 errors.extend(Error::unless_reader_gone(told).err());
             }
             Err(error) => errors.push(error),
         }
     }
-    Error::all(errors).map(|()| Status::Done)
+    Error::all(errors).map(|()| shown)
 }
 
 fn report(args: &ProbeArgs) -> Result<Status> {

@@ -463,6 +463,7 @@ fn hosts_over_ssh_are_slow_in_their_own_networks_and_our_way_to_them_stays_quick
     let rules = state(&bed, 0);
     assert!(rules.contains("tcp sport 22 ") && rules.contains("tcp sport 2222 "), "{rules}");
     assert_eq!(run(&mut with_ssh("list", &nodes)).expect(0).lines().len(), 2);
+    assert_eq!(run(&mut with_ssh("list --exit-code", &nodes)).expect(1).lines().len(), 2);
     held.signal(Signal::SIGKILL);
     held.end(SOON).expect(137);
     let deadline = Instant::now() + Duration::from_secs(10);

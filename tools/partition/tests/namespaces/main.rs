@@ -4,10 +4,14 @@
 
 #[macro_use]
 mod bed;
+mod check;
+mod except;
 mod foreign;
 mod helpers;
 mod iptables;
+mod kinds;
 mod lease;
+mod nat;
 mod nodes;
 mod others;
 mod packets;

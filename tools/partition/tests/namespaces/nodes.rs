@@ -383,3 +383,18 @@ fn where_nothing_can_cut_each_backend_says_why_in_one_sentence_and_nothing_is_ha
         assert_eq!(rules(&bed, 2), "");
     }
 }
+
+#[test]
+fn list_tells_scripts_by_its_exit_status_whether_a_cut_stands() {
+    let bed = bed!(2);
+    done(&bed, "list --exit-code").expect(0);
+    let ways = format!("netns:{},netns:{}", bed.name(0), bed.name(1));
+    let mut command = bed.tool("partition");
+    let mut running = Running::start(command.args(["cut", "halves", "-n", &ways]));
+    let line = running.line(SOON);
+    assert_eq!(line["value"]["cut"], format!("{} | {}", bed.name(0), bed.name(1)));
+    assert_eq!(done(&bed, "list --exit-code").expect(1).lines().len(), 1);
+    done(&bed, "list").expect(0);
+    healed(running);
+    done(&bed, "list --exit-code").expect(0);
+}
