@@ -117,7 +117,7 @@ impl Backend {
     ) -> Result<Backend> {
         let kernel = Kernel::of(network);
         if direction != Direction::Out {
-            return Backend::incoming(wanted, parts, kernel);
+            return Backend::incoming(wanted, parts, direction, kernel);
         }
         match wanted {
             Wanted::Netem => {
@@ -134,14 +134,19 @@ impl Backend {
                 })?;
                 Backend::blackhole(kernel)?.map_err(Error::missing)
             }
-            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
             Wanted::Auto => Backend::first(kernel, parts),
         }
     }
 
     /// What comes in passes no queueing discipline: it is sent round by a device that has one (see
     /// [`crate::arrival`]), or held by a delay line.
-    fn incoming(wanted: Wanted, parts: &Parts, kernel: Kernel<'_>) -> Result<Backend> {
+    fn incoming(
+        wanted: Wanted,
+        parts: &Parts,
+        direction: Direction,
+        kernel: Kernel<'_>,
+    ) -> Result<Backend> {
         let doubles = parts.duplicate.is_some();
         let limits = parts.only_rate().is_some();
         match wanted {
@@ -155,7 +160,7 @@ impl Backend {
                 "the backend blackhole strikes only what a node sends; leave --backend out, or --direction, and name the senders with -n",
             )),
             Wanted::Nfqueue if doubles => Err(Error::usage(LINE_DOUBLES)),
-            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
             Wanted::Auto => {
                 let netem = match netem_can(parts) {
                     Ok(()) => Backend::arriving(kernel, Need::Netem)?,
@@ -173,7 +178,7 @@ impl Backend {
                 }
                 let line = match doubles {
                     true => Err(LINE_DOUBLES.into()),
-                    false => Backend::nfqueue(kernel)?,
+                    false => Backend::line(kernel, direction)?,
                 };
                 line.map_err(|why| Error::missing(reasons.join("; ") + "; " + &why))
             }
@@ -214,7 +219,7 @@ impl Backend {
                 Err(why) => reasons.push(why),
             }
         }
-        match Backend::nfqueue(kernel)? {
+        match Backend::line(kernel, Direction::Out)? {
             Ok(backend) => return Ok(backend),
             Err(why) => reasons.push(why),
         }
@@ -247,11 +252,21 @@ impl Backend {
         Ok(kernel.feeder(Target::Class)?.map(Backend::Blackhole))
     }
 
-    fn nfqueue(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        if let Err(why) = kernel.queue()? {
-            return Ok(Err(format!("nfqueue does not work here: {why}")));
+    fn line(
+        kernel: Kernel<'_>,
+        direction: Direction,
+    ) -> Result<std::result::Result<Backend, String>> {
+        for way in direction.ways() {
+            let met = match way {
+                Way::Out => kernel.tap()?,
+                Way::In => kernel.queue()?,
+            };
+            if let Err(why) = met {
+                return Ok(Err(format!("nfqueue does not work here: {why}")));
+            }
         }
-        Ok(kernel.feeder(Target::Queue)?.map(Backend::Nfqueue))
+        let target = if direction == Direction::Out { Target::Class } else { Target::Line };
+        Ok(kernel.feeder(target)?.map(Backend::Nfqueue))
     }
 
     /// The word on lines and for `--backend`.
@@ -278,7 +293,7 @@ impl Backend {
     pub fn target(&self) -> Target {
         match self {
             Backend::Netem(_) | Backend::Htb(_) | Backend::Blackhole(_) => Target::Class,
-            Backend::Nfqueue(_) => Target::Queue,
+            Backend::Nfqueue(_) => Target::Line,
         }
     }
 

@@ -17,7 +17,7 @@ use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
-use crate::line::Line;
+use crate::line::{Line, Place};
 use crate::link::Link;
 use crate::netem;
 use crate::networks::Networks;
@@ -58,6 +58,8 @@ pub struct Slow {
 /// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
 /// instant and its lease counts from there.
 struct Steps {
+    /// The interfaces that struck packets leave by.
+    leaving: Vec<String>,
     /// The interfaces on which queues must be then.
     queued: Vec<String>,
     queues: Vec<Step>,
@@ -129,7 +131,7 @@ impl Slow {
 
     /// Whether a process of ours carries packets: such a fault cannot outlive us.
     pub fn needs_its_holder(&self) -> bool {
-        self.backends.values().any(|backend| backend.target() == Target::Queue)
+        self.backends.values().any(|backend| backend.target() == Target::Line)
     }
 
     /// What would be done, a line for each node.
@@ -175,10 +177,11 @@ impl Slow {
         let arrivals = self.arrivals(backend, network)?;
         let queues = backend.queues(order, &arrivals, &self.link.parts, &qdisc::trees(network)?)?;
         let leaving = order.traffic.direction.ways().contains(&Way::Out);
-        let mut queued: Vec<String> =
+        let leaving: Vec<String> =
             interfaces.iter().filter(|_| leaving).map(|at| at.name.clone()).collect();
+        let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
-        Ok(Steps { queued, queues, feed })
+        Ok(Steps { leaving, queued, queues, feed })
     }
 
     /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
@@ -206,7 +209,7 @@ impl Slow {
         };
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.queued)?;
-        self.open_lines(node)?;
+        self.open_lines(node, &steps.leaving)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
         if let Ok(mut struck) = self.struck.lock() {
@@ -216,15 +219,19 @@ impl Slow {
     }
 
     /// Opens the node's delay lines, where its backend is one; those of an earlier network end.
-    fn open_lines(&self, node: &Node) -> Result<()> {
-        if self.backend(node)?.target() != Target::Queue {
+    fn open_lines(&self, node: &Node, leaving: &[String]) -> Result<()> {
+        if self.backend(node)?.target() != Target::Line {
             return Ok(());
         }
         let mut opened = Vec::new();
         for way in self.link.traffic.direction.ways() {
             let rng = breakit::rng::generator(self.draw.seed, &self.purpose(node, *way));
             let parts = self.link.parts.clone();
-            opened.push(Line::open(Network::of(node)?, self.id, *way, parts, rng)?);
+            let place = match way {
+                Way::Out => Place::Leaving(leaving.to_vec()),
+                Way::In => Place::Arriving,
+            };
+            opened.push(Line::open(Network::of(node)?, self.id, place, parts, rng)?);
         }
         if let Ok(mut lines) = self.lines.lock() {
             lines.insert(node.name.to_string(), opened);

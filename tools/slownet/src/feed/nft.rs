@@ -6,7 +6,7 @@ use breakit::lease::Lease;
 use breakit::reach::Network;
 use serde_json::Value;
 
-use super::{Fed, Order, Target, fed_traffic};
+use super::{Fed, Order, fed_traffic};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::note;
@@ -73,13 +73,10 @@ fn chain(order: Order<'_>, way: Way) -> String {
     for port in order.seat {
         chain += &format!("    tcp {near} {port} return\n");
     }
-    if order.target == Target::Queue && way == Way::Out {
-        chain += "    meta mark & 0xffff0000 == 0x00770000 return\n";
-    }
     let share = share(order.share);
-    let target = match order.target {
-        Target::Class => format!("meta priority set {}", order.id.priority()),
-        Target::Queue => format!("queue flags bypass to {}", order.id.queue(way)),
+    let target = match order.target.is_queue(way) {
+        false => format!("meta priority set {}", order.id.priority()),
+        true => format!("queue flags bypass to {}", order.id.queue()),
     };
     for whom in far {
         for which in which(order.traffic) {
@@ -239,6 +236,7 @@ pub fn lacks_nf_tables(said: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Target;
     use super::*;
     use crate::interface::Interface;
     use crate::traffic::{Prefix, Protocol};
