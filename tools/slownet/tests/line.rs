@@ -138,6 +138,29 @@ fn packets_longer_than_those_of_ordinary_links_are_held_whole() {
 }
 
 #[test]
+fn what_a_host_sends_goes_on_as_it_would_have_when_its_line_lets_it_go() {
+    let _bed = queued!(1);
+    let count = std::process::id();
+    let folder = std::env::temp_dir().join(format!("slownet-whole-{count}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    whole::put_into(&folder);
+    let tool = breakit_tests::process::tool("slownet");
+    let mut wrong = Ok(());
+    // A packet that a busy machine keeps from its receiver for long is no packet that is lost.
+    for _ in 0..3 {
+        let mut script = Command::new("bash");
+        script.arg(folder.join("whole.sh")).arg(tool.get_program());
+        let run = run(script.args([&format!("w{count}"), "nfqueue", "iptables"]));
+        wrong = whole::judge(&run.stdout).map_err(|why| format!("{why}\n{}", run.stderr));
+        if wrong.is_ok() {
+            break;
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    wrong.unwrap();
+}
+
+#[test]
 fn a_flow_comes_whole_and_in_order_whichever_way_it_is_held() {
     let bed = queued!(2);
     for (node, direction, jitter) in

@@ -1,8 +1,8 @@
 //! The line of what goes out: frames are led to us where they would leave an interface, and leave it when they are
 //! due, as they are.
 
-use std::os::unix::net::UnixDatagram;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use breakit::clock;
@@ -48,12 +48,7 @@ impl Leaving {
     ///
     /// # Errors
     /// As [`Tap::make`] and [`Redirect::start`].
-    pub fn open(
-        id: FaultId,
-        interfaces: &[String],
-        parts: Parts,
-        rng: Pcg64,
-    ) -> Result<Leaving> {
+    pub fn open(id: FaultId, interfaces: &[String], parts: Parts, rng: Pcg64) -> Result<Leaving> {
         let holds = holds(&parts);
         if holds {
             be_punctual();

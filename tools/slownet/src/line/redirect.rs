@@ -77,8 +77,9 @@ impl Redirect {
             other => Error::io("lead packets into the delay line", &other.into()),
         };
         let protocol = SockProtocol::NetlinkNetFilter;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
-            .map_err(place)?;
+        let socket =
+            socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+                .map_err(place)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(place)?;
         send(socket.as_raw_fd(), &transaction(id, leads), MsgFlags::empty()).map_err(place)?;
         acknowledged(&socket).map_err(place)?;

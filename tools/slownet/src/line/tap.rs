@@ -83,7 +83,8 @@ impl Tap {
         let device = made(&name, if header > 0 { IFF_TAP } else { IFF_TUN })?;
         if !whole {
             // What the kernel does not know it does itself before we see it.
-            let _ = offload(&device, OFFLOADS | OFFLOADS_OF_UDP).or_else(|_| offload(&device, OFFLOADS));
+            let _ = offload(&device, OFFLOADS | OFFLOADS_OF_UDP)
+                .or_else(|_| offload(&device, OFFLOADS));
         }
         // Without IPv6 in the kernel there is nothing to keep from it.
         let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1");
@@ -187,8 +188,7 @@ impl Tap {
             let mut headers = MultiHeaders::<()>::preallocate(slices.len(), None);
             let nowhere = vec![None; slices.len()];
             let flags = MsgFlags::MSG_DONTWAIT;
-            let sent =
-                sendmmsg(self.out.as_raw_fd(), &mut headers, &slices, nowhere, [], flags);
+            let sent = sendmmsg(self.out.as_raw_fd(), &mut headers, &slices, nowhere, [], flags);
             // It ends before the first frame that is refused; that one is passed over.
             let done = sent.map_or(1, |sent| sent.count().max(1));
             due = due.get(done..).unwrap_or_default();
@@ -212,8 +212,11 @@ fn looked_up(interface: &str) -> Result<(u32, usize)> {
     let kind = unsafe { request.ifr_ifru.ifru_hwaddr.sa_family };
     let header = match kind {
         libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK => ETHERNET,
-        libc::ARPHRD_NONE | libc::ARPHRD_TUNNEL | libc::ARPHRD_TUNNEL6
-        | libc::ARPHRD_SIT | libc::ARPHRD_PPP => 0,
+        libc::ARPHRD_NONE
+        | libc::ARPHRD_TUNNEL
+        | libc::ARPHRD_TUNNEL6
+        | libc::ARPHRD_SIT
+        | libc::ARPHRD_PPP => 0,
         other => {
             return Err(Error::missing(format!(
                 "the delay line knows no frames of the interface {interface} (of kind {other}, see linux/if_arp.h); name others with --to or --interface, or take --backend netem"
