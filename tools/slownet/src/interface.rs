@@ -5,7 +5,7 @@ use breakit::reach::Network;
 use serde_json::Value;
 
 use crate::step::Step;
-use crate::traffic::{Prefix, Traffic};
+use crate::traffic::Traffic;
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,20 +37,6 @@ pub fn find(network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
         ));
     }
     found.into_iter().map(named_well).collect()
-}
-
-/// The blocks of addresses that lie on the links of `network` themselves, behind no router.
-///
-/// # Errors
-/// 71, 77 and 69 as the system says.
-pub fn on_link(network: &Network) -> Result<Vec<Prefix>> {
-    let text = Step::new("ip -j address show up").run(network)?;
-    let all: Vec<Value> = parse(&text, "ip address")?;
-    let block = |address: &Value| {
-        let (local, length) = (address["local"].as_str()?, address["prefixlen"].as_u64()?);
-        Prefix::new(local.parse().ok()?, u8::try_from(length).ok()?)
-    };
-    Ok(all.iter().filter(|link| carries(link)).flat_map(addresses).filter_map(block).collect())
 }
 
 fn by_route(network: &Network, traffic: &Traffic, all: &[Value]) -> Result<Vec<Interface>> {

@@ -49,7 +49,6 @@ pub mod quantity;
 pub mod replay;
 pub mod run;
 pub mod seat;
-pub mod side;
 pub mod slow;
 pub mod step;
 pub mod sweep;

@@ -22,7 +22,7 @@ use crate::link::Link;
 use crate::netem;
 use crate::networks::Networks;
 use crate::overlap;
-use crate::qdisc::{self, WithRoot};
+use crate::qdisc::{self, Tree, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
@@ -52,6 +52,8 @@ pub struct Slow {
     draw: Draw,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
+    /// The interfaces that have its queues, of each node.
+    queued: Mutex<BTreeMap<String, Vec<String>>>,
     lines: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
@@ -73,6 +75,14 @@ pub struct Renewed {
     pub again: Vec<String>,
     /// Whether somebody cleared it everywhere.
     pub cleared: bool,
+}
+
+/// Which of a node's queues are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    All,
+    Some,
+    None,
 }
 
 /// What a renewal found on one node.
@@ -110,6 +120,7 @@ impl Slow {
             draw,
             backends,
             struck: Mutex::default(),
+            queued: Mutex::default(),
             lines: Mutex::default(),
         })
     }
@@ -139,9 +150,10 @@ impl Slow {
     /// # Errors
     /// As [`Fault::start`].
     pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
+        overlap::refuse_at_other_ends(&self.ids, &self.link)?;
         let plans = node::at_once(&self.link.nodes, |node| {
             let network = Network::of(node)?;
-            overlap::refuse(&network, &self.ids, &self.link.traffic)?;
+            overlap::refuse(&network, &self.ids, &self.link, node)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
             let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
             let backend = self.backend(node)?.word();
@@ -201,7 +213,7 @@ impl Slow {
         let network = Network::of(node)?;
         // Until all is in force: whoever comes next must see whose packets are taken.
         let _turn = Turn::wait(&network)?;
-        overlap::refuse(&network, &self.ids, &self.link.traffic)?;
+        overlap::refuse(&network, &self.ids, &self.link, node)?;
         let steps = self.steps(node, &network, lease)?;
         let run = |step: &Step| {
             talk::detail(format!("{}: {}", node.name, step.show()));
@@ -212,6 +224,9 @@ impl Slow {
         self.open_lines(node, &steps.leaving)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
+        if let Ok(mut queued) = self.queued.lock() {
+            queued.insert(node.name.to_string(), steps.queued);
+        }
         if let Ok(mut struck) = self.struck.lock() {
             struck.insert(node.name.to_string(), inode(&network));
         }
@@ -297,6 +312,11 @@ impl Slow {
         if !self.is_struck(node, &network) || self.line_is_dead(node) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
+        match self.queues_left(node, &network)? {
+            Left::All => {}
+            Left::Some => return self.strike(node, lease).map(|()| Found::Again),
+            Left::None => return Ok(Found::Cleared),
+        }
         let renewed = self
             .backend(node)?
             .feeder()
@@ -317,11 +337,30 @@ impl Slow {
     /// All that stood in the way.
     pub fn stands(&self) -> Result<bool> {
         let stands = node::at_once(&self.link.nodes, |node| match Network::of(node) {
-            Ok(network) => Ok(!self.is_struck(node, &network) || self.is_fed(node, &network)?),
+            Ok(network) => Ok(!self.is_struck(node, &network)
+                || self.is_fed(node, &network)? && self.queues_left(node, &network)? != Left::None),
             Err(error) if error.status() == Status::NoInput => Ok(true),
             Err(error) => Err(error),
         });
         Ok(stands.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().any(|stands| stands))
+    }
+
+    /// Which of the queues that the fault has at `node` are left. What went with its interface is not missed.
+    fn queues_left(&self, node: &Node, network: &Network) -> Result<Left> {
+        let queued = self.queued.lock().ok().and_then(|q| q.get(node.name.as_str()).cloned());
+        let queued = queued.unwrap_or_default();
+        if queued.is_empty() || self.backend(node)?.kind().is_none() {
+            return Ok(Left::All);
+        }
+        let trees = qdisc::trees(network)?;
+        let there = trees.iter().filter(|tree| queued.contains(&tree.interface));
+        let (with, without): (Vec<&Tree>, Vec<&Tree>) =
+            there.partition(|tree| tree.leaves.iter().any(|leaf| leaf.id == self.id));
+        Ok(match (with.is_empty(), without.is_empty()) {
+            (_, true) => Left::All,
+            (false, false) => Left::Some,
+            (true, false) => Left::None,
+        })
     }
 
     /// Whether this network of the node is the one where it was put in force.
@@ -411,6 +450,7 @@ impl Slow {
     /// # Errors
     /// All that stood in the way.
     pub fn start(&self, lease: Lease) -> Result<()> {
+        overlap::refuse_at_other_ends(&self.ids, &self.link)?;
         let struck = node::at_once(&self.link.nodes, |node| self.strike(node, lease));
         Error::all(struck.into_iter().filter_map(Result::err).collect())
     }

@@ -136,6 +136,16 @@ pub enum Way {
     In,
 }
 
+impl Way {
+    /// The same seen from the other end.
+    pub fn reversed(self) -> Way {
+        match self {
+            Way::Out => Way::In,
+            Way::In => Way::Out,
+        }
+    }
+}
+
 /// Which ways are struck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
@@ -248,16 +258,34 @@ impl Traffic {
         Traffic { direction, ..self }
     }
 
-    /// Whether a packet may be of both.
+    /// Whether a packet of the node that has this traffic may be of both.
     pub fn meets(&self, other: &Traffic) -> bool {
         let ways = self.direction.ways().iter().any(|way| other.direction.ways().contains(way));
+        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
+        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
+        ways && peers && self.is_alike(other)
+    }
+
+    /// Whether a packet of this traffic, at one end, may be of the `other` traffic at the other end, if the ends have
+    /// each other's addresses.
+    pub fn faces(&self, other: &Traffic) -> bool {
+        let faces = |way: &Way| self.direction.ways().contains(way);
+        other.direction.ways().iter().any(|way| faces(&way.reversed())) && self.is_alike(other)
+    }
+
+    /// Whether packets with one of `addresses` are among it.
+    pub fn is_with(&self, addresses: &[Prefix]) -> bool {
+        let has = |a: &Prefix| addresses.iter().any(|b| a.covers(*b) || b.covers(*a));
+        self.to.is_empty() || self.to.iter().any(has)
+    }
+
+    /// Whether a packet may be of the protocols and the ports of both.
+    fn is_alike(&self, other: &Traffic) -> bool {
         let protocols = self.protocol.zip(other.protocol).is_none_or(|(a, b)| a == b);
         let overlaps = |a: &Ports| other.ports.iter().any(|b| a.low <= b.high && b.low <= a.high);
         let ports =
             self.ports.is_empty() || other.ports.is_empty() || self.ports.iter().any(overlaps);
-        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
-        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
-        ways && protocols && ports && peers
+        protocols && ports
     }
 
     /// The blocks with whom, as sets take them.

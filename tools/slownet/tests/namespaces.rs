@@ -525,6 +525,81 @@ fn what_a_node_receives_is_struck_and_not_what_it_sends() {
 }
 
 #[test]
+fn a_fault_at_the_other_end_of_a_packet_is_in_the_way_as_one_at_its_own_end() {
+    let bed = bed!(3, "all");
+    let (one, two, three) = (node(&bed, 0), node(&bed, 1), node(&bed, 2));
+    let flags = |way: &'static str, to: &str| {
+        ["--direction", way, "--to", to, "--delay", "20ms"].map(str::to_string)
+    };
+    let held = |nodes: &str, flags: &[String]| {
+        let mut held = Running::start(bed.tool("slownet").args(["set", "-n", nodes]).args(flags));
+        let id = held.line(SOON)["value"]["id"].as_str().unwrap().to_string();
+        (held, id)
+    };
+    let tried = |nodes: &str, flags: &[String], more: &[&str]| {
+        run(bed.tool("slownet").args(["set", "-n", nodes, "--dry-run"]).args(flags).args(more))
+    };
+    for (first, way, second, back) in [(&two, "in", &one, "out"), (&one, "out", &two, "in")] {
+        let (held, id) = held(first, &flags(way, second));
+        let refused = tried(second, &flags(back, first), &[]).expect(71);
+        assert!(
+            refused.stderr.contains(&id) && refused.stderr.contains("other end"),
+            "{refused:?}"
+        );
+        // Both ends of one link, of which one is struck already.
+        tried(
+            &format!("{second},{three}"),
+            &["--delay", "5ms"].map(str::to_string),
+            &["--to", first],
+        )
+        .expect(if back == "out" { 71 } else { 0 });
+        // Other packets of the same nodes.
+        tried(second, &flags(way, first), &[]).expect(0);
+        tried(second, &flags(back, &three), &[]).expect(0);
+        end(held);
+        tried(second, &flags(back, first), &[]).expect(0);
+    }
+    let (held, _) =
+        held(&two, &[&flags("in", &one)[..], &["--protocol".into(), "tcp".into()]].concat());
+    tried(&one, &flags("out", &two), &["--protocol", "udp"]).expect(0);
+    tried(&one, &flags("out", &two), &["--protocol", "tcp"]).expect(71);
+    end(held);
+}
+
+#[test]
+fn links_of_one_file_that_meet_at_two_ends_are_bad_input() {
+    let bed = bed!(2, "all");
+    let file = |last: &str| {
+        let first = r#"{"from":"n1","to":"n2","delay":"20ms"}"#;
+        Temporary::with("two-ends", &format!("{first}\n{last}\n"))
+    };
+    for (last, status) in [
+        (r#"{"from":"n2","to":"n1","direction":"in","delay":"40ms"}"#, 65),
+        (r#"{"from":"n2","to":"n1","direction":"out","delay":"40ms"}"#, 0),
+    ] {
+        let links = file(last);
+        let mut command = bed.tool("slownet");
+        let run = run(command.args(["set", &links.spec(), "-n", &bed.spec(), "--dry-run"]));
+        let run = run.expect(status);
+        assert!(status == 0 || run.stderr.contains("line 1 strikes already"), "{run:?}");
+    }
+}
+
+#[test]
+fn a_root_queue_that_another_program_deletes_ends_the_fault_as_healed_long_before_a_renewal() {
+    let bed = bed!(1, "rate");
+    let flags = ["--rate", "5mbit", "--lease", "300s"];
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+    if held.line(SOON)["value"]["backend"] == "nfqueue" {
+        skip!("a delay line has no queue there");
+    }
+    run(bed.at(0, "tc").args(["qdisc", "del", "dev", "eth0", "root"])).expect(0);
+    // A renewal comes after a third of the lease.
+    let stop = &held.end(SOON).lines()[1];
+    assert_eq!((&stop["f"], &stop["value"]["healed"]), (&"stop-slow".into(), &"by another".into()));
+}
+
+#[test]
 fn both_directions_are_delayed_each_by_the_whole_time() {
     let bed = bed!(2, "all");
     let before = state(&bed, 0);

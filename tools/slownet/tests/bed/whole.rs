@@ -68,8 +68,8 @@ pub fn put_into(folder: &Path) {
 /// All that is wrong.
 pub fn judge(shown: &str) -> Result<(), String> {
     let wrong = |(name, takes, count): &(&str, Takes, usize)| {
-        let words = shown.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-        let words = words.filter(|words| words.first() == Some(name)).next_back();
+        let mut words = shown.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let words = words.rfind(|words| words.first() == Some(name));
         let [_, millis, came] = words.as_deref()? else {
             return Some(format!("{name}: {words:?}"));
         };
