@@ -187,7 +187,8 @@ impl Backend {
 
     /// netem or htb for what comes in.
     fn arriving(kernel: Kernel<'_>, need: Need) -> Result<std::result::Result<Backend, String>> {
-        for need in [need, Need::Htb, Need::Arrival] {
+        let below = if need == Need::Netem { Need::Netem } else { Need::Tbf };
+        for need in [below, Need::Htb, Need::Arrival] {
             if let Err(why) = kernel.meets(need)? {
                 return Ok(Err(format!("{} does not work here: {why}", need.word())));
             }
@@ -237,8 +238,10 @@ impl Backend {
     }
 
     fn htb(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        if let Err(why) = kernel.meets(Need::Htb)? {
-            return Ok(Err(format!("htb does not work here: {why}")));
+        for need in [Need::Htb, Need::Tbf] {
+            if let Err(why) = kernel.meets(need)? {
+                return Ok(Err(format!("{} does not work here: {why}", need.word())));
+            }
         }
         Ok(kernel.feeder(Target::Class)?.map(Backend::Htb))
     }
@@ -303,10 +306,11 @@ impl Backend {
     }
 
     /// The class and the queue below it that do what `parts` say, where the kernel does it.
-    fn queue(&self, parts: &Parts) -> Option<Queue> {
+    fn queue(&self, parts: &Parts, interfaces: &[Interface]) -> Option<Queue> {
+        let mtu = interfaces.iter().map(|interface| interface.mtu).max().unwrap_or(1500);
         match self {
             Backend::Netem(_) => Some(Queue::netem(parts)),
-            Backend::Htb(_) => Some(Queue::limited(parts)),
+            Backend::Htb(_) => parts.rate.map(|rate| Queue::limited(parts, rate, mtu)),
             Backend::Blackhole(_) => Some(Queue::blackhole()),
             Backend::Nfqueue(_) => None,
         }
@@ -316,9 +320,17 @@ impl Backend {
     pub fn kind(&self) -> Option<&'static str> {
         match self {
             Backend::Netem(_) => Some("netem"),
-            Backend::Htb(_) => Some("pfifo"),
+            Backend::Htb(_) => Some("tbf"),
             Backend::Blackhole(_) => Some("blackhole"),
             Backend::Nfqueue(_) => None,
+        }
+    }
+
+    /// How many packets it holds at the most.
+    pub fn limit(&self, parts: &Parts) -> u32 {
+        match self {
+            Backend::Htb(_) => qdisc::limit_behind_tbf(parts),
+            _ => netem::limit(parts),
         }
     }
 
@@ -341,7 +353,8 @@ impl Backend {
         parts: &Parts,
         trees: &[Tree],
     ) -> Result<Vec<Step>> {
-        let Some(queue) = self.queue(parts) else { return Ok(Vec::new()) };
+        let all = [order.interfaces, arrivals].concat();
+        let Some(queue) = self.queue(parts, &all) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue)?);

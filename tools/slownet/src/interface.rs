@@ -14,6 +14,8 @@ pub struct Interface {
     pub name: String,
     /// Whether it has an IPv6 address that reaches beyond its link.
     pub v6: bool,
+    /// The longest IP packet that it takes, in bytes.
+    pub mtu: u32,
 }
 
 /// The interfaces by which the packets of `traffic` leave: those that its routes name, and for everybody
@@ -69,7 +71,8 @@ fn carries(link: &Value) -> bool {
 fn interface(link: &Value) -> Option<Interface> {
     let name = link["ifname"].as_str()?.to_string();
     let v6 = addresses(link).any(|a| a["family"] == "inet6" && a["scope"] == "global");
-    Some(Interface { name, v6 })
+    let mtu = link["mtu"].as_u64().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(1500);
+    Some(Interface { name, v6, mtu })
 }
 
 fn addresses(link: &Value) -> impl Iterator<Item = &Value> {

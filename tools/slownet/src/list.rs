@@ -39,7 +39,7 @@ fn queue(node: &str, network: &Network, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -
     let in_force = fed.is_some_and(|fed| fed.strikes(network, Target::Class));
     let mut line = json!({
         "node": node, "id": leaf.id.to_string(), "in_force": in_force,
-        "backend": if leaf.kind == "pfifo" { "htb" } else { &leaf.kind },
+        "backend": if leaf.kind == "tbf" { "htb" } else { &leaf.kind },
         "interface": tree.interface,
     });
     extend(&mut line, fed.map(Fed::json));

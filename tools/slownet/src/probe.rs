@@ -17,8 +17,10 @@ use crate::step::Step;
 pub enum Need {
     /// Delay, loss and all else.
     Netem,
-    /// Classes, and rates.
+    /// Classes.
     Htb,
+    /// Rates.
+    Tbf,
     /// Timed sets that send packets into classes.
     Nft,
     /// Timed sets that send packets into a packet queue.
@@ -31,14 +33,22 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 6] =
-        [Need::Netem, Need::Htb, Need::Arrival, Need::Blackhole, Need::Nft, Need::NftQueue];
+    pub const ALL: [Need; 7] = [
+        Need::Netem,
+        Need::Htb,
+        Need::Tbf,
+        Need::Arrival,
+        Need::Blackhole,
+        Need::Nft,
+        Need::NftQueue,
+    ];
 
     /// The word in what `probe` prints.
     pub fn word(self) -> &'static str {
         match self {
             Need::Netem => "netem",
             Need::Htb => "htb",
+            Need::Tbf => "tbf",
             Need::Nft => "nft",
             Need::NftQueue => "nft-queue",
             Need::Blackhole => "blackhole",
@@ -52,6 +62,7 @@ impl Need {
             Need::Netem => {
                 "try modprobe sch_netem, install linux-modules-extra-$(uname -r) (Fedora, RHEL: kernel-modules-extra), or boot a kernel with CONFIG_NET_SCH_NETEM"
             }
+            Need::Tbf => "try modprobe sch_tbf, or a kernel built with CONFIG_NET_SCH_TBF",
             Need::Htb => "try modprobe sch_htb, or a kernel built with CONFIG_NET_SCH_HTB",
             Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
             Need::NftQueue => "a kernel with CONFIG_NFT_QUEUE has it",
@@ -68,6 +79,7 @@ impl Need {
             Need::Htb => {
                 "tc qdisc add dev lo root handle 77: htb default 0 && tc class add dev lo parent 77: classid 77:1000 htb rate 1mbit quantum 60000"
             }
+            Need::Tbf => "tc qdisc add dev lo root tbf rate 1mbit burst 1600 limit 16000",
             Need::Nft => {
                 "nft 'table inet t { set s { type ipv4_addr; flags interval, timeout; }
                  chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; }
@@ -283,7 +295,7 @@ pub fn chosen(works: &Value) -> Value {
     let incoming = (met("queue") && (met("nft-queue") || met("ipset-queue"))).then_some("nfqueue");
     json!({
         "incoming": netem.filter(|_| met("arrival") && met("ipset")).or(incoming),
-        "rate": netem.or(classes.then_some("htb")).or(line),
+        "rate": netem.or((classes && met("tbf")).then_some("htb")).or(line),
         "loss": netem.or((classes && met("blackhole")).then_some("blackhole")).or(line),
         "all": netem.or(line),
     })

@@ -41,6 +41,8 @@ pub enum Root {
 pub struct Queue {
     class: String,
     leaf: String,
+    /// What stands below the leaf.
+    below: Option<String>,
     /// Where tc finds the table that the leaf needs.
     tables: Option<PathBuf>,
 }
@@ -58,29 +60,55 @@ impl Queue {
         let leaf = format!("netem {}", netem::words(&leaf).join(" "));
         let jitter = parts.delay.and_then(|delay| delay.jitter);
         let tables = jitter.and_then(|jitter| jitter.distribution.folder());
-        Queue { class: class_for(parts, parts.burst.and(parts.rate)), leaf, tables }
+        let class = class_for(parts, parts.burst.and(parts.rate));
+        Queue { class, leaf, below: None, tables }
     }
 
-    /// A class that lets no more pass than the rate of `parts`.
-    pub fn limited(parts: &Parts) -> Queue {
-        let class = class_for(parts, parts.rate);
-        Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)), tables: None }
+    /// A bucket of tokens (tbf) that lets no more pass than `rate`, of packets of `mtu` bytes at the most.
+    ///
+    /// A class of htb with that rate would let bursts of TCP pass whole, up to 64 KiB: at 300 kbit/s nothing for two
+    /// seconds, and then twice the rate. tbf cuts them into packets.
+    pub fn limited(parts: &Parts, rate: Rate, mtu: u32) -> Queue {
+        let limit = limit_behind_tbf(parts);
+        // What it could not let pass at once it would drop.
+        let burst = burst(parts, rate).max(u64::from(mtu) + LINK_HEADER);
+        let bytes = u64::from(limit).saturating_mul(burst).min(u64::from(u32::MAX));
+        let leaf = format!("tbf rate {}bit burst {burst}b limit {bytes}b", rate.bits());
+        let below = Some(format!("pfifo limit {limit}"));
+        Queue { class: UNLIMITED.into(), leaf, below, tables: None }
     }
 
     /// A queue that swallows all it gets, and tells the sender that it was sent.
     pub fn blackhole() -> Queue {
-        Queue { class: UNLIMITED.into(), leaf: "blackhole".into(), tables: None }
+        Queue { class: UNLIMITED.into(), leaf: "blackhole".into(), below: None, tables: None }
     }
 }
 
 /// A class that lets no more than `rate` pass, where there is one.
 fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
     let Some(rate) = rate else { return UNLIMITED.into() };
-    // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
-    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
-    let burst = parts.burst.map_or(burst, u64::from);
+    let burst = burst(parts, rate);
     let bits = rate.bits();
     format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
+}
+
+/// What may pass at once before the rate is felt.
+fn burst(parts: &Parts, rate: Rate) -> u64 {
+    // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
+    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
+    parts.burst.map_or(burst, u64::from)
+}
+
+/// The header of Ethernet with two tags of VLANs.
+const LINK_HEADER: u64 = 22;
+
+/// The packets that a sender on the node itself may have in a queue, whatever its rate: TCP sends bursts of up to
+/// 64 KiB, and waits for the first before it sends a third.
+const BURSTS: u32 = 256;
+
+/// How many packets fit behind a bucket of tokens.
+pub fn limit_behind_tbf(parts: &Parts) -> u32 {
+    parts.limit.unwrap_or_else(|| netem::limit(parts).max(BURSTS))
 }
 
 /// The queue of one fault.
@@ -88,7 +116,7 @@ fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
 pub struct Leaf {
     /// Whose it is.
     pub id: FaultId,
-    /// `netem`, `pfifo` where only the rate is limited, `blackhole` where packets are only lost.
+    /// `netem`, `tbf` if only the rate is limited, `blackhole` if packets are only lost.
     pub kind: String,
     /// Its settings, as tc prints them.
     pub options: Value,
@@ -185,13 +213,22 @@ pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     }
     let there = tree.leaves.iter().any(|leaf| leaf.id == id);
     let verb = if there { "change" } else { "add" };
-    let Queue { class, leaf, tables } = queue;
+    let Queue { class, leaf, below, tables } = queue;
     let tables = tables.as_ref().map(|folder| format!("env TC_LIB_DIR={} ", folder.display()));
     let tables = tables.unwrap_or_default();
     steps.push(Step::new(format!(
         "tc class {verb} dev {dev} parent 77: classid 77:{id} htb {class} {QUANTUM}"
     )));
-    steps.push(Step::new(format!("{tables}tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
+    // The kernel's own handles begin at 8000.
+    let handle = below.as_ref().map_or_else(String::new, |_| format!("handle {id}: "));
+    steps.push(Step::new(format!(
+        "{tables}tc qdisc {verb} dev {dev} parent 77:{id} {handle}{leaf}"
+    )));
+    steps.extend(
+        below
+            .iter()
+            .map(|below| Step::new(format!("tc qdisc {verb} dev {dev} parent {id}:1 {below}"))),
+    );
     Ok(steps)
 }
 
@@ -258,7 +295,8 @@ mod tests {
             json!({"kind":"noqueue","handle":"0:","dev":"lo","root":true,"options":{}}),
             json!({"kind":"htb","handle":"77:","dev":"eth0","root":true,"options":{}}),
             json!({"kind":"netem","handle":"8001:","dev":"eth0","parent":"77:3f2a","options":{"limit":9},"qlen":4}),
-            json!({"kind":"pfifo","handle":"8002:","dev":"eth0","parent":"77:4000","options":{}}),
+            json!({"kind":"tbf","handle":"4000:","dev":"eth0","parent":"77:4000","options":{}}),
+            json!({"kind":"pfifo","handle":"8002:","dev":"eth0","parent":"4000:1","options":{},"qlen":3}),
             json!({"kind":"netem","handle":"9:","dev":"eth1","root":true,"options":{}}),
         ]
     }
@@ -275,9 +313,14 @@ mod tests {
         assert!(queue.leaf.starts_with("netem limit 50 delay") && !queue.leaf.contains("rate"));
         let queue = Queue::netem(&parts);
         assert!(queue.leaf.ends_with("rate 56000bit") && queue.class == UNLIMITED);
-        let limited =
-            Queue::limited(&Parts { burst: Some(5000), rate: parts.rate, ..Parts::default() });
-        assert!(limited.class.ends_with("burst 5000b cburst 5000b"));
+        let rate = parts.rate.unwrap();
+        let limited = |burst, mtu| {
+            let parts = Parts { burst, rate: parts.rate, ..Parts::default() };
+            Queue::limited(&parts, rate, mtu)
+        };
+        assert_eq!(limited(Some(5000), 1500).leaf, "tbf rate 56000bit burst 5000b limit 1280000b");
+        assert_eq!(limited(Some(100), 9000).leaf, limited(None, 9000).leaf, "a whole packet");
+        assert!(limited(None, 9000).leaf.contains("burst 9022b"));
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
 use crate::line::{Line, Place};
 use crate::link::Link;
-use crate::netem;
 use crate::networks::Networks;
 use crate::overlap;
 use crate::qdisc::{self, Tree, WithRoot};
@@ -156,8 +155,8 @@ impl Slow {
             overlap::refuse(&network, &self.ids, &self.link, node)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
             let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
-            let backend = self.backend(node)?.word();
-            let limit = netem::limit(&self.link.parts);
+            let backend = self.backend(node)?;
+            let (backend, limit) = (backend.word(), backend.limit(&self.link.parts));
             Ok(
                 json!({ "node": node.name.as_str(), "backend": backend, "limit": limit, "run": run }),
             )

@@ -599,6 +599,41 @@ fn a_root_queue_that_another_program_deletes_ends_the_fault_as_healed_long_befor
     assert_eq!((&stop["f"], &stop["value"]["healed"]), (&"stop-slow".into(), &"by another".into()));
 }
 
+/// How many bytes the interface of node `i` has received.
+fn received(bed: &Namespaces, i: usize) -> u64 {
+    let lines = run(bed.at(i, "cat").arg("/proc/net/dev")).stdout;
+    let line = lines.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_low_rate_is_the_same_from_second_to_second_whichever_backend_limits_it() {
+    let bed = bed!(2, "rate");
+    for backend in ["htb", "nfqueue"] {
+        let flags = ["--rate", "300kbit", "--backend", backend];
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        held.line(SOON);
+        let rates: Vec<f64> = std::thread::scope(|scope| {
+            let flow = scope.spawn(|| throughput(&bed, 0, 1, Duration::from_secs(9)));
+            std::thread::sleep(Duration::from_secs(2));
+            let (mut rates, mut before, mut at) = (Vec::new(), received(&bed, 1), Instant::now());
+            for _ in 0..5 {
+                std::thread::sleep(Duration::from_secs(1));
+                let (now, bytes) = (Instant::now(), received(&bed, 1));
+                let seconds = (now - at).as_secs_f64();
+                rates.push((bytes - before) as f64 * 8.0 / 1000.0 / seconds);
+                (before, at) = (bytes, now);
+            }
+            flow.join().unwrap();
+            rates
+        });
+        // A packet is 12 kbit, one may be counted early and one late. A machine that is busy for a part of a second
+        // makes it slower; a burst of TCP that passed whole would leave a second without any packet.
+        assert!(rates.iter().all(|rate| (150.0..=330.0).contains(rate)), "{backend}: {rates:?}");
+        end(held);
+    }
+}
+
 #[test]
 fn both_directions_are_delayed_each_by_the_whole_time() {
     let bed = bed!(2, "all");

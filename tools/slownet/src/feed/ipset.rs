@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn v6_packets_are_never_let_through_silently() {
-        let interfaces = [Interface { name: "eth0".into(), v6: true }];
+        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
         let order = Order {
             id: FaultId::draw(),
             target: Target::Class,
@@ -387,7 +387,7 @@ mod tests {
                 .to_string()
                 .contains("ip6table_mangle")
         );
-        let with = Tables { flavour: "-legacy", v6: true };
+        let with = Tables { flavour: "-legacy", v6: true, mtu: 1500 };
         assert_eq!(with.start(order, &Network::Here).unwrap().len(), 3);
     }
 
