@@ -105,6 +105,9 @@ pub struct PartsArgs {
     /// How much a packet's delay resembles the one before
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
     pub correlation: Option<Percent>,
+    /// Let no packet overtake another, however the delay strays
+    #[arg(long)]
+    pub keep_order: bool,
     /// Lose packets at random: 20%, or 20%,75% with correlation
     #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true,
           conflicts_with_all = ["loss_state", "loss_gemodel"])]
@@ -155,9 +158,7 @@ pub struct TrafficArgs {
     /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
-    /// Strike what the nodes send, what they receive (from those that --to names), or both
-    ///
-    /// The default is what they send; but a delay line to named nodes stands where they receive it.
+    /// Strike what the nodes send (the default), what they receive (from those that --to names), or both
     #[arg(long, value_name = "DIRECTION", value_enum)]
     pub direction: Option<Direction>,
     /// Only packets of this protocol

@@ -105,7 +105,8 @@ impl Link {
     /// # Errors
     /// 64 with the field that is wrong.
     pub fn of_fields(nodes: Vec<Node>, to: Whom, fields: &Map<String, Value>) -> Result<Link> {
-        let flags = fields.iter().map(|(name, value)| flag(name, value));
+        let said = fields.iter().filter(|(_, value)| **value != Value::Bool(false));
+        let flags = said.map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
         Ok(Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic))
@@ -143,6 +144,7 @@ fn flag(name: &str, value: &Value) -> Result<String> {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Array(_) => strings(name, value)?.join(","),
+        Value::Bool(true) => return Ok(format!("--{}", name.replace('_', "-"))),
         _ => return Err(Error::usage(format!("\"{name}\" must be text, not {value}"))),
     };
     Ok(format!("--{}={text}", name.replace('_', "-")))

@@ -600,7 +600,7 @@ fn a_root_queue_that_another_program_deletes_ends_the_fault_as_healed_long_befor
 }
 
 /// How many bytes the interface of node `i` has received.
-fn received(bed: &Namespaces, i: usize) -> u64 {
+fn received(bed: &breakit_tests::Namespaces, i: usize) -> u64 {
     let lines = run(bed.at(i, "cat").arg("/proc/net/dev")).stdout;
     let line = lines.lines().find_map(|line| line.trim().strip_prefix("eth0:")).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()

@@ -387,7 +387,7 @@ mod tests {
                 .to_string()
                 .contains("ip6table_mangle")
         );
-        let with = Tables { flavour: "-legacy", v6: true, mtu: 1500 };
+        let with = Tables { flavour: "-legacy", v6: true };
         assert_eq!(with.start(order, &Network::Here).unwrap().len(), 3);
     }
 
