@@ -14,9 +14,11 @@ use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::{Direction, Way};
+use crate::traffic::{Direction, Traffic, Way};
 
 const HTB_LIMITS: &str = "the backend htb limits the rate and does nothing else; leave the other parts out or take --backend netem";
+
+const BY_ALL: &str = "netem and htb strike what comes in by whatever interface; leave --interface out or take --backend nfqueue";
 
 const LINE_DOUBLES: &str =
     "nfqueue doubles only what a node sends; leave --direction out and name the senders with -n";
@@ -60,6 +62,7 @@ struct Question {
     loss_alone: bool,
     doubles: bool,
     direction: Direction,
+    by_name: bool,
     host: Option<String>,
 }
 
@@ -84,7 +87,7 @@ impl Choices {
     pub fn choose(
         &mut self,
         parts: &Parts,
-        direction: Direction,
+        traffic: &Traffic,
         network: &Network,
     ) -> Result<Backend> {
         let host = match network {
@@ -96,13 +99,14 @@ impl Choices {
             rate_alone: parts.only_rate().is_some(),
             loss_alone: parts.only_loss().is_some(),
             doubles: parts.duplicate.is_some(),
-            direction,
+            direction: traffic.direction,
+            by_name: !traffic.interfaces.is_empty(),
             host,
         };
         if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
             return Ok(backend.clone());
         }
-        let backend = Backend::choose(self.wanted, parts, direction, network)?;
+        let backend = Backend::choose(self.wanted, parts, traffic, network)?;
         self.made.push((question, backend.clone()));
         Ok(backend)
     }
@@ -112,12 +116,12 @@ impl Backend {
     fn choose(
         wanted: Wanted,
         parts: &Parts,
-        direction: Direction,
+        traffic: &Traffic,
         network: &Network,
     ) -> Result<Backend> {
-        let kernel = Kernel::of(network);
+        let (kernel, direction) = (Kernel::of(network), traffic.direction);
         if direction != Direction::Out {
-            return Backend::incoming(wanted, parts, direction, kernel);
+            return Backend::incoming(wanted, parts, traffic, kernel);
         }
         match wanted {
             Wanted::Netem => {
@@ -144,12 +148,15 @@ impl Backend {
     fn incoming(
         wanted: Wanted,
         parts: &Parts,
-        direction: Direction,
+        traffic: &Traffic,
         kernel: Kernel<'_>,
     ) -> Result<Backend> {
+        let direction = traffic.direction;
         let doubles = parts.duplicate.is_some();
-        let limits = parts.only_rate().is_some();
+        let by_all = traffic.interfaces.is_empty();
+        let limits = parts.only_rate().is_some() && by_all;
         match wanted {
+            Wanted::Netem | Wanted::Htb if !by_all => Err(Error::usage(BY_ALL)),
             Wanted::Netem => {
                 netem_can(parts).map_err(refused)?;
                 Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
@@ -163,6 +170,7 @@ impl Backend {
             Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
             Wanted::Auto => {
                 let netem = match netem_can(parts) {
+                    _ if !by_all => Err(BY_ALL.into()),
                     Ok(()) => Backend::arriving(kernel, Need::Netem)?,
                     Err(why) => Err(why),
                 };

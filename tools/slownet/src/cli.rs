@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::backend::Wanted;
 use crate::distribution::Distribution;
 use crate::fault_id::FaultId;
+use crate::interface;
 use crate::preset::Preset;
 use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
 use crate::traffic::{Direction, Ports, Protocol};
@@ -155,12 +156,21 @@ pub struct PartsArgs {
 /// Which packets.
 #[derive(Args, Debug)]
 pub struct TrafficArgs {
-    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
+    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: everybody]
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
     /// Strike what the nodes send (the default), what they receive (from those that --to names), or both
-    #[arg(long, value_name = "DIRECTION", value_enum)]
-    pub direction: Option<Direction>,
+    #[arg(
+        long,
+        value_name = "DIRECTION",
+        value_enum,
+        default_value = "out",
+        hide_default_value = true
+    )]
+    pub direction: Direction,
+    /// Only packets that leave, or come in, by these interfaces of the nodes
+    #[arg(long, value_name = "NAME", value_parser = interface::checked_name, value_delimiter = ',')]
+    pub interface: Vec<String>,
     /// Only packets of this protocol
     #[arg(long, value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,

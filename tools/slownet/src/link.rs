@@ -96,7 +96,7 @@ impl Link {
     pub fn new(nodes: Vec<Node>, to: Whom, parts: Parts, which: &TrafficArgs) -> Link {
         let Whom { blocks, named, nodes: peers } = to;
         let traffic = Traffic::new(blocks, which.protocol, which.port.clone());
-        let traffic = traffic.going(which.direction.unwrap_or_default());
+        let traffic = traffic.going(which.direction).by(which.interface.clone());
         Link { nodes, traffic, parts, named, peers }
     }
 

@@ -109,7 +109,7 @@ impl Slow {
             let at = |error: Error| error.at(format!("node {}", node.name));
             let network = Network::of(node).map_err(at)?;
             networks.add(node, &network)?;
-            let chosen = choices.choose(&link.parts, link.traffic.direction, &network);
+            let chosen = choices.choose(&link.parts, &link.traffic, &network);
             backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }
         Ok(Slow {
@@ -172,7 +172,7 @@ impl Slow {
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
         let (interfaces, seat) =
-            (interface::find(network, &self.link.traffic)?, self.seat(network));
+            (self.interfaces(network, &self.link.traffic)?, self.seat(network));
         let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
         let share = backend.share(&self.link.parts);
         let order = Order {
@@ -195,11 +195,15 @@ impl Slow {
         Ok(Steps { leaving, queued, queues, feed })
     }
 
+    fn interfaces(&self, network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
+        interface::find(network, traffic, &self.link.named)
+    }
+
     /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
     fn arrivals(&self, backend: &Backend, network: &Network) -> Result<Vec<Interface>> {
         let arriving = self.link.traffic.direction.ways().contains(&Way::In);
         match backend.target() {
-            Target::Class if arriving => interface::find(network, &Traffic::default()),
+            Target::Class if arriving => self.interfaces(network, &Traffic::default()),
             _ => Ok(Vec::new()),
         }
     }

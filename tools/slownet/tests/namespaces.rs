@@ -599,6 +599,66 @@ fn a_root_queue_that_another_program_deletes_ends_the_fault_as_healed_long_befor
     assert_eq!((&stop["f"], &stop["value"]["healed"]), (&"stop-slow".into(), &"by another".into()));
 }
 
+/// Another link between nodes 0 and 1: 10.78.0.11 and 10.78.0.12, each an interface eth1.
+fn second_link(bed: &breakit_tests::Namespaces) {
+    let (a, b) = (bed.name(0), bed.name(1));
+    let script = format!(
+        "set -e; ip -n {a} link add eth1 type veth peer name eth1 netns {b}
+         ip -n {a} addr add 10.78.0.11/24 dev eth1; ip -n {a} link set eth1 up
+         ip -n {b} addr add 10.78.0.12/24 dev eth1; ip -n {b} link set eth1 up"
+    );
+    run(std::process::Command::new("sh").args(["-c", &script])).expect(0);
+}
+
+#[test]
+fn a_fault_on_one_interface_leaves_the_others_alone_and_another_fault_may_be_there() {
+    let bed = bed!(2, "all");
+    second_link(&bed);
+    let one = node(&bed, 0);
+    for direction in ["out", "in"] {
+        let by = |name: &'static str, delay: &'static str| {
+            ["--interface", name, "--delay", delay, "--direction", direction]
+        };
+        let mut held = Running::start(&mut set(&bed, &one, &by("eth1", "40ms")));
+        let value = held.line(SOON)["value"].clone();
+        assert_eq!(value["interfaces"], serde_json::json!(["eth1"]));
+        assert_eq!(list(&bed)[0]["interfaces"], value["interfaces"]);
+        delayed_by(&rtts(&bed, 0, "10.78.0.12", 20), 20, 40.0);
+        assert!(rtts(&bed, 0, &bed.v4(1), 20)[2] < 40.0, "the other interface");
+        let taken = run(&mut set(&bed, &one, &by("eth1", "5ms"))).expect(71);
+        assert!(taken.stderr.contains(value["id"].as_str().unwrap()), "{taken:?}");
+        let mut other = Running::start(&mut set(&bed, &one, &by("eth0", "20ms")));
+        other.line(SOON);
+        delayed_by(&rtts(&bed, 0, "10.78.0.12", 20), 20, 40.0);
+        delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 20.0);
+        end(other);
+        end(held);
+    }
+    let wrong = run(&mut set(&bed, &one, &["--interface", "eth7", "--delay", "5ms"])).expect(71);
+    assert!(wrong.stderr.contains("eth7") && wrong.stderr.contains("eth1"), "{wrong:?}");
+    run(&mut set(&bed, &one, &["--interface", "eth0;x", "--delay", "5ms"])).expect(64);
+}
+
+#[test]
+fn of_a_peer_with_several_addresses_those_without_a_route_are_left_out() {
+    let bed = bed!(2, "all");
+    run(bed.at(1, "ip").args(["addr", "add", "fd99::1/64", "dev", "lo", "nodad"])).expect(0);
+    let (one, two) = (node(&bed, 0), node(&bed, 1));
+    let mut held = Running::start(&mut set(&bed, &one, &["--to", &two, "--delay", "30ms"]));
+    held.line(SOON);
+    for address in [bed.v4(1), bed.v6(1)] {
+        delayed_by(&rtts(&bed, 0, &address, 20), 20, 30.0);
+    }
+    end(held);
+    // One that was written itself was meant.
+    let refused = run(&mut set(&bed, &one, &["--to", "fd99::1", "--delay", "30ms"])).expect(71);
+    assert!(refused.stderr.contains("no route to fd99::1"), "{refused:?}");
+    // A host's name, whatever it has.
+    let local = run(&mut set(&bed, &one, &["--to", "localhost", "--delay", "5ms", "--dry-run"]));
+    let said = local.expect(0).lines()[0].clone();
+    assert!(said["to"].as_array().unwrap().contains(&"127.0.0.1".into()), "{said}");
+}
+
 /// How many bytes the interface of node `i` has received.
 fn received(bed: &breakit_tests::Namespaces, i: usize) -> u64 {
     let lines = run(bed.at(i, "cat").arg("/proc/net/dev")).stdout;

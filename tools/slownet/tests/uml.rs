@@ -197,7 +197,7 @@ fn a_kernel_without_nf_tables_is_served_by_ipset_and_told_where_nothing_is_left(
     let run = run(
         &uml!(),
         r#"
-for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb; do modprobe $m; done
+for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb sch_tbf; do modprobe $m; done
 echo /bin/false >/proc/sys/kernel/modprobe
 ip netns exec a nft list tables 2>/dev/null || echo "lacks 1"
 $S list -n a=netns:a && echo "list $?"

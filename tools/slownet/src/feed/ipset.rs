@@ -227,7 +227,8 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
 fn interfaces(order: Order<'_>, way: Way) -> Vec<String> {
     match way {
         Way::Out => order.interfaces.iter().map(|at| format!("-o {}", at.name)).collect(),
-        Way::In => vec!["! -i lo".into()],
+        Way::In if order.traffic.interfaces.is_empty() => vec!["! -i lo".into()],
+        Way::In => order.interfaces.iter().map(|at| format!("-i {}", at.name)).collect(),
     }
 }
 

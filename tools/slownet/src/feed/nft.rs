@@ -88,12 +88,14 @@ fn chain(order: Order<'_>, way: Way) -> String {
 
 /// What lets packets of other interfaces pass. They come in by any: routes back need not be routes there.
 fn elsewhere(order: Order<'_>, way: Way) -> String {
-    if way == Way::In {
-        return "iifname \"lo\" return".into();
-    }
+    let side = match way {
+        Way::In if order.traffic.interfaces.is_empty() => return "iifname \"lo\" return".into(),
+        Way::In => "iifname",
+        Way::Out => "oifname",
+    };
     let names: Vec<String> =
         order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
-    format!("oifname != {{ {} }} return", names.join(", "))
+    format!("{side} != {{ {} }} return", names.join(", "))
 }
 
 /// Only so many of the packets, drawn anew for each.
