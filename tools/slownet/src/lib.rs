@@ -34,6 +34,7 @@ pub mod fault_id;
 pub mod faults;
 pub mod feed;
 pub mod interface;
+pub mod kept;
 pub mod line;
 pub mod link;
 pub mod list;

@@ -2,7 +2,7 @@
 //!
 //! Our root is an htb that passes everything on at once, except what a timed set sends into a class. So it
 //! may stay when its holder is dead: without the set's elements it harms nobody. A root that somebody else
-//! put there is never touched.
+//! put there is kept below it (see [`crate::kept`]), or never touched.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
+use crate::kept::{self, Kept};
 use crate::netem;
 use crate::parts::Parts;
 use crate::quantity::Rate;
@@ -133,6 +134,8 @@ pub struct Tree {
     pub root: Root,
     /// Our faults there.
     pub leaves: Vec<Leaf>,
+    /// The user's own queue, which is kept below our root, or can be.
+    pub kept: Option<Kept>,
     /// What stands where packets come in.
     pub gate: Gate,
 }
@@ -141,7 +144,7 @@ impl Tree {
     /// That of an interface which nobody has touched.
     pub fn fresh(interface: &str) -> Tree {
         let interface = interface.to_string();
-        Tree { interface, root: Root::Default, leaves: Vec::new(), gate: Gate::Open }
+        Tree { interface, root: Root::Default, leaves: Vec::new(), kept: None, gate: Gate::Open }
     }
 }
 
@@ -151,7 +154,30 @@ impl Tree {
 /// 69 without tc, 77 and 71 as the system says.
 pub fn trees(network: &Network) -> Result<Vec<Tree>> {
     let text = Step::new("tc -s -j qdisc show").run(network)?;
-    Ok(read(&parse::<Vec<Value>>(&text, "tc qdisc")?))
+    let qdiscs = parse::<Vec<Value>>(&text, "tc qdisc")?;
+    let mut trees = read(&qdiscs);
+    for tree in trees.iter_mut().filter(|tree| tree.root == Root::Ours) {
+        let dev = &tree.interface;
+        if qdiscs.iter().any(|q| q["dev"] == **dev && q["parent"] == kept::CLASS) {
+            let shown = Step::new(format!("tc qdisc show dev {dev}")).run(network)?;
+            tree.kept = shown.lines().find_map(|line| Kept::below_ours(line, dev));
+        }
+    }
+    Ok(trees)
+}
+
+/// Looks whether the user's own queues at the roots of `interfaces` can be kept.
+///
+/// # Errors
+/// As [`Kept::at_root`].
+pub fn look_at_roots(network: &Network, trees: &mut [Tree], interfaces: &[String]) -> Result<()> {
+    let foreign = |tree: &&mut Tree| {
+        matches!(tree.root, Root::Foreign(_)) && interfaces.contains(&tree.interface)
+    };
+    for tree in trees.iter_mut().filter(foreign) {
+        tree.kept = Kept::at_root(network, &tree.interface)?;
+    }
+    Ok(())
 }
 
 /// The trees that `tc -j qdisc show` tells of.
@@ -165,7 +191,8 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             Root::Ours => of_here.filter_map(leaf).collect(),
             _ => Vec::new(),
         };
-        trees.push(Tree { interface, root, leaves, gate: arrival::gate(qdiscs, &qdisc["dev"]) });
+        let gate = arrival::gate(qdiscs, &qdisc["dev"]);
+        trees.push(Tree { interface, root, leaves, kept: None, gate });
     }
     trees
 }
@@ -199,15 +226,18 @@ fn leaf(qdisc: &Value) -> Option<Leaf> {
 pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     let dev = &tree.interface;
     let mut steps = Vec::new();
-    match &tree.root {
-        Root::Ours => {}
-        Root::Default => {
+    match (&tree.root, &tree.kept) {
+        (Root::Ours, _) => {}
+        (Root::Foreign(_), Some(kept)) => {
+            steps.extend(kept.keep(dev, &format!("{UNLIMITED} {QUANTUM}")));
+        }
+        (Root::Default, _) => {
             let add = format!("tc qdisc add dev {dev} root handle 77: htb default 0");
             steps.push(Step::new(add).hurried());
         }
-        Root::Foreign(what) => {
+        (Root::Foreign(what), None) => {
             return Err(Error::system(format!(
-                "the interface {dev} has a queueing discipline that is not ours ({what}); remove it first if nobody needs it: tc qdisc del dev {dev} root"
+                "the interface {dev} has a queueing discipline that is not ours and could not be put back ({what}); take --backend nfqueue, which leaves it alone, or remove it if nobody needs it: tc qdisc del dev {dev} root"
             )));
         }
     }
@@ -270,7 +300,8 @@ pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Ve
         return Vec::new();
     }
     if root == WithRoot::Remove && tree.leaves.iter().all(|leaf| ours(leaf.id)) {
-        return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:")).hurried()];
+        let ours = Step::new(format!("tc qdisc del dev {dev} root handle 77:")).hurried();
+        return std::iter::once(ours).chain(tree.kept.iter().map(|k| k.put_back(dev))).collect();
     }
     remove_classes(tree, ours)
 }

@@ -186,10 +186,14 @@ impl Slow {
         };
         let feed = backend.feeder().start(order, network)?;
         let arrivals = self.arrivals(backend, network)?;
-        let queues = backend.queues(order, &arrivals, &self.link.parts, &qdisc::trees(network)?)?;
         let leaving = order.traffic.direction.ways().contains(&Way::Out);
         let leaving: Vec<String> =
             interfaces.iter().filter(|_| leaving).map(|at| at.name.clone()).collect();
+        let mut trees = qdisc::trees(network)?;
+        if backend.kind().is_some() {
+            qdisc::look_at_roots(network, &mut trees, &leaving)?;
+        }
+        let queues = backend.queues(order, &arrivals, &self.link.parts, &trees)?;
         let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
         Ok(Steps { leaving, queued, queues, feed })

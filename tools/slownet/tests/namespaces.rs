@@ -202,19 +202,98 @@ fn kept_faults_outlive_their_command_until_their_lease_ends_and_leave_nothing() 
     assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
 }
 
+/// Gives node `i` a root queue of its own, by words of tc.
+fn own_root(bed: &breakit_tests::Namespaces, i: usize, words: &str) {
+    for line in words.split(';') {
+        run(bed.at(i, "tc").args(line.split_whitespace())).expect(0);
+    }
+}
+
 #[test]
-fn a_foreign_queue_is_refused_and_no_node_is_half_done() {
+fn a_foreign_queue_that_could_not_be_put_back_is_refused_and_no_node_is_half_done() {
     let bed = bed!(2, "rate");
-    let foreign = [
-        "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "1gbit", "burst", "1m", "latency",
-        "50ms",
-    ];
-    run(bed.at(1, "tc").args(foreign)).expect(0);
+    own_root(
+        &bed,
+        1,
+        "qdisc add dev eth0 root handle 1: htb default 10; class add dev eth0 parent 1: classid 1:10 htb rate 1gbit",
+    );
     let (first, second) = (state(&bed, 0), state(&bed, 1));
     let refused = run(&mut set(&bed, &bed.spec(), &["--rate", "5mbit"])).expect(71);
     assert!(refused.stderr.contains("tc qdisc del dev eth0 root"), "{}", refused.stderr);
     assert_eq!(refused.stdout, "");
     assert_eq!((state(&bed, 0), state(&bed, 1)), (first, second));
+    // A delay line needs no queue there.
+    if run(bed.tool("slownet").arg("probe")).lines()[0]["works"]["tap"]["works"] == true {
+        let flags = ["--rate", "5mbit", "--backend", "nfqueue"];
+        let mut held = Running::start(&mut set(&bed, &bed.spec(), &flags));
+        held.line(SOON);
+        end(held);
+    }
+}
+
+#[test]
+fn a_root_queue_of_the_user_is_kept_during_the_fault_and_put_back_after_it_whatever_dies() {
+    let bed = bed!(2, "rate");
+    for words in ["tbf rate 200mbit burst 200k latency 50ms", "handle 5: pfifo limit 77"] {
+        own_root(&bed, 0, &format!("qdisc add dev eth0 root {words}"));
+        let before = state(&bed, 0);
+        // What ticks of the kernel's clock make of a burst: numbers may differ in their last digits.
+        let same = || {
+            let words =
+                |text: &str| text.split_whitespace().map(str::to_string).collect::<Vec<_>>();
+            let (now, before) = (words(&state(&bed, 0)), words(&before));
+            let digits = |word: &str| word.chars().any(|c| c.is_ascii_digit());
+            now.len() == before.len()
+                && now.iter().zip(&before).all(|(now, before)| {
+                    now == before || digits(now) && digits(before) && now[..3] == before[..3]
+                })
+        };
+        let start = |lease: &str| {
+            let flags = ["--rate", "5mbit", "--to", "10.77.0.99", "--lease", lease];
+            let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+            held.line(SOON);
+            held
+        };
+        let held = start("60s");
+        // It is at work for whatever is not struck.
+        let kept = run(bed.at(0, "tc").args(["qdisc", "show", "dev", "eth0"])).stdout;
+        let kind = words.split(' ').find(|word| ["tbf", "pfifo"].contains(word)).unwrap();
+        assert!(
+            kept.lines().any(|line| line.contains(kind) && line.contains("parent 77:1 ")),
+            "{kept}"
+        );
+        if kind == "tbf" {
+            let rate = throughput(&bed, 0, 1, Duration::from_secs(2));
+            assert!(rate < 220.0, "200 Mbit/s were the user's: {rate}");
+        }
+        assert!(bed.reaches(0, &bed.v4(1)));
+        end(held);
+        assert!(same(), "{}", state(&bed, 0));
+        // Two faults, of which the last one off puts it back.
+        let held = start("60s");
+        let flags = ["--rate", "7mbit", "--to", "10.77.0.98"];
+        let mut other = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
+        other.line(SOON);
+        end(held);
+        assert!(!same());
+        end(other);
+        assert!(same(), "{}", state(&bed, 0));
+        let held = start("60s");
+        held.signal(Signal::SIGKILL);
+        held.end(SOON).expect(137);
+        assert!(within(SOON, same), "its guardian: {}", state(&bed, 0));
+        // Holder and guardian dead: the next clear.
+        let held = start("60s");
+        let children = format!("/proc/{0}/task/{0}/children", held.pid());
+        for child in std::fs::read_to_string(children).unwrap().split_whitespace() {
+            run(std::process::Command::new("kill").args(["-KILL", child]));
+        }
+        held.signal(Signal::SIGKILL);
+        held.end(SOON).expect(137);
+        run(bed.tool("slownet").args(["clear", "-n", &node(&bed, 0)])).expect(0);
+        assert!(same(), "somebody's clear: {}", state(&bed, 0));
+        run(bed.at(0, "tc").args(["qdisc", "del", "dev", "eth0", "root"])).expect(0);
+    }
 }
 
 #[test]
