@@ -195,8 +195,8 @@ impl Backend {
 
     /// netem or htb for what comes in.
     fn arriving(kernel: Kernel<'_>, need: Need) -> Result<std::result::Result<Backend, String>> {
-        let below = if need == Need::Netem { Need::Netem } else { Need::Tbf };
-        for need in [below, Need::Htb, Need::Arrival] {
+        let below = if need == Need::Htb { Need::Tbf } else { Need::Htb };
+        for need in [need, below, Need::Arrival] {
             if let Err(why) = kernel.meets(need)? {
                 return Ok(Err(format!("{} does not work here: {why}", need.word())));
             }
