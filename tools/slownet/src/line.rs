@@ -41,6 +41,7 @@ use crate::fault_id::FaultId;
 use crate::parts::Parts;
 use arriving::Arriving;
 use leaving::Leaving;
+use tap::At;
 
 /// How long packets that are held may stay after the end.
 const DRAIN: u64 = 500_000_000;
@@ -62,6 +63,7 @@ pub enum Place {
 pub struct Line {
     stopped: Arc<AtomicBool>,
     bell: Bell,
+    at: Vec<At>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -93,6 +95,13 @@ impl Worker {
         match place {
             Place::Arriving => Arriving::open(id, parts, rng).map(Worker::Arriving),
             Place::Leaving(at) => Leaving::open(id, at, parts, rng).map(Worker::Leaving),
+        }
+    }
+
+    fn interfaces(&self) -> Vec<At> {
+        match self {
+            Worker::Arriving(_) => Vec::new(),
+            Worker::Leaving(line) => line.interfaces(),
         }
     }
 
@@ -131,7 +140,7 @@ impl Line {
             let worked = network.inside(|| {
                 let mut line = Worker::open(id, &place, parts, rng)?;
                 // Nobody listens where the opener is gone; then we are stopped, too.
-                let _ = tell.send(Ok(line.bell()));
+                let _ = tell.send(Ok((line.interfaces(), line.bell())));
                 line.work(&seen)
             });
             if let Err(error) = worked
@@ -142,15 +151,17 @@ impl Line {
             }
         });
         match told.recv() {
-            Ok(Ok(bell)) => Ok(Line { stopped, bell, thread: Some(thread) }),
+            Ok(Ok((at, bell))) => Ok(Line { stopped, bell, at, thread: Some(thread) }),
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::system("the delay line died before it began")),
         }
     }
 
-    /// Whether it is still at work.
-    pub fn works(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    /// Whether it is still at work in `network`, and its interfaces are those where it began.
+    pub fn works(&self, network: &Network) -> bool {
+        let replaced = || network.inside(|| Ok(self.at.iter().any(At::is_replaced)));
+        let runs = self.thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        runs && (self.at.is_empty() || !replaced().unwrap_or(false))
     }
 }
 

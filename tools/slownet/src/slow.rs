@@ -245,6 +245,9 @@ impl Slow {
         if self.backend(node)?.target() != Target::Line {
             return Ok(());
         }
+        // One that is left of an earlier try has what the new one needs.
+        let before = self.lines.lock().ok().and_then(|mut l| l.remove(node.name.as_str()));
+        drop(before);
         let mut opened = Vec::new();
         for way in self.link.traffic.direction.ways() {
             let rng = breakit::rng::generator(self.draw.seed, &self.purpose(node, *way));
@@ -274,12 +277,12 @@ impl Slow {
     }
 
     /// Whether the node has a delay line that is not at work any more.
-    fn line_is_dead(&self, node: &Node) -> bool {
+    fn line_is_dead(&self, node: &Node, network: &Network) -> bool {
         let lines = self.lines.lock();
         lines.is_ok_and(|lines| {
             lines
                 .get(node.name.as_str())
-                .is_some_and(|lines| lines.iter().any(|line| !line.works()))
+                .is_some_and(|lines| lines.iter().any(|line| !line.works(network)))
         })
     }
 
@@ -316,7 +319,7 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        if !self.is_struck(node, &network) || self.line_is_dead(node) {
+        if !self.is_struck(node, &network) || self.line_is_dead(node, &network) {
             return self.strike(node, lease).map(|()| Found::Again);
         }
         match self.queues_left(node, &network)? {

@@ -4,7 +4,7 @@
 
 mod bed;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
@@ -158,6 +158,46 @@ fn what_a_host_sends_goes_on_as_it_would_have_when_its_line_lets_it_go() {
     }
     std::fs::remove_dir_all(&folder).unwrap();
     wrong.unwrap();
+}
+
+#[test]
+fn packets_of_a_tunnel_without_headers_of_a_link_are_held_as_others() {
+    let bed = queued!(1);
+    let mut python = bed.at(0, "python3");
+    python.args(["-c", include_str!("bed/tunnel.py")]);
+    python.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut tunnel = python.spawn().unwrap();
+    let mut lines = std::io::BufReader::new(tunnel.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let held = line(&bed, 0, &["--delay", "30ms", "--interface", "tunnel0"]);
+    tunnel.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let shown: Vec<String> = lines.map(Result::unwrap).collect();
+    let millis = |line: &String| line.strip_suffix(" 1").and_then(|ms| ms.parse::<f64>().ok());
+    assert_eq!(shown.len(), 10, "{shown:?}");
+    assert!(shown.iter().all(|line| millis(line).is_some_and(|ms| ms >= 30.0)), "{shown:?}");
+    assert!(shown.iter().any(|line| millis(line).is_some_and(|ms| ms < 60.0)), "{shown:?}");
+    assert!(tunnel.wait().unwrap().success());
+    end(held);
+}
+
+#[test]
+fn an_interface_that_is_made_anew_is_struck_again() {
+    let bed = queued!(2);
+    let (host, a) = (bed.host(), bed.name(0));
+    let mut held = line(&bed, 0, &["--delay", "30ms", "--lease", "3s"]);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 30.0);
+    let script = format!(
+        "set -e; ip -n {a} link del eth0
+         ip -n {host} link add v0 type veth peer name eth0 netns {a}
+         ip -n {host} link set v0 master br0 up; ip -n {a} link set eth0 up
+         ip -n {a} addr add 10.77.0.11/24 dev eth0"
+    );
+    run(Command::new("sh").args(["-c", &script])).expect(0);
+    // A renewal comes each second.
+    assert_eq!(held.line(SOON)["f"], "renew-slow");
+    assert!(bed.reaches(0, &bed.v4(1)));
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 30.0);
+    end(held);
 }
 
 #[test]

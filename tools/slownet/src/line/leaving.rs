@@ -14,7 +14,7 @@ use super::hold::Hold;
 use super::memory::{Bytes, Pool};
 use super::redirect::{Lead, Redirect};
 use super::station::Station;
-use super::tap::Tap;
+use super::tap::{At, Tap};
 use super::{AT_ONCE, DRAIN, be_punctual, damaged, holds, wait};
 use crate::fault_id::FaultId;
 use crate::parts::Parts;
@@ -59,7 +59,7 @@ impl Leaving {
         let taps: Vec<Tap> = made.collect::<Result<_>>()?;
         let leads: Vec<Lead<'_>> = taps
             .iter()
-            .map(|tap| Lead { from: tap.interface(), to: tap.name(), index: tap.index() })
+            .map(|tap| Lead { from: &tap.interface().name, to: tap.name(), index: tap.index() })
             .collect();
         let redirect = Redirect::start(id, &leads)?;
         taps.iter().try_for_each(Tap::open)?;
@@ -77,6 +77,11 @@ impl Leaving {
             rest: Vec::new(),
             station: (!holds).then(Station::default),
         })
+    }
+
+    /// Where it stands.
+    pub fn interfaces(&self) -> Vec<At> {
+        self.taps.iter().map(|tap| tap.interface().clone()).collect()
     }
 
     /// What wakes it: a datagram. It is given once.

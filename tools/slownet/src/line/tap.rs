@@ -58,10 +58,26 @@ const AT_ONCE: usize = 64;
 /// How many bytes may be on their way out of an interface.
 const SEND_BUFFER: usize = 16 << 20;
 
+/// An interface, and which one of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct At {
+    /// Its name.
+    pub name: String,
+    /// Its index; one of the same name that comes later has another.
+    pub index: u32,
+}
+
+impl At {
+    /// Whether the interface of that name, in the network that this thread is in, is another one.
+    pub fn is_replaced(&self) -> bool {
+        if_nametoindex(&*self.name).is_ok_and(|index| index != self.index)
+    }
+}
+
 /// A device at an interface.
 #[derive(Debug)]
 pub struct Tap {
-    interface: String,
+    interface: At,
     name: String,
     index: u32,
     device: OwnedFd,
@@ -78,8 +94,9 @@ impl Tap {
     /// 69 where the kernel has no such devices, or the interface carries what we do not know; 77 and 71 as the
     /// system says.
     pub fn make(id: FaultId, number: usize, interface: &str, whole: bool) -> Result<Tap> {
-        let (name, at) = (format!("{NAME}{id}-{number}"), interface.to_string());
+        let name = format!("{NAME}{id}-{number}");
         let (index, header) = looked_up(interface)?;
+        let at = At { name: interface.to_string(), index };
         let device = made(&name, if header > 0 { IFF_TAP } else { IFF_TUN })?;
         if !whole {
             // What the kernel does not know it does itself before we see it.
@@ -95,7 +112,7 @@ impl Tap {
     }
 
     /// The interface that it is at.
-    pub fn interface(&self) -> &str {
+    pub fn interface(&self) -> &At {
         &self.interface
     }
 

@@ -4,7 +4,8 @@
 # a server at two of its interfaces, and shows by whole.py what comes.
 set -eu
 slownet=$1 p=$2 backend=$3 iptables=$4 here=$(dirname "$0")
-trap 'for n in r c d s; do ip netns del "$p$n" 2>/dev/null || true; done' EXIT
+holder=
+trap 'kill $holder 2>/dev/null || true; for n in r c d s; do ip netns del "$p$n" 2>/dev/null || true; done' EXIT
 for n in r c d s; do ip netns add "$p$n"; ip -n "$p$n" link set lo up; done
 ip -n "${p}r" link add r1 type veth peer name s1 netns "${p}s"
 ip -n "${p}r" link add r2 type veth peer name s2 netns "${p}s"
@@ -13,7 +14,7 @@ for n in c d; do
     ip -n "${p}r" link add "v$n" type veth peer name eth0 netns "$p$n"
     ip -n "${p}r" link set "v$n" master br0 up
 done
-address() { ip -n "$p$1" addr add "$3" dev "$2" ${4:-}; ip -n "$p$1" link set "$2" up; }
+address() { ip -n "$p$1" addr add "$3" dev "$2" "${@:4}"; ip -n "$p$1" link set "$2" up; }
 address r r1 10.0.0.1/24; address s s1 10.0.0.2/24
 address r r1 fd00::1/64 nodad; address s s1 fd00::2/64 nodad
 address r r2 10.2.0.1/24; address s s2 10.2.0.2/24
@@ -32,7 +33,7 @@ at() { local n=$1; shift; ip netns exec "$p$n" "$@"; }
 at r sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
 # What Docker does: frames between containers pass the host's rules.
 at r sh -c 'echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables'
-at s sh -c 'for f in all default s1 s2; do echo 0 >/proc/sys/net/ipv4/conf/$f/rp_filter; done'
+for f in all default s1 s2; do at s sh -c "echo 0 >/proc/sys/net/ipv4/conf/$f/rp_filter"; done
 at r "$iptables" -w -t nat -A POSTROUTING -s 10.1.0.0/24 -o r1 -j MASQUERADE
 at r "$iptables" -w -t nat -A OUTPUT -d 10.3.3.3 -j DNAT --to-destination 10.0.0.2
 for n in c d; do at "$n" ping -q -c 1 -W 5 10.0.0.2 >/dev/null; done
@@ -40,12 +41,11 @@ at r ping -q -c 1 -W 5 10.2.0.2 >/dev/null
 at c ping -q -c 1 -W 5 10.1.0.3 >/dev/null
 
 fault() {
-    local line holder
     "$slownet" set -n "host=netns:${p}r" --direction out --backend "$backend" --force --lease 120s "$@" >"$here/lines" &
     holder=$!
     until grep -q start-slow "$here/lines"; do kill -0 "$holder"; sleep 0.05; done
 }
-end() { kill "$!"; wait "$!" || true; }
+end() { kill "$holder"; wait "$holder" || true; holder=; }
 pings() {
     local name=$1; shift
     at r ping -n -U -i 0.05 -W 3 -c 5 "$@" | awk -v name="$name" -F'time=' '
@@ -57,7 +57,7 @@ fault --delay 60ms
 python3 "$here/whole.py" "$p"
 pings ping 10.0.0.2
 pings ping-4000 -s 4000 10.0.0.2
-pings ping-whole -M do -s 1472 10.0.0.2
+pings ping-whole -M "do" -s 1472 10.0.0.2
 pings ping6-4000 -s 4000 fd00::2
 end
 fault --duplicate 100%
