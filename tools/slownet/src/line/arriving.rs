@@ -116,7 +116,7 @@ impl Arriving {
 /// What is told the kernel of a packet at once, and what is held of it. Nothing is doubled: one fate is all it has.
 fn judge(fates: &mut Fates, hold: &mut Hold<Queued>, packet: &Packet<'_>) -> Option<Verdict> {
     let now = clock::now();
-    match fates.of(packet.length, hold.len(), now)[..] {
+    match fates.of(packet.length, hold.packets(), now)[..] {
         [] => Some(Verdict::Drop),
         // Nothing happens to it: let the kernel carry on.
         [Fate { leaves, corrupt: None }, ..] if hold.lets_pass(leaves, now + AT_ONCE) => {
@@ -124,7 +124,7 @@ fn judge(fates: &mut Fates, hold: &mut Hold<Queued>, packet: &Packet<'_>) -> Opt
         }
         [Fate { leaves, corrupt }, ..] => {
             let bytes = corrupt.map(|bit| damaged(packet.bytes, 0, bit));
-            hold.take(leaves, Queued { id: packet.id, bytes });
+            hold.take(leaves, 1, Queued { id: packet.id, bytes });
             None
         }
     }

@@ -8,6 +8,7 @@ use std::collections::BinaryHeap;
 struct Held<P> {
     leaves: u64,
     number: u64,
+    packets: usize,
     packet: P,
 }
 
@@ -36,19 +37,22 @@ impl<P> Eq for Held<P> {}
 pub struct Hold<P> {
     heap: BinaryHeap<Reverse<Held<P>>>,
     taken: u64,
+    /// How many packets of the link are held.
+    packets: usize,
 }
 
 impl<P> Default for Hold<P> {
     fn default() -> Hold<P> {
-        Hold { heap: BinaryHeap::new(), taken: 0 }
+        Hold { heap: BinaryHeap::new(), taken: 0, packets: 0 }
     }
 }
 
 impl<P> Hold<P> {
-    /// Takes a packet, to leave then.
-    pub fn take(&mut self, leaves: u64, packet: P) {
+    /// Takes a packet that is made of so many `packets` of the link, to leave then.
+    pub fn take(&mut self, leaves: u64, packets: usize, packet: P) {
         self.taken += 1;
-        self.heap.push(Reverse(Held { leaves, number: self.taken, packet }));
+        self.packets += packets;
+        self.heap.push(Reverse(Held { leaves, number: self.taken, packets, packet }));
     }
 
     /// When the next leaves.
@@ -61,7 +65,9 @@ impl<P> Hold<P> {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse(held)| held.packet)
+        let Reverse(held) = self.heap.pop()?;
+        self.packets -= held.packets;
+        Some(held.packet)
     }
 
     /// Whether a packet that leaves then, no later than `soon`, overtakes none that is held.
@@ -69,9 +75,9 @@ impl<P> Hold<P> {
         leaves <= soon && self.next().is_none_or(|next| next > leaves)
     }
 
-    /// How many are held.
-    pub fn len(&self) -> usize {
-        self.heap.len()
+    /// How many packets of the link are held.
+    pub fn packets(&self) -> usize {
+        self.packets
     }
 
     /// Whether none is.
@@ -88,11 +94,11 @@ mod tests {
     fn packets_leave_by_their_time_and_then_by_their_order() {
         let mut hold = Hold::default();
         for (leaves, name) in [(20, 2), (10, 1), (20, 3)] {
-            hold.take(leaves, name);
+            hold.take(leaves, name as usize, name);
         }
-        assert_eq!(hold.due(9), None);
+        assert_eq!((hold.due(9), hold.packets()), (None, 6));
         assert!(hold.lets_pass(9, 9) && !hold.lets_pass(9, 8) && !hold.lets_pass(10, 20));
         let left: Vec<u32> = std::iter::from_fn(|| hold.due(20)).collect();
-        assert_eq!(left, [1, 2, 3]);
+        assert_eq!((left, hold.packets()), (vec![1, 2, 3], 0));
     }
 }

@@ -22,6 +22,9 @@ use crate::parts::Parts;
 /// How many frames are taken from a device before those that are due leave.
 const ROUND: usize = 64;
 
+/// The longest frame of an ordinary link.
+const ETHERNET_FRAME: usize = 1514;
+
 /// A frame, and at which of the interfaces it leaves.
 struct Frame {
     tap: usize,
@@ -148,14 +151,16 @@ impl Leaving {
         let Leaving { taps, fates, hold, .. } = self;
         let Some(tap) = taps.get_mut(number) else { return };
         let now = clock::now();
-        for fate in fates.of(Tap::length(bytes), hold.len(), now).iter() {
+        // A burst that TCP made takes the memory of the packets that it is.
+        let packets = Tap::length(bytes).div_ceil(ETHERNET_FRAME).max(1);
+        for fate in fates.of(Tap::length(bytes), hold.packets(), now).iter() {
             let bytes = match fate.corrupt {
                 Some(bit) => damaged(bytes, tap.ip_header(bytes), bit).into(),
                 None => bytes.clone(),
             };
             match hold.lets_pass(fate.leaves, now + AT_ONCE) {
                 true => tap.take(bytes),
-                false => hold.take(fate.leaves, Frame { tap: number, bytes }),
+                false => hold.take(fate.leaves, packets, Frame { tap: number, bytes }),
             }
         }
     }

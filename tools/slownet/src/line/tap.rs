@@ -50,7 +50,7 @@ const TAG: usize = 4;
 const LONGEST: usize = 1 << 17;
 
 /// How many frames may wait for us while we do not run.
-const WAITING: libc::c_int = 1 << 14;
+const WAITING: libc::c_int = 1 << 13;
 
 /// How many frames one system call sends at the most.
 const AT_ONCE: usize = 64;
