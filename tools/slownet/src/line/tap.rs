@@ -21,18 +21,12 @@ use nix::sys::uio::readv;
 use super::memory::{Bytes, PIECE, Pool};
 use crate::fault_id::FaultId;
 
-// linux/if_tun.h and if_packet.h.
-const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
-const TUNSETOFFLOAD: libc::c_ulong = 0x4004_54d0;
-const IFF_TUN: i16 = 1;
-const IFF_TAP: i16 = 2;
-const IFF_NO_PI: i16 = 0x1000;
-const IFF_VNET_HDR: i16 = 0x4000;
 /// Checksums, segments of TCP over IPv4 and IPv6, with or without ECN.
-const OFFLOADS: libc::c_ulong = 1 | 2 | 4 | 8;
+const OFFLOADS: libc::c_uint =
+    libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+
 /// Segments of UDP (Linux 6.2).
-const OFFLOADS_OF_UDP: libc::c_ulong = 0x20 | 0x40;
-const PACKET_VNET_HDR: libc::c_int = 15;
+const OFFLOADS_OF_UDP: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
 /// How the names of our devices begin: the fault's number and the device's follow.
 const NAME: &str = "breakit";
@@ -97,7 +91,7 @@ impl Tap {
         let name = format!("{NAME}{id}-{number}");
         let (index, header) = looked_up(interface)?;
         let at = At { name: interface.to_string(), index };
-        let device = made(&name, if header > 0 { IFF_TAP } else { IFF_TUN })?;
+        let device = made(&name, if header > 0 { libc::IFF_TAP } else { libc::IFF_TUN })?;
         if !whole {
             // What the kernel does not know it does itself before we see it.
             let _ = offload(&device, OFFLOADS | OFFLOADS_OF_UDP)
@@ -244,7 +238,7 @@ fn looked_up(interface: &str) -> Result<(u32, usize)> {
     Ok((index, header))
 }
 
-fn made(name: &str, kind: i16) -> Result<OwnedFd> {
+fn made(name: &str, kind: libc::c_int) -> Result<OwnedFd> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
     let device = options.open("/dev/net/tun").map_err(|e| match e.kind() {
@@ -257,16 +251,20 @@ fn made(name: &str, kind: i16) -> Result<OwnedFd> {
         _ => Error::io("open /dev/net/tun", &e),
     })?;
     let mut request = request(name);
-    request.ifr_ifru.ifru_flags = kind | IFF_NO_PI | IFF_VNET_HDR;
+    let kind = kind | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    request.ifr_ifru.ifru_flags = kind as libc::c_short;
     // SAFETY: the call reads `request`, which lives until it returns.
-    let made = unsafe { libc::ioctl(device.as_raw_fd(), TUNSETIFF as _, &mut request) };
+    let made = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &mut request) };
     Errno::result(made).map_err(|e| Error::io(format!("make the device {name}"), &e.into()))?;
     Ok(device.into())
 }
 
-fn offload(device: &OwnedFd, what: libc::c_ulong) -> nix::Result<()> {
+fn offload(device: &OwnedFd, what: libc::c_uint) -> nix::Result<()> {
     // SAFETY: the call takes a number.
-    Errno::result(unsafe { libc::ioctl(device.as_raw_fd(), TUNSETOFFLOAD as _, what) }).map(drop)
+    Errno::result(unsafe {
+        libc::ioctl(device.as_raw_fd(), libc::TUNSETOFFLOAD, libc::c_ulong::from(what))
+    })
+    .map(drop)
 }
 
 /// A socket whose frames leave by the interface with that index, each with a header that says what the kernel is still
@@ -285,7 +283,7 @@ fn out_of(index: u32) -> io::Result<OwnedFd> {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_PACKET,
-            PACKET_VNET_HDR,
+            libc::PACKET_VNET_HDR,
             (&raw const yes).cast(),
             size,
         )
