@@ -59,10 +59,11 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Let pac
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-packets -d 'Let at most N packets out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-bytes -d 'Let at most N bytes out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Strike what the nodes send, what they receive (from those that --to names), or both' -r -f -a "out\t'What the node sends'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts\' names [default: everybody]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Strike what the nodes send (the default), what they receive (from those that --to names), or both' -r -f -a "out\t'What the node sends'
 in\t'What the node receives'
 both\t'What it sends, and what it receives'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'Only packets that leave, or come in, by these interfaces of the nodes' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
@@ -80,6 +81,7 @@ nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep-order -d 'Let no packet overtake another, however the delay strays'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Make even what an sshd of a node sends slow'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Print what would be done, and do nothing'

@@ -40,6 +40,11 @@ impl Uml {
         Ok(Uml { uml_run, folder })
     }
 
+    /// The folder, in which scripts run there.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a script of bash there, in the folder.
     ///
     /// # Panics

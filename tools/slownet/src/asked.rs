@@ -13,6 +13,7 @@ use crate::parts::{Delay, Jitter, Loss, Parts, Reorder, Slot};
 pub fn parts(args: &PartsArgs) -> Result<Parts> {
     let mut parts = args.preset.map(|preset| preset.parts()).unwrap_or_default();
     parts.delay = delay(args, parts.delay)?;
+    parts.keep_order = args.keep_order;
     parts.loss = loss(args)?.or(parts.loss);
     parts.duplicate = args.duplicate.or(parts.duplicate);
     parts.reorder = args.reorder.map(|chance| Reorder { chance, gap: args.gap }).or(parts.reorder);

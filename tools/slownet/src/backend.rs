@@ -14,9 +14,11 @@ use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::{Direction, Way};
+use crate::traffic::{Direction, Traffic, Way};
 
 const HTB_LIMITS: &str = "the backend htb limits the rate and does nothing else; leave the other parts out or take --backend netem";
+
+const BY_ALL: &str = "netem and htb strike what comes in by whatever interface; leave --interface out or take --backend nfqueue";
 
 const LINE_DOUBLES: &str =
     "nfqueue doubles only what a node sends; leave --direction out and name the senders with -n";
@@ -60,6 +62,7 @@ struct Question {
     loss_alone: bool,
     doubles: bool,
     direction: Direction,
+    by_name: bool,
     host: Option<String>,
 }
 
@@ -84,7 +87,7 @@ impl Choices {
     pub fn choose(
         &mut self,
         parts: &Parts,
-        direction: Direction,
+        traffic: &Traffic,
         network: &Network,
     ) -> Result<Backend> {
         let host = match network {
@@ -96,13 +99,14 @@ impl Choices {
             rate_alone: parts.only_rate().is_some(),
             loss_alone: parts.only_loss().is_some(),
             doubles: parts.duplicate.is_some(),
-            direction,
+            direction: traffic.direction,
+            by_name: !traffic.interfaces.is_empty(),
             host,
         };
         if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
             return Ok(backend.clone());
         }
-        let backend = Backend::choose(self.wanted, parts, direction, network)?;
+        let backend = Backend::choose(self.wanted, parts, traffic, network)?;
         self.made.push((question, backend.clone()));
         Ok(backend)
     }
@@ -112,12 +116,12 @@ impl Backend {
     fn choose(
         wanted: Wanted,
         parts: &Parts,
-        direction: Direction,
+        traffic: &Traffic,
         network: &Network,
     ) -> Result<Backend> {
-        let kernel = Kernel::of(network);
+        let (kernel, direction) = (Kernel::of(network), traffic.direction);
         if direction != Direction::Out {
-            return Backend::incoming(wanted, parts, kernel);
+            return Backend::incoming(wanted, parts, traffic, kernel);
         }
         match wanted {
             Wanted::Netem => {
@@ -134,17 +138,25 @@ impl Backend {
                 })?;
                 Backend::blackhole(kernel)?.map_err(Error::missing)
             }
-            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
             Wanted::Auto => Backend::first(kernel, parts),
         }
     }
 
     /// What comes in passes no queueing discipline: it is sent round by a device that has one (see
     /// [`crate::arrival`]), or held by a delay line.
-    fn incoming(wanted: Wanted, parts: &Parts, kernel: Kernel<'_>) -> Result<Backend> {
+    fn incoming(
+        wanted: Wanted,
+        parts: &Parts,
+        traffic: &Traffic,
+        kernel: Kernel<'_>,
+    ) -> Result<Backend> {
+        let direction = traffic.direction;
         let doubles = parts.duplicate.is_some();
-        let limits = parts.only_rate().is_some();
+        let by_all = traffic.interfaces.is_empty();
+        let limits = parts.only_rate().is_some() && by_all;
         match wanted {
+            Wanted::Netem | Wanted::Htb if !by_all => Err(Error::usage(BY_ALL)),
             Wanted::Netem => {
                 netem_can(parts).map_err(refused)?;
                 Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
@@ -155,9 +167,10 @@ impl Backend {
                 "the backend blackhole strikes only what a node sends; leave --backend out, or --direction, and name the senders with -n",
             )),
             Wanted::Nfqueue if doubles => Err(Error::usage(LINE_DOUBLES)),
-            Wanted::Nfqueue => Backend::nfqueue(kernel)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
             Wanted::Auto => {
                 let netem = match netem_can(parts) {
+                    _ if !by_all => Err(BY_ALL.into()),
                     Ok(()) => Backend::arriving(kernel, Need::Netem)?,
                     Err(why) => Err(why),
                 };
@@ -173,7 +186,7 @@ impl Backend {
                 }
                 let line = match doubles {
                     true => Err(LINE_DOUBLES.into()),
-                    false => Backend::nfqueue(kernel)?,
+                    false => Backend::line(kernel, direction)?,
                 };
                 line.map_err(|why| Error::missing(reasons.join("; ") + "; " + &why))
             }
@@ -182,7 +195,8 @@ impl Backend {
 
     /// netem or htb for what comes in.
     fn arriving(kernel: Kernel<'_>, need: Need) -> Result<std::result::Result<Backend, String>> {
-        for need in [need, Need::Htb, Need::Arrival] {
+        let below = if need == Need::Htb { Need::Tbf } else { Need::Htb };
+        for need in [need, below, Need::Arrival] {
             if let Err(why) = kernel.meets(need)? {
                 return Ok(Err(format!("{} does not work here: {why}", need.word())));
             }
@@ -214,7 +228,7 @@ impl Backend {
                 Err(why) => reasons.push(why),
             }
         }
-        match Backend::nfqueue(kernel)? {
+        match Backend::line(kernel, Direction::Out)? {
             Ok(backend) => return Ok(backend),
             Err(why) => reasons.push(why),
         }
@@ -232,8 +246,10 @@ impl Backend {
     }
 
     fn htb(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        if let Err(why) = kernel.meets(Need::Htb)? {
-            return Ok(Err(format!("htb does not work here: {why}")));
+        for need in [Need::Htb, Need::Tbf] {
+            if let Err(why) = kernel.meets(need)? {
+                return Ok(Err(format!("{} does not work here: {why}", need.word())));
+            }
         }
         Ok(kernel.feeder(Target::Class)?.map(Backend::Htb))
     }
@@ -247,11 +263,21 @@ impl Backend {
         Ok(kernel.feeder(Target::Class)?.map(Backend::Blackhole))
     }
 
-    fn nfqueue(kernel: Kernel<'_>) -> Result<std::result::Result<Backend, String>> {
-        if let Err(why) = kernel.queue()? {
-            return Ok(Err(format!("nfqueue does not work here: {why}")));
+    fn line(
+        kernel: Kernel<'_>,
+        direction: Direction,
+    ) -> Result<std::result::Result<Backend, String>> {
+        for way in direction.ways() {
+            let met = match way {
+                Way::Out => kernel.tap()?,
+                Way::In => kernel.queue()?,
+            };
+            if let Err(why) = met {
+                return Ok(Err(format!("nfqueue does not work here: {why}")));
+            }
         }
-        Ok(kernel.feeder(Target::Queue)?.map(Backend::Nfqueue))
+        let target = if direction == Direction::Out { Target::Class } else { Target::Line };
+        Ok(kernel.feeder(target)?.map(Backend::Nfqueue))
     }
 
     /// The word on lines and for `--backend`.
@@ -278,7 +304,7 @@ impl Backend {
     pub fn target(&self) -> Target {
         match self {
             Backend::Netem(_) | Backend::Htb(_) | Backend::Blackhole(_) => Target::Class,
-            Backend::Nfqueue(_) => Target::Queue,
+            Backend::Nfqueue(_) => Target::Line,
         }
     }
 
@@ -288,10 +314,11 @@ impl Backend {
     }
 
     /// The class and the queue below it that do what `parts` say, where the kernel does it.
-    fn queue(&self, parts: &Parts) -> Option<Queue> {
+    fn queue(&self, parts: &Parts, interfaces: &[Interface]) -> Option<Queue> {
+        let mtu = interfaces.iter().map(|interface| interface.mtu).max().unwrap_or(1500);
         match self {
             Backend::Netem(_) => Some(Queue::netem(parts)),
-            Backend::Htb(_) => Some(Queue::limited(parts)),
+            Backend::Htb(_) => parts.rate.map(|rate| Queue::limited(parts, rate, mtu)),
             Backend::Blackhole(_) => Some(Queue::blackhole()),
             Backend::Nfqueue(_) => None,
         }
@@ -301,9 +328,17 @@ impl Backend {
     pub fn kind(&self) -> Option<&'static str> {
         match self {
             Backend::Netem(_) => Some("netem"),
-            Backend::Htb(_) => Some("pfifo"),
+            Backend::Htb(_) => Some("tbf"),
             Backend::Blackhole(_) => Some("blackhole"),
             Backend::Nfqueue(_) => None,
+        }
+    }
+
+    /// How many packets it holds at the most.
+    pub fn limit(&self, parts: &Parts) -> u32 {
+        match self {
+            Backend::Htb(_) => qdisc::limit_behind_tbf(parts),
+            _ => netem::limit(parts),
         }
     }
 
@@ -326,7 +361,8 @@ impl Backend {
         parts: &Parts,
         trees: &[Tree],
     ) -> Result<Vec<Step>> {
-        let Some(queue) = self.queue(parts) else { return Ok(Vec::new()) };
+        let all = [order.interfaces, arrivals].concat();
+        let Some(queue) = self.queue(parts, &all) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue)?);

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::backend::Wanted;
 use crate::distribution::Distribution;
 use crate::fault_id::FaultId;
+use crate::interface;
 use crate::preset::Preset;
 use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
 use crate::traffic::{Direction, Ports, Protocol};
@@ -105,6 +106,9 @@ pub struct PartsArgs {
     /// How much a packet's delay resembles the one before
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
     pub correlation: Option<Percent>,
+    /// Let no packet overtake another, however the delay strays
+    #[arg(long)]
+    pub keep_order: bool,
     /// Lose packets at random: 20%, or 20%,75% with correlation
     #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true,
           conflicts_with_all = ["loss_state", "loss_gemodel"])]
@@ -152,14 +156,21 @@ pub struct PartsArgs {
 /// Which packets.
 #[derive(Args, Debug)]
 pub struct TrafficArgs {
-    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8 [default: to everybody]
+    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: everybody]
     #[arg(long, value_name = "NODES|CIDR")]
     pub to: Vec<String>,
-    /// Strike what the nodes send, what they receive (from those that --to names), or both
-    ///
-    /// The default is what they send; but a delay line to named nodes stands where they receive it.
-    #[arg(long, value_name = "DIRECTION", value_enum)]
-    pub direction: Option<Direction>,
+    /// Strike what the nodes send (the default), what they receive (from those that --to names), or both
+    #[arg(
+        long,
+        value_name = "DIRECTION",
+        value_enum,
+        default_value = "out",
+        hide_default_value = true
+    )]
+    pub direction: Direction,
+    /// Only packets that leave, or come in, by these interfaces of the nodes
+    #[arg(long, value_name = "NAME", value_parser = interface::checked_name, value_delimiter = ',')]
+    pub interface: Vec<String>,
     /// Only packets of this protocol
     #[arg(long, value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,

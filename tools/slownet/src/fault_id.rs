@@ -4,8 +4,6 @@ use std::fmt;
 
 use breakit::exit::Error;
 
-use crate::traffic::Way;
-
 /// A fault's number: the minor of its traffic class, and the end of its tables' and sets' names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FaultId(u16);
@@ -13,8 +11,8 @@ pub struct FaultId(u16);
 impl FaultId {
     /// One drawn from the system. Never from a seed: two runs with one seed must not meet in one class.
     pub fn draw() -> FaultId {
-        // An even number: the odd one after it is its second packet queue.
-        FaultId(rand::random_range(0x1000..=0xffef) & !1)
+        // Below those that the kernel gives to queueing disciplines: one of ours is called so.
+        FaultId(rand::random_range(0x1000..=0x7fff))
     }
 
     /// So many, each another one.
@@ -47,22 +45,24 @@ impl FaultId {
         FaultId::parse(rest.get(..4)?).ok()
     }
 
-    /// Its packet queue for the packets that go that way, where it has a delay line.
-    pub fn queue(self, way: Way) -> u16 {
-        match way {
-            Way::Out => self.0,
-            Way::In => self.0 | 1,
-        }
+    /// Its packet queue for what comes in, if it has a delay line there.
+    pub fn queue(self) -> u16 {
+        self.0
     }
 
-    /// The mark on packets that its delay line sends.
-    pub fn mark(self) -> u32 {
+    /// The fault whose packet queue has that number, if it can be one of ours.
+    pub fn of_queue(number: u16) -> Option<FaultId> {
+        (0x1000..=0xffef).contains(&number).then_some(FaultId(number))
+    }
+
+    /// Its class of traffic, which is the priority of packets in it: major 77, minor this.
+    pub fn class(self) -> u32 {
         0x0077 << 16 | u32::from(self.0)
     }
 
-    /// The class as nft's `meta priority` takes it: major 77, minor this.
+    /// The class as nft's `meta priority` takes it.
     pub fn priority(self) -> String {
-        format!("0x0077{:04x}", self.0)
+        format!("{:#010x}", self.class())
     }
 }
 

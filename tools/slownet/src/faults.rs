@@ -18,7 +18,6 @@ use crate::line::watchdog::Watchdog;
 use crate::link::Link;
 use crate::networks::Networks;
 use crate::qdisc::WithRoot;
-use crate::side;
 use crate::slow::{Draw, Slow};
 
 /// After the lease, before the sweep: the kernel's sets count in seconds.
@@ -46,11 +45,10 @@ impl Faults {
     /// The faults, with a backend found for every node. Nothing is in force yet.
     ///
     /// # Errors
-    /// As [`side::better`] and [`Slow::plan`].
+    /// As [`Slow::plan`].
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
         let (mut choices, mut networks) = (Choices::of(means.backend), Networks::default());
         let Means { force, seed, .. } = means;
-        let links = side::better(links, &mut choices)?;
         let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
         let links = links.into_iter().enumerate().map(|(number, link)| {
             let draw = Draw { force, seed, number };

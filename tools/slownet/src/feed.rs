@@ -17,16 +17,23 @@ use crate::interface::Interface;
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::{Prefix, Traffic};
+use crate::traffic::{Prefix, Traffic, Way};
 
 /// Where the struck packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Into the fault's class of traffic, and on.
     Class,
-    /// To the fault's delay line, past it where nobody listens; those that a line of ours sent are let through,
-    /// or two lines would send them to one another for ever.
-    Queue,
+    /// To the fault's delay line: what goes out into the class, which is led to the line where it leaves; what comes in
+    /// into a packet queue, and past it where nobody listens.
+    Line,
+}
+
+impl Target {
+    /// Whether packets that go that way are sent into a packet queue, and not into a class.
+    pub fn is_queue(self, way: Way) -> bool {
+        self == Target::Line && way == Way::In
+    }
 }
 
 /// What a set on a node must know.

@@ -1,7 +1,10 @@
 //! The interfaces of a node over which the struck packets leave.
 
-use breakit::exit::{Error, Result};
+use std::collections::BTreeMap;
+
+use breakit::exit::{Error, Result, Status};
 use breakit::reach::Network;
+use breakit::talk;
 use serde_json::Value;
 
 use crate::step::Step;
@@ -14,20 +17,28 @@ pub struct Interface {
     pub name: String,
     /// Whether it has an IPv6 address that reaches beyond its link.
     pub v6: bool,
+    /// The longest IP packet that it takes, in bytes.
+    pub mtu: u32,
 }
 
-/// The interfaces by which the packets of `traffic` leave: those that its routes name, and for everybody
-/// all that are up and have an address, but for loopback.
+/// The addresses of peers that have several, by their names.
+pub type Named = BTreeMap<String, Vec<Prefix>>;
+
+/// The interfaces by which the packets of `traffic` leave: those that were asked for by name, else those that its routes
+/// name, and for everybody all that are up and have an address, but for loopback. Of the `named` peers' addresses some
+/// may have no route.
 ///
 /// # Errors
 /// 71 where there is no route or no interface; 77 and 69 as the system says.
-pub fn find(network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
+pub fn find(network: &Network, traffic: &Traffic, named: &Named) -> Result<Vec<Interface>> {
     let text = Step::new("ip -j address show up").run(network)?;
     let all: Vec<Value> = parse(&text, "ip address")?;
-    let mut found: Vec<Interface> = if traffic.named().is_empty() {
+    let mut found: Vec<Interface> = if !traffic.interfaces.is_empty() {
+        by_name(&traffic.interfaces, &all)?
+    } else if traffic.named().is_empty() {
         all.iter().filter(|link| carries(link)).filter_map(interface).collect()
     } else {
-        by_route(network, traffic, &all)?
+        by_route(network, traffic, named, &all)?
     };
     found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup();
@@ -39,31 +50,37 @@ pub fn find(network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
     found.into_iter().map(named_well).collect()
 }
 
-/// The blocks of addresses that lie on the links of `network` themselves, behind no router.
-///
-/// # Errors
-/// 71, 77 and 69 as the system says.
-pub fn on_link(network: &Network) -> Result<Vec<Prefix>> {
-    let text = Step::new("ip -j address show up").run(network)?;
-    let all: Vec<Value> = parse(&text, "ip address")?;
-    let block = |address: &Value| {
-        let (local, length) = (address["local"].as_str()?, address["prefixlen"].as_u64()?);
-        Prefix::new(local.parse().ok()?, u8::try_from(length).ok()?)
+fn by_name(names: &[String], all: &[Value]) -> Result<Vec<Interface>> {
+    let find = |name: &String| {
+        let link = all.iter().find(|link| link["ifname"] == name.as_str());
+        link.and_then(interface).ok_or_else(|| {
+            let up = all.iter().filter_map(|link| link["ifname"].as_str());
+            Error::system(format!(
+                "no interface {name} is up to make slow; --interface takes one of {}",
+                up.collect::<Vec<_>>().join(", ")
+            ))
+        })
     };
-    Ok(all.iter().filter(|link| carries(link)).flat_map(addresses).filter_map(block).collect())
+    names.iter().map(find).collect()
 }
 
-fn by_route(network: &Network, traffic: &Traffic, all: &[Value]) -> Result<Vec<Interface>> {
-    let mut found: Vec<Interface> = Vec::new();
+fn by_route(
+    network: &Network,
+    traffic: &Traffic,
+    named: &Named,
+    all: &[Value],
+) -> Result<Vec<Interface>> {
+    let (mut found, mut routed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
     for prefix in traffic.named() {
-        let address = prefix.address();
-        let routes = Step::new(format!("ip -j route get {address}"));
-        let text = routes.run(network).map_err(|error| match error.status() {
-            breakit::exit::Status::System => Error::system(format!(
-                "there is no route to {prefix} to make slow ({error}); check --to"
-            )),
-            _ => error,
-        })?;
+        let text = match Step::new(format!("ip -j route get {}", prefix.address())).run(network) {
+            Ok(text) => text,
+            Err(error) if error.status() == Status::System => {
+                failed.push((prefix, error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        routed.push(prefix);
         let devices: Vec<Value> = parse(&text, "ip route")?;
         let names = devices.iter().filter_map(|route| route["dev"].as_str());
         found.extend(
@@ -71,6 +88,17 @@ fn by_route(network: &Network, traffic: &Traffic, all: &[Value]) -> Result<Vec<I
                 all.iter().find(|link| link["ifname"] == name).and_then(interface)
             }),
         );
+    }
+    for (prefix, error) in failed {
+        // Of a peer with several addresses those that no packet can be sent to do no harm.
+        let has_others =
+            |all: &Vec<Prefix>| all.contains(prefix) && all.iter().any(|one| routed.contains(&one));
+        if !named.values().any(has_others) {
+            return Err(Error::system(format!(
+                "there is no route to {prefix} to make slow ({error}); check --to"
+            )));
+        }
+        talk::detail(format!("{prefix} is left out: there is no route to it"));
     }
     Ok(found)
 }
@@ -83,7 +111,8 @@ fn carries(link: &Value) -> bool {
 fn interface(link: &Value) -> Option<Interface> {
     let name = link["ifname"].as_str()?.to_string();
     let v6 = addresses(link).any(|a| a["family"] == "inet6" && a["scope"] == "global");
-    Some(Interface { name, v6 })
+    let mtu = link["mtu"].as_u64().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(1500);
+    Some(Interface { name, v6, mtu })
 }
 
 fn addresses(link: &Value) -> impl Iterator<Item = &Value> {
@@ -91,14 +120,25 @@ fn addresses(link: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn named_well(interface: Interface) -> Result<Interface> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
-    if interface.name.chars().all(allowed) && !interface.name.starts_with('-') {
+    if checked_name(&interface.name).is_ok() {
         return Ok(interface);
     }
     Err(Error::system(format!(
-        "the interface {:?} has a name that needs quoting; rename it, or name peers with --to",
+        "the interface {:?} has a name that needs quoting; rename it, or name others with --interface",
         interface.name
     )))
+}
+
+/// The name of an interface, as the kernel takes them and needing no quotes.
+///
+/// # Errors
+/// A sentence with the name and the form.
+pub fn checked_name(name: &str) -> std::result::Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
+    match name.chars().all(allowed) && !name.starts_with('-') && (1..16).contains(&name.len()) {
+        true => Ok(name.to_string()),
+        false => Err(format!("{name:?} is no interface's name; ip link shows them, such as eth0")),
+    }
 }
 
 /// Reads the JSON that iproute2 prints.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
 use breakit::node::{self, Node};
+use breakit::reach;
 use clap::Parser;
 use serde_json::{Map, Value};
 
@@ -27,8 +28,8 @@ pub struct Link {
     pub parts: Parts,
     /// With which nodes, where they were named, and their addresses.
     pub named: BTreeMap<String, Vec<Prefix>>,
-    /// The nodes that receive its packets, where all were named and nobody said on which side it is struck.
-    pub receivers: Vec<Node>,
+    /// Those nodes.
+    pub peers: Vec<Node>,
 }
 
 /// The flags that a line may have as fields, read as the command line reads them.
@@ -93,14 +94,10 @@ fn object(line: &str) -> std::result::Result<Map<String, Value>, String> {
 impl Link {
     /// The link from `nodes` to `to` with those of its packets that `which` says.
     pub fn new(nodes: Vec<Node>, to: Whom, parts: Parts, which: &TrafficArgs) -> Link {
-        let all_were_named = to.blocks.len() == to.named.values().map(Vec::len).sum::<usize>();
-        let Whom { blocks, named, nodes: mut receivers } = to;
-        if which.direction.is_some() || !all_were_named {
-            receivers.clear();
-        }
+        let Whom { blocks, named, nodes: peers } = to;
         let traffic = Traffic::new(blocks, which.protocol, which.port.clone());
-        let traffic = traffic.going(which.direction.unwrap_or_default());
-        Link { nodes, traffic, parts, named, receivers }
+        let traffic = traffic.going(which.direction).by(which.interface.clone());
+        Link { nodes, traffic, parts, named, peers }
     }
 
     /// The link that parts and traffic say, from `nodes` to `to`; fields are called as the flags of `set`.
@@ -108,7 +105,8 @@ impl Link {
     /// # Errors
     /// 64 with the field that is wrong.
     pub fn of_fields(nodes: Vec<Node>, to: Whom, fields: &Map<String, Value>) -> Result<Link> {
-        let flags = fields.iter().map(|(name, value)| flag(name, value));
+        let said = fields.iter().filter(|(_, value)| **value != Value::Bool(false));
+        let flags = said.map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
         Ok(Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic))
@@ -125,6 +123,19 @@ impl Link {
     pub fn meets(&self, other: &Link) -> bool {
         let same_node = |node: &Node| other.nodes.iter().any(|other| other.name == node.name);
         self.nodes.iter().any(same_node) && self.traffic.meets(&other.traffic)
+            || other.nodes.iter().any(|node| self.faces(node, &other.traffic))
+    }
+
+    /// Whether packets of this link may be of the traffic `other` that `node` has, at their other end.
+    pub fn faces(&self, node: &Node, other: &Traffic) -> bool {
+        let of = |node: &Node| -> Vec<Prefix> {
+            // Without addresses it exchanges no packets.
+            reach::addresses(node).unwrap_or_default().into_iter().map(Prefix::host).collect()
+        };
+        let mut ours = self.nodes.iter().filter(|ours| ours.name != node.name);
+        self.traffic.faces(other)
+            && self.traffic.is_with(&of(node))
+            && ours.any(|ours| other.is_with(&of(ours)))
     }
 }
 
@@ -133,6 +144,7 @@ fn flag(name: &str, value: &Value) -> Result<String> {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
         Value::Array(_) => strings(name, value)?.join(","),
+        Value::Bool(true) => return Ok(format!("--{}", name.replace('_', "-"))),
         _ => return Err(Error::usage(format!("\"{name}\" must be text, not {value}"))),
     };
     Ok(format!("--{}={text}", name.replace('_', "-")))

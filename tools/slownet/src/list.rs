@@ -1,5 +1,7 @@
 //! What is in force on a node, read from its kernel.
 
+use std::process::Output;
+
 use breakit::exit::Result;
 use breakit::node::Node;
 use breakit::reach::Network;
@@ -7,9 +9,9 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed, Target};
+use crate::line::tap;
 use crate::qdisc::{self, Leaf, Tree};
 use crate::step::Step;
-use crate::traffic::Way;
 
 /// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
 ///
@@ -25,11 +27,10 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
         lines.extend(tree.leaves.iter().map(|leaf| queue(name, &network, tree, leaf, &fed)));
     }
     let has_queue = |fed: &Fed| trees.iter().flat_map(|tree| &tree.leaves).any(|l| l.id == fed.id);
-    let queues = bound_queues(&network)?;
+    let lines_there = lines_at_work(&network)?;
     let without = fed.iter().filter(|fed| !has_queue(fed));
-    let listening =
-        |id: FaultId| [Way::Out, Way::In].iter().any(|way| queues.contains(&id.queue(*way)));
-    lines.extend(without.map(|fed| set(name, &network, fed, listening(fed.id))));
+    let listening = |fed: &Fed| lines_there.contains(&fed.id);
+    lines.extend(without.map(|fed| set(name, &network, fed, listening(fed))));
     Ok(lines)
 }
 
@@ -38,7 +39,7 @@ fn queue(node: &str, network: &Network, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -
     let in_force = fed.is_some_and(|fed| fed.strikes(network, Target::Class));
     let mut line = json!({
         "node": node, "id": leaf.id.to_string(), "in_force": in_force,
-        "backend": if leaf.kind == "pfifo" { "htb" } else { &leaf.kind },
+        "backend": if leaf.kind == "tbf" { "htb" } else { &leaf.kind },
         "interface": tree.interface,
     });
     extend(&mut line, fed.map(Fed::json));
@@ -48,7 +49,7 @@ fn queue(node: &str, network: &Network, tree: &Tree, leaf: &Leaf, fed: &[Fed]) -
 
 /// A set that feeds a delay line; where nobody listens there any more it strikes nobody.
 fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
-    let in_force = listening && fed.strikes(network, Target::Queue);
+    let in_force = listening && fed.strikes(network, Target::Line);
     let mut line = json!({ "node": node, "id": fed.id.to_string(), "in_force": in_force });
     if listening {
         line["backend"] = "nfqueue".into();
@@ -57,11 +58,15 @@ fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
     line
 }
 
-/// The packet queues that a process listens to.
-fn bound_queues(network: &Network) -> Result<Vec<u16>> {
-    let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect())
+/// The faults whose delay line is at work: a process has bound its packet queue, or has its device open.
+fn lines_at_work(network: &Network) -> Result<Vec<FaultId>> {
+    let queues = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
+    let devices = Step::new("cat /proc/net/dev").output(network)?;
+    let text = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let (queues, devices) = (text(queues), text(devices));
+    let bound = queues.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    let open = devices.lines().filter_map(|line| tap::fault(line.trim_start().split(':').next()?));
+    Ok(bound.filter_map(FaultId::of_queue).chain(open).collect())
 }
 
 fn extend(line: &mut Value, more: Option<Value>) {

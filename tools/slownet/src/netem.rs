@@ -45,7 +45,9 @@ pub fn words(parts: &Parts) -> Vec<String> {
         words.extend(chance_words("reorder", reorder.chance));
         words.extend(reorder.gap.into_iter().flat_map(|gap| ["gap".into(), gap.to_string()]));
     }
-    words.extend(parts.rate.into_iter().flat_map(rate_words));
+    // Behind a rate netem lets no packet overtake another; one that takes no time does nothing else.
+    let rate = parts.rate.or(parts.keep_order.then_some(Rate::FASTEST));
+    words.extend(rate.into_iter().flat_map(rate_words));
     words.extend(parts.slot.into_iter().flat_map(slot_words));
     words
 }

@@ -1,31 +1,61 @@
 //! No packet is struck by two faults: whoever comes second is refused, and told of the first.
 //!
-//! Two faults on one packet would not add up: of two classes the later rule wins, of two delay lines one lets
-//! the other's packets by. So a second fault would be no fault, or take the first away, and neither history
-//! would be true. Parts that are to be had together stand in one fault.
+//! Two faults on one packet at one node would not add up: of two classes the later rule wins. So a second fault would
+//! be no fault, or take the first away, and neither history would be true. One at its sender and one at its receiver
+//! do add up, and then either history says too little. Parts that are to be had together belong in one fault.
 
 use breakit::exit::{Error, Result};
+use breakit::node::{self, Fleet, Node};
 use breakit::reach::Network;
 
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed};
+use crate::link::Link;
 use crate::traffic::Traffic;
 
-/// Refuses where a fault that is none of the faults `ours` already strikes packets of `traffic` in `network`.
+/// Refuses where a fault that is none of the faults `ours` already strikes packets of `link` at `node`: one of the
+/// link's own, or one at the other end of its packets.
 ///
 /// # Errors
 /// 71 with the other fault's number and what to do, and as [`feed::all`].
-pub fn refuse(network: &Network, ours: &[FaultId], traffic: &Traffic) -> Result<()> {
-    let fed = feed::all(network, |id| !ours.contains(&id))?;
-    let meets = |fed: &&Fed| fed.traffic.as_ref().is_some_and(|other| other.meets(traffic));
-    match fed.iter().find(meets) {
-        None => Ok(()),
-        Some(other) => Err(Error::system(format!(
-            "the fault {0} already strikes packets {1}, and no packet can have two: end it (slownet clear --id {0}), name other packets, or give all parts to one fault",
-            other.id,
-            other.traffic.as_ref().map(words).unwrap_or_default()
-        ))),
+pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> Result<()> {
+    let is_struck = link.nodes.iter().any(|struck| struck.name == node.name);
+    for Fed { id, traffic, .. } in feed::all(network, |id| !ours.contains(&id))? {
+        let Some(other) = traffic else { continue };
+        let at = match () {
+            () if is_struck && other.meets(&link.traffic) => String::new(),
+            () if link.faces(node, &other) => {
+                format!(" at their other end, node {},", node.name)
+            }
+            () => continue,
+        };
+        return Err(Error::system(format!(
+            "the fault {id} already strikes packets {}{at} and no packet can have two: end it (slownet clear --id {id}), name other packets, or give all parts to one fault",
+            words(&other)
+        )));
     }
+    Ok(())
+}
+
+/// Refuses as [`refuse`] does, at each of the nodes that may receive the link's packets, or send them to it: the peers
+/// that were named, and the nodes of the fleet if the link's own are of it.
+///
+/// # Errors
+/// As [`refuse`]. A node that cannot be looked at, as it does not run, is no reason.
+pub fn refuse_at_other_ends(ours: &[FaultId], link: &Link) -> Result<()> {
+    let mut others = link.peers.clone();
+    let fleet = Fleet::of_environment().and_then(|fleet| fleet.nodes()).unwrap_or_default();
+    if fleet.iter().any(|node| link.nodes.contains(node)) {
+        others.extend(fleet);
+    }
+    others.sort_by(|a, b| a.name.cmp(&b.name));
+    others.dedup_by(|a, b| a.name == b.name);
+    others.retain(|node| link.nodes.iter().all(|struck| struck.name != node.name));
+    let looked = node::at_once(&others, |node| match Network::of(node) {
+        Ok(network) => refuse(&network, ours, link, node),
+        Err(_) => Ok(()),
+    });
+    looked.into_iter().collect()
 }
 
 /// Which packets, in words.

@@ -67,6 +67,8 @@ pub struct Slot {
 pub struct Parts {
     /// Held for a while.
     pub delay: Option<Delay>,
+    /// Held so that none overtakes another, however the delay strays.
+    pub keep_order: bool,
     /// Lost.
     pub loss: Option<Loss>,
     /// Sent twice.
@@ -99,6 +101,16 @@ impl Parts {
         if self.reorder.is_some() && self.delay.is_none_or(|delay| delay.time.is_zero()) {
             return Err(Error::usage(
                 "--reorder needs --delay: packets overtake only those that are held",
+            ));
+        }
+        if self.keep_order && self.delay.is_none_or(|delay| delay.jitter.is_none()) {
+            return Err(Error::usage(
+                "--keep-order needs --jitter: packets whose delay does not stray keep their order",
+            ));
+        }
+        if self.keep_order && self.reorder.is_some() {
+            return Err(Error::usage(
+                "--keep-order and --reorder contradict each other; leave one of them out",
             ));
         }
         if self.burst.is_some() && self.rate.is_none() {
@@ -146,7 +158,7 @@ impl Parts {
         };
         let reorder = self.reorder.is_none_or(|r| r.gap.is_none() && alone(Some(r.chance)));
         let shared = self.rate.is_some() || self.slot.is_some() || self.limit.is_some();
-        jitter.is_none_or(|jitter| jitter.correlation.is_none())
+        jitter.is_none_or(|jitter| jitter.correlation.is_none() && !self.keep_order)
             && loss
             && reorder
             && alone(self.duplicate)
@@ -200,7 +212,11 @@ impl Parts {
     pub fn json(&self) -> Value {
         let fields: Map<String, Value> =
             self.flags().into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Value::Object(fields)
+        let mut value = Value::Object(fields);
+        if self.keep_order {
+            value["keep-order"] = true.into();
+        }
+        value
     }
 }
 

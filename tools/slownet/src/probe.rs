@@ -5,8 +5,11 @@ use breakit::program;
 use breakit::reach::Network;
 use serde_json::{Map, Value, json};
 
+use crate::fault_id::FaultId;
 use crate::feed::{Feeder, Target, ipset};
+use crate::line::leaving::Leaving;
 use crate::line::nfqueue::{Queue, Shows};
+use crate::parts::Parts;
 use crate::step::Step;
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
@@ -14,8 +17,10 @@ use crate::step::Step;
 pub enum Need {
     /// Delay, loss and all else.
     Netem,
-    /// Classes, and rates.
+    /// Classes.
     Htb,
+    /// Rates.
+    Tbf,
     /// Timed sets that send packets into classes.
     Nft,
     /// Timed sets that send packets into a packet queue.
@@ -28,14 +33,22 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Need; 6] =
-        [Need::Netem, Need::Htb, Need::Arrival, Need::Blackhole, Need::Nft, Need::NftQueue];
+    pub const ALL: [Need; 7] = [
+        Need::Netem,
+        Need::Htb,
+        Need::Tbf,
+        Need::Arrival,
+        Need::Blackhole,
+        Need::Nft,
+        Need::NftQueue,
+    ];
 
     /// The word in what `probe` prints.
     pub fn word(self) -> &'static str {
         match self {
             Need::Netem => "netem",
             Need::Htb => "htb",
+            Need::Tbf => "tbf",
             Need::Nft => "nft",
             Need::NftQueue => "nft-queue",
             Need::Blackhole => "blackhole",
@@ -49,6 +62,7 @@ impl Need {
             Need::Netem => {
                 "try modprobe sch_netem, install linux-modules-extra-$(uname -r) (Fedora, RHEL: kernel-modules-extra), or boot a kernel with CONFIG_NET_SCH_NETEM"
             }
+            Need::Tbf => "try modprobe sch_tbf, or a kernel built with CONFIG_NET_SCH_TBF",
             Need::Htb => "try modprobe sch_htb, or a kernel built with CONFIG_NET_SCH_HTB",
             Need::Nft => "a kernel with CONFIG_NF_TABLES_INET has it",
             Need::NftQueue => "a kernel with CONFIG_NFT_QUEUE has it",
@@ -65,6 +79,7 @@ impl Need {
             Need::Htb => {
                 "tc qdisc add dev lo root handle 77: htb default 0 && tc class add dev lo parent 77: classid 77:1000 htb rate 1mbit quantum 60000"
             }
+            Need::Tbf => "tc qdisc add dev lo root tbf rate 1mbit burst 1600 limit 16000",
             Need::Nft => {
                 "nft 'table inet t { set s { type ipv4_addr; flags interval, timeout; }
                  chain c { type filter hook postrouting priority -150; ip daddr @s meta priority set 0x00771000; }
@@ -137,7 +152,7 @@ impl<'a> Kernel<'a> {
     pub fn feeder(self, target: Target) -> Result<std::result::Result<Feeder, String>> {
         let need = match target {
             Target::Class => Need::Nft,
-            Target::Queue => Need::NftQueue,
+            Target::Line => Need::NftQueue,
         };
         let nft = match self.meets(need)? {
             Ok(()) => return Ok(Ok(Feeder::Nft)),
@@ -156,16 +171,22 @@ impl<'a> Kernel<'a> {
         if let Network::Ssh(host) = self.0 {
             return Ok(Err(format!("{host} is another host, where no process of ours runs")));
         }
-        let tried = std::thread::spawn(|| {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
-                .map_err(|errno| Error::io("make a network namespace", &errno.into()))?;
-            Queue::bind(1, Shows::Lengths, 0).map(drop)
-        });
-        let died = |_| Err(Error::system("the thread that tried died"));
-        match tried.join().unwrap_or_else(died) {
-            Err(error) if error.status() == Status::NotPermitted => Err(may_not_try()),
-            tried => Ok(tried.map_err(|error| error.to_string())),
+        tried_here(|| Queue::bind(1, Shows::Lengths, 0).map(drop))
+    }
+
+    /// Whether a process of ours can be led packets that leave an interface of this kernel, which must be our own.
+    ///
+    /// # Errors
+    /// As [`Kernel::meets`].
+    pub fn tap(self) -> Result<std::result::Result<(), String>> {
+        if let Network::Ssh(host) = self.0 {
+            return Ok(Err(format!("{host} is another host, where no process of ours runs")));
         }
+        let interfaces = ["lo".to_string()];
+        tried_here(move || {
+            let rng = breakit::rng::generator(0, "probe");
+            Leaving::open(FaultId::draw(), &interfaces, Parts::default(), rng).map(drop)
+        })
     }
 
     fn tries(self, script: &str) -> Result<std::result::Result<(), String>> {
@@ -183,6 +204,22 @@ impl<'a> Kernel<'a> {
     }
 }
 
+/// What comes of `trial` in a fresh namespace; the inner error is the reason why it does not work.
+fn tried_here(
+    trial: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<std::result::Result<(), String>> {
+    let tried = std::thread::spawn(|| {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| Error::io("make a network namespace", &errno.into()))?;
+        trial()
+    });
+    let died = |_| Err(Error::system("the thread that tried died"));
+    match tried.join().unwrap_or_else(died) {
+        Err(error) if error.status() == Status::NotPermitted => Err(may_not_try()),
+        tried => Ok(tried.map_err(|error| error.to_string())),
+    }
+}
+
 fn may_not_try() -> Error {
     Error::not_permitted(
         "no network namespace can be made to try things in; run as root, or under unshare -Urnm",
@@ -190,13 +227,17 @@ fn may_not_try() -> Error {
 }
 
 fn ipset_script(iptables: &str, family: &str, flavour: &str, target: Target) -> String {
-    let target = match target {
-        Target::Class => "CLASSIFY --set-class 77:1000",
-        Target::Queue => "NFQUEUE --queue-num 4096 --queue-bypass",
+    let rule = |target: &str| {
+        format!(
+            " && {iptables}{flavour} -w -t mangle -A POSTROUTING -m set --match-set t dst -j {target}"
+        )
     };
-    format!(
-        "ipset create t hash:net family {family} timeout 1 && {iptables}{flavour} -w -t mangle -A POSTROUTING -m set --match-set t dst -j {target}"
-    )
+    let mut script = format!("ipset create t hash:net family {family} timeout 1");
+    script += &rule("CLASSIFY --set-class 77:1000");
+    if target == Target::Line {
+        script += &rule("NFQUEUE --queue-num 4096 --queue-bypass");
+    }
+    script
 }
 
 /// The words of tc and nft in ours, where theirs say little.
@@ -220,10 +261,11 @@ pub fn report(kernel: Kernel<'_>) -> Result<Value> {
         };
         works.insert(need.word().into(), verdict(met));
     }
-    for (word, target) in [("ipset", Target::Class), ("ipset-queue", Target::Queue)] {
+    for (word, target) in [("ipset", Target::Class), ("ipset-queue", Target::Line)] {
         works.insert(word.into(), ipset_verdict(kernel.ipset(target)?));
     }
     works.insert("queue".into(), verdict(kernel.queue()?));
+    works.insert("tap".into(), verdict(kernel.tap()?));
     Ok(Value::Object(works))
 }
 
@@ -248,10 +290,12 @@ pub fn chosen(works: &Value) -> Value {
     let met = |need: &str| works[need]["works"] == true;
     let classes = met("htb") && (met("nft") || met("ipset"));
     let netem = (met("netem") && classes).then_some("netem");
-    let line = (met("queue") && (met("nft-queue") || met("ipset-queue"))).then_some("nfqueue");
+    let feeds = met("nft") || met("ipset");
+    let line = (met("tap") && feeds).then_some("nfqueue");
+    let incoming = (met("queue") && (met("nft-queue") || met("ipset-queue"))).then_some("nfqueue");
     json!({
-        "incoming": netem.filter(|_| met("arrival") && met("ipset")).or(line),
-        "rate": netem.or(classes.then_some("htb")).or(line),
+        "incoming": netem.filter(|_| met("arrival") && met("ipset")).or(incoming),
+        "rate": netem.or((classes && met("tbf")).then_some("htb")).or(line),
         "loss": netem.or((classes && met("blackhole")).then_some("blackhole")).or(line),
         "all": netem.or(line),
     })

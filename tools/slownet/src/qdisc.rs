@@ -2,7 +2,7 @@
 //!
 //! Our root is an htb that passes everything on at once, except what a timed set sends into a class. So it
 //! may stay when its holder is dead: without the set's elements it harms nobody. A root that somebody else
-//! put there is never touched.
+//! put there is kept below it (see [`crate::kept`]), or never touched.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
+use crate::kept::{self, Kept};
 use crate::netem;
 use crate::parts::Parts;
 use crate::quantity::Rate;
@@ -41,6 +42,8 @@ pub enum Root {
 pub struct Queue {
     class: String,
     leaf: String,
+    /// What stands below the leaf.
+    below: Option<String>,
     /// Where tc finds the table that the leaf needs.
     tables: Option<PathBuf>,
 }
@@ -58,29 +61,55 @@ impl Queue {
         let leaf = format!("netem {}", netem::words(&leaf).join(" "));
         let jitter = parts.delay.and_then(|delay| delay.jitter);
         let tables = jitter.and_then(|jitter| jitter.distribution.folder());
-        Queue { class: class_for(parts, parts.burst.and(parts.rate)), leaf, tables }
+        let class = class_for(parts, parts.burst.and(parts.rate));
+        Queue { class, leaf, below: None, tables }
     }
 
-    /// A class that lets no more pass than the rate of `parts`.
-    pub fn limited(parts: &Parts) -> Queue {
-        let class = class_for(parts, parts.rate);
-        Queue { class, leaf: format!("pfifo limit {}", netem::limit(parts)), tables: None }
+    /// A bucket of tokens (tbf) that lets no more pass than `rate`, of packets of `mtu` bytes at the most.
+    ///
+    /// A class of htb with that rate would let bursts of TCP pass whole, up to 64 KiB: at 300 kbit/s nothing for two
+    /// seconds, and then twice the rate. tbf cuts them into packets.
+    pub fn limited(parts: &Parts, rate: Rate, mtu: u32) -> Queue {
+        let limit = limit_behind_tbf(parts);
+        // What it could not let pass at once it would drop.
+        let burst = burst(parts, rate).max(u64::from(mtu) + LINK_HEADER);
+        let bytes = u64::from(limit).saturating_mul(burst).min(u64::from(u32::MAX));
+        let leaf = format!("tbf rate {}bit burst {burst}b limit {bytes}b", rate.bits());
+        let below = Some(format!("pfifo limit {limit}"));
+        Queue { class: UNLIMITED.into(), leaf, below, tables: None }
     }
 
     /// A queue that swallows all it gets, and tells the sender that it was sent.
     pub fn blackhole() -> Queue {
-        Queue { class: UNLIMITED.into(), leaf: "blackhole".into(), tables: None }
+        Queue { class: UNLIMITED.into(), leaf: "blackhole".into(), below: None, tables: None }
     }
 }
 
 /// A class that lets no more than `rate` pass, where there is one.
 fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
     let Some(rate) = rate else { return UNLIMITED.into() };
-    // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
-    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
-    let burst = parts.burst.map_or(burst, u64::from);
+    let burst = burst(parts, rate);
     let bits = rate.bits();
     format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
+}
+
+/// What may pass at once before the rate is felt.
+fn burst(parts: &Parts, rate: Rate) -> u64 {
+    // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
+    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
+    parts.burst.map_or(burst, u64::from)
+}
+
+/// The header of Ethernet with two tags of VLANs.
+const LINK_HEADER: u64 = 22;
+
+/// The packets that a sender on the node itself may have in a queue, whatever its rate: TCP sends bursts of up to
+/// 64 KiB, and waits for the first before it sends a third.
+const BURSTS: u32 = 256;
+
+/// How many packets fit behind a bucket of tokens.
+pub fn limit_behind_tbf(parts: &Parts) -> u32 {
+    parts.limit.unwrap_or_else(|| netem::limit(parts).max(BURSTS))
 }
 
 /// The queue of one fault.
@@ -88,7 +117,7 @@ fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
 pub struct Leaf {
     /// Whose it is.
     pub id: FaultId,
-    /// `netem`, `pfifo` where only the rate is limited, `blackhole` where packets are only lost.
+    /// `netem`, `tbf` if only the rate is limited, `blackhole` if packets are only lost.
     pub kind: String,
     /// Its settings, as tc prints them.
     pub options: Value,
@@ -105,6 +134,8 @@ pub struct Tree {
     pub root: Root,
     /// Our faults there.
     pub leaves: Vec<Leaf>,
+    /// The user's own queue, which is kept below our root, or can be.
+    pub kept: Option<Kept>,
     /// What stands where packets come in.
     pub gate: Gate,
 }
@@ -113,7 +144,7 @@ impl Tree {
     /// That of an interface which nobody has touched.
     pub fn fresh(interface: &str) -> Tree {
         let interface = interface.to_string();
-        Tree { interface, root: Root::Default, leaves: Vec::new(), gate: Gate::Open }
+        Tree { interface, root: Root::Default, leaves: Vec::new(), kept: None, gate: Gate::Open }
     }
 }
 
@@ -123,7 +154,30 @@ impl Tree {
 /// 69 without tc, 77 and 71 as the system says.
 pub fn trees(network: &Network) -> Result<Vec<Tree>> {
     let text = Step::new("tc -s -j qdisc show").run(network)?;
-    Ok(read(&parse::<Vec<Value>>(&text, "tc qdisc")?))
+    let qdiscs = parse::<Vec<Value>>(&text, "tc qdisc")?;
+    let mut trees = read(&qdiscs);
+    for tree in trees.iter_mut().filter(|tree| tree.root == Root::Ours) {
+        let dev = &tree.interface;
+        if qdiscs.iter().any(|q| q["dev"] == **dev && q["parent"] == kept::CLASS) {
+            let shown = Step::new(format!("tc qdisc show dev {dev}")).run(network)?;
+            tree.kept = shown.lines().find_map(|line| Kept::below_ours(line, dev));
+        }
+    }
+    Ok(trees)
+}
+
+/// Looks whether the user's own queues at the roots of `interfaces` can be kept.
+///
+/// # Errors
+/// As [`Kept::at_root`].
+pub fn look_at_roots(network: &Network, trees: &mut [Tree], interfaces: &[String]) -> Result<()> {
+    let foreign = |tree: &&mut Tree| {
+        matches!(tree.root, Root::Foreign(_)) && interfaces.contains(&tree.interface)
+    };
+    for tree in trees.iter_mut().filter(foreign) {
+        tree.kept = Kept::at_root(network, &tree.interface)?;
+    }
+    Ok(())
 }
 
 /// The trees that `tc -j qdisc show` tells of.
@@ -137,7 +191,8 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             Root::Ours => of_here.filter_map(leaf).collect(),
             _ => Vec::new(),
         };
-        trees.push(Tree { interface, root, leaves, gate: arrival::gate(qdiscs, &qdisc["dev"]) });
+        let gate = arrival::gate(qdiscs, &qdisc["dev"]);
+        trees.push(Tree { interface, root, leaves, kept: None, gate });
     }
     trees
 }
@@ -171,27 +226,39 @@ fn leaf(qdisc: &Value) -> Option<Leaf> {
 pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
     let dev = &tree.interface;
     let mut steps = Vec::new();
-    match &tree.root {
-        Root::Ours => {}
-        Root::Default => {
+    match (&tree.root, &tree.kept) {
+        (Root::Ours, _) => {}
+        (Root::Foreign(_), Some(kept)) => {
+            steps.extend(kept.keep(dev, &format!("{UNLIMITED} {QUANTUM}")));
+        }
+        (Root::Default, _) => {
             let add = format!("tc qdisc add dev {dev} root handle 77: htb default 0");
             steps.push(Step::new(add).hurried());
         }
-        Root::Foreign(what) => {
+        (Root::Foreign(what), None) => {
             return Err(Error::system(format!(
-                "the interface {dev} has a queueing discipline that is not ours ({what}); remove it first if nobody needs it: tc qdisc del dev {dev} root"
+                "the interface {dev} has a queueing discipline that is not ours and could not be put back ({what}); take --backend nfqueue, which leaves it alone, or remove it if nobody needs it: tc qdisc del dev {dev} root"
             )));
         }
     }
     let there = tree.leaves.iter().any(|leaf| leaf.id == id);
     let verb = if there { "change" } else { "add" };
-    let Queue { class, leaf, tables } = queue;
+    let Queue { class, leaf, below, tables } = queue;
     let tables = tables.as_ref().map(|folder| format!("env TC_LIB_DIR={} ", folder.display()));
     let tables = tables.unwrap_or_default();
     steps.push(Step::new(format!(
         "tc class {verb} dev {dev} parent 77: classid 77:{id} htb {class} {QUANTUM}"
     )));
-    steps.push(Step::new(format!("{tables}tc qdisc {verb} dev {dev} parent 77:{id} {leaf}")));
+    // The kernel's own handles begin at 8000.
+    let handle = below.as_ref().map_or_else(String::new, |_| format!("handle {id}: "));
+    steps.push(Step::new(format!(
+        "{tables}tc qdisc {verb} dev {dev} parent 77:{id} {handle}{leaf}"
+    )));
+    steps.extend(
+        below
+            .iter()
+            .map(|below| Step::new(format!("tc qdisc {verb} dev {dev} parent {id}:1 {below}"))),
+    );
     Ok(steps)
 }
 
@@ -233,7 +300,8 @@ pub fn remove(tree: &Tree, ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Ve
         return Vec::new();
     }
     if root == WithRoot::Remove && tree.leaves.iter().all(|leaf| ours(leaf.id)) {
-        return vec![Step::new(format!("tc qdisc del dev {dev} root handle 77:")).hurried()];
+        let ours = Step::new(format!("tc qdisc del dev {dev} root handle 77:")).hurried();
+        return std::iter::once(ours).chain(tree.kept.iter().map(|k| k.put_back(dev))).collect();
     }
     remove_classes(tree, ours)
 }
@@ -258,7 +326,8 @@ mod tests {
             json!({"kind":"noqueue","handle":"0:","dev":"lo","root":true,"options":{}}),
             json!({"kind":"htb","handle":"77:","dev":"eth0","root":true,"options":{}}),
             json!({"kind":"netem","handle":"8001:","dev":"eth0","parent":"77:3f2a","options":{"limit":9},"qlen":4}),
-            json!({"kind":"pfifo","handle":"8002:","dev":"eth0","parent":"77:4000","options":{}}),
+            json!({"kind":"tbf","handle":"4000:","dev":"eth0","parent":"77:4000","options":{}}),
+            json!({"kind":"pfifo","handle":"8002:","dev":"eth0","parent":"4000:1","options":{},"qlen":3}),
             json!({"kind":"netem","handle":"9:","dev":"eth1","root":true,"options":{}}),
         ]
     }
@@ -275,9 +344,14 @@ mod tests {
         assert!(queue.leaf.starts_with("netem limit 50 delay") && !queue.leaf.contains("rate"));
         let queue = Queue::netem(&parts);
         assert!(queue.leaf.ends_with("rate 56000bit") && queue.class == UNLIMITED);
-        let limited =
-            Queue::limited(&Parts { burst: Some(5000), rate: parts.rate, ..Parts::default() });
-        assert!(limited.class.ends_with("burst 5000b cburst 5000b"));
+        let rate = parts.rate.unwrap();
+        let limited = |burst, mtu| {
+            let parts = Parts { burst, rate: parts.rate, ..Parts::default() };
+            Queue::limited(&parts, rate, mtu)
+        };
+        assert_eq!(limited(Some(5000), 1500).leaf, "tbf rate 56000bit burst 5000b limit 1280000b");
+        assert_eq!(limited(Some(100), 9000).leaf, limited(None, 9000).leaf, "a whole packet");
+        assert!(limited(None, 9000).leaf.contains("burst 9022b"));
     }
 
     #[test]

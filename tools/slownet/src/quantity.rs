@@ -77,6 +77,9 @@ impl fmt::Display for Chance {
 pub struct Rate(u64);
 
 impl Rate {
+    /// One that no packet feels.
+    pub const FASTEST: Rate = Rate(100_000_000_000);
+
     const UNITS: [(&str, u64); 4] =
         [("gbit", 1_000_000_000), ("mbit", 1_000_000), ("kbit", 1_000), ("bit", 1)];
 

@@ -143,9 +143,12 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
     let parts = value.get("parts").and_then(Value::as_object);
     let mut fields: Map<String, Value> =
         parts.cloned().ok_or_else(|| Error::data("\"parts\" must say what was done"))?;
-    for (recorded, flag) in
-        [("direction", "direction"), ("protocol", "protocol"), ("ports", "port")]
-    {
+    for (recorded, flag) in [
+        ("direction", "direction"),
+        ("protocol", "protocol"),
+        ("ports", "port"),
+        ("interfaces", "interface"),
+    ] {
         fields.extend(value.get(recorded).map(|value| (flag.to_string(), value.clone())));
     }
     Link::of_fields(names.nodes(&nodes)?, to, &fields)
@@ -165,7 +168,10 @@ fn as_they_are_now(recorded: Vec<Prefix>, value: &Value, names: &Names) -> Resul
                 whom.blocks.retain(|block| !before.contains(block));
                 whom.add(&nodes)?;
             }
-            Err(_) => talk::say(format!("{name} is no node now: its recorded addresses are meant")),
+            Err(_) => {
+                talk::say(format!("{name} is no node now: its recorded addresses are meant"));
+                whom.named.insert(name.clone(), before);
+            }
         }
     }
     Ok(whom)
@@ -199,7 +205,7 @@ mod tests {
     #[test]
     fn faults_are_read_with_their_offsets_from_the_first_line_and_by_holder() {
         let first = r#"{"id":"3f2a","nodes":["n1"],"to":"everybody","direction":"in","parts":{"delay":"5ms"},"seed":7,"began":3000000000}"#;
-        let each = r#"{"id":"4000","nodes":["n1","n2"],"to":["10.0.0.0/8"],"protocol":"tcp","ports":["80"],"parts":{"loss":"5%","limit":"9"}}"#;
+        let each = r#"{"id":"4000","nodes":["n1","n2"],"to":["10.0.0.0/8"],"protocol":"tcp","ports":["80"],"interfaces":["eth0"],"parts":{"loss":"5%","limit":"9"}}"#;
         let many = format!(r#"{{"links":[{each}],"began":4000000000,"lease":"5s"}}"#);
         let history = line(SECOND, "start", "{}")
             + &line(3 * SECOND + 5, "start-slow", first)
@@ -215,7 +221,7 @@ mod tests {
         let link = &record.parts[1].links[0];
         assert_eq!(link.nodes.len(), 2);
         assert_eq!(link.parts.json().to_string(), r#"{"loss":"5%","limit":"9"}"#);
-        let traffic = r#"{"to":["10.0.0.0/8"],"direction":"out","protocol":"tcp","ports":["80"]}"#;
+        let traffic = r#"{"to":["10.0.0.0/8"],"direction":"out","interfaces":["eth0"],"protocol":"tcp","ports":["80"]}"#;
         assert_eq!(link.traffic.json().to_string(), traffic);
     }
 

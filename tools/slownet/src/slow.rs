@@ -17,12 +17,11 @@ use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
-use crate::line::Line;
+use crate::line::{Line, Place};
 use crate::link::Link;
-use crate::netem;
 use crate::networks::Networks;
 use crate::overlap;
-use crate::qdisc::{self, WithRoot};
+use crate::qdisc::{self, Tree, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
@@ -52,12 +51,16 @@ pub struct Slow {
     draw: Draw,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
+    /// The interfaces that have its queues, of each node.
+    queued: Mutex<BTreeMap<String, Vec<String>>>,
     lines: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
 /// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
 /// instant and its lease counts from there.
 struct Steps {
+    /// The interfaces that struck packets leave by.
+    leaving: Vec<String>,
     /// The interfaces on which queues must be then.
     queued: Vec<String>,
     queues: Vec<Step>,
@@ -71,6 +74,14 @@ pub struct Renewed {
     pub again: Vec<String>,
     /// Whether somebody cleared it everywhere.
     pub cleared: bool,
+}
+
+/// Which of a node's queues are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    All,
+    Some,
+    None,
 }
 
 /// What a renewal found on one node.
@@ -98,7 +109,7 @@ impl Slow {
             let at = |error: Error| error.at(format!("node {}", node.name));
             let network = Network::of(node).map_err(at)?;
             networks.add(node, &network)?;
-            let chosen = choices.choose(&link.parts, link.traffic.direction, &network);
+            let chosen = choices.choose(&link.parts, &link.traffic, &network);
             backends.insert(node.name.to_string(), chosen.map_err(at)?);
         }
         Ok(Slow {
@@ -108,6 +119,7 @@ impl Slow {
             draw,
             backends,
             struck: Mutex::default(),
+            queued: Mutex::default(),
             lines: Mutex::default(),
         })
     }
@@ -129,7 +141,7 @@ impl Slow {
 
     /// Whether a process of ours carries packets: such a fault cannot outlive us.
     pub fn needs_its_holder(&self) -> bool {
-        self.backends.values().any(|backend| backend.target() == Target::Queue)
+        self.backends.values().any(|backend| backend.target() == Target::Line)
     }
 
     /// What would be done, a line for each node.
@@ -137,13 +149,14 @@ impl Slow {
     /// # Errors
     /// As [`Fault::start`].
     pub fn rehearse(&self, lease: Lease) -> Result<Vec<Value>> {
+        overlap::refuse_at_other_ends(&self.ids, &self.link)?;
         let plans = node::at_once(&self.link.nodes, |node| {
             let network = Network::of(node)?;
-            overlap::refuse(&network, &self.ids, &self.link.traffic)?;
+            overlap::refuse(&network, &self.ids, &self.link, node)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
             let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
-            let backend = self.backend(node)?.word();
-            let limit = netem::limit(&self.link.parts);
+            let backend = self.backend(node)?;
+            let (backend, limit) = (backend.word(), backend.limit(&self.link.parts));
             Ok(
                 json!({ "node": node.name.as_str(), "backend": backend, "limit": limit, "run": run }),
             )
@@ -159,7 +172,7 @@ impl Slow {
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
         let (interfaces, seat) =
-            (interface::find(network, &self.link.traffic)?, self.seat(network));
+            (self.interfaces(network, &self.link.traffic)?, self.seat(network));
         let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
         let share = backend.share(&self.link.parts);
         let order = Order {
@@ -173,19 +186,28 @@ impl Slow {
         };
         let feed = backend.feeder().start(order, network)?;
         let arrivals = self.arrivals(backend, network)?;
-        let queues = backend.queues(order, &arrivals, &self.link.parts, &qdisc::trees(network)?)?;
         let leaving = order.traffic.direction.ways().contains(&Way::Out);
-        let mut queued: Vec<String> =
+        let leaving: Vec<String> =
             interfaces.iter().filter(|_| leaving).map(|at| at.name.clone()).collect();
+        let mut trees = qdisc::trees(network)?;
+        if backend.kind().is_some() {
+            qdisc::look_at_roots(network, &mut trees, &leaving)?;
+        }
+        let queues = backend.queues(order, &arrivals, &self.link.parts, &trees)?;
+        let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
-        Ok(Steps { queued, queues, feed })
+        Ok(Steps { leaving, queued, queues, feed })
+    }
+
+    fn interfaces(&self, network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
+        interface::find(network, traffic, &self.link.named)
     }
 
     /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
     fn arrivals(&self, backend: &Backend, network: &Network) -> Result<Vec<Interface>> {
         let arriving = self.link.traffic.direction.ways().contains(&Way::In);
         match backend.target() {
-            Target::Class if arriving => interface::find(network, &Traffic::default()),
+            Target::Class if arriving => self.interfaces(network, &Traffic::default()),
             _ => Ok(Vec::new()),
         }
     }
@@ -198,7 +220,7 @@ impl Slow {
         let network = Network::of(node)?;
         // Until all is in force: whoever comes next must see whose packets are taken.
         let _turn = Turn::wait(&network)?;
-        overlap::refuse(&network, &self.ids, &self.link.traffic)?;
+        overlap::refuse(&network, &self.ids, &self.link, node)?;
         let steps = self.steps(node, &network, lease)?;
         let run = |step: &Step| {
             talk::detail(format!("{}: {}", node.name, step.show()));
@@ -206,9 +228,12 @@ impl Slow {
         };
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.queued)?;
-        self.open_lines(node)?;
+        self.open_lines(node, &steps.leaving)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
+        if let Ok(mut queued) = self.queued.lock() {
+            queued.insert(node.name.to_string(), steps.queued);
+        }
         if let Ok(mut struck) = self.struck.lock() {
             struck.insert(node.name.to_string(), inode(&network));
         }
@@ -216,15 +241,22 @@ impl Slow {
     }
 
     /// Opens the node's delay lines, where its backend is one; those of an earlier network end.
-    fn open_lines(&self, node: &Node) -> Result<()> {
-        if self.backend(node)?.target() != Target::Queue {
+    fn open_lines(&self, node: &Node, leaving: &[String]) -> Result<()> {
+        if self.backend(node)?.target() != Target::Line {
             return Ok(());
         }
+        // One that is left of an earlier try has what the new one needs.
+        let before = self.lines.lock().ok().and_then(|mut l| l.remove(node.name.as_str()));
+        drop(before);
         let mut opened = Vec::new();
         for way in self.link.traffic.direction.ways() {
             let rng = breakit::rng::generator(self.draw.seed, &self.purpose(node, *way));
             let parts = self.link.parts.clone();
-            opened.push(Line::open(Network::of(node)?, self.id, *way, parts, rng)?);
+            let place = match way {
+                Way::Out => Place::Leaving(leaving.to_vec()),
+                Way::In => Place::Arriving,
+            };
+            opened.push(Line::open(Network::of(node)?, self.id, place, parts, rng)?);
         }
         if let Ok(mut lines) = self.lines.lock() {
             lines.insert(node.name.to_string(), opened);
@@ -245,12 +277,12 @@ impl Slow {
     }
 
     /// Whether the node has a delay line that is not at work any more.
-    fn line_is_dead(&self, node: &Node) -> bool {
+    fn line_is_dead(&self, node: &Node, network: &Network) -> bool {
         let lines = self.lines.lock();
         lines.is_ok_and(|lines| {
             lines
                 .get(node.name.as_str())
-                .is_some_and(|lines| lines.iter().any(|line| !line.works()))
+                .is_some_and(|lines| lines.iter().any(|line| !line.works(network)))
         })
     }
 
@@ -287,8 +319,13 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        if !self.is_struck(node, &network) || self.line_is_dead(node) {
+        if !self.is_struck(node, &network) || self.line_is_dead(node, &network) {
             return self.strike(node, lease).map(|()| Found::Again);
+        }
+        match self.queues_left(node, &network)? {
+            Left::All => {}
+            Left::Some => return self.strike(node, lease).map(|()| Found::Again),
+            Left::None => return Ok(Found::Cleared),
         }
         let renewed = self
             .backend(node)?
@@ -310,11 +347,30 @@ impl Slow {
     /// All that stood in the way.
     pub fn stands(&self) -> Result<bool> {
         let stands = node::at_once(&self.link.nodes, |node| match Network::of(node) {
-            Ok(network) => Ok(!self.is_struck(node, &network) || self.is_fed(node, &network)?),
+            Ok(network) => Ok(!self.is_struck(node, &network)
+                || self.is_fed(node, &network)? && self.queues_left(node, &network)? != Left::None),
             Err(error) if error.status() == Status::NoInput => Ok(true),
             Err(error) => Err(error),
         });
         Ok(stands.into_iter().collect::<Result<Vec<bool>>>()?.into_iter().any(|stands| stands))
+    }
+
+    /// Which of the queues that the fault has at `node` are left. What went with its interface is not missed.
+    fn queues_left(&self, node: &Node, network: &Network) -> Result<Left> {
+        let queued = self.queued.lock().ok().and_then(|q| q.get(node.name.as_str()).cloned());
+        let queued = queued.unwrap_or_default();
+        if queued.is_empty() || self.backend(node)?.kind().is_none() {
+            return Ok(Left::All);
+        }
+        let trees = qdisc::trees(network)?;
+        let there = trees.iter().filter(|tree| queued.contains(&tree.interface));
+        let (with, without): (Vec<&Tree>, Vec<&Tree>) =
+            there.partition(|tree| tree.leaves.iter().any(|leaf| leaf.id == self.id));
+        Ok(match (with.is_empty(), without.is_empty()) {
+            (_, true) => Left::All,
+            (false, false) => Left::Some,
+            (true, false) => Left::None,
+        })
     }
 
     /// Whether this network of the node is the one where it was put in force.
@@ -404,6 +460,7 @@ impl Slow {
     /// # Errors
     /// All that stood in the way.
     pub fn start(&self, lease: Lease) -> Result<()> {
+        overlap::refuse_at_other_ends(&self.ids, &self.link)?;
         let struck = node::at_once(&self.link.nodes, |node| self.strike(node, lease));
         Error::all(struck.into_iter().filter_map(Result::err).collect())
     }

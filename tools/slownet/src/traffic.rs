@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::{self, Node};
@@ -136,6 +136,16 @@ pub enum Way {
     In,
 }
 
+impl Way {
+    /// The same seen from the other end.
+    pub fn reversed(self) -> Way {
+        match self {
+            Way::Out => Way::In,
+            Way::In => Way::Out,
+        }
+    }
+}
+
 /// Which ways are struck.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Direction {
@@ -225,6 +235,8 @@ pub struct Traffic {
     pub protocol: Option<Protocol>,
     /// Only from or to these ports, of either protocol where none is said.
     pub ports: Vec<Ports>,
+    /// Only by these interfaces, if any were named.
+    pub interfaces: Vec<String>,
 }
 
 impl Traffic {
@@ -239,7 +251,15 @@ impl Traffic {
             }
         }
         kept.sort_unstable();
-        Traffic { to: kept, direction: Direction::Out, protocol, ports }
+        Traffic { to: kept, direction: Direction::Out, protocol, ports, interfaces: Vec::new() }
+    }
+
+    /// The same by `interfaces` alone; by all where there are none.
+    #[must_use]
+    pub fn by(self, mut interfaces: Vec<String>) -> Traffic {
+        interfaces.sort();
+        interfaces.dedup();
+        Traffic { interfaces, ..self }
     }
 
     /// The same that way.
@@ -248,16 +268,38 @@ impl Traffic {
         Traffic { direction, ..self }
     }
 
-    /// Whether a packet may be of both.
+    /// Whether a packet of the node that has this traffic may be of both.
     pub fn meets(&self, other: &Traffic) -> bool {
         let ways = self.direction.ways().iter().any(|way| other.direction.ways().contains(way));
+        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
+        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
+        let is_theirs = |name: &String| other.interfaces.contains(name);
+        let interfaces = self.interfaces.is_empty()
+            || other.interfaces.is_empty()
+            || self.interfaces.iter().any(is_theirs);
+        ways && peers && interfaces && self.is_alike(other)
+    }
+
+    /// Whether a packet of this traffic, at one end, may be of the `other` traffic at the other end, if the ends have
+    /// each other's addresses.
+    pub fn faces(&self, other: &Traffic) -> bool {
+        let faces = |way: &Way| self.direction.ways().contains(way);
+        other.direction.ways().iter().any(|way| faces(&way.reversed())) && self.is_alike(other)
+    }
+
+    /// Whether packets with one of `addresses` are among it.
+    pub fn is_with(&self, addresses: &[Prefix]) -> bool {
+        let has = |a: &Prefix| addresses.iter().any(|b| a.covers(*b) || b.covers(*a));
+        self.to.is_empty() || self.to.iter().any(has)
+    }
+
+    /// Whether a packet may be of the protocols and the ports of both.
+    fn is_alike(&self, other: &Traffic) -> bool {
         let protocols = self.protocol.zip(other.protocol).is_none_or(|(a, b)| a == b);
         let overlaps = |a: &Ports| other.ports.iter().any(|b| a.low <= b.high && b.low <= a.high);
         let ports =
             self.ports.is_empty() || other.ports.is_empty() || self.ports.iter().any(overlaps);
-        let shared = |a: &Prefix| other.to.iter().any(|b| a.covers(*b) || b.covers(*a));
-        let peers = self.to.is_empty() || other.to.is_empty() || self.to.iter().any(shared);
-        ways && protocols && ports && peers
+        protocols && ports
     }
 
     /// The blocks with whom, as sets take them.
@@ -281,6 +323,9 @@ impl Traffic {
             value["to"] = "everybody".into();
         }
         value["direction"] = self.direction.word().into();
+        if !self.interfaces.is_empty() {
+            value["interfaces"] = self.interfaces.clone().into();
+        }
         if let Some(protocol) = self.protocol {
             value["protocol"] = protocol.word().into();
         }
@@ -304,6 +349,12 @@ pub struct Whom {
 }
 
 impl Whom {
+    /// Adds a host that is no node of ours, by its name.
+    pub fn add_host(&mut self, name: &str, blocks: Vec<Prefix>) {
+        self.blocks.extend(&blocks);
+        self.named.insert(name.to_string(), blocks);
+    }
+
     /// Adds all addresses of `nodes`.
     ///
     /// # Errors
@@ -335,13 +386,35 @@ pub fn whom(specs: &[String], known: &[Node]) -> Result<Whom> {
                     "{part:?} is no block of addresses; write 10.0.0.0/8 or fd00::/8"
                 )));
             }
-            None => {
-                let nodes = named(part, known);
-                whom.add(&nodes.map_err(|error| error.at(format!("--to {part}")))?)?;
-            }
+            None => match named(part, known) {
+                Ok(nodes) => whom.add(&nodes)?,
+                Err(error) => match looked_up(part, &error) {
+                    Some(blocks) => whom.add_host(part, blocks),
+                    None => return Err(error.at(format!("--to {part}"))),
+                },
+            },
         }
     }
     Ok(whom)
+}
+
+/// The addresses that the system finds for a host's name, if `error` says that no node has it.
+fn looked_up(name: &str, error: &Error) -> Option<Vec<Prefix>> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    // Digits and dots alone are a mistyped address: a resolver would make some other one of them. And two dots are
+    // a range of nodes.
+    let is_name = name.chars().all(plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.contains(|c: char| c.is_ascii_alphabetic())
+        && !name.contains("..");
+    if error.status() != Status::NoInput || !is_name {
+        return None;
+    }
+    let found = (name, 0).to_socket_addrs().ok()?;
+    let mut blocks: Vec<Prefix> = found.map(|address| Prefix::host(address.ip())).collect();
+    blocks.sort_unstable();
+    blocks.dedup();
+    (!blocks.is_empty()).then_some(blocks)
 }
 
 /// The nodes that one word names.

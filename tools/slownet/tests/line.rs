@@ -4,7 +4,7 @@
 
 mod bed;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::Arc;
@@ -138,6 +138,69 @@ fn packets_longer_than_those_of_ordinary_links_are_held_whole() {
 }
 
 #[test]
+fn what_a_host_sends_goes_on_as_it_would_have_when_its_line_lets_it_go() {
+    let _bed = queued!(1);
+    let count = std::process::id();
+    let folder = std::env::temp_dir().join(format!("slownet-whole-{count}"));
+    std::fs::create_dir_all(&folder).unwrap();
+    whole::put_into(&folder);
+    let tool = breakit_tests::process::tool("slownet");
+    let mut wrong = Ok(());
+    // A packet that a busy machine keeps from its receiver for long is no packet that is lost.
+    for _ in 0..3 {
+        let mut script = Command::new("bash");
+        script.arg(folder.join("whole.sh")).arg(tool.get_program());
+        let run = run(script.args([&format!("w{count}"), "nfqueue", "iptables"]));
+        wrong = whole::judge(&run.stdout).map_err(|why| format!("{why}\n{}", run.stderr));
+        if wrong.is_ok() {
+            break;
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+    wrong.unwrap();
+}
+
+#[test]
+fn packets_of_a_tunnel_without_headers_of_a_link_are_held_as_others() {
+    let bed = queued!(1);
+    let mut python = bed.at(0, "python3");
+    python.args(["-c", include_str!("bed/tunnel.py")]);
+    python.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut tunnel = python.spawn().unwrap();
+    let mut lines = std::io::BufReader::new(tunnel.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let held = line(&bed, 0, &["--delay", "30ms", "--interface", "tunnel0"]);
+    tunnel.stdin.take().unwrap().write_all(b"go\n").unwrap();
+    let shown: Vec<String> = lines.map(Result::unwrap).collect();
+    let millis = |line: &String| line.strip_suffix(" 1").and_then(|ms| ms.parse::<f64>().ok());
+    assert_eq!(shown.len(), 10, "{shown:?}");
+    assert!(shown.iter().all(|line| millis(line).is_some_and(|ms| ms >= 30.0)), "{shown:?}");
+    assert!(shown.iter().any(|line| millis(line).is_some_and(|ms| ms < 60.0)), "{shown:?}");
+    assert!(tunnel.wait().unwrap().success());
+    end(held);
+}
+
+#[test]
+fn an_interface_that_is_made_anew_is_struck_again() {
+    let bed = queued!(2);
+    let (host, a) = (bed.host(), bed.name(0));
+    let mut held = line(&bed, 0, &["--delay", "30ms", "--lease", "3s"]);
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 30.0);
+    let script = format!(
+        "set -e; ip -n {a} link del eth0
+         ip -n {host} link add v0 type veth peer name eth0 netns {a}
+         ip -n {host} link set v0 master br0 up; ip -n {a} link set eth0 up
+         ip -n {a} addr add 10.77.0.11/24 dev eth0"
+    );
+    run(Command::new("sh").args(["-c", &script])).expect(0);
+    // A renewal comes each second.
+    assert_eq!(held.line(SOON)["f"], "renew-slow");
+    assert!(bed.reaches(0, &bed.v4(1)));
+    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 30.0);
+    end(held);
+}
+
+#[test]
 fn a_flow_comes_whole_and_in_order_whichever_way_it_is_held() {
     let bed = queued!(2);
     for (node, direction, jitter) in
@@ -258,90 +321,6 @@ fn no_table_is_loaded_by_looking_for_chains_in_it() {
     held.end(SOON).expect(130);
     // The set itself may need one, where iptables is the legacy one.
     assert_eq!(names(), in_force, "before: {before}");
-}
-
-#[test]
-fn a_line_to_nodes_that_are_named_stands_where_they_receive_and_all_commands_say_so() {
-    let bed = queued!(3);
-    let before: Vec<String> = (0..3).map(|i| state(&bed, i)).collect();
-    let to = node(&bed, 1);
-    let held = |flags: &[&str]| {
-        let flags = [&["--backend", "nfqueue", "--delay", "30ms", "--to", &to], flags].concat();
-        Running::start(&mut set(&bed, &node(&bed, 0), &flags))
-    };
-    for (flags, stands, from) in [(&[][..], "n2", 0), (&["--direction", "out"], "n1", 1)] {
-        let mut held = held(flags);
-        let value = held.line(SOON)["value"].clone();
-        assert_eq!(value["nodes"], serde_json::json!([stands]));
-        assert_eq!(value["to"], serde_json::json!([bed.v4(from), bed.v6(from)]));
-        assert_eq!(value["direction"], if stands == "n2" { "in" } else { "out" });
-        let listed = list(&bed);
-        assert_eq!((listed.len(), &listed[0]["node"]), (1, &stands.into()), "{listed:?}");
-        assert_eq!((&listed[0]["id"], &listed[0]["in_force"]), (&value["id"], &true.into()));
-        assert_eq!(listed[0]["to"], value["to"]);
-        for address in [bed.v4(1), bed.v6(1)] {
-            delayed_by(&rtts(&bed, 0, &address, 20), 20, 30.0);
-        }
-        // Only what node 1 sends to node 2.
-        for (a, b) in [(0, 2), (2, 1)] {
-            assert!(rtts(&bed, a, &bed.v4(b), 20)[2] < 30.0, "{a} to {b}");
-        }
-        held.signal(Signal::SIGKILL);
-        assert!(within(SOON, || (0..3).all(|i| state(&bed, i) == before[i])));
-        held.end(SOON).expect(137);
-    }
-    let mut held = held(&["--lease", "2s"]);
-    let id = held.line(SOON)["value"]["id"].clone();
-    let cleared = run(bed.tool("slownet").args(["clear", "-n", &to])).expect(0).lines();
-    assert_eq!((&cleared[0]["value"]["id"], &cleared[0]["value"]["nodes"][0]), (&id, &"n2".into()));
-    assert_eq!(held.end(SOON).expect(0).lines()[1]["value"]["healed"], "by another");
-}
-
-#[test]
-fn a_line_stays_at_the_sender_where_the_receiver_could_not_do_the_same() {
-    let bed = queued!(3);
-    let (one, both) = (node(&bed, 0), format!("{},{}", node(&bed, 1), node(&bed, 2)));
-    let stands = |from: &str, flags: &[&str]| {
-        let flags = [&["--backend", "nfqueue", "--dry-run"], flags].concat();
-        let lines = run(&mut set(&bed, from, &flags)).expect(0).lines();
-        let nodes = lines[1..].iter().map(|line| line["node"].as_str().unwrap());
-        nodes.collect::<Vec<_>>().join(",") + " " + lines[0]["direction"].as_str().unwrap()
-    };
-    let to = node(&bed, 1);
-    assert_eq!(stands(&one, &["--delay", "5ms", "--loss", "1%", "--to", &both]), "n2,n3 in");
-    assert_eq!(stands(&both, &["--delay", "5ms", "--to", &one]), "n1 in");
-    assert_eq!(stands(&one, &["--rate", "5mbit", "--to", &to]), "n2 in", "one of each");
-    // What two receivers cannot share; what cannot be doubled; whom nobody named, or not all of them.
-    assert_eq!(stands(&one, &["--rate", "5mbit", "--to", &both]), "n1 out");
-    assert_eq!(stands(&one, &["--loss", "20%,75%", "--to", &both]), "n1 out");
-    assert_eq!(stands(&one, &["--delay", "5ms", "--duplicate", "1%", "--to", &to]), "n1 out");
-    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &bed.v4(1)]), "n1 out");
-    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &format!("{to},10.9.9.9")]), "n1 out");
-    assert_eq!(stands(&one, &["--delay", "5ms"]), "n1 out");
-    // Behind a router, which may translate addresses.
-    let routed = "del 10.77.0.12/24 dev eth0;add 10.77.0.12/32 dev eth0";
-    for change in routed.split(';') {
-        run(bed.at(1, "ip").arg("addr").args(change.split(' '))).expect(0);
-    }
-    assert_eq!(stands(&one, &["--delay", "5ms", "--to", &to]), "n1 out");
-}
-
-#[test]
-fn a_line_stays_at_the_sender_where_it_would_meet_another_of_its_run() {
-    let bed = queued!(2);
-    let links = Temporary::with(
-        "sides",
-        r#"{"from":"n1","to":"n2","delay":"20ms"}
-{"from":"n2","to":"n1","direction":"in","delay":"40ms"}
-"#,
-    );
-    let mut command = bed.tool("slownet");
-    let flags = ["set", &links.spec(), "-n", &bed.spec(), "--backend", "nfqueue"];
-    let mut held = Running::start(command.args(flags));
-    let value = held.line(SOON)["value"].clone();
-    assert_eq!(value["links"][0]["direction"], "out", "{value}");
-    delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 60.0);
-    end(held);
 }
 
 #[test]

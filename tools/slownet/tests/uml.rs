@@ -4,6 +4,8 @@
 
 #[path = "bed/pings.rs"]
 mod pings;
+#[path = "bed/whole.rs"]
+mod whole;
 
 use breakit_tests::uml::Uml;
 use breakit_tests::{Run, skip};
@@ -195,7 +197,7 @@ fn a_kernel_without_nf_tables_is_served_by_ipset_and_told_where_nothing_is_left(
     let run = run(
         &uml!(),
         r#"
-for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb; do modprobe $m; done
+for m in ip6table_mangle ip_set_hash_net ip_set_bitmap_port xt_set xt_CLASSIFY xt_comment xt_tcpudp sch_htb sch_tbf; do modprobe $m; done
 echo /bin/false >/proc/sys/kernel/modprobe
 ip netns exec a nft list tables 2>/dev/null || echo "lacks 1"
 $S list -n a=netns:a && echo "list $?"
@@ -216,6 +218,26 @@ $S set -n a=netns:a --rate 1mbit --for 1s; echo "set $?"
         assert_eq!(values(&run, word), [value], "{word}\n{}\n{}", run.stdout, run.stderr);
     }
     assert_eq!(values(&run, "set"), [69.0], "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn what_a_host_sends_goes_on_as_it_would_have_when_netem_lets_it_go() {
+    let uml = uml!();
+    whole::put_into(uml.folder());
+    let modules = "ip_tables iptable_mangle iptable_nat ip6_tables ip6table_mangle xt_MASQUERADE br_netfilter";
+    let script = format!(
+        "for m in {modules}; do modprobe $m; done; bash ./whole.sh ./slownet x netem iptables-legacy"
+    );
+    let mut wrong = Ok(());
+    // It has half a busy processor, on which a single packet may come late.
+    for _ in 0..3 {
+        let run = uml.run(&script);
+        wrong = whole::judge(&run.stdout).map_err(|why| format!("{why}\n{}", run.stderr));
+        if wrong.is_ok() {
+            return;
+        }
+    }
+    wrong.unwrap();
 }
 
 /// How many random runs: `$BREAKIT_RUNS`, or a few.

@@ -96,7 +96,7 @@ fn by_chains(order: Order<'_>) -> Vec<Way> {
 
 fn ways_by_chains(target: Target, traffic: &Traffic) -> Vec<Way> {
     let ways = traffic.direction.ways().iter().copied();
-    ways.filter(|way| target == Target::Queue || *way == Way::Out).collect()
+    ways.filter(|way| target == Target::Line || *way == Way::Out).collect()
 }
 
 /// Whether what is in the sets of a fault that was found there is led to its target. Which families were struck
@@ -208,13 +208,10 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp {near} {port} -j RETURN\n");
     }
-    if order.target == Target::Queue && way == Way::Out {
-        script += &format!("-A {chain} -m mark --mark 0x00770000/0xffff0000 -j RETURN\n");
-    }
     let share = share(order.share);
-    let target = match order.target {
-        Target::Class => format!("CLASSIFY --set-class 77:{}", order.id),
-        Target::Queue => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue(way)),
+    let target = match order.target.is_queue(way) {
+        false => format!("CLASSIFY --set-class 77:{}", order.id),
+        true => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
     };
     for interface in interfaces(order, way) {
         for which in which(order.traffic) {
@@ -230,7 +227,8 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
 fn interfaces(order: Order<'_>, way: Way) -> Vec<String> {
     match way {
         Way::Out => order.interfaces.iter().map(|at| format!("-o {}", at.name)).collect(),
-        Way::In => vec!["! -i lo".into()],
+        Way::In if order.traffic.interfaces.is_empty() => vec!["! -i lo".into()],
+        Way::In => order.interfaces.iter().map(|at| format!("-i {}", at.name)).collect(),
     }
 }
 
@@ -372,7 +370,7 @@ mod tests {
 
     #[test]
     fn v6_packets_are_never_let_through_silently() {
-        let interfaces = [Interface { name: "eth0".into(), v6: true }];
+        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
         let order = Order {
             id: FaultId::draw(),
             target: Target::Class,

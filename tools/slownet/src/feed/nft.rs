@@ -6,7 +6,7 @@ use breakit::lease::Lease;
 use breakit::reach::Network;
 use serde_json::Value;
 
-use super::{Fed, Order, Target, fed_traffic};
+use super::{Fed, Order, fed_traffic};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::note;
@@ -73,13 +73,10 @@ fn chain(order: Order<'_>, way: Way) -> String {
     for port in order.seat {
         chain += &format!("    tcp {near} {port} return\n");
     }
-    if order.target == Target::Queue && way == Way::Out {
-        chain += "    meta mark & 0xffff0000 == 0x00770000 return\n";
-    }
     let share = share(order.share);
-    let target = match order.target {
-        Target::Class => format!("meta priority set {}", order.id.priority()),
-        Target::Queue => format!("queue flags bypass to {}", order.id.queue(way)),
+    let target = match order.target.is_queue(way) {
+        false => format!("meta priority set {}", order.id.priority()),
+        true => format!("queue flags bypass to {}", order.id.queue()),
     };
     for whom in far {
         for which in which(order.traffic) {
@@ -91,12 +88,14 @@ fn chain(order: Order<'_>, way: Way) -> String {
 
 /// What lets packets of other interfaces pass. They come in by any: routes back need not be routes there.
 fn elsewhere(order: Order<'_>, way: Way) -> String {
-    if way == Way::In {
-        return "iifname \"lo\" return".into();
-    }
+    let side = match way {
+        Way::In if order.traffic.interfaces.is_empty() => return "iifname \"lo\" return".into(),
+        Way::In => "iifname",
+        Way::Out => "oifname",
+    };
     let names: Vec<String> =
         order.interfaces.iter().map(|interface| format!("\"{}\"", interface.name)).collect();
-    format!("oifname != {{ {} }} return", names.join(", "))
+    format!("{side} != {{ {} }} return", names.join(", "))
 }
 
 /// Only so many of the packets, drawn anew for each.
@@ -239,13 +238,14 @@ pub fn lacks_nf_tables(said: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Target;
     use super::*;
     use crate::interface::Interface;
     use crate::traffic::{Prefix, Protocol};
     use std::time::Duration;
 
     fn script(share: Option<Percent>, traffic: &Traffic) -> String {
-        let interfaces = [Interface { name: "eth0".into(), v6: true }];
+        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
         let target = Target::Class;

@@ -98,6 +98,8 @@ pub struct Fates {
     since_reordered: u32,
     link_free: u64,
     slot: Batch,
+    /// When the last packet leaves.
+    last: u64,
 }
 
 /// The slot in which packets leave now, and what has left in it.
@@ -127,6 +129,7 @@ impl Fates {
             since_reordered: 0,
             link_free: 0,
             slot: Batch::default(),
+            last: 0,
         }
     }
 
@@ -154,7 +157,17 @@ impl Fates {
             false => now + self.hold(),
         };
         let leaves = self.over_the_link(bytes, leaves, now);
-        Fate { leaves: self.in_its_slot(bytes, leaves), corrupt }
+        let leaves = self.in_its_slot(bytes, leaves);
+        Fate { leaves: self.in_its_order(leaves), corrupt }
+    }
+
+    /// Not before the packet that came before it, where the order is to be kept: as netem does behind a rate.
+    fn in_its_order(&mut self, leaves: u64) -> u64 {
+        if !self.parts.keep_order {
+            return leaves;
+        }
+        self.last = self.last.max(leaves);
+        self.last
     }
 
     /// When the slot comes that has room for a packet that would leave at `leaves`.
@@ -369,6 +382,23 @@ mod tests {
         assert!((lost(Loss::State(percents(&["5%", "20%"]))) - 0.2).abs() < 0.03);
         let doubled = held(Parts { duplicate: chance("25%"), ..Parts::default() }).len();
         assert!((doubled as i64 - 12_500).abs() < 250, "{doubled}");
+    }
+
+    #[test]
+    fn packets_that_keep_their_order_leave_no_earlier_than_drawn_and_none_before_another() {
+        let parts = Parts { delay: delay(Some((10, Distribution::Uniform))), ..Parts::default() };
+        let left = |keep_order| -> Vec<u64> {
+            let mut fates = fates(Parts { keep_order, ..parts.clone() });
+            (0..10_000).map(|n| fates.of(100, 0, n * MS)[0].leaves).collect()
+        };
+        let (drawn, kept) = (left(false), left(true));
+        assert!(!drawn.is_sorted() && kept.is_sorted());
+        let mut latest = 0;
+        let as_drawn = drawn.iter().map(|leaves| {
+            latest = latest.max(*leaves);
+            latest
+        });
+        assert!(as_drawn.eq(kept));
     }
 
     #[test]

@@ -13,7 +13,6 @@ use nix::libc;
 use super::nfqueue;
 use crate::fault_id::FaultId;
 use crate::step::Step;
-use crate::traffic::Way;
 
 /// How long a process that does not hang may take to let them go.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -59,8 +58,7 @@ fn of_ours(network: &Network, ours: &[FaultId]) -> Result<Vec<Queued>> {
     // A kernel without the queue has no such file.
     let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let is_ours =
-        |number| ours.iter().any(|id| [Way::Out, Way::In].map(|w| id.queue(w)).contains(&number));
+    let is_ours = |number| ours.iter().any(|id| id.queue() == number);
     Ok(text.lines().filter_map(queued).filter(|q| q.packets > 0 && is_ours(q.number)).collect())
 }
 

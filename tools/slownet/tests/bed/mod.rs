@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses what it needs.
 
 pub mod pings;
+pub mod whole;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};

@@ -15,12 +15,14 @@ pub struct Pings {
     sent: usize,
     answers: Vec<Answer>,
     doubled: usize,
+    /// How many answers came after one to a later request.
+    overtaken: usize,
 }
 
 impl Pings {
     /// Reads the lines of a ping that sent `sent` requests.
     pub fn read<'a>(lines: impl Iterator<Item = &'a str>, sent: usize) -> Pings {
-        let mut pings = Pings { sent, answers: Vec::new(), doubled: 0 };
+        let mut pings = Pings { sent, answers: Vec::new(), doubled: 0, overtaken: 0 };
         for line in lines {
             let number = |name: &str| line.split(name).nth(1)?.split(' ').next()?.parse().ok();
             if line.contains("DUP!") {
@@ -28,6 +30,11 @@ impl Pings {
             } else if let (Some(seq), Some(rtt)) = (number("icmp_seq="), number("time=")) {
                 pings.answers.push(Answer { seq: seq as usize, rtt });
             }
+        }
+        let mut latest = 0;
+        for answer in &pings.answers {
+            pings.overtaken += usize::from(answer.seq < latest);
+            latest = latest.max(answer.seq);
         }
         pings.answers.sort_by_key(|answer| answer.seq);
         pings
@@ -81,7 +88,7 @@ const fn case(name: &'static str, pings: usize, flags: &'static str) -> Case {
 }
 
 /// Every fault that pings can show.
-pub const CASES: [Case; 15] = [
+pub const CASES: [Case; 16] = [
     case("delay", 40, "--delay 40ms"),
     case("uniform", 300, "--delay 40ms --jitter 20ms"),
     case("normal", 300, "--delay 40ms --jitter 10ms --distribution normal"),
@@ -97,6 +104,7 @@ pub const CASES: [Case; 15] = [
     case("corrupt", 300, "--corrupt 30%"),
     case("slot", 100, "--slot 60ms --slot-packets 50"),
     case("limit", 100, "--delay 300ms --limit 5"),
+    case("kept-order", 200, "--delay 40ms --jitter 20ms --keep-order"),
 ];
 
 /// Holds what pings told against what the fault of that name must do. Delays are judged by those that come
@@ -117,6 +125,13 @@ pub fn verdict(name: &str, pings: &Pings) -> Result<(), String> {
         "uniform" => {
             within("before the earliest", pings.before(19.9), 0.0, 0.0)?;
             within("in the first quarter", pings.before(30.0), 0.10, 0.36)?;
+            within("overtaken", pings.overtaken as f64, 20.0, 300.0)?;
+        }
+        "kept-order" => {
+            within("before the earliest", pings.before(19.9), 0.0, 0.0)?;
+            // Itself, the one 10 ms before it by 50 ms, and that before by 60 ms: 0.5 times 0.75 of them.
+            within("before the mean", pings.before(40.0), 0.10, 0.52)?;
+            within("overtaken", pings.overtaken as f64, 0.0, 0.0)?;
         }
         "normal" => {
             within("before a deviation", pings.before(30.0), 0.05, 0.26)?;
