@@ -11,7 +11,7 @@ use crate::clock;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl;
 use crate::lease::Lease;
-use crate::op::Op;
+use crate::op::{HEALED_BY_ANOTHER, Op};
 use crate::schedule::{Schedule, Window};
 use crate::signal::{Wake, Watch};
 use crate::talk;
@@ -116,6 +116,8 @@ impl Look {
 /// whose end has passed is skipped, and one whose end is still to come is shortened: faults are never made up
 /// for in a burst. How many were skipped is said.
 ///
+/// Gives [`Status::EndedEarly`] if a fault ended before its time: somebody healed it, or its lease ran out.
+///
 /// # Errors
 /// The fault's own, after it was healed; [`Error::Signal`] after a signal; [`Error::ReaderGone`] where
 /// nobody reads the lines any more.
@@ -131,13 +133,13 @@ pub fn hold(
         return start(fault, lease).map(|_| Status::Done);
     }
     let origin = Instant::now();
-    let mut skipped = 0_u64;
+    let (mut skipped, mut early) = (0_u64, false);
     for window in schedule.windows() {
         match watch.until(origin.checked_add(window.start))? {
             Wake::Time => {}
             wake => {
                 say_skipped(skipped);
-                return ended_by(wake);
+                return ended_by(wake, early);
             }
         }
         match Turn::of(window, origin.elapsed()) {
@@ -155,14 +157,15 @@ pub fn hold(
         let end = stay(fault, lease, began, origin, window, watch);
         stop(fault, end.as_ref().ok())?;
         match end? {
-            End::Outside { wake, .. } => return ended_by(wake),
-            End::Healed => return Ok(Status::Done),
-            End::Window | End::Lapsed(_) => {}
+            End::Outside { wake, healed } => return ended_by(wake, early || healed),
+            End::Healed => return Ok(Status::EndedEarly),
+            End::Lapsed(_) => early = true,
+            End::Window => {}
         }
     }
     say_skipped(skipped);
     // One that came while we were stopped, past the lease of the last fault.
-    watch.signal().map_or(Ok(Status::Done), |number| Err(Error::Signal(number)))
+    ended_by(watch.signal().map_or(Wake::Time, Wake::Signal), early)
 }
 
 /// How late a window may start before it is worth a word: what waking up and healing take on a busy machine.
@@ -291,12 +294,10 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
     }
     if let Some(End::Healed | End::Outside { healed: true, .. }) = end {
         talk::say("somebody else healed the fault");
-        set(&mut value, "healed", "by another".into());
+        set(&mut value, "healed", HEALED_BY_ANOTHER.into());
     }
-    let mut op = Op::fault(format!("stop-{}", fault.kind()), value);
-    if let Some(End::Lapsed(at)) = end {
-        op.time = Some(*at);
-    }
+    let at = if let Some(End::Lapsed(at)) = end { *at } else { clock::now() };
+    let op = Op::fault_at(format!("stop-{}", fault.kind()), value, at);
     match (healed, jsonl::print(&op.line())) {
         (Err(heal), _) => Err(heal),
         // A reader that left is the reason why most faults end early: it is no error to find it gone.
@@ -305,11 +306,35 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
     }
 }
 
-fn ended_by(wake: Wake) -> Result<Status> {
+/// What a holder ends with that nothing else is due for; `early` is whether a fault of it ended before its time.
+fn ended_by(wake: Wake, early: bool) -> Result<Status> {
     match wake {
         Wake::Signal(number) => Err(Error::Signal(number)),
+        _ if early => Ok(Status::EndedEarly),
         Wake::ReaderGone => Err(Error::ReaderGone),
         Wake::InputEnded | Wake::Time => Ok(Status::Done),
+    }
+}
+
+/// What several holders ended with together, of which each gives what [`hold`] gave. What ended all from outside is
+/// told once.
+///
+/// # Errors
+/// The errors of all; else the signal or the reader that left.
+pub fn together(outcomes: Vec<Result<Status>>) -> Result<Status> {
+    let (mut status, mut outside, mut errors) = (Status::Done, None, Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(ended) => status = status.worst(ended),
+            Err(error @ (Error::Signal(_) | Error::ReaderGone)) => outside = Some(error),
+            Err(error) => errors.push(error),
+        }
+    }
+    Error::all(errors)?;
+    match outside {
+        Some(Error::ReaderGone) if status != Status::Done => Ok(status),
+        Some(outside) => Err(outside),
+        None => Ok(status),
     }
 }
 

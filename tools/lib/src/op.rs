@@ -81,6 +81,9 @@ impl Type {
     }
 }
 
+/// What a holder's stop line says as `healed`, if somebody else ended its fault.
+pub const HEALED_BY_ANOTHER: &str = "by another";
+
 /// A line of a history. Fields that it does not name are kept in `extra` and passed on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {
@@ -121,9 +124,19 @@ impl Op {
     }
 
     /// A fault's line, at the present time: `f` is `start-partition`, `stop-partition`, `kill`, ...
+    ///
+    /// Its value, an object, gets the wall clock's time as `wall`.
     pub fn fault(f: impl Into<String>, value: Value) -> Op {
+        Op::fault_at(f, value, crate::clock::now())
+    }
+
+    /// As [`Op::fault`], of what happened at `time`.
+    pub fn fault_at(f: impl Into<String>, mut value: Value, time: u64) -> Op {
         let mut op = Op::now(Process::nemesis(), Type::Info, f);
-        op.value = Some(value);
+        if let Value::Object(fields) = &mut value {
+            fields.insert("wall".into(), crate::clock::wall_at(time).into());
+        }
+        (op.time, op.value) = (Some(time), Some(value));
         op
     }
 
@@ -136,6 +149,14 @@ impl Op {
         });
         // A bare "start" starts what was killed.
         self.error.is_none() && !other && self.f != "start"
+    }
+
+    /// Whether a line of a nemesis says that its fault ended before its time: somebody healed it, or its lease ran out.
+    /// What `heal` and `clear` print is their own doing.
+    pub fn ended_early(&self) -> bool {
+        let value = self.value.as_ref();
+        let has = |name: &str| value.and_then(|value| value.get(name));
+        has("lapsed").is_some() || has("healed").is_some_and(|by| by == HEALED_BY_ANOTHER)
     }
 
     /// The line without its newline.

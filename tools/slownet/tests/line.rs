@@ -294,7 +294,7 @@ fn a_line_to_nodes_that_are_named_stands_where_they_receive_and_all_commands_say
     let id = held.line(SOON)["value"]["id"].clone();
     let cleared = run(bed.tool("slownet").args(["clear", "-n", &to])).expect(0).lines();
     assert_eq!((&cleared[0]["value"]["id"], &cleared[0]["value"]["nodes"][0]), (&id, &"n2".into()));
-    assert_eq!(held.end(SOON).expect(0).lines()[1]["value"]["healed"], "by another");
+    assert_eq!(held.end(SOON).expect(3).lines()[1]["value"]["healed"], "by another");
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
         // Where it was stopped while it renewed the guard gives that a minute.
         within(SOON * 3, backend, clean);
         running.signal(Signal::SIGCONT);
-        let ended = running.end(SOON).expect(0);
+        let ended = running.end(SOON).expect(3);
         let stop = &ended.lines()[1];
         assert_eq!(stop["f"], "stop-partition");
         assert_eq!(stop["value"]["lapsed"], stop["time"]);
@@ -106,15 +106,6 @@ fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
 }
 
 #[test]
-fn the_end_of_input_ends_the_cut() {
-    let bed = bed!(2);
-    let (mut running, _) = cut(&bed, "halves");
-    drop(running.stdin.take());
-    running.end(SOON).expect(0);
-    assert!(is_whole(&bed));
-}
-
-#[test]
 fn a_reader_that_is_gone_ends_the_cut() {
     let bed = bed!(2);
     let line = format!(
@@ -148,7 +139,7 @@ fn two_holders_do_not_disturb_each_other_and_heal_ends_both() {
     assert!(healed.lines().iter().all(|line| line["f"] == "stop-partition"));
     assert!(is_whole(&bed));
     for holder in [second, third] {
-        let ended = holder.end(SOON).expect(0);
+        let ended = holder.end(SOON).expect(3);
         assert_eq!(ended.lines()[1]["value"]["healed"], "by another", "{}", ended.stdout);
     }
     assert_eq!(rules(&bed, 3), "");
