@@ -5,6 +5,7 @@
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
 //! | [`input`] | files that are read, and small texts that are read whole |
+//! | [`netlink`] | questions to the kernel over netlink(7) |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
@@ -40,6 +41,7 @@ pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
 pub mod natural;
+pub mod netlink;
 pub mod node;
 pub mod op;
 pub mod output;

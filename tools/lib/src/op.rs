@@ -143,7 +143,8 @@ impl Op {
     /// Whether a line of a nemesis says that a fault came into force: not that one ended, went on, is told of
     /// at length, or failed to come. A run that asked for faults and has no such line has shown nothing.
     pub fn brings_a_fault(&self) -> bool {
-        const OTHERS: [&str; 7] = ["stop", "renew", "grudge", "heal", "resume", "reset", "clear"];
+        const OTHERS: [&str; 8] =
+            ["stop", "renew", "grudge", "detail", "heal", "resume", "reset", "clear"];
         let other = OTHERS.iter().any(|word| {
             self.f.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         });
@@ -335,7 +336,15 @@ mod tests {
         for f in ["start-partition", "kill", "start-slow", "bump"] {
             assert!(line(f).brings_a_fault(), "{f}");
         }
-        for f in ["stop-partition", "grudge-partition", "renew-slow", "heal", "resume", "start"] {
+        for f in [
+            "stop-partition",
+            "grudge-partition",
+            "detail-slow",
+            "renew-slow",
+            "heal",
+            "resume",
+            "start",
+        ] {
             assert!(!line(f).brings_a_fault(), "{f}");
         }
         let failed = Op { error: Some("no such node".into()), ..line("start-partition") };

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 
 use crate::exit::{Error, Result};
 pub use crate::helper::{clean, command, find};
+use crate::lifeline;
 
 /// Runs `command` with `input` on its stdin (none: /dev/null) and waits for `limit` at the most.
 ///
@@ -19,10 +20,27 @@ pub use crate::helper::{clean, command, find};
 /// # Errors
 /// 71 where it cannot be started, 75 where it did not end in time (it is killed then).
 pub fn run(command: &mut Command, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
+    run_spawned(command, input, limit, Command::spawn)
+}
+
+/// As [`run`]; the guards of this process wait for the program's end, too.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_guarded(command: &mut Command, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
+    run_spawned(command, input, limit, lifeline::spawn)
+}
+
+fn run_spawned(
+    command: &mut Command,
+    input: Option<&[u8]>,
+    limit: Duration,
+    spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
+) -> Result<Output> {
     let name = show(command);
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|e| Error::io(format!("run {name}"), &e))?;
+    let mut child = spawn(command).map_err(|e| Error::io(format!("run {name}"), &e))?;
     let pid = Pid::from_raw(child.id() as i32);
 
     // One thread a stream, or a child that fills one pipe while we wait at another would hang us both.

@@ -17,7 +17,6 @@ pub mod iptables;
 pub mod links;
 pub mod listing;
 pub mod made;
-pub mod netlink;
 pub mod nft;
 pub mod packets;
 pub mod pairs;

@@ -4,6 +4,7 @@ use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 use serde_json::Value;
 
+use crate::kernel;
 use crate::step::Step;
 use crate::traffic::{Prefix, Traffic};
 
@@ -22,8 +23,7 @@ pub struct Interface {
 /// # Errors
 /// 71 where there is no route or no interface; 77 and 69 as the system says.
 pub fn find(network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
-    let text = Step::new("ip -j address show up").run(network)?;
-    let all: Vec<Value> = parse(&text, "ip address")?;
+    let all = links_up(network)?;
     let mut found: Vec<Interface> = if traffic.named().is_empty() {
         all.iter().filter(|link| carries(link)).filter_map(interface).collect()
     } else {
@@ -44,13 +44,18 @@ pub fn find(network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
 /// # Errors
 /// 71, 77 and 69 as the system says.
 pub fn on_link(network: &Network) -> Result<Vec<Prefix>> {
-    let text = Step::new("ip -j address show up").run(network)?;
-    let all: Vec<Value> = parse(&text, "ip address")?;
+    let all = links_up(network)?;
     let block = |address: &Value| {
         let (local, length) = (address["local"].as_str()?, address["prefixlen"].as_u64()?);
         Prefix::new(local.parse().ok()?, u8::try_from(length).ok()?)
     };
     Ok(all.iter().filter(|link| carries(link)).flat_map(addresses).filter_map(block).collect())
+}
+
+/// The interfaces that are up with their addresses, as `ip -j address show up` tells them.
+fn links_up(network: &Network) -> Result<Vec<Value>> {
+    kernel::links_up(network)
+        .unwrap_or_else(|| parse(&Step::new("ip -j address show up").run(network)?, "ip address"))
 }
 
 fn by_route(network: &Network, traffic: &Traffic, all: &[Value]) -> Result<Vec<Interface>> {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed, Target};
+use crate::line::stuck;
 use crate::qdisc::{self, Leaf, Tree};
-use crate::step::Step;
 use crate::traffic::Way;
 
 /// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
@@ -18,7 +18,7 @@ use crate::traffic::Way;
 pub fn lines(node: &Node) -> Result<Vec<Value>> {
     let network = Network::of(node)?;
     let fed = feed::all(&network, |_| true)?;
-    let trees = qdisc::trees(&network)?;
+    let trees = qdisc::trees_with_options(&network)?;
     let name = node.name.as_str();
     let mut lines = Vec::new();
     for tree in &trees {
@@ -59,9 +59,10 @@ fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
 
 /// The packet queues that a process listens to.
 fn bound_queues(network: &Network) -> Result<Vec<u16>> {
-    let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()).collect())
+    Ok(stuck::queues(network)?
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect())
 }
 
 fn extend(line: &mut Value, more: Option<Value>) {
