@@ -8,6 +8,7 @@
 //! | [`netlink`] | questions to the kernel over netlink(7) |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
+//! | [`changes`] | nodes that come back with a new network, new interfaces and addresses |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
 //! | [`lease`] | how long a fault outlives its holder |
 //! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
@@ -27,6 +28,7 @@
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
 //! | [`talk`] | what is said on stderr |
 
+pub mod changes;
 pub mod clock;
 pub mod environment;
 pub mod escape;

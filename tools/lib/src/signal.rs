@@ -26,6 +26,8 @@ pub enum Wake {
     InputEnded,
     /// Nobody reads our output any more.
     ReaderGone,
+    /// Something can be read that [`Watch::until_readable`] was given.
+    Readable,
 }
 
 /// Watches for all of them, from its making to the end of the process.
@@ -94,9 +96,21 @@ impl Watch {
     /// # Errors
     /// 71 where poll(2) fails.
     pub fn until(&self, time: Option<Instant>) -> Result<Wake> {
+        self.until_readable(time, None)
+    }
+
+    /// As [`Watch::until`], or until `other` can be read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn until_readable(
+        &self,
+        time: Option<Instant>,
+        other: Option<BorrowedFd<'_>>,
+    ) -> Result<Wake> {
         loop {
             let left = time.map(|t| t.saturating_duration_since(Instant::now()));
-            match self.poll(left)? {
+            match self.poll(left, other)? {
                 Some(wake) => return Ok(wake),
                 None if time.is_some_and(|t| Instant::now() >= t) => return Ok(Wake::Time),
                 None => {}
@@ -104,7 +118,7 @@ impl Watch {
         }
     }
 
-    fn poll(&self, left: Option<Duration>) -> Result<Option<Wake>> {
+    fn poll(&self, left: Option<Duration>, other: Option<BorrowedFd<'_>>) -> Result<Option<Wake>> {
         if let Some(number) = self.signal() {
             return Ok(Some(Wake::Signal(number)));
         }
@@ -113,9 +127,9 @@ impl Watch {
             PollFd::new(self.bell.as_fd(), PollFlags::POLLIN),
             PollFd::new(stdout.as_fd(), PollFlags::empty()),
         ];
-        if self.input {
-            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
-        }
+        let input = self.input.then(|| PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        fds.extend(input);
+        fds.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
         match poll(&mut fds, timeout(left)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(Error::io("wait", &errno.into())),
@@ -127,8 +141,11 @@ impl Watch {
         if fds[1].revents().is_some_and(|r| r.intersects(gone)) {
             return Ok(Some(Wake::ReaderGone));
         }
-        if fds.get(2).is_some_and(|fd| fd.any() == Some(true)) && ended(stdin.as_fd()) {
+        if self.input && fds[2].any() == Some(true) && ended(stdin.as_fd()) {
             return Ok(Some(Wake::InputEnded));
+        }
+        if other.is_some() && fds.last().is_some_and(|fd| fd.any() == Some(true)) {
+            return Ok(Some(Wake::Readable));
         }
         Ok(None)
     }

@@ -9,6 +9,7 @@ use breakit::guardian::Guardian;
 use breakit::helper;
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
+use breakit::node::Node;
 use breakit::op::Op;
 use breakit::{jsonl, parallel};
 use serde_json::{Value, json};
@@ -211,6 +212,13 @@ fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
 impl Fault for Faults {
     fn kind(&self) -> &'static str {
         "slow"
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        let mut nodes: Vec<Node> = self.links.iter().flat_map(Slow::nodes).cloned().collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes.dedup_by(|a, b| a.name == b.name);
+        nodes
     }
 
     fn start(&mut self, lease: Lease) -> Result<Value> {

@@ -35,7 +35,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Set(args) => set(*args),
         Command::Replay(args) => replay(&args),
         Command::Clear(args) => clear(&args),
-        Command::List(args) => show(&somewhere(&args.nodes, args.sudo)?),
+        Command::List(args) => show(&wherever(&args.nodes, args.sudo)?),
         Command::Probe(args) => report(&args),
     }
 }
@@ -181,8 +181,22 @@ fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
     Ok(sudo.of(nodes))
 }
 
+/// The nodes that were named, else this host itself and all of the fleet, if it is up.
+fn wherever(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
+    if !args.nodes.is_empty() {
+        return somewhere(args, sudo);
+    }
+    let mut nodes = node::resolve(&["localhost=local".to_string()])?;
+    match Fleet::of_environment()?.nodes() {
+        Ok(fleet) => nodes.extend(sudo.of(fleet)),
+        Err(error) if error.status() == Status::NoInput => {}
+        Err(error) => return Err(error),
+    }
+    Ok(nodes)
+}
+
 fn clear(args: &ClearArgs) -> Result<Status> {
-    let nodes = somewhere(&args.nodes, args.sudo)?;
+    let nodes = wherever(&args.nodes, args.sudo)?;
     if args.dry_run {
         return show_those(&nodes, |line| {
             args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())

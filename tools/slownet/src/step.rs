@@ -126,7 +126,7 @@ impl Step {
 }
 
 /// The package that brings a program, by Debian's names.
-fn package(program: &str) -> &str {
+pub fn package(program: &str) -> &str {
     match program {
         "tc" | "ip" => "iproute2",
         "nft" => "nftables",
