@@ -219,7 +219,7 @@ fn drain(finished: &Receiver<()>, watch: &Watch) -> Result<()> {
         match watch.until(Some(Instant::now()))? {
             Wake::Signal(number) => return Err(Error::Signal(number)),
             Wake::ReaderGone => return Err(Error::ReaderGone),
-            Wake::Time | Wake::InputEnded => {}
+            Wake::Time | Wake::InputEnded | Wake::Readable => {}
         }
     }
     Ok(())
