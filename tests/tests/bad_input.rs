@@ -138,7 +138,6 @@ fn a_wrong_command_line_is_answered_at_one_glance() {
         "--seed -1",
         "--format zzz",
         "--backend zzz",
-        &long,
     ];
     for (tool, verbs) in verbs {
         let wrong =
