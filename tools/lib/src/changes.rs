@@ -10,7 +10,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -169,7 +169,7 @@ impl Eye {
         }
         let first = self.identity.is_none() && self.events.is_none();
         self.identity = found;
-        self.events = self.path.as_ref().and_then(|path| subscribe(path));
+        self.events = self.path.as_deref().and_then(subscribe);
         !first
     }
 
@@ -232,7 +232,7 @@ fn path(node: &Node) -> Option<PathBuf> {
 }
 
 /// A socket to which the kernel tells of links and addresses of the namespace.
-fn subscribe(path: &PathBuf) -> Option<OwnedFd> {
+fn subscribe(path: &Path) -> Option<OwnedFd> {
     let namespace = fs::File::open(path).ok()?;
     let open = || {
         let place = |errno: Errno| Error::io("watch a node's network", &errno.into());
