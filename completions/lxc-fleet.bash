@@ -621,7 +621,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__kill)
-            opts="-n -q -v -h --nodes --for --every --first --time-limit --stagger --lease --hold --keep --seed --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --for --every --first --time-limit --stagger --until-eof --lease --hold --keep --seed --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -771,7 +771,7 @@ _lxc__fleet() {
             return 0
             ;;
         lxc__subcmd__fleet__subcmd__pause)
-            opts="-n -q -v -h --nodes --for --every --first --time-limit --stagger --lease --hold --keep --seed --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --for --every --first --time-limit --stagger --until-eof --lease --hold --keep --seed --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

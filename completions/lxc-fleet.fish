@@ -140,7 +140,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s q -l quiet 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
@@ -148,14 +148,15 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l stagger -d 
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l hold -d 'Hold the fault until a signal or the end of input'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l until-eof -d 'End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l hold -d 'Hold the fault until a signal'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand kill" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
@@ -163,7 +164,8 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l stagger -d
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l seed -d 'The seed of --stagger [default: $BREAKIT_SEED, else random]' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l hold -d 'Hold the fault until a signal or the end of input'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l until-eof -d 'End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l hold -d 'Hold the fault until a signal'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l keep -d 'Leave the fault in force and end at once; it is undone when its lease (or --for) is over'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand pause" -s q -l quiet -d 'Say nothing but errors'

@@ -137,7 +137,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --proto --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --proto --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --until-eof --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

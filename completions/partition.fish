@@ -30,7 +30,7 @@ complete -c partition -n "__fish_partition_needs_command" -s v -l verbose -d 'Sa
 complete -c partition -n "__fish_partition_needs_command" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_needs_command" -s V -l version -d 'Print version'
 complete -c partition -n "__fish_partition_needs_command" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
-complete -c partition -n "__fish_partition_needs_command" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_needs_command" -f -a "cut" -d 'Cut nodes off from one another until a time or a signal'
 complete -c partition -n "__fish_partition_needs_command" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
 complete -c partition -n "__fish_partition_needs_command" -f -a "heal" -d 'End every cut, whoever made it'
 complete -c partition -n "__fish_partition_needs_command" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'
@@ -57,7 +57,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l port -d 'Onl
 complete -c partition -n "__fish_partition_using_subcommand cut" -l loss -d 'Only this share of the packets, by chance' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l except -d 'Let these pass all the same: port:22, port:ssh, port:53/udp, an address, a network or a host\'s name' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l primaries -d 'For the shape primaries: a command that prints their names or addresses, run before each cut' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
@@ -74,6 +74,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'D
 complete -c partition -n "__fish_partition_using_subcommand cut" -l new-only -d 'Only packets that open a TCP connection: what is established stays'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l reject -d 'Answer with a TCP reset, or that the port is unreachable, instead of silence'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l until-eof -d 'End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l no-lease -d 'Allow a backend whose cuts nothing ends when we and our guard are both killed'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l keep -d 'Leave the cut in place, to end with its lease (--for, else --lease)'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l dry-run -d 'Print the nft script of the first cut, and do nothing'
@@ -137,7 +138,7 @@ complete -c partition -n "__fish_partition_using_subcommand guard" -s q -l quiet
 complete -c partition -n "__fish_partition_using_subcommand guard" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time, a signal or the end of input'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time or a signal'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "heal" -d 'End every cut, whoever made it'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "list" -d 'Print the cuts that stand, one JSON line each, as the kernel has them'

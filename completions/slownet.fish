@@ -67,7 +67,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'On
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal or the end of input]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
@@ -82,6 +82,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'Let cha
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep-order -d 'Let no packet overtake another, however the delay strays'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l until-eof -d 'End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Make even what an sshd of a node sends slow'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Print what would be done, and do nothing'

@@ -79,10 +79,7 @@ fn path() -> String {
     format!("{}:{rest}:/usr/sbin:/sbin", built().display())
 }
 
-/// Runs a command to its end with nothing on stdin; a minute is the limit.
-///
-/// Its stdin is /dev/null and not a pipe that we close: a holder of faults ends where a pipe that was open when it
-/// started is closed, and whether ours still was would depend on who of us two was quicker.
+/// Runs a command to its end with /dev/null on stdin; a minute is the limit.
 ///
 /// # Panics
 /// Where it cannot be started or does not end.

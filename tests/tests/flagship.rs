@@ -102,7 +102,7 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
     for victim in ["workload", "partition", "histcheck"] {
         let folder = Folder::new(victim);
         let file = folder.file("history.jsonl");
-        let mut run =
+        let run =
             Running::start(&mut fleet.shell(&pipeline(&file.display().to_string(), "histcheck")));
         let holder = wait_for_cut(&fleet);
         holders.push(holder);
@@ -110,7 +110,6 @@ fn whoever_is_killed_in_the_middle_no_cut_outlives_its_lease_and_the_next_run_wo
         kill(pid, Signal::SIGKILL).unwrap();
         // The lease is 3 s, and the cut itself 15; a busy machine is granted seven more.
         fleet.wait_until_healed(holder, Duration::from_secs(10));
-        drop(run.stdin.take());
         let done = run.end(MINUTE);
         assert!(!done.stderr.contains("panicked"), "{victim}: {done:?}");
         let cut_lines = json_lines_but_one(&file);

@@ -93,7 +93,7 @@ impl Faults {
             self.begin(kind, op, line);
         } else if let Some(kind) = f.strip_prefix("stop-").or((f == "stop").then_some("fault")) {
             self.stop(kind, op, line);
-        } else if !f.starts_with("renew-") && !f.starts_with("grudge-") {
+        } else if !["renew-", "grudge-", "detail-"].iter().any(|told| f.starts_with(told)) {
             self.happen(op, line);
         }
     }
@@ -239,6 +239,7 @@ mod tests {
         let mut faults = Faults::default();
         line(&mut faults, 1, 1, "renew-partition", Value::Null);
         line(&mut faults, 2, 2, "grudge-partition", Value::Null);
+        line(&mut faults, 2, 2, "detail-slow", Value::Null);
         assert!(faults.list().is_empty());
         line(&mut faults, 3, 3, "kill", Value::Null);
         assert_eq!(faults.list().len(), 1);

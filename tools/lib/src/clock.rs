@@ -19,6 +19,13 @@ pub fn wall() -> String {
     humantime::format_rfc3339_nanos(SystemTime::now()).to_string()
 }
 
+/// The wall clock at `time` of CLOCK_MONOTONIC, which has passed, as [`wall`].
+pub fn wall_at(time: u64) -> String {
+    let ago = Duration::from_nanos(now().saturating_sub(time));
+    let then = SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_nanos(then).to_string()
+}
+
 /// The longest duration that is read: sums of a few of them with any moment still fit the clock.
 pub const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 

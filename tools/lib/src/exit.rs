@@ -18,6 +18,8 @@ pub enum Status {
     Invalid = 1,
     /// A budget ran out, or nothing was checked.
     Unknown = 2,
+    /// A fault that was held ended before its time: somebody healed it, or its lease ran out.
+    EndedEarly = 3,
     /// The command line is wrong.
     Usage = 64,
     /// The input is wrong.
@@ -36,10 +38,14 @@ pub enum Status {
 
 impl Status {
     /// Every status with the sentence that manual pages give for it.
-    pub const TABLE: [(Status, &'static str); 10] = [
+    pub const TABLE: [(Status, &'static str); 11] = [
         (Status::Done, "done, or the history is valid"),
         (Status::Invalid, "the history is invalid, or the asked condition does not hold"),
         (Status::Unknown, "unknown: a budget ran out, or nothing was checked"),
+        (
+            Status::EndedEarly,
+            "a fault ended before its time: somebody healed it, or its lease ran out",
+        ),
         (Status::Usage, "wrong usage"),
         (Status::Data, "bad input; file, line and column are named"),
         (Status::NoInput, "a named file, node or fleet is not there"),
@@ -54,12 +60,14 @@ impl Status {
         self as u8
     }
 
-    /// The status of several pieces of work taken together: invalid, then errors, then unknown, then done.
+    /// The status of several pieces of work taken together: invalid, then errors, then a fault that ended early, then
+    /// unknown, then done.
     pub fn worst(self, other: Status) -> Status {
         fn rank(status: Status) -> u8 {
             match status {
                 Status::Done => 0,
                 Status::Unknown => 1,
+                Status::EndedEarly => 2,
                 Status::Invalid => u8::MAX,
                 error => error.code(),
             }
@@ -248,6 +256,8 @@ mod tests {
         assert_eq!(Status::Data.worst(Status::Unknown), Status::Data);
         assert_eq!(Status::Invalid.worst(Status::NotPermitted), Status::Invalid);
         assert_eq!(Status::Done.worst(Status::Unknown), Status::Unknown);
+        assert_eq!(Status::EndedEarly.worst(Status::Done), Status::EndedEarly);
+        assert_eq!(Status::EndedEarly.worst(Status::System), Status::System);
     }
 
     #[test]

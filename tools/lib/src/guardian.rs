@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use crate::exit::{Error, Result};
-use crate::lifeline::Lifeline;
+use crate::lifeline::{self, Lifeline};
 use crate::{helper, program};
 
 const WATCH: &str = "read -r word && exit 0; exec \"$@\"";
@@ -36,6 +36,7 @@ impl Guardian {
         let own_session = || nix::unistd::setsid().map(drop).map_err(io::Error::from);
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { shell.pre_exec(own_session) };
+        lifeline::let_go(&mut shell);
         let mut child = shell
             .spawn()
             .map_err(|e| Error::io(format!("post a guardian for {}", program::show(clear)), &e))?;

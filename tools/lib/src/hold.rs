@@ -3,15 +3,18 @@
 //! `partition cut`, `slownet set` and the faults of `lxc-fleet` are each a [`Fault`]; this is the one place
 //! that decides when they begin and end.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::changes::Changes;
 use crate::clock;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl;
 use crate::lease::Lease;
-use crate::op::Op;
+use crate::node::Node;
+use crate::op::{HEALED_BY_ANOTHER, Op};
 use crate::schedule::{Schedule, Window};
 use crate::signal::{Wake, Watch};
 use crate::talk;
@@ -32,6 +35,12 @@ pub enum Renewal {
 pub trait Fault {
     /// The word after `start-`, `stop-` and `renew-`: `partition`, `slow`.
     fn kind(&self) -> &'static str;
+
+    /// The nodes whose networks must not change unseen: where one of them comes back with a new network, a new
+    /// interface or a new address, the fault is renewed at once.
+    fn nodes(&self) -> Vec<Node> {
+        Vec::new()
+    }
 
     /// Puts the fault in force for one lease, verifies that it is, and gives the start line's value
     /// (an object). It may choose anew each time: whom, how. On an error nothing is left in force.
@@ -116,6 +125,8 @@ impl Look {
 /// whose end has passed is skipped, and one whose end is still to come is shortened: faults are never made up
 /// for in a burst. How many were skipped is said.
 ///
+/// Gives [`Status::EndedEarly`] if a fault ended before its time: somebody healed it, or its lease ran out.
+///
 /// # Errors
 /// The fault's own, after it was healed; [`Error::Signal`] after a signal; [`Error::ReaderGone`] where
 /// nobody reads the lines any more.
@@ -130,14 +141,16 @@ pub fn hold(
         let lease = schedule.length().map_or(lease, |length| Lease { length });
         return start(fault, lease).map(|_| Status::Done);
     }
+    // Before the first fault: what changes meanwhile is seen, too.
+    let changes = Changes::watch(&fault.nodes())?;
     let origin = Instant::now();
-    let mut skipped = 0_u64;
+    let (mut skipped, mut early) = (0_u64, false);
     for window in schedule.windows() {
         match watch.until(origin.checked_add(window.start))? {
             Wake::Time => {}
             wake => {
                 say_skipped(skipped);
-                return ended_by(wake);
+                return ended_by(wake, early);
             }
         }
         match Turn::of(window, origin.elapsed()) {
@@ -151,18 +164,22 @@ pub fn hold(
             Turn::InTime => {}
         }
         say_skipped(std::mem::take(&mut skipped));
+        changes.as_ref().map(Changes::take);
         let began = start(fault, lease)?;
-        let end = stay(fault, lease, began, origin, window, watch);
+        // An end that no clock can hold never comes.
+        let until = window.end.and_then(|end| origin.checked_add(end));
+        let end = stay(fault, lease, began, until, changes.as_ref(), watch);
         stop(fault, end.as_ref().ok())?;
         match end? {
-            End::Outside { wake, .. } => return ended_by(wake),
-            End::Healed => return Ok(Status::Done),
-            End::Window | End::Lapsed(_) => {}
+            End::Outside { wake, healed } => return ended_by(wake, early || healed),
+            End::Healed => return Ok(Status::EndedEarly),
+            End::Lapsed(_) => early = true,
+            End::Window => {}
         }
     }
     say_skipped(skipped);
     // One that came while we were stopped, past the lease of the last fault.
-    watch.signal().map_or(Ok(Status::Done), |number| Err(Error::Signal(number)))
+    ended_by(watch.signal().map_or(Wake::Time, Wake::Signal), early)
 }
 
 /// How late a window may start before it is worth a word: what waking up and healing take on a busy machine.
@@ -226,17 +243,23 @@ fn stay(
     fault: &mut dyn Fault,
     lease: Lease,
     began: u64,
-    origin: Instant,
-    window: Window,
+    end: Option<Instant>,
+    changes: Option<&Changes>,
     watch: &Watch,
 ) -> Result<End> {
-    // An end that no clock can hold never comes.
-    let end = window.end.and_then(|end| origin.checked_add(end));
     // On hosts that take long to reach putting it in force may have used up much of the first lease.
     let (mut renewed, mut due, mut look) = (began, next_renewal(lease, began), Look::new());
+    let mut changed = Changed::default();
     loop {
-        let next = due.min(look.next);
-        let wake = watch.until(Some(end.map_or(next, |end| end.min(next))))?;
+        let next = changed.due.unwrap_or(due).min(due).min(look.next);
+        let next = end.map_or(next, |end| end.min(next));
+        // While a renewal for the last changes is due, others are left where they are.
+        let bell = changes.filter(|_| changed.due.is_none()).map(Changes::bell);
+        let wake = watch.until_readable(Some(next), bell)?;
+        if wake == Wake::Readable {
+            changed.wait();
+            continue;
+        }
         let over = wake != Wake::Time || end.is_some_and(|end| Instant::now() >= end);
         let stands = look.stands(fault, over);
         // First of all: whoever was stopped past the lease may find a signal waiting, too. It ends the next wait.
@@ -251,16 +274,22 @@ fn stay(
             Wake::Time => {}
             wake => return Ok(End::Outside { wake, healed: !stands }),
         }
-        if Instant::now() < due {
+        if Instant::now() < changed.due.unwrap_or(due).min(due) {
             continue;
         }
+        changed.take(changes);
         let asked = clock::now();
-        match fault.renew(lease) {
+        let renewal = fault.renew(lease);
+        changed.took(asked);
+        match renewal {
             Ok(Renewal::Healed) => return Ok(End::Healed),
             Ok(renewal) => {
-                renewed = asked;
+                let before = std::mem::replace(&mut renewed, asked);
                 due = next_renewal(lease, asked);
-                if let Renewal::Again(value) = renewal {
+                let nodes = std::mem::take(&mut changed.nodes);
+                if let Renewal::Again(mut value) = renewal {
+                    let since = since(&value, &nodes).unwrap_or(before);
+                    set(&mut value, "since", since.into());
                     jsonl::print(&Op::fault(format!("renew-{}", fault.kind()), value).line())?;
                 }
             }
@@ -271,6 +300,51 @@ fn stay(
             }
         }
     }
+}
+
+/// Changes of nodes for which the fault is to be renewed.
+#[derive(Default)]
+struct Changed {
+    /// When it is renewed for them.
+    due: Option<Instant>,
+    /// Which nodes, each with the last moment at which it was as before.
+    nodes: BTreeMap<String, u64>,
+    /// Not before: whoever changes a node without end does not keep us busy.
+    rest: Option<Instant>,
+}
+
+impl Changed {
+    /// Renewing takes no more than a fifth of our time, and changes wait no longer than this where it is quick.
+    const REST: Duration = Duration::from_millis(200);
+
+    /// A change was seen.
+    fn wait(&mut self) {
+        let now = Instant::now();
+        self.due = Some(self.rest.map_or(now, |rest| rest.max(now)));
+    }
+
+    /// A renewal begins, for all changes until now. Those for which one failed are still waiting for theirs.
+    fn take(&mut self, changes: Option<&Changes>) {
+        self.due = None;
+        for (name, since) in changes.map(Changes::take).unwrap_or_default() {
+            self.nodes.entry(name).or_insert(since);
+        }
+    }
+
+    /// The renewal that was begun at `asked` is over.
+    fn took(&mut self, asked: u64) {
+        let took = Duration::from_nanos(clock::now().saturating_sub(asked));
+        self.rest = Some(Instant::now() + Changed::REST.max(took * 4));
+    }
+}
+
+/// Since when one of the nodes of a renewal may have been outside of the fault; `None` where one is among them of
+/// whose change nothing was seen.
+fn since(value: &Value, changed: &BTreeMap<String, u64>) -> Option<u64> {
+    let links = value.get("links").and_then(Value::as_array);
+    let values = links.map_or(vec![value], |links| links.iter().collect());
+    let nodes = values.iter().filter_map(|value| value.get("nodes")?.as_array()).flatten();
+    nodes.map(|node| changed.get(node.as_str()?).copied()).min()?
 }
 
 /// When a lease that was given after `asked` is to be renewed.
@@ -291,12 +365,10 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
     }
     if let Some(End::Healed | End::Outside { healed: true, .. }) = end {
         talk::say("somebody else healed the fault");
-        set(&mut value, "healed", "by another".into());
+        set(&mut value, "healed", HEALED_BY_ANOTHER.into());
     }
-    let mut op = Op::fault(format!("stop-{}", fault.kind()), value);
-    if let Some(End::Lapsed(at)) = end {
-        op.time = Some(*at);
-    }
+    let at = if let Some(End::Lapsed(at)) = end { *at } else { clock::now() };
+    let op = Op::fault_at(format!("stop-{}", fault.kind()), value, at);
     match (healed, jsonl::print(&op.line())) {
         (Err(heal), _) => Err(heal),
         // A reader that left is the reason why most faults end early: it is no error to find it gone.
@@ -305,11 +377,35 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
     }
 }
 
-fn ended_by(wake: Wake) -> Result<Status> {
+/// What a holder ends with that nothing else is due for; `early` is whether a fault of it ended before its time.
+fn ended_by(wake: Wake, early: bool) -> Result<Status> {
     match wake {
         Wake::Signal(number) => Err(Error::Signal(number)),
+        _ if early => Ok(Status::EndedEarly),
         Wake::ReaderGone => Err(Error::ReaderGone),
-        Wake::InputEnded | Wake::Time => Ok(Status::Done),
+        Wake::InputEnded | Wake::Time | Wake::Readable => Ok(Status::Done),
+    }
+}
+
+/// What several holders ended with together, of which each gives what [`hold`] gave. What ended all from outside is
+/// told once.
+///
+/// # Errors
+/// The errors of all; else the signal or the reader that left.
+pub fn together(outcomes: Vec<Result<Status>>) -> Result<Status> {
+    let (mut status, mut outside, mut errors) = (Status::Done, None, Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Ok(ended) => status = status.worst(ended),
+            Err(error @ (Error::Signal(_) | Error::ReaderGone)) => outside = Some(error),
+            Err(error) => errors.push(error),
+        }
+    }
+    Error::all(errors)?;
+    match outside {
+        Some(Error::ReaderGone) if status != Status::Done => Ok(status),
+        Some(outside) => Err(outside),
+        None => Ok(status),
     }
 }
 

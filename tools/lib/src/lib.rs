@@ -5,8 +5,10 @@
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
 //! | [`input`] | files that are read, and small texts that are read whole |
+//! | [`netlink`] | questions to the kernel over netlink(7) |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
+//! | [`changes`] | nodes that come back with a new network, new interfaces and addresses |
 //! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
 //! | [`lease`] | how long a fault outlives its holder |
 //! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
@@ -28,6 +30,7 @@
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
 //! | [`talk`] | what is said on stderr |
 
+pub mod changes;
 pub mod clock;
 pub mod environment;
 pub mod escape;
@@ -42,6 +45,7 @@ pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
 pub mod natural;
+pub mod netlink;
 pub mod node;
 pub mod op;
 pub mod output;

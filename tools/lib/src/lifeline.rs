@@ -4,11 +4,13 @@
 //! started keeps a [`Lifeline`] too, by [`wait_for`].
 
 use std::io::{self, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{ChildStdin, Command};
+use std::process::{Child, ChildStdin, Command};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc;
 
 /// The lifelines that this process holds, and some that it has let go.
 static HELD: Mutex<Vec<Weak<ChildStdin>>> = Mutex::new(Vec::new());
@@ -65,11 +67,68 @@ pub fn wait_for(command: &mut Command) {
     unsafe { command.pre_exec(inherit) };
 }
 
+/// As [`wait_for`], and spawns the command. The pipes are open to every program that is started meanwhile; those that
+/// live long are kept from them by [`let_go`].
+///
+/// Nothing is done between fork and exec: so the standard library needs no fork(2), which copies the page tables of
+/// all our threads, and takes the longer the more of them there are.
+///
+/// # Errors
+/// Whatever fcntl(2) or the start says.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    let pipes: Vec<Arc<ChildStdin>> = {
+        let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().filter_map(Weak::upgrade).collect()
+    };
+    let inherited = |pipe: &Arc<ChildStdin>| {
+        let copy = fcntl(&**pipe, FcntlArg::F_DUPFD(FIRST))?;
+        // SAFETY: the descriptor was just made, and nobody else knows it.
+        Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+    };
+    let copies = pipes.iter().map(inherited).collect::<io::Result<Vec<OwnedFd>>>()?;
+    let child = command.spawn();
+    drop(copies);
+    child
+}
+
+/// The first descriptor behind stdin, stdout and stderr.
+const FIRST: i32 = 3;
+
+/// From linux/close_range.h: descriptors are not closed at once but by exec.
+const CLOSE_RANGE_CLOEXEC: libc::c_uint = 1 << 2;
+
+/// The descriptors that are looked at where the kernel cannot mark all, before 5.11.
+const FEW: i32 = 1024;
+
+/// Lets `command`, which may outlive us, keep nothing of ours but stdin, stdout and stderr.
+pub fn let_go(command: &mut Command) {
+    let mark = || {
+        // SAFETY: the call takes numbers only.
+        let marked = unsafe {
+            libc::syscall(
+                libc::SYS_close_range,
+                FIRST as libc::c_uint,
+                libc::c_uint::MAX,
+                CLOSE_RANGE_CLOEXEC,
+            )
+        };
+        if marked != 0 {
+            for descriptor in FIRST..FEW {
+                // SAFETY: the call takes numbers only; one that is not open is no matter.
+                unsafe { libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls with numbers, and allocates nothing.
+    unsafe { command.pre_exec(mark) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::Read;
-    use std::process::{Child, Stdio};
+    use std::process::Stdio;
 
     fn cat() -> Child {
         Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
@@ -94,6 +153,23 @@ mod tests {
         assert_eq!(said, "word");
         guard.wait().unwrap();
         kept.wait().unwrap();
+    }
+
+    #[test]
+    fn a_lifeline_ends_with_what_was_spawned_on_it_and_not_with_what_let_go() {
+        let mut guard = cat();
+        let lifeline = Lifeline::of(guard.stdin.take().unwrap());
+        let mut kept = spawn(Command::new("cat").stdin(Stdio::piped())).unwrap();
+        let mut long = Command::new("sleep");
+        let_go(long.arg("600"));
+        let mut long = spawn(&mut long).unwrap();
+        drop(lifeline);
+        assert!(guard.try_wait().unwrap().is_none(), "what was spawned on it still runs");
+        drop(kept.stdin.take());
+        kept.wait().unwrap();
+        guard.wait().unwrap();
+        long.kill().unwrap();
+        long.wait().unwrap();
     }
 
     #[test]

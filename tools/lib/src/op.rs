@@ -81,6 +81,9 @@ impl Type {
     }
 }
 
+/// What a holder's stop line says as `healed`, if somebody else ended its fault.
+pub const HEALED_BY_ANOTHER: &str = "by another";
+
 /// A line of a history. Fields that it does not name are kept in `extra` and passed on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Op {
@@ -121,21 +124,40 @@ impl Op {
     }
 
     /// A fault's line, at the present time: `f` is `start-partition`, `stop-partition`, `kill`, ...
+    ///
+    /// Its value, an object, gets the wall clock's time as `wall`.
     pub fn fault(f: impl Into<String>, value: Value) -> Op {
+        Op::fault_at(f, value, crate::clock::now())
+    }
+
+    /// As [`Op::fault`], of what happened at `time`.
+    pub fn fault_at(f: impl Into<String>, mut value: Value, time: u64) -> Op {
         let mut op = Op::now(Process::nemesis(), Type::Info, f);
-        op.value = Some(value);
+        if let Value::Object(fields) = &mut value {
+            fields.insert("wall".into(), crate::clock::wall_at(time).into());
+        }
+        (op.time, op.value) = (Some(time), Some(value));
         op
     }
 
     /// Whether a line of a nemesis says that a fault came into force: not that one ended, went on, is told of
     /// at length, or failed to come. A run that asked for faults and has no such line has shown nothing.
     pub fn brings_a_fault(&self) -> bool {
-        const OTHERS: [&str; 7] = ["stop", "renew", "grudge", "heal", "resume", "reset", "clear"];
+        const OTHERS: [&str; 8] =
+            ["stop", "renew", "grudge", "detail", "heal", "resume", "reset", "clear"];
         let other = OTHERS.iter().any(|word| {
             self.f.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         });
         // A bare "start" starts what was killed.
         self.error.is_none() && !other && self.f != "start"
+    }
+
+    /// Whether a line of a nemesis says that its fault ended before its time: somebody healed it, or its lease ran out.
+    /// What `heal` and `clear` print is their own doing.
+    pub fn ended_early(&self) -> bool {
+        let value = self.value.as_ref();
+        let has = |name: &str| value.and_then(|value| value.get(name));
+        has("lapsed").is_some() || has("healed").is_some_and(|by| by == HEALED_BY_ANOTHER)
     }
 
     /// The line without its newline.
@@ -314,7 +336,15 @@ mod tests {
         for f in ["start-partition", "kill", "start-slow", "bump"] {
             assert!(line(f).brings_a_fault(), "{f}");
         }
-        for f in ["stop-partition", "grudge-partition", "renew-slow", "heal", "resume", "start"] {
+        for f in [
+            "stop-partition",
+            "grudge-partition",
+            "detail-slow",
+            "renew-slow",
+            "heal",
+            "resume",
+            "start",
+        ] {
             assert!(!line(f).brings_a_fault(), "{f}");
         }
         let failed = Op { error: Some("no such node".into()), ..line("start-partition") };

@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 
 use crate::exit::{Error, Result};
 pub use crate::helper::{clean, command, find};
+use crate::lifeline;
 use crate::size::show_size;
 
 /// What a program may say on one stream, in bytes. A node may answer over ssh, and a node is not trusted.
@@ -28,11 +29,28 @@ const DYING: Duration = Duration::from_secs(1);
 /// # Errors
 /// 71 if it cannot be started or says more than 64 MiB, 75 if it does not end in time (it is killed then).
 pub fn run(command: &mut Command, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
+    run_spawned(command, input, limit, Command::spawn)
+}
+
+/// As [`run`]; the guards of this process wait for the program's end, too.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_guarded(command: &mut Command, input: Option<&[u8]>, limit: Duration) -> Result<Output> {
+    run_spawned(command, input, limit, lifeline::spawn)
+}
+
+fn run_spawned(
+    command: &mut Command,
+    input: Option<&[u8]>,
+    limit: Duration,
+    spawn: impl FnOnce(&mut Command) -> std::io::Result<Child>,
+) -> Result<Output> {
     let name = show(command);
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
     let deadline = Instant::now() + limit;
-    let mut child = command.spawn().map_err(|e| Error::io(format!("run {name}"), &e))?;
+    let mut child = spawn(command).map_err(|e| Error::io(format!("run {name}"), &e))?;
 
     // One thread a stream, or a child that fills one pipe while we wait at another would hang us both.
     let out = drain(child.stdout.take());

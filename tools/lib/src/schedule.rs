@@ -7,11 +7,12 @@ use clap::Args;
 use crate::clock::{parse_duration, show};
 use crate::exit::{Error, Result};
 use crate::rng::{self, RngExt};
+use crate::signal::Watch;
 
 /// The flags of every tool that holds faults.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ScheduleArgs {
-    /// How long each fault stays in force [default: until a signal or the end of input]
+    /// How long each fault stays in force [default: until a signal]
     #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
     pub length: Option<Duration>,
     /// Start a fault every TIME, counted from start to start
@@ -26,6 +27,9 @@ pub struct ScheduleArgs {
     /// With --every: start each fault up to TIME later, by chance
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "every")]
     pub stagger: Option<Duration>,
+    /// End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched
+    #[arg(long)]
+    pub until_eof: bool,
 }
 
 /// A checked schedule.
@@ -65,6 +69,21 @@ pub struct Window {
 }
 
 impl ScheduleArgs {
+    /// Has `watch` end waits at the end of input, if that was asked for. `taken` is what else reads stdin to its end,
+    /// as errors call it: "the nodes".
+    ///
+    /// # Errors
+    /// 64 if stdin is taken, or has no end to wait for.
+    pub fn watch_input(&self, watch: &mut Watch, taken: Option<&str>) -> Result<()> {
+        match (self.until_eof, taken) {
+            (false, _) => Ok(()),
+            (true, None) => watch.end_with_input(),
+            (true, Some(what)) => Err(Error::usage(format!(
+                "--until-eof waits for the end of stdin, where {what} come from; give them as a file"
+            ))),
+        }
+    }
+
     /// The schedule that the flags say; what is left to chance follows from `$BREAKIT_SEED`, if that is set.
     ///
     /// # Errors
@@ -190,6 +209,7 @@ mod tests {
             first: read(2),
             time_limit: read(3),
             stagger: None,
+            until_eof: false,
         }
     }
 

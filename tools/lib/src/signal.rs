@@ -1,6 +1,6 @@
 //! Waiting for whatever comes first: a time, a signal, the end of input, a reader that left.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ pub enum Wake {
     InputEnded,
     /// Nobody reads our output any more.
     ReaderGone,
+    /// Something can be read that [`Watch::until_readable`] was given.
+    Readable,
 }
 
 /// Watches for all of them, from its making to the end of the process.
@@ -40,23 +42,12 @@ pub struct Watch {
 impl Watch {
     /// Starts watching. `busy` is what a second signal is answered with: "healing goes on".
     ///
-    /// stdin counts only where it is a pipe or a socket that has not ended yet: /dev/null, a terminal
-    /// and a pipe that nobody held open when we started say nothing about how long we should run.
+    /// stdin is never touched: in `cat script | bash` and `while read` loops it belongs to the script, and to find
+    /// out whether a pipe has ended is to read from it.
     ///
     /// # Errors
     /// 71 where the system gives no handler.
     pub fn start(busy: &'static str) -> Result<Watch> {
-        let mut watch = Watch::start_without_input(busy)?;
-        watch.input = input_counts();
-        Ok(watch)
-    }
-
-    /// As [`Watch::start`], and stdin is never touched: for a tool that hands it on, or leaves it to others
-    /// (to find out whether a pipe has ended is to read from it).
-    ///
-    /// # Errors
-    /// 71 where the system gives no handler.
-    pub fn start_without_input(busy: &'static str) -> Result<Watch> {
         let place = |e: io::Error| Error::io("watch for signals", &e);
         let (bell, mut hammer) = UnixStream::pair().map_err(place)?;
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(place)?;
@@ -84,9 +75,18 @@ impl Watch {
         }
     }
 
-    /// No longer takes the end of input as a sign: for a tool that read its input to the end.
-    pub fn ignore_input(&mut self) {
-        self.input = false;
+    /// Ends waits at the end of input, too. stdin is ours from now on: it is read, and what is in it is dropped.
+    ///
+    /// # Errors
+    /// 64 where stdin has no end that somebody could cause: a file, /dev/null.
+    pub fn end_with_input(&mut self) -> Result<()> {
+        if !somebody_ends_it(io::stdin().as_fd()) {
+            return Err(Error::usage(
+                "--until-eof waits for the end of a pipe or a terminal, and stdin is neither; leave it out",
+            ));
+        }
+        self.input = true;
+        Ok(())
     }
 
     /// Waits until `time` (for ever where there is none) or until something else happens.
@@ -96,9 +96,21 @@ impl Watch {
     /// # Errors
     /// 71 where poll(2) fails.
     pub fn until(&self, time: Option<Instant>) -> Result<Wake> {
+        self.until_readable(time, None)
+    }
+
+    /// As [`Watch::until`], or until `other` can be read.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn until_readable(
+        &self,
+        time: Option<Instant>,
+        other: Option<BorrowedFd<'_>>,
+    ) -> Result<Wake> {
         loop {
             let left = time.map(|t| t.saturating_duration_since(Instant::now()));
-            match self.poll(left)? {
+            match self.poll(left, other)? {
                 Some(wake) => return Ok(wake),
                 None if time.is_some_and(|t| Instant::now() >= t) => return Ok(Wake::Time),
                 None => {}
@@ -106,7 +118,7 @@ impl Watch {
         }
     }
 
-    fn poll(&self, left: Option<Duration>) -> Result<Option<Wake>> {
+    fn poll(&self, left: Option<Duration>, other: Option<BorrowedFd<'_>>) -> Result<Option<Wake>> {
         if let Some(number) = self.signal() {
             return Ok(Some(Wake::Signal(number)));
         }
@@ -115,9 +127,9 @@ impl Watch {
             PollFd::new(self.bell.as_fd(), PollFlags::POLLIN),
             PollFd::new(stdout.as_fd(), PollFlags::empty()),
         ];
-        if self.input {
-            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
-        }
+        let input = self.input.then(|| PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
+        fds.extend(input);
+        fds.extend(other.map(|other| PollFd::new(other, PollFlags::POLLIN)));
         match poll(&mut fds, timeout(left)) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(Error::io("wait", &errno.into())),
@@ -129,8 +141,11 @@ impl Watch {
         if fds[1].revents().is_some_and(|r| r.intersects(gone)) {
             return Ok(Some(Wake::ReaderGone));
         }
-        if fds.get(2).is_some_and(|fd| fd.any() == Some(true)) && ended(stdin.as_fd()) {
+        if self.input && fds[2].any() == Some(true) && ended(stdin.as_fd()) {
             return Ok(Some(Wake::InputEnded));
+        }
+        if other.is_some() && fds.last().is_some_and(|fd| fd.any() == Some(true)) {
+            return Ok(Some(Wake::Readable));
         }
         Ok(None)
     }
@@ -148,16 +163,11 @@ fn timeout(left: Option<Duration>) -> PollTimeout {
     }
 }
 
-fn input_counts() -> bool {
-    let stdin = io::stdin();
-    let Ok(stat) = fstat(stdin.as_fd()) else { return false };
+/// Whether the end of this input is something that a person or a program does: a file and /dev/null are at theirs.
+fn somebody_ends_it(input: BorrowedFd<'_>) -> bool {
+    let Ok(stat) = fstat(input) else { return false };
     let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    if kind != SFlag::S_IFIFO && kind != SFlag::S_IFSOCK {
-        return false;
-    }
-    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    let ready = poll(&mut fds, PollTimeout::ZERO).unwrap_or(0) > 0;
-    !(ready && ended(stdin.as_fd()))
+    kind == SFlag::S_IFIFO || kind == SFlag::S_IFSOCK || input.is_terminal()
 }
 
 /// Whether the input is at its end; reads and drops what is there.

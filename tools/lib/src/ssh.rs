@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::exit::{Error, Result};
 use crate::node::Host;
-use crate::{helper, program};
+use crate::{helper, lifeline, program};
 
 /// Never asks for anything, and gives up soon: the host that does not answer may be one that we cut off.
 const OPTIONS: [&str; 4] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
@@ -130,6 +130,7 @@ fn open(ssh: &Path, destination: &str, number: usize) -> Option<Shared> {
     // ^C is for us, who have to heal over this very connection.
     command.process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    lifeline::let_go(&mut command);
     let mut holder = command.spawn().ok()?;
     let word = b"ready\n";
     let told = holder.stdin.as_mut()?.write_all(word).is_ok();

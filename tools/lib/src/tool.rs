@@ -98,18 +98,32 @@ fn usage(tool: &str, command: &Command, error: &clap::Error) -> Result<Status> {
             let names = names.join(", ");
             Err(Error::usage(format!("which command? {names} (see {tool} --help)")))
         }
-        _ => Err(Error::usage(format!(
-            "{} (see {tool} --help)",
-            sentence(&error.render().to_string())
-        ))),
+        _ => {
+            let more = format!(" (see {tool} --help)");
+            let room = LONGEST_MESSAGE - tool.len() - ": ".len() - more.len();
+            Err(Error::usage(shorten(sentence(&error.render().to_string()), room) + &more))
+        }
     }
 }
 
-/// Clap's many-line message as one sentence: everything before the usage, joined.
+/// How many bytes the message about a wrong command line may have: it is read at one glance.
+const LONGEST_MESSAGE: usize = 200;
+
+/// The sentence, or as much of it as has room.
+fn shorten(sentence: String, room: usize) -> String {
+    if sentence.len() <= room {
+        return sentence;
+    }
+    let fits = sentence.char_indices().map(|(at, _)| at).take_while(|at| at + 3 <= room);
+    format!("{}...", &sentence[..fits.last().unwrap_or_default()])
+}
+
+/// Clap's many-line message as one sentence: everything before the usage, joined, without its tips.
 fn sentence(rendered: &str) -> String {
     let body = rendered.split("\nUsage:").next().unwrap_or(rendered);
     let body = body.split("\nFor more information").next().unwrap_or(body);
-    let words: Vec<&str> = body.split_whitespace().collect();
+    let body = body.lines().filter(|line| !line.trim_start().starts_with("tip:"));
+    let words: Vec<&str> = body.flat_map(str::split_whitespace).collect();
     let joined = words.join(" ");
     joined.strip_prefix("error: ").unwrap_or(&joined).to_string()
 }
@@ -119,11 +133,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(shorten("short".into(), 5), "short");
+        for room in 3..20 {
+            let cut = shorten("äöü".repeat(50), room);
+            assert!(cut.len() <= room && cut.ends_with("..."), "{room}: {cut}");
+        }
+    }
+
+    #[test]
     fn claps_message_becomes_one_sentence() {
         let text = "error: unexpected argument '--fo' found\n\n  tip: a similar argument exists: '--for'\n\nUsage: x\n";
-        assert_eq!(
-            sentence(text),
-            "unexpected argument '--fo' found tip: a similar argument exists: '--for'"
-        );
+        assert_eq!(sentence(text), "unexpected argument '--fo' found");
     }
 }

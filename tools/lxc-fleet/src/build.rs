@@ -38,7 +38,7 @@ pub fn build(
     let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
-    let watch = Watch::start_without_input("tidying up goes on")?;
+    let watch = Watch::start("tidying up goes on")?;
     let ids = ids_of(scripts);
     let Some((site, held, afresh)) = begin(&name, &packages, ids, store)? else {
         talk::say(format!("image {name} is there already, with {}", packages.join(", ")));

@@ -284,11 +284,11 @@ pub struct HarmArgs {
     /// What a fault that is held lasts after its holder died
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// Hold the fault until a signal or the end of input
+    /// Hold the fault until a signal
     #[arg(long, conflicts_with = "length")]
     pub hold: bool,
     /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
-    #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit"])]
+    #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// The seed of --stagger [default: $BREAKIT_SEED, else random]
     #[arg(long, value_name = "N")]

@@ -98,7 +98,7 @@ pub fn harm(
     steps.push(match first.end {
         _ if keep => format!("# the watchdog, after {}", clock::show(length)),
         Some(end) => format!("# at {}", clock::show(end)),
-        None => "# after a signal or the end of input".into(),
+        None => "# after a signal".into(),
     });
     steps.extend(container::all(at_once(containers, |c| remedy(kind, c)))?);
     if let Some(next) = windows.next().filter(|_| !keep) {

@@ -43,7 +43,7 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
         )));
     }
     let sites = container::all(at_once(&containers, Site::of))?;
-    let watch = Watch::start_without_input("ending the program goes on")?;
+    let watch = Watch::start("ending the program goes on")?;
     let (done, finished) = channel();
     // Its other end is held until all programs have ended, and never written to.
     let (ended, running) = io::pipe().map_err(|e| Error::io("make a pipe", &e))?;
@@ -219,7 +219,7 @@ fn drain(finished: &Receiver<()>, watch: &Watch) -> Result<()> {
         match watch.until(Some(Instant::now()))? {
             Wake::Signal(number) => return Err(Error::Signal(number)),
             Wake::ReaderGone => return Err(Error::ReaderGone),
-            Wake::Time | Wake::InputEnded => {}
+            Wake::Time | Wake::InputEnded | Wake::Readable => {}
         }
     }
     Ok(())

@@ -83,7 +83,8 @@ pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     let times = &args.schedule;
     let timed =
-        [times.length, times.every, times.first, times.time_limit].iter().any(Option::is_some);
+        [times.length, times.every, times.first, times.time_limit].iter().any(Option::is_some)
+            || times.until_eof;
     let containers = args.which.containers()?;
     let held = timed || args.hold || args.keep;
     if args.dry_run {
@@ -93,10 +94,10 @@ pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
     if !held {
         return container::all(at_once(&containers, |c| kind.apply(c))).map(|_| Status::Done);
     }
-    const BUSY: &str = "putting the nodes right goes on";
     let from_stdin =
         args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-");
-    let watch = if from_stdin { Watch::start_without_input(BUSY)? } else { Watch::start(BUSY)? };
+    let mut watch = Watch::start("putting the nodes right goes on")?;
+    args.schedule.watch_input(&mut watch, from_stdin.then_some("the nodes"))?;
     let mut held = Held { kind, containers, watchdog: None, keep: args.keep, seed };
     hold(&mut held, &schedule, lease, args.keep, &watch)
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::LXCPATH;
@@ -65,7 +65,9 @@ pub fn launch(id: &str, foreground: bool) -> Result<Status> {
         // SAFETY: between fork and exec the closure makes one system call with constants, and allocates nothing.
         unsafe { start.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
     }
-    let status = enter::alone(&mut start).status().map_err(|e| Error::io("run lxc-start", &e))?;
+    let status = enter::alone(start.stdin(Stdio::null()))
+        .status()
+        .map_err(|e| Error::io("run lxc-start", &e))?;
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(0) => Ok(Status::Done),
         code => Err(Error::Passed(code.unwrap_or(u8::MAX))),

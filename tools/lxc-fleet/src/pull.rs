@@ -53,7 +53,7 @@ pub fn pull(args: &PullArgs) -> Result<Status> {
             source.display()
         )));
     };
-    let watch = Watch::start_without_input("ending the copy goes on")?;
+    let watch = Watch::start("ending the copy goes on")?;
     in_waves(&containers, &watch, |container| {
         let target = match (several, args.local.is_dir()) {
             (true, _) => args.local.join(&container.member.name).join(name),

@@ -63,7 +63,7 @@ pub fn push(args: &PushArgs) -> Result<Status> {
     let (Some(folder), Some(name)) = (local.parent(), local.file_name()) else {
         return Err(Error::usage("the whole root cannot be pushed; name a file or folder"));
     };
-    let watch = Watch::start_without_input("ending the copy goes on")?;
+    let watch = Watch::start("ending the copy goes on")?;
     let source = Source { folder, name };
     in_waves(&containers, &watch, |container| send(container, &source, &target, &watch))
 }

@@ -34,7 +34,7 @@ pub struct Cli {
 pub enum Command {
     /// Print the grudge that a shape makes, as JSON; touches nothing
     Plan(Plan),
-    /// Cut nodes off from one another until a time, a signal or the end of input
+    /// Cut nodes off from one another until a time or a signal
     #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
     Cut(Box<Cut>),
     /// Make the cuts of a recorded run again, at the same offsets
@@ -112,7 +112,7 @@ pub struct Cut {
     #[arg(long, conflicts_with = "keep")]
     pub no_lease: bool,
     /// Leave the cut in place, to end with its lease (--for, else --lease)
-    #[arg(long, conflicts_with_all = ["every", "first", "time_limit"])]
+    #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// Print the nft script of the first cut, and do nothing
     #[arg(long)]

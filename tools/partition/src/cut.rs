@@ -129,8 +129,10 @@ enum Found {
     Renewed,
     /// No table of ours, although the network is the same.
     Gone,
-    /// A new network or new addresses: the cut was put in force anew.
+    /// A new network: the cut was put in force anew.
     New,
+    /// New addresses of nodes that it drops.
+    Addresses,
     /// A node that does not run: nothing can reach it, and its table went with its network.
     Down,
 }
@@ -568,7 +570,11 @@ impl Cut {
         let known = stands && old.as_ref().is_some_and(|place| table.drops_as(&place.table));
         match applied {
             Ok(()) => {
-                let found = if known { Found::Renewed } else { Found::New };
+                let found = match (known, stands) {
+                    (true, _) => Found::Renewed,
+                    (false, true) => Found::Addresses,
+                    (false, false) => Found::New,
+                };
                 (Some(Place { node, network, identity, table }), Ok(found))
             }
             Err(Refusal::Gone) if old.is_some() => (old, Ok(Found::Gone)),
@@ -580,6 +586,10 @@ impl Cut {
 impl Fault for Cut {
     fn kind(&self) -> &'static str {
         "partition"
+    }
+
+    fn nodes(&self) -> Vec<Node> {
+        self.wanted.nodes.clone()
     }
 
     fn start(&mut self, lease: Lease) -> Result<Value> {
@@ -639,8 +649,28 @@ impl Fault for Cut {
 }
 
 impl Cut {
+    /// Whose network or addresses are others now: the node of a table that was made anew, or those whose addresses a
+    /// table was given that stands for several.
+    fn changed(&self, node: Option<usize>, before: &[Vec<IpAddr>]) -> Vec<Name> {
+        let nodes = &self.wanted.nodes;
+        if let Some(node) = node {
+            return vec![nodes[node].name.clone()];
+        }
+        let others = nodes.iter().zip(before.iter().zip(&self.addresses));
+        let changed: Vec<Name> = others
+            .filter(|(_, (before, now))| before != now)
+            .map(|(node, _)| node.name.clone())
+            .collect();
+        if changed.is_empty() {
+            nodes.iter().map(|node| node.name.clone()).collect()
+        } else {
+            changed
+        }
+    }
+
     /// As [`Fault::renew`].
     fn renew_all(&mut self, lease: Lease) -> Result<Renewal> {
+        let before = self.addresses.clone();
         self.look_up();
         let tables = self.tables()?;
         let mut old = std::mem::take(&mut self.places);
@@ -662,7 +692,8 @@ impl Cut {
             self.places.extend(place);
             match found {
                 Ok(Found::Renewed | Found::Down) => {}
-                Ok(Found::New) => again.push(name(&self.wanted.nodes, node)),
+                Ok(Found::New) => again.extend(self.changed(node, &before)),
+                Ok(Found::Addresses) => again.extend(self.changed(None, &before)),
                 Ok(Found::Gone) => gone = true,
                 Err(error) => errors.push(error),
             }
@@ -671,10 +702,12 @@ impl Cut {
         if gone {
             return Ok(Renewal::Healed);
         }
+        again.sort_by_key(|name| self.wanted.nodes.iter().position(|node| node.name == *name));
+        again.dedup();
         Ok(if again.is_empty() {
             Renewal::InForce
         } else {
-            Renewal::Again(json!({ "nodes": again }))
+            Renewal::Again(json!({ "nodes": again.iter().map(Name::as_str).collect::<Vec<_>>() }))
         })
     }
 }

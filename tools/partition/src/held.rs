@@ -6,8 +6,8 @@ use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
 use crate::made::Place;
-use crate::netlink::{Ask, NLM_F_NONREC, Order, ask, attribute, attributes, find, order};
 use crate::rules::{Family, PREFIX};
+use breakit::netlink::{Ask, NLM_F_NONREC, Order, ask, attribute, attributes, find, order};
 
 const SUBSYSTEM: u16 = 10 << 8;
 const BATCH_BEGIN: u16 = 16;

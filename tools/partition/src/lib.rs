@@ -23,7 +23,6 @@ pub mod listing;
 pub mod made;
 pub mod matrix;
 pub mod neighbours;
-pub mod netlink;
 pub mod nft;
 pub mod packets;
 pub mod pairs;

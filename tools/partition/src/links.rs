@@ -12,7 +12,7 @@ use breakit::node::Node;
 use breakit::reach::Network;
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::{Ask, as_number, ask, attribute, attributes, find};
+use breakit::netlink::{Ask, as_number, ask, attribute, attributes, find};
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;

@@ -3,7 +3,7 @@
 
 use nix::sys::socket::SockProtocol;
 
-use crate::netlink::{Ask, ask, attributes, find};
+use breakit::netlink::{Ask, ask, attributes, find};
 
 const RTM_GETNEIGHTBL: u16 = 66;
 const NDTA_STATS: u16 = 7;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::hold::hold;
+use breakit::hold::{hold, together};
 use breakit::lease::{Lease, LeaseArgs};
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
@@ -85,7 +85,10 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let seed = rng::seed(args.drawn.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     let kept = kept(args, &schedule, lease)?;
-    let reads_stdin = args.drawn.nodes.reads_stdin() || Shape::reads_stdin(&args.drawn.shape);
+    let stdin = match args.drawn.nodes.reads_stdin() {
+        true => Some("the nodes"),
+        false => Shape::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
+    };
     let whom = whom(args)?;
     let wanted = Wanted {
         packets: packets(args)?,
@@ -113,13 +116,11 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         return Ok(Status::Done);
     }
     let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
-    if reads_stdin {
-        watch.ignore_input();
-    }
+    args.schedule.watch_input(&mut watch, stdin)?;
     cut.ask_peers()?;
     cut.post_guard(kept)?;
     let outcome = hold(&mut cut, &schedule, lease, args.keep, &watch);
-    // Left alone with the end of its input, the guard of what is kept sweeps when the lease has ended.
+    // If we leave it alone with the end of its input, the guard of what is kept sweeps when the lease has ended.
     if kept.is_none() || outcome.is_err() {
         cut.dismiss_guard();
     }
@@ -168,23 +169,14 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     if args.dry_run {
         return rehearse(parts, lease);
     }
-    let mut watch = Watch::start("healing goes on; the network is whole in a moment")?;
-    if args.history == "-" || args.nodes.reads_stdin() {
-        watch.ignore_input();
-    }
+    let watch = Watch::start("healing goes on; the network is whole in a moment")?;
     let outcomes = parallel::all(parts, |(mut cut, windows)| {
         cut.post_guard(None)?;
         let outcome = hold(&mut cut, &Schedule::of(windows), lease, false, &watch);
         cut.dismiss_guard();
         outcome
     });
-    // All ended for the same reason where that came from outside: it is told once.
-    let (outside, errors): (Vec<Error>, Vec<Error>) = outcomes
-        .into_iter()
-        .filter_map(Result::err)
-        .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
-    Error::all(errors)?;
-    outside.into_iter().next().map_or(Ok(Status::Done), Err)
+    together(outcomes)
 }
 
 /// The scripts of all cuts, each headed by when it would be in force. Printed only when all are known.

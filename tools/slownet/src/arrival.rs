@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::fault_id::FaultId;
 use crate::feed::Order;
 use crate::interface::Interface;
+use crate::kernel;
 use crate::qdisc::{self, Queue, Tree, WithRoot};
 use crate::step::Step;
 
@@ -150,6 +151,14 @@ fn matches(order: Order<'_>, v4: bool, senders: &str) -> String {
     }));
     all.extend(names.ports.map(|ports| format!("(ipset({ports} src) or ipset({ports} dst))")));
     all.join(" and ")
+}
+
+/// Whether filters of ours may be in the network: without a gate there is no block of them.
+pub fn may_have_filters(network: &Network) -> bool {
+    match kernel::qdiscs(network) {
+        Some(Ok(qdiscs)) => qdiscs.iter().any(|qdisc| qdisc["ingress_block"] == BLOCK),
+        _ => true,
+    }
 }
 
 /// Takes the filters of a fault away.

@@ -72,7 +72,7 @@ pub struct SetArgs {
     #[command(flatten)]
     pub lease: LeaseArgs,
     /// Leave the fault in force and end at once; it ends with its lease (--for, else --lease)
-    #[arg(long, conflicts_with_all = ["every", "first", "time_limit"])]
+    #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// By what means
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]

@@ -9,13 +9,16 @@ use breakit::guardian::Guardian;
 use breakit::helper;
 use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
-use breakit::parallel;
+use breakit::node::Node;
+use breakit::op::Op;
+use breakit::{jsonl, parallel};
 use serde_json::{Value, json};
 
 use crate::backend::{Choices, Wanted};
 use crate::fault_id::FaultId;
 use crate::line::watchdog::Watchdog;
 use crate::link::Link;
+use crate::long_line;
 use crate::networks::Networks;
 use crate::qdisc::WithRoot;
 use crate::slow::{Draw, Slow};
@@ -166,6 +169,19 @@ impl Faults {
         results.map(|result| result.unwrap_or_else(died)).collect()
     }
 
+    /// Prints what is too long for the start line, and gives the rest of its value.
+    fn say_before(&mut self, value: Value) -> Result<Value> {
+        let (pieces, rest) = long_line::split(value);
+        let mut lines = pieces.into_iter().map(|piece| Op::fault(long_line::F, piece).line());
+        match lines.try_for_each(|line| jsonl::print(&line)) {
+            Ok(()) => Ok(rest),
+            Err(error) => match self.leave() {
+                Ok(()) => Err(error),
+                Err(undone) => Err(Error::Many(vec![error, undone])),
+            },
+        }
+    }
+
     fn clear(&self, root: WithRoot) -> Result<()> {
         all(self.each(|link| link.clear(root))).map(drop)
     }
@@ -196,11 +212,18 @@ impl Fault for Faults {
         "slow"
     }
 
+    fn nodes(&self) -> Vec<Node> {
+        let mut nodes: Vec<Node> = self.links.iter().flat_map(Slow::nodes).cloned().collect();
+        nodes.sort_by(|a, b| a.name.cmp(&b.name));
+        nodes.dedup_by(|a, b| a.name == b.name);
+        nodes
+    }
+
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.post_guardian()?;
         self.post_watchdog(lease)?;
         match all(self.each(|link| link.start(lease))) {
-            Ok(_) => Ok(self.value(Slow::value)),
+            Ok(_) => self.say_before(self.value(Slow::value)),
             // All nodes or none: what was struck is taken back.
             Err(error) => match self.leave() {
                 Ok(()) => Err(error),
@@ -241,6 +264,8 @@ impl Fault for Faults {
             watchdog.ended();
         }
         cleared?;
-        Ok(self.value(|link| json!({ "id": link.id().to_string(), "nodes": link.names() })))
+        let value =
+            self.value(|link| json!({ "id": link.id().to_string(), "nodes": link.names() }));
+        Ok(long_line::shorten(value))
     }
 }

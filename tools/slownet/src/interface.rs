@@ -7,6 +7,7 @@ use breakit::reach::Network;
 use breakit::talk;
 use serde_json::Value;
 
+use crate::kernel;
 use crate::step::Step;
 use crate::traffic::{Prefix, Traffic};
 
@@ -31,8 +32,7 @@ pub type Named = BTreeMap<String, Vec<Prefix>>;
 /// # Errors
 /// 71 where there is no route or no interface; 77 and 69 as the system says.
 pub fn find(network: &Network, traffic: &Traffic, named: &Named) -> Result<Vec<Interface>> {
-    let text = Step::new("ip -j address show up").run(network)?;
-    let all: Vec<Value> = parse(&text, "ip address")?;
+    let all = links_up(network)?;
     let mut found: Vec<Interface> = if !traffic.interfaces.is_empty() {
         by_name(&traffic.interfaces, &all)?
     } else if traffic.named().is_empty() {
@@ -62,6 +62,12 @@ fn by_name(names: &[String], all: &[Value]) -> Result<Vec<Interface>> {
         })
     };
     names.iter().map(find).collect()
+}
+
+/// The interfaces that are up with their addresses, as `ip -j address show up` tells them.
+fn links_up(network: &Network) -> Result<Vec<Value>> {
+    kernel::links_up(network)
+        .unwrap_or_else(|| parse(&Step::new("ip -j address show up").run(network)?, "ip address"))
 }
 
 fn by_route(

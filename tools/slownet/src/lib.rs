@@ -22,7 +22,9 @@
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
 //! | [`side`] | on which side of a link a delay line stands |
 //! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
+//! | [`long_line`] | what is too long for one line, on several |
 //! | [`replay`] | the faults of a recorded run |
+//! | [`kernel`] | what the kernel of this host says, without a program for each question |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
 pub mod arrival;
@@ -35,9 +37,11 @@ pub mod faults;
 pub mod feed;
 pub mod interface;
 pub mod kept;
+pub mod kernel;
 pub mod line;
 pub mod link;
 pub mod list;
+pub mod long_line;
 pub mod netem;
 pub mod networks;
 pub mod note;

@@ -1,7 +1,5 @@
 //! What is in force on a node, read from its kernel.
 
-use std::process::Output;
-
 use breakit::exit::Result;
 use breakit::node::Node;
 use breakit::reach::Network;
@@ -9,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed, Target};
-use crate::line::tap;
+use crate::line::{stuck, tap};
 use crate::qdisc::{self, Leaf, Tree};
 use crate::step::Step;
 
@@ -20,7 +18,7 @@ use crate::step::Step;
 pub fn lines(node: &Node) -> Result<Vec<Value>> {
     let network = Network::of(node)?;
     let fed = feed::all(&network, |_| true)?;
-    let trees = qdisc::trees(&network)?;
+    let trees = qdisc::trees_with_options(&network)?;
     let name = node.name.as_str();
     let mut lines = Vec::new();
     for tree in &trees {
@@ -60,10 +58,9 @@ fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
 
 /// The faults whose delay line is at work: a process has bound its packet queue, or has its device open.
 fn lines_at_work(network: &Network) -> Result<Vec<FaultId>> {
-    let queues = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
-    let devices = Step::new("cat /proc/net/dev").output(network)?;
-    let text = |output: Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    let (queues, devices) = (text(queues), text(devices));
+    let queues = stuck::queues(network)?;
+    let output = Step::new("cat /proc/net/dev").output(network)?;
+    let devices = String::from_utf8_lossy(&output.stdout);
     let bound = queues.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
     let open = devices.lines().filter_map(|line| tap::fault(line.trim_start().split(':').next()?));
     Ok(bound.filter_map(FaultId::of_queue).chain(open).collect())

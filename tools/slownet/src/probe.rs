@@ -10,7 +10,7 @@ use crate::feed::{Feeder, Target, ipset};
 use crate::line::leaving::Leaving;
 use crate::line::nfqueue::{Queue, Shows};
 use crate::parts::Parts;
-use crate::step::Step;
+use crate::step::{self, Step};
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,13 @@ impl<'a> Kernel<'a> {
     /// 77 where we may not make a namespace, and as [`Step::output`].
     pub fn meets(self, need: Need) -> Result<std::result::Result<(), String>> {
         let met = self.tries(need.script())?;
-        Ok(met.map_err(|why| format!("{why}; {}", need.remedy())))
+        Ok(met.map_err(|why| match missing(&why) {
+            Some(program) => format!(
+                "the program {program} is missing; install the package {}",
+                step::package(program)
+            ),
+            None => format!("{why}; {}", need.remedy()),
+        }))
     }
 
     /// The flavour of iptables that works with ipset here.
@@ -220,6 +226,13 @@ fn tried_here(
     }
 }
 
+/// The program that a shell did not find: no module of the kernel brings that.
+fn missing(said: &str) -> Option<&str> {
+    let said = said.trim_end().strip_suffix("not found")?.trim_end();
+    let said = said.strip_suffix("command").unwrap_or(said).trim_end().strip_suffix(':')?;
+    said.rsplit([' ', ':']).next().filter(|program| !program.is_empty())
+}
+
 fn may_not_try() -> Error {
     Error::not_permitted(
         "no network namespace can be made to try things in; run as root, or under unshare -Urnm",
@@ -299,4 +312,19 @@ pub fn chosen(works: &Value) -> Value {
         "loss": netem.or((classes && met("blackhole")).then_some("blackhole")).or(line),
         "all": netem.or(line),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_a_shell_did_not_find_is_told_from_a_kernel_that_lacks_something() {
+        for said in ["sh: 1: tc: not found", "sh: line 3: tc: command not found"] {
+            assert_eq!(missing(said), Some("tc"), "{said}");
+        }
+        for said in ["TC classifier not found.", "qdisc kind is unknown", "tc", ""] {
+            assert_eq!(missing(said), None, "{said}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::kept::{self, Kept};
+use crate::kernel;
 use crate::netem;
 use crate::parts::Parts;
 use crate::quantity::Rate;
@@ -148,11 +149,22 @@ impl Tree {
     }
 }
 
-/// The trees of all interfaces of a network.
+/// The trees of all interfaces of a network. On this host their leaves have no options.
 ///
 /// # Errors
 /// 69 without tc, 77 and 71 as the system says.
 pub fn trees(network: &Network) -> Result<Vec<Tree>> {
+    match kernel::qdiscs(network) {
+        Some(qdiscs) => Ok(read(&qdiscs?)),
+        None => trees_with_options(network),
+    }
+}
+
+/// The trees of all interfaces of a network, with the options of their leaves.
+///
+/// # Errors
+/// As [`trees`].
+pub fn trees_with_options(network: &Network) -> Result<Vec<Tree>> {
     let text = Step::new("tc -s -j qdisc show").run(network)?;
     let qdiscs = parse::<Vec<Value>>(&text, "tc qdisc")?;
     let mut trees = read(&qdiscs);

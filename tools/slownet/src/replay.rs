@@ -1,5 +1,6 @@
 //! The faults of a recorded run, to be made again: the same parts, the same nodes, the same offsets.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breakit::clock;
@@ -12,6 +13,7 @@ use breakit::talk;
 use serde_json::{Map, Value};
 
 use crate::link::{Link, Names};
+use crate::long_line;
 use crate::traffic::{Prefix, Whom};
 
 /// What one holder did: the same links in every window.
@@ -51,10 +53,20 @@ pub fn read(mut lines: Lines, nodes: Vec<Node>) -> Result<Record> {
     let names = Names::of(nodes);
     let (mut begin, mut others) = (None, 0);
     let mut found: Vec<Found> = Vec::new();
-    while let Some((_, op)) = lines.next_op()? {
+    let mut pieces: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    while let Some((_, mut op)) = lines.next_op()? {
         begin = begin.or(began(&op).or(op.time));
         match op.f.as_str() {
+            long_line::F => {
+                if let Some(piece) = op.value {
+                    pieces.entry(id(&piece)).or_default().push(piece);
+                }
+            }
             "start-slow" => {
+                if let Some(value) = &mut op.value {
+                    let before = pieces.remove(&id(value)).unwrap_or_default();
+                    before.into_iter().for_each(|piece| long_line::merge(value, piece));
+                }
                 start(&mut found, &op, &names).map_err(|error| lines.error(error.to_string()))?
             }
             "stop-slow" => stop(&mut found, &op),

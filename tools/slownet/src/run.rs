@@ -1,7 +1,7 @@
 //! Runs `slownet` as its command line says.
 
 use breakit::exit::{Error, Result, Status};
-use breakit::hold::hold;
+use breakit::hold::{hold, together};
 use breakit::jsonl::Lines;
 use breakit::lease::{self, Lease};
 use breakit::node::{self, Fleet, Node, NodesArg, SudoArg};
@@ -55,9 +55,8 @@ fn set(args: SetArgs) -> Result<Status> {
         );
     }
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
-    if reads_stdin(&args) {
-        watch.ignore_input();
-    }
+    let stdin = reads_stdin(&args).then_some("nodes or links");
+    args.schedule.watch_input(&mut watch, stdin)?;
     let held = hold(&mut faults, &schedule, lease, args.keep, &watch);
     match kept {
         Some(lease) => left(held, faults.sweep_after(lease)),
@@ -129,11 +128,8 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
     if args.dry_run {
         return rehearse(&parts, lease);
     }
-    let mut watch = Watch::start("the faults are being taken back; that goes on")?;
-    if args.history == "-" || args.nodes.reads_stdin() {
-        watch.ignore_input();
-    }
-    ended(hold_all(parts, lease, &watch))
+    let watch = Watch::start("the faults are being taken back; that goes on")?;
+    together(hold_all(parts, lease, &watch))
 }
 
 /// When each holder would make its faults, and how.
@@ -175,16 +171,6 @@ fn hold_all(parts: Vec<(Faults, Schedule)>, lease: Lease, watch: &Watch) -> Vec<
     })
 }
 
-/// All ended for the same reason where that came from outside: it is told once.
-fn ended(outcomes: Vec<Result<Status>>) -> Result<Status> {
-    let (outside, errors): (Vec<Error>, Vec<Error>) = outcomes
-        .into_iter()
-        .filter_map(Result::err)
-        .partition(|error| matches!(error, Error::Signal(_) | Error::ReaderGone));
-    Error::all(errors)?;
-    outside.into_iter().next().map_or(Ok(Status::Done), Err)
-}
-
 /// The nodes that were named, else all of the fleet.
 fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
     let nodes = args.resolve()?;
@@ -195,8 +181,22 @@ fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
     Ok(sudo.of(nodes))
 }
 
+/// The nodes that were named, else this host itself and all of the fleet, if it is up.
+fn wherever(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
+    if !args.nodes.is_empty() {
+        return somewhere(args, sudo);
+    }
+    let mut nodes = node::resolve(&["localhost=local".to_string()])?;
+    match Fleet::of_environment()?.nodes() {
+        Ok(fleet) => nodes.extend(sudo.of(fleet)),
+        Err(error) if error.status() == Status::NoInput => {}
+        Err(error) => return Err(error),
+    }
+    Ok(nodes)
+}
+
 fn clear(args: &ClearArgs) -> Result<Status> {
-    let nodes = somewhere(&args.nodes, args.sudo)?;
+    let nodes = wherever(&args.nodes, args.sudo)?;
     if args.dry_run {
         show_those(&nodes, |line| {
             args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())
@@ -239,7 +239,7 @@ fn tell_cleared(cleared: &[(&str, crate::fault_id::FaultId)]) -> Result<()> {
 }
 
 fn list(args: &ListArgs) -> Result<Status> {
-    let shown = show_those(&somewhere(&args.nodes, args.sudo)?, |_| true)?;
+    let shown = show_those(&wherever(&args.nodes, args.sudo)?, |_| true)?;
     Ok(if args.exit_code && shown > 0 { Status::Invalid } else { Status::Done })
 }
 

@@ -1,13 +1,12 @@
 //! One command in a node's network: shown by `--dry-run`, or run.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::program;
 use breakit::reach::Network;
-use breakit::{lifeline, program};
 
 use crate::line;
 
@@ -69,18 +68,23 @@ impl Step {
     /// 69 where the program is missing, and as [`Network::run`].
     pub fn output(&self, network: &Network) -> Result<Output> {
         let input = self.input.as_deref().map(str::as_bytes);
-        let mut command = match network {
-            Network::Ssh(_) => {
-                let words = [REMOTE_PATH, &self.program].into_iter().map(str::to_string);
-                network.command(Path::new("env"), words.chain(self.args.clone()))?
-            }
-            _ => network.command(&self.path()?, self.args.clone())?,
-        };
-        if self.hurried {
-            hurry(&mut command);
+        if matches!(network, Network::Ssh(_)) {
+            let words = [REMOTE_PATH, &self.program].into_iter().map(str::to_string);
+            let mut command = network.command(Path::new("env"), words.chain(self.args.clone()))?;
+            return network.reached(program::run_guarded(&mut command, input, LIMIT)?);
         }
-        lifeline::wait_for(&mut command);
-        network.reached(program::run(&mut command, input, LIMIT)?)
+        let mut command = program::clean(self.path()?);
+        command.args(&self.args);
+        // A program is in the network and at the priority of the thread that starts it.
+        let start = || {
+            if self.hurried {
+                line::run_ahead();
+            }
+            program::run_guarded(&mut command, input, LIMIT)
+        };
+        let died = |_| Err(Error::system("the thread that ran a program died"));
+        let inside = || network.inside(start);
+        std::thread::scope(|scope| scope.spawn(inside).join().unwrap_or_else(died))
     }
 
     /// Runs it and gives its stdout; it must succeed.
@@ -121,18 +125,8 @@ impl Step {
     }
 }
 
-/// Runs `command` ahead of all that is not in such a hurry. Where that is not allowed it runs as others do.
-fn hurry(command: &mut Command) {
-    let ahead = || {
-        line::run_ahead();
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
-    unsafe { command.pre_exec(ahead) };
-}
-
 /// The package that brings a program, by Debian's names.
-fn package(program: &str) -> &str {
+pub fn package(program: &str) -> &str {
     match program {
         "tc" | "ip" => "iproute2",
         "nft" => "nftables",

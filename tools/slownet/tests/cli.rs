@@ -147,11 +147,19 @@ fn an_empty_list_of_nodes_is_no_input() {
 }
 
 #[test]
-fn a_fleet_that_is_not_up_is_named() {
-    for verb in ["clear", "list"] {
+fn a_fleet_that_is_not_up_is_named_where_a_fault_needs_nodes_and_holds_none() {
+    let of = |line: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slownet"));
-        let run = run(command.arg(verb).env("BREAKIT_FLEET", "no-such-fleet")).expect(66);
-        assert!(run.stderr.contains("fleet no-such-fleet is not up"), "{}", run.stderr);
+        run(command.args(line.split(' ')).env("BREAKIT_FLEET", "no-such-fleet"))
+    };
+    let said = of("set --delay 1ms --dry-run").expect(66).stderr;
+    assert!(said.contains("fleet no-such-fleet is not up"), "{said}");
+    let said = of("list -n n1").expect(66).stderr;
+    assert!(said.contains("fleet no-such-fleet is not up"), "{said}");
+    if breakit_tests::is_root() {
+        for line in ["list", "clear --dry-run"] {
+            assert_eq!(of(line).expect(0).stderr, "", "{line}");
+        }
     }
 }
 

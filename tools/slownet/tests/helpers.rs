@@ -27,6 +27,18 @@ fn done(fakes: &Fakes, bed: &Namespaces, args: &str) -> Run {
 }
 
 #[test]
+fn slownet_runs_from_cron_whose_path_lacks_the_folders_of_administration() {
+    let bed = bed!(1, "rate");
+    let tool = built().join("slownet").display().to_string();
+    let set = ["set", "-n", &node(&bed, 0), "--rate", "5mbit", "--for", "100ms"];
+    for path in ["PATH=/usr/bin:/bin", "PATH=", "HOME=/"] {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &bed.host(), "env", "-i", path, &tool]).args(set);
+        assert_eq!(run(&mut command).expect(0).lines().len(), 2, "{path}");
+    }
+}
+
+#[test]
 fn no_program_of_somebodys_path_is_run_not_by_a_guardian_either() {
     let bed = bed!(1, "rate");
     let before = state(&bed, 0);

@@ -46,8 +46,8 @@ fn a_rate_holds_for_the_named_peer_and_for_nobody_else() {
     // 20 Mbit/s on the wire are some 19 of payload.
     assert!((17.0..=20.5).contains(&slow), "{slow} Mbit/s");
     assert!(quick > 200.0, "{quick} Mbit/s");
-    drop(held.stdin.take());
-    held.end(SOON).expect(0);
+    held.signal(Signal::SIGTERM);
+    held.end(SOON).expect(143);
     assert!(throughput(&bed, 0, 1, Duration::from_secs(1)) > 200.0);
 }
 
@@ -152,7 +152,7 @@ fn a_lease_is_renewed_for_as_long_as_the_fault_is_held() {
 fn a_fault_that_somebody_clears_ends_its_holder() {
     let bed = bed!(1, "rate");
     // Long before the next renewal; and where it ends by itself just then, it says so too.
-    for (signal, status) in [(None, 0), (Some(Signal::SIGTERM), 143)] {
+    for (signal, status) in [(None, 3), (Some(Signal::SIGTERM), 143)] {
         let mut held =
             Running::start(&mut set(&bed, &node(&bed, 0), &["--rate", "5mbit", "--lease", "10m"]));
         let id = held.line(SOON)["value"]["id"].as_str().unwrap().to_string();
@@ -161,7 +161,7 @@ fn a_fault_that_somebody_clears_ends_its_holder() {
             held.signal(signal);
         }
         let end = held.end(SOON);
-        assert!([0, status].contains(&end.status), "it may have ended before the signal: {end:?}");
+        assert!([3, status].contains(&end.status), "it may have ended before the signal: {end:?}");
         assert_eq!(end.lines()[1]["value"]["healed"], "by another");
     }
 }
@@ -184,7 +184,7 @@ fn rules_that_somebody_flushed_beside_their_sets_are_no_fault_any_more() {
     run(command.args(words)).expect(0);
     // The holder may have seen it already.
     assert!(list(&bed).iter().all(|line| line["in_force"] == false), "{:?}", list(&bed));
-    let end = held.end(SOON).expect(0);
+    let end = held.end(SOON).expect(3);
     assert_eq!(end.lines()[1]["value"]["healed"], "by another");
     assert!(list(&bed).is_empty());
     assert!(!state(&bed, 0).contains("breakit"), "{}", state(&bed, 0));
@@ -895,7 +895,7 @@ fn a_delay_line_that_hangs_is_passed_by_when_its_lease_ends() {
     held.signal(Signal::SIGCONT);
     let stop = held.line(SOON);
     assert!(stop["value"]["lapsed"].is_u64(), "{stop}");
-    held.signal(Signal::SIGKILL);
+    held.end(SOON).expect(3);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakit::clock::show;
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::jsonl::LONGEST_LINE;
 use breakit::op::{Op, Process};
 use breakit::size::show_size;
@@ -30,6 +30,9 @@ use crate::load::Shared;
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is said of one whose fault did not last as long as it should have.
+const ENDED_EARLY: &str = "reports a fault that ended before its time: somebody healed it, or its lease ran out; its stop line says when";
+
 /// How long a killed one may take to be gone, and what one has started may hold its stdout after its end.
 const BURIAL: Duration = Duration::from_secs(2);
 
@@ -46,7 +49,25 @@ struct Running {
     text: String,
     group: Option<Group>,
     asked_to_end: watch::Sender<bool>,
-    work: JoinHandle<std::result::Result<(), String>>,
+    work: JoinHandle<std::result::Result<Ended, String>>,
+}
+
+/// How a nemesis ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// In order.
+    InOrder,
+    /// In order, but a fault of it had ended before its time: somebody healed it, or its lease ran out.
+    Early,
+}
+
+/// What is left to say of nemeses that have ended, a sentence each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// Those that failed.
+    pub failed: Vec<String>,
+    /// Those of which a fault ended before its time.
+    pub early: Vec<String>,
 }
 
 impl Nemeses {
@@ -60,9 +81,7 @@ impl Nemeses {
     }
 
     /// Sends TERM to all and reads their last lines; whoever does not end in time is killed.
-    ///
-    /// Gives a sentence for each that failed.
-    pub async fn end(mut self) -> Vec<String> {
+    pub async fn end(mut self) -> Ends {
         for nemesis in &self.0 {
             nemesis.asked_to_end.send_replace(true);
             if let Some(group) = &nemesis.group {
@@ -70,18 +89,22 @@ impl Nemeses {
             }
         }
         let deadline = Instant::now() + PATIENCE;
-        let mut failures = Vec::new();
+        let mut ends = Ends::default();
         for nemesis in &mut self.0 {
-            if let Err(why) = nemesis.ended(deadline).await {
-                failures.push(format!("the nemesis {:?} {why}", nemesis.text));
+            match nemesis.ended(deadline).await {
+                Ok(Ended::InOrder) => {}
+                Ok(Ended::Early) => {
+                    ends.early.push(format!("the nemesis {:?} {ENDED_EARLY}", nemesis.text));
+                }
+                Err(why) => ends.failed.push(format!("the nemesis {:?} {why}", nemesis.text)),
             }
         }
-        failures
+        ends
     }
 }
 
 impl Running {
-    async fn ended(&mut self, deadline: Instant) -> std::result::Result<(), String> {
+    async fn ended(&mut self, deadline: Instant) -> std::result::Result<Ended, String> {
         if let Ok(ended) = timeout_at(deadline, &mut self.work).await {
             return ended.unwrap_or_else(|error| Err(format!("was lost sight of: {error}")));
         }
@@ -129,21 +152,25 @@ impl Watcher {
         self,
         mut child: Child,
         stdout: Option<ChildStdout>,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<Ended, String> {
+        let mut ended_early = false;
         tokio::select! {
-            () = self.read(stdout) => {}
+            () = self.read(stdout, &mut ended_early) => {}
             // What it started and left running, in whatever group, may hold its stdout for ever.
             () = self.ended_for_good(&mut child) => {}
         }
         let status = child.wait().await.map_err(|error| format!("was lost sight of: {error}"))?;
-        let judged = self.judge(status);
-        if let Err(why) = &judged {
-            talk::error(format!("the nemesis {:?} {why}", self.text));
-            let mut op = remark("nemesis-failed", json!({ "command": self.text }));
-            op.error = Some(why.as_str().into());
-            // The run ends for that reason already.
-            let _ = self.shared.history.record(op);
-        }
+        let judged = self.judge(status, ended_early);
+        let (word, why) = match &judged {
+            Ok(Ended::InOrder) => return judged,
+            Ok(Ended::Early) => ("nemesis-ended-early", ENDED_EARLY),
+            Err(why) => ("nemesis-failed", why.as_str()),
+        };
+        talk::error(format!("the nemesis {:?} {why}", self.text));
+        let mut op = remark(word, json!({ "command": self.text }));
+        op.error = Some(why.into());
+        // The run ends for that reason already.
+        let _ = self.shared.history.record(op);
         judged
     }
 
@@ -156,7 +183,8 @@ impl Watcher {
         sleep(BURIAL).await;
     }
 
-    async fn read(&self, stdout: Option<ChildStdout>) {
+    /// Reads its lines to their end; sets `ended_early` if one says that its fault ended before its time.
+    async fn read(&self, stdout: Option<ChildStdout>, ended_early: &mut bool) {
         let Some(stdout) = stdout else { return };
         let mut stdout = BufReader::new(stdout);
         let mut amiss = Amiss { text: &self.text, number: 0 };
@@ -172,8 +200,11 @@ impl Watcher {
                 continue;
             }
             match fault(line) {
-                // Without a sink there is nobody to tell; the run is ending.
-                Ok(op) => drop(self.shared.history.pass_on(&op, line)),
+                Ok(op) => {
+                    *ended_early |= op.ended_early();
+                    // Without a sink there is nobody to tell; the run is ending.
+                    let _ = self.shared.history.pass_on(&op, line);
+                }
                 Err(why) => {
                     let cited: String = line.chars().take(CITED).collect();
                     amiss.say(format!("printed what is no fault line ({why}): {cited}"));
@@ -182,13 +213,18 @@ impl Watcher {
         }
     }
 
-    /// Death by our TERM is success, and so is an end of its own before.
-    fn judge(&self, status: ExitStatus) -> std::result::Result<(), String> {
+    /// Death by our TERM is success, and so is an end of its own before. The status for a fault that ended early
+    /// counts as such if its lines say the same: other programs have other meanings for it.
+    fn judge(&self, status: ExitStatus, ended_early: bool) -> std::result::Result<Ended, String> {
         const TERM: i32 = Signal::SIGTERM as i32;
+        const EARLY: i32 = Status::EndedEarly as i32;
         let asked = *self.asked_to_end.borrow();
         let of_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
+        if ended_early && (status.success() || status.code() == Some(EARLY) || (asked && of_term)) {
+            return Ok(Ended::Early);
+        }
         if status.success() || (asked && of_term) {
-            return Ok(());
+            return Ok(Ended::InOrder);
         }
         Err(format!("failed ({status})"))
     }

@@ -12,7 +12,7 @@ use crate::cli::Cli;
 use crate::final_reads::{self, Reading};
 use crate::history::remark;
 use crate::load::{Ended, Load, Shared};
-use crate::nemesis::Nemeses;
+use crate::nemesis::{Ends, Nemeses};
 use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::progress::Progress;
@@ -52,7 +52,7 @@ struct Run {
 #[derive(Default)]
 struct Findings {
     unsent: u64,
-    failures: Vec<String>,
+    ends: Ends,
     /// `None` where nothing was read at the end.
     reading: Option<Reading>,
 }
@@ -118,8 +118,8 @@ impl Run {
                 .await;
         progress.phase("healing");
         self.shared.history.hurry();
-        let (ended, failures) = tokio::join!(load.finish(), nemeses.end());
-        findings.failures = failures;
+        let (ended, ends) = tokio::join!(load.finish(), nemeses.end());
+        findings.ends = ends;
         Ok(ended)
     }
 
@@ -150,7 +150,7 @@ impl Run {
             Some(Cause::ReaderGone) => return ("reader-gone", "the reader of stdout left".into()),
             None => {}
         }
-        let mut reasons = findings.failures.clone();
+        let mut reasons = [&findings.ends.failed[..], &findings.ends.early].concat();
         let status = match self.is_without_faults() {
             true => {
                 reasons.insert(0, "faults were asked for, and none came into force".into());
@@ -208,8 +208,11 @@ impl Run {
             None => {}
         }
         // The nemeses' own sentences were said when they failed.
-        match (findings.failures.is_empty(), self.is_without_faults()) {
-            (false, _) => Ok(Status::System),
+        if !findings.ends.failed.is_empty() {
+            return Ok(Status::System);
+        }
+        match (findings.ends.early.is_empty(), self.is_without_faults()) {
+            (false, _) => Ok(Status::EndedEarly),
             (true, true) => Ok(Status::Unknown),
             (true, false) => Ok(Status::Done),
         }

@@ -64,8 +64,7 @@ impl Stop {
 /// 71 where the system gives no handler.
 pub fn watch(stop: &Stop) -> Result<()> {
     // Our input is not ours: nodes were read from it, or the loop that started us reads its next line there.
-    let watch =
-        Watch::start_without_input("recovery and final reads go on; the run ends by itself")?;
+    let watch = Watch::start("recovery and final reads go on; the run ends by itself")?;
     let stop = stop.clone();
     std::thread::spawn(move || {
         match watch.until(None) {

@@ -461,6 +461,37 @@ fn a_nemesis_that_fails_is_said_and_recorded() {
 }
 
 #[test]
+fn a_nemesis_whose_fault_ended_early_is_named_and_gives_the_run_its_status() {
+    let folder = Folder::new("early");
+    for (field, status, expected) in [
+        ("\"healed\":\"by another\"", 3, 3),
+        ("\"lapsed\":7", 3, 3),
+        ("\"lapsed\":7", 0, 3),
+        // What `heal` says of others' cuts, and a status that means something else.
+        ("\"healed\":\"by partition heal\"", 0, 0),
+        ("\"cut\":\"n1 | n2\"", 3, 71),
+    ] {
+        let line = |f: &str, value: &str| {
+            format!(
+                "echo '{{\"process\":\"nemesis\",\"type\":\"info\",\"f\":\"{f}-partition\",\"value\":{{{value}}}}}'\n"
+            )
+        };
+        let script = line("start", "") + &line("stop", field) + &format!("exit {status}\n");
+        let script = folder.write("early.sh", script);
+        let mut command = workload("set --client mem --time-limit 300ms --nemesis");
+        let run = run(command.arg(format!("sh {script}"))).expect(expected);
+        let lines = run.lines();
+        well_formed(&lines);
+        assert_eq!(end(&lines)["status"], "done");
+        let named = usize::from(expected == 3);
+        assert_eq!(of(&lines, "nemesis-ended-early").len(), named, "{field}");
+        assert_eq!(run.stderr.contains("ended before its time"), named == 1, "{}", run.stderr);
+        let reason = end(&lines)["reason"].to_string();
+        assert_eq!(reason.contains("ended before its time"), named == 1, "{reason}");
+    }
+}
+
+#[test]
 fn kill_9_heals_through_the_nemesis() {
     let folder = Folder::new("kill9-nemesis");
     let nemesis = folder.write("nemesis", nemesis_script(&folder));

@@ -245,7 +245,7 @@ fn another_who_resumes_the_node_ends_the_holders_work() {
     fleet.run(&["resume", "n1"]).expect(0);
     let stop = running.line(SOON);
     assert_eq!(stop["value"]["healed"], "by another");
-    running.end(SOON).expect(0);
+    running.end(SOON).expect(3);
 }
 
 #[test]

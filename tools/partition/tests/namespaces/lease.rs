@@ -69,7 +69,7 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
         // Where it was stopped while it renewed the guard gives that a minute.
         within(SOON * 3, backend, clean);
         running.signal(Signal::SIGCONT);
-        let ended = running.end(SOON).expect(0);
+        let ended = running.end(SOON).expect(3);
         let stop = &ended.lines()[1];
         assert_eq!(stop["f"], "stop-partition");
         assert_eq!(stop["value"]["lapsed"], stop["time"]);
@@ -106,15 +106,6 @@ fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
 }
 
 #[test]
-fn the_end_of_input_ends_the_cut() {
-    let bed = bed!(2);
-    let (mut running, _) = cut(&bed, "halves");
-    drop(running.stdin.take());
-    running.end(SOON).expect(0);
-    assert!(is_whole(&bed));
-}
-
-#[test]
 fn a_reader_that_is_gone_ends_the_cut() {
     let bed = bed!(2);
     let line = format!(
@@ -148,7 +139,7 @@ fn two_holders_do_not_disturb_each_other_and_heal_ends_both() {
     assert!(healed.lines().iter().all(|line| line["f"] == "stop-partition"));
     assert!(is_whole(&bed));
     for holder in [second, third] {
-        let ended = holder.end(SOON).expect(0);
+        let ended = holder.end(SOON).expect(3);
         assert_eq!(ended.lines()[1]["value"]["healed"], "by another", "{}", ended.stdout);
     }
     assert_eq!(rules(&bed, 3), "");
@@ -191,7 +182,8 @@ fn heal_all_finds_a_cut_in_networks_that_nobody_names() {
 #[test]
 fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
     let bed = bed!(2);
-    let (mut running, _) = cut(&bed, "halves --lease 6s --backend nft");
+    // Its next regular renewal would come after ten minutes.
+    let (mut running, _) = cut(&bed, "halves --lease 30m --backend nft");
     let (host, name) = (bed.host(), bed.name(0));
     let script = format!(
         "set -e; ip netns del {name}; ip -n {host} link del v0 2>/dev/null || true; ip netns add {name}
@@ -201,12 +193,32 @@ fn a_node_that_comes_back_with_a_new_network_is_cut_again() {
     text(Command::new("sh").args(["-c", &script]).output().unwrap());
     let line = running.line(SOON);
     assert_eq!(line["f"], "renew-partition", "{line}");
-    assert!(line["value"]["nodes"].to_string().contains("n1"), "{line}");
+    assert_eq!(line["value"]["nodes"], serde_json::json!(["n1"]), "{line}");
+    let (since, time) = (line["value"]["since"].as_u64().unwrap(), line["time"].as_u64().unwrap());
+    assert!(since < time && time - since < 20_000_000_000, "{line}");
     assert!(!bed.reaches(0, "10.77.0.12") && !bed.reaches(1, "10.77.0.11"));
     running.signal(Signal::SIGTERM);
     running.end(SOON).expect(143);
     assert!(bed.reaches(0, "10.77.0.12"));
     assert_eq!(rules(&bed, 2), "");
+}
+
+#[test]
+fn a_node_that_gets_another_address_is_cut_there_too_and_named() {
+    let bed = bed!(3);
+    for (backend, address) in [("nft", "10.77.0.77"), ("nft-bridge", "10.77.0.78")] {
+        let (mut running, _) = cut(&bed, &format!("isolate n1 --lease 30m --backend {backend}"));
+        let added =
+            bed.at(1, "ip").args(["addr", "add", &format!("{address}/24"), "dev", "eth0"]).output();
+        text(added.unwrap());
+        let line = running.line(SOON);
+        assert_eq!(line["f"], "renew-partition", "{line}");
+        assert_eq!(line["value"]["nodes"], serde_json::json!(["n2"]), "{backend}: {line}");
+        assert!(!bed.reaches(0, address) && bed.reaches(2, address), "{backend}");
+        running.signal(Signal::SIGTERM);
+        running.end(SOON).expect(143);
+        assert!(bed.reaches(0, address));
+    }
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Our chains of iptables as the kernel has them: found without loading tables that nobody had, and taken away.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 
 use super::ipset::{FLAVOURS, hung};
 use super::mangle;
 use crate::fault_id::FaultId;
+use crate::kernel;
 use crate::step::{self, Step};
 use crate::traffic::Way;
 
@@ -20,12 +24,21 @@ pub fn stand(network: &Network, id: FaultId, v4: bool, way: Way) -> bool {
 /// The same of one program that is there.
 pub fn stand_by(network: &Network, program: &str, id: FaultId, v4: bool, way: Way) -> bool {
     let (chain, hook) = hung(id, way);
+    if !is_legacy(network, program)
+        && let Some(Ok(rules)) = kernel::rules(network, mangle::of_version(v4), mangle::NAME)
+    {
+        return rules.iter().any(|rule| rule.chain == hook && rule.names(&chain))
+            && rules.iter().any(|rule| rule.chain == chain && rule.names(SET_MATCH));
+    }
     let rules = || Step::new(format!("{program} -w -t mangle -S")).output(network);
     may_hold(network, program, v4)
         && rules().map_or(true, |rules| {
             !rules.status.success() || leads(&String::from_utf8_lossy(&rules.stdout), &chain, hook)
         })
 }
+
+/// The match of iptables by which our rules ask for a set.
+const SET_MATCH: &str = "set";
 
 /// Whether a listing has the jump to the chain and a rule in it that matches a set.
 fn leads(rules: &str, chain: &str, hook: &str) -> bool {
@@ -68,13 +81,27 @@ fn is_legacy(network: &Network, program: &str) -> bool {
     if program.ends_with("-legacy") || program.ends_with("-nft") {
         return program.ends_with("-legacy");
     }
+    if matches!(network, Network::Ssh(_)) {
+        return says_nothing_of_nf_tables(network, program);
+    }
+    // The programs of this host are the same for all its networks.
+    static KNOWN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    *known.entry(program.to_string()).or_insert_with(|| says_nothing_of_nf_tables(network, program))
+}
+
+fn says_nothing_of_nf_tables(network: &Network, program: &str) -> bool {
     let version = Step::new(format!("{program} --version")).output(network);
     // Before there were two flavours there was only this one, and it did not say so.
     version.is_ok_and(|version| !String::from_utf8_lossy(&version.stdout).contains("nf_tables"))
 }
 
 fn has_legacy_table(network: &Network, v4: bool) -> bool {
-    let file = format!("/proc/net/{}_tables_names", if v4 { "ip" } else { "ip6" });
+    let file = format!("{}_tables_names", if v4 { "ip" } else { "ip6" });
+    if let Some(names) = kernel::proc_net(network, &file) {
+        return names.lines().any(|name| name == "mangle");
+    }
+    let file = format!("/proc/net/{file}");
     let Ok(names) = Step::new(format!("cat {file}")).output(network) else { return true };
     match names.status.success() {
         true => String::from_utf8_lossy(&names.stdout).lines().any(|name| name == "mangle"),

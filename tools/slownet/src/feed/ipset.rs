@@ -9,6 +9,7 @@ use super::{Fed, Order, Target, fed_traffic};
 use super::{chains, mangle};
 use crate::arrival;
 use crate::fault_id::FaultId;
+use crate::kernel;
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
@@ -124,6 +125,9 @@ fn families(traffic: &Traffic, v6: bool) -> Vec<bool> {
 /// # Errors
 /// As [`Step::output`].
 pub fn has_sets(network: &Network, id: FaultId) -> Result<bool> {
+    if let Some(all) = kernel::sets(network) {
+        return Ok([true, false].iter().any(|v4| all.contains(&set(id, *v4))));
+    }
     for v4 in [true, false] {
         let listing = Step::new(format!("ipset list -n {}", set(id, v4)));
         if listing.output(network)?.status.success() {
@@ -313,6 +317,11 @@ fn names(network: &Network) -> Result<Vec<String>> {
     if !step::has(network, "ipset") {
         return Ok(Vec::new());
     }
+    let ours = |name: &str| FaultId::of_object(name).is_some();
+    if let Some(mut all) = kernel::sets(network) {
+        all.retain(|name| ours(name));
+        return Ok(all);
+    }
     let step = Step::new("ipset list -n");
     let output = step.output(network)?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -327,7 +336,7 @@ fn names(network: &Network) -> Result<Vec<String>> {
         return step.run(network).map(|_| Vec::new());
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    Ok(text.lines().filter(|name| FaultId::of_object(name).is_some()).map(str::to_string).collect())
+    Ok(text.lines().filter(|name| ours(name)).map(str::to_string).collect())
 }
 
 /// Takes away chains and sets of the faults `ours`, and gives whose they were.
@@ -342,11 +351,11 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
     let mut ids: Vec<FaultId> = sets.iter().filter_map(|name| FaultId::of_object(name)).collect();
     ids.sort_unstable();
     ids.dedup();
-    let has_tc = step::has(network, "tc");
+    let has_filters = step::has(network, "tc") && arrival::may_have_filters(network);
     let mut errors = Vec::new();
     for id in &ids {
         errors.extend(chains::stop(network, *id).err());
-        if has_tc {
+        if has_filters {
             errors.extend(arrival::starve(network, *id).err());
         }
     }

@@ -9,7 +9,11 @@ use breakit::reach::Network;
 use serde_json::Value;
 
 use super::nft::lacks_nf_tables;
+use crate::kernel::{self, Family};
 use crate::step::{self, Step};
+
+/// The table's name.
+pub const NAME: &str = "mangle";
 
 /// The comment that says so.
 pub const MADE: &str = "breakit-made-the-table";
@@ -20,20 +24,26 @@ pub fn is_ours(network: &Network, iptables: &str, v4: bool) -> bool {
     if !step::has(network, "nft") {
         return false;
     }
-    let there = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
     // nft does not show the comment; iptables does, but makes the table where it is not there.
     let rules = || Step::new(format!("{iptables} -w -t mangle -S")).output(network);
+    let made = || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE));
+    if let Some(Ok(tables)) = kernel::tables(network, of_version(v4)) {
+        return tables.is_some_and(|tables| !tables.contains(&NAME.to_string())) || made();
+    }
+    let there = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
     let is_missing = |there: Output| {
         !there.status.success() && !lacks_nf_tables(&String::from_utf8_lossy(&there.stderr))
     };
-    there.is_ok_and(is_missing)
-        || rules().is_ok_and(|rules| String::from_utf8_lossy(&rules.stdout).contains(MADE))
+    there.is_ok_and(is_missing) || made()
 }
 
 /// Whether nftables has the table, as far as nft can tell.
 pub fn may_be_there(network: &Network, v4: bool) -> bool {
     if !step::has(network, "nft") {
         return true;
+    }
+    if let Some(Ok(tables)) = kernel::tables(network, of_version(v4)) {
+        return tables.is_some_and(|tables| tables.contains(&NAME.to_string()));
     }
     let listing = Step::new(format!("nft list table {} mangle", family(v4))).output(network);
     listing.is_ok_and(|listing| listing.status.success())
@@ -53,6 +63,11 @@ pub fn remove_with(network: &Network, v4: bool, ours: &[String]) -> bool {
 
 /// The chains from which ours hang.
 const HUNG_FROM: [&str; 2] = ["POSTROUTING", "PREROUTING"];
+
+/// The family of nftables where iptables-nft has what is for that version of IP.
+pub fn of_version(v4: bool) -> Family {
+    if v4 { Family::Ipv4 } else { Family::Ipv6 }
+}
 
 fn family(v4: bool) -> &'static str {
     if v4 { "ip" } else { "ip6" }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{Fed, Order, fed_traffic};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
+use crate::kernel::{self, Family};
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
@@ -52,6 +53,11 @@ fn flush(id: FaultId) -> String {
 /// # Errors
 /// As [`Step::output`].
 pub fn feeds(network: &Network, id: FaultId) -> Result<bool> {
+    if let Some(found) =
+        kernel::has_rule_with_set(network, Family::Inet, &table(id), &["to4", "to6"])
+    {
+        return found;
+    }
     let listed = Step::new(format!("nft list table inet {}", table(id))).output(network)?;
     // Only rules speak of a set by this sign.
     Ok(listed.status.success() && String::from_utf8_lossy(&listed.stdout).contains(" @to"))
@@ -211,6 +217,10 @@ fn tables(network: &Network) -> Result<Vec<FaultId>> {
     if !step::has(network, "nft") {
         return Ok(Vec::new());
     }
+    let ours = |name: &str| FaultId::of_object(name);
+    if let Some(found) = kernel::tables(network, Family::Inet) {
+        return Ok(found?.into_iter().flatten().filter_map(|name| ours(&name)).collect());
+    }
     let step = Step::new("nft list tables");
     let output = step.output(network)?;
     if lacks_nf_tables(&String::from_utf8_lossy(&output.stderr)) {
@@ -220,8 +230,8 @@ fn tables(network: &Network) -> Result<Vec<FaultId>> {
         return Err(step.judge(&output));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let ours = |line: &str| FaultId::of_object(line.strip_prefix("table inet ")?);
-    Ok(text.lines().filter_map(ours).collect())
+    let names = text.lines().filter_map(|line| line.strip_prefix("table inet "));
+    Ok(names.filter_map(ours).collect())
 }
 
 /// Whether nft said that the kernel has no nf_tables, and so no tables of ours. Old kernels call the unknown

@@ -12,6 +12,7 @@ use nix::libc;
 
 use super::nfqueue;
 use crate::fault_id::FaultId;
+use crate::kernel;
 use crate::step::Step;
 
 /// How long a process that does not hang may take to let them go.
@@ -55,11 +56,23 @@ pub fn release(network: &Network, ours: &[FaultId]) -> Result<()> {
 
 /// The queues of the faults in which packets are.
 fn of_ours(network: &Network, ours: &[FaultId]) -> Result<Vec<Queued>> {
-    // A kernel without the queue has no such file.
-    let output = Step::new("cat /proc/net/netfilter/nfnetlink_queue").output(network)?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let text = queues(network)?;
     let is_ours = |number| ours.iter().any(|id| id.queue() == number);
     Ok(text.lines().filter_map(queued).filter(|q| q.packets > 0 && is_ours(q.number)).collect())
+}
+
+/// The kernel's list of packet queues, a line each.
+///
+/// # Errors
+/// As [`Step::output`].
+pub fn queues(network: &Network) -> Result<String> {
+    const FILE: &str = "netfilter/nfnetlink_queue";
+    if !matches!(network, Network::Ssh(_)) {
+        // A kernel without the queue has no such file.
+        return Ok(kernel::proc_net(network, FILE).unwrap_or_default());
+    }
+    let output = Step::new(format!("cat /proc/net/{FILE}")).output(network)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn queued(line: &str) -> Option<Queued> {

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::helper;
+use breakit::{helper, lifeline};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
 
@@ -54,6 +54,7 @@ impl Watchdog {
         };
         // SAFETY: between fork and exec the closure makes two system calls and allocates nothing.
         unsafe { shell.pre_exec(alone) };
+        lifeline::let_go(&mut shell);
         let post = |e: &io::Error| Error::io("post a watchdog for the delay line", e);
         let child = shell.spawn().map_err(|e| post(&e))?;
         if let Some(pipe) = &child.stdin {
