@@ -32,6 +32,15 @@ pub fn bytes(line: &[u8]) -> String {
     shown
 }
 
+/// A word of the user's in quotes, for a message; of a long one the beginning.
+pub fn cited(text: &str) -> String {
+    if text.chars().count() <= 80 {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(40).collect();
+    format!("{start:?}... ({} characters)", text.chars().count())
+}
+
 fn escaped(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
     let needs = |c: char| steers(c) && !stays(c);
     // Nearly all text has no such byte, and is not looked at again.

@@ -12,6 +12,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::environment::variable;
+use crate::escape;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl::Lines;
 use crate::parallel;
@@ -41,7 +42,7 @@ impl Name {
         }
         Err(Error::usage(format!(
             "{} is no node name; take up to 63 letters, digits, '-', '_' or '.', a letter or digit first",
-            shorten(text)
+            escape::cited(text)
         )))
     }
 
@@ -106,7 +107,7 @@ impl Via {
         let wrong = || {
             Error::usage(format!(
                 "{} says no way to a node; write ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:NUMBER, lxc:CONTAINER, addr:ADDRESS or local",
-                shorten(text)
+                escape::cited(text)
             ))
         };
         let word = |word: &str| Name::new(word).map(|name| name.0).map_err(|_| wrong());
@@ -300,8 +301,9 @@ fn named_by_way(way: &str) -> Result<Node> {
         Via::Address(address) => address.to_string(),
         Via::Local => "local".into(),
     };
-    let nameless =
-        |_| Error::usage(format!("{} gives no name to a node; write NAME={way}", shorten(way)));
+    let nameless = |_| {
+        Error::usage(format!("{} gives no name to a node; write NAME={way}", escape::cited(way)))
+    };
     let name = Name::new(&name).map_err(nameless)?;
     let addrs = if let Via::Address(address) = via { vec![address] } else { Vec::new() };
     Ok(Node { name, addrs, via })
@@ -363,7 +365,7 @@ fn one(line: &str) -> std::result::Result<Option<Node>, String> {
         }
         None => Err(format!(
             "{} is no node line and no host; write {{\"node\": ...}}, a host as db1 or root@192.0.2.3, or NAME=WAY",
-            shorten(words)
+            escape::cited(words)
         )),
     }
 }
@@ -399,8 +401,9 @@ fn expand(part: &str) -> Result<Vec<Name>> {
     let Some((from, to)) = part.split_once("..") else {
         return Ok(vec![Name::new(part)?]);
     };
-    let wrong =
-        |why: &str| Error::usage(format!("{} is no range: {why}; write n1..n5", shorten(part)));
+    let wrong = |why: &str| {
+        Error::usage(format!("{} is no range: {why}; write n1..n5", escape::cited(part)))
+    };
     let (prefix, first) =
         split_number(from).ok_or_else(|| wrong("it must begin with a numbered name"))?;
     let last = match split_number(to) {
@@ -424,14 +427,6 @@ fn expand(part: &str) -> Result<Vec<Name>> {
 fn split_number(text: &str) -> Option<(&str, &str)> {
     let digits = text.chars().rev().take_while(char::is_ascii_digit).count();
     (digits > 0).then(|| text.split_at(text.len() - digits))
-}
-
-fn shorten(text: &str) -> String {
-    if text.chars().count() <= 80 {
-        return format!("{text:?}");
-    }
-    let start: String = text.chars().take(40).collect();
-    format!("{start:?}... ({} characters)", text.chars().count())
 }
 
 /// The fleet's name: `$BREAKIT_FLEET`, else `default` (also if it is empty).

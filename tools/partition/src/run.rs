@@ -9,7 +9,7 @@ use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, jsonl, rng, similar, stdout, talk};
+use breakit::{clock, escape, jsonl, rng, similar, stdout, talk};
 use clap::CommandFactory;
 
 use crate::backend;
@@ -58,17 +58,18 @@ pub fn run(cli: Cli) -> Result<Status> {
 /// What somebody is told who gave no command.
 fn unknown(words: &[String]) -> Error {
     let word = words.first().map(String::as_str).unwrap_or_default();
+    let cited = escape::cited(word);
     if let Some(shape) = similar::closest(word, shape::WORDS) {
         return Error::usage(format!(
-            "{word:?} is no command; did you mean partition cut {shape}, or partition plan {shape}?"
+            "{cited} is no command; did you mean partition cut {shape}, or partition plan {shape}?"
         ));
     }
     let command = Cli::command();
     let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<&str> = commands.map(clap::Command::get_name).collect();
     Error::usage(match similar::closest(word, names.iter().copied()) {
-        Some(meant) => format!("{word:?} is no command; did you mean partition {meant}?"),
-        None => format!("{word:?} is no command; take one of: {}", names.join(", ")),
+        Some(meant) => format!("{cited} is no command; did you mean partition {meant}?"),
+        None => format!("{cited} is no command; take one of: {}", names.join(", ")),
     })
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use breakit::exit::{Error, Result};
-use breakit::input;
 use breakit::node::{self, Name};
 use breakit::rng::{Pcg64, RngExt, SliceRandom};
 use breakit::similar;
+use breakit::{escape, input};
 
 use crate::grudge::Grudge;
 
@@ -188,9 +188,10 @@ pub const WORDS: [&str; 10] = [
 ];
 
 fn no_such(word: &str) -> Error {
+    let cited = escape::cited(word);
     match similar::closest(word, WORDS) {
-        Some(meant) => Error::usage(format!("{word:?} is no shape; did you mean {meant}?")),
-        None => Error::usage(format!("{word:?} is no shape; take one of: {SHAPES}")),
+        Some(meant) => Error::usage(format!("{cited} is no shape; did you mean {meant}?")),
+        None => Error::usage(format!("{cited} is no shape; take one of: {SHAPES}")),
     }
 }
 
