@@ -56,7 +56,11 @@ impl Question {
     fn ports(&self, protocol: Protocol) -> Vec<u16> {
         let asked = self.0.protocols().unwrap_or(vec![Protocol::Udp]).contains(&protocol);
         let ports: Vec<u16> = self.0.ports_of(protocol).iter().map(|ports| ports.first).collect();
-        if asked && ports.is_empty() { vec![0] } else { ports }
+        match asked {
+            true if ports.is_empty() => vec![0],
+            true => ports,
+            false => Vec::new(),
+        }
     }
 
     /// Whether any packet will do, of whatever protocol.

@@ -80,7 +80,7 @@ fn said(lines: &[Value]) -> Vec<Value> {
     let plain = |line: &Value| {
         let mut line = line.clone();
         line["time"].take();
-        for name in ["table", "began", "seed", "shape"] {
+        for name in ["table", "began", "seed", "shape", "wall"] {
             line["value"][name].take();
         }
         line
