@@ -1,12 +1,15 @@
-//! One key of registers that are followed: few events as they came, then online as long as that decides, then kept for
-//! a search.
+//! One key of registers that are followed: by the order of its returns as long as that is legal, then online, and back
+//! where little is left; then kept for a search, where a value comes again too soon.
 
 use std::time::Duration;
 
+use super::Open;
+use super::by_return::ByReturn;
+use super::journal::Journal;
 use crate::budget::Budget;
-use crate::history::Pos;
+use crate::history::{OPEN, Pos};
 use crate::linear::online::{Kept, Known, Online, Stop, Window};
-use crate::linear::op::Op;
+use crate::linear::op::{Fate, Op};
 use crate::linear::{self, Decision, Engine, Proof};
 use crate::values::{Id, NULL};
 
@@ -29,11 +32,18 @@ pub(super) struct Key {
 
 /// How it is decided, and whether it is.
 pub(super) enum State {
-    Few(Few),
-    Online(Box<Online>),
+    ByReturn(ByReturn),
+    Online(Box<Closely>),
     Kept(Box<Kept>),
     Invalid(Box<Violation>),
     Exhausted { operations: u32 },
+}
+
+/// A key that is decided online.
+pub(super) struct Closely {
+    online: Online,
+    /// What came before and is settled, kept to be shown.
+    before: ByReturn,
 }
 
 /// A key's end.
@@ -44,12 +54,40 @@ pub(super) struct Violation {
     pub ops: Vec<Known>,
 }
 
+/// What an event of a key is taken with.
+pub(super) struct Around<'a> {
+    /// Where operations are kept.
+    pub journal: &'a mut Journal,
+    /// How many of them are kept to be shown.
+    pub remembered: usize,
+    /// Whatever returns from now on began there or later.
+    pub watermark: Pos,
+    /// All open operations, and which key it is.
+    pub open: &'a [Open],
+    pub place: usize,
+}
+
+impl Around<'_> {
+    /// Whatever returns from now on began there or later, also what was given up on and puts a value.
+    fn settling(&self) -> Pos {
+        let pending = pending(self.open, self.place).map(|known| known.inv);
+        pending.fold(self.watermark, Pos::min)
+    }
+}
+
+/// The writes and cas of the key at `place` that are open, as far as they are known.
+pub(super) fn pending(open: &[Open], place: usize) -> impl Iterator<Item = Known> {
+    let of_key = open.iter().filter(move |open| open.key == place);
+    let puts = |open: &Open| open.known.filter(|known| known.act.puts().is_some());
+    of_key.filter_map(puts).map(Known::pending)
+}
+
 impl Key {
     /// Nothing of it yet. The register holds `initial`.
-    pub fn new(id: Option<Id>, initial: Id, remembered: usize) -> Key {
+    pub fn new(id: Option<Id>, initial: Id) -> Key {
         Key {
             id,
-            state: State::Few(Few::new(initial, remembered)),
+            state: State::ByReturn(ByReturn::new(initial)),
             operations: 0,
             observations: 0,
             unknown: 0,
@@ -59,95 +97,146 @@ impl Key {
     }
 
     /// Forgets what is remembered only to be shown.
-    pub fn forget(&mut self) {
+    pub fn forget(&mut self, watermark: Pos, journal: &mut Journal) {
         match &mut self.state {
-            State::Few(few) => few.remembered = few.remembered.min(1),
-            State::Online(online) => online.forget(),
+            State::ByReturn(ops) => ops.shorten(1, watermark, journal),
+            State::Online(closely) => {
+                closely.before.clear(journal);
+                closely.online.forget();
+            }
             _ => {}
         }
     }
 
-    pub fn begin(&mut self, known: Known) {
-        self.make_room();
+    /// Goes over to another journal.
+    pub fn copy(&mut self, from: &Journal, to: &mut Journal) {
         match &mut self.state {
-            State::Few(few) => few.take(Came::Began(known)),
-            State::Online(online) => online.begin(known),
-            State::Kept(kept) => kept.begin(known),
-            State::Invalid(_) | State::Exhausted { .. } => {}
+            State::ByReturn(ops) => ops.copy(from, to),
+            State::Online(closely) => closely.before.copy(from, to),
+            _ => {}
         }
     }
 
-    /// Whether it is invalid now.
-    pub fn returned(&mut self, known: Known, watermark: Pos) -> bool {
-        self.make_room();
-        let stop = match &mut self.state {
-            State::Few(few) => {
-                few.take(Came::Returned(known));
-                return self.replay();
+    /// A write or cas began.
+    pub fn begin(&mut self, known: Known) {
+        match &mut self.state {
+            State::Online(closely) => closely.online.begin(known),
+            State::Kept(kept) => kept.begin(known),
+            // It is among those that are open.
+            State::ByReturn(_) | State::Invalid(_) | State::Exhausted { .. } => {}
+        }
+    }
+
+    /// A write or cas that began will never end.
+    pub fn never_ends(&mut self, known: Known, journal: &mut Journal) {
+        if let State::ByReturn(ops) = &mut self.state {
+            ops.never_ends(known.pending(), journal);
+        }
+    }
+
+    /// An operation returned; whether it is invalid now.
+    #[inline]
+    pub fn returned(&mut self, known: Known, mut around: Around<'_>) -> bool {
+        if let State::ByReturn(ops) = &mut self.state
+            && ops.returned(known, around.journal)
+        {
+            if ops.is_full(around.remembered) {
+                ops.shorten(around.remembered, around.settling(), around.journal);
             }
-            State::Online(online) => {
-                online.advance(watermark);
-                online.returned(known)
+            return false;
+        }
+        self.returned_closely(known, &mut around)
+    }
+
+    fn returned_closely(&mut self, known: Known, around: &mut Around<'_>) -> bool {
+        self.look_closely(known, around);
+        let stop = match &mut self.state {
+            State::Online(closely) => {
+                closely.online.advance(around.watermark);
+                closely.online.returned(known)
             }
             State::Kept(kept) => {
                 kept.returned(known);
                 Ok(())
             }
-            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
+            State::ByReturn(_) | State::Invalid(_) | State::Exhausted { .. } => Ok(()),
         };
-        self.stop(stop, Some(known))
+        let is_invalid = self.stop(stop, Some(known), around.journal);
+        self.look_away(known.res, around);
+        is_invalid
     }
 
-    /// Whether it is invalid now.
-    pub fn failed(&mut self, known: Known) -> bool {
-        self.make_room();
+    /// A write or cas did not happen, and that was known at `at`; whether it is invalid now.
+    pub fn failed(&mut self, known: Known, at: Pos, journal: &mut Journal) -> bool {
         let stop = match &mut self.state {
-            State::Few(few) => {
-                few.take(Came::Failed(known));
-                return self.replay();
+            State::ByReturn(ops) => {
+                ops.failed(known, at, journal);
+                Ok(())
             }
-            State::Online(online) => online.failed(known),
+            State::Online(closely) => closely.online.failed(known),
             State::Kept(kept) => {
                 kept.failed(known);
                 Ok(())
             }
             State::Invalid(_) | State::Exhausted { .. } => Ok(()),
         };
-        self.stop(stop, None)
+        self.stop(stop, None, journal)
     }
 
-    /// Goes on online where there are no longer few events.
-    fn make_room(&mut self) {
-        if let State::Few(few) = &self.state
-            && few.came.len() == FEW
-        {
-            // None of them stopped it when it came.
-            self.state = State::Online(Box::new(few.online().0));
+    /// Goes on online, or with a search, where the order of the returns is not legal with `last`, which returns.
+    fn look_closely(&mut self, last: Known, around: &mut Around<'_>) {
+        let State::ByReturn(ops) = &mut self.state else { return };
+        let mut pending: Vec<Known> = pending(around.open, around.place).collect();
+        pending.extend(last.act.puts().map(|_| last.pending()));
+        // One that had been given up on began before it, and what it may rest on is not settled.
+        let watermark = around.settling().min(last.inv);
+        ops.settle(watermark, around.journal);
+        pending.extend(ops.take_unknown(around.journal));
+        let unsettled = ops.unsettled(around.journal);
+        let mut online = Online::after(ops.settled(), around.remembered);
+        let taken = take_again(&mut online, &unsettled, &pending, watermark);
+        if taken.is_err() {
+            return self.keep(None, pending, around.journal);
         }
+        let mut before = *ops;
+        before.leave_settled(around.journal);
+        self.state = State::Online(Box::new(Closely { online, before }));
     }
 
-    /// Decides few events anew; whether the key is invalid by the last of them.
-    fn replay(&mut self) -> bool {
-        let State::Few(few) = &self.state else { return false };
-        let last = match few.came.last() {
-            Some(Came::Returned(known)) => Some(*known),
-            _ => None,
-        };
-        let (online, stop) = few.online();
-        if stop.is_err() {
-            self.state = State::Online(Box::new(online));
+    /// Goes back to the order of the returns where it is certain at `now` what the register holds.
+    fn look_away(&mut self, now: Pos, around: &mut Around<'_>) {
+        let State::Online(closely) = &mut self.state else { return };
+        if !closely.online.may_be_settled() || pending(around.open, around.place).next().is_some() {
+            return;
         }
-        self.stop(stop, last)
+        let Some(value) = closely.online.settled() else { return };
+        let mut ops = closely.before;
+        let held = (value, now);
+        let window = closely.online.window(None).ops;
+        match closely.online.has_forgotten() {
+            true => {
+                ops.begin_again(held, around.journal);
+                let unknown = window.into_iter().filter(|known| known.fate == Fate::Info);
+                ops.goes_on(unknown, held, around.journal);
+            }
+            false => ops.goes_on(window, held, around.journal),
+        }
+        self.state = State::ByReturn(ops);
     }
 
-    fn stop(&mut self, stop: std::result::Result<(), Stop>, last: Option<Known>) -> bool {
-        match (stop, &self.state) {
+    fn stop(
+        &mut self,
+        stop: std::result::Result<(), Stop>,
+        last: Option<Known>,
+        journal: &mut Journal,
+    ) -> bool {
+        match (stop, &mut self.state) {
             (Err(Stop::Ambiguous), _) => {
-                self.keep(last);
+                self.keep(last, Vec::new(), journal);
                 false
             }
-            (Err(Stop::Violation), State::Online(online)) => {
-                let window = online.window(last);
+            (Err(Stop::Violation), State::Online(closely)) => {
+                let window = closely.window(last, journal);
                 self.state = State::Invalid(Box::new(Violation::of(window)));
                 true
             }
@@ -155,11 +244,19 @@ impl Key {
         }
     }
 
-    /// From now on all is kept.
-    pub fn keep(&mut self, last: Option<Known>) {
-        let window = match &self.state {
-            State::Few(few) => few.online().0.window(last),
-            State::Online(online) => online.window(last),
+    /// From now on all is kept: with `last`, which has just returned, and what is `pending`.
+    pub fn keep(&mut self, last: Option<Known>, pending: Vec<Known>, journal: &mut Journal) {
+        let window = match &mut self.state {
+            State::ByReturn(ops) => {
+                let ended = ops.ended(journal).into_iter().map(shown);
+                let unknown = ops.unknown(journal);
+                let mut all: Vec<Known> = ended.chain(unknown).chain(pending).collect();
+                all.sort_by_key(|known| known.inv);
+                let window = Window { ops: all, initial: vec![ops.initial()], after: ops.after() };
+                ops.clear(journal);
+                window
+            }
+            State::Online(closely) => closely.window(last, journal),
             _ => return,
         };
         self.state = State::Kept(Box::new(Kept::after(window)));
@@ -168,9 +265,10 @@ impl Key {
 
     pub fn has_let_go(&self) -> bool {
         match &self.state {
-            State::Online(online) => online.has_let_go(),
+            State::ByReturn(ops) => ops.has_settled(),
+            State::Online(closely) => closely.before.has_settled() || closely.online.has_let_go(),
             State::Kept(kept) => kept.after.is_some(),
-            State::Few(_) | State::Invalid(_) | State::Exhausted { .. } => false,
+            State::Invalid(_) | State::Exhausted { .. } => false,
         }
     }
 
@@ -192,54 +290,59 @@ impl Key {
     }
 }
 
-/// So many events are decided anew at each return: they take less memory than what is decided of them, and of most of
-/// a million keys no more ever come.
-const FEW: usize = 6;
-
-/// The few events of a key, as they came.
-pub(super) struct Few {
-    came: Vec<Came>,
-    initial: Id,
-    remembered: u32,
+impl Closely {
+    /// All that is there, with `last`, which has just ended; the journal keeps none of it.
+    fn window(&mut self, last: Option<Known>, journal: &mut Journal) -> Window {
+        let mut window = self.online.window(last);
+        if !self.online.has_forgotten() {
+            window.ops.extend(self.before.ended(journal).into_iter().map(shown));
+            window.ops.sort_by_key(|known| known.inv);
+            (window.initial, window.after) = (vec![self.before.initial()], self.before.after());
+        }
+        self.before.clear(journal);
+        window
+    }
 }
 
-/// An event.
-enum Came {
-    Began(Known),
-    Returned(Known),
-    Failed(Known),
+/// An operation of the journal as reports take it: what failed has no return.
+fn shown(known: Known) -> Known {
+    if known.fate == Fate::Fail { Known { res: OPEN, ..known } } else { known }
 }
 
-impl Few {
-    fn new(initial: Id, remembered: usize) -> Few {
-        Few { came: Vec::new(), initial, remembered: remembered as u32 }
-    }
-
-    fn take(&mut self, came: Came) {
-        if self.came.len() == self.came.capacity() {
-            self.came.reserve_exact(2);
+/// Takes events again that were legal in the order of the returns: operations in that order, and what is `pending`.
+/// Whatever returned later than they began at `watermark` or later.
+///
+/// # Errors
+/// Why it goes on no longer.
+fn take_again(
+    online: &mut Online,
+    ended: &[Known],
+    pending: &[Known],
+    watermark: Pos,
+) -> Result<(), Stop> {
+    let puts = |known: &&Known| known.act.puts().is_some();
+    let begun = ended.iter().chain(pending).filter(puts).map(|known| (known.inv, false, known));
+    let mut events: Vec<(Pos, bool, &Known)> =
+        begun.chain(ended.iter().map(|known| (known.res, true, known))).collect();
+    events.sort_unstable_by_key(|&(at, _, _)| at);
+    // What returns from each event on began no earlier than this.
+    let mut watermarks = vec![watermark; events.len()];
+    let mut least = watermark;
+    for (at, &(_, is_end, known)) in events.iter().enumerate().rev() {
+        if is_end && known.fate == Fate::Ok {
+            least = least.min(known.inv);
         }
-        self.came.push(came);
+        watermarks[at] = least;
     }
-
-    /// What is decided of them, and why it goes on no longer, if it does not. Nothing is let go.
-    fn online(&self) -> (Online, std::result::Result<(), Stop>) {
-        let mut online = Online::new(self.initial, self.remembered as usize);
-        for came in &self.came {
-            let taken = match *came {
-                Came::Began(known) => {
-                    online.begin(known);
-                    Ok(())
-                }
-                Came::Returned(known) => online.returned(known),
-                Came::Failed(known) => online.failed(known),
-            };
-            if taken.is_err() {
-                return (online, taken);
-            }
+    for (&(_, is_end, known), watermark) in events.iter().zip(watermarks) {
+        online.advance(watermark);
+        match (is_end, known.fate) {
+            (false, _) => online.begin(*known),
+            (true, Fate::Fail) => online.failed(*known)?,
+            (true, _) => online.returned(*known)?,
         }
-        (online, Ok(()))
     }
+    Ok(())
 }
 
 impl Violation {

@@ -41,12 +41,20 @@ pub(super) struct Retired {
     blocks: bool,
     /// Whether any layer did.
     layers: bool,
+    /// Whether some of that is not remembered.
+    pub forgot: bool,
 }
 
 impl Retired {
     pub fn new(initial: Id, most: usize) -> Retired {
         let start = Start { lasts: vec![Last { f: 0, s: 0, value: initial }], after: None };
-        Retired { start, remembered: VecDeque::new(), count: 0, most, blocks: false, layers: false }
+        let (remembered, count) = (VecDeque::new(), 0);
+        Retired { start, remembered, count, most, blocks: false, layers: false, forgot: false }
+    }
+
+    /// Says that others were before all that it takes, up to a place; 0: none.
+    pub fn begin_after(&mut self, place: Pos) {
+        self.start.after = (place > 0).then_some(place);
     }
 
     pub fn any(&self) -> bool {
@@ -84,6 +92,7 @@ impl Retired {
         while self.count > self.most {
             let Some((ops, start)) = self.remembered.pop_front() else { break };
             (self.count, self.start) = (self.count - ops.len(), start);
+            self.forgot = true;
         }
         if self.remembered.is_empty() {
             self.remembered.shrink_to_fit();
@@ -173,7 +182,7 @@ impl Online {
             self.layers[bottom].below = None;
             let cut = &mut self.blocks[id];
             (cut.bottom, cut.is_cut, cut.gone) = (bottom, true, gone);
-            self.retired.layers = true;
+            (self.retired.layers, self.retired.forgot) = (true, true);
             if block.first.is_none() {
                 // The chain of the initial value: nothing went before it.
                 let value = self.layers[bottom].value;
