@@ -254,8 +254,7 @@ fn a_silent_operation_is_given_up_on_after_the_stall_and_not_before() {
         send(running, &op(9, "invoke", "read", "null"));
         send(running, &registers(1, 300));
         std::thread::sleep(pause);
-        // More than is remembered.
-        send(running, &registers(300, 20_000));
+        send(running, &registers(300, 600));
         std::thread::sleep(pause);
         // It began when 5 was still to come.
         send(running, &op(9, "ok", "read", "5"));

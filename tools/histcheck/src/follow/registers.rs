@@ -424,11 +424,20 @@ impl Registers {
     /// Counts operations that were silent for too long as of unknown outcome.
     fn stall(&mut self) {
         let Some(stall) = self.stall else { return };
+        let mut places = Vec::new();
         for open in self.open.iter_mut().filter(|open| !open.is_stalled) {
             if open.since.elapsed() >= stall {
                 open.is_stalled = true;
                 self.stalled += 1;
+                places.push(open.key);
             }
+        }
+        let watermark = self.watermark;
+        for place in places {
+            let (remembered, open) = (self.remembered(place), &self.open);
+            let around = Around { journal: &mut self.journal, remembered, watermark, open, place };
+            self.keys[place].stalls(around);
+            self.list(place);
         }
     }
 

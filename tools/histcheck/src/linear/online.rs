@@ -266,6 +266,14 @@ impl Online {
         Some(self.layers[self.blocks[block].top].value)
     }
 
+    /// The writes and cas that may happen yet.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = Known> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Pending(known) => Some(*known),
+            Source::Layer(_) => None,
+        })
+    }
+
     /// Forgets what is remembered to be shown, and remembers nothing more.
     pub fn forget(&mut self) {
         self.retired.forget();

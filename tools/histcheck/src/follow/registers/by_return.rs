@@ -18,8 +18,22 @@
 use super::journal::{Journal, NOWHERE};
 use crate::history::Pos;
 use crate::linear::online::Known;
-use crate::linear::op::Fate;
+use crate::linear::op::{Act, Fate};
 use crate::values::Id;
+
+/// With fewer operations than this nobody asks whether too many are kept.
+const MANY: usize = 256;
+
+/// Stands behind all that ended up to `now`, where the register surely held `value`. No operation of a register that is
+/// followed does such a thing.
+fn mark(value: Id, now: Pos) -> Known {
+    let (process, node, f) = (0, None, 0);
+    Known { act: Act::Differs(value), inv: now, res: now, process, node, f, fate: Fate::Ok }
+}
+
+fn is_mark(known: &Known) -> bool {
+    matches!(known.act, Act::Differs(_))
+}
 
 /// What is known of such a register. There may be a million of them.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +102,11 @@ impl ByReturn {
         count.is_multiple_of(most) && (count / most).is_power_of_two()
     }
 
+    /// Whether so many are kept that too little of them is settled, where the last `most` are to be kept.
+    pub fn is_overfull(&self, most: usize) -> bool {
+        self.count as usize >= (4 * most).max(MANY)
+    }
+
     /// Whether anything is settled.
     pub fn has_settled(&self) -> bool {
         self.settled > 0
@@ -110,7 +129,8 @@ impl ByReturn {
 
     /// All operations that ended, the first one first.
     pub fn ended(&self, journal: &Journal) -> Vec<Known> {
-        let mut ended: Vec<Known> = journal.back(self.last).map(|(_, known)| known).collect();
+        let back = journal.back(self.last).map(|(_, known)| known);
+        let mut ended: Vec<Known> = back.filter(|known| !is_mark(known)).collect();
         ended.reverse();
         ended
     }
@@ -180,29 +200,41 @@ impl ByReturn {
         let cut = (most..kept.len()).find(|&at| journal.settles(kept[at].0));
         let Some(at) = cut else { return };
         let (_, settling) = kept[at];
-        let Some(value) = settling.act.puts() else { return };
+        let value = match settling.act {
+            Act::Differs(value) => value,
+            act => act.puts().unwrap_or(self.initial),
+        };
         // At least one is kept.
         journal.cut_before(kept[at - 1].0);
         (self.initial, self.after) = (value, settling.res);
         self.count = at as u32;
     }
 
-    /// Goes on from what was decided otherwise: at `now` the register surely holds `value`, and nothing that ended before
-    /// matters beside that. `ops` are to be shown, in any order.
+    /// Goes on from what was decided otherwise: at `now` the register surely holds `value`, and what was before matters
+    /// no more, but for what is `pending`. `ops` are to be shown, in any order; of these some never ended and yet
+    /// happened. Says whether it is time to forget some, where the last `most` are to be kept.
     pub fn goes_on(
         &mut self,
-        ops: impl IntoIterator<Item = Known>,
+        ops: &[Known],
+        pending: &[Known],
         (value, now): (Id, Pos),
+        most: usize,
         journal: &mut Journal,
-    ) {
-        for known in ops {
-            match known.fate {
-                Fate::Info => self.never_ends(known, journal),
-                Fate::Ok => self.push(known, journal),
-                Fate::Fail => self.push(Known { res: now, ..known }, journal),
-            }
+    ) -> bool {
+        let full = |count: u32| (count as usize / most).checked_ilog2();
+        let before = full(self.count);
+        let is_pending = |known: &&Known| pending.iter().any(|other| other.inv == known.inv);
+        for &known in ops.iter().filter(|known| !is_pending(known)) {
+            let res = if known.fate == Fate::Ok { known.res } else { now };
+            self.push(Known { res, ..known }, journal);
         }
+        pending.iter().for_each(|&known| self.never_ends(known, journal));
         (self.value, self.settled, self.held) = (value, now, value);
+        if self.count > 0 {
+            self.push(mark(value, now), journal);
+            journal.settle(self.last);
+        }
+        full(self.count) > before
     }
 
     /// Forgets all that ended: the register holds `value` after `now`.

@@ -16,6 +16,9 @@ use crate::values::{Id, NULL};
 /// What decides event by event.
 pub(super) const ONLINE: Engine = Engine::Direct("online zones");
 
+/// With more operations of unknown outcome than this it is not worth going back to the order of the returns.
+const FEW_PENDING: usize = 16;
+
 /// A key.
 pub(super) struct Key {
     pub id: Option<Id>,
@@ -72,6 +75,14 @@ impl Around<'_> {
     fn settling(&self) -> Pos {
         let pending = pending(self.open, self.place).map(|known| known.inv);
         pending.fold(self.watermark, Pos::min)
+    }
+
+    /// Whether an operation of the key is open that puts a value, or was given up on.
+    fn is_waited_for(&self) -> bool {
+        let mut of_key = self.open.iter().filter(|open| open.key == self.place);
+        of_key.any(|open| {
+            open.is_stalled || open.known.is_some_and(|known| known.act.puts().is_some())
+        })
     }
 }
 
@@ -142,14 +153,23 @@ impl Key {
         {
             if ops.is_full(around.remembered) {
                 ops.shorten(around.remembered, around.settling(), around.journal);
+                if ops.is_overfull(around.remembered) {
+                    // Too much overlaps, of which online more can go.
+                    self.look_closely(None, &mut around);
+                }
             }
             return false;
         }
         self.returned_closely(known, &mut around)
     }
 
+    /// An operation was given up on: it may yet return when what it rests on is let go, and must not keep it from going.
+    pub fn stalls(&mut self, mut around: Around<'_>) {
+        self.look_closely(None, &mut around);
+    }
+
     fn returned_closely(&mut self, known: Known, around: &mut Around<'_>) -> bool {
-        self.look_closely(known, around);
+        self.look_closely(Some(known), around);
         let stop = match &mut self.state {
             State::Online(closely) => {
                 closely.online.advance(around.watermark);
@@ -183,13 +203,13 @@ impl Key {
         self.stop(stop, None, journal)
     }
 
-    /// Goes on online, or with a search, where the order of the returns is not legal with `last`, which returns.
-    fn look_closely(&mut self, last: Known, around: &mut Around<'_>) {
+    /// Goes on online, or with a search, with `last`, which returns and is not taken yet.
+    fn look_closely(&mut self, last: Option<Known>, around: &mut Around<'_>) {
         let State::ByReturn(ops) = &mut self.state else { return };
         let mut pending: Vec<Known> = pending(around.open, around.place).collect();
-        pending.extend(last.act.puts().map(|_| last.pending()));
+        pending.extend(last.filter(|last| last.act.puts().is_some()).map(Known::pending));
         // One that had been given up on began before it, and what it may rest on is not settled.
-        let watermark = around.settling().min(last.inv);
+        let watermark = last.map_or(Pos::MAX, |last| last.inv).min(around.settling());
         ops.settle(watermark, around.journal);
         pending.extend(ops.take_unknown(around.journal));
         let unsettled = ops.unsettled(around.journal);
@@ -206,20 +226,24 @@ impl Key {
     /// Goes back to the order of the returns where it is certain at `now` what the register holds.
     fn look_away(&mut self, now: Pos, around: &mut Around<'_>) {
         let State::Online(closely) = &mut self.state else { return };
-        if !closely.online.may_be_settled() || pending(around.open, around.place).next().is_some() {
+        let online = &mut closely.online;
+        if !online.may_be_settled() {
             return;
         }
-        let Some(value) = closely.online.settled() else { return };
+        let Some(value) = online.settled() else { return };
+        let pending: Vec<Known> = online.pending().collect();
+        if pending.len() > FEW_PENDING || around.is_waited_for() {
+            return;
+        }
         let mut ops = closely.before;
         let held = (value, now);
-        let window = closely.online.window(None).ops;
-        match closely.online.has_forgotten() {
-            true => {
-                ops.begin_again(held, around.journal);
-                let unknown = window.into_iter().filter(|known| known.fate == Fate::Info);
-                ops.goes_on(unknown, held, around.journal);
-            }
-            false => ops.goes_on(window, held, around.journal),
+        let mut shown = Vec::new();
+        match online.has_forgotten() {
+            true => ops.begin_again(held, around.journal),
+            false => shown = online.window(None).ops,
+        }
+        if ops.goes_on(&shown, &pending, held, around.remembered, around.journal) {
+            ops.shorten(around.remembered, now, around.journal);
         }
         self.state = State::ByReturn(ops);
     }
@@ -304,9 +328,9 @@ impl Closely {
     }
 }
 
-/// An operation of the journal as reports take it: what failed has no return.
+/// An operation of the journal as reports take it: only what happened for certain has a return.
 fn shown(known: Known) -> Known {
-    if known.fate == Fate::Fail { Known { res: OPEN, ..known } } else { known }
+    if known.fate == Fate::Ok { known } else { Known { res: OPEN, ..known } }
 }
 
 /// Takes events again that were legal in the order of the returns: operations in that order, and what is `pending`.

@@ -227,11 +227,7 @@ impl Online {
         for (id, _) in &self.blocks {
             self.ops_of_block(id, &mut ops);
         }
-        let pending = |source: &Source| match source {
-            Source::Pending(known) => Some(*known),
-            Source::Layer(_) => None,
-        };
-        ops.extend(self.sources.iter().filter_map(pending));
+        ops.extend(self.pending());
         ops.extend(self.failed.iter().copied());
         if let Some(last) = last {
             ops.retain(|known| known.inv != last.inv);
