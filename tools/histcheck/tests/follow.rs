@@ -837,6 +837,25 @@ fn a_long_register_of_which_little_overlaps_is_decided_as_the_whole_is() {
 }
 
 #[test]
+fn a_write_that_never_ended_and_was_seen_and_replaced_is_not_seen_again() {
+    let others: String = (6..9)
+        .map(|n| done(0, "write", &n.to_string()) + &done(1, "read", &n.to_string()))
+        .collect();
+    let lost = op(9, "invoke", "write", "5") + &op(9, "info", "write", "5");
+    for replaced in ["", &others] {
+        let text = done(0, "write", "1")
+            + &lost
+            + &done(1, "read", "5")
+            + replaced
+            + &done(1, "read", "5");
+        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = [stream, whole].map(|found| said(&found.unwrap()));
+        assert_eq!(stream, whole, "{text}");
+        assert_eq!(stream.starts_with("valid"), replaced.is_empty(), "{text}");
+    }
+}
+
+#[test]
 fn a_write_that_ends_with_another_key_than_it_began_with_is_judged_by_its_end() {
     let keyed = |line: String| line.replace('{', "{\"key\":8,");
     let other_key = op(0, "invoke", "write", "1") + &keyed(op(0, "ok", "write", "1"));

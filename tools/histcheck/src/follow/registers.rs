@@ -85,6 +85,18 @@ struct Open {
     is_stalled: bool,
 }
 
+impl Open {
+    /// What it would put, as far as that is known.
+    fn pending(&self) -> Option<Known> {
+        self.known.filter(|known| known.act.puts().is_some()).map(Known::pending)
+    }
+
+    /// Whether its key is decided closely until it ends.
+    fn is_waited_for(&self) -> bool {
+        self.is_stalled || self.pending().is_some()
+    }
+}
+
 impl Registers {
     /// Nothing yet.
     pub fn new(
@@ -221,6 +233,7 @@ impl Registers {
             }
             let slot = slots[index] as usize;
             let ended = self.open.swap_remove(slot);
+            self.keys[ended.key].waited_for -= u32::from(ended.is_waited_for());
             if let Some(moved) = self.open.get(slot) {
                 slots[moved.index] = slot as u32;
             }
@@ -237,6 +250,7 @@ impl Registers {
             std::mem::take(&mut self.open).into_iter().partition(|open| is_open[open.index]);
         self.open = open;
         for open in ended {
+            self.keys[open.key].waited_for -= u32::from(open.is_waited_for());
             self.ends_unknown(history, open)?;
         }
         // Lines are counted in 31 bits.
@@ -283,6 +297,7 @@ impl Registers {
         }
         if let Some(known) = known.filter(|known| known.act.puts().is_some()) {
             self.keys[place].begin(known);
+            self.keys[place].waited_for += 1;
         }
         let (inv, since, is_stalled) = (ops.inv(index), self.now, false);
         let is_whole = !is_open && ops.res(index) != OPEN;
@@ -303,7 +318,7 @@ impl Registers {
         let mut key = open.key;
         // Where the end says more than the beginning, it is the end that counts.
         let puts = known.filter(|known| known.act.puts().is_some());
-        let begun = open.known.filter(|known| known.act.puts().is_some());
+        let begun = open.pending();
         let is_other = puts.map(|known| known.act) != begun.map(|known| known.act);
         let place = match history.ops.key(index) {
             id if id == self.keys[key].id => key,
@@ -324,7 +339,8 @@ impl Registers {
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
         let is_taken_back = is_other || place != open.key || has_failed && puts.is_some();
-        let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
+        let has_let_go = |place: usize| self.keys[place].has_let_go(open.inv);
+        let has_let_go = has_let_go(open.key) || has_let_go(place);
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
         let Some(known) = known else {
@@ -333,7 +349,7 @@ impl Registers {
             return Ok(is_invalid);
         };
         let observes = known.act.observes().is_some();
-        if !has_failed && open.is_stalled && observes && self.keys[key].has_let_go() {
+        if !has_failed && open.is_stalled && observes && self.keys[key].has_let_go(open.inv) {
             self.keys[key].is_new = true;
             self.keys[key].observations += 1;
             self.late += u64::from(!is_late);
@@ -370,7 +386,8 @@ impl Registers {
         key.is_new = true;
         key.observations += u32::from(known.act.observes().is_some());
         let (journal, watermark) = (&mut self.journal, self.watermark);
-        let around = Around { journal, remembered, watermark, open: &self.open, place };
+        let open: &[Open] = if key.waited_for > 0 { &self.open } else { &[] };
+        let around = Around { journal, remembered, watermark, open, place };
         let is_invalid = key.returned(known, around);
         if matches!(key.state, State::Kept(_)) {
             self.list(place);
@@ -417,8 +434,7 @@ impl Registers {
     fn takes_back(&mut self, open: &Open, at: Pos) -> bool {
         let key = &mut self.keys[open.key];
         key.unknown -= u32::from(open.is_unknown);
-        let begun = open.known.filter(|known| known.act.puts().is_some());
-        begun.is_some_and(|known| key.failed(known, at, &mut self.journal))
+        open.pending().is_some_and(|known| key.failed(known, at, &mut self.journal))
     }
 
     /// Counts operations that were silent for too long as of unknown outcome.
@@ -427,6 +443,7 @@ impl Registers {
         let mut places = Vec::new();
         for open in self.open.iter_mut().filter(|open| !open.is_stalled) {
             if open.since.elapsed() >= stall {
+                self.keys[open.key].waited_for += u32::from(!open.is_waited_for());
                 open.is_stalled = true;
                 self.stalled += 1;
                 places.push(open.key);

@@ -119,6 +119,9 @@ const MOST_FAILED: usize = 64;
 /// With more blocks than this nobody asks whether only one will stay.
 const FEW_LEFT: usize = 6;
 
+/// Nor with more layers and pending operations.
+const MOST_LEFT: usize = 32;
+
 /// One register, online.
 #[derive(Debug)]
 pub struct Online {
@@ -233,9 +236,10 @@ impl Online {
         Ok(())
     }
 
-    /// Whether something was let go that an operation may have belonged to that did not count as open.
-    pub fn has_let_go(&self) -> bool {
-        self.retired.any()
+    /// Whether something was let go that an operation which began at `inv` may have belonged to, as it did not count as
+    /// open. What had gone while the watermark was no later than that went rightly for it too.
+    pub fn has_let_go(&self, inv: Pos) -> bool {
+        self.retired.behind > inv
     }
 
     /// Whether something was forgotten that it took.
@@ -243,9 +247,9 @@ impl Online {
         self.retired.forgot
     }
 
-    /// Whether so little is left that it may be certain what the register holds.
+    /// Whether so little is left that it may be certain what the register holds, and worth knowing it.
     pub(crate) fn may_be_settled(&self) -> bool {
-        self.order.len() <= FEW_LEFT
+        self.order.len() <= FEW_LEFT && self.held() <= MOST_LEFT
     }
 
     /// What the register surely holds once all that was taken has happened, where no write or cas is open: the rest of

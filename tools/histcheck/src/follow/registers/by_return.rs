@@ -107,9 +107,9 @@ impl ByReturn {
         self.count as usize >= (4 * most).max(MANY)
     }
 
-    /// Whether anything is settled.
-    pub fn has_settled(&self) -> bool {
-        self.settled > 0
+    /// Whether anything is settled that an operation which began at `inv` may have come before.
+    pub fn has_settled(&self, inv: Pos) -> bool {
+        self.settled > inv
     }
 
     /// Up to where operations were that are not kept.
@@ -196,18 +196,18 @@ impl ByReturn {
         if !has_marks && most > 1 {
             return;
         }
-        let kept: Vec<(u32, Known)> = journal.back(self.last).collect();
-        let cut = (most..kept.len()).find(|&at| journal.settles(kept[at].0));
-        let Some(at) = cut else { return };
-        let (_, settling) = kept[at];
+        // Each with the one that ended after it: at least one is kept.
+        let newer = journal.back(self.last).map(|(at, _)| at);
+        let pairs = newer.zip(journal.back(self.last).skip(1)).enumerate().skip(most - 1);
+        let cut = { pairs }.find(|&(_, (_, (at, _)))| journal.settles(at));
+        let Some((newer, (first, (_, settling)))) = cut else { return };
         let value = match settling.act {
             Act::Differs(value) => value,
             act => act.puts().unwrap_or(self.initial),
         };
-        // At least one is kept.
-        journal.cut_before(kept[at - 1].0);
+        journal.cut_before(first);
         (self.initial, self.after) = (value, settling.res);
-        self.count = at as u32;
+        self.count = newer as u32 + 1;
     }
 
     /// Goes on from what was decided otherwise: at `now` the register surely holds `value`, and what was before matters

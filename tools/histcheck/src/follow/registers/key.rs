@@ -16,9 +16,6 @@ use crate::values::{Id, NULL};
 /// What decides event by event.
 pub(super) const ONLINE: Engine = Engine::Direct("online zones");
 
-/// With more operations of unknown outcome than this it is not worth going back to the order of the returns.
-const FEW_PENDING: usize = 16;
-
 /// A key.
 pub(super) struct Key {
     pub id: Option<Id>,
@@ -27,6 +24,8 @@ pub(super) struct Key {
     pub observations: u32,
     /// How many open operations it has of which it is not known what they may do.
     pub unknown: u32,
+    /// How many are open that put a value or were given up on.
+    pub waited_for: u32,
     /// Whether it is among those that take a search.
     pub is_listed: bool,
     /// Whether something came since the last decision, where it takes some.
@@ -65,7 +64,7 @@ pub(super) struct Around<'a> {
     pub remembered: usize,
     /// Whatever returns from now on began there or later.
     pub watermark: Pos,
-    /// All open operations, and which key it is.
+    /// All open operations, or none if none of them is waited for of this key, and which key it is.
     pub open: &'a [Open],
     pub place: usize,
 }
@@ -76,21 +75,11 @@ impl Around<'_> {
         let pending = pending(self.open, self.place).map(|known| known.inv);
         pending.fold(self.watermark, Pos::min)
     }
-
-    /// Whether an operation of the key is open that puts a value, or was given up on.
-    fn is_waited_for(&self) -> bool {
-        let mut of_key = self.open.iter().filter(|open| open.key == self.place);
-        of_key.any(|open| {
-            open.is_stalled || open.known.is_some_and(|known| known.act.puts().is_some())
-        })
-    }
 }
 
 /// The writes and cas of the key at `place` that are open, as far as they are known.
 pub(super) fn pending(open: &[Open], place: usize) -> impl Iterator<Item = Known> {
-    let of_key = open.iter().filter(move |open| open.key == place);
-    let puts = |open: &Open| open.known.filter(|known| known.act.puts().is_some());
-    of_key.filter_map(puts).map(Known::pending)
+    open.iter().filter(move |open| open.key == place).filter_map(Open::pending)
 }
 
 impl Key {
@@ -102,6 +91,7 @@ impl Key {
             operations: 0,
             observations: 0,
             unknown: 0,
+            waited_for: 0,
             is_listed: false,
             is_new: false,
         }
@@ -227,14 +217,11 @@ impl Key {
     fn look_away(&mut self, now: Pos, around: &mut Around<'_>) {
         let State::Online(closely) = &mut self.state else { return };
         let online = &mut closely.online;
-        if !online.may_be_settled() {
+        if self.waited_for > 0 || !online.may_be_settled() {
             return;
         }
         let Some(value) = online.settled() else { return };
         let pending: Vec<Known> = online.pending().collect();
-        if pending.len() > FEW_PENDING || around.is_waited_for() {
-            return;
-        }
         let mut ops = closely.before;
         let held = (value, now);
         let mut shown = Vec::new();
@@ -287,10 +274,13 @@ impl Key {
         self.is_new = true;
     }
 
-    pub fn has_let_go(&self) -> bool {
+    /// Whether something was let go that an operation which began at `inv` may rest on, or come before.
+    pub fn has_let_go(&self, inv: Pos) -> bool {
         match &self.state {
-            State::ByReturn(ops) => ops.has_settled(),
-            State::Online(closely) => closely.before.has_settled() || closely.online.has_let_go(),
+            State::ByReturn(ops) => ops.has_settled(inv),
+            State::Online(closely) => {
+                closely.before.has_settled(inv) || closely.online.has_let_go(inv)
+            }
             State::Kept(kept) => kept.after.is_some(),
             State::Invalid(_) | State::Exhausted { .. } => false,
         }

@@ -39,8 +39,8 @@ pub(super) struct Retired {
     most: usize,
     /// Whether any block went.
     blocks: bool,
-    /// Whether any layer did.
-    layers: bool,
+    /// The latest watermark with which a block or a layer went.
+    pub behind: Pos,
     /// Whether some of that is not remembered.
     pub forgot: bool,
 }
@@ -49,16 +49,12 @@ impl Retired {
     pub fn new(initial: Id, most: usize) -> Retired {
         let start = Start { lasts: vec![Last { f: 0, s: 0, value: initial }], after: None };
         let (remembered, count) = (VecDeque::new(), 0);
-        Retired { start, remembered, count, most, blocks: false, layers: false, forgot: false }
+        Retired { start, remembered, count, most, blocks: false, behind: 0, forgot: false }
     }
 
     /// Says that others were before all that it takes, up to a place; 0: none.
     pub fn begin_after(&mut self, place: Pos) {
         self.start.after = (place > 0).then_some(place);
-    }
-
-    pub fn any(&self) -> bool {
-        self.blocks || self.layers
     }
 
     /// Forgets all operations that are remembered, and remembers but a few from now on.
@@ -133,6 +129,7 @@ impl Online {
             self.blocks.remove(id);
         }
         if count > 0 {
+            self.retired.behind = self.retired.behind.max(self.watermark);
             self.retired.take(ops, lasts, after);
         }
         self.room = self.retired.room(self.order.len(), FEW_BLOCKS);
@@ -182,7 +179,8 @@ impl Online {
             self.layers[bottom].below = None;
             let cut = &mut self.blocks[id];
             (cut.bottom, cut.is_cut, cut.gone) = (bottom, true, gone);
-            (self.retired.layers, self.retired.forgot) = (true, true);
+            self.retired.behind = self.retired.behind.max(self.watermark);
+            self.retired.forgot = true;
             if block.first.is_none() {
                 // The chain of the initial value: nothing went before it.
                 let value = self.layers[bottom].value;
