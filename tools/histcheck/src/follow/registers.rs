@@ -514,10 +514,9 @@ impl Registers {
 
     /// Keeps the memory: what is only to be shown goes first, and then everything.
     fn keep_within(&mut self) {
-        if !self.budget.is_overdrawn() {
-            return;
-        }
-        if !std::mem::replace(&mut self.is_short, true) {
+        // What remains goes over to another journal, and for that long both are there.
+        if !self.is_short && self.budget.room_for(self.journal.bytes()).is_err() {
+            self.is_short = true;
             self.forget();
         }
         if self.budget.is_overdrawn() {

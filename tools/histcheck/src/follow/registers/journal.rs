@@ -33,6 +33,11 @@ impl Default for Journal {
 }
 
 impl Journal {
+    /// How many bytes it takes.
+    pub fn bytes(&self) -> usize {
+        self.pieces.len() * PIECE * size_of::<Entry>()
+    }
+
     /// Puts an operation behind the one at `before`; says where it is.
     pub fn push(&mut self, known: Known, before: u32) -> u32 {
         let entry = Entry { known, before };

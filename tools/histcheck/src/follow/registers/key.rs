@@ -102,7 +102,8 @@ impl Key {
         match &mut self.state {
             State::ByReturn(ops) => ops.shorten(1, watermark, journal),
             State::Online(closely) => {
-                closely.before.clear(journal);
+                let held = closely.before.settled();
+                closely.before.begin_again(held, journal);
                 closely.online.forget();
             }
             _ => {}
