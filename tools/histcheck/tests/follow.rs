@@ -760,6 +760,101 @@ fn the_verdict_of_a_register_is_that_of_the_whole_when_its_lines_come_one_by_one
     }
 }
 
+/// A register of which few operations overlap, long enough that most is forgotten. Each takes effect at its beginning
+/// or at its end; near the end one read may find what was there `stale` changes before.
+fn quiet_history(random: &mut Random, values: u32, stale: usize) -> String {
+    let mut text = String::new();
+    let mut open: [Option<(&str, String, String)>; 3] = Default::default();
+    let mut names = [0, 1, 2];
+    let mut held = vec!["null".to_string()];
+    let act = |random: &mut Random, held: &mut Vec<String>, f: &str, nth: u32| {
+        let now = held.last().unwrap().clone();
+        let new = if values == 0 { nth } else { random.below(values) }.to_string();
+        match f {
+            "read" => (now.clone(), now),
+            "write" => {
+                held.push(new.clone());
+                (new.clone(), new)
+            }
+            _ => {
+                held.push(new.clone());
+                let cas = format!("[{now},{new}]");
+                (cas.clone(), cas)
+            }
+        }
+    };
+    for nth in 0..900 {
+        let at = random.index(3);
+        let others = (0..3).filter(|&other| other != at && open[other].is_some()).count();
+        match open[at].take() {
+            Some((f, _, result)) if result == "late" => {
+                let (_, result) = act(random, &mut held, f, nth);
+                text += &op(names[at], "ok", f, &result);
+            }
+            Some((f, argument, result)) => {
+                let is_lost = f == "write" && random.below(60) == 0;
+                let result = match f == "read" && nth > 850 && stale > 0 {
+                    true => held[held.len().saturating_sub(stale + 1)].clone(),
+                    false => result,
+                };
+                let kind = if is_lost { "info" } else { "ok" };
+                text += &op(names[at], kind, f, if is_lost { &argument } else { &result });
+                names[at] += u64::from(is_lost) * 3;
+            }
+            None if others > 0 && random.below(10) > 0 => {}
+            None => {
+                let f = ["read", "write", "cas"][random.index(3)];
+                // Only what a read finds is not known when it begins.
+                let is_late = f == "read" && random.below(2) == 0;
+                let (argument, result) = match is_late {
+                    true => ("null".to_string(), "late".to_string()),
+                    false => act(random, &mut held, f, nth),
+                };
+                let shown = if f == "read" { "null" } else { &argument };
+                text += &op(names[at], "invoke", f, shown);
+                open[at] = Some((f, argument, result));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn a_long_register_of_which_little_overlaps_is_decided_as_the_whole_is() {
+    let mut random = Random(0x9E7);
+    let mut seen = HashMap::new();
+    for round in 0..60 {
+        let text = quiet_history(&mut random, [0, 0, 40][round % 3], [0, 1, 30][round / 3 % 3]);
+        let [stream, whole] = line_by_line(&Model::CasRegister, &text, None);
+        let (stream, whole) = (stream.unwrap(), whole.unwrap());
+        assert_eq!(said(&stream), said(&whole), "{text}");
+        let [given_up, _] = line_by_line(&Model::CasRegister, &text, Some(Duration::ZERO));
+        let given_up = given_up.unwrap().answer;
+        assert!([whole.answer, Answer::Unknown].contains(&given_up), "{given_up:?}: {text}");
+        *seen.entry(whole.answer.word()).or_insert(0) += 1;
+    }
+    assert!(seen["valid"] > 10 && seen["invalid"] > 10, "{seen:?}");
+}
+
+#[test]
+fn a_write_that_never_ended_and_was_seen_and_replaced_is_not_seen_again() {
+    let others: String = (6..9)
+        .map(|n| done(0, "write", &n.to_string()) + &done(1, "read", &n.to_string()))
+        .collect();
+    let lost = op(9, "invoke", "write", "5") + &op(9, "info", "write", "5");
+    for replaced in ["", &others] {
+        let text = done(0, "write", "1")
+            + &lost
+            + &done(1, "read", "5")
+            + replaced
+            + &done(1, "read", "5");
+        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = [stream, whole].map(|found| said(&found.unwrap()));
+        assert_eq!(stream, whole, "{text}");
+        assert_eq!(stream.starts_with("valid"), replaced.is_empty(), "{text}");
+    }
+}
+
 #[test]
 fn a_write_that_ends_with_another_key_than_it_began_with_is_judged_by_its_end() {
     let keyed = |line: String| line.replace('{', "{\"key\":8,");
@@ -803,6 +898,12 @@ fn what_was_given_up_on_and_ends_as_it_began_is_weighed() {
     for (kind, f, value) in [("ok", "write", "1"), ("info", "cas", "[1,2]")] {
         let text = done(0, "read", "null") + &op(9, "invoke", f, value) + &writes;
         assert_eq!(given_up(&(text + &op(9, kind, f, value))), Answer::Valid, "{f} {kind}");
+    }
+    // What others wrote since may still be read after it: it may have come first.
+    for value in ["1", "99"] {
+        let text = op(9, "invoke", "write", "1") + &writes + &op(9, "ok", "write", "1");
+        // The read is given up on too, and may be too late.
+        assert_ne!(given_up(&(text + &done(1, "read", value))), Answer::Invalid, "read {value}");
     }
     // Nor is anything too late that was not given up on.
     for (kind, f, value) in [("ok", "write", "1"), ("fail", "write", "1"), ("fail", "cas", "[1,2]")]

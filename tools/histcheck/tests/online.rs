@@ -224,12 +224,12 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
                 let last = (op.fate == Fate::Ok).then_some(event);
                 convicts(&online.window(last), history);
                 tally.violations += 1;
-                tally.let_go += u32::from(online.has_let_go());
+                tally.let_go += u32::from(online.has_let_go(0));
                 return;
             }
             Err(Stop::Ambiguous) => {
                 tally.ambiguous += 1;
-                tally.let_go += u32::from(online.has_let_go());
+                tally.let_go += u32::from(online.has_let_go(0));
                 let after = Kept::after(online.window(Some(event)));
                 let found = is_valid(&after.ops(), &after.initial[..1]);
                 assert_eq!(found, expected, "{} {after:?}", shown());
@@ -249,7 +249,7 @@ fn follow(history: &[Ended], remembered: usize, tally: &mut Tally) {
         }
     }
     tally.valid += 1;
-    tally.let_go += u32::from(online.has_let_go());
+    tally.let_go += u32::from(online.has_let_go(0));
 }
 
 fn many() -> u64 {

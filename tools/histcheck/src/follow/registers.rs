@@ -1,12 +1,11 @@
 //! Registers, decided event by event: those of the lines that came, one after the other.
 
+mod by_return;
+mod journal;
 mod key;
-mod piece;
+mod places;
 
 use std::time::{Duration, Instant};
-
-use breakit::exit::Result;
-use rustc_hash::FxHashMap;
 
 use super::again::{self, Again, Found, Work};
 use super::{Decider, Ended};
@@ -21,8 +20,10 @@ use crate::plural::many;
 use crate::read::assemble::Assembly;
 use crate::values::{Id, NULL, Values};
 use crate::verdict::{Answer, Verdict};
-use key::{Key, ONLINE, State, decide};
-use piece::{LAST, Piece, Step};
+use breakit::exit::Result;
+use journal::Journal;
+use key::{Around, Key, ONLINE, State, decide, pending};
+use places::Places;
 
 /// So many operations that no longer matter are remembered over all keys, to be shown.
 const REMEMBERED: usize = 1 << 14;
@@ -38,11 +39,13 @@ pub struct Registers {
     initial: Id,
     stall: Option<Duration>,
     keys: Vec<Key>,
-    places: FxHashMap<Option<Id>, usize>,
-    /// The open operations, as they stand in the assembly.
+    places: Places,
+    /// What the keys keep.
+    journal: Journal,
+    /// The open operations; between two pieces as they stand in the assembly.
     open: Vec<Open>,
     /// The room for the events that come.
-    piece: Piece,
+    order: Vec<Event>,
     /// The place up to which all events were taken.
     seen: Pos,
     /// When the lines that are being taken came.
@@ -69,13 +72,29 @@ pub struct Registers {
 
 /// An open operation.
 struct Open {
+    /// Its place in the history.
+    index: usize,
     key: usize,
     inv: Pos,
     /// What began, as far as it is known.
-    begun: Option<Known>,
+    known: Option<Known>,
+    /// Whether all of it is known, with its end, which stands in the same piece.
+    is_whole: bool,
     is_unknown: bool,
     since: Instant,
     is_stalled: bool,
+}
+
+impl Open {
+    /// What it would put, as far as that is known.
+    fn pending(&self) -> Option<Known> {
+        self.known.filter(|known| known.act.puts().is_some()).map(Known::pending)
+    }
+
+    /// Whether its key is decided closely until it ends.
+    fn is_waited_for(&self) -> bool {
+        self.is_stalled || self.pending().is_some()
+    }
 }
 
 impl Registers {
@@ -94,9 +113,10 @@ impl Registers {
             initial,
             stall,
             keys: Vec::new(),
-            places: FxHashMap::default(),
+            places: Places::default(),
+            journal: Journal::default(),
             open: Vec::new(),
-            piece: Piece::default(),
+            order: Vec::new(),
             seen: 0,
             now: Instant::now(),
             watermark: 0,
@@ -113,19 +133,33 @@ impl Registers {
         }
     }
 
+    #[inline]
     fn key(&mut self, history: &History, id: Option<Id>) -> usize {
-        if let Some(&place) = self.places.get(&id) {
-            return place;
+        match self.places.get(id) {
+            Some(place) => place,
+            None => self.new_key(history, id),
         }
+    }
+
+    fn new_key(&mut self, history: &History, id: Option<Id>) -> usize {
         self.held = self.held.max(id.map_or(0, |id| history.values.count_with(id)));
         let place = self.keys.len();
-        let remembered = match self.is_short {
+        if place == self.keys.capacity() {
+            // Of a million keys half as much again would be too much.
+            self.keys.reserve_exact(place / 8 + 16);
+        }
+        self.keys.push(Key::new(id, self.initial));
+        self.places.set(id, place);
+        place
+    }
+
+    /// How many operations of a key are remembered.
+    #[inline]
+    fn remembered(&self, place: usize) -> usize {
+        match self.is_short {
             true => 1,
             false => (REMEMBERED / (place + 1)).max(REMEMBERED_EACH),
-        };
-        self.keys.push(Key::new(id, self.initial, remembered));
-        self.places.insert(id, place);
-        place
+        }
     }
 
     /// Forgets lists that came since nothing of them was held: most are the two values of a cas.
@@ -163,147 +197,129 @@ impl Registers {
         Ok(Some(Known { act, inv, res, process, node, f, fate }))
     }
 
-    /// Takes all events that came, key by key, and those of a key in their order; whether a key is invalid now.
+    /// Takes all events that came, in their order; whether a key is invalid now.
     fn events(&mut self, history: &History, open: &[usize]) -> Result<bool> {
-        let mut is_open = vec![false; history.ops.len()];
+        let ops = &history.ops;
+        let mut is_open = vec![false; ops.len()];
         open.iter().for_each(|&index| is_open[index] = true);
-        let mut piece = self.piece(history, &is_open);
-        let carried = self.open.len();
-        // Those that carry on, and after them the new ones that do.
-        let mut begun: Vec<Option<Open>> =
-            std::mem::take(&mut self.open).into_iter().map(Some).collect();
-        begun.resize_with(history.ops.len(), || None);
-        let mut is_invalid = false;
-        // The first by its place: whatever the order in which keys are taken, it is the one that is told.
-        let mut wrong = None;
-        piece.each(|Step { index, place, pos, watermark, is_end, .. }| {
-            let taken = match (is_end, begun[index].take()) {
-                (false, _) => self
-                    .begins(history, index, place, is_open[index])
-                    .map(|open| begun[index] = Some(open)),
-                (true, Some(open)) => {
-                    self.ends(history, index, open, watermark).map(|ended| is_invalid |= ended)
-                }
-                (true, None) => Ok(()),
-            };
-            if let Err(error) = taken
-                && wrong.as_ref().is_none_or(|&(first, _)| pos < first)
-            {
-                wrong = Some((pos, error));
-            }
-        });
-        piece.clear();
-        self.piece = piece;
-        if let Some((_, error)) = wrong {
-            return Err(error);
+        // What will not return is not waited for.
+        let mut is_done: Vec<bool> =
+            (0..ops.len()).map(|index| ops.res(index) == OPEN && !is_open[index]).collect();
+        for (index, open) in self.open.iter_mut().enumerate() {
+            open.index = index;
+            is_done[index] |= open.is_stalled;
         }
-        // What ended without anybody knowing how is open no longer.
-        for index in 0..carried.max(begun.len()) {
-            if let Some(open) = begun[index].take() {
-                match is_open[index] {
-                    true => self.open.push(open),
-                    false => self.ends_unknown(history, index, open)?,
-                }
+        // Where each open operation is among those that are.
+        let mut slots = vec![0_u32; ops.len()];
+        (0..self.open.len()).for_each(|at| slots[at] = at as u32);
+        let order = self.in_order(history);
+        let (mut is_invalid, mut oldest) = (false, 0);
+        for (pos, &event) in (self.seen + 1..).zip(&order) {
+            let (index, is_end) = match event {
+                Event::None => continue,
+                Event::Begins(index) => (index as usize, false),
+                Event::Ends(index) => (index as usize, true),
+            };
+            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
+                oldest += 1;
             }
+            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
+            self.watermark = self.watermark.max(waited_for);
+            if !is_end {
+                slots[index] = self.open.len() as u32;
+                let begun = self.begins(history, index, is_open[index])?;
+                self.open.push(begun);
+                continue;
+            }
+            let slot = slots[index] as usize;
+            let ended = self.open.swap_remove(slot);
+            self.keys[ended.key].waited_for -= u32::from(ended.is_waited_for());
+            if let Some(moved) = self.open.get(slot) {
+                slots[moved.index] = slot as u32;
+            }
+            is_done[index] = true;
+            is_invalid |= match ended.known {
+                Some(known) if ended.is_whole => self.ends_whole(history, &ended, known, pos),
+                _ => self.ends(history, ended, pos)?,
+            };
+        }
+        self.order = order;
+        self.open.sort_unstable_by_key(|open| open.index);
+        // What ended without anybody knowing how is open no longer.
+        let (open, ended) =
+            std::mem::take(&mut self.open).into_iter().partition(|open| is_open[open.index]);
+        self.open = open;
+        for open in ended {
+            self.keys[open.key].waited_for -= u32::from(open.is_waited_for());
+            self.ends_unknown(history, open)?;
         }
         // Lines are counted in 31 bits.
         self.seen = history.counts.lines as Pos;
         Ok(is_invalid)
     }
 
-    /// The events that came, each with its key, which is known from now on, and with the watermark at its place.
-    fn piece(&mut self, history: &History, is_open: &[bool]) -> Piece {
+    /// The events that came, one for each line.
+    fn in_order(&mut self, history: &History) -> Vec<Event> {
         let ops = &history.ops;
         let first = self.seen + 1;
         let events = history.counts.lines as usize - self.seen as usize;
         let at = |pos: Pos| pos.checked_sub(first).map(|at| at as usize);
-        let mut by_place = vec![Event::None; events];
+        let mut order = std::mem::take(&mut self.order);
+        order.clear();
+        order.resize(events, Event::None);
         for index in 0..ops.len() {
+            // There are fewer operations than lines, which are counted in 31 bits.
             if let Some(at) = at(ops.inv(index)) {
-                by_place[at] = Event::Begins(index);
+                order[at] = Event::Begins(index as u32);
             }
             if let Some(at) = at(ops.res(index)).filter(|_| ops.res(index) != OPEN) {
-                by_place[at] = Event::Ends(index);
+                order[at] = Event::Ends(index as u32);
             }
         }
-        // What will not return is not waited for.
-        let mut is_done: Vec<bool> =
-            (0..ops.len()).map(|index| ops.res(index) == OPEN && !is_open[index]).collect();
-        let mut places = vec![0; ops.len()];
-        for (index, open) in self.open.iter().enumerate() {
-            is_done[index] |= open.is_stalled;
-            places[index] = open.key;
-        }
-        let mut piece = std::mem::take(&mut self.piece);
-        let mut oldest = 0;
-        for (pos, event) in (first..).zip(by_place) {
-            let (index, is_end) = match event {
-                Event::None => continue,
-                Event::Begins(index) => (index, false),
-                Event::Ends(index) => (index, true),
-            };
-            if !is_end {
-                places[index] = self.key(history, ops.key(index));
-            }
-            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
-                oldest += 1;
-            }
-            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
-            self.watermark = self.watermark.max(waited_for);
-            let place = places[index];
-            piece.add(Step { index, place, pos, watermark: self.watermark, is_end, next: LAST });
-            if is_end {
-                // Its end may say for the first time of which key it is, and then two keys change at once.
-                let told = self.key(history, ops.key(index));
-                piece.is_in_order |= told != place;
-                is_done[index] = true;
-            }
-        }
-        piece
+        order
     }
 
-    fn begins(
-        &mut self,
-        history: &History,
-        index: usize,
-        place: usize,
-        is_open: bool,
-    ) -> Result<Open> {
+    fn begins(&mut self, history: &History, index: usize, is_open: bool) -> Result<Open> {
         let ops = &history.ops;
-        let lacks_value = ops.value(index).is_none_or(|value| value == NULL);
+        let lacks_value = || ops.value(index).is_none_or(|value| value == NULL);
         let is_unknown =
-            is_open && lacks_value && matches!(history.word(ops.f(index)), "write" | "cas");
-        let begun = match is_unknown {
+            is_open && lacks_value() && matches!(history.word(ops.f(index)), "write" | "cas");
+        let known = match is_unknown {
             true => None,
-            false => self.known(history, index)?.filter(|known| known.act.puts().is_some()),
+            false => self.known(history, index)?,
         };
-        let key = &mut self.keys[place];
-        key.operations += 1;
+        // What ends with another key than it began with is told by its end.
+        let place = self.key(history, ops.key(index));
+        self.keys[place].operations += 1;
         if is_unknown {
-            key.unknown += 1;
-            key.keep(None);
+            self.keys[place].unknown += 1;
+            self.keep(place);
         }
-        if let Some(known) = begun {
-            key.begin(known);
+        if let Some(known) = known.filter(|known| known.act.puts().is_some()) {
+            self.keys[place].begin(known);
+            self.keys[place].waited_for += 1;
         }
-        self.list(place);
-        let since = self.now;
-        Ok(Open { key: place, inv: ops.inv(index), begun, is_unknown, since, is_stalled: false })
+        let (inv, since, is_stalled) = (ops.inv(index), self.now, false);
+        let is_whole = !is_open && ops.res(index) != OPEN;
+        Ok(Open { index, key: place, inv, known, is_whole, is_unknown, since, is_stalled })
+    }
+
+    /// An operation ended that began in the same piece, so that nothing is new of it; whether its key is invalid now.
+    #[inline]
+    fn ends_whole(&mut self, history: &History, open: &Open, known: Known, pos: Pos) -> bool {
+        let has_failed = history.ops.outcome(open.index) == Outcome::Fail;
+        self.weigh(history, open.index, open.key, (known, has_failed), pos)
     }
 
     /// An operation ended, ok or not; whether its key is invalid now.
-    fn ends(
-        &mut self,
-        history: &History,
-        index: usize,
-        open: Open,
-        watermark: Pos,
-    ) -> Result<bool> {
+    fn ends(&mut self, history: &History, open: Open, pos: Pos) -> Result<bool> {
+        let index = open.index;
         let known = self.known(history, index)?;
         let mut key = open.key;
         // Where the end says more than the beginning, it is the end that counts.
         let puts = known.filter(|known| known.act.puts().is_some());
-        let is_other = puts.map(|known| known.act) != open.begun.map(|known| known.act);
+        let begun = open.pending();
+        let is_other = puts.map(|known| known.act) != begun.map(|known| known.act);
         let place = match history.ops.key(index) {
             id if id == self.keys[key].id => key,
             id => self.key(history, id),
@@ -311,7 +327,7 @@ impl Registers {
         let has_failed = history.ops.outcome(index) == Outcome::Fail;
         let mut is_invalid = false;
         if is_other || place != key || open.is_unknown {
-            is_invalid |= self.takes_back(&open);
+            is_invalid |= self.takes_back(&open, pos);
             if place != key {
                 self.keys[key].operations -= 1;
                 self.keys[place].operations += 1;
@@ -323,37 +339,81 @@ impl Registers {
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
         let is_taken_back = is_other || place != open.key || has_failed && puts.is_some();
-        let has_let_go = self.keys[open.key].has_let_go() || self.keys[place].has_let_go();
+        let has_let_go = |place: usize| self.keys[place].has_let_go(open.inv);
+        let has_let_go = has_let_go(open.key) || has_let_go(place);
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
-        let is_cas = || history.word(history.ops.f(index)) == "cas";
-        let key = &mut self.keys[key];
-        key.is_new = true;
-        if has_failed {
-            // A cas that was refused is an answer too, if one that is not weighed.
-            key.observations += u32::from(self.object.has_cas && is_cas());
-            return Ok(is_invalid | puts.is_some_and(|known| key.failed(known)));
-        }
-        let Some(known) = known else { return Ok(is_invalid) };
+        let Some(known) = known else {
+            self.keys[key].is_new = true;
+            self.answers(history, index, key, has_failed);
+            return Ok(is_invalid);
+        };
         let observes = known.act.observes().is_some();
-        key.observations += u32::from(observes);
-        if open.is_stalled && observes && key.has_let_go() {
+        if !has_failed && open.is_stalled && observes && self.keys[key].has_let_go(open.inv) {
+            self.keys[key].is_new = true;
+            self.keys[key].observations += 1;
             self.late += u64::from(!is_late);
             return Ok(is_invalid);
         }
-        let is_invalid = is_invalid | key.returned(known, watermark);
+        Ok(is_invalid | self.weigh(history, index, key, (known, has_failed), pos))
+    }
+
+    /// Counts a cas that was refused: it is an answer too, if one that is not weighed.
+    fn answers(&mut self, history: &History, index: usize, place: usize, has_failed: bool) {
+        let is_cas = || history.word(history.ops.f(index)) == "cas";
+        let is_answer = has_failed && self.object.has_cas && is_cas();
+        self.keys[place].observations += u32::from(is_answer);
+    }
+
+    /// Weighs an operation that ended at a place, and whether it failed; whether its key is invalid now.
+    #[inline]
+    fn weigh(
+        &mut self,
+        history: &History,
+        index: usize,
+        place: usize,
+        (known, has_failed): (Known, bool),
+        pos: Pos,
+    ) -> bool {
+        let remembered = self.remembered(place);
+        if has_failed {
+            self.answers(history, index, place, true);
+            let key = &mut self.keys[place];
+            key.is_new = true;
+            return known.act.puts().is_some() && key.failed(known, pos, &mut self.journal);
+        }
+        let key = &mut self.keys[place];
+        key.is_new = true;
+        key.observations += u32::from(known.act.observes().is_some());
+        let (journal, watermark) = (&mut self.journal, self.watermark);
+        let open: &[Open] = if key.waited_for > 0 { &self.open } else { &[] };
+        let around = Around { journal, remembered, watermark, open, place };
+        let is_invalid = key.returned(known, around);
+        if matches!(key.state, State::Kept(_)) {
+            self.list(place);
+        }
+        is_invalid
+    }
+
+    /// Keeps all of a key from now on.
+    fn keep(&mut self, place: usize) {
+        let pending = pending(&self.open, place).collect();
+        self.keys[place].keep(None, pending, &mut self.journal);
         self.list(place);
-        Ok(is_invalid)
     }
 
     /// An operation ended, and nobody knows how.
-    fn ends_unknown(&mut self, history: &History, index: usize, open: Open) -> Result<()> {
+    fn ends_unknown(&mut self, history: &History, open: Open) -> Result<()> {
+        let mut known = open.known;
         if open.is_unknown {
-            let known = self.known(history, index)?;
-            self.takes_back(&open);
+            known = self.known(history, open.index)?;
+            self.takes_back(&open, open.inv);
             if let Some(known) = known {
                 self.keys[open.key].begin(known);
             }
+        }
+        if let Some(known) = known.filter(|known| known.act.puts().is_some()) {
+            self.keys[open.key].never_ends(known, &mut self.journal);
         }
         Ok(())
     }
@@ -365,26 +425,36 @@ impl Registers {
         }
         // They stand in the history in the same order, and nothing else does.
         for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
-            self.ends_unknown(history, index, open)?;
+            self.ends_unknown(history, Open { index, ..open })?;
         }
         Ok(())
     }
 
     /// As if it had not begun; whether that makes its key invalid.
-    fn takes_back(&mut self, open: &Open) -> bool {
+    fn takes_back(&mut self, open: &Open, at: Pos) -> bool {
         let key = &mut self.keys[open.key];
         key.unknown -= u32::from(open.is_unknown);
-        open.begun.is_some_and(|known| key.failed(known))
+        open.pending().is_some_and(|known| key.failed(known, at, &mut self.journal))
     }
 
     /// Counts operations that were silent for too long as of unknown outcome.
     fn stall(&mut self) {
         let Some(stall) = self.stall else { return };
+        let mut places = Vec::new();
         for open in self.open.iter_mut().filter(|open| !open.is_stalled) {
             if open.since.elapsed() >= stall {
+                self.keys[open.key].waited_for += u32::from(!open.is_waited_for());
                 open.is_stalled = true;
                 self.stalled += 1;
+                places.push(open.key);
             }
+        }
+        let watermark = self.watermark;
+        for place in places {
+            let (remembered, open) = (self.remembered(place), &self.open);
+            let around = Around { journal: &mut self.journal, remembered, watermark, open, place };
+            self.keys[place].stalls(around);
+            self.list(place);
         }
     }
 
@@ -444,18 +514,29 @@ impl Registers {
 
     /// Keeps the memory: what is only to be shown goes first, and then everything.
     fn keep_within(&mut self) {
-        if !self.budget.is_overdrawn() {
-            return;
-        }
-        if !std::mem::replace(&mut self.is_short, true) {
-            self.keys.iter_mut().for_each(Key::forget);
+        // What remains goes over to another journal, and for that long both are there.
+        if !self.is_short && self.budget.room_for(self.journal.bytes()).is_err() {
+            self.is_short = true;
+            self.forget();
         }
         if self.budget.is_overdrawn() {
             self.given_up = Some(self.keys.iter().map(|key| key.operations as usize).sum());
-            (self.keys, self.places) = (Vec::new(), FxHashMap::default());
+            (self.keys, self.places) = (Vec::new(), Places::default());
+            self.journal = Journal::default();
             (self.open, self.searched) = (Vec::new(), Vec::new());
             self.again = Again::new(self.memory);
         }
+    }
+
+    /// Forgets what is only to be shown.
+    fn forget(&mut self) {
+        let mut fresh = Journal::default();
+        let watermark = self.open.iter().map(|open| open.inv).fold(self.watermark, Pos::min);
+        for key in &mut self.keys {
+            key.forget(watermark, &mut self.journal);
+            key.copy(&self.journal, &mut fresh);
+        }
+        self.journal = fresh;
     }
 
     /// How many operations are kept to be searched; a return counts for one more.
@@ -481,8 +562,8 @@ impl Registers {
 #[derive(Clone, Copy)]
 enum Event {
     None,
-    Begins(usize),
-    Ends(usize),
+    Begins(u32),
+    Ends(u32),
 }
 
 impl Decider for Registers {
@@ -538,7 +619,7 @@ impl Decider for Registers {
         let mut verdicts = Vec::new();
         for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
             let (engine, decision) = match &mut key.state {
-                State::Few(_) | State::Online(_) => (ONLINE, Decision::Valid),
+                State::ByReturn(_) | State::Online(_) => (ONLINE, Decision::Valid),
                 State::Invalid(violation) => {
                     let base = put(history, &violation.ops);
                     (violation.engine, moved(violation.decision.clone(), base))

@@ -76,7 +76,7 @@ impl Known {
     }
 
     /// The same operation as it begins, when nobody knows how it ends.
-    fn pending(self) -> Known {
+    pub(crate) fn pending(self) -> Known {
         Known { fate: Fate::Info, res: OPEN, ..self }
     }
 }
@@ -116,6 +116,12 @@ impl Window {
 /// How many writes that failed are remembered, to name them where their value is seen.
 const MOST_FAILED: usize = 64;
 
+/// With more blocks than this nobody asks whether only one will stay.
+const FEW_LEFT: usize = 6;
+
+/// Nor with more layers and pending operations.
+const MOST_LEFT: usize = 32;
+
 /// One register, online.
 #[derive(Debug)]
 pub struct Online {
@@ -153,6 +159,13 @@ impl Online {
         online.blocks[block].f = 0;
         online.order.push((0, block));
         online.sources.add(initial, Source::Layer(layer));
+        online
+    }
+
+    /// The same after others, up to a place at which it surely holds a value; 0: after none.
+    pub(crate) fn after((value, place): (Id, Pos), remembered: usize) -> Online {
+        let mut online = Online::new(value, remembered);
+        online.retired.begin_after(place);
         online
     }
 
@@ -223,9 +236,46 @@ impl Online {
         Ok(())
     }
 
-    /// Whether something was let go that an operation may have belonged to that did not count as open.
-    pub fn has_let_go(&self) -> bool {
-        self.retired.any()
+    /// Whether something was let go that an operation which began at `inv` may have belonged to, as it did not count as
+    /// open. What had gone while the watermark was no later than that went rightly for it too.
+    pub fn has_let_go(&self, inv: Pos) -> bool {
+        self.retired.behind > inv
+    }
+
+    /// Whether something was forgotten that it took.
+    pub(crate) fn has_forgotten(&self) -> bool {
+        self.retired.forgot
+    }
+
+    /// Whether so little is left that it may be certain what the register holds, and worth knowing it.
+    pub(crate) fn may_be_settled(&self) -> bool {
+        self.order.len() <= FEW_LEFT && self.held() <= MOST_LEFT
+    }
+
+    /// What the register surely holds once all that was taken has happened, where no write or cas is open: the rest of
+    /// the history is legal iff it is so on a register that holds this first, with what never ends beside it.
+    ///
+    /// One block of one layer is left. Whatever begins now stands behind it: its `f` and `s` are past. What never ended
+    /// may come to be observed, and stands behind it too: only by reads that began after `f`, if that is before the
+    /// watermark.
+    pub(crate) fn settled(&mut self) -> Option<Id> {
+        if self.order.len() > 1 {
+            self.retire();
+        }
+        let &[(f, block)] = self.order.as_slice() else { return None };
+        let has_pending = self.sources.len() > 1;
+        if self.layers.len() > 1 || has_pending && f >= self.watermark {
+            return None;
+        }
+        Some(self.layers[self.blocks[block].top].value)
+    }
+
+    /// The writes and cas that may happen yet.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = Known> {
+        self.sources.iter().filter_map(|source| match source {
+            Source::Pending(known) => Some(*known),
+            Source::Layer(_) => None,
+        })
     }
 
     /// Forgets what is remembered to be shown, and remembers nothing more.

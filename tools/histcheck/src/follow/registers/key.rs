@@ -1,12 +1,15 @@
-//! One key of registers that are followed: few events as they came, then online as long as that decides, then kept for
-//! a search.
+//! One key of registers that are followed: by the order of its returns as long as that is legal, then online, and back
+//! where little is left; then kept for a search, where a value comes again too soon.
 
 use std::time::Duration;
 
+use super::Open;
+use super::by_return::ByReturn;
+use super::journal::Journal;
 use crate::budget::Budget;
-use crate::history::Pos;
+use crate::history::{OPEN, Pos};
 use crate::linear::online::{Kept, Known, Online, Stop, Window};
-use crate::linear::op::Op;
+use crate::linear::op::{Fate, Op};
 use crate::linear::{self, Decision, Engine, Proof};
 use crate::values::{Id, NULL};
 
@@ -21,6 +24,8 @@ pub(super) struct Key {
     pub observations: u32,
     /// How many open operations it has of which it is not known what they may do.
     pub unknown: u32,
+    /// How many are open that put a value or were given up on.
+    pub waited_for: u32,
     /// Whether it is among those that take a search.
     pub is_listed: bool,
     /// Whether something came since the last decision, where it takes some.
@@ -29,11 +34,18 @@ pub(super) struct Key {
 
 /// How it is decided, and whether it is.
 pub(super) enum State {
-    Few(Few),
-    Online(Box<Online>),
+    ByReturn(ByReturn),
+    Online(Box<Closely>),
     Kept(Box<Kept>),
     Invalid(Box<Violation>),
     Exhausted { operations: u32 },
+}
+
+/// A key that is decided online.
+pub(super) struct Closely {
+    online: Online,
+    /// What came before and is settled, kept to be shown.
+    before: ByReturn,
 }
 
 /// A key's end.
@@ -44,110 +56,199 @@ pub(super) struct Violation {
     pub ops: Vec<Known>,
 }
 
+/// What an event of a key is taken with.
+pub(super) struct Around<'a> {
+    /// Where operations are kept.
+    pub journal: &'a mut Journal,
+    /// How many of them are kept to be shown.
+    pub remembered: usize,
+    /// Whatever returns from now on began there or later.
+    pub watermark: Pos,
+    /// All open operations, or none if none of them is waited for of this key, and which key it is.
+    pub open: &'a [Open],
+    pub place: usize,
+}
+
+impl Around<'_> {
+    /// Whatever returns from now on began there or later, also what was given up on and puts a value.
+    fn settling(&self) -> Pos {
+        let pending = pending(self.open, self.place).map(|known| known.inv);
+        pending.fold(self.watermark, Pos::min)
+    }
+}
+
+/// The writes and cas of the key at `place` that are open, as far as they are known.
+pub(super) fn pending(open: &[Open], place: usize) -> impl Iterator<Item = Known> {
+    open.iter().filter(move |open| open.key == place).filter_map(Open::pending)
+}
+
 impl Key {
     /// Nothing of it yet. The register holds `initial`.
-    pub fn new(id: Option<Id>, initial: Id, remembered: usize) -> Key {
+    pub fn new(id: Option<Id>, initial: Id) -> Key {
         Key {
             id,
-            state: State::Few(Few::new(initial, remembered)),
+            state: State::ByReturn(ByReturn::new(initial)),
             operations: 0,
             observations: 0,
             unknown: 0,
+            waited_for: 0,
             is_listed: false,
             is_new: false,
         }
     }
 
     /// Forgets what is remembered only to be shown.
-    pub fn forget(&mut self) {
+    pub fn forget(&mut self, watermark: Pos, journal: &mut Journal) {
         match &mut self.state {
-            State::Few(few) => few.remembered = few.remembered.min(1),
-            State::Online(online) => online.forget(),
+            State::ByReturn(ops) => ops.shorten(1, watermark, journal),
+            State::Online(closely) => {
+                let held = closely.before.settled();
+                closely.before.begin_again(held, journal);
+                closely.online.forget();
+            }
             _ => {}
         }
     }
 
-    pub fn begin(&mut self, known: Known) {
-        self.make_room();
+    /// Goes over to another journal.
+    pub fn copy(&mut self, from: &Journal, to: &mut Journal) {
         match &mut self.state {
-            State::Few(few) => few.take(Came::Began(known)),
-            State::Online(online) => online.begin(known),
-            State::Kept(kept) => kept.begin(known),
-            State::Invalid(_) | State::Exhausted { .. } => {}
+            State::ByReturn(ops) => ops.copy(from, to),
+            State::Online(closely) => closely.before.copy(from, to),
+            _ => {}
         }
     }
 
-    /// Whether it is invalid now.
-    pub fn returned(&mut self, known: Known, watermark: Pos) -> bool {
-        self.make_room();
-        let stop = match &mut self.state {
-            State::Few(few) => {
-                few.take(Came::Returned(known));
-                return self.replay();
+    /// A write or cas began.
+    pub fn begin(&mut self, known: Known) {
+        match &mut self.state {
+            State::Online(closely) => closely.online.begin(known),
+            State::Kept(kept) => kept.begin(known),
+            // It is among those that are open.
+            State::ByReturn(_) | State::Invalid(_) | State::Exhausted { .. } => {}
+        }
+    }
+
+    /// A write or cas that began will never end.
+    pub fn never_ends(&mut self, known: Known, journal: &mut Journal) {
+        if let State::ByReturn(ops) = &mut self.state {
+            ops.never_ends(known.pending(), journal);
+        }
+    }
+
+    /// An operation returned; whether it is invalid now.
+    #[inline]
+    pub fn returned(&mut self, known: Known, mut around: Around<'_>) -> bool {
+        if let State::ByReturn(ops) = &mut self.state
+            && ops.returned(known, around.journal)
+        {
+            if ops.is_full(around.remembered) {
+                ops.shorten(around.remembered, around.settling(), around.journal);
+                if ops.is_overfull(around.remembered) {
+                    // Too much overlaps, of which online more can go.
+                    self.look_closely(None, &mut around);
+                }
             }
-            State::Online(online) => {
-                online.advance(watermark);
-                online.returned(known)
+            return false;
+        }
+        self.returned_closely(known, &mut around)
+    }
+
+    /// An operation was given up on: it may yet return when what it rests on is let go, and must not keep it from going.
+    pub fn stalls(&mut self, mut around: Around<'_>) {
+        self.look_closely(None, &mut around);
+    }
+
+    fn returned_closely(&mut self, known: Known, around: &mut Around<'_>) -> bool {
+        self.look_closely(Some(known), around);
+        let stop = match &mut self.state {
+            State::Online(closely) => {
+                closely.online.advance(around.watermark);
+                closely.online.returned(known)
             }
             State::Kept(kept) => {
                 kept.returned(known);
                 Ok(())
             }
-            State::Invalid(_) | State::Exhausted { .. } => Ok(()),
+            State::ByReturn(_) | State::Invalid(_) | State::Exhausted { .. } => Ok(()),
         };
-        self.stop(stop, Some(known))
+        let is_invalid = self.stop(stop, Some(known), around.journal);
+        self.look_away(known.res, around);
+        is_invalid
     }
 
-    /// Whether it is invalid now.
-    pub fn failed(&mut self, known: Known) -> bool {
-        self.make_room();
+    /// A write or cas did not happen, and that was known at `at`; whether it is invalid now.
+    pub fn failed(&mut self, known: Known, at: Pos, journal: &mut Journal) -> bool {
         let stop = match &mut self.state {
-            State::Few(few) => {
-                few.take(Came::Failed(known));
-                return self.replay();
+            State::ByReturn(ops) => {
+                ops.failed(known, at, journal);
+                Ok(())
             }
-            State::Online(online) => online.failed(known),
+            State::Online(closely) => closely.online.failed(known),
             State::Kept(kept) => {
                 kept.failed(known);
                 Ok(())
             }
             State::Invalid(_) | State::Exhausted { .. } => Ok(()),
         };
-        self.stop(stop, None)
+        self.stop(stop, None, journal)
     }
 
-    /// Goes on online where there are no longer few events.
-    fn make_room(&mut self) {
-        if let State::Few(few) = &self.state
-            && few.came.len() == FEW
-        {
-            // None of them stopped it when it came.
-            self.state = State::Online(Box::new(few.online().0));
+    /// Goes on online, or with a search, with `last`, which returns and is not taken yet.
+    fn look_closely(&mut self, last: Option<Known>, around: &mut Around<'_>) {
+        let State::ByReturn(ops) = &mut self.state else { return };
+        let mut pending: Vec<Known> = pending(around.open, around.place).collect();
+        pending.extend(last.filter(|last| last.act.puts().is_some()).map(Known::pending));
+        // One that had been given up on began before it, and what it may rest on is not settled.
+        let watermark = last.map_or(Pos::MAX, |last| last.inv).min(around.settling());
+        ops.settle(watermark, around.journal);
+        pending.extend(ops.take_unknown(around.journal));
+        let unsettled = ops.unsettled(around.journal);
+        let mut online = Online::after(ops.settled(), around.remembered);
+        let taken = take_again(&mut online, &unsettled, &pending, watermark);
+        if taken.is_err() {
+            return self.keep(None, pending, around.journal);
         }
+        let mut before = *ops;
+        before.leave_settled(around.journal);
+        self.state = State::Online(Box::new(Closely { online, before }));
     }
 
-    /// Decides few events anew; whether the key is invalid by the last of them.
-    fn replay(&mut self) -> bool {
-        let State::Few(few) = &self.state else { return false };
-        let last = match few.came.last() {
-            Some(Came::Returned(known)) => Some(*known),
-            _ => None,
-        };
-        let (online, stop) = few.online();
-        if stop.is_err() {
-            self.state = State::Online(Box::new(online));
+    /// Goes back to the order of the returns where it is certain at `now` what the register holds.
+    fn look_away(&mut self, now: Pos, around: &mut Around<'_>) {
+        let State::Online(closely) = &mut self.state else { return };
+        let online = &mut closely.online;
+        if self.waited_for > 0 || !online.may_be_settled() {
+            return;
         }
-        self.stop(stop, last)
+        let Some(value) = online.settled() else { return };
+        let pending: Vec<Known> = online.pending().collect();
+        let mut ops = closely.before;
+        let held = (value, now);
+        let mut shown = Vec::new();
+        match online.has_forgotten() {
+            true => ops.begin_again(held, around.journal),
+            false => shown = online.window(None).ops,
+        }
+        if ops.goes_on(&shown, &pending, held, around.remembered, around.journal) {
+            ops.shorten(around.remembered, now, around.journal);
+        }
+        self.state = State::ByReturn(ops);
     }
 
-    fn stop(&mut self, stop: std::result::Result<(), Stop>, last: Option<Known>) -> bool {
-        match (stop, &self.state) {
+    fn stop(
+        &mut self,
+        stop: std::result::Result<(), Stop>,
+        last: Option<Known>,
+        journal: &mut Journal,
+    ) -> bool {
+        match (stop, &mut self.state) {
             (Err(Stop::Ambiguous), _) => {
-                self.keep(last);
+                self.keep(last, Vec::new(), journal);
                 false
             }
-            (Err(Stop::Violation), State::Online(online)) => {
-                let window = online.window(last);
+            (Err(Stop::Violation), State::Online(closely)) => {
+                let window = closely.window(last, journal);
                 self.state = State::Invalid(Box::new(Violation::of(window)));
                 true
             }
@@ -155,22 +256,34 @@ impl Key {
         }
     }
 
-    /// From now on all is kept.
-    pub fn keep(&mut self, last: Option<Known>) {
-        let window = match &self.state {
-            State::Few(few) => few.online().0.window(last),
-            State::Online(online) => online.window(last),
+    /// From now on all is kept: with `last`, which has just returned, and what is `pending`.
+    pub fn keep(&mut self, last: Option<Known>, pending: Vec<Known>, journal: &mut Journal) {
+        let window = match &mut self.state {
+            State::ByReturn(ops) => {
+                let ended = ops.ended(journal).into_iter().map(shown);
+                let unknown = ops.unknown(journal);
+                let mut all: Vec<Known> = ended.chain(unknown).chain(pending).collect();
+                all.sort_by_key(|known| known.inv);
+                let window = Window { ops: all, initial: vec![ops.initial()], after: ops.after() };
+                ops.clear(journal);
+                window
+            }
+            State::Online(closely) => closely.window(last, journal),
             _ => return,
         };
         self.state = State::Kept(Box::new(Kept::after(window)));
         self.is_new = true;
     }
 
-    pub fn has_let_go(&self) -> bool {
+    /// Whether something was let go that an operation which began at `inv` may rest on, or come before.
+    pub fn has_let_go(&self, inv: Pos) -> bool {
         match &self.state {
-            State::Online(online) => online.has_let_go(),
+            State::ByReturn(ops) => ops.has_settled(inv),
+            State::Online(closely) => {
+                closely.before.has_settled(inv) || closely.online.has_let_go(inv)
+            }
             State::Kept(kept) => kept.after.is_some(),
-            State::Few(_) | State::Invalid(_) | State::Exhausted { .. } => false,
+            State::Invalid(_) | State::Exhausted { .. } => false,
         }
     }
 
@@ -192,54 +305,59 @@ impl Key {
     }
 }
 
-/// So many events are decided anew at each return: they take less memory than what is decided of them, and of most of
-/// a million keys no more ever come.
-const FEW: usize = 6;
-
-/// The few events of a key, as they came.
-pub(super) struct Few {
-    came: Vec<Came>,
-    initial: Id,
-    remembered: u32,
+impl Closely {
+    /// All that is there, with `last`, which has just ended; the journal keeps none of it.
+    fn window(&mut self, last: Option<Known>, journal: &mut Journal) -> Window {
+        let mut window = self.online.window(last);
+        if !self.online.has_forgotten() {
+            window.ops.extend(self.before.ended(journal).into_iter().map(shown));
+            window.ops.sort_by_key(|known| known.inv);
+            (window.initial, window.after) = (vec![self.before.initial()], self.before.after());
+        }
+        self.before.clear(journal);
+        window
+    }
 }
 
-/// An event.
-enum Came {
-    Began(Known),
-    Returned(Known),
-    Failed(Known),
+/// An operation of the journal as reports take it: only what happened for certain has a return.
+fn shown(known: Known) -> Known {
+    if known.fate == Fate::Ok { known } else { Known { res: OPEN, ..known } }
 }
 
-impl Few {
-    fn new(initial: Id, remembered: usize) -> Few {
-        Few { came: Vec::new(), initial, remembered: remembered as u32 }
-    }
-
-    fn take(&mut self, came: Came) {
-        if self.came.len() == self.came.capacity() {
-            self.came.reserve_exact(2);
+/// Takes events again that were legal in the order of the returns: operations in that order, and what is `pending`.
+/// Whatever returned later than they began at `watermark` or later.
+///
+/// # Errors
+/// Why it goes on no longer.
+fn take_again(
+    online: &mut Online,
+    ended: &[Known],
+    pending: &[Known],
+    watermark: Pos,
+) -> Result<(), Stop> {
+    let puts = |known: &&Known| known.act.puts().is_some();
+    let begun = ended.iter().chain(pending).filter(puts).map(|known| (known.inv, false, known));
+    let mut events: Vec<(Pos, bool, &Known)> =
+        begun.chain(ended.iter().map(|known| (known.res, true, known))).collect();
+    events.sort_unstable_by_key(|&(at, _, _)| at);
+    // What returns from each event on began no earlier than this.
+    let mut watermarks = vec![watermark; events.len()];
+    let mut least = watermark;
+    for (at, &(_, is_end, known)) in events.iter().enumerate().rev() {
+        if is_end && known.fate == Fate::Ok {
+            least = least.min(known.inv);
         }
-        self.came.push(came);
+        watermarks[at] = least;
     }
-
-    /// What is decided of them, and why it goes on no longer, if it does not. Nothing is let go.
-    fn online(&self) -> (Online, std::result::Result<(), Stop>) {
-        let mut online = Online::new(self.initial, self.remembered as usize);
-        for came in &self.came {
-            let taken = match *came {
-                Came::Began(known) => {
-                    online.begin(known);
-                    Ok(())
-                }
-                Came::Returned(known) => online.returned(known),
-                Came::Failed(known) => online.failed(known),
-            };
-            if taken.is_err() {
-                return (online, taken);
-            }
+    for (&(_, is_end, known), watermark) in events.iter().zip(watermarks) {
+        online.advance(watermark);
+        match (is_end, known.fate) {
+            (false, _) => online.begin(*known),
+            (true, Fate::Fail) => online.failed(*known)?,
+            (true, _) => online.returned(*known)?,
         }
-        (online, Ok(()))
     }
+    Ok(())
 }
 
 impl Violation {

@@ -39,18 +39,22 @@ pub(super) struct Retired {
     most: usize,
     /// Whether any block went.
     blocks: bool,
-    /// Whether any layer did.
-    layers: bool,
+    /// The latest watermark with which a block or a layer went.
+    pub behind: Pos,
+    /// Whether some of that is not remembered.
+    pub forgot: bool,
 }
 
 impl Retired {
     pub fn new(initial: Id, most: usize) -> Retired {
         let start = Start { lasts: vec![Last { f: 0, s: 0, value: initial }], after: None };
-        Retired { start, remembered: VecDeque::new(), count: 0, most, blocks: false, layers: false }
+        let (remembered, count) = (VecDeque::new(), 0);
+        Retired { start, remembered, count, most, blocks: false, behind: 0, forgot: false }
     }
 
-    pub fn any(&self) -> bool {
-        self.blocks || self.layers
+    /// Says that others were before all that it takes, up to a place; 0: none.
+    pub fn begin_after(&mut self, place: Pos) {
+        self.start.after = (place > 0).then_some(place);
     }
 
     /// Forgets all operations that are remembered, and remembers but a few from now on.
@@ -84,6 +88,7 @@ impl Retired {
         while self.count > self.most {
             let Some((ops, start)) = self.remembered.pop_front() else { break };
             (self.count, self.start) = (self.count - ops.len(), start);
+            self.forgot = true;
         }
         if self.remembered.is_empty() {
             self.remembered.shrink_to_fit();
@@ -124,6 +129,7 @@ impl Online {
             self.blocks.remove(id);
         }
         if count > 0 {
+            self.retired.behind = self.retired.behind.max(self.watermark);
             self.retired.take(ops, lasts, after);
         }
         self.room = self.retired.room(self.order.len(), FEW_BLOCKS);
@@ -173,7 +179,8 @@ impl Online {
             self.layers[bottom].below = None;
             let cut = &mut self.blocks[id];
             (cut.bottom, cut.is_cut, cut.gone) = (bottom, true, gone);
-            self.retired.layers = true;
+            self.retired.behind = self.retired.behind.max(self.watermark);
+            self.retired.forgot = true;
             if block.first.is_none() {
                 // The chain of the initial value: nothing went before it.
                 let value = self.layers[bottom].value;
@@ -218,11 +225,7 @@ impl Online {
         for (id, _) in &self.blocks {
             self.ops_of_block(id, &mut ops);
         }
-        let pending = |source: &Source| match source {
-            Source::Pending(known) => Some(*known),
-            Source::Layer(_) => None,
-        };
-        ops.extend(self.sources.iter().filter_map(pending));
+        ops.extend(self.pending());
         ops.extend(self.failed.iter().copied());
         if let Some(last) = last {
             ops.retain(|known| known.inv != last.inv);
