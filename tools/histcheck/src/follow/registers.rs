@@ -566,6 +566,16 @@ enum Event {
     Ends(u32),
 }
 
+impl Registers {
+    /// Asks whether each key's verdict finds room, and what is made of it. A violation is told in any case.
+    fn room_for_verdicts(&self, budget: &Budget) -> std::result::Result<(), Exhausted> {
+        if self.keys.iter().any(|key| matches!(key.state, State::Invalid(_))) {
+            return Ok(());
+        }
+        budget.room_for(self.keys.len() * 2 * size_of::<KeyVerdict>())
+    }
+}
+
 impl Decider for Registers {
     fn take(&mut self, assembly: &mut Assembly) -> Result<bool> {
         if self.given_up.is_some() {
@@ -616,6 +626,11 @@ impl Decider for Registers {
             Ended::ByItself | Ended::BySignal => self.search(budget),
         }
         .into_iter();
+        if let Err(limit) = self.room_for_verdicts(budget) {
+            let taken: u64 = self.keys.iter().map(|key| u64::from(key.operations)).sum();
+            let what = many(taken, "operation");
+            return Ok(Verdict::new(Answer::Unknown, format!("{limit} after {what}")));
+        }
         let mut verdicts = Vec::new();
         for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
             let (engine, decision) = match &mut key.state {
