@@ -155,7 +155,7 @@ impl Tree {
 /// 69 without tc, 77 and 71 as the system says.
 pub fn trees(network: &Network) -> Result<Vec<Tree>> {
     match kernel::qdiscs(network) {
-        Some(qdiscs) => Ok(read(&qdiscs?)),
+        Some(qdiscs) => with_kept(network, &qdiscs?),
         None => trees_with_options(network),
     }
 }
@@ -166,8 +166,12 @@ pub fn trees(network: &Network) -> Result<Vec<Tree>> {
 /// As [`trees`].
 pub fn trees_with_options(network: &Network) -> Result<Vec<Tree>> {
     let text = Step::new("tc -s -j qdisc show").run(network)?;
-    let qdiscs = parse::<Vec<Value>>(&text, "tc qdisc")?;
-    let mut trees = read(&qdiscs);
+    with_kept(network, &parse::<Vec<Value>>(&text, "tc qdisc")?)
+}
+
+/// The trees, with the user's own queues that are kept below ours.
+fn with_kept(network: &Network, qdiscs: &[Value]) -> Result<Vec<Tree>> {
+    let mut trees = read(qdiscs);
     for tree in trees.iter_mut().filter(|tree| tree.root == Root::Ours) {
         let dev = &tree.interface;
         if qdiscs.iter().any(|q| q["dev"] == **dev && q["parent"] == kept::CLASS) {
