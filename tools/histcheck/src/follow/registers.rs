@@ -572,7 +572,7 @@ impl Registers {
         if self.keys.iter().any(|key| matches!(key.state, State::Invalid(_))) {
             return Ok(());
         }
-        budget.room_for(self.keys.len() * 2 * size_of::<KeyVerdict>())
+        budget.room_for(self.keys.len() * size_of::<KeyVerdict>())
     }
 }
 
@@ -631,7 +631,7 @@ impl Decider for Registers {
             let what = many(taken, "operation");
             return Ok(Verdict::new(Answer::Unknown, format!("{limit} after {what}")));
         }
-        let mut verdicts = Vec::new();
+        let mut verdicts = Vec::with_capacity(self.keys.len());
         for key in self.keys.iter_mut().filter(|key| key.operations > 0) {
             let (engine, decision) = match &mut key.state {
                 State::ByReturn(_) | State::Online(_) => (ONLINE, Decision::Valid),
