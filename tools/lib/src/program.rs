@@ -122,11 +122,12 @@ pub fn last_words(output: &Output) -> String {
 
 /// The command as one would type it, for messages and `--dry-run`.
 pub fn show(command: &Command) -> String {
-    std::iter::once(command.get_program())
-        .chain(command.get_args())
-        .map(quote)
-        .collect::<Vec<_>>()
-        .join(" ")
+    typed(std::iter::once(command.get_program()).chain(command.get_args()))
+}
+
+/// The words of a command as one would type them.
+pub fn typed(words: impl IntoIterator<Item: AsRef<OsStr>>) -> String {
+    words.into_iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// One word as a shell must see it.

@@ -5,11 +5,23 @@ use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
 use breakit::helper;
+use breakit::program::typed;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
 use crate::recorded::Record;
+
+/// So much of a line that a program printed is cited.
+const CITED: usize = 200;
+
+/// The beginning of a line that may be endless.
+pub fn cited(line: &str) -> String {
+    match line.char_indices().nth(CITED) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line.to_string(),
+    }
+}
 
 /// A command as the user wrote it, with its program found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +52,8 @@ impl Words {
                 "{flag}: there is no program {name}; install it or write its whole path"
             ))
         })?;
-        let (text, recorded) = (record.line(&words), record.command(&words));
-        Ok(Words { text, program, arguments: arguments.to_vec(), recorded })
+        let recorded = record.command(&words);
+        Ok(Words { text: typed(&recorded), program, arguments: arguments.to_vec(), recorded })
     }
 
     /// What is recorded of the words that would be run, the program's path first.

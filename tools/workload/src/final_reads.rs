@@ -69,19 +69,18 @@ pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Optio
     let requests: Arc<[Request]> = shared.generator().reads_of_all().into();
     let agreement = agree(shared, &requests, limits).await;
     shared.history.record(remark("recovery", agreement)).ok()?;
-    let mut readers = JoinSet::new();
-    for number in 0..shared.nodes.len() {
+    let ends = of_each_node(shared, |number| {
         let (shared, requests) = (Arc::clone(shared), Arc::clone(&requests));
         let process = first + number as u64;
-        readers.spawn(async move {
-            (number, record(&shared, number, process, limits.read, &requests).await)
-        });
-    }
-    let mut ends = readers.join_all().await;
-    ends.sort_by_key(|(number, _)| *number);
+        let limit = limits.read;
+        async move {
+            Reader { shared: &shared, number, process, limit, client: None }.all(&requests).await
+        }
+    })
+    .await;
     let mut reading = Reading::default();
-    for (number, end) in ends {
-        let name = shared.nodes[number].name.to_string();
+    for (node, end) in shared.nodes.iter().zip(ends) {
+        let name = node.name.to_string();
         match end {
             Ok(()) => reading.read.push(name),
             Err(why) => reading.unread.push((name, why)),
@@ -135,10 +134,23 @@ fn unanimous(answers: &[Answers]) -> bool {
 
 /// One round: all reads, from all nodes at once, in the nodes' order.
 async fn round(shared: &Arc<Shared>, requests: &Arc<[Request]>, limit: Duration) -> Vec<Answers> {
+    of_each_node(shared, |number| {
+        let (shared, requests) = (Arc::clone(shared), Arc::clone(requests));
+        async move { ask(&shared, number, limit, &requests).await }
+    })
+    .await
+}
+
+/// Asks all nodes at once; gives what came of it in the nodes' order.
+async fn of_each_node<T, F>(shared: &Shared, ask: impl Fn(usize) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
     let mut asking = JoinSet::new();
     for number in 0..shared.nodes.len() {
-        let (shared, requests) = (Arc::clone(shared), Arc::clone(requests));
-        asking.spawn(async move { (number, ask(&shared, number, limit, &requests).await) });
+        let answer = ask(number);
+        asking.spawn(async move { (number, answer.await) });
     }
     let mut answers = asking.join_all().await;
     answers.sort_by_key(|(number, _)| *number);
@@ -170,67 +182,64 @@ fn sorted(value: Value) -> Value {
     }
 }
 
-/// The recorded reads of one node, by one process (and its successors), until one of them has no answer.
-async fn record(
-    shared: &Shared,
+/// Records the final reads of one node, by one process and its successors.
+struct Reader<'a> {
+    shared: &'a Shared,
+    /// Which of the nodes.
     number: usize,
     process: u64,
+    /// How long each read may take, with all its tries.
     limit: Duration,
-    requests: &[Request],
-) -> Result<(), String> {
-    let mut client: Option<Box<dyn Client>> = None;
-    for request in requests {
-        read(shared, number, process, limit, &mut client, request).await?;
-    }
-    Ok(())
+    client: Option<Box<dyn Client>>,
 }
 
-/// One recorded read: made again until it is answered or its limit is over.
-async fn read(
-    shared: &Shared,
-    number: usize,
-    process: u64,
-    limit: Duration,
-    client: &mut Option<Box<dyn Client>>,
-    request: &Request,
-) -> Result<(), String> {
-    let begin = Instant::now();
-    let (mut left, mut pause) = (limit, FIRST_PAUSE);
-    loop {
-        match attempt(shared, number, process, left, client, request).await? {
-            None => return Ok(()),
-            Some(why) if begin.elapsed() + pause >= limit => return Err(why),
-            Some(_) => {}
+impl Reader<'_> {
+    /// Reads until one read has no answer; gives why it has none.
+    async fn all(&mut self, requests: &[Request]) -> Result<(), String> {
+        for request in requests {
+            self.read(request).await?;
         }
-        sleep(pause).await;
-        left = limit.saturating_sub(begin.elapsed());
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        Ok(())
     }
-}
 
-/// One try, with its two lines; gives why it was not answered, where it was not.
-async fn attempt(
-    shared: &Shared,
-    number: usize,
-    process: u64,
-    limit: Duration,
-    client: &mut Option<Box<dyn Client>>,
-    request: &Request,
-) -> Result<Option<String>, String> {
-    let unwritten = |_| String::from("the history takes no more lines");
-    let line = line(shared, number, limit);
-    let mut invoke = invocation(process, line.node, request);
-    invoke.extra.insert("final".into(), true.into());
-    shared.history.announce(invoke).map_err(unwritten)?.written().await.map_err(unwritten)?;
-    let outcome = line.attempt(client, request).await;
-    let failure = match &outcome {
-        Outcome::Ok(_) => None,
-        Outcome::Fail(why) | Outcome::Info(why) => Some(why.clone()),
-    };
-    let mut done = completion(process, line.node, request, outcome);
-    done.extra.insert("final".into(), true.into());
-    shared.history.record(done).map_err(unwritten)?;
-    Ok(failure)
+    /// One read: made again until it is answered or its limit is over.
+    async fn read(&mut self, request: &Request) -> Result<(), String> {
+        let begin = Instant::now();
+        let (mut left, mut pause) = (self.limit, FIRST_PAUSE);
+        loop {
+            match self.attempt(request, left).await? {
+                None => return Ok(()),
+                Some(why) if begin.elapsed() + pause >= self.limit => return Err(why),
+                Some(_) => {}
+            }
+            sleep(pause).await;
+            left = self.limit.saturating_sub(begin.elapsed());
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// One try, with its two lines; gives why it was not answered, if it was not.
+    async fn attempt(
+        &mut self,
+        request: &Request,
+        limit: Duration,
+    ) -> Result<Option<String>, String> {
+        let unwritten = |_| String::from("the history takes no more lines");
+        let line = line(self.shared, self.number, limit);
+        let history = &self.shared.history;
+        let mut invoke = invocation(self.process, line.node, request);
+        invoke.extra.insert("final".into(), true.into());
+        history.announce(invoke).map_err(unwritten)?.written().await.map_err(unwritten)?;
+        let outcome = line.attempt(&mut self.client, request).await;
+        let failure = match &outcome {
+            Outcome::Ok(_) => None,
+            Outcome::Fail(why) | Outcome::Info(why) => Some(why.clone()),
+        };
+        let mut done = completion(self.process, line.node, request, outcome);
+        done.extra.insert("final".into(), true.into());
+        history.record(done).map_err(unwritten)?;
+        Ok(failure)
+    }
 }
 
 fn line(shared: &Shared, number: usize, timeout: Duration) -> Line<'_> {

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::child::{Group, Words};
+use crate::child::{Group, Words, cited};
 use crate::history::remark;
 use crate::load::Shared;
 
@@ -38,9 +38,6 @@ const BURIAL: Duration = Duration::from_secs(2);
 
 /// So many lines of a nemesis that are no fault lines are said; the others are counted.
 const SAID: u64 = 3;
-
-/// So much of such a line is cited.
-const CITED: usize = 200;
 
 /// The nemeses of a run, at work.
 pub struct Nemeses(Vec<Running>);
@@ -206,8 +203,7 @@ impl Watcher {
                     let _ = self.shared.history.pass_on(&op, line);
                 }
                 Err(why) => {
-                    let cited: String = line.chars().take(CITED).collect();
-                    amiss.say(format!("printed what is no fault line ({why}): {cited}"));
+                    amiss.say(format!("printed what is no fault line ({why}): {}", cited(line)));
                 }
             }
         }

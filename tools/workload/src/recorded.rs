@@ -3,6 +3,7 @@
 //! A secret looks like any other word (`-phunter2`), so that no list of suspicious names would find each one. Therefore
 //! a word is recorded only if one of our own parsers knows what it is.
 
+use breakit::program::typed;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
 
@@ -29,11 +30,6 @@ impl Record {
         }
     }
 
-    /// The command as one would type it, as the history has it.
-    pub fn line(self, words: &[String]) -> String {
-        joined(&self.command(words))
-    }
-
     /// The value of `--client` as the history has it.
     fn client(self, spec: &str) -> String {
         match spec.split_once(':') {
@@ -46,7 +42,7 @@ impl Record {
 
     /// A command that is one word of another.
     fn text(self, command: &str) -> String {
-        shlex::split(command).map_or_else(|| LEFT_OUT.into(), |words| self.line(&words))
+        shlex::split(command).map_or_else(|| LEFT_OUT.into(), |words| typed(self.command(&words)))
     }
 
     /// The command line of this process, `--dry-run` left out: the line that is planned is that of the run.
@@ -155,19 +151,6 @@ fn occurrences(arg: &Arg, found: &ArgMatches, shown: Shown) -> Vec<(usize, Vec<S
 
 fn takes_values(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
-}
-
-/// The words as one would type them.
-fn joined(words: &[String]) -> String {
-    let plain = |c: char| c.is_alphanumeric() || "-_+=:,./@%*?[]{}".contains(c);
-    let quoted: Vec<String> = words
-        .iter()
-        .map(|word| match shlex::try_quote(word) {
-            Ok(quoted) if word.is_empty() || !word.chars().all(plain) => quoted.into_owned(),
-            _ => word.clone(),
-        })
-        .collect();
-    quoted.join(" ")
 }
 
 #[cfg(test)]

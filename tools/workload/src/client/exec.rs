@@ -38,7 +38,7 @@ use self::answer::Numbered;
 use self::complaints::Complaints;
 use self::stderr::Stderr;
 use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
-use crate::child::{Group, Words};
+use crate::child::{Group, Words, cited};
 
 /// How long a single answer is waited for while the database is being made ready.
 const TRY: Duration = Duration::from_secs(5);
@@ -48,9 +48,6 @@ const BURIAL: Duration = Duration::from_millis(100);
 
 /// How often a program that does not answer is looked at.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// So much of a line is cited.
-const CITED: usize = 200;
 
 /// The database that `exec:CMD` reaches.
 ///
@@ -377,14 +374,6 @@ fn has_ended(child: &Child) -> bool {
     let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) else { return true };
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     !matches!(waitid(Id::Pid(Pid::from_raw(pid)), peek), Ok(WaitStatus::StillAlive))
-}
-
-/// The beginning of a line that may be endless.
-fn cited(line: &str) -> String {
-    match line.char_indices().nth(CITED) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_string(),
-    }
 }
 
 impl Drop for Program {
