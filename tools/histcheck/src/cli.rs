@@ -9,7 +9,7 @@ use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-use crate::linear::Model;
+use crate::linear::models;
 use crate::read::format::Format;
 
 /// Decides from a history whether a database kept its promise, and shows why not
@@ -171,7 +171,8 @@ impl TypedValueParser for ModelName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        Some(Box::new(Model::names().map(PossibleValue::new)))
+        let plain = models::all().filter(|model| model.number().is_none());
+        Some(Box::new(plain.map(|model| PossibleValue::new(model.name).help(model.doc))))
     }
 }
 

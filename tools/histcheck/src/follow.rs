@@ -27,7 +27,7 @@ use signal_hook::consts::{SIGINT, SIGIO, SIGTERM};
 use crate::budget::Budget;
 use crate::check::{self, Check};
 use crate::history::{History, Pos};
-use crate::linear::{Model, Question};
+use crate::linear::Question;
 use crate::memory;
 use crate::plural::many;
 use crate::read::Options;
@@ -198,9 +198,9 @@ fn chosen(
 fn of(history: &mut History, question: Question, limits: Limits) -> Box<dyn Decider> {
     let initial = history.values.intern(&question.initial);
     let Limits { stall, memory, .. } = limits;
-    match question.model {
-        Model::Register | Model::CasRegister if !question.fail_observes => {
-            Box::new(Registers::new(question, &history.values, initial, stall, memory))
+    match question.model.register() {
+        Some(has_cas) if !question.fail_observes => {
+            Box::new(Registers::new(question, has_cas, &history.values, initial, stall, memory))
         }
         _ => Box::new(Whole::new(question, initial, memory)),
     }

@@ -6,7 +6,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`op`] | an operation as the engines see it |
-//! | [`object`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
+//! | [`object`], [`specification`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
 //! | [`zones`], [`cover`], [`uncover`] | what several of these ways rest on |
 //! | [`columns`] | zones of a register without a copy of its operations |
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
@@ -38,6 +38,7 @@ pub mod recorded;
 pub mod refutation;
 pub mod replay;
 pub mod rounds;
+pub mod specification;
 pub mod svg;
 pub mod uncover;
 pub mod zones;
@@ -68,7 +69,7 @@ use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
 use models::register::Register;
-use object::Call;
+use object::{Call, Misread};
 use op::Fate;
 use replay::Fault;
 use rounds::{Found, Standing};
@@ -92,9 +93,6 @@ pub struct Question {
     pub each_key: bool,
 }
 
-/// What operations are called that only say what a register or a string holds.
-const READS: [&str; 2] = ["read", "get"];
-
 impl Question {
     /// Whether the history is linearizable as `model`, which holds `initial` at first.
     pub fn new(model: Model, initial: Value) -> Question {
@@ -114,7 +112,7 @@ impl Question {
         self.ignore_null_reads
             && call.fate == Fate::Ok
             && call.value == Some(NULL)
-            && READS.contains(&call.word)
+            && models::only_asks(call.word)
     }
 }
 
@@ -236,11 +234,9 @@ pub(crate) fn fate(outcome: Outcome) -> Fate {
     }
 }
 
-/// A clause about an operation of the history, with file, line and column.
-pub(crate) fn wrong(history: &History, index: usize, clause: &str) -> Error {
-    // A model says one of two things: that it has no such operation, or what is wrong with its value.
-    let field = if clause.contains(" has no operation ") { "f" } else { "value" };
-    history.error(index, field, clause)
+/// What an object says against an operation of the history, with file, line and column.
+pub(crate) fn wrong(history: &History, index: usize, misread: &Misread) -> Error {
+    history.error(index, misread.field(), &misread.to_string())
 }
 
 /// What is to be decided.
@@ -331,11 +327,7 @@ impl Work<'_> {
 
     /// What decides without a copy, where the question has such a way.
     fn columns<'b>(&'b self, budget: &'b Budget) -> Option<Columns<'b>> {
-        let has_cas = match self.question.model {
-            Model::Register => false,
-            Model::CasRegister => true,
-            _ => return None,
-        };
+        let has_cas = self.question.model.register()?;
         let Question { fail_observes, ignore_null_reads, witness, .. } = self.question;
         let register = Register { initial: self.initial, has_cas, fail_observes: *fail_observes };
         // An order is found in a copy, and reads are left out there.

@@ -24,76 +24,62 @@ fn judge(check: &str, file: &Path) -> Run {
     run(command.arg(file))
 }
 
-fn histories(check: &str, verdict: &str) -> Vec<PathBuf> {
-    let folder = corpus().join(check).join(verdict);
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"))
-        .collect();
-    files.sort();
-    files
+fn folders(of: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> =
+        std::fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|path| path.is_dir());
+    all.sort();
+    all
 }
 
-fn folder_is_right(check: &str, verdict: &str, status: i32) {
-    let files = histories(check, verdict);
-    assert!(files.len() >= 5, "{check}/{verdict} has only {} histories", files.len());
-    for file in files {
-        let run = judge(check, &file);
-        assert_eq!(run.status, status, "{}\n{}{}", file.display(), run.stdout, run.stderr);
-        let line = run.stdout.lines().next().unwrap();
-        let begins = format!("{}: {check}: {verdict}: ", file.display());
-        assert!(line.starts_with(&begins), "{line}");
-        let says = std::fs::read_to_string(file.with_extension("says")).unwrap_or_default();
-        for phrase in says.lines() {
-            assert!(
-                run.stdout.contains(phrase),
-                "{} does not say {phrase:?}:\n{}",
-                file.display(),
-                run.stdout
-            );
+fn word(path: &Path) -> &str {
+    path.file_name().unwrap().to_str().unwrap()
+}
+
+/// The status of a verdict, by the name of its folder.
+fn status(verdict: &str) -> i32 {
+    match verdict {
+        "valid" => 0,
+        "invalid" => 1,
+        "unknown" => 2,
+        other => panic!("{other} is no verdict; a folder of histories is CHECK/VERDICT"),
+    }
+}
+
+fn is_right(check: &str, verdict: &str, file: &Path) {
+    let run = judge(check, file);
+    assert_eq!(run.status, status(verdict), "{}\n{}{}", file.display(), run.stdout, run.stderr);
+    let line = run.stdout.lines().next().unwrap();
+    let begins = format!("{}: {check}: {verdict}: ", file.display());
+    assert!(line.starts_with(&begins), "{line}");
+    let says = std::fs::read_to_string(file.with_extension("says")).unwrap_or_default();
+    for phrase in says.lines() {
+        let is_said = run.stdout.contains(phrase);
+        assert!(is_said, "{} does not say {phrase:?}:\n{}", file.display(), run.stdout);
+    }
+}
+
+#[test]
+fn the_folder_of_each_history_is_its_verdict() {
+    for check in folders(&corpus()) {
+        let verdicts = folders(&check);
+        assert_eq!(verdicts.len(), 3, "{} has valid, invalid and unknown", check.display());
+        for verdict in verdicts {
+            let files = std::fs::read_dir(&verdict).unwrap().map(|entry| entry.unwrap().path());
+            let files: Vec<PathBuf> =
+                files.filter(|path| path.extension().is_some_and(|it| it == "jsonl")).collect();
+            assert!(files.len() >= 5, "{} has only {} histories", verdict.display(), files.len());
+            files.iter().for_each(|file| is_right(word(&check), word(&verdict), file));
         }
     }
 }
 
 #[test]
-fn linear_valid_histories_are_valid() {
-    folder_is_right("linear", "valid", 0);
-}
-
-#[test]
-fn linear_invalid_histories_are_invalid_and_say_why() {
-    folder_is_right("linear", "invalid", 1);
-}
-
-#[test]
-fn linear_histories_that_prove_nothing_are_unknown() {
-    folder_is_right("linear", "unknown", 2);
-}
-
-#[test]
-fn set_valid_histories_are_valid() {
-    folder_is_right("set", "valid", 0);
-}
-
-#[test]
-fn set_invalid_histories_are_invalid_and_say_why() {
-    folder_is_right("set", "invalid", 1);
-}
-
-#[test]
-fn set_histories_that_prove_nothing_are_unknown() {
-    folder_is_right("set", "unknown", 2);
-}
-
-#[test]
-fn every_says_file_belongs_to_a_history() {
-    for check in ["linear", "set"] {
-        for verdict in ["valid", "invalid", "unknown"] {
-            for entry in std::fs::read_dir(corpus().join(check).join(verdict)).unwrap() {
-                let path = entry.unwrap().path();
-                assert!(path.with_extension("jsonl").exists(), "{}", path.display());
-            }
+fn every_file_beside_a_history_belongs_to_it() {
+    for verdict in folders(&corpus()).iter().flat_map(|check| folders(check)) {
+        for entry in std::fs::read_dir(verdict).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(path.with_extension("jsonl").exists(), "{}", path.display());
         }
     }
 }

@@ -340,7 +340,8 @@ spec::with_every_model!(tests);
 
 #[test]
 fn no_model_is_left_out() {
-    for name in histcheck::linear::Model::names() {
-        assert!(spec::MODELS.contains(&name), "{name} has no test");
+    for model in histcheck::linear::models::all() {
+        let is_tried = spec::MODELS.iter().any(|tried| tried.split(':').next() == Some(model.name));
+        assert!(is_tried, "{} has no test", model.name);
     }
 }

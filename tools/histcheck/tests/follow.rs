@@ -825,10 +825,11 @@ fn a_long_register_of_which_little_overlaps_is_decided_as_the_whole_is() {
     let mut seen = HashMap::new();
     for round in 0..60 {
         let text = quiet_history(&mut random, [0, 0, 40][round % 3], [0, 1, 30][round / 3 % 3]);
-        let [stream, whole] = line_by_line(&Model::CasRegister, &text, None);
+        let [stream, whole] = line_by_line(&Model::of("cas-register").unwrap(), &text, None);
         let (stream, whole) = (stream.unwrap(), whole.unwrap());
         assert_eq!(said(&stream), said(&whole), "{text}");
-        let [given_up, _] = line_by_line(&Model::CasRegister, &text, Some(Duration::ZERO));
+        let [given_up, _] =
+            line_by_line(&Model::of("cas-register").unwrap(), &text, Some(Duration::ZERO));
         let given_up = given_up.unwrap().answer;
         assert!([whole.answer, Answer::Unknown].contains(&given_up), "{given_up:?}: {text}");
         *seen.entry(whole.answer.word()).or_insert(0) += 1;
@@ -848,7 +849,7 @@ fn a_write_that_never_ended_and_was_seen_and_replaced_is_not_seen_again() {
             + &done(1, "read", "5")
             + replaced
             + &done(1, "read", "5");
-        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = line_by_line(&Model::of("register").unwrap(), &text, None);
         let [stream, whole] = [stream, whole].map(|found| said(&found.unwrap()));
         assert_eq!(stream, whole, "{text}");
         assert_eq!(stream.starts_with("valid"), replaced.is_empty(), "{text}");
@@ -862,7 +863,7 @@ fn a_write_that_ends_with_another_key_than_it_began_with_is_judged_by_its_end() 
     for text in
         [other_key.clone() + &keyed(done(1, "read", "1")), other_key + &done(1, "read", "1")]
     {
-        let [stream, whole] = line_by_line(&Model::Register, &text, None);
+        let [stream, whole] = line_by_line(&Model::of("register").unwrap(), &text, None);
         let [stream, whole] = [stream, whole].map(|found| found.map(|verdict| said(&verdict)));
         assert_eq!(stream.unwrap(), whole.unwrap(), "{text}");
     }
@@ -888,7 +889,7 @@ fn a_write_that_was_seen_and_did_not_happen_ends_it_at_once() {
 
 /// The verdict on lines that come one by one, where each open operation is given up on at once.
 fn given_up(text: &str) -> Answer {
-    let [stream, _] = line_by_line(&Model::CasRegister, text, Some(Duration::ZERO));
+    let [stream, _] = line_by_line(&Model::of("cas-register").unwrap(), text, Some(Duration::ZERO));
     stream.unwrap_or_else(|e| panic!("{e}:\n{text}")).answer
 }
 
@@ -909,7 +910,7 @@ fn what_was_given_up_on_and_ends_as_it_began_is_weighed() {
     for (kind, f, value) in [("ok", "write", "1"), ("fail", "write", "1"), ("fail", "cas", "[1,2]")]
     {
         let text = registers(10, 100) + &op(9, "invoke", f, value) + &op(9, kind, f, value);
-        let [stream, _] = line_by_line(&Model::CasRegister, &text, None);
+        let [stream, _] = line_by_line(&Model::of("cas-register").unwrap(), &text, None);
         assert_eq!(stream.unwrap().answer, Answer::Valid, "{f} {kind}");
     }
 }

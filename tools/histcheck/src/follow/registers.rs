@@ -101,12 +101,12 @@ impl Registers {
     /// Nothing yet.
     pub fn new(
         question: Question,
+        has_cas: bool,
         values: &Values,
         initial: Id,
         stall: Option<Duration>,
         memory: usize,
     ) -> Registers {
-        let has_cas = question.model == linear::Model::CasRegister;
         Registers {
             question,
             object: Register { initial, has_cas, fail_observes: false },

@@ -9,8 +9,8 @@ use super::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
 use crate::linear::case::{self, Case};
-use crate::linear::drains;
 use crate::linear::{self, Decision, KeyVerdict, Question};
+use crate::linear::{drains, models};
 use crate::plural::many;
 use crate::read::assemble::Assembly;
 use crate::values::{Id, NULL};
@@ -18,22 +18,6 @@ use crate::verdict::{Answer, Verdict};
 
 /// Roughly what an operation takes, with what is made of it to decide.
 const OPERATION_BYTES: usize = 96;
-
-/// What these do depends on their value. Where it is not known until they end, nothing is decided while one is
-/// open: it might do anything.
-const NEED_A_VALUE: [&str; 11] = [
-    "write",
-    "cas",
-    "append",
-    "put",
-    "enqueue",
-    "push",
-    "insert",
-    "add",
-    "remove",
-    "fetch-add",
-    "txn",
-];
 
 /// All that has come.
 pub struct Whole {
@@ -89,7 +73,8 @@ impl Whole {
         Ok(())
     }
 
-    /// Whether it is known of everything that is open what it may do. What a drain took is known of a whole history alone.
+    /// Whether it is known of everything that is open what it may do: an operation may do anything as long as the
+    /// argument on which that depends is not known. What a drain took is known of a whole history alone.
     fn is_clear(assembly: &mut Assembly) -> bool {
         let open = assembly.open();
         let history = assembly.history();
@@ -99,7 +84,7 @@ impl Whole {
         !open.into_iter().any(|index| {
             let op = history.ops.get(index);
             let lacks = op.value.is_none() || op.value == Some(NULL);
-            lacks && NEED_A_VALUE.contains(&history.word(op.f))
+            lacks && models::changes_by_argument(history.word(op.f))
         })
     }
 }

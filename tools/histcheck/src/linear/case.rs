@@ -1,5 +1,6 @@
 //! The operations of one key as those of their object, ready to be decided on any thread.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,22 +12,13 @@ use super::earliest::{self, First};
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
 use super::model::Model;
-use super::models::counter::Counter;
-use super::models::fenced_mutex::FencedMutex;
-use super::models::fetch_add::FetchAdd;
-use super::models::kv_append::KvAppend;
-use super::models::list_append::ListAppend;
-use super::models::lock::Lock;
-use super::models::multi_register::MultiRegister;
-use super::models::priority_queue::PriorityQueue;
-use super::models::queue::Queue;
 use super::models::register::Register;
-use super::models::set::Set;
-use super::models::stack::Stack;
+use super::models::table::Table;
 use super::object::{Call, Fast, Object};
 use super::op::{Act, Fate, Op};
 use super::refutation::{self, Refutation};
 use super::replay::{self, Fault};
+use super::specification::Decided as Way;
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
@@ -155,61 +147,103 @@ pub fn of(
     question: &Question,
     initial: Id,
 ) -> Result<Box<dyn Case>> {
-    let made = Maker { history, rows, question, initial };
-    let number = || made.whole_number();
-    match &question.model {
-        Model::Register | Model::CasRegister => {
-            let has_cas = question.model == Model::CasRegister;
-            let object = Register { initial, has_cas, fail_observes: question.fail_observes };
-            let ops = made.operations(&object)?;
-            let refused = if has_cas { made.refused() } else { 0 };
-            Ok(Box::new(OfRegister { ops, object, refused }))
-        }
-        Model::Mutex => made.case(Lock::Mutex),
-        Model::ReentrantMutex => made.case(Lock::Reentrant),
-        Model::FencedMutex => made.case(FencedMutex),
-        Model::Semaphore(permits) => made.case(Lock::Semaphore(*permits)),
-        Model::FifoQueue => made.case(Queue { is_fifo: true }),
-        Model::UnorderedQueue => made.case(Queue { is_fifo: false }),
-        Model::Stack => made.case(Stack),
-        Model::PriorityQueue => made.case(PriorityQueue),
-        Model::Set => made.case(Set),
-        Model::Counter => Ok(Box::new(made.any(Counter { initial: number()? })?)),
-        Model::FetchAdd => Ok(Box::new(made.any(FetchAdd { initial: number()? })?)),
-        Model::ListAppend => {
-            let first = match history.values.list(initial) {
-                Some(list) => list.to_vec(),
-                None if initial == NULL => Vec::new(),
-                None => return Err(made.cannot_begin("a list")),
-            };
-            Ok(Box::new(made.any(ListAppend { initial: first })?))
-        }
-        Model::KvAppend => {
-            let initial = match &question.initial {
-                Value::Null => Arc::default(),
-                Value::String(text) => text.as_str().into(),
-                _ => return Err(made.cannot_begin("a string")),
-            };
-            Ok(Box::new(made.any(KvAppend { initial })?))
-        }
-        Model::MultiRegister => {
-            Ok(Box::new(made.any(MultiRegister::holding(&history.values.json(initial)))?))
-        }
-        Model::Table(table) => made.case((**table).clone()),
+    let key = KeyOperations { history, rows, question, initial };
+    let (specification, number) = match &question.model {
+        Model::Named { specification, number } => (specification, number),
+        Model::Table(table) => return key.empty(Table::clone(table)),
+    };
+    match specification.decided {
+        Way::AsRegister { has_cas } => key.register(has_cas),
+        Way::AsObject(case) => case(&key),
+        Way::AsObjectOf(_, case) => case(&key, number.map_or(1, NonZeroU32::get)),
     }
 }
 
-struct Maker<'m> {
-    history: &'m History,
-    rows: Rows<'m>,
-    question: &'m Question,
+/// The operations of one key in a history, with the value that its object has first. A model makes its case of them.
+pub struct KeyOperations<'k> {
+    history: &'k History,
+    rows: Rows<'k>,
+    question: &'k Question,
     initial: Id,
 }
 
-impl Maker<'_> {
+impl KeyOperations<'_> {
+    /// The case of an object that is always empty first.
+    ///
+    /// # Errors
+    /// 64 for an initial value; those of [`KeyOperations::beginning`].
+    pub fn empty<O: Object + Send + 'static>(&self, object: O) -> Result<Box<dyn Case>> {
+        match self.question.initial {
+            Value::Null => self.beginning(object),
+            _ => Err(Error::usage(format!(
+                "the model {} begins empty; leave --initial out",
+                self.question.model.name()
+            ))),
+        }
+    }
+
+    /// The case of an object that has its initial value already.
+    ///
+    /// # Errors
+    /// 65 for an operation that the object does not have.
+    pub fn beginning<O: Object + Send + 'static>(&self, object: O) -> Result<Box<dyn Case>> {
+        Ok(Box::new(OfObject { ops: self.operations(&object)?, object }))
+    }
+
+    /// The initial value as a whole number, 0 if there is none.
+    ///
+    /// # Errors
+    /// 64 for another value.
+    pub fn whole_number(&self) -> Result<i64> {
+        match self.initial {
+            NULL => Ok(0),
+            other => {
+                let number = self.history.values.as_int(other);
+                number.ok_or_else(|| self.cannot_begin("a whole number"))
+            }
+        }
+    }
+
+    /// The initial value as a list, empty if there is none.
+    ///
+    /// # Errors
+    /// 64 for another value.
+    pub fn list(&self) -> Result<Vec<Id>> {
+        match self.history.values.list(self.initial) {
+            Some(list) => Ok(list.to_vec()),
+            None if self.initial == NULL => Ok(Vec::new()),
+            None => Err(self.cannot_begin("a list")),
+        }
+    }
+
+    /// The initial value as a string, empty if there is none.
+    ///
+    /// # Errors
+    /// 64 for another value.
+    pub fn string(&self) -> Result<Arc<str>> {
+        match &self.question.initial {
+            Value::Null => Ok(Arc::default()),
+            Value::String(text) => Ok(text.as_str().into()),
+            _ => Err(self.cannot_begin("a string")),
+        }
+    }
+
+    /// The initial value as JSON.
+    pub fn json(&self) -> Value {
+        self.history.values.json(self.initial)
+    }
+
     fn cannot_begin(&self, what: &str) -> Error {
         let (model, initial) = (self.question.model.name(), &self.question.initial);
         Error::usage(format!("the model {model} begins with {what}; --initial {initial} is none"))
+    }
+
+    fn register(&self, has_cas: bool) -> Result<Box<dyn Case>> {
+        let Question { fail_observes, .. } = *self.question;
+        let object = Register { initial: self.initial, has_cas, fail_observes };
+        let ops = self.operations(&object)?;
+        let refused = if has_cas { self.refused() } else { 0 };
+        Ok(Box::new(OfRegister { ops, object, refused }))
     }
 
     /// How many cas were refused: each is an answer about what the register held, whether it is weighed
@@ -220,31 +254,6 @@ impl Maker<'_> {
             ops.outcome(index) == Outcome::Fail && self.history.word(ops.f(index)) == "cas"
         };
         self.rows.iter().filter(refused).count()
-    }
-
-    fn whole_number(&self) -> Result<i64> {
-        match self.initial {
-            NULL => Ok(0),
-            other => {
-                let number = self.history.values.as_int(other);
-                number.ok_or_else(|| self.cannot_begin("a whole number"))
-            }
-        }
-    }
-
-    /// The case of an object that always begins in the same way.
-    fn case<O: Object + Send + 'static>(&self, object: O) -> Result<Box<dyn Case>> {
-        match self.question.initial {
-            Value::Null => Ok(Box::new(self.any(object)?)),
-            _ => Err(Error::usage(format!(
-                "the model {} begins empty; leave --initial out",
-                self.question.model.name()
-            ))),
-        }
-    }
-
-    fn any<O: Object>(&self, object: O) -> Result<OfObject<O>> {
-        Ok(OfObject { ops: self.operations(&object)?, object })
     }
 
     fn operations<O: Object>(&self, object: &O) -> Result<Vec<Op<O::Act>>> {

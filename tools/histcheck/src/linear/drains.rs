@@ -14,7 +14,8 @@
 use breakit::exit::{Error, Result};
 use rustc_hash::FxHashMap;
 
-use super::{Model, wrong};
+use super::Model;
+use super::specification::Drain;
 use crate::history::{History, OPEN, Operation, Operations, Outcome, Pos};
 use crate::read::line::word;
 use crate::values::Id;
@@ -31,13 +32,8 @@ pub fn are_named(history: &History) -> bool {
 /// # Errors
 /// 65 for a drain that does not say what it took, or not in which order where the model has one.
 pub fn as_takes(history: &mut History, model: &Model) -> Result<()> {
-    let (take, is_ordered) = match model {
-        Model::UnorderedQueue => ("dequeue", false),
-        Model::FifoQueue => ("dequeue", true),
-        Model::PriorityQueue => ("extract", true),
-        Model::Stack => ("pop", true),
-        _ => return Ok(()),
-    };
+    let Some(how) = model.specification().and_then(|model| model.drain) else { return Ok(()) };
+    let Drain { take, is_ordered, .. } = how;
     let Some(drain) = history.words.iter().position(|word| word == DRAIN) else { return Ok(()) };
     let is_drain = |op: &Operation| usize::from(op.f) == drain;
     if !history.ops.iter().any(|op| is_drain(&op)) {
@@ -61,7 +57,9 @@ pub fn as_takes(history: &mut History, model: &Model) -> Result<()> {
                 match &mut others {
                     Some(others) if takes.len() > 1 => match others.moment(&op) {
                         Some(moment) => one_after_the_other(&mut takes, moment),
-                        None => return Err(wrong(history, index, &between_others(model, take))),
+                        None => {
+                            return Err(history.error(index, "value", &between_others(model, how)));
+                        }
                     },
                     _ => {}
                 }
@@ -73,18 +71,18 @@ pub fn as_takes(history: &mut History, model: &Model) -> Result<()> {
                 "of a drain of unknown outcome nobody knows what it took; write the {take}s of which it consists"
             ),
         };
-        return Err(wrong(history, index, &clause));
+        return Err(history.error(index, "value", &clause));
     }
     renumber(history, spans);
     Ok(())
 }
 
-fn between_others(model: &Model, take: &str) -> String {
+fn between_others(model: &Model, Drain { take, unordered, .. }: Drain) -> String {
     let model = model.name();
+    let or = unordered.map_or(String::new(), |model| format!(", or take the model {model}"));
     format!(
         "this drain took several elements while others began and ended, and a {model} must know what came between \
-         them; write the {take}s of which it consists{}",
-        if take == "dequeue" { ", or take the model unordered-queue" } else { "" }
+         them; write the {take}s of which it consists{or}"
     )
 }
 

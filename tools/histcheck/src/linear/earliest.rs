@@ -193,7 +193,7 @@ pub fn of_object<O: Object>(
     let (end, few, reason) = found?;
     // That nobody did what is done later would be no reason of the whole.
     let known = match &reason {
-        Some(reason) if reason.denies() => with_the_later(object, ops, end, budget),
+        Some(reason) if reason.lacks_cause => with_the_later(object, ops, end, budget),
         _ => None,
     };
     Some(known.unwrap_or((few, reason)))
@@ -229,7 +229,7 @@ fn with_the_later<O: Object>(
     let known = known.map(|op| if op.res > end { op.weakened() } else { op });
     let few: Vec<Op<O::Act>> = known.filter_map(|op| object.kept(op)).collect();
     match object.decide(&few, budget) {
-        Fast::Invalid(reason) if !reason.denies() => Some((few, Some(reason))),
+        Fast::Invalid(reason) if !reason.lacks_cause => Some((few, Some(reason))),
         _ => None,
     }
 }

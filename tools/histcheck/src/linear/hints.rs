@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::models::multi_register;
-use super::{Decision, KeyVerdict, Model, Proof, Question, READS};
+use super::models;
+use super::{Decision, KeyVerdict, Proof, Question};
 use crate::history::{History, Outcome};
 use crate::read::edn::keyword;
 use crate::values::{Id, NULL};
@@ -40,7 +40,7 @@ fn sources(proof: &Proof) -> Vec<usize> {
 fn null_read(history: &History, shown: &[usize]) -> Option<String> {
     let is_null = |&&index: &&usize| {
         let op = history.ops.get(index);
-        let is_read = READS.contains(&history.word(op.f));
+        let is_read = models::only_asks(history.word(op.f));
         is_read && op.outcome == Outcome::Ok && op.value == Some(NULL)
     };
     let op = history.ops.get(*shown.iter().find(is_null)?);
@@ -100,12 +100,11 @@ fn others(value: &Value) -> Vec<Value> {
 
 /// Names in `--initial` that no operation has.
 fn unknown_names(history: &History, question: &Question) -> Option<String> {
-    let (Model::MultiRegister, Value::Object(fields)) = (&question.model, &question.initial) else {
-        return None;
-    };
+    let names = question.model.specification()?.names?;
+    let Value::Object(fields) = &question.initial else { return None };
     let values = history.ops.iter().filter_map(|op| op.value);
     let used: std::collections::HashSet<String> =
-        values.flat_map(|value| multi_register::names(&history.values.json(value))).collect();
+        values.flat_map(|value| names(&history.values.json(value))).collect();
     let unused: Vec<String> = fields
         .keys()
         .filter(|name| !used.contains(*name))

@@ -1,114 +1,111 @@
-//! The models by their names.
+//! A model, found by its name.
 
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::input;
 
+use super::models;
 use super::models::table::Table;
+use super::specification::{Decided, NumberOf, Specification};
 
-/// The object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The object that a history is compared with.
+#[derive(Clone, Debug)]
 pub enum Model {
-    /// `read` and `write`.
-    Register,
-    /// `read`, `write` and `cas`, whose value is `[expected, new]`.
-    CasRegister,
-    /// `acquire` and `release`.
-    Mutex,
-    /// The same; its holder may acquire it again.
-    ReentrantMutex,
-    /// The same; acquires return tokens that grow.
-    FencedMutex,
-    /// The same with so many permits.
-    Semaphore(u32),
-    /// `enqueue` and `dequeue`, first in, first out.
-    FifoQueue,
-    /// `enqueue` and `dequeue` in any order.
-    UnorderedQueue,
-    /// `push` and `pop`.
-    Stack,
-    /// `insert` and `extract` of the least.
-    PriorityQueue,
-    /// `add`, `remove`, `contains` and `read`.
-    Set,
-    /// `inc`, `dec`, `add` and `read`.
-    Counter,
-    /// `fetch-add` and `read`.
-    FetchAdd,
-    /// `append` and `read` of a list.
-    ListAppend,
-    /// `put`, `append` and `get` of a string.
-    KvAppend,
-    /// `read`, `write` and `txn` of several registers at once.
-    MultiRegister,
-    /// A user's own.
+    /// One of [`MODELS`](super::models::MODELS).
+    Named {
+        /// What it is.
+        specification: &'static Specification,
+        /// The number in its name, if it takes one.
+        number: Option<NonZeroU32>,
+    },
+    /// A user's own object.
     Table(Arc<Table>),
 }
 
-const PLAIN: [(&str, Model); 15] = [
-    ("register", Model::Register),
-    ("cas-register", Model::CasRegister),
-    ("mutex", Model::Mutex),
-    ("reentrant-mutex", Model::ReentrantMutex),
-    ("fenced-mutex", Model::FencedMutex),
-    ("fifo-queue", Model::FifoQueue),
-    ("unordered-queue", Model::UnorderedQueue),
-    ("stack", Model::Stack),
-    ("priority-queue", Model::PriorityQueue),
-    ("set", Model::Set),
-    ("counter", Model::Counter),
-    ("fetch-add", Model::FetchAdd),
-    ("list-append", Model::ListAppend),
-    ("kv-append", Model::KvAppend),
-    ("multi-register", Model::MultiRegister),
-];
+impl PartialEq for Model {
+    fn eq(&self, other: &Model) -> bool {
+        match (self, other) {
+            (Model::Table(one), Model::Table(other)) => one == other,
+            _ => {
+                self.name() == other.name()
+                    && self.specification().is_some() == other.specification().is_some()
+            }
+        }
+    }
+}
 
 impl Model {
     /// The names of the models that need no number and no file.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        PLAIN.iter().map(|&(name, _)| name)
+        models::all().filter(|model| model.number().is_none()).map(|model| model.name)
     }
 
-    /// The model of a name: one of those above, `semaphore:N`, or `@FILE` for a table.
+    /// The model of a name: a model's own, with its number if it takes one (`semaphore:3`), or `@FILE` for a table.
     ///
     /// # Errors
-    /// 64 for a name that there is not, 66 for a file that is not there, 65 for one that is no table.
+    /// 64 for an unknown name, 66 for a file that does not exist, 65 for one that is no table.
     pub fn of(name: &str) -> Result<Model> {
-        if let Some((_, model)) = PLAIN.iter().find(|(known, _)| *known == name) {
-            return Ok(model.clone());
-        }
         if let Some(file) = name.strip_prefix('@') {
             return table(file);
         }
-        let permits = name.strip_prefix("semaphore:").map(str::parse::<u32>);
-        match permits {
-            Some(Ok(permits)) if permits > 0 => Ok(Model::Semaphore(permits)),
-            Some(_) => Err(Error::usage(format!(
-                "{name:?} is no semaphore; write semaphore:3 for one of three permits"
-            ))),
-            None => {
-                let names: Vec<&str> = Model::names().collect();
-                Err(Error::usage(format!(
-                    "there is no model {name:?}; take one of {}, semaphore:N, or @FILE for a table",
-                    names.join(", ")
-                )))
+        let (word, number) = match name.split_once(':') {
+            Some((word, number)) => (word, Some(number)),
+            None => (name, None),
+        };
+        let Some(specification) = models::all().find(|model| model.name == word) else {
+            return Err(unknown(name));
+        };
+        let number = match (specification.number(), number.map(str::parse)) {
+            (None, None) => None,
+            (Some(_), Some(Ok(number))) => Some(number),
+            (Some(number), _) => {
+                let NumberOf { what, example } = number;
+                return Err(Error::usage(format!(
+                    "{name:?} does not say how many {what}; write {example}"
+                )));
             }
-        }
+            (None, Some(_)) => return Err(unknown(name)),
+        };
+        Ok(Model::Named { specification, number })
     }
 
     /// Its name.
     pub fn name(&self) -> String {
         match self {
-            Model::Semaphore(permits) => format!("semaphore:{permits}"),
-            Model::Table(table) => table.name().into(),
-            plain => {
-                let known = PLAIN.iter().find(|(_, model)| model == plain);
-                known.map_or("model", |&(name, _)| name).into()
+            Model::Named { specification, number: None } => specification.name.into(),
+            Model::Named { specification, number: Some(n) } => {
+                format!("{}:{n}", specification.name)
             }
+            Model::Table(table) => table.name().into(),
         }
     }
+
+    /// What it is, unless it is a user's own.
+    pub fn specification(&self) -> Option<&'static Specification> {
+        match self {
+            Model::Named { specification, .. } => Some(specification),
+            Model::Table(_) => None,
+        }
+    }
+
+    /// Whether it has `cas`, if it is a register.
+    pub fn register(&self) -> Option<bool> {
+        match self.specification()?.decided {
+            Decided::AsRegister { has_cas } => Some(has_cas),
+            Decided::AsObject(_) | Decided::AsObjectOf(..) => None,
+        }
+    }
+}
+
+fn unknown(name: &str) -> Error {
+    let names: Vec<String> = models::all().map(Specification::form).collect();
+    Error::usage(format!(
+        "there is no model {name:?}; take one of {}, or @FILE for a table",
+        names.join(", ")
+    ))
 }
 
 fn table(file: &str) -> Result<Model> {

@@ -1,7 +1,7 @@
 //! A sequential object: what its operations do to one copy, one after the other, and how histories of it are
 //! decided without search where that is possible.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display, Formatter};
 use std::hash::Hash;
 
 use super::op::{Fate, Op};
@@ -25,9 +25,50 @@ pub struct Call<'a> {
 }
 
 /// What an operation does; `None` for one that can neither matter nor be seen.
-///
-/// An error is a clause that goes on after file and line.
-pub type Read<A> = Result<Option<A>, String>;
+pub type Read<A> = Result<Option<A>, Misread>;
+
+/// Why an object cannot take an operation of a history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misread {
+    /// It has no operation of this name: a clause that goes on after file and line.
+    Name(String),
+    /// The operation cannot have this value: such a clause, too.
+    Value(String),
+}
+
+impl Misread {
+    /// That a model has no operation of the call's name.
+    pub fn name(model: &str, call: &Call<'_>) -> Misread {
+        Misread::Name(format!("the model {model} has no operation {:?}", call.word))
+    }
+
+    /// The field of the history that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Misread::Name(_) => "f",
+            Misread::Value(_) => "value",
+        }
+    }
+}
+
+impl Display for Misread {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (Misread::Name(clause) | Misread::Value(clause)) = self;
+        f.write_str(clause)
+    }
+}
+
+impl From<String> for Misread {
+    fn from(clause: String) -> Misread {
+        Misread::Value(clause)
+    }
+}
+
+impl From<&str> for Misread {
+    fn from(clause: &str) -> Misread {
+        Misread::Value(clause.into())
+    }
+}
 
 /// Why no legal order exists: a sentence in which each `{}` is an operation, in this order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +77,9 @@ pub struct Reason {
     pub text: &'static str,
     /// The operations in it, by their index.
     pub ops: Vec<usize>,
-}
-
-impl Reason {
-    /// Whether it says that nobody did something, or nobody who succeeded: of operations without the one that did it
-    /// later that would be no reason of the whole.
-    pub fn denies(&self) -> bool {
-        self.text.contains("nobody") || self.text.ends_with("and that failed")
-    }
+    /// Whether it says that no operation had the effect that one of them saw. In a part of a history that lacks a later
+    /// operation with that effect, this would be no reason for the whole.
+    pub lacks_cause: bool,
 }
 
 /// What an algorithm without search says.
@@ -68,7 +104,12 @@ impl From<Exhausted> for Fast {
 impl Fast {
     /// Invalid because of these operations.
     pub fn invalid(text: &'static str, ops: impl Into<Vec<usize>>) -> Fast {
-        Fast::Invalid(Reason { text, ops: ops.into() })
+        Fast::Invalid(Reason { text, ops: ops.into(), lacks_cause: false })
+    }
+
+    /// Invalid because no operation had the effect that one of these saw.
+    pub fn without_cause(text: &'static str, ops: impl Into<Vec<usize>>) -> Fast {
+        Fast::Invalid(Reason { text, ops: ops.into(), lacks_cause: true })
     }
 }
 

@@ -313,7 +313,7 @@ impl<O: Object> Judge<'_, O> {
                 break;
             }
             if let Some(fewer) = self.recorded.without_the_late(ops, at) {
-                let denies = |few: &[_]| self.reason(few).filter(Reason::denies);
+                let denies = |few: &[_]| self.reason(few).filter(|reason| reason.lacks_cause);
                 let is_denied = denies(&fewer).is_some() && denies(ops).is_none();
                 if !is_denied && self.is_invalid(&fewer) == Some(true) {
                     *ops = fewer;

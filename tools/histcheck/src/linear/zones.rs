@@ -136,7 +136,11 @@ pub fn reason(conflict: &Conflict, ops: &[Op]) -> Fast {
     // The first operations are those in the sentence; the others complete the proof.
     let mut all: Vec<usize> = named;
     all.retain(|&at| at != INITIAL);
-    Fast::Invalid(object::Reason { text, ops: all.iter().map(|&at| ops[at].source).collect() })
+    Fast::Invalid(object::Reason {
+        text,
+        ops: all.iter().map(|&at| ops[at].source).collect(),
+        lacks_cause: matches!(conflict.reason, Reason::NeverWritten(_) | Reason::Aborted(..)),
+    })
 }
 
 /// Decides what the written values themselves do not decide.

@@ -4,6 +4,7 @@ use breakit::op::Type;
 
 use crate::answers::{self, Reply};
 use crate::history::{History, Outcome, Pos};
+use crate::linear::models;
 use crate::read::line::Event;
 use crate::values::{Id, NULL};
 
@@ -129,7 +130,7 @@ impl Pairing {
                 ok_value(history, index, argument, result)
             }
             result => {
-                let changes = || CHANGES.contains(&history.word(event.f));
+                let changes = || models::changes_by_null(history.word(event.f));
                 value(argument, result, outcome, changes)
             }
         };
@@ -152,9 +153,6 @@ fn ok_value(history: &mut History, index: usize, argument: Option<Id>, result: I
         }
     }
 }
-
-/// These change something by their argument, and that may be null.
-const CHANGES: [&str; 5] = ["write", "append", "add", "remove", "put"];
 
 /// The result wins where it is the only value or the same. What did not happen, or nobody knows of, has no result:
 /// there it is the argument that counts.

@@ -12,9 +12,27 @@ use std::collections::BinaryHeap;
 
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
 use crate::values::NULL;
+
+/// The counter.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "counter",
+    doc: "A number: inc, dec, add, read",
+    operations: &[
+        Operation::change("inc").of_optional_argument(),
+        Operation::change("increment").of_optional_argument(),
+        Operation::change("dec").of_optional_argument(),
+        Operation::change("decrement").of_optional_argument(),
+        Operation::change("add").of_argument(),
+        Operation::query("read"),
+    ],
+    ..Specification::decided(Decided::AsObject(|key| {
+        key.beginning(Counter { initial: key.whole_number()? })
+    }))
+}];
 
 /// A counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +80,7 @@ impl Object for Counter {
             ("read", Some(n)) if call.fate == Fate::Ok => Ok(Some(Act::Read(n))),
             ("read", None) if call.fate == Fate::Ok => Err("an ok read says no value".into()),
             ("read", _) => Ok(None),
-            (word, _) => Err(format!("the model counter has no operation {word:?}")),
+            _ => Err(Misread::name("counter", call)),
         }
     }
 

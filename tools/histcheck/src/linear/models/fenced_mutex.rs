@@ -7,8 +7,17 @@ use std::collections::HashMap;
 use super::lock::{Turn, units};
 use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
-use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+
+/// The lock with tokens.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "fenced-mutex",
+    doc: "A lock whose acquire returns a token that grows: acquire, release",
+    operations: &[Operation::change("acquire"), Operation::change("release")],
+    ..Specification::decided(Decided::AsObject(|key| key.empty(FencedMutex)))
+}];
 
 /// A mutex with fencing tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +54,7 @@ impl Object for FencedMutex {
             }
             ("acquire", _) => Ok(Some(Act::Acquire(call.process, None))),
             ("release", _) => Ok(Some(Act::Release(call.process))),
-            (word, _) => Err(format!("the model fenced-mutex has no operation {word:?}")),
+            _ => Err(Misread::name("fenced-mutex", call)),
         }
     }
 

@@ -9,10 +9,21 @@ use rustc_hash::FxHashMap;
 
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
+
+/// The number.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "fetch-add",
+    doc: "A number: fetch-add, which returns [added, before], and read",
+    operations: &[Operation::change("fetch-add").of_argument(), Operation::query("read")],
+    ..Specification::decided(Decided::AsObject(|key| {
+        key.beginning(FetchAdd { initial: key.whole_number()? })
+    }))
+}];
 
 /// A number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +73,7 @@ impl Object for FetchAdd {
                 None => Err("an ok read must return a whole number of 64 bits".into()),
             },
             ("read", _) => Ok(None),
-            (word, _) => Err(format!("the model fetch-add has no operation {word:?}")),
+            _ => Err(Misread::name("fetch-add", call)),
         }
     }
 
@@ -251,7 +262,7 @@ fn in_line(initial: i128, ops: &[Op<Act>], watch: &mut Watch<'_>) -> Result<Vec<
             Act::Add(_, None) => return Err(Fast::Unsuited("what a fetch-add found is not said")),
         };
         if i128::from(number) < initial {
-            return Err(Fast::invalid("{} saw what nobody wrote", [at]));
+            return Err(Fast::without_cause("{} saw what nobody wrote", [at]));
         }
         line.push(Found { number: number.into(), is_add, at });
     }

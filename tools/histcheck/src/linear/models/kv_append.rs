@@ -10,10 +10,25 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::budget::Budget;
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
+
+/// The string.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "kv-append",
+    doc: "A string: put, append, get",
+    operations: &[
+        Operation::change("put").of_any_argument(),
+        Operation::change("append").of_any_argument(),
+        Operation::query("get"),
+    ],
+    ..Specification::decided(Decided::AsObject(|key| {
+        key.beginning(KvAppend { initial: key.string()? })
+    }))
+}];
 
 /// A string.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +58,7 @@ impl Object for KvAppend {
             Some(NULL) => Some(Arc::default()),
             Some(value) => match call.values.json(value) {
                 serde_json::Value::String(text) => Some(text.into()),
-                other => return Err(format!("the model kv-append has strings only, not {other}")),
+                other => return Err(format!("the model kv-append has strings only, not {other}").into()),
             },
         };
         match (call.word, text, call.fate) {
@@ -53,9 +68,9 @@ impl Object for KvAppend {
             ("get", _, Fate::Fail | Fate::Info) => Ok(None),
             ("get", Some(text), _) => Ok(Some(Act::Get(text))),
             ("get" | "put" | "append", None, _) => {
-                Err(format!("the operation {:?} has no value", call.word))
+                Err(format!("the operation {:?} has no value", call.word).into())
             }
-            (word, ..) => Err(format!("the model kv-append has no operation {word:?}")),
+            _ => Err(Misread::name("kv-append", call)),
         }
     }
 
@@ -274,7 +289,7 @@ impl<'o> Pieces<'o> {
             }
         }
         match ways[text.len()].0 {
-            0 => return Err(Fast::invalid("{} got a string that nobody can have made", [who])),
+            0 => return Err(Fast::without_cause("{} got a string that nobody can have made", [who])),
             1 => {}
             _ => return Err(Fast::Unsuited("a string can have been made in two ways")),
         }

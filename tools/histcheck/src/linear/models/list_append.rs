@@ -10,9 +10,20 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
+
+/// The list.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "list-append",
+    doc: "A list: append, read of the whole list",
+    operations: &[Operation::change("append").of_any_argument(), Operation::query("read")],
+    ..Specification::decided(Decided::AsObject(|key| {
+        key.beginning(ListAppend { initial: key.list()? })
+    }))
+}];
 
 /// A list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +56,7 @@ impl Object for ListAppend {
                 Some(list) => Ok(Some(Act::Read(list.into()))),
                 None => Err("an ok read must return a list".into()),
             },
-            (word, ..) => Err(format!("the model list-append has no operation {word:?}")),
+            _ => Err(Misread::name("list-append", call)),
         }
     }
 
@@ -217,12 +228,12 @@ fn written(
     reader: usize,
 ) -> Result<usize, Fast> {
     match appends.get(&element) {
-        Some(&append) if ops[append].fate == Fate::Fail => Err(Fast::invalid(
+        Some(&append) if ops[append].fate == Fate::Fail => Err(Fast::without_cause(
             "{} has an element that only {} appended, and that failed",
             [reader, append],
         )),
         Some(&append) => Ok(append),
-        None => Err(Fast::invalid("{} has an element that nobody appended", [reader])),
+        None => Err(Fast::without_cause("{} has an element that nobody appended", [reader])),
     }
 }
 

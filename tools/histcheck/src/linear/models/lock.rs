@@ -9,8 +9,39 @@ use std::collections::HashMap;
 
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
-use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, NumberOf, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+
+/// The locks without tokens.
+pub const MODELS: &[Specification] = &[
+    Specification {
+        name: "mutex",
+        doc: "A lock with one holder: acquire, release",
+        operations: OPERATIONS,
+        ..Specification::decided(Decided::AsObject(|key| key.empty(Lock::Mutex)))
+    },
+    Specification {
+        name: "reentrant-mutex",
+        doc: "A lock that its holder may acquire again: acquire, release",
+        operations: OPERATIONS,
+        ..Specification::decided(Decided::AsObject(|key| key.empty(Lock::Reentrant)))
+    },
+    Specification {
+        name: "semaphore",
+        doc: "A lock with N permits: acquire, release",
+        operations: OPERATIONS,
+        ..Specification::decided(Decided::AsObjectOf(
+            NumberOf {
+                what: "permits it has",
+                example: "semaphore:3 for one of three permits",
+            },
+            |key, permits| key.empty(Lock::Semaphore(permits)),
+        ))
+    },
+];
+
+const OPERATIONS: &[Operation] = &[Operation::change("acquire"), Operation::change("release")];
 
 /// Which lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +100,7 @@ impl Object for Lock {
         match call.word {
             "acquire" => Ok(Some(Act::Acquire(call.process))),
             "release" => Ok(Some(Act::Release(call.process))),
-            word => Err(format!("the model {} has no operation {word:?}", self.name())),
+            _ => Err(Misread::name(self.name(), call)),
         }
     }
 

@@ -8,9 +8,25 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::linear::object::{Call, Object, Read, Rests};
+use crate::linear::object::{Call, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::Fate;
 use crate::read::edn;
+
+/// The registers.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "multi-register",
+    doc: "Several named values: read, write, txn",
+    operations: &[
+        Operation::query("read"),
+        Operation::change("write").of_argument(),
+        Operation::change("txn").of_argument(),
+    ],
+    names: Some(names),
+    ..Specification::decided(Decided::AsObject(|key| {
+        key.beginning(MultiRegister::holding(&key.json()))
+    }))
+}];
 
 /// Registers by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,16 +109,14 @@ impl Object for MultiRegister {
                 return Err(format!(
                     "the value of a {} must be an object of names and values, not {other}",
                     call.word
-                ));
+                ).into());
             }
             ("txn", other) => {
                 return Err(format!(
                     "the value of a txn must be a list of operations, not {other}"
-                ));
+                ).into());
             }
-            (word, _) => {
-                return Err(format!("the model multi-register has no operation {word:?}"));
-            }
+            _ => return Err(Misread::name("multi-register", call)),
         };
         // What an operation of unknown outcome read is not known either.
         let known = micros.into_iter().filter(|micro| micro.is_write || call.fate == Fate::Ok);

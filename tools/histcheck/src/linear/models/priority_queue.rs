@@ -13,8 +13,18 @@ use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, use
 use crate::budget::{Budget, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::op::Op;
 use crate::values::Id;
+
+/// The priority queue.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "priority-queue",
+    doc: "A queue of whole numbers, the least first: insert, extract, drain",
+    operations: &[Operation::change("insert").of_argument(), Operation::change("extract")],
+    drain: Some(Drain { take: "extract", is_ordered: true, unordered: None }),
+    ..Specification::decided(Decided::AsObject(|key| key.empty(PriorityQueue)))
+}];
 
 /// A priority queue, the least number first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -19,9 +19,35 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::{Cover, Timeline};
-use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::op::{Fate, Op};
 use crate::values::{Id, NULL};
+
+/// The queues.
+pub const MODELS: &[Specification] = &[
+    Specification {
+        name: "fifo-queue",
+        doc: "A queue, first in, first out: enqueue, dequeue, drain",
+        operations: OPERATIONS,
+        drain: Some(Drain {
+            take: "dequeue",
+            is_ordered: true,
+            unordered: Some("unordered-queue"),
+        }),
+        ..Specification::decided(Decided::AsObject(|key| key.empty(Queue { is_fifo: true })))
+    },
+    Specification {
+        name: "unordered-queue",
+        doc: "A queue in any order: enqueue, dequeue, drain",
+        operations: OPERATIONS,
+        drain: Some(Drain { take: "dequeue", is_ordered: false, unordered: None }),
+        ..Specification::decided(Decided::AsObject(|key| key.empty(Queue { is_fifo: false })))
+    },
+];
+
+const OPERATIONS: &[Operation] =
+    &[Operation::change("enqueue").of_argument(), Operation::change("dequeue")];
 
 /// A queue; without an order it is a bag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,18 +84,18 @@ pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
         (word, Some(NULL), _) if word == put => Err(format!(
             "null cannot be the value of {put:?}, as a {take} of null found nothing; write another \
              value, as \"null\""
-        )),
+        ).into()),
         (word, Some(value), _) if word == put => Ok(Some(Act::Put(value))),
         (word, None, Fate::Fail) if word == put => Ok(None),
-        (word, None, _) if word == put => Err(format!("the operation {put:?} has no value")),
+        (word, None, _) if word == put => Err(format!("the operation {put:?} has no value").into()),
         (word, _, Fate::Fail) if word == take => Ok(None),
         (word, None | Some(NULL), Fate::Info) if word == take => Ok(Some(Act::TakeAny)),
         (word, Some(NULL), Fate::Ok) if word == take => Ok(Some(Act::Empty)),
         (word, Some(value), _) if word == take => Ok(Some(Act::Take(value))),
         (word, None, _) if word == take => {
-            Err(format!("an ok {take} says no value; write null where nothing was there"))
+            Err(format!("an ok {take} says no value; write null where nothing was there").into())
         }
-        (word, ..) => Err(format!("the model {model} has no operation {word:?}")),
+        _ => Err(Misread::name(model, call)),
     }
 }
 
@@ -208,13 +234,13 @@ impl Items {
                 }
                 (Some(_), _) => {}
                 (None, Some(&put)) => {
-                    return Err(Fast::invalid(
+                    return Err(Fast::without_cause(
                         "{} took what only {} put, and that failed",
                         [take, put],
                     ));
                 }
                 (None, None) => {
-                    return Err(Fast::invalid("{} took what nobody put", [take]));
+                    return Err(Fast::without_cause("{} took what nobody put", [take]));
                 }
             }
         }

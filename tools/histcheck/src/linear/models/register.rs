@@ -2,9 +2,29 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::linear::object::{Call, Object, Read};
+use crate::linear::object::{Call, Misread, Object, Read};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Act, Fate, Op};
 use crate::values::{Id, NULL};
+
+/// The registers.
+pub const MODELS: &[Specification] = &[
+    Specification {
+        name: "register",
+        doc: "One value: read, write",
+        operations: &[READ, WRITE],
+        ..Specification::decided(Decided::AsRegister { has_cas: false })
+    },
+    Specification {
+        name: "cas-register",
+        doc: "One value: read, write, cas with [expected, new]",
+        operations: &[READ, WRITE, Operation::change("cas").of_argument()],
+        ..Specification::decided(Decided::AsRegister { has_cas: true })
+    },
+];
+
+const READ: Operation = Operation::query("read");
+const WRITE: Operation = Operation::change("write").of_any_argument();
 
 /// A register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +58,7 @@ impl Register {
             Ok(_) | Err(_) => Err(format!(
                 "the value of a cas must be [expected, new], not {}",
                 call.value.map_or(String::new(), |value| call.values.show(value))
-            )),
+            ).into()),
         }
     }
 }
@@ -60,12 +80,12 @@ impl Object for Register {
             ("write", None) => Err("a write has no value".into()),
             ("cas", _) if self.has_cas => self.cas(call),
             ("cas", _) => {
-                Err("the model register has no operation \"cas\"; take --model cas-register".into())
+                let known = Misread::name("register", call);
+                Err(Misread::Name(format!("{known}; take --model cas-register")))
             }
-            (word, _) => Err(format!(
-                "the model {} has no operation {word:?}",
-                if self.has_cas { "cas-register" } else { "register" }
-            )),
+            _ => {
+                Err(Misread::name(if self.has_cas { "cas-register" } else { "register" }, call))
+            }
         }
     }
 

@@ -10,10 +10,24 @@ use crate::history::Pos;
 use crate::linear::blocks;
 use crate::linear::general::{self, Search};
 use crate::linear::models::register::Register;
-use crate::linear::object::{Call, Fast, Group, Object, Read, Reason, Rests};
+use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
 use crate::linear::zones::{self, Zones};
 use crate::values::{Id, NULL};
+
+/// The set.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "set",
+    doc: "A set: add, remove, contains, read of all elements",
+    operations: &[
+        Operation::change("add").of_any_argument(),
+        Operation::change("remove").of_any_argument(),
+        Operation::query("contains").of_argument(),
+        Operation::query("read"),
+    ],
+    ..Specification::decided(Decided::AsObject(|key| key.empty(Set)))
+}];
 
 /// A set, empty at first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +56,7 @@ impl Object for Set {
             ("add", Some(element)) => Ok(Some(Act::Add(element))),
             ("remove", Some(element)) => Ok(Some(Act::Remove(element))),
             ("add" | "remove", None) if call.fate == Fate::Fail => Ok(None),
-            ("add" | "remove", None) => Err(format!("the operation {:?} has no value", call.word)),
+            ("add" | "remove", None) => Err(format!("the operation {:?} has no value", call.word).into()),
             ("contains" | "read", _) if call.fate != Fate::Ok => Ok(None),
             ("contains", _) => match list {
                 Some(&[element, there]) if call.values.show(there) == "true" => {
@@ -60,7 +74,7 @@ impl Object for Set {
                 all.dedup();
                 Ok(Some(Act::Whole(all)))
             }
-            (word, _) => Err(format!("the model set has no operation {word:?}")),
+            _ => Err(Misread::name("set", call)),
         }
     }
 
@@ -177,9 +191,8 @@ fn each_element(ops: &[Op<Act>], budget: &Budget) -> Result<(), Fast> {
         match general::decide(&Register::default(), &known, &[ABSENT], budget) {
             Search::Valid => {}
             Search::Invalid(at) => {
-                let ops = vec![known[at].source];
                 let text = "no order of the operations on its element explains {}";
-                return Err(Fast::Invalid(Reason { text, ops }));
+                return Err(Fast::invalid(text, [known[at].source]));
             }
             Search::Unknown(_, limit) => return Err(limit.into()),
             Search::TooMany(_) => {

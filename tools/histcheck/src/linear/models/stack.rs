@@ -19,9 +19,19 @@ use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, use
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
+use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::op::Op;
 use crate::linear::uncover::{Coverage, Waiting};
 use crate::values::Id;
+
+/// The stack.
+pub const MODELS: &[Specification] = &[Specification {
+    name: "stack",
+    doc: "A stack: push, pop, drain",
+    operations: &[Operation::change("push").of_argument(), Operation::change("pop")],
+    drain: Some(Drain { take: "pop", is_ordered: true, unordered: None }),
+    ..Specification::decided(Decided::AsObject(|key| key.empty(Stack)))
+}];
 
 /// A stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

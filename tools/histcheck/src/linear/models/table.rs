@@ -13,7 +13,7 @@
 
 use std::sync::Arc;
 
-use crate::linear::object::{Call, Object, Read};
+use crate::linear::object::{Call, Misread, Object, Read};
 use crate::linear::op::Fate;
 use crate::values::canonical;
 
@@ -105,7 +105,7 @@ impl Object for Table {
 
     fn act(&self, call: &Call<'_>) -> Read<Act> {
         if !self.rows.iter().any(|row| row.word == call.word) {
-            return Err(format!("the model {} has no operation {:?}", self.name, call.word));
+            return Err(Misread::name(&self.name, call));
         }
         if call.fate == Fate::Fail {
             return Ok(None);
