@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use breakit::talk::Loudness;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 use serde_json::Value;
 
-use crate::linear::models;
+use crate::checks::{self, CHECKS, Kind};
+use crate::linear::{Model, Question, models};
 use crate::read::format::Format;
 
 /// Decides from a history whether a database kept its promise, and shows why not
@@ -21,7 +22,7 @@ use crate::read::format::Format;
 pub struct Cli {
     /// Which check; without one, those that the first line names
     #[command(subcommand)]
-    pub check: Option<CheckArgs>,
+    pub task: Option<Task>,
     /// Histories; - is stdin
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
@@ -72,46 +73,9 @@ impl Common {
     }
 }
 
-/// The checks, and what else is done with histories.
+/// What is done with histories, beside the checks.
 #[derive(Subcommand, Clone, Debug)]
-pub enum CheckArgs {
-    /// Count operations by name and outcome, with latencies and faults; judges nothing
-    Stats(Files),
-    /// No acknowledged element is lost, and nothing is read that was not added
-    Set(Files),
-    /// Some order of the operations is one that a single copy could have followed
-    Linear {
-        /// The object and its first value
-        #[command(flatten)]
-        object: Object,
-        /// A cas that failed says that the register held another value
-        #[arg(long)]
-        fail_observes: bool,
-        /// Write a legal order of each valid key to a file, for verify
-        #[arg(long, value_name = "FILE")]
-        witness: Option<PathBuf>,
-        /// Draw the evidence of the first invalid key as SVG
-        #[arg(long, value_name = "FILE")]
-        svg: Option<PathBuf>,
-        /// Which histories
-        #[command(flatten)]
-        files: Files,
-    },
-    /// An order that linear wrote is one that the object could have followed
-    Verify {
-        /// The object and its first value
-        #[command(flatten)]
-        object: Object,
-        /// The order, as linear --witness wrote it
-        #[arg(long, value_name = "FILE")]
-        witness: PathBuf,
-        /// A cas that failed says that the register held another value
-        #[arg(long)]
-        fail_observes: bool,
-        /// Which history
-        #[command(flatten)]
-        files: Files,
-    },
+pub enum Command {
     /// Write a history in another format
     Convert {
         /// Which
@@ -140,6 +104,45 @@ pub enum CheckArgs {
     Merge(Files),
 }
 
+/// A check or another command.
+#[derive(Clone, Debug)]
+pub enum Task {
+    /// One of [`CHECKS`], with its arguments.
+    Check(&'static Kind, ArgMatches),
+    /// Something else.
+    Other(Command),
+}
+
+impl FromArgMatches for Task {
+    fn from_arg_matches(matches: &ArgMatches) -> clap::error::Result<Task> {
+        match matches.subcommand().and_then(|(name, matches)| Some((checks::kind(name)?, matches)))
+        {
+            Some((kind, matches)) => Ok(Task::Check(kind, matches.clone())),
+            None => Command::from_arg_matches(matches).map(Task::Other),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> clap::error::Result<()> {
+        *self = Task::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Subcommand for Task {
+    fn augment_subcommands(command: clap::Command) -> clap::Command {
+        let checks = CHECKS.iter().map(|kind| kind.command());
+        Command::augment_subcommands(command.subcommands(checks))
+    }
+
+    fn augment_subcommands_for_update(command: clap::Command) -> clap::Command {
+        Task::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        checks::kind(name).is_some() || Command::has_subcommand(name)
+    }
+}
+
 /// An object.
 #[derive(Args, Clone, Debug)]
 pub struct Object {
@@ -152,6 +155,23 @@ pub struct Object {
     /// An ok read of null says that its client saw nothing, and not that it saw null
     #[arg(long)]
     pub ignore_null_reads: bool,
+}
+
+impl Object {
+    /// The file of the model, if it is a table.
+    pub fn table(&self) -> Option<PathBuf> {
+        self.model.strip_prefix('@').map(PathBuf::from)
+    }
+
+    /// Whether a history is linearizable as this object.
+    ///
+    /// # Errors
+    /// As [`Model::of`].
+    pub fn question(self) -> breakit::exit::Result<Question> {
+        let Object { model, initial, ignore_null_reads } = self;
+        let question = Question::new(Model::of(&model)?, initial.unwrap_or_default());
+        Ok(Question { ignore_null_reads, ..question })
+    }
 }
 
 /// Any text, so that numbers and files can follow; shells complete the names.

@@ -25,9 +25,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGIO, SIGTERM};
 
 use crate::budget::Budget;
-use crate::check::{self, Check};
+use crate::checks::{self, Asked, Check};
 use crate::history::{History, Pos};
-use crate::linear::Question;
 use crate::memory;
 use crate::plural::many;
 use crate::read::Options;
@@ -36,9 +35,7 @@ use crate::read::blocks::Piece;
 use crate::read::format::Format;
 use crate::read::origin::Origin;
 use crate::verdict::{Answer, Verdict};
-use registers::Registers;
 use tail::{Got, Tail};
-use whole::Whole;
 
 /// How long nothing may come before we look after what else there is to do.
 const TICK: Duration = Duration::from_millis(50);
@@ -86,16 +83,17 @@ pub trait Decider {
     fn verdict(&mut self, history: &mut History, ended: Ended, budget: &Budget) -> Result<Verdict>;
 }
 
-/// Follows the history at `path` to its end, or to the first violation.
+/// Follows the history at `path` to its end, or to the first violation; the name of the check, and its verdict.
 ///
 /// # Errors
 /// 64 for a check or a format that cannot be followed, 65 for what is no history, 66, 77, 71 where it cannot be read.
 pub fn follow(
     path: &Path,
-    check: Option<&Check>,
+    mut check: Option<Arc<dyn Check>>,
+    each_key: bool,
     reading: Options,
     limits: Limits,
-) -> Result<(History, Verdict)> {
+) -> Result<(History, &'static str, Verdict)> {
     let room = Budget::start(Duration::MAX, limits.memory);
     let mut tail = Tail::open(path, room)?;
     let signals = Signals::watch(tail.is_file())?;
@@ -130,7 +128,14 @@ pub fn follow(
             }
         }
         if decider.is_none() && assembly.history().counts.lines > 0 {
-            decider = chosen(assembly.history(), check, limits)?;
+            let chosen = chosen(assembly.history(), check.as_ref())?;
+            let asked = Asked { budget: &room, each_key, writes: true };
+            let name = chosen.kind().name;
+            decider = chosen.decider(assembly.history(), asked, limits);
+            if decider.is_none() {
+                return Err(not_followed(&format!("the check {name}")));
+            }
+            check = Some(chosen);
         }
         if let Some(decider) = &mut decider {
             if decider.take(&mut assembly)? {
@@ -149,8 +154,13 @@ pub fn follow(
     drop(progress);
     let open = assembly.open().len() as u64;
     let mut history = assembly.finish()?;
+    let name = check.as_ref().map_or("linear", |check| check.kind().name);
     let Some(mut decider) = decider else {
-        return Ok((history, Verdict::new(Answer::Unknown, "nothing was checked: no line came")));
+        return Ok((
+            history,
+            name,
+            Verdict::new(Answer::Unchecked, "nothing was checked: no line came"),
+        ));
     };
     history.is_left = ended != Ended::ByItself;
     let budget = Budget::start(limits.timeout, limits.memory);
@@ -170,46 +180,25 @@ pub fn follow(
         Ended::ByItself => {}
     }
     let doubt = history.proves_nothing();
-    Ok((history, verdict.doubted(doubt)))
+    Ok((history, name, verdict.doubted(doubt)))
 }
 
-/// What decides the check, which the first line names where nobody else does. `None` where that line is still to come.
-fn chosen(
-    history: &mut History,
-    check: Option<&Check>,
-    limits: Limits,
-) -> Result<Option<Box<dyn Decider>>> {
-    let check = match check {
-        Some(check) => check.clone(),
-        None => {
-            let mut promised = check::promised(history)?;
-            match (promised.pop(), promised.pop()) {
-                (Some(only), None) => only,
-                _ => return Err(not_followed("several checks")),
-            }
-        }
-    };
-    let Check::Linear(question) = check else {
-        return Err(not_followed(&format!("the check {}", check.name())));
-    };
-    Ok(Some(of(history, *question, limits)))
-}
-
-fn of(history: &mut History, question: Question, limits: Limits) -> Box<dyn Decider> {
-    let initial = history.values.intern(&question.initial);
-    let Limits { stall, memory, .. } = limits;
-    match question.model.register() {
-        Some(has_cas) if !question.fail_observes => {
-            Box::new(Registers::new(question, has_cas, &history.values, initial, stall, memory))
-        }
-        _ => Box::new(Whole::new(question, initial, memory)),
+/// The check, which the first line names if the command line does not.
+fn chosen(history: &History, check: Option<&Arc<dyn Check>>) -> Result<Arc<dyn Check>> {
+    if let Some(check) = check {
+        return Ok(Arc::clone(check));
+    }
+    let mut promised = checks::promised(history)?;
+    match (promised.pop(), promised.pop()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(not_followed("several checks")),
     }
 }
 
 fn not_followed(what: &str) -> Error {
     Error::usage(format!(
-        "--follow decides linear, one model at a time, and not {what}; leave it out, and the verdict comes at \
-         the end"
+        "--follow decides {}, one at a time, and not {what}; leave it out, and the verdict comes at the end",
+        checks::followed()
     ))
 }
 

@@ -357,6 +357,13 @@ pub struct Start {
     pub asks_for_faults: bool,
 }
 
+impl Start {
+    /// The names of the checks.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter_map(|check| check.get("name")?.as_str())
+    }
+}
+
 /// The last line of a `workload`.
 #[derive(Debug, Clone)]
 pub struct End {

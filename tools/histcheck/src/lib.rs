@@ -5,8 +5,8 @@
 //! | step | modules |
 //! |---|---|
 //! | read lines into operations, values into small numbers | [`read`], [`values`], [`number`], [`history`], [`faults`] |
-//! | choose the checks | [`check`] |
-//! | decide | [`stats`], [`set`], [`linear`]; while the history grows [`follow`] |
+//! | choose the checks | [`checks`] |
+//! | decide | [`checks`], [`linear`]; while the history grows [`follow`] |
 //! | tell | [`verdict`], [`report`] |
 //!
 //! Beside that [`convert`] writes a history in another format, and [`split`] and [`merge`] let many machines
@@ -16,7 +16,7 @@
 
 pub mod answers;
 pub mod budget;
-pub mod check;
+pub mod checks;
 pub mod cli;
 pub mod clients;
 mod column;
@@ -38,8 +38,6 @@ pub mod ranges;
 pub mod read;
 pub mod report;
 pub mod run;
-pub mod set;
 pub mod split;
-pub mod stats;
 pub mod values;
 pub mod verdict;

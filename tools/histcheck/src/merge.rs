@@ -21,6 +21,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use crate::budget::{Budget, Exhausted};
+use crate::checks::keys_are_independent;
 use crate::last_words::End;
 use crate::plural::many;
 use crate::read::place::Place;
@@ -42,6 +43,9 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
             unread = Some(what);
             break;
         }
+    }
+    for check in checks.keys() {
+        keys_are_independent(check).map_err(Error::usage)?;
     }
     let mut status = Status::Done;
     if checks.is_empty() {
@@ -186,7 +190,10 @@ impl Told {
         let answer = match value.get("valid") {
             Some(Value::Bool(true)) => Answer::Valid,
             Some(Value::Bool(false)) => Answer::Invalid,
-            Some(Value::String(word)) if word == "unknown" => Answer::Unknown,
+            Some(Value::String(word)) if word == "unknown" => match value.get("nothing_checked") {
+                Some(Value::Bool(true)) => Answer::Unchecked,
+                _ => Answer::Unknown,
+            },
             _ => return Err(none.into()),
         };
         let part = |name: &str| value.get("shard")?.get(name)?.as_u64();
@@ -206,14 +213,10 @@ impl Told {
     /// Why it rests on little, where it does: a shard without any operation has nothing to rest on.
     fn thin(&self) -> Option<&str> {
         let is_empty = self.counts.get("operations").and_then(Value::as_u64) == Some(0);
-        match self.has_nothing_to_check() && !is_empty {
+        match self.answer == Answer::Unchecked && !is_empty {
             true => Some(&self.because),
             false => self.thin.as_deref(),
         }
-    }
-
-    fn has_nothing_to_check(&self) -> bool {
-        self.answer == Answer::Unknown && self.because.starts_with("nothing was checked")
     }
 }
 
@@ -226,7 +229,7 @@ fn merge(told: &[Told], unread: Option<&str>) -> Verdict {
     for one in told.iter().filter(|one| one.answer == Answer::Invalid) {
         verdict.details.push(format!("{}: invalid: {}", one.file, one.because));
     }
-    for one in told.iter().filter(|one| one.answer == Answer::Unknown) {
+    for one in told.iter().filter(|one| one.answer.status() == Status::Unknown) {
         verdict.details.push(format!("{}: unknown: {}", one.file, one.because));
     }
     verdict.fact("verdicts", told.len());
@@ -250,14 +253,14 @@ fn judge(told: &[Told], unread: Option<&str>) -> (Answer, String) {
     if let Some(why) = unread.map(str::to_string).or_else(|| incomplete(told)) {
         return (Answer::Unknown, why);
     }
-    if let Some(first) = of(Answer::Unknown).find(|one| !one.has_nothing_to_check()) {
+    if let Some(first) = of(Answer::Unknown).next() {
         return (Answer::Unknown, format!("{}: {}", first.file, first.because));
     }
     match told.iter().find(|one| one.answer == Answer::Valid) {
         Some(_) => {
             (Answer::Valid, format!("{}, none of them invalid", many(told.len() as u64, "verdict")))
         }
-        None => (Answer::Unknown, "nothing was checked".into()),
+        None => (Answer::Unchecked, "nothing was checked".into()),
     }
 }
 
@@ -324,6 +327,9 @@ fn as_object(check: &str, verdict: &Verdict) -> String {
         "valid": verdict.answer.json(),
         "because": verdict.because,
     });
+    if verdict.answer == Answer::Unchecked {
+        object["nothing_checked"] = true.into();
+    }
     if let Value::Object(fields) = &mut object {
         fields.extend(verdict.facts.clone());
     }

@@ -5,11 +5,11 @@ use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use serde_json::{Map, Value, json};
 
+use crate::checks::stats::ending;
 use crate::contradictions::warnings;
 use crate::history::{Counts, History};
 use crate::read::count_sentence;
-use crate::stats::ending;
-use crate::verdict::Verdict;
+use crate::verdict::{Answer, Verdict};
 
 /// How verdicts are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,9 @@ fn json_verdict(history: &History, check: &str, verdict: &Verdict) -> String {
     fields.insert("check".into(), check.into());
     fields.insert("valid".into(), verdict.answer.json());
     fields.insert("because".into(), verdict.because.as_str().into());
+    if verdict.answer == Answer::Unchecked {
+        fields.insert("nothing_checked".into(), true.into());
+    }
     fields.extend(verdict.facts.clone());
     let mut more = Map::new();
     let warnings = warnings(history);

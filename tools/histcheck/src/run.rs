@@ -12,12 +12,11 @@ use breakit::{input, output, stdout, talk};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::Budget;
-use crate::check::{self, Check};
-use crate::cli::{CheckArgs, Cli, Common, Object, SplitBy};
+use crate::checks::{self, Asked, Check, Kind};
+use crate::cli::{Cli, Command, Common, SplitBy, Task};
 use crate::follow::{self, Limits};
 use crate::history::History;
 use crate::last_words::End;
-use crate::linear::{Model, Question};
 use crate::read::{self, Options, Tolerance};
 use crate::report::Form;
 use crate::verdict::Verdict;
@@ -31,31 +30,24 @@ use crate::{convert, free, last_words, memory, merge, split};
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     stdout::must_be_open()?;
-    can_follow(&cli)?;
     let reading = reading(cli.common, cli.not_a_client);
-    let bound = || memory::bound(memory(cli.common));
-    match cli.check {
-        Some(CheckArgs::Convert { to, file }) => {
-            input::not_stdout(&file)?;
-            let _bound = bound();
-            return convert::run(&file, to, unjudged(cli.common, reading));
+    let (check, files) = match cli.task {
+        Some(Task::Other(command)) => return other(command, cli.common, reading),
+        Some(Task::Check(kind, matches)) => {
+            can_follow(kind, cli.common)?;
+            let (check, files) = kind.chosen(&matches)?;
+            (Some(check), files)
         }
-        Some(CheckArgs::Split { by: SplitBy::Key, shards, into, file }) => {
-            input::not_stdout(&file)?;
-            let _bound = bound();
-            return split::run(&file, shards, &into, unjudged(cli.common, reading));
+        None => (None, cli.files),
+    };
+    let files = files_or_stdin(files)?;
+    if let Some(check) = &check {
+        if cli.common.follow {
+            check.must_be_followed()?;
         }
-        Some(CheckArgs::Merge(args)) => {
-            let (json, time) = (cli.common.json, cli.common.time());
-            let _bound = bound();
-            last_words::prepare(1, |_, end| merge::last_words(end, json));
-            return merge::run(&files_or_stdin(args.files)?, json, time, memory(cli.common));
-        }
-        _ => {}
+        keep_inputs(&**check, &files)?;
     }
-    let table = table(cli.check.as_ref());
-    let (check, files) = choose(cli.check, cli.files)?;
-    keep_inputs(check.as_ref(), table.as_deref(), &files)?;
+    files.iter().try_for_each(|file| input::not_stdout(file))?;
     if cli.common.follow && files.len() > 1 {
         return Err(Error::usage("--follow takes one history at a time"));
     }
@@ -75,76 +67,55 @@ pub fn run(cli: Cli) -> Result<Status> {
     Ok(status)
 }
 
-/// Only linear can be followed, and what needs all of a history cannot.
-fn can_follow(cli: &Cli) -> Result<()> {
-    if !cli.common.follow {
-        return Ok(());
+/// Does what is no check.
+fn other(command: Command, common: Common, reading: Options) -> Result<Status> {
+    if common.follow {
+        return Err(not_followed());
     }
-    match &cli.check {
-        None => Ok(()),
-        Some(CheckArgs::Linear { witness: Some(_), .. }) => Err(Error::usage(
-            "--witness needs the whole history, which --follow does not keep; leave one of them out",
-        )),
-        Some(CheckArgs::Linear { .. }) => Ok(()),
-        Some(_) => Err(Error::usage("--follow goes with linear, or with no check at all")),
+    match command {
+        Command::Convert { to, file } => {
+            input::not_stdout(&file)?;
+            let _bound = memory::bound(memory(common));
+            convert::run(&file, to, unjudged(common, reading))
+        }
+        Command::Split { by: SplitBy::Key, shards, into, file } => {
+            input::not_stdout(&file)?;
+            let _bound = memory::bound(memory(common));
+            split::run(&file, shards, &into, unjudged(common, reading))
+        }
+        Command::Merge(args) => {
+            let (json, time) = (common.json, common.time());
+            let _bound = memory::bound(memory(common));
+            last_words::prepare(1, |_, end| merge::last_words(end, json));
+            merge::run(&files_or_stdin(args.files)?, json, time, memory(common))
+        }
     }
 }
 
-/// The check, if one is named, and the files, stdin where none is.
-fn choose(check: Option<CheckArgs>, files: Vec<PathBuf>) -> Result<(Option<Check>, Vec<PathBuf>)> {
-    let (check, files) = match check {
-        None => (None, files),
-        Some(CheckArgs::Stats(args)) => (Some(Check::Stats), args.files),
-        Some(CheckArgs::Set(args)) => (Some(Check::Set { each_key: false }), args.files),
-        Some(CheckArgs::Linear { object, fail_observes, witness, svg, files }) => {
-            if files.files.len() > 1 && (witness.is_some() || svg.is_some()) {
-                return Err(Error::usage("--witness and --svg take one history at a time"));
-            }
-            let question = Question { fail_observes, witness, svg, ..question(object)? };
-            (Some(Check::Linear(Box::new(question))), files.files)
-        }
-        Some(CheckArgs::Verify { object, witness, fail_observes, files }) => {
-            let question = Question { fail_observes, ..question(object)? };
-            (Some(Check::Verify(Box::new(question), witness)), files.files)
-        }
-        // They are no checks, and done before this is asked.
-        Some(CheckArgs::Convert { .. } | CheckArgs::Split { .. } | CheckArgs::Merge(_)) => {
-            (None, files)
-        }
-    };
-    Ok((check, files_or_stdin(files)?))
+fn can_follow(kind: &Kind, common: Common) -> Result<()> {
+    if common.follow && !kind.is_followed { Err(not_followed()) } else { Ok(()) }
 }
 
-/// The file of a model that is a table.
-fn table(check: Option<&CheckArgs>) -> Option<PathBuf> {
-    match check {
-        Some(CheckArgs::Linear { object, .. } | CheckArgs::Verify { object, .. }) => {
-            object.model.strip_prefix('@').map(PathBuf::from)
-        }
-        _ => None,
-    }
+fn not_followed() -> Error {
+    Error::usage(format!("--follow goes with {}, or with no check at all", checks::followed()))
 }
 
 /// Refuses to write over what is read, whatever its names are.
-fn keep_inputs(check: Option<&Check>, table: Option<&Path>, files: &[PathBuf]) -> Result<()> {
-    let mut inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).chain(table).collect();
-    if let Some(Check::Verify(_, order)) = check {
-        inputs.push(order);
+fn keep_inputs(check: &dyn Check, files: &[PathBuf]) -> Result<()> {
+    let (read, written) = (check.inputs(), check.outputs());
+    if files.len() > 1 && !written.is_empty() {
+        let names: Vec<&str> = written.iter().map(|(option, _)| *option).collect();
+        return Err(Error::usage(format!("{} takes one history at a time", names.join(" and "))));
     }
-    inputs.iter().try_for_each(|input| input::not_stdout(input))?;
-    let Some(Check::Linear(question)) = check else { return Ok(()) };
-    let named = [("--witness", &question.witness), ("--svg", &question.svg)];
-    for (what, path) in named {
-        if let Some(path) = path {
-            output::not_over(what, path, inputs.iter().copied())?;
+    read.iter().try_for_each(|input| input::not_stdout(input))?;
+    let inputs = || files.iter().chain(&read).map(PathBuf::as_path);
+    for (at, (option, path)) in written.iter().enumerate() {
+        output::not_over(option, path, inputs())?;
+        if let Some((other, _)) = written[..at].iter().find(|(_, other)| is_same(other, path)) {
+            return Err(Error::usage(format!("{other} and {option} name the same file; name two")));
         }
     }
-    match (&question.witness, &question.svg) {
-        (Some(order), Some(drawn)) if is_same(order, drawn) => {
-            Err(Error::usage("--witness and --svg name the same file; name two"))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether two outputs, there or not, are one file.
@@ -194,12 +165,6 @@ fn memory(common: Common) -> usize {
     common.memory.unwrap_or_else(free::half)
 }
 
-fn question(object: Object) -> Result<Question> {
-    let Object { model, initial, ignore_null_reads } = object;
-    let question = Question::new(Model::of(&model)?, initial.unwrap_or_default());
-    Ok(Question { ignore_null_reads, ..question })
-}
-
 /// ^C reaches a whole pipeline: the writer then ends in order, and its last lines are what we wait for. So the
 /// first INT is passed over, and the second ends us.
 fn read_on_at_first_interrupt() -> Result<()> {
@@ -216,20 +181,23 @@ fn read_on_at_first_interrupt() -> Result<()> {
 
 /// What is to be done with each history.
 struct Job {
-    check: Option<Check>,
+    check: Option<Arc<dyn Check>>,
     form: Form,
     reading: Options,
     common: Common,
 }
 
 impl Job {
-    fn new(check: Option<Check>, common: Common, reading: Options) -> Job {
+    fn new(check: Option<Arc<dyn Check>>, common: Common, reading: Options) -> Job {
         let form = if common.json { Form::Json } else { Form::Text };
-        let check = check.map(|check| if common.json { check.for_programs() } else { check });
-        // Which operations overlap is in the order of the lines; nothing that linear says has a time in it.
-        let skip_times = matches!(check, Some(Check::Linear(_) | Check::Verify(..)));
+        let skip_times = check.as_ref().is_some_and(|check| !check.kind().needs_times);
         let reading = Options { skip_times, ..reading };
         Job { check, form, reading, common }
+    }
+
+    /// The name of the check, if one is chosen.
+    fn name(&self) -> Option<&'static str> {
+        self.check.as_ref().map(|check| check.kind().name)
     }
 
     /// What is told of a history if the memory ends before it has a verdict.
@@ -241,14 +209,14 @@ impl Job {
                 message: "--memory ran out while a history was read".into(),
             },
         };
-        let named = self.check.as_ref().map(Check::name);
+        let named = self.name();
         self.form.no_verdict_line(&input::name(path), named, &error)
     }
 
     /// Reads one history, decides and tells; there is a verdict line whatever happens, a bug of ours included.
     fn history(&self, path: &Path) -> Result<Status> {
         let name = input::name(path);
-        let named = self.check.as_ref().map(Check::name);
+        let named = self.name();
         let (began, most) = (Instant::now(), memory(self.common));
         // Who reads a pipe waits for its writer, and that is not the time of a check.
         let waits = read::waits(path);
@@ -266,13 +234,10 @@ impl Job {
             Err(error) => return self.failed(&name, named, &self.hint(path, error)),
         };
         let checks = match &self.check {
-            Some(check) => Ok(vec![check.clone()]),
-            None => check::promised(&history),
+            Some(check) => Ok(vec![Arc::clone(check)]),
+            None => checks::promised(&history),
         };
         let checks = match checks {
-            Ok(checks) if self.form == Form::Json => {
-                checks.into_iter().map(Check::for_programs).collect()
-            }
             Ok(checks) => checks,
             Err(error) => return self.failed(&name, named, &error),
         };
@@ -280,7 +245,7 @@ impl Job {
         let spent = if waits { Duration::ZERO } else { took };
         for check in &checks {
             let budget = Budget::start(self.common.time(), most).after(spent);
-            status = status.worst(self.decide(&mut history, check, &budget)?);
+            status = status.worst(self.decide(&mut history, &**check, &budget)?);
         }
         Ok(status)
     }
@@ -289,22 +254,22 @@ impl Job {
     fn follow(&self, path: &Path) -> Result<Status> {
         let Common { stall, .. } = self.common;
         let limits = Limits { timeout: self.common.time(), memory: memory(self.common), stall };
-        match caught(|| follow::follow(path, self.check.as_ref(), self.reading, limits)) {
-            Ok((history, verdict)) => self.tell(&history, "linear", &verdict),
-            Err(error) => {
-                self.failed(&input::name(path), self.check.as_ref().map(Check::name), &error)
-            }
+        let (check, each_key) = (self.check.clone(), self.form == Form::Json);
+        match caught(|| follow::follow(path, check, each_key, self.reading, limits)) {
+            Ok((history, check, verdict)) => self.tell(&history, check, &verdict),
+            Err(error) => self.failed(&input::name(path), self.name(), &error),
         }
     }
 
-    fn decide(&self, history: &mut History, check: &Check, budget: &Budget) -> Result<Status> {
+    fn decide(&self, history: &mut History, check: &dyn Check, budget: &Budget) -> Result<Status> {
         let began = Instant::now();
-        let decided = caught(|| check.decide(history, budget));
+        let asked = Asked { budget, each_key: self.form == Form::Json, writes: true };
+        let decided = caught(|| checks::decide(check, history, asked));
         let took = began.elapsed();
-        talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.name()));
+        talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.kind().name));
         match decided {
-            Ok(verdict) => self.tell(history, check.name(), &verdict),
-            Err(error) => self.failed(&history.name, Some(check.name()), &error),
+            Ok(verdict) => self.tell(history, check.kind().name, &verdict),
+            Err(error) => self.failed(&history.name, Some(check.kind().name), &error),
         }
     }
 
@@ -328,7 +293,7 @@ impl Job {
             Error::Sentence { status: Status::NoInput, message }
                 if bare && self.check.is_none() =>
             {
-                let names = check::NAMES;
+                let names = checks::names();
                 Error::no_input(format!("{message}; nor is that a check ({names})"))
             }
             other => other,

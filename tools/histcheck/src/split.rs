@@ -13,6 +13,7 @@ use breakit::output::NewFile;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
+use crate::checks::keys_are_independent;
 use crate::convert;
 use crate::history::History;
 use crate::read::line::{Event, Parsed};
@@ -41,7 +42,13 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
                 convert::within(options.budget, history.values.bytes(), site.place, &name)?;
             }
             match parsed {
-                Parsed::Other(_) => files.iter_mut().try_for_each(|file| line(file, text)),
+                Parsed::Other(_) => {
+                    let mut checks = history.start.iter().flat_map(|start| start.names());
+                    checks
+                        .try_for_each(keys_are_independent)
+                        .map_err(|clause| site.error(&name, &clause))?;
+                    files.iter_mut().try_for_each(|file| line(file, text))
+                }
                 Parsed::Client(event) => {
                     let wrong = |(field, clause): Misfit| site.error_at(field, &name, &clause);
                     let shard = router.route(event, history).map_err(wrong)?;

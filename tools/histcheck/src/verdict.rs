@@ -12,8 +12,10 @@ pub enum Answer {
     Valid,
     /// It was not.
     Invalid,
-    /// Nobody knows: a budget ran out, or nothing was checked.
+    /// It is not known: a budget ran out, or the history does not say.
     Unknown,
+    /// It is not known, as the history holds nothing that the check could compare.
+    Unchecked,
     /// Nothing was promised, so nothing was judged.
     Counted,
 }
@@ -24,7 +26,7 @@ impl Answer {
         match self {
             Answer::Valid => "valid",
             Answer::Invalid => "invalid",
-            Answer::Unknown => "unknown",
+            Answer::Unknown | Answer::Unchecked => "unknown",
             Answer::Counted => "counted",
         }
     }
@@ -34,7 +36,7 @@ impl Answer {
         match self {
             Answer::Valid | Answer::Counted => Value::Bool(true),
             Answer::Invalid => Value::Bool(false),
-            Answer::Unknown => Value::from("unknown"),
+            Answer::Unknown | Answer::Unchecked => Value::from("unknown"),
         }
     }
 
@@ -43,7 +45,7 @@ impl Answer {
         match self {
             Answer::Valid | Answer::Counted => Status::Done,
             Answer::Invalid => Status::Invalid,
-            Answer::Unknown => Status::Unknown,
+            Answer::Unknown | Answer::Unchecked => Status::Unknown,
         }
     }
 }

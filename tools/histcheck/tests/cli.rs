@@ -232,7 +232,7 @@ fn a_first_line_that_asks_for_what_there_is_not_is_refused() {
         (r#"[{"name":"bank"}]"#, "the check \"bank\", which this histcheck does not have"),
         (r#"[{"name":"set","options":{"strict":true}}]"#, "does not know the option \"strict\""),
         (r#"[{"name":"linear","options":{"model":"queue"}}]"#, "there is no model \"queue\""),
-        (r#"[{"name":"linear"}]"#, "needs a model, by its name"),
+        (r#"[{"name":"linear"}]"#, "needs the option \"model\""),
         (r#"["set"]"#, "a check must be"),
         (r#""set""#, "must be a list of checks"),
     ] {

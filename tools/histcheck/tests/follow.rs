@@ -8,13 +8,16 @@ use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Run, Running, run, run_with};
 use breakit_tests::{Folder, Random};
 use histcheck::budget::Budget;
-use histcheck::check::Check;
+use histcheck::checks::linear::Linear;
+use histcheck::checks::{self, Asked, Check};
 use histcheck::follow::{self, Limits};
+use histcheck::history::History;
 use histcheck::linear::{Model, Question};
 use histcheck::read::{self, Options};
 use histcheck::verdict::{Answer, Verdict};
@@ -487,18 +490,23 @@ fn random_history(random: &mut Random, calls: &Calls) -> String {
     text
 }
 
+fn decided(check: &dyn Check, history: &mut History) -> breakit::exit::Result<Verdict> {
+    let budget = &Budget::start(LONG, 1 << 30);
+    checks::decide(check, history, Asked { budget, each_key: true, writes: false })
+}
+
 /// The verdicts of the stream and of the whole, in words. The stream comes from `source`.
 fn both(question: &Question, source: &Path, file: &Path, keyed: bool) -> (String, String) {
-    let check = Check::Linear(Box::new(question.clone()));
+    let check: Arc<dyn Check> = Arc::new(Linear::new(question.clone()));
     let options = || Options { keyed, ..Options::default() };
     // Nothing is silent for so long.
     let limits = Limits { timeout: LONG, memory: 1 << 30, stall: keyed.then_some(LONG) };
-    let stream = match follow::follow(source, Some(&check), options(), limits) {
-        Ok((_, verdict)) => verdict.answer.word().to_string(),
+    let stream = match follow::follow(source, Some(Arc::clone(&check)), true, options(), limits) {
+        Ok((_, _, verdict)) => verdict.answer.word().to_string(),
         Err(error) => error.to_string(),
     };
-    let whole = read::read_path(file, options())
-        .and_then(|mut history| check.decide(&mut history, &Budget::start(LONG, 1 << 30)));
+    let whole =
+        read::read_path(file, options()).and_then(|mut history| decided(&*check, &mut history));
     let whole = match whole {
         Ok(verdict) => verdict.answer.word().to_string(),
         Err(error) => error.to_string(),
@@ -690,8 +698,8 @@ fn line_by_line(
     text: &str,
     stall: Option<Duration>,
 ) -> [Result<Verdict, String>; 2] {
-    let question = Question { each_key: true, ..Question::new(model.clone(), Value::Null) };
-    let check = Check::Linear(Box::new(question));
+    let question = Question::new(model.clone(), Value::Null);
+    let check: Arc<dyn Check> = Arc::new(Linear::new(question));
     // Of a pipe of packets each read takes what one write put into it.
     let (read_end, write_end) = nix::unistd::pipe2(OFlag::O_DIRECT | OFlag::O_CLOEXEC).unwrap();
     let path = format!("/proc/self/fd/{}", read_end.as_raw_fd());
@@ -703,13 +711,14 @@ fn line_by_line(
             let _ =
                 text.lines().try_for_each(|line| pipe.write_all(format!("{line}\n").as_bytes()));
         });
-        let stream = follow::follow(path.as_ref(), Some(&check), Options::default(), limits);
+        let check = Some(Arc::clone(&check));
+        let stream = follow::follow(path.as_ref(), check, true, Options::default(), limits);
         drop(read_end);
         stream
     });
     let whole = read::read("whole", std::io::Cursor::new(text.to_string()), Options::default())
-        .and_then(|mut history| check.decide(&mut history, &Budget::start(LONG, 1 << 30)));
-    [stream.map(|(_, verdict)| verdict), whole].map(|found| found.map_err(|e| e.to_string()))
+        .and_then(|mut history| decided(&*check, &mut history));
+    [stream.map(|(_, _, verdict)| verdict), whole].map(|found| found.map_err(|e| e.to_string()))
 }
 
 /// What a verdict says of each key that its engine does not decide.

@@ -11,9 +11,9 @@ use super::replay::Fault;
 use super::thin;
 use super::zones::{INITIAL, Reason};
 use super::{Decision, KeyVerdict, Model, Proof};
+use crate::checks::stats::fault_json;
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::plural::many;
-use crate::stats::fault_json;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 
@@ -102,7 +102,7 @@ fn judge(history: &History, model: &Model, keys: &[KeyVerdict]) -> (Answer, Stri
             let operations: usize = keys.iter().map(|key| key.operations).sum();
             if observations == 0 {
                 return (
-                    Answer::Unknown,
+                    Answer::Unchecked,
                     "nothing was checked: no ok operation says what the object held".into(),
                 );
             }

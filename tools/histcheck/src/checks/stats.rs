@@ -1,12 +1,55 @@
 //! What is in a history: operations by name and outcome, latencies, faults. It judges nothing.
 
+use std::sync::Arc;
+
+use breakit::exit::Result;
+use clap::Args;
 use serde_json::{Value, json};
 
+use super::{Arguments, Asked, Check, Chosen, Kind};
 use crate::budget::{Budget, Exhausted};
+use crate::cli::Files;
 use crate::faults::{Fault, FaultEnd};
 use crate::history::{Ending, History, Outcome};
 use crate::plural::many;
 use crate::verdict::{Answer, Verdict};
+
+/// The check.
+pub const KIND: Kind = Kind {
+    name: "stats",
+    doc: "Count operations by name and outcome, with latencies and faults; judges nothing",
+    promised: Some(&[]),
+    judges: false,
+    ..Kind::of::<StatsArgs>()
+};
+
+/// The arguments.
+#[derive(Args, Clone, Debug)]
+pub struct StatsArgs {
+    /// Which histories
+    #[command(flatten)]
+    files: Files,
+}
+
+/// The check with its options: it has none.
+#[derive(Debug)]
+struct Stats;
+
+impl Arguments for StatsArgs {
+    fn chosen(self) -> Result<Chosen> {
+        Ok((Arc::new(Stats), self.files.files))
+    }
+}
+
+impl Check for Stats {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn judge(&self, history: &mut History, asked: Asked<'_>) -> Result<Verdict> {
+        Ok(report(history, asked.budget))
+    }
+}
 
 /// Counts everything.
 pub fn report(history: &History, budget: &Budget) -> Verdict {
@@ -68,7 +111,7 @@ struct Tally {
 
 /// # Errors
 /// How many operations were counted before which limit was reached.
-fn tallies(history: &History, budget: &Budget) -> Result<Vec<Tally>, (usize, Exhausted)> {
+fn tallies(history: &History, budget: &Budget) -> std::result::Result<Vec<Tally>, (usize, Exhausted)> {
     let budget = budget.taking(history.bytes()).map_err(|limit| (0, limit))?;
     let mut watch = budget.watch();
 

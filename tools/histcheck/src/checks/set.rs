@@ -18,16 +18,57 @@
 mod element;
 mod findings;
 
+use std::sync::Arc;
+
 use breakit::exit::Result;
+use clap::Args;
 use rustc_hash::FxHashSet;
 
+use super::{Arguments, Asked, Check, Chosen, Kind};
 use crate::budget::{Budget, Exhausted, Watch};
+use crate::cli::Files;
 use crate::history::{Ending, History, Operation, Outcome};
 use crate::keys::Rows;
 use crate::plural::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 use findings::Findings;
+
+/// The check.
+pub const KIND: Kind = Kind {
+    name: "set",
+    doc: "No acknowledged element is lost, and nothing is read that was not added",
+    promised: Some(&[]),
+    ..Kind::of::<SetArgs>()
+};
+
+/// The arguments.
+#[derive(Args, Clone, Debug)]
+pub struct SetArgs {
+    /// Which histories
+    #[command(flatten)]
+    files: Files,
+}
+
+/// The check with its options: it has none.
+#[derive(Debug)]
+struct Set;
+
+impl Arguments for SetArgs {
+    fn chosen(self) -> Result<Chosen> {
+        Ok((Arc::new(Set), self.files.files))
+    }
+}
+
+impl Check for Set {
+    fn kind(&self) -> &'static Kind {
+        &KIND
+    }
+
+    fn judge(&self, history: &mut History, asked: Asked<'_>) -> Result<Verdict> {
+        check(history, asked.each_key, asked.budget)
+    }
+}
 
 /// Checks the set of each key.
 ///
@@ -198,7 +239,7 @@ fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (An
         );
     }
     if total.acknowledged == 0 {
-        return (Answer::Unknown, "nothing was checked: no add was acknowledged".into());
+        return (Answer::Unchecked, "nothing was checked: no add was acknowledged".into());
     }
     let unread = all.iter().filter(|(_, findings)| findings.judged == 0).count();
     if unread == all.len() {
@@ -209,7 +250,7 @@ fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (An
             Ends::Marked => "there is no final read that succeeded",
             Ends::LastRead => "there is no ok read",
         };
-        return (Answer::Unknown, format!("nothing was checked: {why}"));
+        return (Answer::Unchecked, format!("nothing was checked: {why}"));
     }
     if unread > 0 {
         return (
