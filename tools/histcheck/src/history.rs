@@ -2,7 +2,7 @@
 //! how many lines of each kind there were.
 
 use breakit::exit::Error;
-use breakit::op::Type;
+use breakit::op::{Op, Type};
 use serde_json::Value;
 
 use crate::answers::Answers;
@@ -358,6 +358,26 @@ pub struct Start {
 }
 
 impl Start {
+    /// What the first line says.
+    ///
+    /// # Errors
+    /// A clause about what it cannot say.
+    pub fn of(place: Place, op: &Op) -> std::result::Result<Start, String> {
+        let value = op.value.clone().unwrap_or_default();
+        let checks = match value.get("check") {
+            Some(Value::Array(checks)) => checks.clone(),
+            None | Some(Value::Null) => Vec::new(),
+            Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
+        };
+        let words = |name: &str| -> Vec<String> {
+            let list = value.get(name).and_then(Value::as_array);
+            let words = list.into_iter().flatten().filter_map(Value::as_str);
+            words.map(str::to_string).collect()
+        };
+        let asks_for_faults = value.get("faults_asked") == Some(&Value::Bool(true));
+        Ok(Start { place, checks, nodes: words("nodes"), asks_for_faults })
+    }
+
     /// The names of the checks.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.checks.iter().filter_map(|check| check.get("name")?.as_str())

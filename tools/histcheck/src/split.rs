@@ -8,15 +8,16 @@ use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
-use breakit::op::Type;
+use breakit::op::{Op, Process, Type};
 use breakit::output::NewFile;
 use rustc_hash::FxHashMap;
 use serde_json::json;
 
 use crate::checks::keys_are_independent;
 use crate::convert;
-use crate::history::History;
+use crate::history::{History, Start};
 use crate::read::line::{Event, Parsed};
+use crate::read::place::Place;
 use crate::read::{self, Options};
 use crate::values::Id;
 
@@ -42,11 +43,8 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
                 convert::within(options.budget, history.values.bytes(), site.place, &name)?;
             }
             match parsed {
-                Parsed::Other(_) => {
-                    let mut checks = history.start.iter().flat_map(|start| start.names());
-                    checks
-                        .try_for_each(keys_are_independent)
-                        .map_err(|clause| site.error(&name, &clause))?;
+                Parsed::Other(op) => {
+                    can_be_split(site.place, op).map_err(|clause| site.error(&name, &clause))?;
                     files.iter_mut().try_for_each(|file| line(file, text))
                 }
                 Parsed::Client(event) => {
@@ -60,6 +58,14 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
     let names: Vec<String> = files.iter().map(|file| file.path().display().to_string()).collect();
     files.into_iter().try_for_each(NewFile::finish)?;
     names.iter().try_for_each(|name| jsonl::print(name)).map(|()| Status::Done)
+}
+
+/// Refuses a history that is to be judged by a check of all keys together.
+fn can_be_split(place: Place, op: &Op) -> std::result::Result<(), String> {
+    if !(op.process == Process::workload() && op.f == "start") {
+        return Ok(());
+    }
+    Start::of(place, op)?.names().try_for_each(keys_are_independent)
 }
 
 /// How much of what is written waits in memory, of all shards together, unless there are very many.

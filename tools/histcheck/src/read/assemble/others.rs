@@ -90,7 +90,7 @@ impl Assembly {
                 "\"f\" is start for the second time: these are two runs; give each as a file of its own"
                     .into(),
             ),
-            "start" => start(place, op).map(|start| self.history.start = Some(start)),
+            "start" => Start::of(place, op).map(|start| self.history.start = Some(start)),
             "end" => {
                 self.history.end = Some(end(op));
                 Ok(())
@@ -98,22 +98,6 @@ impl Assembly {
             _ => Ok(()),
         }
     }
-}
-
-fn start(place: Place, op: &Op) -> std::result::Result<Start, String> {
-    let value = op.value.clone().unwrap_or_default();
-    let checks = match value.get("check") {
-        Some(Value::Array(checks)) => checks.clone(),
-        None | Some(Value::Null) => Vec::new(),
-        Some(other) => return Err(format!("\"check\" must be a list of checks, not {other}")),
-    };
-    let words = |name: &str| -> Vec<String> {
-        let list = value.get(name).and_then(Value::as_array);
-        let words = list.into_iter().flatten().filter_map(Value::as_str);
-        words.map(str::to_string).collect()
-    };
-    let asks_for_faults = value.get("faults_asked") == Some(&Value::Bool(true));
-    Ok(Start { place, checks, nodes: words("nodes"), asks_for_faults })
 }
 
 fn end(op: &Op) -> End {
