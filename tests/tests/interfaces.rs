@@ -102,6 +102,29 @@ fn every_flag_and_subcommand_stands_in_the_manual_page() {
 }
 
 #[test]
+fn every_model_and_every_check_has_its_section_in_the_manual_page() {
+    let page = page("histcheck").replace(": Ns Ar N", ":N");
+    for model in histcheck::linear::models::all() {
+        let item = format!("\n.It Cm {}\n", model.form());
+        assert!(page.contains(&item), "histcheck(1) has no section on the model {}", model.name);
+    }
+    for check in histcheck::checks::CHECKS {
+        let item = format!(".It Cm {}\n", check.name);
+        assert!(page.contains(&item), "histcheck(1) has no section on the check {}", check.name);
+        let folder = root().join("tests/histories").join(check.name);
+        let has_histories = folder.is_dir() || ["stats", "verify"].contains(&check.name);
+        assert!(has_histories, "no histories for the check {}: {}", check.name, folder.display());
+    }
+}
+
+#[test]
+fn the_manual_says_how_long_evidence_is_looked_for() {
+    let seconds = histcheck::linear::evidence::PATIENCE.as_secs();
+    let said = format!("could not be established within {seconds} seconds");
+    assert!(page("histcheck").contains(&said), "histcheck(1) does not say: {said}");
+}
+
+#[test]
 fn the_manual_page_names_no_flag_that_is_not_there() {
     for parser in parsers() {
         let name = parser.get_name().to_string();

@@ -459,7 +459,7 @@ fn every_model_reads_its_operations_and_tells_right_from_wrong() {
         let run = linear(model, &[], &in_turn(bad));
         assert_eq!(run.status, 1, "{model}: {}{}", run.stdout, run.stderr);
         assert!(
-            run.stdout.contains("the fewest operations that show it"),
+            run.stdout.contains("operations that show it, none of which can be left out"),
             "{model}: {}",
             run.stdout
         );

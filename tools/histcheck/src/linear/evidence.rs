@@ -25,7 +25,7 @@ use crate::history::Pos;
 use crate::values::Id;
 
 /// How long the search for less evidence may take; what is found by then is shown.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why no legal order exists.
 #[derive(Debug, Clone)]

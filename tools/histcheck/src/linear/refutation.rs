@@ -8,20 +8,16 @@
 //! - to leave out what began after all else had ended;
 //! - to leave out an info operation that cannot be of use.
 
-use std::time::Duration;
-
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::earliest::begun_until;
+use super::evidence;
 use super::general::{self, Search};
 use super::object::{Fast, Group, Object, Reason, Rests};
 use super::op::{Fate, Op};
 use super::recorded::Recorded;
 use crate::budget::Budget;
 use crate::history::Pos;
-
-/// How long the search for less may take; what is found by then is shown.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why no legal order exists.
 #[derive(Debug, Clone)]
@@ -47,7 +43,7 @@ pub struct Found<'f, A> {
     pub end: Option<Pos>,
 }
 
-/// Finds the fewest. `None` where a search of the result does not agree.
+/// Finds operations none of which can be left out. `None` where a search of the result does not agree.
 pub fn of<O: Object>(
     object: &O,
     history: &[Op<O::Act>],
@@ -55,7 +51,7 @@ pub fn of<O: Object>(
     budget: &Budget,
 ) -> Option<Refutation> {
     let Found { ops, reason, end } = found;
-    let (whole_budget, budget) = (budget, &budget.at_most(PATIENCE));
+    let (whole_budget, budget) = (budget, &budget.at_most(evidence::PATIENCE));
     let whole = match end {
         Some(end) => begun_until(object, ops, end),
         None => ops.to_vec(),

@@ -294,7 +294,7 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
         Proof::Other(refutation) => (refutation.minimal, refutation.checked),
     };
     let few = match (minimal, checked) {
-        (true, _) => "the fewest operations that show it",
+        (true, _) => "operations that show it, none of which can be left out",
         (false, true) => "operations that show it",
         (false, false) => "operations that show it (too many to be checked once more in time)",
     };
