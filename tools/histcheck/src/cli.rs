@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use breakit::talk::Loudness;
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
 use clap::{ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::checks::{self, CHECKS, Kind};
 use crate::linear::{Model, Question, models};
-use crate::read::format::Format;
+use crate::read::format::{Format, Written};
+use crate::read::{FORMATS, lines};
 
 /// Decides from a history whether a database kept its promise, and shows why not
 ///
@@ -79,8 +80,8 @@ pub enum Command {
     /// Write a history in another format
     Convert {
         /// Which
-        #[arg(long, value_enum)]
-        to: Target,
+        #[arg(long, value_name = "TO", value_parser = written())]
+        to: Written,
         /// The history; - is stdin
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
@@ -196,15 +197,14 @@ impl TypedValueParser for ModelName {
     }
 }
 
-/// In which format a history is written.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// One JSON object a line
-    Jsonl,
-    /// EDN, one map a line
-    Edn,
-    /// A table
-    Csv,
+/// The format of a name, if histories are written in it.
+fn written() -> impl TypedValueParser<Value = Written> {
+    let all = || FORMATS.iter().filter_map(|format| Some((format, format.written?)));
+    let names = all().map(|(format, _)| PossibleValue::new(format.name).help(format.doc));
+    PossibleValuesParser::new(names).map(move |name| {
+        let mut found = all().filter(|(format, _)| format.name == name);
+        found.next().map_or(lines::WRITTEN, |(_, written)| written)
+    })
 }
 
 /// By what a history is split.

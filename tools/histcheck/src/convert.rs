@@ -9,12 +9,12 @@ use breakit::talk;
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::cli::Target;
 use crate::clients::Clients;
 use crate::plural::many;
+use crate::read::format::Written;
 use crate::read::place::Place;
 use crate::read::text::Item;
-use crate::read::{self, Options, forms, table};
+use crate::read::{self, Options};
 
 /// So many bytes go out at once.
 const BATCH: usize = 1 << 16;
@@ -23,9 +23,9 @@ const BATCH: usize = 1 << 16;
 ///
 /// # Errors
 /// 65 for what is no history or cannot be said in that format; where stdout takes nothing more.
-pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
+pub fn run(path: &Path, to: Written, options: Options) -> Result<Status> {
     let (name, source) = read::open(path)?;
-    let mut out = header(to);
+    let mut out = (to.header)();
     let (mut blank, mut remarks, mut cut, mut unclosed) = (0_u64, 0_u64, 0_u64, false);
     let mut clients = Clients::except(options.not_clients);
     let format = read::events::each(&name, source, options, &mut |site, item| {
@@ -64,7 +64,7 @@ pub fn run(path: &Path, to: Target, options: Options) -> Result<Status> {
     if unclosed {
         talk::say(format!("{name}: the bracket around its events is not closed"));
     }
-    if !format.has_real_time() {
+    if !format.has_real_time {
         talk::say(format!(
             "{name}: it does not say which transaction ended before one of another session began; the \
              order of the lines written here says nothing of it either"
@@ -84,14 +84,6 @@ pub fn within(budget: Option<Budget>, more: usize, place: Place, name: &str) -> 
     }
 }
 
-/// What stands before the events.
-pub fn header(to: Target) -> String {
-    match to {
-        Target::Jsonl | Target::Edn => String::new(),
-        Target::Csv => format!("{}\n", table::header()),
-    }
-}
-
 /// Values within one another deeper than this are not written: `serde_json` reads 127 levels, of which a line and
 /// what EDN wraps take some.
 const DEEPEST: usize = 100;
@@ -100,16 +92,12 @@ const DEEPEST: usize = 100;
 ///
 /// # Errors
 /// In words, where that cannot hold it, or could not be read again.
-pub fn written(op: &Op, to: Target) -> std::result::Result<String, String> {
+pub fn written(op: &Op, to: Written) -> std::result::Result<String, String> {
     let values = [&op.key, &op.value, &op.error].into_iter().flatten().chain(op.extra.values());
     if values.into_iter().any(|value| is_deeper(value, DEEPEST)) {
         return Err(format!("more than {DEEPEST} values within one another"));
     }
-    match to {
-        Target::Jsonl => Ok(op.line()),
-        Target::Edn => forms::line(op),
-        Target::Csv => table::row(op),
-    }
+    (to.event)(op)
 }
 
 fn is_deeper(value: &Value, levels: usize) -> bool {

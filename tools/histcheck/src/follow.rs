@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::talk;
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGIO, SIGTERM};
 
@@ -99,7 +98,7 @@ pub fn follow(
     let signals = Signals::watch(tail.is_file())?;
     let name = tail.name().to_string();
     let options = Options { in_order: true, skip_times: true, ..reading };
-    let mut assembly = Assembly::new(&name, Format::Jsonl, options);
+    let mut assembly = Assembly::new(&name, Format::JSONL, options);
     let progress = Progress::new(&name);
     let mut decider = None;
     let is_file = tail.is_file();
@@ -217,13 +216,12 @@ fn only_one_value(history: &History) -> Result<()> {
 
 /// Whether the first lines are of JSON.
 fn is_lines(name: &str, piece: Piece<'_>, forced: Option<Format>) -> Result<()> {
-    match forced.unwrap_or_else(|| Format::of(piece.text)) {
-        Format::Jsonl => Ok(()),
-        other => Err(Error::usage(format!(
+    let format = forced.unwrap_or_else(|| Format::of(piece.text));
+    match format.is_lines() {
+        true => Ok(()),
+        false => Err(Error::usage(format!(
             "--follow reads JSON lines, and {name} is {}; convert it first, or leave --follow out",
-            other
-                .to_possible_value()
-                .map_or_else(String::new, |value| value.get_name().to_string())
+            format.name
         ))),
     }
 }

@@ -13,7 +13,6 @@
 //! | the events alone | [`events`] |
 //! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`], [`one_line`] |
 
-pub mod array;
 pub mod assemble;
 pub mod bare;
 pub mod blocks;
@@ -23,15 +22,12 @@ pub mod edn;
 pub mod events;
 pub mod foreign;
 pub mod format;
-pub mod forms;
 pub mod lanes;
 pub mod layout;
 pub mod line;
-pub mod log;
 pub mod notation;
 pub mod object;
 pub mod one_line;
-pub mod operations;
 pub mod origin;
 pub mod packed;
 pub mod pair;
@@ -43,11 +39,29 @@ pub mod rows;
 pub mod scan;
 pub mod site;
 pub mod spans;
-pub mod table;
 pub mod text;
 pub mod times;
-pub mod transactions;
 pub mod words;
+
+/// Declares the modules of the formats and puts each format into [`FORMATS`].
+macro_rules! formats {
+    ($($module:ident: $($format:ident)*,)*) => {
+        $(pub mod $module;)*
+
+        /// All formats, in the order in which help lists them.
+        pub const FORMATS: &[Format] = &[$($(Format(&$module::$format),)*)*];
+    };
+}
+
+formats! {
+    lines: JSONL,
+    array: JSON,
+    operations: OPERATIONS,
+    forms: EDN,
+    log: LOG,
+    table: CSV,
+    transactions: PLUME SESSIONS,
+}
 
 use std::cell::RefCell;
 use std::fs::{File, Metadata};
@@ -64,7 +78,7 @@ use crate::history::{Counts, History};
 use crate::plural::many;
 use assemble::Assembly;
 use blocks::Blocks;
-use format::Format;
+use format::{Events, Format};
 use notation::{Edn, Json};
 use origin::Origin;
 use packed::{Broken, Source};
@@ -120,7 +134,7 @@ pub fn read_path(path: &Path, options: Options) -> Result<History> {
     // Of a packed file it is not known how long its text is.
     let size = format.and_then(|_| file.metadata().ok()).map(|metadata| metadata.len());
     let progress = Progress::new(&name, size);
-    if format == Some(Format::Jsonl) {
+    if format.is_some_and(Format::is_lines) {
         if let Some(history) = parts::read(&name, &file, options, &progress) {
             return Ok(History { origin, ..history });
         }
@@ -205,7 +219,7 @@ fn read_telling(
     let (format, source) = recognise(name, source, options)?;
     let mut assembly = Assembly::new(name, format, options).expecting(progress.size());
     assembly.history().origin = origin;
-    if format == Format::Jsonl {
+    if format.is_lines() {
         let mut blocks = Blocks::new(source).within(options.budget);
         return read_lines(name, &mut blocks, assembly, progress)?.finish();
     }
@@ -281,16 +295,10 @@ fn each_in_text(
     quick: Quick<'_>,
     take: Take<'_>,
 ) -> Result<()> {
-    match format {
-        // Lines of JSON are no text: they have a way of their own.
-        Format::Jsonl => Ok(()),
-        Format::Json => array::each(text, quick, take),
-        Format::Operations => operations::each(text, take),
-        Format::Edn => forms::each(text, quick, take),
-        Format::Log => log::each(text, take),
-        Format::Csv => table::each(text, quick, take),
-        Format::Plume => transactions::each_of_plume(text, take),
-        Format::Sessions => transactions::each_of_sessions(text, take),
+    match format.events {
+        // They have a way of their own.
+        Events::InLines => Ok(()),
+        Events::InText(each) => each(text, quick, take),
     }
 }
 
@@ -346,9 +354,9 @@ pub fn count_sentence(history: &History) -> String {
     let unknown = invokes - ok - fail;
     let mut text = format!(
         "{} read: {} ({ok} ok, {fail} fail, {unknown} info), {}",
-        many(lines, history.format.unit()),
+        many(lines, history.format.unit),
         many(invokes, "operation"),
-        many(faults, &format!("fault {}", history.format.unit())),
+        many(faults, &format!("fault {}", history.format.unit)),
     );
     for (number, what) in [
         (workload, "of the workload"),
@@ -371,7 +379,6 @@ pub fn count_sentence(history: &History) -> String {
 mod tests {
     use super::*;
     use crate::history::Outcome;
-    use clap::ValueEnum;
 
     fn parse(text: &str) -> Result<History> {
         read("h", std::io::Cursor::new(text.to_string()), Options::default())
@@ -478,7 +485,7 @@ mod tests {
                 .wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) as usize % below
         };
-        let formats = [None].into_iter().chain(Format::value_variants().iter().copied().map(Some));
+        let formats = [None].into_iter().chain(FORMATS.iter().copied().map(Some));
         let formats: Vec<Option<Format>> = formats.collect();
         let (mut good, mut bad) = (0, 0);
         for round in 0..30_000 {

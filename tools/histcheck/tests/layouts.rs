@@ -281,7 +281,7 @@ fn whatever_layout_a_history_has_and_however_it_is_spoilt_fast_and_careful_reade
 
 /// What became of each operation, in the order of their invocations, and between which others it was.
 fn order(text: &str) -> Vec<String> {
-    let options = read::Options { format: Some(Format::Jsonl), ..read::Options::default() };
+    let options = read::Options { format: Some(Format::JSONL), ..read::Options::default() };
     let history = read::read("h", std::io::Cursor::new(text.to_string()), options).unwrap();
     let mut events: Vec<(u32, String)> = Vec::new();
     for op in history.ops.iter() {

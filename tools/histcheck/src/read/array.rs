@@ -4,8 +4,30 @@ use breakit::exit::Result;
 use breakit::json::{self, Json};
 use breakit::op::Op;
 
+use super::format::{self, Events, Head, Likeness};
 use super::site::Form;
 use super::text::{Item, Quick, Take, Text};
+
+/// The format.
+pub const JSON: format::Kind = format::Kind {
+    name: "json",
+    doc: "One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them",
+    unit: "object",
+    has_real_time: true,
+    is_process_optional: false,
+    looks,
+    events: Events::InText(each),
+    written: None,
+};
+
+fn looks(head: &Head<'_>) -> Likeness {
+    let is_object = matches!(head.in_brace(), Some([b'"' | b'}', ..]));
+    Likeness::Likely.only_if(match head.in_bracket() {
+        Some(inside) => is_object || inside.starts_with(b"]"),
+        // An object that goes on behind its first line is one of many lines.
+        None => matches!(head.in_brace(), Some([b'"', ..])) && head.line == b"{",
+    })
+}
 
 /// Takes all events.
 ///

@@ -65,7 +65,7 @@ impl Assembly {
     /// Nothing yet.
     pub fn new(name: &str, format: Format, options: Options) -> Assembly {
         // Where an event is no line, the line of each place in the order is kept.
-        let reordered = (format != Format::Jsonl).then(Vec::new);
+        let reordered = (!format.is_lines()).then(Vec::new);
         let clients = Clients::except(options.not_clients);
         let history =
             History { name: name.into(), format, clients, reordered, ..History::default() };
@@ -382,7 +382,7 @@ impl Assembly {
         let (origin, name) = (&self.history.origin, &self.history.name);
         let find = |field: &str| origin.place(name, sought.clone(), field);
         let is_without = || find("type").is_some() && find("process").is_none();
-        let clause = match self.history.format == Format::Edn && is_without() {
+        let clause = match self.history.format.is_process_optional && is_without() {
             true => of_process_0(&wrong.clause),
             false => wrong.clause.clone(),
         };
@@ -393,7 +393,7 @@ impl Assembly {
     #[inline]
     fn named(&mut self, line: u32, nth: u32) -> u32 {
         let History { format, reordered, faults, only_line, .. } = &mut self.history;
-        if *format == Format::Jsonl {
+        if format.is_lines() {
             return line;
         }
         let number = self.numbers.of(line, nth, |line| {

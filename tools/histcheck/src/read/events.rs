@@ -22,7 +22,7 @@ use crate::history::History;
 /// As [`super::read_path`], and whatever `take` says.
 pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Result<Format> {
     let (format, source) = recognise(name, source, options)?;
-    if format != Format::Jsonl {
+    if !format.is_lines() {
         let none = Progress::none();
         let text = Text::new(name, source, options.tolerance, &none)?;
         each_in_text(&mut text.within(options.budget), format, &mut none_quickly, take)?;
@@ -67,7 +67,7 @@ pub fn each_event(
 ) -> Result<()> {
     history.clients = Clients::except(options.not_clients);
     let (format, source) = recognise(name, source, options)?;
-    if format == Format::Jsonl {
+    if format.is_lines() {
         return each_event_in_lines(name, source, options, history, take);
     }
     let none = Progress::none();

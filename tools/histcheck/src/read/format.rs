@@ -1,86 +1,160 @@
 //! The forms in which histories come, and how each is recognised by its first bytes.
+//!
+//! A new format is a new file with a [`Kind`], and a line in the list of [`read`](crate::read).
 
+use std::fmt::{self, Debug, Formatter};
+use std::ops::Deref;
+
+use breakit::exit::Result;
+use breakit::op::Op;
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 
-/// How a history is written down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// One JSON object a line, as `workload` writes them
-    #[default]
-    Jsonl,
-    /// One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them
-    Json,
-    /// One JSON object an operation, with the times at which it began and ended
-    Operations,
-    /// EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list
-    Edn,
-    /// Jepsen's history.txt, and the lines of jepsen.util in its log
-    Log,
-    /// A table; its header names the columns
-    Csv,
-    /// Plume's text of transactions, as AWDIT takes it: r(key,value,session,transaction)
-    Plume,
-    /// AWDIT's test text: r KEY VALUE, --- between transactions, === between sessions
-    Sessions,
+use super::text::{Quick, Take, Text};
+use super::{FORMATS, lines};
+
+/// How a history is written down: one of [`FORMATS`].
+#[derive(Clone, Copy)]
+pub struct Format(pub &'static Kind);
+
+/// What is known of a format.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub doc: &'static str,
+    /// What one event is called in counts.
+    pub unit: &'static str,
+    /// Whether its order says which operation ended before which began. If it does not, only the order within each
+    /// session is known.
+    pub has_real_time: bool,
+    /// Whether an event without a process is of process 0.
+    pub is_process_optional: bool,
+    /// How much a text looks like it.
+    pub looks: fn(&Head<'_>) -> Likeness,
+    /// How its events are read.
+    pub events: Events,
+    /// How it is written, if it is.
+    pub written: Option<Written>,
+}
+
+/// How events are read.
+#[derive(Clone, Copy, Debug)]
+pub enum Events {
+    /// Line by line, as JSON: the fast way of [`super::blocks`].
+    InLines,
+    /// From a text; errors are 65 with line and column, and whatever `Take` says.
+    InText(fn(&mut Text<'_>, Quick<'_>, Take<'_>) -> Result<()>),
+}
+
+/// How a history is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// What comes before the events, with its newline.
+    pub header: fn() -> String,
+    /// An event without its newline; an error in words if the format cannot hold it.
+    pub event: fn(&Op) -> std::result::Result<String, String>,
+}
+
+/// How much the beginning of a text looks like a format. Of several formats it is the likeliest, and of those as likely
+/// the first in [`FORMATS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Likeness {
+    /// It is something else.
+    No,
+    /// It has a word of it.
+    Perhaps,
+    /// Its first line is of this form.
+    Likely,
+    /// It has what only this format has.
+    Surely,
+}
+
+impl Likeness {
+    /// `self` if that is so, else no.
+    #[must_use]
+    pub fn only_if(self, is_so: bool) -> Likeness {
+        if is_so { self } else { Likeness::No }
+    }
+}
+
+/// The beginning of a text, without what is blank before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'t> {
+    /// All that is known of the text.
+    pub text: &'t [u8],
+    /// Its first line.
+    pub line: &'t [u8],
+}
+
+impl<'t> Head<'t> {
+    fn of(head: &'t [u8]) -> Head<'t> {
+        let text = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
+        let line = text.split(|&byte| byte == b'\n').next().unwrap_or(text).trim_ascii_end();
+        Head { text, line }
+    }
+
+    /// What follows a bracket at the beginning.
+    pub fn in_bracket(&self) -> Option<&'t [u8]> {
+        Some(self.text.strip_prefix(b"[")?.trim_ascii_start())
+    }
+
+    /// What follows a brace at the beginning, or after a bracket there.
+    pub fn in_brace(&self) -> Option<&'t [u8]> {
+        let text = self.in_bracket().unwrap_or(self.text);
+        Some(text.strip_prefix(b"{")?.trim_ascii_start())
+    }
+
+    /// Whether it begins as something else than a line of plain text.
+    pub fn is_nested(&self) -> bool {
+        matches!(self.text, [b'[' | b'{' | b'(' | b'#' | b';', ..])
+    }
+
+    /// Whether the text has a word.
+    pub fn mentions(&self, word: &[u8]) -> bool {
+        memchr::memmem::find(self.text, word).is_some()
+    }
 }
 
 impl Format {
-    /// What one event is called in counts.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Format::Jsonl | Format::Log | Format::Plume | Format::Sessions => "line",
-            Format::Json | Format::Operations => "object",
-            Format::Edn => "form",
-            Format::Csv => "row",
-        }
+    /// JSON lines, as `workload` writes them.
+    pub const JSONL: Format = Format(&lines::JSONL);
+
+    /// The format of a name.
+    pub fn named(name: &str) -> Option<Format> {
+        FORMATS.iter().copied().find(|format| format.name == name)
     }
 
-    /// Whether its order says which operation ended before which began. Where it does not, only the order
-    /// within each session is known.
-    pub fn has_real_time(self) -> bool {
-        !matches!(self, Format::Plume | Format::Sessions)
+    /// Whether its events are read line by line, as JSON.
+    pub fn is_lines(self) -> bool {
+        matches!(self.events, Events::InLines)
     }
 
     /// The format of a text that begins with `head`. What is none of the others is taken for JSON lines, whose
     /// reader says what is wrong with it.
     pub fn of(head: &[u8]) -> Format {
-        let head = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
-        let line = head.split(|&byte| byte == b'\n').next().unwrap_or(head).trim_ascii_end();
-        if super::operations::is_first(head) {
-            return Format::Operations;
+        let head = Head::of(head);
+        let mut found = (Likeness::No, Format::JSONL);
+        for format in FORMATS {
+            let likeness = (format.looks)(&head);
+            if likeness > found.0 {
+                found = (likeness, *format);
+            }
         }
-        if let Some(rest) = head.strip_prefix(b"[") {
-            return inside_brackets(rest.trim_ascii_start());
-        }
-        match head {
-            [b'{', rest @ ..] => match rest.trim_ascii_start() {
-                // An object that goes on behind its first line is one of many lines.
-                [b'"', ..] if line == b"{" => Format::Json,
-                [b'"' | b'}', ..] | [] => Format::Jsonl,
-                _ => Format::Edn,
-            },
-            [b'(' | b'#' | b';', ..] => Format::Edn,
-            [b'r' | b'w', b'(', ..] => Format::Plume,
-            [b'r' | b'w', b' ' | b'\t', b'0'..=b'9' | b'-', ..] => Format::Sessions,
-            [b'-', b'-', b'-', ..] | [b'=', b'=', b'=', ..] => Format::Sessions,
-            _ if super::log::is_event(line) => Format::Log,
-            _ if super::table::is_header(line) => Format::Csv,
-            _ if mentions(head, b"jepsen.util") => Format::Log,
-            _ if super::table::is_foreign_header(line) => Format::Csv,
-            _ => Format::Jsonl,
-        }
+        found.1
     }
 
     /// Whether `head` is enough to tell: the beginning of an object, or a whole line that is of some format. A log
     /// may have many lines of other things before the first that shows it.
     pub fn is_decided_by(head: &[u8]) -> bool {
-        let text = head.strip_prefix(super::blocks::BOM).unwrap_or(head).trim_ascii_start();
+        let text = Head::of(head).text;
         match text {
             // The first object must be there, or so much of it that it is a long one.
             [b'{', rest @ ..] => {
                 rest.trim_ascii_start().len() > 1 && (text.contains(&b'\n') || text.len() >= LONG)
             }
-            [b'[', rest @ ..] if Format::of(head) != Format::Jsonl => {
+            [b'[', rest @ ..] if !Format::of(head).is_lines() => {
                 match rest.trim_ascii_start() {
                     // What stands behind the brace tells JSON from EDN.
                     [b'{', rest @ ..] => {
@@ -90,7 +164,7 @@ impl Format {
                     rest => rest.len() > 1,
                 }
             }
-            _ => text.contains(&b'\n') && Format::of(head) != Format::Jsonl,
+            _ => text.contains(&b'\n') && !Format::of(head).is_lines(),
         }
     }
 }
@@ -98,22 +172,42 @@ impl Format {
 /// An object that is longer is no operation with two times.
 const LONG: usize = 4096 - super::blocks::BOM.len();
 
-fn inside_brackets(rest: &[u8]) -> Format {
-    match rest {
-        [b'{', rest @ ..] => match rest.trim_ascii_start() {
-            [b'"' | b'}', ..] => Format::Json,
-            _ => Format::Edn,
-        },
-        [b'#' | b';', ..] => Format::Edn,
-        [b']', ..] => Format::Json,
-        // A log may begin its lines with a thread's name in brackets.
-        _ if mentions(rest, b"jepsen") => Format::Log,
-        _ => Format::Jsonl,
+impl Deref for Format {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        self.0
     }
 }
 
-fn mentions(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
+impl Default for Format {
+    fn default() -> Format {
+        Format::JSONL
+    }
+}
+
+impl PartialEq for Format {
+    fn eq(&self, other: &Format) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Format {}
+
+impl Debug for Format {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Format] {
+        FORMATS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name).help(self.doc))
+    }
 }
 
 #[cfg(test)]
@@ -135,31 +229,31 @@ mod tests {
     #[test]
     fn a_format_is_recognised_by_how_it_begins() {
         for (head, format) in [
-            ("\u{feff}\n {\"process\":0", Format::Jsonl),
-            ("[{\"type\":\"invoke\"", Format::Json),
-            ("{\n  \"type\":\"invoke\"", Format::Json),
-            ("{\n  :type :invoke", Format::Edn),
-            ("{\"process\":0,\"f\":\"read\",\"start\":0,\"end\":1}\n", Format::Operations),
-            ("[\n ]", Format::Json),
-            ("[{:process 4", Format::Edn),
-            ("{:process 4", Format::Edn),
-            ("; a comment\n[{:process", Format::Edn),
-            ("({:type :invoke", Format::Edn),
-            ("#jepsen.history.Op{:index 0", Format::Edn),
-            ("[#jepsen.history.Op{:index 0", Format::Edn),
-            ("INFO  jepsen.util - 0\t:invoke\t:read\tnil\n", Format::Log),
-            ("0\t:invoke\t:read\tnil\n", Format::Log),
-            (":nemesis\t:info\t:start\tnil\n", Format::Log),
-            ("process,type,f,value\n0,invoke,read,\n", Format::Csv),
-            ("client,op,key,value\n0,read,,\n", Format::Csv),
-            ("nope, nothing, of it\n", Format::Jsonl),
-            ("r(0,0,1,2)\n", Format::Plume),
-            ("w 0 1\n===\n", Format::Sessions),
-            ("[1]\n", Format::Jsonl),
-            ("nope\n", Format::Jsonl),
-            ("", Format::Jsonl),
+            ("\u{feff}\n {\"process\":0", "jsonl"),
+            ("[{\"type\":\"invoke\"", "json"),
+            ("{\n  \"type\":\"invoke\"", "json"),
+            ("{\n  :type :invoke", "edn"),
+            ("{\"process\":0,\"f\":\"read\",\"start\":0,\"end\":1}\n", "operations"),
+            ("[\n ]", "json"),
+            ("[{:process 4", "edn"),
+            ("{:process 4", "edn"),
+            ("; a comment\n[{:process", "edn"),
+            ("({:type :invoke", "edn"),
+            ("#jepsen.history.Op{:index 0", "edn"),
+            ("[#jepsen.history.Op{:index 0", "edn"),
+            ("INFO  jepsen.util - 0\t:invoke\t:read\tnil\n", "log"),
+            ("0\t:invoke\t:read\tnil\n", "log"),
+            (":nemesis\t:info\t:start\tnil\n", "log"),
+            ("process,type,f,value\n0,invoke,read,\n", "csv"),
+            ("client,op,key,value\n0,read,,\n", "csv"),
+            ("nope, nothing, of it\n", "jsonl"),
+            ("r(0,0,1,2)\n", "plume"),
+            ("w 0 1\n===\n", "sessions"),
+            ("[1]\n", "jsonl"),
+            ("nope\n", "jsonl"),
+            ("", "jsonl"),
         ] {
-            assert_eq!(Format::of(head.as_bytes()), format, "{head:?}");
+            assert_eq!(Format::of(head.as_bytes()).name, format, "{head:?}");
         }
     }
 }

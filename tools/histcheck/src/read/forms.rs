@@ -8,11 +8,34 @@ use breakit::exit::Result;
 use breakit::op::Op;
 use serde_json::Value;
 
+use super::format::{self, Events, Head, Likeness, Written};
 use super::edn::{self, Fields, Reader, Wrong};
 use super::notation::{Edn, Notation};
 use super::site::Form;
 use super::spans::{self, Span, Times};
 use super::text::{Item, Quick, Take, Text};
+
+/// The format.
+pub const EDN: format::Kind = format::Kind {
+    name: "edn",
+    doc: "EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list",
+    unit: "form",
+    has_real_time: true,
+    is_process_optional: true,
+    looks,
+    events: Events::InText(each),
+    written: Some(Written { header: String::new, event: line }),
+};
+
+fn looks(head: &Head<'_>) -> Likeness {
+    let is_map = head.in_brace().is_some_and(|inside| match inside {
+        [b'"' | b'}', ..] => false,
+        [] => head.in_bracket().is_some(),
+        _ => true,
+    });
+    let is_tagged = matches!(head.in_bracket().unwrap_or(head.text), [b'#' | b';', ..]);
+    Likeness::Likely.only_if(is_map || is_tagged || head.text.starts_with(b"("))
+}
 
 /// Takes all events.
 ///

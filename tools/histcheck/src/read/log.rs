@@ -8,15 +8,39 @@ use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
+use super::format::{self, Events, Head, Likeness};
 use super::edn::{self, Reader};
 use super::site::{Form, Site};
-use super::text::{Item, Take, Text};
+use super::text::{Item, Quick, Take, Text};
+
+/// The format.
+pub const LOG: format::Kind = format::Kind {
+    name: "log",
+    doc: "Jepsen's history.txt, and the lines of jepsen.util in its log",
+    unit: "line",
+    has_real_time: true,
+    is_process_optional: false,
+    looks,
+    events: Events::InText(each),
+    written: None,
+};
+
+fn looks(head: &Head<'_>) -> Likeness {
+    match head.in_bracket() {
+        // A log may begin its lines with a thread's name in brackets.
+        Some([b'{' | b'#' | b';' | b']', ..]) => Likeness::No,
+        Some(_) => Likeness::Perhaps.only_if(head.mentions(b"jepsen")),
+        None if head.is_nested() => Likeness::No,
+        None if is_event(head.line) => Likeness::Likely,
+        None => Likeness::Perhaps.only_if(head.mentions(b"jepsen.util")),
+    }
+}
 
 /// Takes all events.
 ///
 /// # Errors
 /// 65 with line and column for what is no event, and whatever `take` says.
-pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each(text: &mut Text<'_>, _: Quick<'_>, take: Take<'_>) -> Result<()> {
     let mut kind = Kind::Unknown;
     while let Some((bare, whole)) = text.line()? {
         let line = &text.rest()[..bare];

@@ -5,10 +5,23 @@ use breakit::exit::Result;
 use breakit::json::{self, Json};
 use serde_json::Value;
 
+use super::format::{self, Events, Likeness};
 use super::array::next_byte;
 use super::site::Form;
 use super::spans::{self, NAMES, Span};
-use super::text::{Take, Text};
+use super::text::{Quick, Take, Text};
+
+/// The format.
+pub const OPERATIONS: format::Kind = format::Kind {
+    name: "operations",
+    doc: "One JSON object an operation, with the times at which it began and ended",
+    unit: "object",
+    has_real_time: true,
+    is_process_optional: false,
+    looks: |head| Likeness::Surely.only_if(is_first(head.text)),
+    events: Events::InText(each),
+    written: None,
+};
 
 /// Whether the first object of a text is a whole operation: it has the time of a beginning and is no invocation.
 pub fn is_first(text: &[u8]) -> bool {
@@ -31,7 +44,7 @@ fn mentions(text: &[u8], name: &str) -> bool {
 ///
 /// # Errors
 /// 65 with line and column for what is no operation, and whatever `take` says.
-pub fn each(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each(text: &mut Text<'_>, _: Quick<'_>, take: Take<'_>) -> Result<()> {
     let mut all = Vec::new();
     let is_array = next_byte(text)? == Some(b'[');
     if is_array {

@@ -77,9 +77,9 @@ impl Origin {
         };
         let options = Options { format: self.format, ..Options::default() };
         let (format, source) = super::recognise(name, source, options).ok()?;
-        match format {
-            Format::Jsonl => on_line(source, sought.line, field),
-            _ => in_text(name, source, format, sought, field),
+        match format.is_lines() {
+            true => on_line(source, sought.line, field),
+            false => in_text(name, source, format, sought, field),
         }
     }
 }

@@ -15,10 +15,31 @@ use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
+use super::format::{self, Events, Head, Likeness, Written};
 use super::rows::Columns;
 use super::site::{Form, Site};
 use super::spans::{self, NAMES, Span};
 use super::text::{Item, Quick, Take, Text};
+
+/// The format.
+pub const CSV: format::Kind = format::Kind {
+    name: "csv",
+    doc: "A table; its header names the columns",
+    unit: "row",
+    has_real_time: true,
+    is_process_optional: false,
+    looks,
+    events: Events::InText(each),
+    written: Some(Written { header: || header() + "\n", event: row }),
+};
+
+fn looks(head: &Head<'_>) -> Likeness {
+    match head.is_nested() {
+        true => Likeness::No,
+        false if is_header(head.line) => Likeness::Likely,
+        false => Likeness::Perhaps.only_if(is_foreign_header(head.line)),
+    }
+}
 
 /// The columns that are written.
 pub const COLUMNS: [&str; 11] =

@@ -7,9 +7,40 @@ use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
+use super::format::{self, Events, Likeness};
 use super::place::Place;
 use super::site::Site;
-use super::text::{Item, Take, Text};
+use super::text::{Item, Quick, Take, Text};
+
+/// The format.
+pub const PLUME: format::Kind = format::Kind {
+    name: "plume",
+    doc: "Plume's text of transactions, as AWDIT takes it: r(key,value,session,transaction)",
+    unit: "line",
+    has_real_time: false,
+    is_process_optional: false,
+    looks: |head| {
+        Likeness::Surely.only_if(matches!(head.text, [b'r' | b'w', b'(', ..]))
+    },
+    events: Events::InText(each_of_plume),
+    written: None,
+};
+
+/// The format.
+pub const SESSIONS: format::Kind = format::Kind {
+    name: "sessions",
+    doc: "AWDIT's test text: r KEY VALUE, --- between transactions, === between sessions",
+    unit: "line",
+    has_real_time: false,
+    is_process_optional: false,
+    looks: |head| {
+        let is_step = matches!(head.text, [b'r' | b'w', b' ' | b'\t', b'0'..=b'9' | b'-', ..]);
+        let is_rule = head.text.starts_with(b"---") || head.text.starts_with(b"===");
+        Likeness::Surely.only_if(is_step || is_rule)
+    },
+    events: Events::InText(each_of_sessions),
+    written: None,
+};
 
 type Step = (Place, Value);
 
@@ -22,7 +53,7 @@ const ABORTED: i64 = -1;
 ///
 /// # Errors
 /// 65 with line and column for what is none of these, and whatever `take` says.
-pub fn each_of_sessions(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each_of_sessions(text: &mut Text<'_>, _: Quick<'_>, take: Take<'_>) -> Result<()> {
     let (mut session, mut steps) = (0, Vec::new());
     while let Some((bare, whole)) = text.line()? {
         let place = text.place(0);
@@ -74,7 +105,7 @@ fn step(line: &[u8]) -> Option<Value> {
 ///
 /// # Errors
 /// 65 with line and column for what is none of these, and whatever `take` says.
-pub fn each_of_plume(text: &mut Text<'_>, take: Take<'_>) -> Result<()> {
+pub fn each_of_plume(text: &mut Text<'_>, _: Quick<'_>, take: Take<'_>) -> Result<()> {
     let (mut now, mut steps): (Option<(u64, i64)>, Vec<Step>) = (None, Vec::new());
     while let Some((bare, whole)) = text.line()? {
         let place = text.place(0);

@@ -27,7 +27,7 @@ impl Assembly {
     pub fn part(name: &str, options: Options, is_later: bool) -> Assembly {
         let seam = is_later.then(Seam::default);
         let order = Order::OfText(Growing::default());
-        Assembly { seam, order, is_part: true, ..Assembly::new(name, Format::Jsonl, options) }
+        Assembly { seam, order, is_part: true, ..Assembly::new(name, Format::JSONL, options) }
     }
 
     /// Whether nothing of the event's process came before it in this part; it is seen from now on.
