@@ -167,9 +167,9 @@ complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l follow -d
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s q -l quiet -d 'Say nothing but errors'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s v -l verbose -d 'Say what is done, step by step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'Which' -r -f -a "jsonl\t'One JSON object a line'
-edn\t'EDN, one map a line'
-csv\t'A table'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'Which' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
+csv\t'A table; its header names the columns'"
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
