@@ -12,7 +12,7 @@ use clap::{ArgMatches, Args, Command};
 use serde_json::Value;
 
 use crate::budget::Budget;
-use crate::follow::{Decider, Limits};
+use crate::follow::decider::{Decider, Limits};
 use crate::history::History;
 use crate::verdict::Verdict;
 

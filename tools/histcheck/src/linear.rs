@@ -6,7 +6,7 @@
 //! | module | job |
 //! |---|---|
 //! | [`op`] | an operation as the engines see it |
-//! | [`object`], [`specification`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
+//! | [`object`], [`register`](mod@register), [`specification`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
 //! | [`zones`], [`cover`], [`uncover`] | what several of these ways rest on |
 //! | [`columns`] | zones of a register without a copy of its operations |
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
@@ -36,6 +36,7 @@ pub mod online;
 pub mod op;
 pub mod recorded;
 pub mod refutation;
+pub mod register;
 pub mod replay;
 pub mod rounds;
 pub mod specification;
@@ -63,14 +64,14 @@ use crate::keys::{Keys, Rows};
 use crate::plural::many;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
-use case::Decided;
+use case::{Case, Decided, KeyOperations};
 pub use case::{Decision, Engine, Proof, Sought, decide};
 use columns::{Columns, Open, Valid};
 pub use evidence::Evidence;
 pub use model::Model;
-use models::register::Register;
 use object::{Call, Misread};
 use op::Fate;
+use register::Register;
 use replay::Fault;
 use rounds::{Found, Standing};
 
@@ -197,7 +198,7 @@ pub fn verify(
     };
     let (mut operations, mut keys) = (0, 0);
     for (key, rows) in history.by_key().iter() {
-        let case = case::of(history, rows, question, initial)?;
+        let case = question.model.case(&KeyOperations { history, rows, question, initial })?;
         let of_key = orders.remove(&key).unwrap_or_default();
         let idle = |index: usize| {
             (history.ops.outcome(index) == Outcome::Info).then(|| history.ops.inv(index))
@@ -292,6 +293,12 @@ impl Work<'_> {
         Ok(verdicts)
     }
 
+    /// The operations in `rows`, all of one key, as the question's object has them.
+    fn case(&self, rows: Rows<'_>) -> Result<Box<dyn Case>> {
+        let &Work { history, question, initial, .. } = self;
+        question.model.case(&KeyOperations { history, rows, question, initial })
+    }
+
     /// Looks for the orders that take a search, once everything is decided.
     fn orders(&self, keys: &Keys, verdicts: &mut [KeyVerdict], threads: usize, share: &Budget) {
         let lacks =
@@ -301,7 +308,7 @@ impl Work<'_> {
         rounds::in_parallel(&open, threads, &|| (), |(), at| {
             let rows = keys.get(at).1;
             // What was decided has no operation that the model lacks.
-            if let Ok(case) = case::of(self.history, rows, self.question, self.initial) {
+            if let Ok(case) = self.case(rows) {
                 let order = case.order(verdicts[at].engine, share);
                 rounds::lock(&found).push((at, order));
             }
@@ -319,7 +326,7 @@ impl Work<'_> {
     fn without_errors(&self, keys: &Keys) -> Result<()> {
         for (_, rows) in keys.iter() {
             if self.budget.taking(rows.len() * case::MOST_BYTES).is_ok() {
-                case::of(self.history, rows, self.question, self.initial)?;
+                self.case(rows)?;
             }
         }
         Ok(())
@@ -360,7 +367,7 @@ impl Work<'_> {
             Ok(budget) => budget,
             Err(limit) => return undecided(limit),
         };
-        let case = case::of(self.history, rows, self.question, self.initial)?;
+        let case = self.case(rows)?;
         let decided = case.decide(slice, &budget);
         // Where it took no search to decide it takes none to find the order, and the operations are at hand.
         let is_quick =

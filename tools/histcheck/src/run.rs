@@ -14,7 +14,7 @@ use signal_hook::consts::SIGINT;
 use crate::budget::Budget;
 use crate::checks::{self, Asked, Check, Kind};
 use crate::cli::{Cli, Command, Common, SplitBy, Task};
-use crate::follow::{self, Limits};
+use crate::follow::{self, decider::Limits};
 use crate::history::History;
 use crate::last_words::End;
 use crate::read::{self, Options, Tolerance};

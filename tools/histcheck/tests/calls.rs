@@ -12,12 +12,12 @@ use histcheck::linear::models::lock::Lock;
 use histcheck::linear::models::multi_register::MultiRegister;
 use histcheck::linear::models::priority_queue::PriorityQueue;
 use histcheck::linear::models::queue::Queue;
-use histcheck::linear::models::register::Register;
 use histcheck::linear::models::set::Set;
 use histcheck::linear::models::stack::Stack;
 use histcheck::linear::models::table::Table;
 use histcheck::linear::object::{Call, Object};
 use histcheck::linear::op::Fate;
+use histcheck::linear::register::Register;
 use histcheck::values::{Id, NULL, Values};
 
 /// A call and the rest of its line, which says what is expected of it.

@@ -16,7 +16,7 @@ use breakit_tests::{Folder, Random};
 use histcheck::budget::Budget;
 use histcheck::checks::linear::Linear;
 use histcheck::checks::{self, Asked, Check};
-use histcheck::follow::{self, Limits};
+use histcheck::follow::{self, decider::Limits};
 use histcheck::history::History;
 use histcheck::linear::{Model, Question};
 use histcheck::read::{self, Options};

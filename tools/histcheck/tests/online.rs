@@ -9,9 +9,9 @@ use breakit_tests::Random;
 use histcheck::budget::Budget;
 use histcheck::history::OPEN;
 use histcheck::linear::general::{self, Search};
-use histcheck::linear::models::register::Register;
 use histcheck::linear::online::{Kept, Known, Online, Stop, Window};
 use histcheck::linear::op::{Act, Fate, Op};
+use histcheck::linear::register::Register;
 use histcheck::linear::{Decision, decide};
 use histcheck::values::{Id, NULL};
 

@@ -8,7 +8,9 @@ use clap::Args;
 
 use super::{Arguments, Asked, Check, Chosen, Kind, Promised};
 use crate::cli::{Files, Object};
-use crate::follow::{Decider, Limits, registers::Registers, whole::Whole};
+use crate::follow::decider::{Decider, Limits};
+use crate::follow::registers::Registers;
+use crate::follow::whole::Whole;
 use crate::history::History;
 use crate::linear::{self, Model, Question};
 use crate::verdict::Verdict;

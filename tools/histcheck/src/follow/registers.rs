@@ -8,13 +8,13 @@ mod places;
 use std::time::{Duration, Instant};
 
 use super::again::{self, Again, Found, Work};
-use super::{Decider, Ended};
+use super::decider::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, OPEN, Operation, Outcome, Pos};
-use crate::linear::models::register::Register;
 use crate::linear::object::{Call, Object};
 use crate::linear::online::{Kept, Known};
 use crate::linear::op::{Act, Fate, Op};
+use crate::linear::register::Register;
 use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
 use crate::plural::many;
 use crate::read::assemble::Assembly;

@@ -5,10 +5,10 @@ use std::time::Instant;
 use breakit::exit::Result;
 
 use super::again::{self, Again, Found, Work};
-use super::{Decider, Ended};
+use super::decider::{Decider, Ended};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
-use crate::linear::case::{self, Case};
+use crate::linear::case::{Case, KeyOperations};
 use crate::linear::{self, Decision, KeyVerdict, Question};
 use crate::linear::{drains, models};
 use crate::plural::many;
@@ -62,7 +62,13 @@ impl Whole {
                 res != OPEN && res > self.decided
             };
             if rows.iter().any(is_new) {
-                cases.push(case::of(history, rows, &self.question, self.initial)?);
+                let (question, initial) = (&self.question, self.initial);
+                cases.push(question.model.case(&KeyOperations {
+                    history,
+                    rows,
+                    question,
+                    initial,
+                })?);
                 self.keys.push((key, rows.len()));
             }
         }

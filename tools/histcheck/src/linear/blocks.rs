@@ -42,9 +42,9 @@ mod trail;
 
 use super::general::uses::Uses;
 use super::general::{self, Moment, Search};
-use super::models::register::Register;
 use super::object::Object;
 use super::op::{Act, Fate, Op};
+use super::register::Register;
 use crate::budget::{Budget, Exhausted};
 use crate::history::Pos;
 use crate::values::Id;

@@ -1,6 +1,5 @@
 //! The operations of one key as those of their object, ready to be decided on any thread.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,14 +10,11 @@ use super::blocks::{self, Found};
 use super::earliest::{self, First};
 use super::evidence::{self, Evidence};
 use super::general::{self, Search};
-use super::model::Model;
-use super::models::register::Register;
-use super::models::table::Table;
 use super::object::{Call, Fast, Object};
 use super::op::{Act, Fate, Op};
 use super::refutation::{self, Refutation};
+use super::register::Register;
 use super::replay::{self, Fault};
-use super::specification::Decided as Way;
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
@@ -137,34 +133,16 @@ pub trait Case: Send + Sync {
 /// values, which has the widest tables, 105 bytes were measured.
 pub const MOST_BYTES: usize = 128;
 
-/// The operations in `rows`, all of one key, as the question's object has them.
-///
-/// # Errors
-/// 65 for an operation that the object does not have, 64 for an initial value that it cannot hold.
-pub fn of(
-    history: &History,
-    rows: Rows<'_>,
-    question: &Question,
-    initial: Id,
-) -> Result<Box<dyn Case>> {
-    let key = KeyOperations { history, rows, question, initial };
-    let (specification, number) = match &question.model {
-        Model::Named { specification, number } => (specification, number),
-        Model::Table(table) => return key.empty(Table::clone(table)),
-    };
-    match specification.decided {
-        Way::AsRegister { has_cas } => key.register(has_cas),
-        Way::AsObject(case) => case(&key),
-        Way::AsObjectOf(_, case) => case(&key, number.map_or(1, NonZeroU32::get)),
-    }
-}
-
 /// The operations of one key in a history, with the value that its object has first. A model makes its case of them.
 pub struct KeyOperations<'k> {
-    history: &'k History,
-    rows: Rows<'k>,
-    question: &'k Question,
-    initial: Id,
+    /// The history.
+    pub history: &'k History,
+    /// Which operations are of the key.
+    pub rows: Rows<'k>,
+    /// What is asked of them.
+    pub question: &'k Question,
+    /// What the object has first.
+    pub initial: Id,
 }
 
 impl KeyOperations<'_> {
@@ -238,7 +216,11 @@ impl KeyOperations<'_> {
         Error::usage(format!("the model {model} begins with {what}; --initial {initial} is none"))
     }
 
-    fn register(&self, has_cas: bool) -> Result<Box<dyn Case>> {
+    /// The case of a register.
+    ///
+    /// # Errors
+    /// 65 for an operation that it does not have.
+    pub fn register(&self, has_cas: bool) -> Result<Box<dyn Case>> {
         let Question { fail_observes, .. } = *self.question;
         let object = Register { initial: self.initial, has_cas, fail_observes };
         let ops = self.operations(&object)?;

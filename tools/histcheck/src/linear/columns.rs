@@ -8,7 +8,7 @@
 mod beginning;
 mod chains;
 
-use super::models::register::Register;
+use super::register::Register;
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, Outcome};
 use crate::keys::Rows;

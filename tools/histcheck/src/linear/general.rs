@@ -410,7 +410,7 @@ mod tests {
 
     use super::*;
     use crate::linear::drawn;
-    use crate::linear::models::register::Register;
+    use crate::linear::register::Register;
     use crate::values::Id;
 
     #[test]

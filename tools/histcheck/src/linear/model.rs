@@ -7,6 +7,7 @@ use std::sync::Arc;
 use breakit::exit::{Error, Result, Status};
 use breakit::input;
 
+use super::case::{Case, KeyOperations};
 use super::models;
 use super::models::table::Table;
 use super::specification::{Decided, NumberOf, Specification};
@@ -88,6 +89,22 @@ impl Model {
         match self {
             Model::Named { specification, .. } => Some(specification),
             Model::Table(_) => None,
+        }
+    }
+
+    /// The operations of a key as its object has them.
+    ///
+    /// # Errors
+    /// 65 for an operation that the object does not have, 64 for an initial value that it cannot hold.
+    pub fn case(&self, key: &KeyOperations<'_>) -> Result<Box<dyn Case>> {
+        let (specification, number) = match self {
+            Model::Named { specification, number } => (specification, number),
+            Model::Table(table) => return key.empty(Table::clone(table)),
+        };
+        match specification.decided {
+            Decided::AsRegister { has_cas } => key.register(has_cas),
+            Decided::AsObject(case) => case(key),
+            Decided::AsObjectOf(_, case) => case(key, number.map_or(1, NonZeroU32::get)),
         }
     }
 

@@ -84,7 +84,7 @@ mod tests {
     use crate::budget::Budget;
     use crate::linear::drawn;
     use crate::linear::general::{self, Search};
-    use crate::linear::models::register::Register;
+    use crate::linear::register::Register;
     use crate::values::Id;
     use breakit::rng::generator;
 

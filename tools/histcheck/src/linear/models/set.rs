@@ -9,7 +9,7 @@ use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::blocks;
 use crate::linear::general::{self, Search};
-use crate::linear::models::register::Register;
+use crate::linear::register::Register;
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
 use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
