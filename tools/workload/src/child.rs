@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
-use crate::recorded::Record;
+use crate::record::command_lines::Record;
 
 /// So much of a line that a program printed is cited.
 const CITED: usize = 200;
@@ -25,7 +25,7 @@ pub fn cited(line: &str) -> String {
 
 /// A command as the user wrote it, with its program found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct CommandLine {
     /// What is recorded of it, for messages and the history.
     pub text: String,
     program: PathBuf,
@@ -33,14 +33,14 @@ pub struct Words {
     recorded: Vec<String>,
 }
 
-impl Words {
+impl CommandLine {
     /// Splits `text` by the shell's quoting rules, without any expansion, and looks for its program.
     ///
     /// `flag` is what errors call the place: `--nemesis`.
     ///
     /// # Errors
     /// 64 if it is empty or a quote is not closed, 69 if the program is missing.
-    pub fn of(text: &str, flag: &str, record: Record) -> Result<Words> {
+    pub fn of(text: &str, flag: &str, record: Record) -> Result<CommandLine> {
         let words = shlex::split(text).ok_or_else(|| {
             Error::usage(format!("{flag}: a quote or a backslash stands open; close it"))
         })?;
@@ -53,7 +53,7 @@ impl Words {
             ))
         })?;
         let recorded = record.command(&words);
-        Ok(Words { text: typed(&recorded), program, arguments: arguments.to_vec(), recorded })
+        Ok(CommandLine { text: typed(&recorded), program, arguments: arguments.to_vec(), recorded })
     }
 
     /// What is recorded of the words that would be run, the program's path first.
@@ -94,7 +94,7 @@ fn bind_to_parent(parent: Pid, at_its_death: Signal) -> io::Result<()> {
 pub struct Group(Pid);
 
 impl Group {
-    /// The group of a child that was made by [`Words::command`]; `None` where it has ended already.
+    /// The group of a child that was made by [`CommandLine::command`]; `None` where it has ended already.
     pub fn of(child: &tokio::process::Child) -> Option<Group> {
         child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)))
     }

@@ -4,10 +4,12 @@
 //! write it saw, and checking is fast and exact. The sequence of requests follows from the seed alone, but
 //! for what a compare-and-set expects: that is the value last seen, or most of them would fail.
 
+pub mod pace;
+
 use breakit::rng::{Pcg64, RngExt, generator};
 use serde_json::{Value, json};
 
-use crate::client::{Outcome, Request};
+use crate::clients::{Outcome, Request};
 
 /// Which promise is put to the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,9 +23,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::child::{Group, Words, cited};
-use crate::history::remark;
-use crate::load::Shared;
+use crate::child::{CommandLine, Group, cited};
+use crate::phases::load::Shared;
+use crate::record::history::own_line;
 
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub struct Nemeses(Vec<Running>);
 struct Running {
     text: String,
     group: Option<Group>,
-    asked_to_end: watch::Sender<bool>,
+    end_requested: watch::Sender<bool>,
     work: JoinHandle<std::result::Result<Ended, String>>,
 }
 
@@ -73,14 +73,14 @@ impl Nemeses {
     ///
     /// # Errors
     /// 71 where one cannot be started; those before it are killed.
-    pub fn start(commands: &[Words], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
+    pub fn start(commands: &[CommandLine], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
         commands.iter().map(|words| start(words, seed, shared)).collect::<Result<_>>().map(Nemeses)
     }
 
     /// Sends TERM to all and reads their last lines; whoever does not end in time is killed.
     pub async fn end(mut self) -> Ends {
         for nemesis in &self.0 {
-            nemesis.asked_to_end.send_replace(true);
+            nemesis.end_requested.send_replace(true);
             if let Some(group) = &nemesis.group {
                 group.signal(Signal::SIGTERM);
             }
@@ -117,7 +117,7 @@ impl Running {
     }
 }
 
-fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
+fn start(words: &CommandLine, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
     let mut command = words.command(Signal::SIGTERM);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     // Its group is killed when we are done with it; the child alone is no measure of that.
@@ -125,22 +125,22 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
     let mut child =
         command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
     let group = Group::of(&child);
-    let asked_to_end = watch::Sender::new(false);
+    let end_requested = watch::Sender::new(false);
     let text = words.text.clone();
     let watcher = Watcher {
         text: text.clone(),
         shared: Arc::clone(shared),
-        asked_to_end: asked_to_end.subscribe(),
+        end_requested: end_requested.subscribe(),
     };
     let stdout = child.stdout.take();
     let work = tokio::spawn(watcher.watch(child, stdout));
-    Ok(Running { text, group, asked_to_end, work })
+    Ok(Running { text, group, end_requested, work })
 }
 
 struct Watcher {
     text: String,
     shared: Arc<Shared>,
-    asked_to_end: watch::Receiver<bool>,
+    end_requested: watch::Receiver<bool>,
 }
 
 impl Watcher {
@@ -164,7 +164,7 @@ impl Watcher {
             Err(why) => ("nemesis-failed", why.as_str()),
         };
         talk::error(format!("the nemesis {:?} {why}", self.text));
-        let mut op = remark(word, json!({ "command": self.text }));
+        let mut op = own_line(word, json!({ "command": self.text }));
         op.error = Some(why.into());
         // The run ends for that reason already.
         let _ = self.shared.history.record(op);
@@ -174,7 +174,7 @@ impl Watcher {
     /// Waits until it was asked to end, has ended, and has left the time to read its last lines.
     async fn ended_for_good(&self, child: &mut Child) {
         // Without a sender there is nobody left who would ask.
-        let _ = self.asked_to_end.clone().wait_for(|asked| *asked).await;
+        let _ = self.end_requested.clone().wait_for(|asked| *asked).await;
         // How it ended is asked again.
         let _ = child.wait().await;
         sleep(BURIAL).await;
@@ -184,11 +184,11 @@ impl Watcher {
     async fn read(&self, stdout: Option<ChildStdout>, ended_early: &mut bool) {
         let Some(stdout) = stdout else { return };
         let mut stdout = BufReader::new(stdout);
-        let mut amiss = Amiss { text: &self.text, number: 0 };
+        let mut bad_lines = BadLines { text: &self.text, number: 0 };
         while let Ok(Some(bytes)) = next_line(&mut stdout).await {
             let Some(bytes) = bytes else {
                 let most = show_size(LONGEST_LINE);
-                amiss.say(format!("printed a line that is longer than {most}"));
+                bad_lines.say(format!("printed a line that is longer than {most}"));
                 continue;
             };
             let text = String::from_utf8_lossy(&bytes);
@@ -200,10 +200,11 @@ impl Watcher {
                 Ok(op) => {
                     *ended_early |= op.ended_early();
                     // Without a sink there is nobody to tell; the run is ending.
-                    let _ = self.shared.history.pass_on(&op, line);
+                    let _ = self.shared.history.copy(&op, line);
                 }
                 Err(why) => {
-                    amiss.say(format!("printed what is no fault line ({why}): {}", cited(line)));
+                    bad_lines
+                        .say(format!("printed what is no fault line ({why}): {}", cited(line)));
                 }
             }
         }
@@ -214,7 +215,7 @@ impl Watcher {
     fn judge(&self, status: ExitStatus, ended_early: bool) -> std::result::Result<Ended, String> {
         const TERM: i32 = Signal::SIGTERM as i32;
         const EARLY: i32 = Status::EndedEarly as i32;
-        let asked = *self.asked_to_end.borrow();
+        let asked = *self.end_requested.borrow();
         let of_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
         if ended_early && (status.success() || status.code() == Some(EARLY) || (asked && of_term)) {
             return Ok(Ended::Early);
@@ -227,12 +228,12 @@ impl Watcher {
 }
 
 /// The lines of a nemesis that are no fault lines. Dropped, it says how many were not said.
-struct Amiss<'a> {
+struct BadLines<'a> {
     text: &'a str,
     number: u64,
 }
 
-impl Amiss<'_> {
+impl BadLines<'_> {
     fn say(&mut self, what: String) {
         self.number += 1;
         if self.number <= SAID {
@@ -241,7 +242,7 @@ impl Amiss<'_> {
     }
 }
 
-impl Drop for Amiss<'_> {
+impl Drop for BadLines<'_> {
     fn drop(&mut self) {
         if self.number > SAID {
             let others = self.number - SAID;

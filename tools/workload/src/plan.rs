@@ -12,21 +12,21 @@ use breakit::node::Node;
 use breakit::{output, rng};
 use serde_json::{Value, json};
 
-use crate::child::Words;
+use crate::child::CommandLine;
 use crate::cli::{CommonArgs, RegisterArgs, Workload};
-use crate::client::{self, Asked, Database};
-use crate::final_reads;
+use crate::clients::{self, Database, RunOptions};
 use crate::generator::{Generator, Kind, Turns};
-use crate::history::{History, remark};
-use crate::load::{Limits, Shared};
 use crate::nemesis;
-use crate::recorded::Record;
+use crate::phases::final_reads;
+use crate::phases::load::{Limits, Shared};
+use crate::record::command_lines::Record;
+use crate::record::history::{History, own_line};
 use crate::stop::Stop;
 
 /// A run as the command line says it.
 pub struct Plan {
     /// What breaks things during the load.
-    pub nemeses: Vec<Words>,
+    pub nemeses: Vec<CommandLine>,
     /// When the load ends, and how many processes carry it.
     pub limits: Limits,
     /// Operations a second.
@@ -58,15 +58,15 @@ impl Plan {
         let (kind, turns) = generated(workload);
         let seed = rng::seed(common.seed)?;
         let record = if common.record_commands { Record::All } else { Record::Known };
-        let asked = Asked { ready: common.ready, seed, workload: workload.name(), record };
-        let database = client::database(&common.client, &asked)?;
-        carries(&*database, workload.name())?;
+        let options = RunOptions { ready: common.ready, seed, workload: workload.name(), record };
+        let database = clients::database(&common.client, &options)?;
+        supports(&*database, workload.name())?;
         let nodes = nodes(&*database, common)?;
         let nemeses = common
             .nemesis
             .iter()
-            .map(|text| Words::of(text, "--nemesis", record))
-            .collect::<Result<Vec<Words>>>()?;
+            .map(|text| CommandLine::of(text, "--nemesis", record))
+            .collect::<Result<Vec<CommandLine>>>()?;
         let limits_of_answers =
             [("--timeout", common.timeout), ("--final-timeout", common.final_timeout)];
         if let Some((flag, _)) = limits_of_answers.iter().find(|(_, time)| time.is_zero()) {
@@ -129,7 +129,7 @@ impl Plan {
     /// Refuses to write the history over what the run reads, or twice into one file.
     fn keep_inputs(&self) -> Result<()> {
         let Some(output) = &self.output else { return Ok(()) };
-        let replayed = self.nemeses.iter().flat_map(Words::replayed);
+        let replayed = self.nemeses.iter().flat_map(CommandLine::replayed);
         let inputs = self.node_files.iter().map(PathBuf::as_path).chain(replayed);
         output::not_over("-o", output, inputs)?;
         output::not_twice("-o", output)?;
@@ -141,7 +141,7 @@ impl Plan {
     /// # Errors
     /// Where the reader left, and 71 where stdout takes nothing.
     pub fn print(&self) -> Result<()> {
-        let mut first = remark("start", self.first_line());
+        let mut first = own_line("start", self.first_line());
         first.time = None;
         jsonl::print(&first.line())?;
         self.phases().iter().try_for_each(|phase| jsonl::print(&phase.to_string()))
@@ -179,7 +179,7 @@ impl Plan {
                 "rate": self.rate,
                 "timeout": clock::show(self.timeout),
                 "clients": self.clients(),
-                "nemeses": self.nemeses.iter().map(Words::argv).collect::<Vec<_>>(),
+                "nemeses": self.nemeses.iter().map(CommandLine::argv).collect::<Vec<_>>(),
             }),
             json!({
                 "phase": "healing",
@@ -238,14 +238,14 @@ fn generated(workload: &Workload) -> (Kind, Turns) {
     }
 }
 
-fn carries(database: &dyn Database, workload: &str) -> Result<()> {
-    if database.carries().contains(&workload) {
+fn supports(database: &dyn Database, workload: &str) -> Result<()> {
+    if database.supports().contains(&workload) {
         return Ok(());
     }
     Err(Error::usage(format!(
         "the client {} cannot carry {workload}; it carries {}",
         database.name(),
-        database.carries().join(", ")
+        database.supports().join(", ")
     )))
 }
 

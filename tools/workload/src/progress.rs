@@ -8,8 +8,8 @@ use breakit::talk;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::history::Tally;
-use crate::load::Shared;
+use crate::phases::load::Shared;
+use crate::record::history::Tally;
 
 /// How often the line is drawn.
 const PERIOD: Duration = Duration::from_millis(250);

@@ -9,13 +9,13 @@ use breakit::{stdout, talk};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
-use crate::final_reads::{self, Reading};
-use crate::history::remark;
-use crate::load::{Ended, Load, Shared};
+use crate::generator::pace::Pace;
 use crate::nemesis::{Ends, Nemeses};
-use crate::pace::Pace;
+use crate::phases::final_reads::{self, Reading};
+use crate::phases::load::{Ended, Load, Shared};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::record::history::own_line;
 use crate::stop::{self, Cause};
 
 /// Runs the tool.
@@ -67,12 +67,12 @@ impl Run {
             false => Ok(()),
         };
         // From here on it is the reader alone that could keep us; how it did is part of how the run ended.
-        self.shared.history.hurry();
+        self.shared.history.give_up_hanging_reader();
         self.shared.history.written().await;
         drop(progress);
         let (status, reason) = self.ending(&phases, &findings);
         let _ =
-            self.shared.history.record(remark("end", self.last_line(status, &reason, &findings)));
+            self.shared.history.record(own_line("end", self.last_line(status, &reason, &findings)));
         self.shared.history.written().await;
         self.say(status, &reason);
         if let Some(reading) = &findings.reading {
@@ -84,7 +84,7 @@ impl Run {
 
     /// Writes the first line, before anything is sent; `false` where it never will be, and the bell has rung.
     async fn begin(&self) -> bool {
-        let Ok(line) = self.shared.history.announce(remark("start", self.first_line())) else {
+        let Ok(line) = self.shared.history.announce(own_line("start", self.first_line())) else {
             return false;
         };
         tokio::select! {
@@ -117,7 +117,7 @@ impl Run {
             Load::run(&self.shared, self.plan.limits, Pace::new(self.plan.rate, self.plan.seed))
                 .await;
         progress.phase("healing");
-        self.shared.history.hurry();
+        self.shared.history.give_up_hanging_reader();
         let (ended, ends) = tokio::join!(load.finish(), nemeses.end());
         findings.ends = ends;
         Ok(ended)

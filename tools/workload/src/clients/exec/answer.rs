@@ -3,7 +3,7 @@
 use breakit::op::json_clause;
 use serde_json::Value;
 
-use crate::client::{Outcome, Request};
+use crate::clients::{Outcome, Request};
 
 /// A request that was handed to a program, with its number in the run.
 #[derive(Clone, Debug, PartialEq)]

@@ -10,7 +10,7 @@ const SHOWN: usize = 3;
 
 /// What was said in a run. Dropped, it counts what it kept to itself.
 #[derive(Debug, Default)]
-pub struct Complaints(Mutex<State>);
+pub struct Notices(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -25,7 +25,7 @@ struct LastLines {
     others: u64,
 }
 
-impl Complaints {
+impl Notices {
     /// Says a sentence about a node, unless one of that kind was said of it.
     pub fn once(&self, node: &str, kind: &'static str, sentence: impl FnOnce() -> String) {
         if self.lock().said.insert((node.to_string(), kind)) {
@@ -63,7 +63,7 @@ impl Complaints {
     }
 }
 
-impl Drop for Complaints {
+impl Drop for Notices {
     fn drop(&mut self) {
         for (node, LastLines { others, .. }) in &self.lock().last_lines {
             if *others > 0 {

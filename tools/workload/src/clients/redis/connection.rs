@@ -40,8 +40,8 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, FromRedisValue, RedisConnectionInfo, RedisError};
 use tokio::task::JoinHandle;
 
-use crate::client::endpoint;
-use crate::client::trouble::Trouble;
+use crate::clients::client_error::ClientError;
+use crate::clients::endpoint;
 
 /// How long a fresh connection may take to be let in (the password's check).
 const GREETING_LIMIT: Duration = Duration::from_secs(1);
@@ -106,11 +106,11 @@ impl Connection {
     ///
     /// # Errors
     /// By what is proved, see the module's table.
-    pub async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, Trouble> {
+    pub async fn ask<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, ClientError> {
         if !self.is_open() {
-            return Err(Trouble::NotDone("the connection was closed before".into()));
+            return Err(ClientError::NotDone("the connection was closed before".into()));
         }
-        command.query_async(&mut self.requests).await.map_err(|error| trouble(&error))
+        command.query_async(&mut self.requests).await.map_err(|error| client_error(&error))
     }
 }
 
@@ -121,11 +121,13 @@ impl Drop for Connection {
     }
 }
 
-fn trouble(error: &RedisError) -> Trouble {
+fn client_error(error: &RedisError) -> ClientError {
     let said = words(error);
     match error.code() {
-        Some(code) if refused(code, error.detail().unwrap_or_default()) => Trouble::NotDone(said),
-        _ => Trouble::Unknown(said),
+        Some(code) if refused(code, error.detail().unwrap_or_default()) => {
+            ClientError::NotDone(said)
+        }
+        _ => ClientError::Unknown(said),
     }
 }
 
@@ -169,7 +171,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     /// What comes of a command to a server that reads it and answers `answer`, or closes where there is none.
-    async fn answered(answer: Option<&'static str>) -> Result<i64, Trouble> {
+    async fn answered(answer: Option<&'static str>) -> Result<i64, ClientError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -211,7 +213,7 @@ mod tests {
             "-ERR Error running script (call to f_1): @user_script:1: -READONLY You can't write\r\n",
         ] {
             let said = answered(Some(refusal)).await.unwrap_err();
-            let Trouble::NotDone(words) = said else { panic!("{refusal} gave {said:?}") };
+            let ClientError::NotDone(words) = said else { panic!("{refusal} gave {said:?}") };
             let code = refusal[1..].split([' ', '\r']).next().unwrap();
             assert!(words.starts_with(code), "{words}");
         }
@@ -229,7 +231,7 @@ mod tests {
             None,
         ] {
             let said = answered(answer).await.unwrap_err();
-            assert!(matches!(said, Trouble::Unknown(_)), "{answer:?} gave {said:?}");
+            assert!(matches!(said, ClientError::Unknown(_)), "{answer:?} gave {said:?}");
         }
     }
 
@@ -248,7 +250,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let said = connection.ask::<i64>(redis::cmd("SADD").arg("k").arg(1)).await.unwrap_err();
-        assert!(matches!(said, Trouble::NotDone(_)), "{said:?}");
+        assert!(matches!(said, ClientError::NotDone(_)), "{said:?}");
     }
 
     #[test]

@@ -18,11 +18,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::attempt::Line;
-use crate::client::{Client, Database, Outcome, Purpose, Request};
+use crate::clients::{Client, Database, Outcome, Purpose, Request};
 use crate::generator::Generator;
-use crate::history::{History, Underway, Unwritten};
-use crate::pace::Pace;
+use crate::generator::pace::Pace;
+use crate::phases::attempt::Session;
+use crate::record::history::{History, NotWritten, PendingLine};
 use crate::stop::{Cause, Stop};
 
 /// An operation sent later than this after it fell due says so on its line; below is the timer's own grain.
@@ -235,7 +235,7 @@ impl Worker {
     /// Takes operations until there are no more; gives the next number that it would have used.
     async fn work(mut self) -> u64 {
         let shared = Arc::clone(&self.shared);
-        let line = Line {
+        let session = Session {
             database: &*shared.database,
             node: &shared.nodes[self.node],
             prefix: &shared.prefix,
@@ -244,16 +244,16 @@ impl Worker {
         };
         let mut client: Option<Box<dyn Client>> = None;
         while let Some(due) = self.queue.next().await {
-            let Ok((request, invoke)) = self.invoke(line.node, due) else { break };
+            let Ok((request, invoke)) = self.invoke(session.node, due) else { break };
             if invoke.written().await.is_err() {
                 break;
             }
-            let outcome = line.attempt(&mut client, &request).await;
+            let outcome = session.attempt(&mut client, &request).await;
             shared.generator().learn(&request, &outcome);
             let unknown = matches!(outcome, Outcome::Info(_));
             if shared
                 .history
-                .record(completion(self.process, line.node, &request, outcome))
+                .record(completion(self.process, session.node, &request, outcome))
                 .is_err()
             {
                 break;
@@ -267,7 +267,7 @@ impl Worker {
 
     /// Draws the next operation and gives its line its place: as one step, so that the history has the
     /// generator's order. The request must not leave before the line is written.
-    fn invoke(&self, node: &Node, due: u64) -> Result<(Request, Underway), Unwritten> {
+    fn invoke(&self, node: &Node, due: u64) -> Result<(Request, PendingLine), NotWritten> {
         let mut generator = self.shared.generator();
         let request = generator.draw();
         let mut op = invocation(self.process, node, &request);

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::attempt::Line;
-use crate::client::{Client, Outcome, Purpose, Request};
-use crate::history::remark;
-use crate::load::{Shared, completion, invocation};
+use crate::clients::{Client, Outcome, Purpose, Request};
+use crate::phases::attempt::Session;
+use crate::phases::load::{Shared, completion, invocation};
+use crate::record::history::own_line;
 
 /// The pause after the first round or try; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -68,7 +68,7 @@ impl Reading {
 pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Option<Reading> {
     let requests: Arc<[Request]> = shared.generator().reads_of_all().into();
     let agreement = agree(shared, &requests, limits).await;
-    shared.history.record(remark("recovery", agreement)).ok()?;
+    shared.history.record(own_line("recovery", agreement)).ok()?;
     let ends = of_each_node(shared, |number| {
         let (shared, requests) = (Arc::clone(shared), Arc::clone(&requests));
         let process = first + number as u64;
@@ -158,11 +158,11 @@ where
 }
 
 async fn ask(shared: &Shared, number: usize, limit: Duration, requests: &[Request]) -> Answers {
-    let line = line(shared, number, limit);
+    let session = session(shared, number, limit);
     let mut client: Option<Box<dyn Client>> = None;
     let mut answers = Vec::with_capacity(requests.len());
     for request in requests {
-        match line.attempt(&mut client, request).await {
+        match session.attempt(&mut client, request).await {
             Outcome::Ok(value) => answers.push(sorted(value)),
             // The rest of its answers would not make this round whole.
             Outcome::Fail(_) | Outcome::Info(_) => return None,
@@ -225,25 +225,25 @@ impl Reader<'_> {
         limit: Duration,
     ) -> Result<Option<String>, String> {
         let unwritten = |_| String::from("the history takes no more lines");
-        let line = line(self.shared, self.number, limit);
+        let session = session(self.shared, self.number, limit);
         let history = &self.shared.history;
-        let mut invoke = invocation(self.process, line.node, request);
+        let mut invoke = invocation(self.process, session.node, request);
         invoke.extra.insert("final".into(), true.into());
         history.announce(invoke).map_err(unwritten)?.written().await.map_err(unwritten)?;
-        let outcome = line.attempt(&mut self.client, request).await;
+        let outcome = session.attempt(&mut self.client, request).await;
         let failure = match &outcome {
             Outcome::Ok(_) => None,
             Outcome::Fail(why) | Outcome::Info(why) => Some(why.clone()),
         };
-        let mut done = completion(self.process, line.node, request, outcome);
+        let mut done = completion(self.process, session.node, request, outcome);
         done.extra.insert("final".into(), true.into());
         history.record(done).map_err(unwritten)?;
         Ok(failure)
     }
 }
 
-fn line(shared: &Shared, number: usize, timeout: Duration) -> Line<'_> {
-    Line {
+fn session(shared: &Shared, number: usize, timeout: Duration) -> Session<'_> {
+    Session {
         database: &*shared.database,
         node: &shared.nodes[number],
         prefix: &shared.prefix,

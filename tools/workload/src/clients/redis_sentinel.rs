@@ -32,12 +32,12 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use redis::cmd;
 
+use super::client_error::{ClientError, outcome};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::option::Options;
+use super::options::Options;
 use super::redis::connection::{Connection, Login};
 use super::redis::{self as direct, Redis, info_line, operation};
-use super::trouble::{Trouble, outcome};
-use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
 
 /// The port on which a sentinel answers.
 const PORT: u16 = 26379;
@@ -55,11 +55,11 @@ const ASK_LIMIT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// 64 for an option that is not there, or a name that no sentinel would take.
-pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
-    let options = Options::read("redis-sentinel", option, &["master=", "port=", "redis-port="])?;
-    let redis = Redis::new(options.port("redis-port", direct::PORT)?, asked.ready);
-    let service = service(options.value("master").unwrap_or(SERVICE))?;
-    Ok(Arc::new(Sentinel::new(service, options.port("port", PORT)?, redis)))
+pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read("redis-sentinel", option, &["master=", "port=", "redis-port="])?;
+    let redis = Redis::new(given.port("redis-port", direct::PORT)?, options.ready);
+    let service = service(given.value("master").unwrap_or(SERVICE))?;
+    Ok(Arc::new(Sentinel::new(service, given.port("port", PORT)?, redis)))
 }
 
 /// The nodes' sentinels and the Redis processes they watch.
@@ -133,7 +133,7 @@ impl Sentinel {
         let info = connection
             .ask::<String>(cmd("INFO").arg("replication"))
             .await
-            .map_err(Trouble::words)?;
+            .map_err(ClientError::words)?;
         let line = |name| info_line(&info, name).unwrap_or_default();
         match line("role") {
             "master" => {
@@ -165,7 +165,7 @@ impl Inquiry {
         let told = connection
             .ask::<HashMap<String, String>>(&command)
             .await
-            .map_err(|trouble| format!("its sentinel says {}", trouble.words()))?;
+            .map_err(|error| format!("its sentinel says {}", error.words()))?;
         believed(&told, nodes)
     }
 
@@ -225,10 +225,10 @@ fn believed(told: &HashMap<String, String>, nodes: usize) -> std::result::Result
 
 /// An answer within [`ASK_LIMIT`], or a clause.
 async fn in_time<T>(
-    asked: impl Future<Output = std::result::Result<T, Trouble>>,
+    asked: impl Future<Output = std::result::Result<T, ClientError>>,
 ) -> std::result::Result<T, String> {
     match tokio::time::timeout(ASK_LIMIT, asked).await {
-        Ok(told) => told.map_err(Trouble::words),
+        Ok(told) => told.map_err(ClientError::words),
         Err(_) => Err(format!("no answer within {}", breakit::clock::show(ASK_LIMIT))),
     }
 }
@@ -238,8 +238,8 @@ impl Database for Sentinel {
         "redis-sentinel"
     }
 
-    fn carries(&self) -> &'static [&'static str] {
-        self.redis.carries()
+    fn supports(&self) -> &'static [&'static str] {
+        self.redis.supports()
     }
 
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
@@ -302,9 +302,9 @@ impl Application {
         Ok(&mut self.primary.insert((address, primary)).1)
     }
 
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, Trouble> {
+    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
         let prefix = self.prefix.clone();
-        let primary = self.find_primary().await.map_err(Trouble::NotDone)?;
+        let primary = self.find_primary().await.map_err(ClientError::NotDone)?;
         let result = operation::perform(primary, &prefix, request).await;
         if result.is_err() {
             // A primary that refuses may be one no longer: connect anew, and have it tell its role.

@@ -37,13 +37,13 @@ pub enum Timed {
 /// The line was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The outlet is closed.
+    /// The writer is closed.
     Closed,
     /// Too much waits already.
     Full,
 }
 
-/// What the outlet still has to write.
+/// What the writer still has to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backlog {
     /// How many lines were written before.
@@ -54,7 +54,7 @@ pub struct Backlog {
 
 /// Lines on their way to a reader, in the order in which they were put. Dropped, it is closed.
 #[derive(Debug)]
-pub struct Outlet(Arc<Queue>);
+pub struct StdoutWriter(Arc<Queue>);
 
 #[derive(Debug)]
 struct Queue {
@@ -75,7 +75,7 @@ struct State {
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
-impl Outlet {
+impl StdoutWriter {
     /// Starts the thread that writes to `out`, and that calls `tell` for whatever there is to report.
     ///
     /// # Errors
@@ -83,7 +83,7 @@ impl Outlet {
     pub fn start(
         out: impl AsFd + Send + 'static,
         tell: impl Fn(Report) + Send + 'static,
-    ) -> io::Result<Outlet> {
+    ) -> io::Result<StdoutWriter> {
         let queue = Arc::new(Queue {
             state: Mutex::new(State {
                 open: true,
@@ -98,9 +98,9 @@ impl Outlet {
         });
         let theirs = Arc::clone(&queue);
         std::thread::Builder::new()
-            .name("outlet".into())
+            .name("stdout".into())
             .spawn(move || write_out(&theirs, &out, tell))?;
-        Ok(Outlet(queue))
+        Ok(StdoutWriter(queue))
     }
 
     /// Puts a line at the end; gives its number.
@@ -160,7 +160,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for StdoutWriter {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -234,15 +234,15 @@ mod tests {
     #[tokio::test]
     async fn lines_come_out_in_their_order_and_whoever_waits_for_one_hears_of_it() {
         let (reader, writer) = io::pipe().unwrap();
-        let outlet = Outlet::start(writer, |report| panic!("{report:?}")).unwrap();
+        let writer = StdoutWriter::start(writer, |report| panic!("{report:?}")).unwrap();
         let numbers: Vec<u64> =
-            ["a", "b", "c"].map(|line| outlet.put(line, Timed::No).unwrap()).to_vec();
+            ["a", "b", "c"].map(|line| writer.put(line, Timed::No).unwrap()).to_vec();
         for number in numbers {
-            outlet.written(number).await.unwrap();
+            writer.written(number).await.unwrap();
         }
-        outlet.all_written().await.unwrap();
-        assert_eq!(outlet.backlog(), None);
-        drop(outlet);
+        writer.all_written().await.unwrap();
+        assert_eq!(writer.backlog(), None);
+        drop(writer);
         let lines: Vec<String> = BufReader::new(reader).lines().map_while(Result::ok).collect();
         assert_eq!(lines, ["a", "b", "c"]);
     }
@@ -250,36 +250,36 @@ mod tests {
     #[tokio::test]
     async fn a_reader_that_hangs_holds_up_nobody_who_puts_and_closing_frees_who_waits() {
         let (_reader, writer) = io::pipe().unwrap();
-        let outlet = Outlet::start(writer, drop).unwrap();
+        let writer = StdoutWriter::start(writer, drop).unwrap();
         let long = "x".repeat(1 << 20);
-        let held = outlet.written(outlet.put(&long, Timed::Yes).unwrap());
-        let later = outlet.written(outlet.put("later", Timed::Yes).unwrap());
-        while outlet.backlog().is_none_or(|backlog| backlog.in_hand == 0) {
+        let held = writer.written(writer.put(&long, Timed::Yes).unwrap());
+        let later = writer.written(writer.put("later", Timed::Yes).unwrap());
+        while writer.backlog().is_none_or(|backlog| backlog.in_hand == 0) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(outlet.backlog(), Some(Backlog { written: 0, in_hand: 1 << 20 }));
-        outlet.close();
+        assert_eq!(writer.backlog(), Some(Backlog { written: 0, in_hand: 1 << 20 }));
+        writer.close();
         assert!(held.await.is_err() && later.await.is_err());
-        assert_eq!(outlet.put("no more", Timed::Yes), Err(Refusal::Closed));
+        assert_eq!(writer.put("no more", Timed::Yes), Err(Refusal::Closed));
     }
 
     #[test]
     fn a_reader_that_is_far_behind_is_refused_more() {
         let (_reader, writer) = io::pipe().unwrap();
-        let outlet = Outlet::start(writer, drop).unwrap();
+        let writer = StdoutWriter::start(writer, drop).unwrap();
         let long = "x".repeat(1 << 20);
-        let taken = (0..200).take_while(|_| outlet.put(&long, Timed::Yes).is_ok()).count();
+        let taken = (0..200).take_while(|_| writer.put(&long, Timed::Yes).is_ok()).count();
         assert_eq!(taken, 65);
-        assert_eq!(outlet.put("", Timed::Yes), Err(Refusal::Full));
+        assert_eq!(writer.put("", Timed::Yes), Err(Refusal::Full));
     }
 
     #[test]
-    fn a_reader_that_left_is_reported_before_the_outlet_closes() {
+    fn a_reader_that_left_is_reported_before_the_writer_closes() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
         let (told, hear) = channel();
-        let outlet = Outlet::start(writer, move |report| told.send(report).unwrap()).unwrap();
-        outlet.put("x", Timed::Yes).unwrap();
+        let writer = StdoutWriter::start(writer, move |report| told.send(report).unwrap()).unwrap();
+        writer.put("x", Timed::Yes).unwrap();
         let Ok(Report::Refused(error)) = hear.recv() else { panic!("no refusal") };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }

@@ -6,10 +6,10 @@ use breakit::clock::show;
 use breakit::node::Node;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::{Client, Database, Outcome, Purpose, Request};
+use crate::clients::{Client, Database, Outcome, Purpose, Request};
 
 /// A connection that is made when it is needed and thrown away when nobody knows what it is still doing.
-pub struct Line<'a> {
+pub struct Session<'a> {
     /// Whose connection.
     pub database: &'a dyn Database,
     /// To which node.
@@ -22,7 +22,7 @@ pub struct Line<'a> {
     pub timeout: Duration,
 }
 
-impl Line<'_> {
+impl Session<'_> {
     /// Carries out `request`. `client` is the open connection, if there is one, before and after.
     ///
     /// An operation that was never sent is a fail. A read of which nobody knows is a fail too: it changes
@@ -33,7 +33,7 @@ impl Line<'_> {
         request: &Request,
     ) -> Outcome {
         let deadline = Instant::now() + self.timeout;
-        let mut open = match fit(client.take()) {
+        let mut open = match usable(client.take()) {
             Some(open) => open,
             None => match self.open(deadline).await {
                 Ok(open) => open,
@@ -67,7 +67,7 @@ impl Line<'_> {
     }
 }
 
-fn fit(client: Option<Box<dyn Client>>) -> Option<Box<dyn Client>> {
+fn usable(client: Option<Box<dyn Client>>) -> Option<Box<dyn Client>> {
     let mut client = client?;
-    client.is_fit().then_some(client)
+    client.can_take_another().then_some(client)
 }

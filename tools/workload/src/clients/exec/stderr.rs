@@ -141,7 +141,7 @@ impl Pipe {
         }
     }
 
-    /// What stands in the pipe, without waiting. Asked of the kernel itself: the runtime hears of new bytes only at
+    /// What stands in the pipe, without waiting. RunOptions of the kernel itself: the runtime hears of new bytes only at
     /// its next turn.
     fn drain(&self) {
         let mut bytes = vec![0_u8; 64 << 10];

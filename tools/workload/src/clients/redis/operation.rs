@@ -8,16 +8,16 @@
 //! | | `read` | `GET prefix/key` | ok with the value, null where there is none |
 //! | `cas-register` | `cas` | a script that compares and sets | 1: ok, 0: fail |
 //!
-//! Values are kept as [`crate::client::stored`] says. The script reads, compares,
+//! Values are kept as [`crate::clients::encoding`] says. The script reads, compares,
 //! and writes once at its end: refused in the middle, it has written nothing.
 
 use redis::cmd;
 use serde_json::Value;
 
 use super::connection::Connection;
-use crate::client::stored::{list, text, value};
-use crate::client::trouble::Trouble;
-use crate::client::{Outcome, Request};
+use crate::clients::client_error::ClientError;
+use crate::clients::encoding::{list, text, value};
+use crate::clients::{Outcome, Request};
 
 /// An absent key is JSON's null, as a read says it.
 const COMPARE_AND_SET: &str = "\
@@ -33,7 +33,7 @@ pub async fn perform(
     connection: &mut Connection,
     prefix: &str,
     request: &Request,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, ClientError> {
     let done = || Outcome::Ok(request.value.clone());
     match (request.f, &request.key) {
         ("add", _) => {
@@ -54,7 +54,7 @@ pub async fn perform(
             Ok(done())
         }
         ("cas", Some(key)) => compare_and_set(connection, &place(prefix, key), request).await,
-        (f, key) => Err(Trouble::NotDone(format!(
+        (f, key) => Err(ClientError::NotDone(format!(
             "redis knows no {f} {} a key; nothing was sent",
             if key.is_some() { "with" } else { "without" }
         ))),
@@ -65,9 +65,9 @@ async fn compare_and_set(
     connection: &mut Connection,
     place: &str,
     request: &Request,
-) -> Result<Outcome, Trouble> {
+) -> Result<Outcome, ClientError> {
     let Some([expected, new]) = request.value.as_array().map(Vec::as_slice) else {
-        return Err(Trouble::NotDone(format!(
+        return Err(ClientError::NotDone(format!(
             "{} is no [expected, new]; nothing was sent",
             request.value
         )));
@@ -77,7 +77,7 @@ async fn compare_and_set(
     match connection.ask::<i64>(&command).await? {
         1 => Ok(Outcome::Ok(request.value.clone())),
         0 => Ok(Outcome::Fail("precondition".into())),
-        other => Err(Trouble::Unknown(format!("the script answered {other}"))),
+        other => Err(ClientError::Unknown(format!("the script answered {other}"))),
     }
 }
 

@@ -17,10 +17,10 @@ use breakit::node::Node;
 use redis::cmd;
 
 use self::connection::{Connection, Login};
+use super::client_error::{ClientError, outcome};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::option::Options;
-use super::trouble::{Trouble, outcome};
-use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+use super::options::Options;
+use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
 
 /// The port on which Redis answers.
 pub const PORT: u16 = 6379;
@@ -32,9 +32,9 @@ pub const PASSWORD: &str = "REDISCLI_AUTH";
 ///
 /// # Errors
 /// 64 for an option that is not there.
-pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
-    let options = Options::read("redis", option, &["port="])?;
-    Ok(Arc::new(Redis::new(options.port("port", PORT)?, asked.ready)))
+pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read("redis", option, &["port="])?;
+    Ok(Arc::new(Redis::new(given.port("port", PORT)?, options.ready)))
 }
 
 /// The Redis processes of the nodes.
@@ -101,7 +101,7 @@ impl Redis {
         let at = |said: String| format!("{}: {said}", node.name);
         let look = async {
             let mut connection = self.connect(node).await?;
-            connection.ask::<String>(&cmd("PING")).await.map_err(Trouble::words)
+            connection.ask::<String>(&cmd("PING")).await.map_err(ClientError::words)
         };
         within_a_look(look).await.map(|_: String| ()).map_err(at)
     }
@@ -111,7 +111,7 @@ impl Redis {
 async fn anything_under(
     prefix: &str,
     connection: &mut Connection,
-) -> std::result::Result<Option<String>, Trouble> {
+) -> std::result::Result<Option<String>, ClientError> {
     if connection.ask::<bool>(cmd("EXISTS").arg(prefix)).await? {
         return Ok(Some(prefix.to_string()));
     }
@@ -143,7 +143,7 @@ impl Database for Redis {
         "redis"
     }
 
-    fn carries(&self) -> &'static [&'static str] {
+    fn supports(&self) -> &'static [&'static str] {
         &["register", "cas-register", "set"]
     }
 
@@ -188,10 +188,12 @@ struct Direct {
 }
 
 impl Direct {
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, Trouble> {
+    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
         let connection = match self.connection.take().filter(Connection::is_open) {
             Some(open) => open,
-            None => Connection::open(self.address, &self.login).await.map_err(Trouble::NotDone)?,
+            None => {
+                Connection::open(self.address, &self.login).await.map_err(ClientError::NotDone)?
+            }
         };
         operation::perform(self.connection.insert(connection), &self.prefix, request).await
     }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::outlet::{Outlet, Refusal, Report, Timed};
+use crate::record::stdout_writer::{Refusal, Report, StdoutWriter, Timed};
 use crate::stop::{Cause, Stop};
 
 /// Once the load is over, a reader that takes nothing for so long is given up.
@@ -67,22 +67,22 @@ impl Tally {
 
 /// The line was written nowhere: the reader is gone, or the disk is full. [`Stop`] has been rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unwritten;
+pub struct NotWritten;
 
 /// A line that has its place in the history, and that may still be on its way there.
 #[derive(Debug)]
 #[must_use]
-pub struct Underway(Option<oneshot::Receiver<()>>);
+pub struct PendingLine(Option<oneshot::Receiver<()>>);
 
-impl Underway {
+impl PendingLine {
     /// Waits until it is written.
     ///
     /// # Errors
-    /// [`Unwritten`]: it never will be, and what it announces must not be done.
-    pub async fn written(self) -> std::result::Result<(), Unwritten> {
+    /// [`NotWritten`]: it never will be, and what it announces must not be done.
+    pub async fn written(self) -> std::result::Result<(), NotWritten> {
         match self.0 {
             None => Ok(()),
-            Some(hear) => hear.await.map_err(|_| Unwritten),
+            Some(hear) => hear.await.map_err(|_| NotWritten),
         }
     }
 }
@@ -90,17 +90,17 @@ impl Underway {
 /// The history of one run. Its clones are the same history.
 #[derive(Clone, Debug)]
 pub struct History {
-    book: Arc<Mutex<Book>>,
+    sinks: Arc<Mutex<Sinks>>,
     stop: Stop,
 }
 
 #[derive(Debug)]
-struct Book {
+struct Sinks {
     file: Option<(PathBuf, File)>,
-    stdout: Option<Outlet>,
+    stdout: Option<StdoutWriter>,
     tally: Tally,
     /// Whether a reader of stdout that hangs is given up.
-    hurried: bool,
+    gives_up: bool,
 }
 
 impl History {
@@ -114,21 +114,21 @@ impl History {
         let file =
             file.map(|path| create(path).map(|file| (path.to_path_buf(), file))).transpose()?;
         let to_stdout = file.is_none() || !io::stdout().is_terminal();
-        let book = Book { file, stdout: None, tally: Tally::default(), hurried: false };
-        let history = History { book: Arc::new(Mutex::new(book)), stop };
+        let sinks = Sinks { file, stdout: None, tally: Tally::default(), gives_up: false };
+        let history = History { sinks: Arc::new(Mutex::new(sinks)), stop };
         if to_stdout {
-            let outlet = history.outlet()?;
-            history.lock().stdout = Some(outlet);
+            let stdout = history.stdout_writer()?;
+            history.lock().stdout = Some(stdout);
         }
         Ok(history)
     }
 
-    fn outlet(&self) -> Result<Outlet> {
-        let (book, stop) = (Arc::downgrade(&self.book), self.stop.clone());
+    fn stdout_writer(&self) -> Result<StdoutWriter> {
+        let (sinks, stop) = (Arc::downgrade(&self.sinks), self.stop.clone());
         let tell = move |report| match report {
             Report::Slow(lasted) => {
-                if let Some(book) = book.upgrade() {
-                    History { book, stop: stop.clone() }.record_stall(lasted);
+                if let Some(sinks) = sinks.upgrade() {
+                    History { sinks, stop: stop.clone() }.record_stall(lasted);
                 }
             }
             Report::Refused(error) => stop.ring(match Error::output(&error) {
@@ -136,14 +136,14 @@ impl History {
                 error => Cause::Broken(error),
             }),
         };
-        Outlet::start(io::stdout(), tell)
+        StdoutWriter::start(io::stdout(), tell)
             .map_err(|error| Error::io("start a thread that writes to stdout", &error))
     }
 
     /// Whether there is a place that still takes lines.
     pub fn is_open(&self) -> bool {
-        let book = self.lock();
-        book.file.is_some() || book.stdout.as_ref().is_some_and(Outlet::is_open)
+        let sinks = self.lock();
+        sinks.file.is_some() || sinks.stdout.as_ref().is_some_and(StdoutWriter::is_open)
     }
 
     /// What it holds so far.
@@ -154,91 +154,93 @@ impl History {
     /// Gives a line of ours its place, stamped with the present time, and does not wait for a reader.
     ///
     /// # Errors
-    /// [`Unwritten`].
-    pub fn record(&self, op: Op) -> std::result::Result<(), Unwritten> {
+    /// [`NotWritten`].
+    pub fn record(&self, op: Op) -> std::result::Result<(), NotWritten> {
         self.announce(op).map(drop)
     }
 
     /// As [`History::record`], for a line that must be written before something is done.
     ///
     /// # Errors
-    /// [`Unwritten`]: what the line announces must not be done.
-    pub fn announce(&self, mut op: Op) -> std::result::Result<Underway, Unwritten> {
-        let book = self.lock();
+    /// [`NotWritten`]: what the line announces must not be done.
+    pub fn announce(&self, mut op: Op) -> std::result::Result<PendingLine, NotWritten> {
+        let sinks = self.lock();
         op.time = Some(clock::now());
-        self.write(book, &op, &op.line())
+        self.write(sinks, &op, &op.line())
     }
 
     /// Passes on somebody else's line as it is, its own time included, and does not wait for a reader.
     ///
     /// # Errors
-    /// [`Unwritten`].
-    pub fn pass_on(&self, op: &Op, line: &str) -> std::result::Result<(), Unwritten> {
+    /// [`NotWritten`].
+    pub fn copy(&self, op: &Op, line: &str) -> std::result::Result<(), NotWritten> {
         self.write(self.lock(), op, line).map(drop)
     }
 
     /// From now on a reader of stdout that hangs is given up in time: nothing is left to wait for but it.
     ///
     /// Must be called from within the clients' runtime.
-    pub fn hurry(&self) {
-        if !std::mem::replace(&mut self.lock().hurried, true) {
+    pub fn give_up_hanging_reader(&self) {
+        if !std::mem::replace(&mut self.lock().gives_up, true) {
             tokio::spawn(self.clone().give_up_in_time());
         }
     }
 
     /// Waits until everything recorded so far is written, or its reader given up.
     pub async fn written(&self) {
-        let all = self.lock().stdout.as_ref().map(Outlet::all_written);
+        let all = self.lock().stdout.as_ref().map(StdoutWriter::all_written);
         if let Some(hear) = all {
             // A reader that is gone or given up has rung the bell, or was talked of.
             let _ = hear.await;
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Book> {
-        // A writer that panicked has written its line or has not; the book is as good as before.
-        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sinks> {
+        // A writer that panicked has written its line or has not; the sinks are as good as before.
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(
         &self,
-        mut book: MutexGuard<'_, Book>,
+        mut sinks: MutexGuard<'_, Sinks>,
         op: &Op,
         line: &str,
-    ) -> std::result::Result<Underway, Unwritten> {
-        let filed = book.file(line, &self.stop);
-        let queued = book.queue(line, Timed::Yes);
+    ) -> std::result::Result<PendingLine, NotWritten> {
+        let filed = sinks.file(line, &self.stop);
+        let queued = sinks.queue(line, Timed::Yes);
         if !filed && queued.is_err() && queued != Err(Refusal::Full) {
-            return Err(Unwritten);
+            return Err(NotWritten);
         }
-        book.tally.count(op);
+        sinks.tally.count(op);
         match (filed, queued) {
             (_, Err(Refusal::Full)) => {
-                drop(book);
+                drop(sinks);
                 self.give_up("is too far behind");
-                if filed { Ok(Underway(None)) } else { Err(Unwritten) }
+                if filed { Ok(PendingLine(None)) } else { Err(NotWritten) }
             }
             (false, Ok(number)) => {
-                Ok(Underway(book.stdout.as_ref().map(|outlet| outlet.written(number))))
+                Ok(PendingLine(sinks.stdout.as_ref().map(|stdout| stdout.written(number))))
             }
-            _ => Ok(Underway(None)),
+            _ => Ok(PendingLine(None)),
         }
     }
 
     /// A stall is recorded by the thread that met it, and never measured itself: that would not end.
     fn record_stall(&self, lasted: Duration) {
-        let mut book = self.lock();
+        let mut sinks = self.lock();
         let line = stall(lasted).line();
-        book.file(&line, &self.stop);
+        sinks.file(&line, &self.stop);
         // A reader that took no more would be told of elsewhere.
-        let _ = book.queue(&line, Timed::No);
+        let _ = sinks.queue(&line, Timed::No);
     }
 
     async fn give_up_in_time(self) {
         let (mut before, mut looks) = (0, 0);
         loop {
             sleep(LOOK).await;
-            let Some(backlog) = self.lock().stdout.as_ref().map(Outlet::backlog) else { return };
+            let Some(backlog) = self.lock().stdout.as_ref().map(StdoutWriter::backlog) else {
+                return;
+            };
             let Some(backlog) = backlog.filter(|backlog| backlog.written == before) else {
                 (before, looks) = (backlog.map_or(before, |backlog| backlog.written), 0);
                 continue;
@@ -253,10 +255,10 @@ impl History {
 
     /// Gives up the reader of stdout. Where there is no file, the history ends with it.
     fn give_up(&self, why: &str) {
-        let mut book = self.lock();
-        let Some(outlet) = book.stdout.take() else { return };
-        let file = book.file.as_ref().map(|(path, _)| path.display().to_string());
-        drop(book);
+        let mut sinks = self.lock();
+        let Some(stdout) = sinks.stdout.take() else { return };
+        let file = sinks.file.as_ref().map(|(path, _)| path.display().to_string());
+        drop(sinks);
         let what = format!("the reader of stdout {why} and was given up");
         match (file, self.stop.cause()) {
             (Some(file), _) => talk::error(format!("{what}; the whole history is in {file}")),
@@ -266,11 +268,11 @@ impl History {
             )))),
         }
         // Last, as it frees whoever waits for a line, who then asks for the cause.
-        drop(outlet);
+        drop(stdout);
     }
 }
 
-impl Book {
+impl Sinks {
     /// Writes a line to the file; `false` where there is none that takes it. One that takes no more is given
     /// up, and rings `stop`.
     fn file(&mut self, line: &str, stop: &Stop) -> bool {
@@ -284,7 +286,7 @@ impl Book {
     }
 
     fn queue(&self, line: &str, timed: Timed) -> std::result::Result<u64, Refusal> {
-        self.stdout.as_ref().map_or(Err(Refusal::Closed), |outlet| outlet.put(line, timed))
+        self.stdout.as_ref().map_or(Err(Refusal::Closed), |stdout| stdout.put(line, timed))
     }
 }
 
@@ -301,14 +303,14 @@ fn create(path: &Path) -> Result<File> {
 }
 
 /// A line of the run itself: how it started, how it ended, what happened to it.
-pub fn remark(f: &str, value: Value) -> Op {
+pub fn own_line(f: &str, value: Value) -> Op {
     let mut op = Op::now(Process::workload(), Type::Info, f);
     op.value = Some(value);
     op
 }
 
 fn stall(lasted: Duration) -> Op {
-    remark("stall", json!({ "lasted": clock::nanos(lasted) }))
+    own_line("stall", json!({ "lasted": clock::nanos(lasted) }))
 }
 
 #[cfg(test)]
@@ -324,7 +326,7 @@ mod tests {
         let mut failed = Op::fault("start-slow", Value::Null);
         failed.error = Some("no netem".into());
         tally.count(&failed);
-        tally.count(&remark("stall", Value::Null));
+        tally.count(&own_line("stall", Value::Null));
         assert_eq!(tally.faults, 2);
     }
 }

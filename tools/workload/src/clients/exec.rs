@@ -8,7 +8,7 @@
 //! its request is known for what it is at any time.
 
 mod answer;
-mod complaints;
+mod notices;
 mod stderr;
 
 use std::collections::BTreeMap;
@@ -35,10 +35,10 @@ use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::time::{Instant, sleep, timeout};
 
 use self::answer::Numbered;
-use self::complaints::Complaints;
+use self::notices::Notices;
 use self::stderr::Stderr;
-use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
-use crate::child::{Group, Words, cited};
+use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use crate::child::{CommandLine, Group, cited};
 
 /// How long a single answer is waited for while the database is being made ready.
 const TRY: Duration = Duration::from_secs(5);
@@ -53,12 +53,12 @@ const LOOK: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// 64 where there is no CMD, 69 where its program is missing.
-pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
-    let words = Words::of(option.unwrap_or_default(), "--client exec:", asked.record)?;
+pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let words = CommandLine::of(option.unwrap_or_default(), "--client exec:", options.record)?;
     Ok(Arc::new(Exec {
         words,
-        ready: asked.ready,
-        first_read: first_read(asked.workload),
+        ready: options.ready,
+        first_read: first_read(options.workload),
         addresses: Mutex::default(),
         run: Arc::default(),
     }))
@@ -71,7 +71,7 @@ fn first_read(workload: &str) -> Request {
 }
 
 struct Exec {
-    words: Words,
+    words: CommandLine,
     ready: Duration,
     first_read: Request,
     /// Of the nodes, as they were found in setup.
@@ -83,7 +83,7 @@ struct Exec {
 #[derive(Debug, Default)]
 struct InRun {
     requests: AtomicU64,
-    complaints: Complaints,
+    notices: Notices,
 }
 
 impl Exec {
@@ -124,7 +124,7 @@ impl Exec {
             .unwrap_or_else(|_| Err(Error::system("the search for them died")));
         match found {
             Ok(found) => drop(self.addresses().insert(node.name.clone(), found)),
-            Err(error) => self.run.complaints.once(node.name.as_str(), "addresses", || {
+            Err(error) => self.run.notices.once(node.name.as_str(), "addresses", || {
                 format!("the clients on {} are given no addresses: {error}", node.name)
             }),
         }
@@ -160,7 +160,7 @@ impl Database for Exec {
         "exec"
     }
 
-    fn carries(&self) -> &'static [&'static str] {
+    fn supports(&self) -> &'static [&'static str] {
         &["register", "cas-register", "set"]
     }
 
@@ -239,7 +239,7 @@ impl Client for Program {
         Box::pin(async move {
             let id = self.run.requests.fetch_add(1, Ordering::Relaxed) + 1;
             let before = self.asked.replace(Numbered { id, request: request.clone() });
-            let mut line = self.question(id, request).to_string();
+            let mut line = self.request_line(id, request).to_string();
             line.push('\n');
             if let Err(error) = self.stdin.write_all(line.as_bytes()).await {
                 let why = breakit::exit::reason(&error);
@@ -252,19 +252,19 @@ impl Client for Program {
         })
     }
 
-    fn is_fit(&mut self) -> bool {
+    fn can_take_another(&mut self) -> bool {
         // Of one that has ended, whatever holds its pipes answers nothing.
-        let Some(leftover) = self.leftover() else { return !has_ended(&self.child) };
-        if !leftover.is_empty() {
+        let Some(unasked_output) = self.unasked_output() else { return !has_ended(&self.child) };
+        if !unasked_output.is_empty() {
             let node = self.node.name.as_str();
-            let again = answer::id(&leftover)
+            let again = answer::id(&unasked_output)
                 .map(|id| format!(" (this one is for request {id})"))
                 .unwrap_or_default();
-            self.run.complaints.once(node, "leftover", || {
+            self.run.notices.once(node, "unasked_output", || {
                 format!(
                     "a client on {node} printed more than one line for a request{again}, and is started anew; \
                      earlier answers may be amiss too: {:?}",
-                    cited(leftover.trim_end())
+                    cited(unasked_output.trim_end())
                 )
             });
         }
@@ -273,21 +273,21 @@ impl Client for Program {
 }
 
 impl Program {
-    fn question(&self, id: u64, request: &Request) -> Value {
+    fn request_line(&self, id: u64, request: &Request) -> Value {
         let addrs: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-        let mut question = json!({ "f": request.f, "value": request.value });
+        let mut request_line = json!({ "f": request.f, "value": request.value });
         if let Some(key) = &request.key {
-            question["key"] = key.clone();
+            request_line["key"] = key.clone();
         }
-        question["node"] = self.node.name.as_str().into();
-        question["addrs"] = addrs.into();
-        question["prefix"] = self.prefix.as_str().into();
+        request_line["node"] = self.node.name.as_str().into();
+        request_line["addrs"] = addrs.into();
+        request_line["prefix"] = self.prefix.as_str().into();
         if self.purpose == Purpose::FinalRead {
-            question["final"] = true.into();
+            request_line["final"] = true.into();
         }
         // Last, as a client that was written before there were numbers may look at the text.
-        question["id"] = id.into();
-        question
+        request_line["id"] = id.into();
+        request_line
     }
 
     /// The next line of its stdout, its newline included; or why there is none.
@@ -314,18 +314,18 @@ impl Program {
                 Err(format!("the client's answer is longer than {}", show_size(LONGEST_LINE)))
             }
             Ok(()) if line.ends_with(b"\n") => Ok(line),
-            Ok(()) => Err(self.last_words().await),
+            Ok(()) => Err(self.why_it_ended().await),
         }
     }
 
     /// What stands on its stdout though nothing was asked for; empty where it is that it closed it. `None`:
     /// there is nothing, as there should be.
-    fn leftover(&mut self) -> Option<String> {
+    fn unasked_output(&mut self) -> Option<String> {
         if !self.stdout.buffer().is_empty() {
             return Some(String::from_utf8_lossy(self.stdout.buffer()).into_owned());
         }
         let stdout = self.stdout.get_ref();
-        // Asked of the kernel itself: the runtime hears of new bytes only at its next turn.
+        // RunOptions of the kernel itself: the runtime hears of new bytes only at its next turn.
         let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
             return None;
@@ -341,7 +341,7 @@ impl Program {
         };
         answer::outcome(asked, before, answer).unwrap_or_else(|why| {
             let node = self.node.name.as_str();
-            self.run.complaints.once(node, "no answer", || {
+            self.run.notices.once(node, "no answer", || {
                 let text = escape::bytes(answer.trim_ascii_end());
                 format!("the answer of a client on {node} is none ({why}): {}", cited(&text))
             });
@@ -350,7 +350,7 @@ impl Program {
     }
 
     /// Why there was no answer: the child's end.
-    async fn last_words(&mut self) -> String {
+    async fn why_it_ended(&mut self) -> String {
         if timeout(BURIAL, ended(&self.child)).await.is_err() {
             return "the client closed its output".into();
         }
@@ -382,7 +382,7 @@ impl Drop for Program {
         self.group = None;
         let (lines, before) = self.stderr.end();
         if !breakit::talk::verbose() {
-            self.run.complaints.last_lines(self.node.name.as_str(), &lines, before);
+            self.run.notices.last_lines(self.node.name.as_str(), &lines, before);
         }
     }
 }

@@ -14,17 +14,17 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 use serde_json::Value;
 
-use crate::recorded::Record;
+use crate::record::command_lines::Record;
 
+pub mod client_error;
+pub mod encoding;
 pub mod endpoint;
 pub mod etcd;
 pub mod exec;
 pub mod mem;
-pub mod option;
+pub mod options;
 pub mod redis;
-pub mod sentinel;
-pub mod stored;
-pub mod trouble;
+pub mod redis_sentinel;
 
 /// A future that a client or a database hands out.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -59,7 +59,7 @@ pub trait Client: Send {
 
     /// Whether it can take another request after one that was answered. One that cannot is thrown away, and
     /// the request goes to a new one: it has not been sent.
-    fn is_fit(&mut self) -> bool {
+    fn can_take_another(&mut self) -> bool {
         true
     }
 }
@@ -75,7 +75,7 @@ pub enum Purpose {
 
 /// What the command line says about the run that a database may want to know.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct RunOptions {
     /// How long a database that is still starting is waited for, in [`Database::set_up`].
     pub ready: Duration,
     /// The run's seed, for a database that makes random choices of its own.
@@ -93,17 +93,17 @@ const KNOWN: &str = "mem, mem:FAULT, redis, redis-sentinel, etcd, exec:CMD";
 ///
 /// # Errors
 /// 64 for a name that is not known or an option that the client does not have, 69 where a program is missing.
-pub fn database(spec: &str, asked: &Asked) -> Result<Arc<dyn Database>> {
+pub fn database(spec: &str, options: &RunOptions) -> Result<Arc<dyn Database>> {
     let (name, option) = match spec.split_once(':') {
         Some((name, option)) => (name, Some(option)),
         None => (spec, None),
     };
     match name {
-        "mem" => mem::database(option, asked),
-        "exec" => exec::database(option, asked),
-        "redis" => redis::database(option, asked),
-        "redis-sentinel" => sentinel::database(option, asked),
-        "etcd" => etcd::database(option, asked),
+        "mem" => mem::database(option, options),
+        "exec" => exec::database(option, options),
+        "redis" => redis::database(option, options),
+        "redis-sentinel" => redis_sentinel::database(option, options),
+        "etcd" => etcd::database(option, options),
         _ => Err(Error::usage(format!("no client {name:?}; there are {KNOWN}"))),
     }
 }
@@ -114,7 +114,7 @@ pub trait Database: Send + Sync {
     fn name(&self) -> &'static str;
 
     /// The workloads that it can carry: `register`, `cas-register`, `set`.
-    fn carries(&self) -> &'static [&'static str];
+    fn supports(&self) -> &'static [&'static str];
 
     /// The nodes of a database that brings its own; empty where `-n` must name them.
     fn own_nodes(&self) -> Vec<Node> {

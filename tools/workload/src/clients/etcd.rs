@@ -28,11 +28,11 @@ use breakit::node::Node;
 use serde_json::{Map, Value, json};
 
 use self::gateway::{Gateway, Login, decoded, encoded};
+use super::client_error::{ClientError, outcome};
+use super::encoding::{list, text, value};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::option::Options;
-use super::stored::{list, text, value};
-use super::trouble::{Trouble, outcome};
-use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+use super::options::Options;
+use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
 
 /// The port on which etcd answers clients.
 const PORT: u16 = 2379;
@@ -41,15 +41,15 @@ const PORT: u16 = 2379;
 ///
 /// # Errors
 /// 64 for an option that is not there.
-pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
-    let options = Options::read("etcd", option, &["serializable", "port="])?;
+pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read("etcd", option, &["serializable", "port="])?;
     Ok(Arc::new(Etcd {
-        endpoints: Endpoints::new(options.port("port", PORT)?),
+        endpoints: Endpoints::new(given.port("port", PORT)?),
         access: Access {
             login: Login::from_environment(),
-            serializable: options.has("serializable"),
+            serializable: given.has("serializable"),
         },
-        ready: asked.ready,
+        ready: options.ready,
     }))
 }
 
@@ -82,7 +82,7 @@ impl Etcd {
             request.insert("count_only".into(), true.into());
             let mut gateway = self.connect(node).await?;
             let answer =
-                gateway.post("/v3/kv/range", &request.into()).await.map_err(Trouble::words)?;
+                gateway.post("/v3/kv/range", &request.into()).await.map_err(ClientError::words)?;
             counted(&answer)
         };
         within_a_look(look).await.map_err(|said| format!("{}: {said}", node.name))
@@ -111,7 +111,7 @@ impl Database for Etcd {
         "etcd"
     }
 
-    fn carries(&self) -> &'static [&'static str] {
+    fn supports(&self) -> &'static [&'static str] {
         &["register", "cas-register", "set"]
     }
 
@@ -165,17 +165,21 @@ struct Member {
 }
 
 impl Member {
-    async fn post(&mut self, path: &str, request: Value) -> std::result::Result<Value, Trouble> {
+    async fn post(
+        &mut self,
+        path: &str,
+        request: Value,
+    ) -> std::result::Result<Value, ClientError> {
         let gateway = match self.gateway.take().filter(Gateway::is_open) {
             Some(open) => open,
             None => Gateway::open(self.address, self.access.login.as_ref())
                 .await
-                .map_err(Trouble::NotDone)?,
+                .map_err(ClientError::NotDone)?,
         };
         self.gateway.insert(gateway).post(path, &request).await
     }
 
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, Trouble> {
+    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
         match (request.f, &request.key) {
             ("add", _) => {
                 let place = self.place(&request.value);
@@ -200,14 +204,18 @@ impl Member {
                 let place = self.place(key);
                 self.compare_and_set(&place, request).await
             }
-            (f, key) => Err(Trouble::NotDone(format!(
+            (f, key) => Err(ClientError::NotDone(format!(
                 "etcd knows no {f} {} a key; nothing was sent",
                 if key.is_some() { "with" } else { "without" }
             ))),
         }
     }
 
-    async fn put(&mut self, place: &str, value: &Value) -> std::result::Result<Outcome, Trouble> {
+    async fn put(
+        &mut self,
+        place: &str,
+        value: &Value,
+    ) -> std::result::Result<Outcome, ClientError> {
         let answer = self.post("/v3/kv/put", put(place, value)).await?;
         acknowledged(&answer)?;
         Ok(Outcome::Ok(value.clone()))
@@ -217,9 +225,9 @@ impl Member {
         &mut self,
         place: &str,
         request: &Request,
-    ) -> std::result::Result<Outcome, Trouble> {
+    ) -> std::result::Result<Outcome, ClientError> {
         let Some([expected, new]) = request.value.as_array().map(Vec::as_slice) else {
-            return Err(Trouble::NotDone(format!(
+            return Err(ClientError::NotDone(format!(
                 "{} is no [expected, new]; nothing was sent",
                 request.value
             )));
@@ -266,33 +274,33 @@ fn holds(place: &str, expected: &Value) -> Value {
 }
 
 /// Whether it is etcd that answered: each of its answers has a header.
-fn acknowledged(answer: &Value) -> std::result::Result<(), Trouble> {
+fn acknowledged(answer: &Value) -> std::result::Result<(), ClientError> {
     if answer["header"].is_object() {
         return Ok(());
     }
-    Err(Trouble::Unknown(format!("an answer that is not etcd's: {answer}")))
+    Err(ClientError::Unknown(format!("an answer that is not etcd's: {answer}")))
 }
 
 /// The one value in a range's answer; null where there is none.
-fn held(answer: &Value) -> std::result::Result<Value, Trouble> {
+fn held(answer: &Value) -> std::result::Result<Value, ClientError> {
     acknowledged(answer)?;
     let Some(found) = answer["kvs"].as_array().and_then(|kvs| kvs.first()) else {
         return Ok(Value::Null);
     };
     let text = decoded(&found["value"]);
     text.map(|text| value(&text))
-        .ok_or_else(|| Trouble::Unknown(format!("a value that is no text: {found}")))
+        .ok_or_else(|| ClientError::Unknown(format!("a value that is no text: {found}")))
 }
 
 /// The elements that are the keys of a range's answer, numbers in their order.
-fn elements(prefix: &str, answer: &Value) -> std::result::Result<Value, Trouble> {
+fn elements(prefix: &str, answer: &Value) -> std::result::Result<Value, ClientError> {
     acknowledged(answer)?;
     let mut elements = Vec::new();
     for found in answer["kvs"].as_array().into_iter().flatten() {
         let key = decoded(&found["key"]);
         let element = key.as_deref().and_then(|key| key.strip_prefix(prefix)?.strip_prefix('/'));
-        let element =
-            element.ok_or_else(|| Trouble::Unknown(format!("a key that is not ours: {found}")))?;
+        let element = element
+            .ok_or_else(|| ClientError::Unknown(format!("a key that is not ours: {found}")))?;
         elements.push(value(element));
     }
     Ok(list(elements))

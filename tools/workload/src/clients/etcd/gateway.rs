@@ -35,10 +35,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use crate::client::endpoint;
-use crate::client::trouble::Trouble;
+use crate::clients::client_error::ClientError;
+use crate::clients::endpoint;
 
-/// Words that begin an error which proves that the request was not carried out.
+/// CommandLine that begin an error which proves that the request was not carried out.
 const REFUSALS: [&str; 11] = [
     "etcdserver: too many requests",
     "etcdserver: request is too large",
@@ -121,7 +121,7 @@ impl Gateway {
         let answer = self
             .post("/v3/auth/authenticate", &request)
             .await
-            .map_err(|trouble| format!("{} let nobody in: {}", self.address, trouble.words()))?;
+            .map_err(|error| format!("{} let nobody in: {}", self.address, error.words()))?;
         let token = answer["token"].as_str();
         self.token = Some(token.ok_or("the login's answer has no token")?.to_string());
         Ok(())
@@ -136,7 +136,7 @@ impl Gateway {
     ///
     /// # Errors
     /// By what is proved, see the module's table.
-    pub async fn post(&mut self, path: &str, request: &Value) -> Result<Value, Trouble> {
+    pub async fn post(&mut self, path: &str, request: &Value) -> Result<Value, ClientError> {
         let mut http = hyper::Request::post(path)
             .header(HOST, self.address.to_string())
             .header(CONTENT_TYPE, "application/json");
@@ -145,27 +145,27 @@ impl Gateway {
         }
         let http = http
             .body(Full::new(Bytes::from(request.to_string())))
-            .map_err(|error| Trouble::NotDone(format!("no request was made: {error}")))?;
+            .map_err(|error| ClientError::NotDone(format!("no request was made: {error}")))?;
         let sent = match self.requests.ready().await {
             Ok(()) => self.requests.try_send_request(http).await,
-            Err(error) => return Err(Trouble::NotDone(format!("never sent: {error}"))),
+            Err(error) => return Err(ClientError::NotDone(format!("never sent: {error}"))),
         };
         let answer = match sent {
             Ok(answer) => answer,
             Err(error) if error.message().is_some() => {
-                return Err(Trouble::NotDone(format!("never sent: {}", error.error())));
+                return Err(ClientError::NotDone(format!("never sent: {}", error.error())));
             }
-            Err(error) => return Err(Trouble::Unknown(error.error().to_string())),
+            Err(error) => return Err(ClientError::Unknown(error.error().to_string())),
         };
         let good = answer.status().is_success();
         let body = answer
             .into_body()
             .collect()
             .await
-            .map_err(|error| Trouble::Unknown(format!("the answer broke off: {error}")))?;
+            .map_err(|error| ClientError::Unknown(format!("the answer broke off: {error}")))?;
         let said: Value = serde_json::from_slice(&body.to_bytes())
-            .map_err(|_| Trouble::Unknown("the answer is no JSON".into()))?;
-        if good { Ok(said) } else { Err(trouble(&said)) }
+            .map_err(|_| ClientError::Unknown("the answer is no JSON".into()))?;
+        if good { Ok(said) } else { Err(client_error(&said)) }
     }
 }
 
@@ -176,15 +176,15 @@ impl Drop for Gateway {
     }
 }
 
-fn trouble(said: &Value) -> Trouble {
+fn client_error(said: &Value) -> ClientError {
     // 3.4 says it in both, later versions in "message" alone.
     let words = said["message"].as_str().or_else(|| said["error"].as_str()).unwrap_or_default();
     // The gateway may put the gRPC status before it: "rpc error: code = Unavailable desc = etcdserver: ...".
     let bare = words.rsplit_once("desc = ").map_or(words, |(_, bare)| bare);
     if REFUSALS.iter().any(|refusal| bare.starts_with(refusal)) {
-        Trouble::NotDone(bare.to_string())
+        ClientError::NotDone(bare.to_string())
     } else {
-        Trouble::Unknown(if bare.is_empty() { said.to_string() } else { bare.to_string() })
+        ClientError::Unknown(if bare.is_empty() { said.to_string() } else { bare.to_string() })
     }
 }
 
@@ -206,16 +206,16 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    fn error(words: &str) -> Trouble {
-        trouble(&json!({ "error": words, "message": words, "code": 14 }))
+    fn error(words: &str) -> ClientError {
+        client_error(&json!({ "error": words, "message": words, "code": 14 }))
     }
 
     #[test]
     fn a_refusal_before_the_proposal_proves_that_nothing_happened() {
         for words in REFUSALS {
-            assert_eq!(error(words), Trouble::NotDone(words.into()));
+            assert_eq!(error(words), ClientError::NotDone(words.into()));
             let wrapped = format!("rpc error: code = Unavailable desc = {words}");
-            assert_eq!(error(&wrapped), Trouble::NotDone(words.into()));
+            assert_eq!(error(&wrapped), ClientError::NotDone(words.into()));
         }
     }
 
@@ -233,13 +233,13 @@ mod tests {
             "context canceled",
             "something new",
         ] {
-            assert_eq!(error(words), Trouble::Unknown(words.into()));
+            assert_eq!(error(words), ClientError::Unknown(words.into()));
         }
-        assert_eq!(trouble(&json!({})), Trouble::Unknown("{}".into()));
+        assert_eq!(client_error(&json!({})), ClientError::Unknown("{}".into()));
     }
 
     /// What comes of a request to a server that reads it and answers `answer`.
-    async fn answered(answer: &'static str) -> Result<Value, Trouble> {
+    async fn answered(answer: &'static str) -> Result<Value, ClientError> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -265,7 +265,7 @@ mod tests {
             "this is no HTTP\r\n\r\n",
         ] {
             let said = answered(answer).await.unwrap_err();
-            assert!(matches!(said, Trouble::Unknown(_)), "{answer:?} gave {said:?}");
+            assert!(matches!(said, ClientError::Unknown(_)), "{answer:?} gave {said:?}");
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let said = gateway.post("/v3/kv/put", &json!({})).await.unwrap_err();
-        assert!(matches!(said, Trouble::NotDone(_)), "{said:?}");
+        assert!(matches!(said, ClientError::NotDone(_)), "{said:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use breakit::talk;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, Asked, Client, Database, Outcome, Purpose, Request};
+use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
 
 /// What the store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,9 +82,9 @@ const COPIES: usize = 3;
 ///
 /// # Errors
 /// 64 for a fault that it does not have.
-pub fn database(option: Option<&str>, asked: &Asked) -> Result<Arc<dyn Database>> {
+pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
     let fault = Fault::named(option)?;
-    let random = generator(asked.seed, "mem");
+    let random = generator(options.seed, "mem");
     let nodes = (1..=COPIES)
         .map(|n| {
             let name = Name::new(&format!("m{n}"))?;
@@ -113,7 +113,7 @@ impl Database for Mem {
         "mem"
     }
 
-    fn carries(&self) -> &'static [&'static str] {
+    fn supports(&self) -> &'static [&'static str] {
         &["register", "cas-register", "set"]
     }
 

@@ -4,28 +4,28 @@ use super::Outcome;
 
 /// A request without an answer, by what is proved about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ClientError {
     /// It was not carried out and never will be.
     NotDone(String),
     /// Nobody knows whether it was, or will be, carried out.
     Unknown(String),
 }
 
-impl Trouble {
+impl ClientError {
     /// What happened, in words.
     pub fn words(self) -> String {
         match self {
-            Trouble::NotDone(words) | Trouble::Unknown(words) => words,
+            ClientError::NotDone(words) | ClientError::Unknown(words) => words,
         }
     }
 }
 
 /// How it stands in the history.
-pub fn outcome(result: Result<Outcome, Trouble>) -> Outcome {
+pub fn outcome(result: Result<Outcome, ClientError>) -> Outcome {
     match result {
         Ok(outcome) => outcome,
-        Err(Trouble::NotDone(why)) => Outcome::Fail(why),
-        Err(Trouble::Unknown(why)) => Outcome::Info(why),
+        Err(ClientError::NotDone(why)) => Outcome::Fail(why),
+        Err(ClientError::Unknown(why)) => Outcome::Info(why),
     }
 }
 
@@ -36,8 +36,8 @@ mod tests {
 
     #[test]
     fn what_is_proved_decides_between_fail_and_info() {
-        assert_eq!(outcome(Err(Trouble::NotDone("x".into()))), Outcome::Fail("x".into()));
-        assert_eq!(outcome(Err(Trouble::Unknown("x".into()))), Outcome::Info("x".into()));
+        assert_eq!(outcome(Err(ClientError::NotDone("x".into()))), Outcome::Fail("x".into()));
+        assert_eq!(outcome(Err(ClientError::Unknown("x".into()))), Outcome::Info("x".into()));
         assert_eq!(outcome(Ok(Outcome::Ok(Value::Null))), Outcome::Ok(Value::Null));
     }
 }
