@@ -1,9 +1,17 @@
-//! What a database client must do for `workload`, and how its answers map to the history.
+//! The clients: each reaches one kind of database, and says what its answers prove.
 //!
-//! The mapping is the heart of every client: only an answer that *proves* that the operation did not happen,
-//! and never will, is [`Outcome::Fail`]. A timeout, a broken connection after the request left, an error whose
-//! meaning is not known: [`Outcome::Info`]. An idempotent read changes nothing, so whatever goes wrong with
-//! one may be a fail; `workload` itself turns the info of a read into a fail.
+//! A client is one file or folder in `clients/` and its name in [`CLIENTS`]. `--client`, its help and its messages are
+//! derived from that. Its parts are a [`Database`], of which a run has one, and the [`Client`]s that this opens: one
+//! connection each, to one node, for one process.
+//!
+//! # Rules
+//!
+//! Only an answer that *proves* that the operation did not happen, and never will, is [`Outcome::Fail`]. A timeout, a
+//! broken connection after the request left, an error whose meaning is not known: [`Outcome::Info`]. An idempotent read
+//! changes nothing, so any failure of one may be a fail; the attempt of an operation turns the info of a read into one.
+//!
+//! A client tries nothing twice and leaves its node for no other. It needs no time limit of its own: the whole client
+//! is dropped when the time of its operation is over.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,66 +20,113 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::node::Node;
-use serde_json::Value;
 
+use crate::action::{Action, Capability, Outcome};
 use crate::record::command_lines::Record;
+use crate::table::table;
 
 pub mod client_error;
 pub mod encoding;
 pub mod endpoint;
-pub mod etcd;
-pub mod exec;
-pub mod mem;
 pub mod options;
-pub mod redis;
-pub mod redis_sentinel;
 
-/// A future that a client or a database hands out.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+use self::options::ClientOption;
 
-/// One operation, as the generator drew it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Request {
-    /// `read`, `write`, `cas`, `add`.
-    pub f: &'static str,
-    /// Which of many independent objects; `None` where the workload has only one.
-    pub key: Option<Value>,
-    /// `write`, `add`: the value; `cas`: `[expected, new]`; `read`: null.
-    pub value: Value,
+table! {
+    /// All clients, in the order of the help.
+    CLIENTS: ClientKind =
+        mem,
+        redis,
+        redis_sentinel,
+        etcd,
+        exec,
 }
 
-/// What came of an operation.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It happened; the value goes onto the `ok` line (a read's result, else the request's value).
-    Ok(Value),
-    /// It did not happen and never will, for this reason.
-    Fail(String),
-    /// Nobody knows, for this reason. The client is thrown away and its process number with it.
-    Info(String),
+/// A client as `--client` names it.
+#[derive(Debug)]
+pub struct ClientKind {
+    /// Its name in `--client` and on the first line.
+    pub name: &'static str,
+    /// What it reaches, in one line.
+    pub about: &'static str,
+    /// What may come after its name and a colon.
+    pub takes: Takes,
+    /// What its database can hold and do.
+    pub supports: &'static [Capability],
+    /// Makes its database.
+    pub database: MakeDatabase,
 }
 
-/// A connection to one node, used by one process at a time.
-pub trait Client: Send {
-    /// Sends the request and waits for the answer. `workload` drops the future, and the client with it, when
-    /// the operation's timeout is over: then nobody knows what became of it.
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome>;
+/// Makes the database for what came after the colon.
+///
+/// Its errors: 64 for what the client does not take, 69 if a program is missing.
+pub type MakeDatabase = fn(Option<&str>, &RunOptions) -> Result<Arc<dyn Database>>;
 
-    /// Whether it can take another request after one that was answered. One that cannot is thrown away, and
-    /// the request goes to a new one: it has not been sent.
-    fn can_take_another(&mut self) -> bool {
-        true
+/// What comes after the colon of `--client NAME:...`.
+#[derive(Debug)]
+pub enum Takes {
+    /// One of the client's own words, or nothing.
+    Word(&'static str),
+    /// Options with commas between them, or nothing.
+    Options(&'static [ClientOption]),
+    /// A command, which must be there.
+    Command(&'static str),
+}
+
+impl ClientKind {
+    /// How it is written after `--client`, with all that it takes.
+    pub fn usage(&self) -> String {
+        match self.takes {
+            Takes::Word(word) => format!("{}[:{word}]", self.name),
+            Takes::Command(command) => format!("{}:{command}", self.name),
+            Takes::Options(options) => format!("{}[:{}]", self.name, options::listed(options, ",")),
+        }
+    }
+
+    /// How it is written after `--client` in its shortest form.
+    fn shortest(&self) -> String {
+        match self.takes {
+            Takes::Command(command) => format!("{}:{command}", self.name),
+            Takes::Word(_) | Takes::Options(_) => self.name.to_string(),
+        }
     }
 }
 
-/// Whom a new client is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The run's operations: asks the database as an application would (through a sentinel, a proxy).
-    Load,
-    /// A final read: asks this very node what it holds.
-    FinalRead,
+/// The help of `--client`.
+pub fn help() -> String {
+    let names: Vec<String> = CLIENTS.iter().map(ClientKind::shortest).collect();
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => {
+            format!("The database's client: {}, or {last}", others.join(", "))
+        }
+        _ => format!("The database's client: {}", names.concat()),
+    }
 }
+
+/// The clients for the help of the tool, with all that they take.
+pub fn list() -> String {
+    let lines =
+        CLIENTS.iter().map(|kind| format!("\n  {}\n          {}", kind.usage(), kind.about));
+    format!("Clients:{}", lines.collect::<String>())
+}
+
+/// The client that `--client SPEC` names, and what comes after the colon.
+///
+/// # Errors
+/// 64 for a name that is not known.
+pub fn named(spec: &str) -> Result<(&'static ClientKind, Option<&str>)> {
+    let (name, option) = match spec.split_once(':') {
+        Some((name, option)) => (name, Some(option)),
+        None => (spec, None),
+    };
+    CLIENTS.iter().find(|kind| kind.name == name).map(|kind| (kind, option)).ok_or_else(|| {
+        let known: Vec<String> = CLIENTS.iter().map(ClientKind::shortest).collect();
+        Error::usage(format!("no client {name:?}; there are {}", known.join(", ")))
+    })
+}
+
+/// A future that a client or a database returns.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the command line says about the run that a database may want to know.
 #[derive(Clone, Debug)]
@@ -80,53 +135,27 @@ pub struct RunOptions {
     pub ready: Duration,
     /// The run's seed, for a database that makes random choices of its own.
     pub seed: u64,
-    /// The workload: `register`, `cas-register`, `set`.
-    pub workload: &'static str,
+    /// What the run needs of it.
+    pub needs: &'static [Capability],
+    /// A read that finds nothing in a place where nothing was written, if the workload has one.
+    pub first_read: Option<Action>,
     /// How much of the commands that it runs is recorded.
     pub record: Record,
 }
 
-/// The clients as `--client` takes them, for messages.
-const KNOWN: &str = "mem, mem:FAULT, redis, redis-sentinel, etcd, exec:CMD";
-
-/// The database that `--client SPEC` names: a name, and after a colon whatever the client takes.
-///
-/// # Errors
-/// 64 for a name that is not known or an option that the client does not have, 69 where a program is missing.
-pub fn database(spec: &str, options: &RunOptions) -> Result<Arc<dyn Database>> {
-    let (name, option) = match spec.split_once(':') {
-        Some((name, option)) => (name, Some(option)),
-        None => (spec, None),
-    };
-    match name {
-        "mem" => mem::database(option, options),
-        "exec" => exec::database(option, options),
-        "redis" => redis::database(option, options),
-        "redis-sentinel" => redis_sentinel::database(option, options),
-        "etcd" => etcd::database(option, options),
-        _ => Err(Error::usage(format!("no client {name:?}; there are {KNOWN}"))),
-    }
-}
-
-/// A database as a whole: it makes clients.
+/// A database as a whole: it opens clients.
 pub trait Database: Send + Sync {
-    /// Its name on the first line: `redis-sentinel`.
-    fn name(&self) -> &'static str;
-
-    /// The workloads that it can carry: `register`, `cas-register`, `set`.
-    fn supports(&self) -> &'static [&'static str];
-
-    /// The nodes of a database that brings its own; empty where `-n` must name them.
+    /// The nodes of a database that brings its own; empty if `-n` must name them.
     fn own_nodes(&self) -> Vec<Node> {
         Vec::new()
     }
 
-    /// How long the load lasts where the command line does not say.
+    /// How long the load lasts if the command line does not say.
     fn time_limit(&self) -> Duration {
         Duration::from_secs(30)
     }
 
-    /// How long its nodes are given to agree again, where the command line does not say.
+    /// How long its nodes may take to agree again, if the command line does not say.
     fn recovery(&self) -> Duration {
         Duration::from_secs(15)
     }
@@ -136,7 +165,7 @@ pub trait Database: Send + Sync {
     /// Waits for a database that is still starting, up to its own time to be ready.
     ///
     /// # Errors
-    /// 75 where the database is never ready, 71 where it refuses; the sentence names node and remedy.
+    /// 75 if the database is never ready, 71 if it refuses; the sentence names node and remedy.
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>>;
 
     /// Connects to `node`.
@@ -149,4 +178,52 @@ pub trait Database: Send + Sync {
         prefix: &'a str,
         purpose: Purpose,
     ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>>;
+}
+
+/// What a new client is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The run's operations: asks the database as an application would (through a sentinel, a proxy).
+    Load,
+    /// A final read: asks this very node what it holds.
+    FinalRead,
+}
+
+/// A connection to one node, used by one process at a time.
+pub trait Client: Send {
+    /// Sends the request and waits for the answer. The future, and the client with it, is dropped when the operation's
+    /// time is over: then it is not known what became of it.
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome>;
+
+    /// Whether it can take another request after one that was answered. One that cannot is dropped, and
+    /// the request goes to a new one: it has not been sent.
+    fn can_take_another(&mut self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_and_the_messages_name_every_client() {
+        let unknown = named("nosuch").unwrap_err().to_string();
+        for kind in CLIENTS {
+            assert!(help().contains(&kind.shortest()), "{}", help());
+            assert!(unknown.contains(&kind.shortest()), "{unknown}");
+            assert!(list().contains(&kind.usage()) && list().contains(kind.about), "{}", list());
+            assert!(!kind.supports.is_empty(), "{}", kind.name);
+        }
+    }
+
+    #[test]
+    fn a_client_is_named_with_what_it_takes() {
+        let (kind, option) = named("redis:port=1").unwrap();
+        assert_eq!(
+            (kind.name, option, kind.usage().as_str()),
+            ("redis", Some("port=1"), "redis[:port=N]")
+        );
+        assert_eq!(named("exec:a:b").unwrap().1, Some("a:b"));
+    }
 }

@@ -5,6 +5,8 @@
 //! | [`cli`] | the command line |
 //! | [`plan`] | what a run is going to do, and `--dry-run` |
 //! | [`run`] | a run from its first line to its last, phase by phase |
+//! | [`workloads`] | the workloads: what each needs, promises and does |
+//! | [`action`] | what a client is asked to do, and what came of it |
 //! | [`generator`] | which operation comes next, and when it is due |
 //! | [`phases`] | the load, the final reads, and one operation within its timeout |
 //! | [`clients`] | what a database client must do, and those that there are |
@@ -14,6 +16,7 @@
 //! | [`progress`] | the line on a terminal |
 //! | [`child`] | programs that we start: their command lines, their group, their end |
 
+pub mod action;
 pub mod child;
 pub mod cli;
 pub mod clients;
@@ -25,3 +28,5 @@ pub mod progress;
 pub mod record;
 pub mod run;
 pub mod stop;
+mod table;
+pub mod workloads;

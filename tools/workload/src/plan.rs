@@ -12,16 +12,17 @@ use breakit::node::Node;
 use breakit::{output, rng};
 use serde_json::{Value, json};
 
+use crate::action::Capability;
 use crate::child::CommandLine;
-use crate::cli::{CommonArgs, RegisterArgs, Workload};
-use crate::clients::{self, Database, RunOptions};
-use crate::generator::{Generator, Kind, Turns};
+use crate::cli::{Chosen, CommonArgs};
+use crate::clients::{self, ClientKind, Database, RunOptions};
 use crate::nemesis;
 use crate::phases::final_reads;
 use crate::phases::load::{Limits, Shared};
 use crate::record::command_lines::Record;
 use crate::record::history::{History, own_line};
 use crate::stop::Stop;
+use crate::workloads::{FinalPhase, Workload, WorkloadKind};
 
 /// A run as the command line says it.
 pub struct Plan {
@@ -35,9 +36,9 @@ pub struct Plan {
     pub seed: u64,
     /// How long reading everything at the end may take; `None` where it is left out.
     pub final_reads: Option<final_reads::Limits>,
-    workload: &'static str,
-    kind: Kind,
-    turns: Turns,
+    kind: &'static WorkloadKind,
+    workload: Box<dyn Workload>,
+    client: &'static ClientKind,
     database: Arc<dyn Database>,
     nodes: Vec<Node>,
     node_files: Vec<PathBuf>,
@@ -53,15 +54,21 @@ impl Plan {
     ///
     /// # Errors
     /// 64, 66 or 69, for whatever cannot be as it was asked.
-    pub fn of(workload: &Workload) -> Result<Plan> {
-        let common = workload.common();
-        let (kind, turns) = generated(workload);
+    pub fn of(chosen: Chosen) -> Result<Plan> {
+        let Chosen { kind, workload, common } = chosen;
         let seed = rng::seed(common.seed)?;
         let record = if common.record_commands { Record::All } else { Record::Known };
-        let options = RunOptions { ready: common.ready, seed, workload: workload.name(), record };
-        let database = clients::database(&common.client, &options)?;
-        supports(&*database, workload.name())?;
-        let nodes = nodes(&*database, common)?;
+        let (client, given) = clients::named(&common.client)?;
+        supports(client, kind, workload.needs())?;
+        let options = RunOptions {
+            ready: common.ready,
+            seed,
+            needs: workload.needs(),
+            first_read: workload.first_read(),
+            record,
+        };
+        let database = (client.database)(given, &options)?;
+        let nodes = nodes(client, &*database, &common)?;
         let nemeses = common
             .nemesis
             .iter()
@@ -90,17 +97,17 @@ impl Plan {
             limits,
             rate: common.rate,
             seed,
-            final_reads: (!common.no_final).then(|| final_reads::Limits {
+            final_reads: reads_everything(&*workload, &common).then(|| final_reads::Limits {
                 recovery: common.recovery.unwrap_or_else(|| database.recovery()),
                 read: common.final_timeout,
             }),
-            workload: workload.name(),
             kind,
-            turns,
+            workload,
+            client,
             database,
             nodes,
             node_files: common.nodes.files().map(PathBuf::from).collect(),
-            prefix: prefix(common)?,
+            prefix: prefix(&common)?,
             record,
             ready: common.ready,
             timeout: common.timeout,
@@ -121,7 +128,7 @@ impl Plan {
             prefix: self.prefix.clone(),
             timeout: self.timeout,
             history: History::open(self.output.as_deref(), stop.clone())?,
-            generator: Mutex::new(Generator::new(self.kind, self.turns, self.seed)),
+            generator: Mutex::new(self.workload.generator(rng::generator(self.seed, "operations"))),
             stop,
         }))
     }
@@ -152,9 +159,9 @@ impl Plan {
         let nodes: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "workload": self.workload,
-            "client": self.database.name(),
-            "check": self.kind.check(),
+            "workload": self.kind.name,
+            "client": self.client.name,
+            "check": self.workload.promise(),
             "seed": self.seed,
             "prefix": self.prefix,
             "process_base": self.limits.process_base,
@@ -229,38 +236,38 @@ fn holds_nobody_up(output: &Path) -> Result<()> {
     )))
 }
 
-fn generated(workload: &Workload) -> (Kind, Turns) {
-    let turns = |args: &RegisterArgs| Turns { keys: args.keys, ops_per_key: args.ops_per_key };
-    match workload {
-        Workload::Register(args) => (Kind::Register, turns(args)),
-        Workload::CasRegister(args) => (Kind::CasRegister, turns(args)),
-        Workload::Set(_) => (Kind::Set, Turns { keys: 1, ops_per_key: u32::MAX }),
+fn reads_everything(workload: &dyn Workload, common: &CommonArgs) -> bool {
+    match workload.final_phase() {
+        FinalPhase::ReadEverything => !common.no_final,
+        FinalPhase::Nothing => false,
     }
 }
 
-fn supports(database: &dyn Database, workload: &str) -> Result<()> {
-    if database.supports().contains(&workload) {
-        return Ok(());
+fn supports(client: &ClientKind, workload: &WorkloadKind, needs: &[Capability]) -> Result<()> {
+    match needs.iter().find(|need| !client.supports.contains(need)) {
+        None => Ok(()),
+        Some(need) => Err(Error::usage(format!(
+            "{} needs {}, which the client {} does not support; it supports {}",
+            workload.name,
+            need.name(),
+            client.name,
+            Capability::list(client.supports)
+        ))),
     }
-    Err(Error::usage(format!(
-        "the client {} cannot carry {workload}; it carries {}",
-        database.name(),
-        database.supports().join(", ")
-    )))
 }
 
-fn nodes(database: &dyn Database, common: &CommonArgs) -> Result<Vec<Node>> {
+fn nodes(client: &ClientKind, database: &dyn Database, common: &CommonArgs) -> Result<Vec<Node>> {
     let (own, named) = (database.own_nodes(), common.nodes.resolve()?);
     match (own.is_empty(), named.is_empty()) {
         (true, false) => Ok(named),
         (false, true) => Ok(own),
         (true, true) => Err(Error::usage(format!(
             "the client {} needs to know where its database runs; name the nodes with -n n1..n5",
-            database.name()
+            client.name
         ))),
         (false, false) => Err(Error::usage(format!(
             "the client {} brings its own nodes; leave out -n",
-            database.name()
+            client.name
         ))),
     }
 }

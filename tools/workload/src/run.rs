@@ -26,8 +26,9 @@ pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
     stdout::must_be_open()?;
-    let plan = Plan::of(&cli.workload)?;
-    if cli.workload.common().dry_run {
+    let dry_run = cli.chosen.common.dry_run;
+    let plan = Plan::of(cli.chosen)?;
+    if dry_run {
         return plan.print().map(|()| Status::Done);
     }
     let run = Run { shared: plan.begin()?, plan };

@@ -1,26 +1,34 @@
-//! Why a request has no answer to work with: what every client's error mapping sorts errors into.
+//! Why an action has no answer to work with: what every client's error mapping sorts errors into.
 
-use super::Outcome;
+use crate::action::{Action, Outcome};
 
-/// A request without an answer, by what is proved about it.
+/// An action without an answer, by what is proved about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientError {
     /// It was not carried out and never will be.
     NotDone(String),
-    /// Nobody knows whether it was, or will be, carried out.
+    /// It is not known whether it was, or will be, carried out.
     Unknown(String),
 }
 
 impl ClientError {
+    /// An action that the client of that name does not support. A run begins only if its client supports what it needs.
+    pub fn unsupported(client: &str, action: &Action) -> ClientError {
+        ClientError::NotDone(format!(
+            "{client} does not support {}; nothing was sent",
+            action.needs().name()
+        ))
+    }
+
     /// What happened, in words.
-    pub fn words(self) -> String {
+    pub fn message(self) -> String {
         match self {
-            ClientError::NotDone(words) | ClientError::Unknown(words) => words,
+            ClientError::NotDone(message) | ClientError::Unknown(message) => message,
         }
     }
 }
 
-/// How it stands in the history.
+/// The outcome as the history has it.
 pub fn outcome(result: Result<Outcome, ClientError>) -> Outcome {
     match result {
         Ok(outcome) => outcome,
@@ -36,8 +44,9 @@ mod tests {
 
     #[test]
     fn what_is_proved_decides_between_fail_and_info() {
-        assert_eq!(outcome(Err(ClientError::NotDone("x".into()))), Outcome::Fail("x".into()));
-        assert_eq!(outcome(Err(ClientError::Unknown("x".into()))), Outcome::Info("x".into()));
+        let x = || "x".to_string();
+        assert_eq!(outcome(Err(ClientError::NotDone(x()))), Outcome::Fail(x()));
+        assert_eq!(outcome(Err(ClientError::Unknown(x()))), Outcome::Info(x()));
         assert_eq!(outcome(Ok(Outcome::Ok(Value::Null))), Outcome::Ok(Value::Null));
     }
 }

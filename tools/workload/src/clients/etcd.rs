@@ -31,18 +31,24 @@ use self::gateway::{Gateway, Login, decoded, encoded};
 use super::client_error::{ClientError, outcome};
 use super::encoding::{list, text, value};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::options::Options;
-use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use super::options::{ClientOption, Options};
+use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use crate::action::{Action, Capability, Outcome, RegisterAction, SetAction};
 
 /// The port on which etcd answers clients.
 const PORT: u16 = 2379;
 
-/// The database that `--client etcd[:serializable][,port=N]` names.
-///
-/// # Errors
-/// 64 for an option that is not there.
-pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
-    let given = Options::read("etcd", option, &["serializable", "port="])?;
+/// The client.
+pub const KIND: ClientKind = ClientKind {
+    name: "etcd",
+    about: "The etcd of each node, with linearizable or serializable reads",
+    takes: Takes::Options(&[ClientOption::word("serializable"), ClientOption::with("port", "N")]),
+    supports: &[Capability::Registers, Capability::CompareAndSet, Capability::Sets],
+    database,
+};
+
+fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read(&KIND, option)?;
     Ok(Arc::new(Etcd {
         endpoints: Endpoints::new(given.port("port", PORT)?),
         access: Access {
@@ -81,8 +87,10 @@ impl Etcd {
             let mut request = under(prefix);
             request.insert("count_only".into(), true.into());
             let mut gateway = self.connect(node).await?;
-            let answer =
-                gateway.post("/v3/kv/range", &request.into()).await.map_err(ClientError::words)?;
+            let answer = gateway
+                .post("/v3/kv/range", &request.into())
+                .await
+                .map_err(ClientError::message)?;
             counted(&answer)
         };
         within_a_look(look).await.map_err(|said| format!("{}: {said}", node.name))
@@ -107,14 +115,6 @@ fn under(prefix: &str) -> Map<String, Value> {
 }
 
 impl Database for Etcd {
-    fn name(&self) -> &'static str {
-        "etcd"
-    }
-
-    fn supports(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "set"]
-    }
-
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async move {
             let patience = Patience::new(self.ready);
@@ -179,70 +179,60 @@ impl Member {
         self.gateway.insert(gateway).post(path, &request).await
     }
 
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
-        match (request.f, &request.key) {
-            ("add", _) => {
-                let place = self.place(&request.value);
-                self.put(&place, &request.value).await
+    async fn perform(&mut self, action: &Action) -> std::result::Result<Outcome, ClientError> {
+        match action {
+            Action::Register(key, register) => {
+                let place = format!("{}/{key}", self.prefix);
+                self.on_register(&place, register, action).await
             }
-            ("read", None) => {
+            Action::Set(SetAction::Add(element)) => {
+                let place = format!("{}/{element}", self.prefix);
+                self.put(&place, element).await?;
+                Ok(action.done())
+            }
+            Action::Set(SetAction::Read) => {
                 let request = self.read(under(&self.prefix));
                 let answer = self.post("/v3/kv/range", request).await?;
                 elements(&self.prefix, &answer).map(Outcome::Ok)
             }
-            ("read", Some(key)) => {
-                let key = Map::from_iter([("key".into(), encoded(&self.place(key)).into())]);
-                let request = self.read(key);
-                let answer = self.post("/v3/kv/range", request).await?;
-                held(&answer).map(Outcome::Ok)
-            }
-            ("write", Some(key)) => {
-                let place = self.place(key);
-                self.put(&place, &request.value).await
-            }
-            ("cas", Some(key)) => {
-                let place = self.place(key);
-                self.compare_and_set(&place, request).await
-            }
-            (f, key) => Err(ClientError::NotDone(format!(
-                "etcd knows no {f} {} a key; nothing was sent",
-                if key.is_some() { "with" } else { "without" }
-            ))),
         }
     }
 
-    async fn put(
+    async fn on_register(
         &mut self,
         place: &str,
-        value: &Value,
+        register: &RegisterAction,
+        action: &Action,
     ) -> std::result::Result<Outcome, ClientError> {
-        let answer = self.post("/v3/kv/put", put(place, value)).await?;
-        acknowledged(&answer)?;
-        Ok(Outcome::Ok(value.clone()))
+        match register {
+            RegisterAction::Read => {
+                let key = Map::from_iter([("key".into(), encoded(place).into())]);
+                let answer = self.post("/v3/kv/range", self.read(key)).await?;
+                held(&answer).map(Outcome::Ok)
+            }
+            RegisterAction::Write(new) => {
+                self.put(place, new).await?;
+                Ok(action.done())
+            }
+            RegisterAction::CompareAndSet { expected, new } => {
+                let txn = json!({
+                    "compare": [holds(place, expected)],
+                    "success": [{ "request_put": put(place, new) }],
+                });
+                let answer = self.post("/v3/kv/txn", txn).await?;
+                acknowledged(&answer)?;
+                // What did not succeed is left out of the answer.
+                Ok(match answer["succeeded"].as_bool() {
+                    Some(true) => action.done(),
+                    _ => Outcome::Fail("precondition".into()),
+                })
+            }
+        }
     }
 
-    async fn compare_and_set(
-        &mut self,
-        place: &str,
-        request: &Request,
-    ) -> std::result::Result<Outcome, ClientError> {
-        let Some([expected, new]) = request.value.as_array().map(Vec::as_slice) else {
-            return Err(ClientError::NotDone(format!(
-                "{} is no [expected, new]; nothing was sent",
-                request.value
-            )));
-        };
-        let txn = json!({
-            "compare": [holds(place, expected)],
-            "success": [{ "request_put": put(place, new) }],
-        });
-        let answer = self.post("/v3/kv/txn", txn).await?;
-        acknowledged(&answer)?;
-        // What did not succeed is left out of the answer.
-        Ok(match answer["succeeded"].as_bool() {
-            Some(true) => Outcome::Ok(request.value.clone()),
-            _ => Outcome::Fail("precondition".into()),
-        })
+    async fn put(&mut self, place: &str, value: &Value) -> std::result::Result<(), ClientError> {
+        let answer = self.post("/v3/kv/put", put(place, value)).await?;
+        acknowledged(&answer)
     }
 
     fn read(&self, mut request: Map<String, Value>) -> Value {
@@ -250,10 +240,6 @@ impl Member {
             request.insert("serializable".into(), true.into());
         }
         request.into()
-    }
-
-    fn place(&self, key: &Value) -> String {
-        format!("{}/{key}", self.prefix)
     }
 }
 
@@ -307,8 +293,8 @@ fn elements(prefix: &str, answer: &Value) -> std::result::Result<Value, ClientEr
 }
 
 impl Client for Member {
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
-        Box::pin(async move { outcome(self.perform(request).await) })
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
+        Box::pin(async move { outcome(self.perform(action).await) })
     }
 }
 

@@ -37,7 +37,8 @@ use tokio::time::{Instant, sleep, timeout};
 use self::answer::Numbered;
 use self::notices::Notices;
 use self::stderr::Stderr;
-use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use crate::action::{Action, Capability, Outcome};
 use crate::child::{CommandLine, Group, cited};
 
 /// How long a single answer is waited for while the database is being made ready.
@@ -49,31 +50,31 @@ const BURIAL: Duration = Duration::from_millis(100);
 /// How often a program that does not answer is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The database that `exec:CMD` reaches.
-///
-/// # Errors
-/// 64 where there is no CMD, 69 where its program is missing.
-pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+/// The client.
+pub const KIND: ClientKind = ClientKind {
+    name: "exec",
+    about: "A program in any language, which is given one request a line",
+    takes: Takes::Command("CMD"),
+    supports: Capability::ALL,
+    database,
+};
+
+fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
     let words = CommandLine::of(option.unwrap_or_default(), "--client exec:", options.record)?;
     Ok(Arc::new(Exec {
         words,
         ready: options.ready,
-        first_read: first_read(options.workload),
+        first_read: options.first_read.clone(),
         addresses: Mutex::default(),
         run: Arc::default(),
     }))
 }
 
-/// The read that proves the place empty.
-fn first_read(workload: &str) -> Request {
-    let key = (workload != "set").then(|| Value::from(1));
-    Request { f: "read", key, value: Value::Null }
-}
-
 struct Exec {
     words: CommandLine,
     ready: Duration,
-    first_read: Request,
+    /// The read that proves the place empty.
+    first_read: Option<Action>,
     /// Of the nodes, as they were found in setup.
     addresses: Mutex<BTreeMap<Name, Vec<IpAddr>>>,
     run: Arc<InRun>,
@@ -103,6 +104,7 @@ impl Exec {
             stdout: BufReader::new(stdout),
             stderr: Stderr::read(stderr, format!("a client on {}", node.name)).map_err(place)?,
             asked: None,
+            before: None,
             node: node.clone(),
             addresses: self.addresses().get(&node.name).cloned().unwrap_or_default(),
             prefix: prefix.to_string(),
@@ -140,11 +142,12 @@ impl Exec {
         &self,
         node: &Node,
         prefix: &str,
-        limit: Duration,
+        read: &Action,
     ) -> std::result::Result<Value, String> {
         let mut program =
             self.start(node, prefix, Purpose::Load).map_err(|error| error.to_string())?;
-        match timeout(limit, program.invoke(&self.first_read)).await {
+        let limit = TRY.min(self.ready);
+        match timeout(limit, program.invoke(read)).await {
             Ok(Outcome::Ok(value)) => Ok(value),
             Ok(Outcome::Fail(why) | Outcome::Info(why)) => Err(why),
             Err(_) => Err(format!(
@@ -156,21 +159,14 @@ impl Exec {
 }
 
 impl Database for Exec {
-    fn name(&self) -> &'static str {
-        "exec"
-    }
-
-    fn supports(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "set"]
-    }
-
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async move {
             let deadline = Instant::now() + self.ready;
             for node in nodes {
                 loop {
                     self.find(node).await;
-                    match self.try_read(node, prefix, TRY.min(self.ready)).await {
+                    let Some(read) = &self.first_read else { break };
+                    match self.try_read(node, prefix, read).await {
                         Ok(found) if is_empty(&found) => break,
                         Ok(found) => return Err(not_empty(node, prefix, &found)),
                         Err(why) if Instant::now() >= deadline => {
@@ -231,22 +227,19 @@ struct Program {
     purpose: Purpose,
     /// What it was asked last.
     asked: Option<Numbered>,
+    /// What it was asked before that.
+    before: Option<Numbered>,
     run: Arc<InRun>,
 }
 
 impl Client for Program {
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
         Box::pin(async move {
-            let id = self.run.requests.fetch_add(1, Ordering::Relaxed) + 1;
-            let before = self.asked.replace(Numbered { id, request: request.clone() });
-            let mut line = self.request_line(id, request).to_string();
-            line.push('\n');
-            if let Err(error) = self.stdin.write_all(line.as_bytes()).await {
-                let why = breakit::exit::reason(&error);
-                return Outcome::Info(format!("the client took no request: {why}"));
+            if let Err(why) = self.send(action).await {
+                return Outcome::Info(why);
             }
             match self.answer().await {
-                Ok(answer) => self.judge(before.as_ref(), &answer),
+                Ok(answer) => self.judge(&answer),
                 Err(why) => Outcome::Info(why),
             }
         })
@@ -273,11 +266,25 @@ impl Client for Program {
 }
 
 impl Program {
-    fn request_line(&self, id: u64, request: &Request) -> Value {
+    /// Writes the line of a request, or says why it was not written.
+    async fn send(&mut self, action: &Action) -> std::result::Result<(), String> {
+        let id = self.run.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        self.before = self.asked.replace(Numbered { id, action: action.clone() });
+        let mut line = self.request_line(id, action).to_string();
+        line.push('\n');
+        match self.stdin.write_all(line.as_bytes()).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                Err(format!("the client took no request: {}", breakit::exit::reason(&error)))
+            }
+        }
+    }
+
+    fn request_line(&self, id: u64, action: &Action) -> Value {
         let addrs: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
-        let mut request_line = json!({ "f": request.f, "value": request.value });
-        if let Some(key) = &request.key {
-            request_line["key"] = key.clone();
+        let mut request_line = json!({ "f": action.f(), "value": action.value() });
+        if let Some(key) = action.key() {
+            request_line["key"] = key;
         }
         request_line["node"] = self.node.name.as_str().into();
         request_line["addrs"] = addrs.into();
@@ -335,11 +342,11 @@ impl Program {
         Some(String::from_utf8_lossy(&bytes[..read]).into_owned())
     }
 
-    fn judge(&self, before: Option<&Numbered>, answer: &[u8]) -> Outcome {
+    fn judge(&self, answer: &[u8]) -> Outcome {
         let Some(asked) = &self.asked else {
             return Outcome::Info("the client answered though nothing was asked".into());
         };
-        answer::outcome(asked, before, answer).unwrap_or_else(|why| {
+        answer::outcome(asked, self.before.as_ref(), answer).unwrap_or_else(|why| {
             let node = self.node.name.as_str();
             self.run.notices.once(node, "no answer", || {
                 let text = escape::bytes(answer.trim_ascii_end());

@@ -14,7 +14,17 @@ use breakit::talk;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use crate::action::{Action, Capability, Outcome, RegisterAction, SetAction};
+
+/// The client.
+pub const KIND: ClientKind = ClientKind {
+    name: "mem",
+    about: "A small replicated store inside workload itself, for first steps and tests",
+    takes: Takes::Word("FAULT"),
+    supports: Capability::ALL,
+    database,
+};
 
 /// What the store does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,14 +119,6 @@ struct Mem {
 }
 
 impl Database for Mem {
-    fn name(&self) -> &'static str {
-        "mem"
-    }
-
-    fn supports(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "set"]
-    }
-
     fn own_nodes(&self) -> Vec<Node> {
         self.nodes.clone()
     }
@@ -168,20 +170,19 @@ struct Connection {
 }
 
 impl Client for Connection {
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
         Box::pin(async move {
             let (there, back, fate) = lock(&self.store).draw();
             sleep(there).await;
-            let place = Place::of(&self.prefix, request);
-            match request.f {
-                "read" => {
-                    let copy = self.reads_from();
-                    let value = lock(&self.store).read(copy, &place);
-                    sleep(back).await;
-                    Outcome::Ok(value)
-                }
-                _ => self.change(place, request, back, fate).await,
-            }
+            let place = Place::of(&self.prefix, action);
+            let Some(change) = Change::of(action) else {
+                let copy = self.reads_from();
+                let value = lock(&self.store).read(copy, &place);
+                sleep(back).await;
+                return Outcome::Ok(value);
+            };
+            let done = self.change(place, change, back, fate).await;
+            done.map_or_else(Outcome::Fail, |()| action.done())
         })
     }
 }
@@ -193,17 +194,20 @@ impl Connection {
         (stale || self.purpose == Purpose::FinalRead).then_some(self.copy)
     }
 
-    async fn change(&self, place: Place, request: &Request, back: Duration, fate: Fate) -> Outcome {
-        let change = match Change::of(request) {
-            Ok(change) => change,
-            Err(why) => return Outcome::Fail(why),
-        };
+    /// Carries out a change, or says why it did not.
+    async fn change(
+        &self,
+        place: Place,
+        change: Change,
+        back: Duration,
+        fate: Fate,
+    ) -> std::result::Result<(), String> {
         match fate {
             Fate::Normal => {}
             Fate::RefusedYetDone => {
                 // That it fails here as well is no matter: the answer is a refusal either way.
                 let _ = lock(&self.store).change(place, &change);
-                return Outcome::Fail("refused (and done all the same: this is mem:dirty)".into());
+                return Err("refused (and done all the same: this is mem:dirty)".into());
             }
             Fate::Unanswered { late } => {
                 if let Some(late) = late {
@@ -227,10 +231,7 @@ impl Connection {
             ref change => lock(&self.store).change(place, change),
         };
         sleep(back).await;
-        match done {
-            Ok(()) => Outcome::Ok(request.value.clone()),
-            Err(why) => Outcome::Fail(why),
-        }
+        done
     }
 
     fn races(&self) -> bool {
@@ -260,10 +261,12 @@ enum PlaceKind {
 }
 
 impl Place {
-    fn of(prefix: &str, request: &Request) -> Place {
-        match &request.key {
-            Some(key) => Place { name: format!("{prefix}/{key}"), kind: PlaceKind::Register },
-            None => Place { name: prefix.to_string(), kind: PlaceKind::Set },
+    fn of(prefix: &str, action: &Action) -> Place {
+        match action {
+            Action::Register(key, _) => {
+                Place { name: format!("{prefix}/{key}"), kind: PlaceKind::Register }
+            }
+            Action::Set(_) => Place { name: prefix.to_string(), kind: PlaceKind::Set },
         }
     }
 
@@ -284,14 +287,15 @@ enum Change {
 }
 
 impl Change {
-    fn of(request: &Request) -> std::result::Result<Change, String> {
-        match (request.f, &request.value) {
-            ("write", value) => Ok(Change::Set(value.clone())),
-            ("add", value) => Ok(Change::Add(value.clone())),
-            ("cas", Value::Array(pair)) if pair.len() == 2 => {
-                Ok(Change::CompareAndSet(pair[0].clone(), pair[1].clone()))
+    /// What an action changes; `None` for a read.
+    fn of(action: &Action) -> Option<Change> {
+        match action.clone() {
+            Action::Register(_, RegisterAction::Read) | Action::Set(SetAction::Read) => None,
+            Action::Register(_, RegisterAction::Write(value)) => Some(Change::Set(value)),
+            Action::Register(_, RegisterAction::CompareAndSet { expected, new }) => {
+                Some(Change::CompareAndSet(expected, new))
             }
-            (f, value) => Err(format!("mem cannot {f} {value}")),
+            Action::Set(SetAction::Add(element)) => Some(Change::Add(element)),
         }
     }
 }

@@ -1,8 +1,40 @@
-//! What stands after the colon of `--client NAME:...`: words and `word=value` with commas between.
+//! The options of `--client NAME:...`: words and `word=value` with commas between.
 
 use breakit::exit::{Error, Result};
 
-/// The options of one client, each checked to be one that it has.
+use super::{ClientKind, Takes};
+
+/// An option that a client takes.
+#[derive(Debug)]
+pub struct ClientOption {
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is called, if it has one: the `N` of `port=N`.
+    pub value: Option<&'static str>,
+}
+
+impl ClientOption {
+    /// An option that is a bare word.
+    pub const fn word(name: &'static str) -> ClientOption {
+        ClientOption { name, value: None }
+    }
+
+    /// An option with a value.
+    pub const fn with(name: &'static str, value: &'static str) -> ClientOption {
+        ClientOption { name, value: Some(value) }
+    }
+
+    fn usage(&self) -> String {
+        self.value.map_or_else(|| self.name.into(), |value| format!("{}={value}", self.name))
+    }
+}
+
+/// The options as they are written, with `between` between them.
+pub fn listed(known: &[ClientOption], between: &str) -> String {
+    known.iter().map(ClientOption::usage).collect::<Vec<_>>().join(between)
+}
+
+/// The options that were given to a client, each checked to be one that it takes.
 #[derive(Debug)]
 pub struct Options<'a> {
     client: &'static str,
@@ -10,34 +42,35 @@ pub struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Reads `text` for `client`, which has the options `known`: `port=` takes a value, `serializable` none.
+    /// Reads `text` for `client`.
     ///
     /// # Errors
-    /// 64 for an option that the client does not have, one given twice, and a value missing or too many.
-    pub fn read(
-        client: &'static str,
-        text: Option<&'a str>,
-        known: &[&str],
-    ) -> Result<Options<'a>> {
+    /// 64 for an option that the client does not take, one given twice, and a value missing or too many.
+    pub fn read(client: &ClientKind, text: Option<&'a str>) -> Result<Options<'a>> {
+        let (name, known) = match client.takes {
+            Takes::Options(known) => (client.name, known),
+            Takes::Word(_) | Takes::Command(_) => (client.name, &[][..]),
+        };
         let mut given: Vec<(&str, Option<&str>)> = Vec::new();
         for word in text.into_iter().flat_map(|text| text.split(',')) {
-            let (name, value) = match word.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
+            let (option, value) = match word.split_once('=') {
+                Some((option, value)) => (option, Some(value)),
                 None => (word, None),
             };
-            let form = if value.is_some() { format!("{name}=") } else { name.to_string() };
-            if !known.contains(&form.as_str()) {
+            let takes =
+                |one: &ClientOption| one.name == option && one.value.is_some() == value.is_some();
+            if !known.iter().any(takes) {
                 return Err(Error::usage(format!(
-                    "client {client} has no option {word:?}; it takes {}",
-                    listed(known)
+                    "client {name} has no option {word:?}; it takes {}",
+                    listed(known, ", ")
                 )));
             }
-            if given.iter().any(|(other, _)| *other == name) {
-                return Err(Error::usage(format!("client {client}: {name} is given twice")));
+            if given.iter().any(|(other, _)| *other == option) {
+                return Err(Error::usage(format!("client {name}: {option} is given twice")));
             }
-            given.push((name, value));
+            given.push((option, value));
         }
-        Ok(Options { client, given })
+        Ok(Options { client: name, given })
     }
 
     /// Whether the bare word `name` was given.
@@ -65,26 +98,14 @@ impl<'a> Options<'a> {
     }
 }
 
-fn listed(known: &[&str]) -> String {
-    let shown: Vec<String> = known
-        .iter()
-        .map(|name| match name.strip_suffix('=') {
-            Some(name) => format!("{name}={}", name.to_uppercase()),
-            None => (*name).to_string(),
-        })
-        .collect();
-    shown.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clients::{etcd, exec};
     use breakit::exit::Status;
 
-    const KNOWN: [&str; 2] = ["serializable", "port="];
-
     fn read(text: &str) -> Result<Options<'_>> {
-        Options::read("etcd", Some(text), &KNOWN)
+        Options::read(&etcd::KIND, Some(text))
     }
 
     #[test]
@@ -92,18 +113,19 @@ mod tests {
         let options = read("serializable,port=7000").unwrap();
         assert!(options.has("serializable"));
         assert_eq!(options.port("port", 2379).unwrap(), 7000);
-        let none = Options::read("etcd", None, &KNOWN).unwrap();
+        let none = Options::read(&etcd::KIND, None).unwrap();
         assert!(!none.has("serializable"));
         assert_eq!(none.port("port", 2379).unwrap(), 2379);
     }
 
     #[test]
-    fn what_the_client_does_not_have_is_wrong_usage_and_what_it_has_is_listed() {
+    fn what_the_client_does_not_take_is_wrong_usage_and_what_it_takes_is_listed() {
         for bad in ["", "fast", "port", "serializable=yes", "port=1,port=2"] {
             assert_eq!(read(bad).unwrap_err().status(), Status::Usage, "{bad}");
         }
+        assert!(Options::read(&exec::KIND, Some("port=1")).is_err());
         let said = read("fast").unwrap_err().to_string();
-        assert!(said.contains("serializable, port=PORT"), "{said}");
+        assert!(said.contains("serializable, port=N"), "{said}");
         for bad in ["port=0", "port=x", "port=65536"] {
             assert_eq!(read(bad).unwrap().port("port", 1).unwrap_err().status(), Status::Usage);
         }

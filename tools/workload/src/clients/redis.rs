@@ -19,8 +19,9 @@ use redis::cmd;
 use self::connection::{Connection, Login};
 use super::client_error::{ClientError, outcome};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::options::Options;
-use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use super::options::{ClientOption, Options};
+use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use crate::action::{Action, Outcome};
 
 /// The port on which Redis answers.
 pub const PORT: u16 = 6379;
@@ -28,12 +29,17 @@ pub const PORT: u16 = 6379;
 /// The environment variable with the password.
 pub const PASSWORD: &str = "REDISCLI_AUTH";
 
-/// The database that `--client redis[:port=N]` names.
-///
-/// # Errors
-/// 64 for an option that is not there.
-pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
-    let given = Options::read("redis", option, &["port="])?;
+/// The client.
+pub const KIND: ClientKind = ClientKind {
+    name: "redis",
+    about: "The Redis of each node",
+    takes: Takes::Options(&[ClientOption::with("port", "N")]),
+    supports: operation::SUPPORTED,
+    database,
+};
+
+fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read(&KIND, option)?;
     Ok(Arc::new(Redis::new(given.port("port", PORT)?, options.ready)))
 }
 
@@ -86,7 +92,7 @@ impl Redis {
             };
             let mut connection = self.connect(node).await.map_err(place)?;
             let found =
-                anything_under(prefix, &mut connection).await.map_err(|t| place(t.words()))?;
+                anything_under(prefix, &mut connection).await.map_err(|t| place(t.message()))?;
             if let Some(key) = found {
                 return Err(Error::system(format!(
                     "{} already holds the key {key}; take another --prefix, what a run before left is not this run's finding",
@@ -101,7 +107,7 @@ impl Redis {
         let at = |said: String| format!("{}: {said}", node.name);
         let look = async {
             let mut connection = self.connect(node).await?;
-            connection.ask::<String>(&cmd("PING")).await.map_err(ClientError::words)
+            connection.ask::<String>(&cmd("PING")).await.map_err(ClientError::message)
         };
         within_a_look(look).await.map(|_: String| ()).map_err(at)
     }
@@ -139,14 +145,6 @@ fn literally(text: &str) -> String {
 }
 
 impl Database for Redis {
-    fn name(&self) -> &'static str {
-        "redis"
-    }
-
-    fn supports(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "set"]
-    }
-
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async move {
             let patience = Patience::new(self.ready);
@@ -188,20 +186,20 @@ struct Direct {
 }
 
 impl Direct {
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
+    async fn perform(&mut self, action: &Action) -> std::result::Result<Outcome, ClientError> {
         let connection = match self.connection.take().filter(Connection::is_open) {
             Some(open) => open,
             None => {
                 Connection::open(self.address, &self.login).await.map_err(ClientError::NotDone)?
             }
         };
-        operation::perform(self.connection.insert(connection), &self.prefix, request).await
+        operation::perform(self.connection.insert(connection), &self.prefix, action).await
     }
 }
 
 impl Client for Direct {
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
-        Box::pin(async move { outcome(self.perform(request).await) })
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
+        Box::pin(async move { outcome(self.perform(action).await) })
     }
 }
 

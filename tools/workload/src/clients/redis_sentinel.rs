@@ -34,10 +34,11 @@ use redis::cmd;
 
 use super::client_error::{ClientError, outcome};
 use super::endpoint::{Endpoints, Patience, within_a_look};
-use super::options::Options;
+use super::options::{ClientOption, Options};
 use super::redis::connection::{Connection, Login};
 use super::redis::{self as direct, Redis, info_line, operation};
-use super::{Answer, Client, Database, Outcome, Purpose, Request, RunOptions};
+use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use crate::action::{Action, Outcome};
 
 /// The port on which a sentinel answers.
 const PORT: u16 = 26379;
@@ -51,12 +52,21 @@ pub const PASSWORD: &str = "SENTINEL_AUTH";
 /// How long a sentinel, or a process asked for its role, may take. The guidelines say a few hundred ms.
 const ASK_LIMIT: Duration = Duration::from_millis(500);
 
-/// The database that `--client redis-sentinel[:master=NAME][,port=N][,redis-port=N]` names.
-///
-/// # Errors
-/// 64 for an option that is not there, or a name that no sentinel would take.
-pub fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
-    let given = Options::read("redis-sentinel", option, &["master=", "port=", "redis-port="])?;
+/// The client.
+pub const KIND: ClientKind = ClientKind {
+    name: "redis-sentinel",
+    about: "The primary that each node's own Sentinel names",
+    takes: Takes::Options(&[
+        ClientOption::with("master", "NAME"),
+        ClientOption::with("port", "N"),
+        ClientOption::with("redis-port", "N"),
+    ]),
+    supports: operation::SUPPORTED,
+    database,
+};
+
+fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Database>> {
+    let given = Options::read(&KIND, option)?;
     let redis = Redis::new(given.port("redis-port", direct::PORT)?, options.ready);
     let service = service(given.value("master").unwrap_or(SERVICE))?;
     Ok(Arc::new(Sentinel::new(service, given.port("port", PORT)?, redis)))
@@ -133,7 +143,7 @@ impl Sentinel {
         let info = connection
             .ask::<String>(cmd("INFO").arg("replication"))
             .await
-            .map_err(ClientError::words)?;
+            .map_err(ClientError::message)?;
         let line = |name| info_line(&info, name).unwrap_or_default();
         match line("role") {
             "master" => {
@@ -165,7 +175,7 @@ impl Inquiry {
         let told = connection
             .ask::<HashMap<String, String>>(&command)
             .await
-            .map_err(|error| format!("its sentinel says {}", error.words()))?;
+            .map_err(|error| format!("its sentinel says {}", error.message()))?;
         believed(&told, nodes)
     }
 
@@ -228,20 +238,12 @@ async fn in_time<T>(
     asked: impl Future<Output = std::result::Result<T, ClientError>>,
 ) -> std::result::Result<T, String> {
     match tokio::time::timeout(ASK_LIMIT, asked).await {
-        Ok(told) => told.map_err(ClientError::words),
+        Ok(told) => told.map_err(ClientError::message),
         Err(_) => Err(format!("no answer within {}", breakit::clock::show(ASK_LIMIT))),
     }
 }
 
 impl Database for Sentinel {
-    fn name(&self) -> &'static str {
-        "redis-sentinel"
-    }
-
-    fn supports(&self) -> &'static [&'static str] {
-        self.redis.supports()
-    }
-
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async move {
             let patience = Patience::new(self.redis.ready());
@@ -302,10 +304,10 @@ impl Application {
         Ok(&mut self.primary.insert((address, primary)).1)
     }
 
-    async fn perform(&mut self, request: &Request) -> std::result::Result<Outcome, ClientError> {
+    async fn perform(&mut self, action: &Action) -> std::result::Result<Outcome, ClientError> {
         let prefix = self.prefix.clone();
         let primary = self.find_primary().await.map_err(ClientError::NotDone)?;
-        let result = operation::perform(primary, &prefix, request).await;
+        let result = operation::perform(primary, &prefix, action).await;
         if result.is_err() {
             // A primary that refuses may be one no longer: connect anew, and have it tell its role.
             self.primary = None;
@@ -315,8 +317,8 @@ impl Application {
 }
 
 impl Client for Application {
-    fn invoke<'a>(&'a mut self, request: &'a Request) -> Answer<'a, Outcome> {
-        Box::pin(async move { outcome(self.perform(request).await) })
+    fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
+        Box::pin(async move { outcome(self.perform(action).await) })
     }
 }
 

@@ -6,32 +6,30 @@ use breakit::clock::show;
 use breakit::node::Node;
 use tokio::time::{Instant, timeout_at};
 
-use crate::clients::{Client, Database, Outcome, Purpose, Request};
+use crate::action::{Action, Outcome};
+use crate::clients::{Client, Database, Purpose};
 
-/// A connection that is made when it is needed and thrown away when nobody knows what it is still doing.
+/// What one process needs to reach its node: a connection is made when it is needed, and dropped when it is not known
+/// what it is still doing.
 pub struct Session<'a> {
-    /// Whose connection.
+    /// The database.
     pub database: &'a dyn Database,
-    /// To which node.
+    /// The node that is asked.
     pub node: &'a Node,
-    /// Under which prefix.
+    /// The place of the run on it.
     pub prefix: &'a str,
-    /// For what.
+    /// What the connection is for.
     pub purpose: Purpose,
     /// How long an operation may take, with the making of the connection.
     pub timeout: Duration,
 }
 
 impl Session<'_> {
-    /// Carries out `request`. `client` is the open connection, if there is one, before and after.
+    /// Carries out `action`. `client` is the open connection, if there is one, before and after.
     ///
-    /// An operation that was never sent is a fail. A read of which nobody knows is a fail too: it changes
-    /// nothing, so that it may as well not have happened.
-    pub async fn attempt(
-        &self,
-        client: &mut Option<Box<dyn Client>>,
-        request: &Request,
-    ) -> Outcome {
+    /// An operation that was never sent is a fail. So is a read whose outcome is not known: it changes nothing, so that
+    /// it may as well not have happened.
+    pub async fn attempt(&self, client: &mut Option<Box<dyn Client>>, action: &Action) -> Outcome {
         let deadline = Instant::now() + self.timeout;
         let mut open = match usable(client.take()) {
             Some(open) => open,
@@ -40,11 +38,11 @@ impl Session<'_> {
                 Err(why) => return Outcome::Fail(format!("not sent: {why}")),
             },
         };
-        let outcome = timeout_at(deadline, open.invoke(request))
+        let outcome = timeout_at(deadline, open.invoke(action))
             .await
             .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", self.limit())));
         match outcome {
-            Outcome::Info(why) if request.f == "read" => Outcome::Fail(why),
+            Outcome::Info(why) if action.is_read() => Outcome::Fail(why),
             Outcome::Info(why) => Outcome::Info(why),
             known => {
                 *client = Some(open);
@@ -53,7 +51,7 @@ impl Session<'_> {
         }
     }
 
-    /// The timeout in words; what is left of a longer one to the millisecond.
+    /// The timeout in words, to the millisecond.
     fn limit(&self) -> String {
         let whole = Duration::from_millis(self.timeout.as_millis() as u64);
         show(if whole.is_zero() { self.timeout } else { whole })

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::clients::{Client, Outcome, Purpose, Request};
+use crate::action::{Action, Outcome};
+use crate::clients::{Client, Purpose};
 use crate::phases::attempt::Session;
 use crate::phases::load::{Shared, completion, invocation};
 use crate::record::history::own_line;
@@ -66,18 +67,19 @@ impl Reading {
 ///
 /// `None` where the history takes no more lines before anything is read.
 pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Option<Reading> {
-    let requests: Arc<[Request]> = shared.generator().reads_of_all().into();
-    let agreement = agree(shared, &requests, limits).await;
+    let reads: Arc<[Action]> = shared.generator().final_reads().into();
+    let agreement = agree(shared, &reads, limits).await;
     shared.history.record(own_line("recovery", agreement)).ok()?;
-    let ends = of_each_node(shared, |number| {
-        let (shared, requests) = (Arc::clone(shared), Arc::clone(&requests));
-        let process = first + number as u64;
-        let limit = limits.read;
-        async move {
-            Reader { shared: &shared, number, process, limit, client: None }.all(&requests).await
-        }
-    })
-    .await;
+    let ends =
+        of_each_node(shared, |number| {
+            let (shared, reads) = (Arc::clone(shared), Arc::clone(&reads));
+            let process = first + number as u64;
+            let limit = limits.read;
+            async move {
+                Reader { shared: &shared, number, process, limit, client: None }.all(&reads).await
+            }
+        })
+        .await;
     let mut reading = Reading::default();
     for (node, end) in shared.nodes.iter().zip(ends) {
         let name = node.name.to_string();
@@ -90,14 +92,14 @@ pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Optio
 }
 
 /// Asks in rounds until the nodes agree; gives what is to be said of it.
-async fn agree(shared: &Arc<Shared>, requests: &Arc<[Request]>, limits: Limits) -> Value {
+async fn agree(shared: &Arc<Shared>, reads: &Arc<[Action]>, limits: Limits) -> Value {
     let Limits { recovery, read } = limits;
     let begin = Instant::now();
     let (mut pause, mut before, mut rounds) = (FIRST_PAUSE, None, 0_u64);
     let (answers, agreed) = loop {
         // A slow node has the time of a final read, as long as that does not make recovery longer.
         let left = recovery.saturating_sub(begin.elapsed());
-        let answers = round(shared, requests, read.min(left.max(shared.timeout))).await;
+        let answers = round(shared, reads, read.min(left.max(shared.timeout))).await;
         rounds += 1;
         let whole = unanimous(&answers);
         if whole && before.as_ref() == Some(&answers) {
@@ -133,10 +135,10 @@ fn unanimous(answers: &[Answers]) -> bool {
 }
 
 /// One round: all reads, from all nodes at once, in the nodes' order.
-async fn round(shared: &Arc<Shared>, requests: &Arc<[Request]>, limit: Duration) -> Vec<Answers> {
+async fn round(shared: &Arc<Shared>, reads: &Arc<[Action]>, limit: Duration) -> Vec<Answers> {
     of_each_node(shared, |number| {
-        let (shared, requests) = (Arc::clone(shared), Arc::clone(requests));
-        async move { ask(&shared, number, limit, &requests).await }
+        let (shared, reads) = (Arc::clone(shared), Arc::clone(reads));
+        async move { ask(&shared, number, limit, &reads).await }
     })
     .await
 }
@@ -157,12 +159,12 @@ where
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-async fn ask(shared: &Shared, number: usize, limit: Duration, requests: &[Request]) -> Answers {
+async fn ask(shared: &Shared, number: usize, limit: Duration, reads: &[Action]) -> Answers {
     let session = session(shared, number, limit);
     let mut client: Option<Box<dyn Client>> = None;
-    let mut answers = Vec::with_capacity(requests.len());
-    for request in requests {
-        match session.attempt(&mut client, request).await {
+    let mut answers = Vec::with_capacity(reads.len());
+    for read in reads {
+        match session.attempt(&mut client, read).await {
             Outcome::Ok(value) => answers.push(sorted(value)),
             // The rest of its answers would not make this round whole.
             Outcome::Fail(_) | Outcome::Info(_) => return None,
@@ -195,19 +197,19 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads until one read has no answer; gives why it has none.
-    async fn all(&mut self, requests: &[Request]) -> Result<(), String> {
-        for request in requests {
-            self.read(request).await?;
+    async fn all(&mut self, reads: &[Action]) -> Result<(), String> {
+        for read in reads {
+            self.read(read).await?;
         }
         Ok(())
     }
 
     /// One read: made again until it is answered or its limit is over.
-    async fn read(&mut self, request: &Request) -> Result<(), String> {
+    async fn read(&mut self, read: &Action) -> Result<(), String> {
         let begin = Instant::now();
         let (mut left, mut pause) = (self.limit, FIRST_PAUSE);
         loop {
-            match self.attempt(request, left).await? {
+            match self.attempt(read, left).await? {
                 None => return Ok(()),
                 Some(why) if begin.elapsed() + pause >= self.limit => return Err(why),
                 Some(_) => {}
@@ -219,23 +221,19 @@ impl Reader<'_> {
     }
 
     /// One try, with its two lines; gives why it was not answered, if it was not.
-    async fn attempt(
-        &mut self,
-        request: &Request,
-        limit: Duration,
-    ) -> Result<Option<String>, String> {
+    async fn attempt(&mut self, read: &Action, limit: Duration) -> Result<Option<String>, String> {
         let unwritten = |_| String::from("the history takes no more lines");
         let session = session(self.shared, self.number, limit);
         let history = &self.shared.history;
-        let mut invoke = invocation(self.process, session.node, request);
+        let mut invoke = invocation(self.process, session.node, read);
         invoke.extra.insert("final".into(), true.into());
         history.announce(invoke).map_err(unwritten)?.written().await.map_err(unwritten)?;
-        let outcome = session.attempt(&mut self.client, request).await;
+        let outcome = session.attempt(&mut self.client, read).await;
         let failure = match &outcome {
             Outcome::Ok(_) => None,
             Outcome::Fail(why) | Outcome::Info(why) => Some(why.clone()),
         };
-        let mut done = completion(self.process, session.node, request, outcome);
+        let mut done = completion(self.process, session.node, read, outcome);
         done.extra.insert("final".into(), true.into());
         history.record(done).map_err(unwritten)?;
         Ok(failure)

@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::clients::{Client, Database, Outcome, Purpose, Request};
+use crate::action::{Action, Outcome};
+use crate::clients::{Client, Database, Purpose};
 use crate::generator::Generator;
 use crate::generator::pace::Pace;
 use crate::phases::attempt::Session;
@@ -44,14 +45,14 @@ pub struct Shared {
     /// Where every operation is recorded.
     pub history: History,
     /// Which operation comes next.
-    pub generator: Mutex<Generator>,
+    pub generator: Mutex<Box<dyn Generator>>,
     /// What ends everything early.
     pub stop: Stop,
 }
 
 impl Shared {
     /// The generator, for as long as one draws.
-    pub fn generator(&self) -> MutexGuard<'_, Generator> {
+    pub fn generator(&self) -> MutexGuard<'_, Box<dyn Generator>> {
         // A worker that panicked while it drew loses its own operation, not the sequence.
         self.generator.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -244,16 +245,16 @@ impl Worker {
         };
         let mut client: Option<Box<dyn Client>> = None;
         while let Some(due) = self.queue.next().await {
-            let Ok((request, invoke)) = self.invoke(session.node, due) else { break };
+            let Ok((action, invoke)) = self.invoke(session.node, due) else { break };
             if invoke.written().await.is_err() {
                 break;
             }
-            let outcome = session.attempt(&mut client, &request).await;
-            shared.generator().learn(&request, &outcome);
+            let outcome = session.attempt(&mut client, &action).await;
+            shared.generator().learn(&action, &outcome);
             let unknown = matches!(outcome, Outcome::Info(_));
             if shared
                 .history
-                .record(completion(self.process, session.node, &request, outcome))
+                .record(completion(self.process, session.node, &action, outcome))
                 .is_err()
             {
                 break;
@@ -267,29 +268,29 @@ impl Worker {
 
     /// Draws the next operation and gives its line its place: as one step, so that the history has the
     /// generator's order. The request must not leave before the line is written.
-    fn invoke(&self, node: &Node, due: u64) -> Result<(Request, PendingLine), NotWritten> {
+    fn invoke(&self, node: &Node, due: u64) -> Result<(Action, PendingLine), NotWritten> {
         let mut generator = self.shared.generator();
-        let request = generator.draw();
-        let mut op = invocation(self.process, node, &request);
+        let action = generator.next();
+        let mut op = invocation(self.process, node, &action);
         if clock::now().saturating_sub(due) > clock::nanos(LATE) {
             op.extra.insert("due".into(), due.into());
         }
-        self.shared.history.announce(op).map(|invoke| (request, invoke))
+        self.shared.history.announce(op).map(|invoke| (action, invoke))
     }
 }
 
 /// The line that says that an operation is sent.
-pub fn invocation(process: u64, node: &Node, request: &Request) -> Op {
-    let mut op = Op::now(Process::Client(process), Type::Invoke, request.f);
-    op.key = request.key.clone();
-    op.value = Some(request.value.clone());
+pub fn invocation(process: u64, node: &Node, action: &Action) -> Op {
+    let mut op = Op::now(Process::Client(process), Type::Invoke, action.f());
+    op.key = action.key();
+    op.value = Some(action.value());
     op.node = Some(node.name.to_string());
     op
 }
 
 /// The line that says what came of it.
-pub fn completion(process: u64, node: &Node, request: &Request, outcome: Outcome) -> Op {
-    let mut op = invocation(process, node, request);
+pub fn completion(process: u64, node: &Node, action: &Action, outcome: Outcome) -> Op {
+    let mut op = invocation(process, node, action);
     let error = |why: String| Some(Value::from(why));
     match outcome {
         Outcome::Ok(value) => (op.kind, op.value) = (Type::Ok, Some(value)),

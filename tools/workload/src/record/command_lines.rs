@@ -8,6 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
 
 use crate::cli;
+use crate::clients::options::Options;
+use crate::clients::{self, Takes};
 
 /// What stands for words that are not recorded.
 const LEFT_OUT: &str = "...";
@@ -32,11 +34,16 @@ impl Record {
 
     /// The value of `--client` as the history has it.
     fn client(self, spec: &str) -> String {
-        match spec.split_once(':') {
+        let Some((name, given)) = spec.split_once(':') else { return spec.to_string() };
+        let takes = clients::named(name).map(|(kind, _)| (kind, &kind.takes));
+        match takes {
             _ if self == Record::All => spec.to_string(),
-            None | Some(("mem", _)) => spec.to_string(),
-            Some(("exec", command)) => format!("exec:{}", self.text(command)),
-            Some((name, _)) => format!("{name}:{LEFT_OUT}"),
+            Ok((_, Takes::Word(_))) => spec.to_string(),
+            Ok((_, Takes::Command(_))) => format!("{name}:{}", self.text(given)),
+            Ok((kind, Takes::Options(_))) if Options::read(kind, Some(given)).is_ok() => {
+                spec.to_string()
+            }
+            _ => format!("{name}:{LEFT_OUT}"),
         }
     }
 
@@ -212,7 +219,9 @@ mod tests {
             ("etcd", "etcd"),
             ("exec:./client --token hunter2", "exec:./client ..."),
             ("exec:./client", "exec:./client"),
+            ("etcd:serializable,port=1", "etcd:serializable,port=1"),
             ("redis://me:hunter2@db1", "redis:..."),
+            ("nosuch:hunter2", "nosuch:..."),
         ] {
             assert_eq!(Record::Known.client(spec), shown);
             assert_eq!(Record::All.client(spec), spec);

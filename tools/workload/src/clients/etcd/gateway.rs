@@ -121,7 +121,7 @@ impl Gateway {
         let answer = self
             .post("/v3/auth/authenticate", &request)
             .await
-            .map_err(|error| format!("{} let nobody in: {}", self.address, error.words()))?;
+            .map_err(|error| format!("{} let nobody in: {}", self.address, error.message()))?;
         let token = answer["token"].as_str();
         self.token = Some(token.ok_or("the login's answer has no token")?.to_string());
         Ok(())

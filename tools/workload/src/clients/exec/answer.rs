@@ -3,21 +3,21 @@
 use breakit::op::json_clause;
 use serde_json::Value;
 
-use crate::clients::{Outcome, Request};
+use crate::action::{Action, Outcome};
 
-/// A request that was handed to a program, with its number in the run.
+/// An action that was handed to a program, with its number in the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Numbered {
     /// New for each request of the run.
     pub id: u64,
-    /// The request itself.
-    pub request: Request,
+    /// What it asks for.
+    pub action: Action,
 }
 
 impl Numbered {
     fn name(&self) -> String {
-        let Request { f, value, .. } = &self.request;
-        match value {
+        let f = self.action.f();
+        match self.action.value() {
             Value::Null => format!("request {} ({f})", self.id),
             value => format!("request {} ({f} {value})", self.id),
         }
@@ -36,7 +36,7 @@ pub fn outcome(
     let answer = std::str::from_utf8(answer).map_err(|_| "it is not UTF-8".to_string())?;
     let answer: Value = serde_json::from_str(answer).map_err(|error| json_clause(&error))?;
     belongs(asked, before, &answer)?;
-    let request = &asked.request;
+    let action = &asked.action;
     let why = match answer.get("error") {
         None | Some(Value::Null) => "the client gave no reason".to_string(),
         Some(Value::String(text)) => text.clone(),
@@ -44,12 +44,12 @@ pub fn outcome(
     };
     match answer.get("type").and_then(Value::as_str) {
         Some("ok") => match answer.get("value") {
-            Some(value) if request.f == "read" || *value == request.value => {
+            Some(value) if action.is_read() || *value == action.value() => {
                 Ok(Outcome::Ok(value.clone()))
             }
             Some(value) => Err(other_value(asked, before, value)),
-            None if request.f == "read" => Err("an ok read needs a \"value\"".into()),
-            None => Ok(Outcome::Ok(request.value.clone())),
+            None if action.is_read() => Err("an ok read needs a \"value\"".into()),
+            None => Ok(action.done()),
         },
         Some("fail") => Ok(Outcome::Fail(why)),
         Some("info") => Ok(Outcome::Info(why)),
@@ -72,7 +72,7 @@ fn belongs(asked: &Numbered, before: Option<&Numbered>, answer: &Value) -> Resul
 
 fn other_value(asked: &Numbered, before: Option<&Numbered>, value: &Value) -> String {
     match before {
-        Some(before) if before.request.value == *value && !value.is_null() => format!(
+        Some(before) if before.action.value() == *value && !value.is_null() => format!(
             "the ok is for {value}, the value of {}, when {} was asked",
             before.name(),
             asked.name()
@@ -89,18 +89,19 @@ pub fn id(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::RegisterAction;
     use serde_json::json;
 
-    fn numbered(id: u64, f: &'static str, value: Value) -> Numbered {
-        Numbered { id, request: Request { f, key: Some(1.into()), value } }
+    fn numbered(id: u64, action: RegisterAction) -> Numbered {
+        Numbered { id, action: Action::Register(1, action) }
     }
 
     fn write() -> Numbered {
-        numbered(13, "write", 7.into())
+        numbered(13, RegisterAction::Write(7.into()))
     }
 
     fn answered(asked: &Numbered, answer: &str) -> Result<Outcome, String> {
-        outcome(asked, Some(&numbered(12, "write", 6.into())), answer.as_bytes())
+        outcome(asked, Some(&numbered(12, RegisterAction::Write(6.into()))), answer.as_bytes())
     }
 
     #[test]
@@ -110,7 +111,7 @@ mod tests {
 
     #[test]
     fn a_read_must_say_what_it_read() {
-        let read = numbered(1, "read", Value::Null);
+        let read = numbered(1, RegisterAction::Read);
         assert!(answered(&read, r#"{"type":"ok"}"#).is_err());
         let empty = answered(&read, r#"{"type":"ok","value":[]}"#);
         assert_eq!(empty, Ok(Outcome::Ok(Value::Array(Vec::new()))));
@@ -118,7 +119,8 @@ mod tests {
 
     #[test]
     fn an_ok_with_the_value_of_another_request_is_no_answer() {
-        let cas = numbered(13, "cas", json!([3, 4]));
+        let cas = RegisterAction::CompareAndSet { expected: 3.into(), new: 4.into() };
+        let cas = numbered(13, cas);
         let same = r#"{"type":"ok","value":[3,4]}"#;
         assert_eq!(answered(&cas, same), Ok(Outcome::Ok(json!([3, 4]))));
         for (asked, value) in [
