@@ -41,6 +41,7 @@ complete -c workload -n "__fish_workload_using_subcommand register" -l time-limi
 complete -c workload -n "__fish_workload_using_subcommand register" -l ops -d 'End the load after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l seed -d 'Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -l start-timeout -d 'Wait for a program of exec: to read its first request for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l final-timeout -d 'Give up a final read after TIME, with all its tries' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l ready -d 'Wait for a database that is still starting for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l recovery -d 'Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]' -r
@@ -66,6 +67,7 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -l time-
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops -d 'End the load after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l seed -d 'Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l start-timeout -d 'Wait for a program of exec: to read its first request for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l final-timeout -d 'Give up a final read after TIME, with all its tries' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ready -d 'Wait for a database that is still starting for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l recovery -d 'Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]' -r
@@ -91,6 +93,7 @@ complete -c workload -n "__fish_workload_using_subcommand set" -l time-limit -d 
 complete -c workload -n "__fish_workload_using_subcommand set" -l ops -d 'End the load after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l seed -d 'Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -l start-timeout -d 'Wait for a program of exec: to read its first request for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final-timeout -d 'Give up a final read after TIME, with all its tries' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l ready -d 'Wait for a database that is still starting for TIME, at the most' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l recovery -d 'Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]' -r

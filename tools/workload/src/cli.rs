@@ -109,6 +109,9 @@ pub struct CommonArgs {
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
+    /// Wait for a program of exec: to read its first request for TIME, at the most
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub start_timeout: Duration,
     /// Give up a final read after TIME, with all its tries
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub final_timeout: Duration,

@@ -13,7 +13,7 @@
 //! A client tries nothing twice and leaves its node for no other. It needs no time limit of its own: the whole client
 //! is dropped when the time of its operation is over.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,6 +133,8 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct RunOptions {
     /// How long a database that is still starting is waited for, in [`Database::set_up`].
     pub ready: Duration,
+    /// How long a program may take from its start until it reads its first request.
+    pub start_timeout: Duration,
     /// The run's seed, for a database that makes random choices of its own.
     pub seed: u64,
     /// What the run needs of it.
@@ -191,6 +193,18 @@ pub enum Purpose {
 
 /// A connection to one node, used by one process at a time.
 pub trait Client: Send {
+    /// Waits until the other side takes the request, for a client whose other side may first have to start. The time
+    /// limit of the operation is counted without it.
+    ///
+    /// # Errors
+    /// The outcome of an action that was not taken.
+    fn hand_over<'a>(
+        &'a mut self,
+        _action: &'a Action,
+    ) -> Answer<'a, std::result::Result<(), Outcome>> {
+        Box::pin(ready(Ok(())))
+    }
+
     /// Sends the request and waits for the answer. The future, and the client with it, is dropped when the operation's
     /// time is over: then it is not known what became of it.
     fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome>;

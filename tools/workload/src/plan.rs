@@ -62,6 +62,7 @@ impl Plan {
         supports(client, kind, workload.needs())?;
         let options = RunOptions {
             ready: common.ready,
+            start_timeout: common.start_timeout,
             seed,
             needs: workload.needs(),
             first_read: workload.first_read(),
@@ -74,8 +75,11 @@ impl Plan {
             .iter()
             .map(|text| CommandLine::of(text, "--nemesis", record))
             .collect::<Result<Vec<CommandLine>>>()?;
-        let limits_of_answers =
-            [("--timeout", common.timeout), ("--final-timeout", common.final_timeout)];
+        let limits_of_answers = [
+            ("--timeout", common.timeout),
+            ("--start-timeout", common.start_timeout),
+            ("--final-timeout", common.final_timeout),
+        ];
         if let Some((flag, _)) = limits_of_answers.iter().find(|(_, time)| time.is_zero()) {
             return Err(Error::usage(format!(
                 "{flag} 0s leaves no time for an answer; give it some"

@@ -13,7 +13,7 @@ mod stderr;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +25,7 @@ use breakit::jsonl::LONGEST_LINE;
 use breakit::node::{Name, Node};
 use breakit::reach;
 use breakit::size::show_size;
+use nix::libc::c_int;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -47,6 +48,9 @@ const TRY: Duration = Duration::from_secs(5);
 /// What a program that has ended left in its pipes is there at once; so long a child of its own may hold them.
 const BURIAL: Duration = Duration::from_millis(100);
 
+/// The pause after the first look at a new program; it doubles up to [`LOOK`].
+const FIRST_LOOK: Duration = Duration::from_millis(1);
+
 /// How often a program that does not answer is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -64,6 +68,7 @@ fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Databa
     Ok(Arc::new(Exec {
         words,
         ready: options.ready,
+        start_timeout: options.start_timeout,
         first_read: options.first_read.clone(),
         addresses: Mutex::default(),
         run: Arc::default(),
@@ -73,6 +78,7 @@ fn database(option: Option<&str>, options: &RunOptions) -> Result<Arc<dyn Databa
 struct Exec {
     words: CommandLine,
     ready: Duration,
+    start_timeout: Duration,
     /// The read that proves the place empty.
     first_read: Option<Action>,
     /// Of the nodes, as they were found in setup.
@@ -103,6 +109,8 @@ impl Exec {
             stdin,
             stdout: BufReader::new(stdout),
             stderr: Stderr::read(stderr, format!("a client on {}", node.name)).map_err(place)?,
+            start_timeout: self.start_timeout,
+            stage: Stage::New,
             asked: None,
             before: None,
             node: node.clone(),
@@ -147,7 +155,11 @@ impl Exec {
         let mut program =
             self.start(node, prefix, Purpose::Load).map_err(|error| error.to_string())?;
         let limit = TRY.min(self.ready);
-        match timeout(limit, program.invoke(read)).await {
+        let outcome = match program.hand_over(read).await {
+            Ok(()) => timeout(limit, program.invoke(read)).await,
+            Err(outcome) => Ok(outcome),
+        };
+        match outcome {
             Ok(Outcome::Ok(value)) => Ok(value),
             Ok(Outcome::Fail(why) | Outcome::Info(why)) => Err(why),
             Err(_) => Err(format!(
@@ -225,6 +237,9 @@ struct Program {
     addresses: Vec<IpAddr>,
     prefix: String,
     purpose: Purpose,
+    /// How long it may take until it reads its first request.
+    start_timeout: Duration,
+    stage: Stage,
     /// What it was asked last.
     asked: Option<Numbered>,
     /// What it was asked before that.
@@ -232,12 +247,46 @@ struct Program {
     run: Arc<InRun>,
 }
 
+/// How far a program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It may still be starting.
+    New,
+    /// It has read its first request and has not answered it.
+    HasFirstRequest,
+    /// It has answered a request.
+    AtWork,
+}
+
 impl Client for Program {
+    fn hand_over<'a>(
+        &'a mut self,
+        action: &'a Action,
+    ) -> Answer<'a, std::result::Result<(), Outcome>> {
+        Box::pin(async move {
+            if self.stage != Stage::New {
+                return Ok(());
+            }
+            let limit = self.start_timeout;
+            // It may read the request while it is killed: what becomes of it is not known.
+            match timeout(limit, self.hand_over_first(action)).await {
+                Ok(handed_over) => handed_over.map_err(Outcome::Info),
+                Err(_) => Err(Outcome::Info(format!(
+                    "the client did not read its first request within {}; see --start-timeout",
+                    breakit::clock::show(limit)
+                ))),
+            }
+        })
+    }
+
     fn invoke<'a>(&'a mut self, action: &'a Action) -> Answer<'a, Outcome> {
         Box::pin(async move {
-            if let Err(why) = self.send(action).await {
+            if self.stage != Stage::HasFirstRequest
+                && let Err(why) = self.send(action).await
+            {
                 return Outcome::Info(why);
             }
+            self.stage = Stage::AtWork;
             match self.answer().await {
                 Ok(answer) => self.judge(&answer),
                 Err(why) => Outcome::Info(why),
@@ -266,18 +315,35 @@ impl Client for Program {
 }
 
 impl Program {
-    /// Writes the line of a request, or says why it was not written.
-    async fn send(&mut self, action: &Action) -> std::result::Result<(), String> {
+    /// Writes the line of a request; gives its length in bytes, or why it was not written.
+    async fn send(&mut self, action: &Action) -> std::result::Result<usize, String> {
         let id = self.run.requests.fetch_add(1, Ordering::Relaxed) + 1;
         self.before = self.asked.replace(Numbered { id, action: action.clone() });
         let mut line = self.request_line(id, action).to_string();
         line.push('\n');
         match self.stdin.write_all(line.as_bytes()).await {
-            Ok(()) => Ok(()),
+            Ok(()) => Ok(line.len()),
             Err(error) => {
                 Err(format!("the client took no request: {}", breakit::exit::reason(&error)))
             }
         }
+    }
+
+    /// Sends the first request and waits until the program reads it. That it ended or printed something ends the
+    /// waiting too.
+    async fn hand_over_first(&mut self, action: &Action) -> std::result::Result<(), String> {
+        let length = self.send(action).await?;
+        tokio::select! {
+            () = is_read(&self.stdin, length) => {}
+            () = ended(&self.child) => {}
+            _ = self.stdout.fill_buf() => {}
+        }
+        let printed = !self.stdout.buffer().is_empty();
+        if printed && unread(&self.stdin) >= length {
+            return Err("the client printed a line before it read its first request".into());
+        }
+        self.stage = Stage::HasFirstRequest;
+        Ok(())
     }
 
     fn request_line(&self, id: u64, action: &Action) -> Value {
@@ -369,6 +435,30 @@ impl Program {
         }
     }
 }
+
+/// Waits until less than these bytes stand in the pipe that a child reads.
+async fn is_read(stdin: &ChildStdin, length: usize) {
+    let mut pause = FIRST_LOOK;
+    while unread(stdin) >= length {
+        sleep(pause).await;
+        pause = (pause * 2).min(LOOK);
+    }
+}
+
+/// How many bytes stand in the pipe that a child reads.
+fn unread(stdin: &ChildStdin) -> usize {
+    let mut bytes: c_int = 0;
+    // SAFETY: the descriptor is open as long as `stdin`, and the kernel writes one int to `bytes`.
+    let asked = unsafe { fionread(stdin.as_raw_fd(), &raw mut bytes) };
+    asked.ok().and_then(|_| usize::try_from(bytes).ok()).unwrap_or(0)
+}
+
+nix::ioctl_read_bad!(
+    /// Asks a pipe how many bytes stand in it.
+    fionread,
+    nix::libc::FIONREAD,
+    c_int
+);
 
 /// Waits until a child has ended, and does not reap it.
 async fn ended(child: &Child) {

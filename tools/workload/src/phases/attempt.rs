@@ -29,6 +29,9 @@ impl Session<'_> {
     ///
     /// An operation that was never sent is a fail. So is a read whose outcome is not known: it changes nothing, so that
     /// it may as well not have happened.
+    ///
+    /// The time in which the client waits for its other side to start is not part of the timeout. An operation that
+    /// takes longer is only open for longer in the history, which is never wrong.
     pub async fn attempt(&self, client: &mut Option<Box<dyn Client>>, action: &Action) -> Outcome {
         let deadline = Instant::now() + self.timeout;
         let mut open = match usable(client.take()) {
@@ -38,9 +41,13 @@ impl Session<'_> {
                 Err(why) => return Outcome::Fail(format!("not sent: {why}")),
             },
         };
-        let outcome = timeout_at(deadline, open.invoke(action))
-            .await
-            .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", self.limit())));
+        let opened = Instant::now();
+        let outcome = match open.hand_over(action).await {
+            Ok(()) => timeout_at(deadline + opened.elapsed(), open.invoke(action))
+                .await
+                .unwrap_or_else(|_| Outcome::Info(format!("no answer within {}", self.limit()))),
+            Err(outcome) => outcome,
+        };
         match outcome {
             Outcome::Info(why) if action.is_read() => Outcome::Fail(why),
             Outcome::Info(why) => Outcome::Info(why),
