@@ -82,11 +82,6 @@ fn known(words: &[String]) -> Option<Vec<String>> {
         "lxc-fleet" => lxc_fleet::cli::Cli::command(),
         _ => return None,
     };
-    // What exec runs and push copies is the user's own.
-    let of_users = ["exec", "push"].iter().any(|own| words.iter().any(|word| word == own));
-    if of_users && words[0] == "lxc-fleet" {
-        return None;
-    }
     parsed(parser, words, &shown)
 }
 
@@ -99,7 +94,11 @@ fn name_alone(words: &[String]) -> Vec<String> {
 /// A value as it is shown, by the id of its argument; `None` leaves the argument out.
 type Shown<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
 
-/// A command line written anew from what the parser found in it; `None` if it finds the line wrong.
+/// Subcommands whose arguments are the user's own: what `lxc-fleet exec` runs, and what `push` copies.
+const OF_USERS: [&str; 2] = ["exec", "push"];
+
+/// A command line written anew from what the parser found in it; `None` if it finds the line wrong, or
+/// if its subcommand is one of [`OF_USERS`].
 fn parsed(mut parser: Command, words: &[String], shown: Shown) -> Option<Vec<String>> {
     parser.build();
     let matches = parser.clone().try_get_matches_from(words).ok()?;
@@ -109,6 +108,9 @@ fn parsed(mut parser: Command, words: &[String], shown: Shown) -> Option<Vec<Str
         let below = at.subcommand();
         line.extend(arguments(level, at, below.is_some(), shown));
         let Some((name, further)) = below else { return Some(line) };
+        if OF_USERS.contains(&name) {
+            return None;
+        }
         line.push(name.to_string());
         (level, at) = (level.find_subcommand(name)?, further);
     }
@@ -177,6 +179,8 @@ mod tests {
             "partition replay history.jsonl --nodes n1..n5",
             "slownet set --delay 80ms --jitter 20ms --nodes n1..n5 --for 10s",
             "lxc-fleet kill n1 --for 5s",
+            // A node, and not the subcommand of this name.
+            "lxc-fleet kill exec --for 5s",
         ] {
             assert_eq!(line(text), text);
         }
