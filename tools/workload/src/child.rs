@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::record::command_lines::Record;
 
-/// So much of a line that a program printed is cited.
+/// How many characters of a line that a program printed are quoted.
 const CITED: usize = 200;
 
 /// The beginning of a line that may be endless.
@@ -69,7 +69,7 @@ impl CommandLine {
         words.take(if replays { usize::MAX } else { 0 }).map(Path::new)
     }
 
-    /// The command: in a process group of its own, and sent `at_our_death` should we die.
+    /// The command: in a process group of its own, which the kernel sends `at_our_death` when we die.
     ///
     /// The kernel watches the *thread* that starts it: start it from one that lives as long as the run.
     pub fn command(&self, at_our_death: Signal) -> Command {
@@ -94,7 +94,7 @@ fn bind_to_parent(parent: Pid, at_its_death: Signal) -> io::Result<()> {
 pub struct Group(Pid);
 
 impl Group {
-    /// The group of a child that was made by [`CommandLine::command`]; `None` where it has ended already.
+    /// The group of a child that was made by [`CommandLine::command`]; `None` if it has ended already.
     pub fn of(child: &tokio::process::Child) -> Option<Group> {
         child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)))
     }

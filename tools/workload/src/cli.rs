@@ -23,7 +23,7 @@ use crate::workloads::{WORKLOADS, Workload, WorkloadKind};
     after_help = clients::list()
 )]
 pub struct Cli {
-    /// Which promise is put to the test
+    /// The promise that is tested
     #[command(subcommand)]
     pub chosen: Chosen,
     /// How much is said on stderr
@@ -94,7 +94,7 @@ pub struct CommonArgs {
     /// Operations a second that fall due, whether or not earlier ones were answered
     #[arg(long, value_name = "PER-SECOND", default_value_t = 200.0, value_parser = rate)]
     pub rate: f64,
-    /// Operations open at a time, at the most
+    /// The most operations that are open at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// End the load after TIME [default: 30s, with mem 1.5s, with --ops none]
@@ -103,46 +103,46 @@ pub struct CommonArgs {
     /// End the load after N operations
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: Option<u64>,
-    /// Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]
+    /// Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Wait for a program of exec: to read its first request for TIME, at the most
+    /// Wait at most TIME until a program of exec: reads its first request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub start_timeout: Duration,
-    /// Give up a final read after TIME, with all its tries
+    /// Give up a final read after TIME, all its tries included
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub final_timeout: Duration,
-    /// Wait for a database that is still starting for TIME, at the most
+    /// Wait at most TIME for a database that is still starting
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub ready: Duration,
-    /// Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]
+    /// Wait at most TIME until the nodes agree again after the last fault [default: 15s, with mem 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub recovery: Option<Duration>,
     /// Read everything from every node at the end [default]
     #[arg(long = "final", overrides_with = "no_final")]
     pub final_reads: bool,
-    /// Leave out recovery and final reads
+    /// Skip recovery and final reads
     #[arg(long)]
     pub no_final: bool,
     /// Run CMD during the load, and put the fault lines that it prints into the history (repeatable)
     #[arg(long, value_name = "CMD")]
     pub nemesis: Vec<String>,
-    /// Record every word of the commands of --client and --nemesis, secrets too
+    /// Record every word of the commands of --client and --nemesis, including secrets
     #[arg(long)]
     pub record_commands: bool,
-    /// Write the history to FILE too, whatever becomes of the reader of stdout
+    /// Write the history to FILE as well, even if the reader of stdout leaves or hangs
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Print what would be done, and touch nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Number the processes from N on
+    /// Number the processes beginning with N
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,
-    /// Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]
+    /// Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
 }

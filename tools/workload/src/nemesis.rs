@@ -1,7 +1,7 @@
 //! The programs that break things during the load, and the fault lines that they print.
 //!
 //! Each runs in a process group of its own, so that ^C on a pipeline reaches them through us: their faults
-//! are healed before the final reads. Should we die, the kernel sends them TERM.
+//! are healed before the final reads. If we die, the kernel sends them TERM.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -30,14 +30,14 @@ use crate::record::history::own_line;
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is said of one whose fault did not last as long as it should have.
+/// What the run says about one whose fault did not last as long as it should have.
 const ENDED_EARLY: &str = "reports a fault that ended before its time: somebody healed it, or its lease ran out; its stop line says when";
 
-/// How long a killed one may take to be gone, and what one has started may hold its stdout after its end.
-const BURIAL: Duration = Duration::from_secs(2);
+/// How long a killed one may take to end, and how long its children may keep its stdout open after its end.
+const GRACE: Duration = Duration::from_secs(2);
 
-/// So many lines of a nemesis that are no fault lines are said; the others are counted.
-const SAID: u64 = 3;
+/// How many lines of a nemesis that are no fault lines are shown; the others are counted.
+const SHOWN: u64 = 3;
 
 /// The nemeses of a run, at work.
 pub struct Nemeses(Vec<Running>);
@@ -54,7 +54,7 @@ struct Running {
 enum Ended {
     /// In order.
     InOrder,
-    /// In order, but a fault of it had ended before its time: somebody healed it, or its lease ran out.
+    /// In order, but a fault of it had ended before its time: another program healed it, or its lease ran out.
     Early,
 }
 
@@ -72,12 +72,12 @@ impl Nemeses {
     /// their lives to it.
     ///
     /// # Errors
-    /// 71 where one cannot be started; those before it are killed.
+    /// 71 if one cannot be started; those before it are killed.
     pub fn start(commands: &[CommandLine], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
         commands.iter().map(|words| start(words, seed, shared)).collect::<Result<_>>().map(Nemeses)
     }
 
-    /// Sends TERM to all and reads their last lines; whoever does not end in time is killed.
+    /// Sends TERM to all and reads their last lines; those that do not end in time are killed.
     pub async fn end(mut self) -> Ends {
         for nemesis in &self.0 {
             nemesis.end_requested.send_replace(true);
@@ -107,7 +107,7 @@ impl Running {
         }
         self.group = None;
         // Its lines so far are in the history; what it still held is left to its lease.
-        let _ = timeout_at(Instant::now() + BURIAL, &mut self.work).await;
+        let _ = timeout_at(Instant::now() + GRACE, &mut self.work).await;
         let why = format!(
             "did not end within {} of TERM and was killed; its fault ends with its lease",
             show(PATIENCE)
@@ -173,11 +173,11 @@ impl Watcher {
 
     /// Waits until it was asked to end, has ended, and has left the time to read its last lines.
     async fn ended_for_good(&self, child: &mut Child) {
-        // Without a sender there is nobody left who would ask.
+        // Without a sender the end cannot be requested any more.
         let _ = self.end_requested.clone().wait_for(|asked| *asked).await;
         // How it ended is asked again.
         let _ = child.wait().await;
-        sleep(BURIAL).await;
+        sleep(GRACE).await;
     }
 
     /// Reads its lines to their end; sets `ended_early` if one says that its fault ended before its time.
@@ -199,7 +199,7 @@ impl Watcher {
             match fault(line) {
                 Ok(op) => {
                     *ended_early |= op.ended_early();
-                    // Without a sink there is nobody to tell; the run is ending.
+                    // If the history takes no more lines, the run is ending.
                     let _ = self.shared.history.copy(&op, line);
                 }
                 Err(why) => {
@@ -236,7 +236,7 @@ struct BadLines<'a> {
 impl BadLines<'_> {
     fn say(&mut self, what: String) {
         self.number += 1;
-        if self.number <= SAID {
+        if self.number <= SHOWN {
             talk::error(format!("the nemesis {:?} {what}", self.text));
         }
     }
@@ -244,8 +244,8 @@ impl BadLines<'_> {
 
 impl Drop for BadLines<'_> {
     fn drop(&mut self) {
-        if self.number > SAID {
-            let others = self.number - SAID;
+        if self.number > SHOWN {
+            let others = self.number - SHOWN;
             talk::error(format!(
                 "the nemesis {:?} printed {others} more lines that are no fault lines",
                 self.text
@@ -254,7 +254,7 @@ impl Drop for BadLines<'_> {
     }
 }
 
-/// The next line with its newline; `None` at the end, and within where it is longer than one may be.
+/// The next line with its newline; `None` at the end, and `Some(None)` for a line that is too long.
 async fn next_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<Option<Option<Vec<u8>>>> {
     let mut line = Vec::new();
     let read = (&mut *stdout).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;

@@ -24,9 +24,9 @@ use crate::record::history::{History, own_line};
 use crate::stop::Stop;
 use crate::workloads::{FinalPhase, Workload, WorkloadKind};
 
-/// A run as the command line says it.
+/// What a run does, by its command line.
 pub struct Plan {
-    /// What breaks things during the load.
+    /// The programs that cause faults during the load.
     pub nemeses: Vec<CommandLine>,
     /// When the load ends, and how many processes carry it.
     pub limits: Limits,
@@ -34,7 +34,7 @@ pub struct Plan {
     pub rate: f64,
     /// Of all random choices.
     pub seed: u64,
-    /// How long reading everything at the end may take; `None` where it is left out.
+    /// How long reading everything at the end may take; `None` if it is left out.
     pub final_reads: Option<final_reads::Limits>,
     kind: &'static WorkloadKind,
     workload: Box<dyn Workload>,
@@ -53,7 +53,7 @@ impl Plan {
     /// The plan of a command line.
     ///
     /// # Errors
-    /// 64, 66 or 69, for whatever cannot be as it was asked.
+    /// 64, 66 or 69 for what cannot be as the command line says.
     pub fn of(chosen: Chosen) -> Result<Plan> {
         let Chosen { kind, workload, common } = chosen;
         let seed = rng::seed(common.seed)?;
@@ -123,7 +123,7 @@ impl Plan {
     /// Opens the history, and gives it with all else that the phases of the run share.
     ///
     /// # Errors
-    /// 66, 77 or 71 where it cannot be made.
+    /// 66, 77 or 71 if it cannot be made.
     pub fn begin(&self) -> Result<Arc<Shared>> {
         let stop = Stop::default();
         Ok(Arc::new(Shared {
@@ -150,7 +150,7 @@ impl Plan {
     /// Prints the plan: the first line of the history without its times, then the phases, one a line.
     ///
     /// # Errors
-    /// Where the reader left, and 71 where stdout takes nothing.
+    /// If the reader left, and 71 if stdout takes nothing.
     pub fn print(&self) -> Result<()> {
         let mut first = own_line("start", self.first_line());
         first.time = None;
@@ -228,7 +228,7 @@ impl Plan {
     }
 }
 
-/// Refuses a place where a write may wait for somebody else: no request and no healing would go on meanwhile.
+/// Refuses a file whose reader could delay a write: no request and no healing would go on meanwhile.
 fn holds_nobody_up(output: &Path) -> Result<()> {
     let Ok(kind) = output.metadata().map(|data| data.file_type()) else { return Ok(()) };
     if kind.is_file() || kind.is_char_device() || kind.is_dir() {
@@ -276,7 +276,7 @@ fn nodes(client: &ClientKind, database: &dyn Database, common: &CommonArgs) -> R
     }
 }
 
-/// The place of this run on the database. Without a flag it is new each time: yesterday's data is not ours.
+/// The place of this run on the database. Without a flag it is new each time, and holds no data of earlier runs.
 fn prefix(common: &CommonArgs) -> Result<String> {
     let Some(prefix) = &common.prefix else {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -21,7 +21,7 @@ use crate::stop::{self, Cause};
 /// Runs the tool.
 ///
 /// # Errors
-/// One sentence for whatever stood in the way.
+/// One sentence that says what prevented the run.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
@@ -49,12 +49,12 @@ struct Run {
     shared: Arc<Shared>,
 }
 
-/// What the phases after setup leave to be said on the last line.
+/// What the phases after setup found out for the last line.
 #[derive(Default)]
 struct Findings {
     unsent: u64,
     ends: Ends,
-    /// `None` where nothing was read at the end.
+    /// `None` if nothing was read at the end.
     reading: Option<Reading>,
 }
 
@@ -67,7 +67,7 @@ impl Run {
             true => self.phases(&progress, &mut findings).await,
             false => Ok(()),
         };
-        // From here on it is the reader alone that could keep us; how it did is part of how the run ended.
+        // From here on only the reader can delay the end; whether it does is part of how the run ended.
         self.shared.history.give_up_hanging_reader();
         self.shared.history.written().await;
         drop(progress);
@@ -83,7 +83,7 @@ impl Run {
         self.status(findings)
     }
 
-    /// Writes the first line, before anything is sent; `false` where it never will be, and the bell has rung.
+    /// Writes the first line, before anything is sent; `false` if it never will be, and the run is to end.
     async fn begin(&self) -> bool {
         let Ok(line) = self.shared.history.announce(own_line("start", self.first_line())) else {
             return false;
@@ -104,7 +104,7 @@ impl Run {
         progress.phase("load");
         let ended = self.load(progress, findings).await?;
         findings.unsent = ended.unsent;
-        if let Some(limits) = self.plan.final_reads.filter(|_| self.goes_on()) {
+        if let Some(limits) = self.plan.final_reads.filter(|_| self.continues()) {
             progress.phase("recovery and final reads");
             findings.reading = final_reads::read_all(shared, limits, ended.next_process).await;
         }
@@ -124,8 +124,8 @@ impl Run {
         Ok(ended)
     }
 
-    /// Whether there is somebody left to write for.
-    fn goes_on(&self) -> bool {
+    /// Whether the run continues: the history still takes lines.
+    fn continues(&self) -> bool {
         match self.shared.stop.cause() {
             Some(Cause::Broken(_)) => false,
             None | Some(Cause::Signal(_) | Cause::ReaderGone) => self.shared.history.is_open(),
@@ -138,7 +138,7 @@ impl Run {
         first
     }
 
-    /// How the run ended, in a word and, where it did not simply end, a reason.
+    /// How the run ended, in a word and, unless it simply ended, a reason.
     fn ending(&self, phases: &Result<()>, findings: &Findings) -> (&'static str, Value) {
         if let Err(error) = phases {
             return ("failed", error.to_string().into());

@@ -2,7 +2,8 @@
 
 /// Declares the modules and the table of their `KIND`s, in this order: a new entry is its file and its name here.
 ///
-/// `cargo fmt` does not find modules that a macro declares: `rustfmt FILE` formats them, and `tests/check` looks at each.
+/// `cargo fmt` does not find modules that a macro declares; `rustfmt FILE` formats them, and `tests/check` looks at
+/// every file.
 macro_rules! table {
     ($(#[$about:meta])* $table:ident: $kind:ty = $($module:ident),* $(,)?) => {
         $(pub mod $module;)*

@@ -1,7 +1,7 @@
 //! Where on its nodes a database listens as seen from this host, and how a connection to it is made.
 //!
-//! A connection here is made once and never again behind the caller's back: a client that reconnected and
-//! sent a request a second time would turn an operation that nobody knows about into one that happened twice.
+//! A connection is made once, and never again without the caller: a client that reconnected and
+//! sent a request a second time would make an operation happen twice whose outcome is not known.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -36,10 +36,10 @@ impl Endpoints {
         Endpoints { port, known: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Where `node` is reached.
+    /// The address at which `node` is reached.
     ///
     /// # Errors
-    /// Where it has no address, or its network cannot be looked into: as [`reach::addresses`].
+    /// If it has no address, or its network cannot be looked into: as [`reach::addresses`].
     pub async fn of(&self, node: &Node) -> Result<SocketAddr> {
         if let Some(found) = self.first_of(&node.name) {
             return Ok(SocketAddr::new(found, self.port));
@@ -61,7 +61,7 @@ impl Endpoints {
 
     /// What the database calls `host`, as reached from here: a node may have addresses that only nodes see.
     ///
-    /// `None` where it is neither a node that was looked up nor an address.
+    /// `None` if it is neither a node that was looked up nor an address.
     pub fn as_seen_here(&self, host: &str) -> Option<IpAddr> {
         let address: Option<IpAddr> = host.parse().ok();
         let known = self.known();
@@ -98,7 +98,7 @@ pub async fn connect(address: SocketAddr) -> std::result::Result<TcpStream, Stri
             ));
         }
     };
-    // A request is one small packet: held back for company, it would look like a slow database.
+    // A request is one small packet: if the kernel waited for more to send with it, the database would look slow.
     let _ = stream.set_nodelay(true);
     Ok(stream)
 }

@@ -5,7 +5,7 @@
 //! | `set` | `add` | put `prefix/value` | ok |
 //! | `set` | `read` | range over `prefix/` | ok with the elements in their order |
 //! | `register`, `cas-register` | `write` | put `prefix/key` | ok |
-//! | | `read` | range `prefix/key` | ok with the value, null where there is none |
+//! | | `read` | range `prefix/key` | ok with the value, null if there is none |
 //! | `cas-register` | `cas` | txn: compare the value (or that there is no key), put | succeeded: ok, else fail |
 //!
 //! Reads are linearizable, as etcd's own default is: the member asks the leader how far the log has come
@@ -67,7 +67,7 @@ pub struct Etcd {
     ready: Duration,
 }
 
-/// As whom, and how, a client asks.
+/// As which user, and how, a client asks.
 #[derive(Clone, Debug)]
 struct Access {
     login: Option<Login>,
@@ -97,7 +97,7 @@ impl Etcd {
     }
 }
 
-/// The gateway leaves out a count of nought, and writes any other as a string.
+/// The gateway leaves out a count of 0, and writes any other as a string.
 fn counted(answer: &Value) -> std::result::Result<u64, String> {
     match &answer["count"] {
         Value::Null if answer["header"].is_object() => Ok(0),
@@ -267,7 +267,7 @@ fn acknowledged(answer: &Value) -> std::result::Result<(), ClientError> {
     Err(ClientError::Unknown(format!("an answer that is not etcd's: {answer}")))
 }
 
-/// The one value in a range's answer; null where there is none.
+/// The one value in a range's answer; null if there is none.
 fn held(answer: &Value) -> std::result::Result<Value, ClientError> {
     acknowledged(answer)?;
     let Some(found) = answer["kvs"].as_array().and_then(|kvs| kvs.first()) else {

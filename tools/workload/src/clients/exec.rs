@@ -2,10 +2,13 @@
 //!
 //! Each process of the load has a child of its own, which is given one JSON object a line on its stdin and
 //! answers each with one on its stdout: `{"type":"ok","value":3}`, `{"type":"fail","error":"..."}`,
-//! `{"type":"info","error":"..."}`. A child that dies in the middle, or answers what is no answer, leaves
-//! its operation unknown. One that has said more than it was asked for is replaced before the next request:
-//! what it said would pass for that one's answer, and shift all that follow. An answer that repeats the `id` of
-//! its request is known for what it is at any time.
+//! `{"type":"info","error":"..."}`. If a child dies during an operation, or prints something that is no answer, the
+//! outcome of the operation is unknown. A child that printed more than one line for a request is replaced before the
+//! next one: the line would be taken for the next answer, and all that follow would be shifted. An answer that repeats
+//! the `id` of its request is never taken for another one's.
+//!
+//! The time of an operation begins when the child has read the first byte of its first request: a child that is still
+//! starting costs its operation nothing. The operation is only open for longer, which is never wrong.
 
 mod answer;
 mod notices;
@@ -45,8 +48,9 @@ use crate::child::{CommandLine, Group, cited};
 /// How long a single answer is waited for while the database is being made ready.
 const TRY: Duration = Duration::from_secs(5);
 
-/// What a program that has ended left in its pipes is there at once; so long a child of its own may hold them.
-const BURIAL: Duration = Duration::from_millis(100);
+/// How long the pipes of a program that has ended are read on: what it printed is there at once, but a child of its own
+/// may keep them open.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// The pause after the first look at a new program; it doubles up to [`LOOK`].
 const FIRST_LOOK: Duration = Duration::from_millis(1);
@@ -121,8 +125,7 @@ impl Exec {
         })
     }
 
-    /// Looks for the addresses of a node, unless they are known. A program that has another way to it can do
-    /// without.
+    /// Looks for the addresses of a node, unless they are known. A program that reaches it in another way needs none.
     async fn find(&self, node: &Node) {
         if self.addresses().contains_key(&node.name) {
             return;
@@ -145,7 +148,7 @@ impl Exec {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One read by a child of its own: what stands in the way of a run, if anything does.
+    /// Reads once with a new program: whether the run can begin, or why it cannot.
     async fn try_read(
         &self,
         node: &Node,
@@ -295,7 +298,7 @@ impl Client for Program {
     }
 
     fn can_take_another(&mut self) -> bool {
-        // Of one that has ended, whatever holds its pipes answers nothing.
+        // A program that has ended answers nothing, even if a child of its own keeps its pipes open.
         let Some(unasked_output) = self.unasked_output() else { return !has_ended(&self.child) };
         if !unasked_output.is_empty() {
             let node = self.node.name.as_str();
@@ -374,8 +377,8 @@ impl Program {
             tokio::select! {
                 biased;
                 read = &mut reading => read.map(drop),
-                // What it left in the pipe comes at once; a child of its own that holds the pipe is not it.
-                () = ended(&self.child) => match timeout(BURIAL, reading).await {
+                // What it left in the pipe comes at once; what a child of its own prints later is not its answer.
+                () = ended(&self.child) => match timeout(GRACE, reading).await {
                     Ok(read) => read.map(drop),
                     Err(_) => Ok(()),
                 }
@@ -391,14 +394,13 @@ impl Program {
         }
     }
 
-    /// What stands on its stdout though nothing was asked for; empty where it is that it closed it. `None`:
-    /// there is nothing, as there should be.
+    /// What it printed without a request; empty if it closed its stdout. `None` if there is nothing, as it should be.
     fn unasked_output(&mut self) -> Option<String> {
         if !self.stdout.buffer().is_empty() {
             return Some(String::from_utf8_lossy(self.stdout.buffer()).into_owned());
         }
         let stdout = self.stdout.get_ref();
-        // RunOptions of the kernel itself: the runtime hears of new bytes only at its next turn.
+        // The kernel itself is asked: the runtime learns of new bytes only at its next turn.
         let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::POLLIN)];
         if poll(&mut fds, PollTimeout::ZERO) == Ok(0) {
             return None;
@@ -424,10 +426,10 @@ impl Program {
 
     /// Why there was no answer: the child's end.
     async fn why_it_ended(&mut self) -> String {
-        if timeout(BURIAL, ended(&self.child)).await.is_err() {
+        if timeout(GRACE, ended(&self.child)).await.is_err() {
             return "the client closed its output".into();
         }
-        // Before the child itself is reaped: until then its number cannot belong to anybody else.
+        // Before the child itself is reaped: until then no other process can have its number.
         self.group = None;
         match self.child.wait().await {
             Ok(status) => format!("the client died ({status})"),
@@ -436,7 +438,7 @@ impl Program {
     }
 }
 
-/// Waits until less than these bytes stand in the pipe that a child reads.
+/// Waits until fewer than `length` bytes are in the pipe that a child reads.
 async fn is_read(stdin: &ChildStdin, length: usize) {
     let mut pause = FIRST_LOOK;
     while unread(stdin) >= length {
@@ -445,7 +447,7 @@ async fn is_read(stdin: &ChildStdin, length: usize) {
     }
 }
 
-/// How many bytes stand in the pipe that a child reads.
+/// How many bytes are in the pipe that a child reads.
 fn unread(stdin: &ChildStdin) -> usize {
     let mut bytes: c_int = 0;
     // SAFETY: the descriptor is open as long as `stdin`, and the kernel writes one int to `bytes`.
@@ -454,7 +456,7 @@ fn unread(stdin: &ChildStdin) -> usize {
 }
 
 nix::ioctl_read_bad!(
-    /// Asks a pipe how many bytes stand in it.
+    /// Asks a pipe how many bytes are in it.
     fionread,
     nix::libc::FIONREAD,
     c_int
@@ -475,7 +477,7 @@ fn has_ended(child: &Child) -> bool {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Before the child itself is reaped: until then its number cannot belong to anybody else.
+        // Before the child itself is reaped: until then no other process can have its number.
         self.group = None;
         let (lines, before) = self.stderr.end();
         if !breakit::talk::verbose() {

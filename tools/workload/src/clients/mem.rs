@@ -1,7 +1,7 @@
 //! `--client mem`: a small replicated store inside `workload` itself, for first steps and tests.
 //!
-//! Three copies, a log of writes, a primary that moves now and then. What it does wrong has a name and is
-//! asked for: `mem:stale`. Without a name it is linearizable: a write is acknowledged when all copies have it.
+//! It has three copies, a log of writes, and a primary that changes now and then. Each of its faults has a name and is
+//! asked for by it: `mem:stale`. Without a fault it is linearizable: a write is acknowledged when all copies have it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -214,7 +214,7 @@ impl Connection {
                     let (store, change) = (Arc::clone(&self.store), change.clone());
                     tokio::spawn(async move {
                         sleep(late).await;
-                        // Nobody waits for the answer any more.
+                        // The answer is not waited for any more.
                         let _ = lock(&store).change(place, &change);
                     });
                 }
@@ -250,7 +250,7 @@ enum Fate {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Place {
     name: String,
-    /// What a read finds where nothing was written.
+    /// Decides what a read finds if nothing was written.
     kind: PlaceKind,
 }
 
@@ -399,7 +399,7 @@ impl Store {
     fn replicate(&mut self, now: Instant) {
         for (number, copy) in self.copies.iter_mut().enumerate() {
             let lag = if number == self.primary { Duration::ZERO } else { self.fault.lag(number) };
-            // The copy that is cut off stays where it was when the split came.
+            // The copy that is cut off keeps the state that it had when the split came.
             let cut = self.fault == Fault::Split && number == COPIES - 1;
             while let Some(entry) = self.log.get(copy.applied)
                 && now >= entry.at + lag
@@ -410,8 +410,8 @@ impl Store {
         }
     }
 
-    /// Another copy becomes the primary. It first gets all that the log holds; in `mem:lossy` it does not,
-    /// and what it has not got is gone: nobody else may keep it either.
+    /// Another copy becomes the primary. It first gets all that the log holds; in `mem:lossy` it does not, and what it
+    /// does not have is lost on all copies.
     fn fail_over(&mut self, now: Instant) {
         self.elected = now;
         let candidates = if self.fault == Fault::Split { COPIES - 1 } else { COPIES };

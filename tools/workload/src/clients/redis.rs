@@ -1,7 +1,7 @@
 //! `redis`: every node's own Redis, asked directly.
 //!
-//! Without replication each node is a database of its own, and a run against several says so: what n1 took,
-//! n2 does not have. With replicas, writes to them are refused (`READONLY`, a fail). An application's way
+//! Without replication each node is a database of its own, and a run against several shows that: n2 does not have
+//! what was written to n1. With replicas, writes to them are refused (`READONLY`, a fail). An application's way
 //! through the sentinels is the client `redis-sentinel`.
 //!
 //! The password is taken from `$REDISCLI_AUTH`, as redis-cli does.
@@ -84,7 +84,7 @@ impl Redis {
     /// Proves that no node holds anything under `prefix`.
     ///
     /// # Errors
-    /// 71 with the node and the first key that is there; 75 where a node does not answer.
+    /// 71 with the node and the first key that is there; 75 if a node does not answer.
     pub async fn prove_empty(&self, nodes: &[Node], prefix: &str) -> Result<()> {
         for node in nodes {
             let place = |said: String| {
@@ -113,7 +113,7 @@ impl Redis {
     }
 }
 
-/// A key of the run named `prefix`, where there is one.
+/// A key of the run named `prefix`, if there is one.
 async fn anything_under(
     prefix: &str,
     connection: &mut Connection,

@@ -1,8 +1,8 @@
 //! `redis-sentinel`: Redis as an application uses it that trusts its sentinels.
 //!
-//! # Whom the client asks
+//! # What the client asks
 //!
-//! A client for node n stands for an application beside n. It follows the published guidelines for Sentinel
+//! A client for node n acts like an application beside n. It follows the published guidelines for Sentinel
 //! clients (redis.io/docs/latest/develop/reference/sentinel-clients): ask a sentinel for the primary's
 //! address, connect, have the process itself confirm by `ROLE` that it is a primary, and start over after
 //! any error. Two choices are ours:
@@ -11,7 +11,7 @@
 //!   that answers; this host reaches all of them through every partition, an application beside n does not.
 //! - **It is asked before every operation**, where the guidelines ask on connecting and recommend to listen
 //!   for `+switch-master`. So the client leaves the old primary as soon as its sentinel knows better, and
-//!   never writes on yesterday's news: nothing that is lost can be laid at the client's door. (A client that
+//!   never writes to a primary that its sentinel has given up: no loss is the client's fault. (A client that
 //!   keeps its connection for as long as it works was seen to lose about 80 % of a run's acknowledged writes,
 //!   against the 20 to 25 % that this one shows.)
 //!
@@ -21,7 +21,7 @@
 //!
 //! A final read goes to the node's own Redis, primary or replica.
 //!
-//! Passwords: `$REDISCLI_AUTH` for Redis, `$SENTINEL_AUTH` for the sentinels where they ask for one.
+//! Passwords: `$REDISCLI_AUTH` for Redis, `$SENTINEL_AUTH` for the sentinels if they ask for one.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -79,7 +79,7 @@ pub struct Sentinel {
     redis: Redis,
 }
 
-/// Whom a client asks, for what, and as whom.
+/// Which sentinels a client asks, about what, and as which user.
 #[derive(Debug)]
 struct Inquiry {
     endpoints: Endpoints,
@@ -93,7 +93,7 @@ struct Inquiry {
 struct Belief {
     primary: String,
     port: u16,
-    /// Why it is not ready to watch over this many nodes, where it is not.
+    /// Why it is not ready to watch over this many nodes, if it is not.
     lacks: Option<String>,
 }
 
@@ -172,11 +172,11 @@ impl Inquiry {
         let mut connection = self.connect(node).await?;
         let mut command = cmd("SENTINEL");
         command.arg("MASTER").arg(&self.service);
-        let told = connection
+        let reply = connection
             .ask::<HashMap<String, String>>(&command)
             .await
             .map_err(|error| format!("its sentinel says {}", error.message()))?;
-        believed(&told, nodes)
+        believed(&reply, nodes)
     }
 
     /// Where the sentinel behind `connection` says that the primary is, as reached from here.
@@ -186,11 +186,11 @@ impl Inquiry {
     ) -> std::result::Result<SocketAddr, String> {
         let mut command = cmd("SENTINEL");
         command.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
-        let told = in_time(connection.ask::<Option<(String, u16)>>(&command))
+        let reply = in_time(connection.ask::<Option<(String, u16)>>(&command))
             .await
             .map_err(|said| format!("the sentinel: {said}"))?;
         let (host, port) =
-            told.ok_or_else(|| format!("the sentinel knows no primary {}", self.service))?;
+            reply.ok_or_else(|| format!("the sentinel knows no primary {}", self.service))?;
         let address = self.endpoints.as_seen_here(&host).ok_or_else(|| {
             format!("the sentinel calls the primary {host}, which is neither an address nor a node of this run")
         })?;
@@ -200,10 +200,10 @@ impl Inquiry {
     /// A connection to `address`, which has to say itself that it is a primary.
     async fn confirmed(&self, address: SocketAddr) -> std::result::Result<Connection, String> {
         let mut connection = Connection::open(address, &self.redis_login).await?;
-        let told = in_time(connection.ask::<Vec<redis::Value>>(&cmd("ROLE")))
+        let reply = in_time(connection.ask::<Vec<redis::Value>>(&cmd("ROLE")))
             .await
             .map_err(|said| format!("{address}, asked for its role: {said}"))?;
-        match told.first().map(redis::from_redis_value_ref::<String>) {
+        match reply.first().map(redis::from_redis_value_ref::<String>) {
             Some(Ok(role)) if role == "master" => Ok(connection),
             Some(Ok(role)) => Err(format!(
                 "the sentinel names {address} as the primary, which says it is a {role}"
@@ -213,8 +213,8 @@ impl Inquiry {
     }
 }
 
-fn believed(told: &HashMap<String, String>, nodes: usize) -> std::result::Result<Belief, String> {
-    let text = |name: &str| told.get(name).map(String::as_str).unwrap_or_default();
+fn believed(reply: &HashMap<String, String>, nodes: usize) -> std::result::Result<Belief, String> {
+    let text = |name: &str| reply.get(name).map(String::as_str).unwrap_or_default();
     let count = |name: &str| text(name).parse::<usize>().unwrap_or(0);
     let others = nodes.saturating_sub(1);
     let port = text("port").parse().map_err(|_| "its sentinel names no port".to_string())?;
@@ -238,7 +238,7 @@ async fn in_time<T>(
     asked: impl Future<Output = std::result::Result<T, ClientError>>,
 ) -> std::result::Result<T, String> {
     match tokio::time::timeout(ASK_LIMIT, asked).await {
-        Ok(told) => told.map_err(ClientError::message),
+        Ok(reply) => reply.map_err(ClientError::message),
         Err(_) => Err(format!("no answer within {}", breakit::clock::show(ASK_LIMIT))),
     }
 }
@@ -309,7 +309,7 @@ impl Application {
         let primary = self.find_primary().await.map_err(ClientError::NotDone)?;
         let result = operation::perform(primary, &prefix, action).await;
         if result.is_err() {
-            // A primary that refuses may be one no longer: connect anew, and have it tell its role.
+            // A primary that refuses may no longer be one: connect again, and ask for its role.
             self.primary = None;
         }
         result
@@ -325,7 +325,7 @@ impl Client for Application {
 /// Checks the name by which sentinels know a primary.
 ///
 /// # Errors
-/// 64 where it is none: Sentinel itself takes letters, digits, '.', '-' and '_'.
+/// 64 if it is none: Sentinel itself takes letters, digits, '.', '-' and '_'.
 fn service(name: &str) -> Result<&str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     if name.is_empty() || !name.chars().all(fits) {
@@ -340,7 +340,7 @@ fn service(name: &str) -> Result<&str> {
 mod tests {
     use super::*;
 
-    fn told(flags: &str, replicas: &str, sentinels: &str) -> HashMap<String, String> {
+    fn reply(flags: &str, replicas: &str, sentinels: &str) -> HashMap<String, String> {
         [
             ("ip", "10.0.0.1"),
             ("port", "6379"),
@@ -354,15 +354,15 @@ mod tests {
 
     #[test]
     fn a_sentinel_is_ready_once_it_knows_every_replica_and_every_other_sentinel() {
-        let lacks = |told| believed(&told, 5).unwrap().lacks;
-        assert_eq!(lacks(told("master", "4", "4")), None);
-        assert_eq!(lacks(told("master", "3", "4")).unwrap(), "its sentinel knows 3 of 4 replicas");
+        let lacks = |reply| believed(&reply, 5).unwrap().lacks;
+        assert_eq!(lacks(reply("master", "4", "4")), None);
+        assert_eq!(lacks(reply("master", "3", "4")).unwrap(), "its sentinel knows 3 of 4 replicas");
         assert_eq!(
-            lacks(told("master", "4", "0")).unwrap(),
+            lacks(reply("master", "4", "0")).unwrap(),
             "its sentinel knows 0 of 4 other sentinels"
         );
         assert_eq!(
-            lacks(told("s_down,master", "4", "4")).unwrap(),
+            lacks(reply("s_down,master", "4", "4")).unwrap(),
             "its sentinel sees the primary as s_down,master"
         );
     }

@@ -13,10 +13,10 @@ use crate::action::{Action, Outcome, RegisterAction};
 /// How registers take turns.
 #[derive(Args, Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turns {
-    /// So many registers are in use at a time
+    /// Use N registers at the same time
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: u32,
-    /// A register is replaced by a new one after N operations
+    /// Replace a register by a new one after N operations
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     pub ops_per_key: u32,
 }

@@ -3,7 +3,7 @@
 //! While the nodes recover they are asked in rounds that do not enter the history: a read changes nothing, so
 //! leaving it out takes nothing away, and what a node says while it still recovers is no promise broken.
 //! When all nodes answer, say the same and said so in the round before, or when the time for recovery is
-//! over, one recorded read of everything goes to every node. Nodes that still differ are then a finding.
+//! over, everything is read from every node, and recorded. Nodes that still differ are then a finding.
 //!
 //! A final read has a longer limit than an operation of the load: it carries all that the run wrote. One that
 //! fails is made again within that limit, as an operation of its own. That is sound, as a read changes nothing.
@@ -65,7 +65,7 @@ impl Reading {
 
 /// Waits for agreement, then reads. Processes are numbered from `first` on.
 ///
-/// `None` where the history takes no more lines before anything is read.
+/// `None` if the history takes no more lines before anything is read.
 pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Option<Reading> {
     let reads: Arc<[Action]> = shared.generator().final_reads().into();
     let agreement = agree(shared, &reads, limits).await;
@@ -91,7 +91,7 @@ pub async fn read_all(shared: &Arc<Shared>, limits: Limits, first: u64) -> Optio
     Some(reading)
 }
 
-/// Asks in rounds until the nodes agree; gives what is to be said of it.
+/// Asks in rounds until the nodes agree; returns what the history says of it.
 async fn agree(shared: &Arc<Shared>, reads: &Arc<[Action]>, limits: Limits) -> Value {
     let Limits { recovery, read } = limits;
     let begin = Instant::now();
@@ -127,7 +127,7 @@ async fn agree(shared: &Arc<Shared>, reads: &Arc<[Action]>, limits: Limits) -> V
     })
 }
 
-/// What a node answered to all reads; `None` where it did not answer one of them.
+/// What a node answered to all reads; `None` if it did not answer one of them.
 type Answers = Option<Vec<Value>>;
 
 fn unanimous(answers: &[Answers]) -> bool {

@@ -65,7 +65,7 @@ pub struct Limits {
     pub concurrency: u32,
     /// The number of the first process.
     pub process_base: u64,
-    /// The end, counted from the begin.
+    /// The end, counted from the beginning.
     pub time: Option<Duration>,
     /// The end, counted in operations.
     pub ops: Option<u64>,
@@ -75,7 +75,7 @@ pub struct Limits {
 pub struct Load {
     workers: JoinSet<u64>,
     queue: Arc<Queue>,
-    /// So many operations fell due before its end.
+    /// How many operations fell due before its end.
     due: u64,
     next_process: u64,
     stop: Stop,
@@ -93,10 +93,10 @@ pub struct Ended {
 /// Operations as they fall due. Nothing is kept of one until a process takes it: however far the database is
 /// behind, the queue takes no memory.
 struct Queue {
-    /// When each of those that nobody has taken yet falls due, counted from the begin.
+    /// When each of those that no process has taken yet falls due, counted from the beginning.
     moments: tokio::sync::Mutex<Moments>,
     begin: Instant,
-    /// The begin by CLOCK_MONOTONIC, in nanoseconds.
+    /// The beginning by CLOCK_MONOTONIC, in nanoseconds.
     zero: u64,
     taken: AtomicU64,
     closed: watch::Sender<bool>,
@@ -116,7 +116,7 @@ impl Queue {
     }
 
     /// Waits for the next one, and gives when it fell due, by CLOCK_MONOTONIC; `None` when there will be no more.
-    /// Who waits longest is served first.
+    /// The process that has waited longest is served first.
     async fn next(&self) -> Option<u64> {
         let mut moments = self.moments.lock().await;
         if *self.closed.borrow() {
@@ -140,21 +140,21 @@ impl Queue {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// Lets nobody take any more; gives how long that is after the begin.
+    /// Ends the load: no more operations can be taken. Returns how long that is after its beginning.
     fn close(&self) -> Duration {
         self.closed.send_replace(true);
         self.begin.elapsed()
     }
 }
 
-/// Counts the operations that fall due, whoever takes them.
+/// Counts the operations that fall due, whether or not a process takes them.
 struct Due {
     moments: Peekable<Moments>,
     number: u64,
 }
 
 impl Due {
-    /// Those up to `now`, counted from the begin.
+    /// Those up to `now`, counted from the beginning.
     fn count(&mut self, now: Duration) {
         while self.moments.next_if(|at| *at <= now).is_some() {
             self.number += 1;
@@ -223,7 +223,7 @@ impl Load {
     }
 }
 
-/// One process after another on the same node: after an operation of which nobody knows, the next one.
+/// One process after another on the same node: an operation whose outcome is not known ends its process.
 struct Worker {
     shared: Arc<Shared>,
     queue: Arc<Queue>,

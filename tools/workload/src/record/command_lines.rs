@@ -11,7 +11,7 @@ use crate::cli;
 use crate::clients::options::Options;
 use crate::clients::{self, Takes};
 
-/// What stands for words that are not recorded.
+/// What is recorded in place of words that are left out.
 const LEFT_OUT: &str = "...";
 
 /// How much of a command line is recorded.

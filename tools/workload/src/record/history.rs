@@ -25,7 +25,7 @@ use tokio::time::sleep;
 use crate::record::stdout_writer::{Refusal, Report, StdoutWriter, Timed};
 use crate::stop::{Cause, Stop};
 
-/// Once the load is over, a reader that takes nothing for so long is given up.
+/// Once the load is over, a reader that takes nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a pipe holds: a longer line is taken piece by piece, and each piece has its patience.
@@ -44,7 +44,7 @@ pub struct Tally {
     pub ok: u64,
     /// Operations that did not.
     pub fail: u64,
-    /// Operations of which nobody knows.
+    /// Operations whose outcome is not known.
     pub info: u64,
     /// Faults that came into force.
     pub faults: u64,
@@ -104,12 +104,12 @@ struct Sinks {
 }
 
 impl History {
-    /// A history on stdout; with `file` there too, and then on stdout only where that is no terminal.
+    /// A history on stdout; with `file` also in that file, and then on stdout only if that is no terminal.
     ///
     /// A file that is there is replaced.
     ///
     /// # Errors
-    /// 66, 77 or 71 where the file cannot be made.
+    /// 66, 77 or 71 if the file cannot be made.
     pub fn open(file: Option<&Path>, stop: Stop) -> Result<History> {
         let file =
             file.map(|path| create(path).map(|file| (path.to_path_buf(), file))).transpose()?;
@@ -125,7 +125,7 @@ impl History {
 
     fn stdout_writer(&self) -> Result<StdoutWriter> {
         let (sinks, stop) = (Arc::downgrade(&self.sinks), self.stop.clone());
-        let tell = move |report| match report {
+        let on_report = move |report| match report {
             Report::Slow(lasted) => {
                 if let Some(sinks) = sinks.upgrade() {
                     History { sinks, stop: stop.clone() }.record_stall(lasted);
@@ -136,7 +136,7 @@ impl History {
                 error => Cause::Broken(error),
             }),
         };
-        StdoutWriter::start(io::stdout(), tell)
+        StdoutWriter::start(io::stdout(), on_report)
             .map_err(|error| Error::io("start a thread that writes to stdout", &error))
     }
 
@@ -169,7 +169,7 @@ impl History {
         self.write(sinks, &op, &op.line())
     }
 
-    /// Passes on somebody else's line as it is, its own time included, and does not wait for a reader.
+    /// Copies the line of a nemesis as it is, with its own time, and does not wait for a reader.
     ///
     /// # Errors
     /// [`NotWritten`].
@@ -190,7 +190,7 @@ impl History {
     pub async fn written(&self) {
         let all = self.lock().stdout.as_ref().map(StdoutWriter::all_written);
         if let Some(hear) = all {
-            // A reader that is gone or given up has rung the bell, or was talked of.
+            // A reader that is gone or was given up has ended the run, or was reported.
             let _ = hear.await;
         }
     }
@@ -230,7 +230,7 @@ impl History {
         let mut sinks = self.lock();
         let line = stall(lasted).line();
         sinks.file(&line, &self.stop);
-        // A reader that took no more would be told of elsewhere.
+        // That a reader takes no more lines is reported elsewhere.
         let _ = sinks.queue(&line, Timed::No);
     }
 
@@ -267,7 +267,7 @@ impl History {
                 "{what}; the history there is cut off (with -o FILE it is whole in FILE)"
             )))),
         }
-        // Last, as it frees whoever waits for a line, who then asks for the cause.
+        // Last: it wakes those that wait for a line, and they look for the cause.
         drop(stdout);
     }
 }
@@ -291,7 +291,7 @@ impl Sinks {
 }
 
 fn create(path: &Path) -> Result<File> {
-    // O_APPEND, so that whoever adds a line by hand meanwhile does not overwrite one of ours. O_NONBLOCK, so that
+    // O_APPEND, so that a line that another program adds meanwhile does not overwrite one of ours. O_NONBLOCK, so that
     // no pipe that came in its place lets us wait for a reader.
     OpenOptions::new()
         .write(true)

@@ -16,10 +16,10 @@ const SLOW: Duration = Duration::from_millis(10);
 /// A reader that is further behind than this, in bytes, would cost us our memory.
 const FULL: usize = 64 << 20;
 
-/// What the writing thread has to say of the reader.
+/// What the writing thread reports of the reader.
 #[derive(Debug)]
 pub enum Report {
-    /// It held a line up for so long.
+    /// It delayed a line for this long.
     Slow(Duration),
     /// It takes no more lines, for this reason.
     Refused(io::Error),
@@ -66,23 +66,23 @@ struct Queue {
 struct State {
     open: bool,
     lines: VecDeque<(String, Timed)>,
-    /// Bytes of all lines that were put and not written, the one in the writer's hand included.
+    /// Bytes of all lines that were put and not written, the one that is being written included.
     bytes: usize,
     in_hand: usize,
     put: u64,
     written: u64,
-    /// Who waits for which line, by its number and in its order.
+    /// Those that wait for a line, by its number and in its order.
     waiting: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 impl StdoutWriter {
-    /// Starts the thread that writes to `out`, and that calls `tell` for whatever there is to report.
+    /// Starts the thread that writes to `out`, and that calls `on_report` with what it has to report.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the system gives no thread.
     pub fn start(
         out: impl AsFd + Send + 'static,
-        tell: impl Fn(Report) + Send + 'static,
+        on_report: impl Fn(Report) + Send + 'static,
     ) -> io::Result<StdoutWriter> {
         let queue = Arc::new(Queue {
             state: Mutex::new(State {
@@ -99,7 +99,7 @@ impl StdoutWriter {
         let theirs = Arc::clone(&queue);
         std::thread::Builder::new()
             .name("stdout".into())
-            .spawn(move || write_out(&theirs, &out, tell))?;
+            .spawn(move || write_out(&theirs, &out, on_report))?;
         Ok(StdoutWriter(queue))
     }
 
@@ -122,21 +122,21 @@ impl StdoutWriter {
         Ok(state.put)
     }
 
-    /// Hears when the line of that number has reached write(2); an error where it never will.
+    /// Receives a message when the line of that number has been written, or an error if it never will.
     pub fn written(&self, number: u64) -> oneshot::Receiver<()> {
-        let (tell, hear) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let mut state = self.0.lock();
         if state.written >= number {
-            // `hear` is still here to be told.
-            let _ = tell.send(());
+            // The receiver is still here.
+            let _ = sender.send(());
         } else if state.open {
             let place = state.waiting.partition_point(|(other, _)| *other <= number);
-            state.waiting.insert(place, (number, tell));
+            state.waiting.insert(place, (number, sender));
         }
-        hear
+        receiver
     }
 
-    /// Hears when all that was put so far has been written; an error where it never will.
+    /// Receives a message when all that was put so far has been written, or an error if it never will.
     pub fn all_written(&self) -> oneshot::Receiver<()> {
         let number = self.0.lock().put;
         self.written(number)
@@ -154,7 +154,7 @@ impl StdoutWriter {
         self.0.lock().open
     }
 
-    /// Gives up the reader: what waits is never written, but for the line in the writer's hand.
+    /// Gives up the reader: lines that wait are never written, except the one that is being written.
     pub fn close(&self) {
         self.0.close();
     }
@@ -176,7 +176,7 @@ impl Queue {
         let mut state = self.lock();
         state.open = false;
         state.lines.clear();
-        // Whoever waits hears it from the sender's end.
+        // Dropping the senders tells their receivers.
         state.waiting.clear();
         self.changed.notify_one();
     }
@@ -202,24 +202,24 @@ impl Queue {
         state.in_hand = 0;
         state.written += 1;
         let heard = state.waiting.partition_point(|(number, _)| *number <= state.written);
-        for (_, tell) in state.waiting.drain(..heard) {
-            // Who no longer waits need not know.
-            let _ = tell.send(());
+        for (_, sender) in state.waiting.drain(..heard) {
+            // One that no longer waits has dropped its receiver.
+            let _ = sender.send(());
         }
     }
 }
 
-fn write_out(queue: &Queue, out: &impl AsFd, tell: impl Fn(Report)) {
+fn write_out(queue: &Queue, out: &impl AsFd, on_report: impl Fn(Report)) {
     while let Some((line, timed)) = queue.next() {
         let before = Instant::now();
         if let Err(error) = write_line(out, &line) {
-            // The reason comes first: whoever hears that a line is lost asks why.
-            tell(Report::Refused(error));
+            // The reason comes first: those that learn that a line is lost look for it.
+            on_report(Report::Refused(error));
             return queue.close();
         }
         let lasted = before.elapsed();
         if timed == Timed::Yes && lasted > SLOW {
-            tell(Report::Slow(lasted));
+            on_report(Report::Slow(lasted));
         }
         queue.wrote();
     }
@@ -277,10 +277,11 @@ mod tests {
     fn a_reader_that_left_is_reported_before_the_writer_closes() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let (told, hear) = channel();
-        let writer = StdoutWriter::start(writer, move |report| told.send(report).unwrap()).unwrap();
+        let (reports, received) = channel();
+        let writer =
+            StdoutWriter::start(writer, move |report| reports.send(report).unwrap()).unwrap();
         writer.put("x", Timed::Yes).unwrap();
-        let Ok(Report::Refused(error)) = hear.recv() else { panic!("no refusal") };
+        let Ok(Report::Refused(error)) = received.recv() else { panic!("no refusal") };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -1,7 +1,7 @@
 //! etcd's JSON gateway (`/v3/...`) over one plain HTTP/1.1 connection, and what each of its errors proves.
 //!
-//! `hyper` sends each request once: the retries and pools of bigger HTTP clients are what a checker must not
-//! have. Where hyper hands a request back, it never left.
+//! `hyper` sends each request once; a checker must not have the retries and pools of bigger HTTP clients. A request
+//! that hyper hands back was never sent.
 //!
 //! # What an error proves
 //!
@@ -20,7 +20,7 @@
 //! | `etcdserver: request timed out` with whatever comes after it | info | it was proposed, and may be committed yet |
 //! | `etcdserver: leader changed` | info | for a read it proves that nothing was answered; a proxy gives it for writes too |
 //! | `etcdserver: server stopped`, `raft: stopped`, `context canceled`, `context deadline exceeded` | info | it may have been proposed before |
-//! | any other words | info | nobody knows |
+//! | any other words | info | it is not known what they prove |
 //! | connection broken, or no answer in time, after the request left | info | it may be committed yet |
 
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ pub struct Login {
 
 impl Login {
     /// The user that etcdctl's own variables name: `$ETCDCTL_USER` as `name` or `name:password`, and
-    /// `$ETCDCTL_PASSWORD`; none where the first is unset or empty.
+    /// `$ETCDCTL_PASSWORD`; none if the first is unset or empty.
     pub fn from_environment() -> Option<Login> {
         let set = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
         Some(Login::of(&set("ETCDCTL_USER")?, set("ETCDCTL_PASSWORD")))
@@ -96,7 +96,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Connects once, and logs in where there is somebody to log in.
+    /// Connects once, and logs in if there is a user.
     ///
     /// # Errors
     /// A clause with the address; no operation was sent.
@@ -106,7 +106,7 @@ impl Gateway {
             .await
             .map_err(|error| format!("{address} speaks no HTTP: {error}"))?;
         let driver = tokio::spawn(async move {
-            // Its end is seen by whoever waits for an answer, or by the next request.
+            // The request that waits for an answer, or the next one, sees its end.
             let _ = connection.await;
         });
         let mut gateway = Gateway { address, requests, driver, token: None };
@@ -132,7 +132,8 @@ impl Gateway {
         !self.requests.is_closed()
     }
 
-    /// Sends `request` to `path` and waits for its answer, for ever: who waits less drops the future.
+    /// Sends `request` to `path` and waits for its answer without a limit: the caller drops the future when the
+    /// time is over.
     ///
     /// # Errors
     /// By what is proved, see the module's table.

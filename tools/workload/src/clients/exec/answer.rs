@@ -57,7 +57,8 @@ pub fn outcome(
     }
 }
 
-/// Whether it is for this request, by the number that it repeats; one without a number is taken at its place.
+/// Whether it is for this request, by the number that it repeats. One without a number is taken for the
+/// answer to the last request.
 fn belongs(asked: &Numbered, before: Option<&Numbered>, answer: &Value) -> Result<(), String> {
     let Some(id) = answer.get("id").filter(|id| !id.is_null()) else { return Ok(()) };
     if *id == asked.id {
@@ -81,7 +82,7 @@ fn other_value(asked: &Numbered, before: Option<&Numbered>, value: &Value) -> St
     }
 }
 
-/// The number that a line repeats which nobody asked for.
+/// The number in a line that was printed without a request.
 pub fn id(line: &str) -> Option<u64> {
     serde_json::from_str::<Value>(line.lines().next()?).ok()?.get("id")?.as_u64()
 }

@@ -1,14 +1,14 @@
-//! What is said of the clients' programs: each thing once, as every one of them would say it again.
+//! Notices about the clients' programs: each is shown once, as every program would cause it again.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use breakit::talk;
 
-/// So many programs of a node have their last lines shown; what differs in numbers alone is one.
+/// For how many programs of a node the last lines are shown; lines that differ only in numbers count once.
 const SHOWN: usize = 3;
 
-/// What was said in a run. Dropped, it counts what it kept to itself.
+/// The notices of a run. Dropped, it says how many were not shown.
 #[derive(Debug, Default)]
 pub struct Notices(Mutex<State>);
 
@@ -26,7 +26,7 @@ struct LastLines {
 }
 
 impl Notices {
-    /// Says a sentence about a node, unless one of that kind was said of it.
+    /// Shows a sentence about a node, unless one of that kind was shown.
     pub fn once(&self, node: &str, kind: &'static str, sentence: impl FnOnce() -> String) {
         if self.lock().said.insert((node.to_string(), kind)) {
             talk::error(sentence());
@@ -58,7 +58,7 @@ impl Notices {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // What was said stays said.
+        // A notice that was shown stays shown.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! What a client's program says on its stderr: read as it comes, so that the program never waits for us, and kept
-//! up to its last lines.
+//! What a client's program prints on its stderr: read as it comes, so that the program never waits for us. The last
+//! lines are kept.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,13 +11,13 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::ChildStderr;
 use tokio::task::{JoinHandle, yield_now};
 
-/// So many lines are kept: the end of a traceback with its message.
+/// How many lines are kept: the end of a traceback with its message.
 const LINES: usize = 8;
 
-/// So many bytes of a line.
+/// How many bytes of a line are kept.
 const WIDTH: usize = 300;
 
-/// What still stands in the pipe of a program that was killed, at the most (a pipe holds 64 KiB unless enlarged).
+/// The most bytes that are read from the pipe of a program that was killed (a pipe holds 64 KiB unless enlarged).
 const LEFT: usize = 1 << 20;
 
 /// The last lines of a text that comes piece by piece.
@@ -78,7 +78,7 @@ pub struct Stderr {
 struct Pipe {
     receiver: Receiver,
     tail: Mutex<Tail>,
-    /// Whose it is, in words.
+    /// Which program it belongs to, in words.
     who: String,
 }
 
@@ -94,8 +94,8 @@ impl Stderr {
         Ok(Stderr { pipe, reading })
     }
 
-    /// Ends the reading, and gives the last lines and how many came before them. To be called once nobody is left to
-    /// write more that one would wait for.
+    /// Ends the reading, and returns the last lines and how many came before them. To be called when the program and
+    /// its children have ended.
     pub fn end(&self) -> (Vec<String>, u64) {
         self.reading.abort();
         self.pipe.drain();
@@ -141,7 +141,7 @@ impl Pipe {
         }
     }
 
-    /// What stands in the pipe, without waiting. RunOptions of the kernel itself: the runtime hears of new bytes only at
+    /// Reads what is in the pipe, without waiting. The kernel itself is asked: the runtime learns of new bytes only at
     /// its next turn.
     fn drain(&self) {
         let mut bytes = vec![0_u8; 64 << 10];

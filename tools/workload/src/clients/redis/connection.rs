@@ -19,9 +19,9 @@
 //! | `ERR` unknown command, wrong number of arguments, max number of clients, unknown script error of a refusal | fail | refused before it was executed |
 //! | any other `ERR`, any other code | info | a proxy says `ERR` for an answer that it lost |
 //! | connection broken, or no answer in time, after the request left | info | it may still be on its way |
-//! | an answer of another shape than the command has | info | nobody knows what answered |
+//! | an answer of another shape than the command has | info | it is not known what answered |
 //!
-//! Two of these are not as plain as they look:
+//! Two of these need care:
 //!
 //! - `NOREPLICAS` is a promise about the past: `min-replicas-to-write` counts the replicas that were heard of
 //!   within `min-replicas-max-lag`. Refused is refused, but an *accepted* write may still have no replica.
@@ -51,7 +51,7 @@ const GREETING_LIMIT: Duration = Duration::from_secs(1);
 pub struct Login(Option<Arc<str>>);
 
 impl Login {
-    /// The password in the environment variable `name`; none where it is unset or empty.
+    /// The password in the environment variable `name`; none if it is unset or empty.
     pub fn from_environment(name: &str) -> Login {
         let password = std::env::var(name).ok().filter(|password| !password.is_empty());
         Login(password.map(Arc::from))
@@ -102,7 +102,8 @@ impl Connection {
         !self.driver.is_finished()
     }
 
-    /// Sends `command` and waits for its answer, for ever: who waits less drops the future.
+    /// Sends `command` and waits for its answer without a limit: the caller drops the future when the
+    /// time is over.
     ///
     /// # Errors
     /// By what is proved, see the module's table.
@@ -155,7 +156,7 @@ fn refused_in_words(detail: &str) -> bool {
             .any(|refusal| detail.starts_with(refusal))
 }
 
-/// The server's own words where it spoke, else the system's.
+/// The server's own words if it answered, else the system's.
 fn words(error: &RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),

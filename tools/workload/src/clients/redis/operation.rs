@@ -5,7 +5,7 @@
 //! | `set` | `add` | `SADD prefix value` | ok |
 //! | `set` | `read` | `SMEMBERS prefix` | ok with the elements in their order |
 //! | `register`, `cas-register` | `write` | `SET prefix/key value` | ok |
-//! | | `read` | `GET prefix/key` | ok with the value, null where there is none |
+//! | | `read` | `GET prefix/key` | ok with the value, null if there is none |
 //! | `cas-register` | `cas` | a script that compares and sets | 1: ok, 0: fail |
 //!
 //! Values are kept as [`crate::clients::encoding`] says. The script reads, compares,
