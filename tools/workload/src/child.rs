@@ -10,7 +10,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
-use crate::record::command_lines::Record;
+use crate::record::commands::Record;
 
 /// How many characters of a line that a program printed are quoted.
 const CITED: usize = 200;

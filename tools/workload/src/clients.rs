@@ -22,7 +22,7 @@ use breakit::exit::{Error, Result};
 use breakit::node::Node;
 
 use crate::action::{Action, Capability, Outcome};
-use crate::record::command_lines::Record;
+use crate::record::commands::Record;
 use crate::table::table;
 
 pub mod client_error;

@@ -3,7 +3,8 @@
 //! Each runs in a process group of its own, so that ^C on a pipeline reaches them through us: their faults
 //! are healed before the final reads. If we die, the kernel sends them TERM.
 
-use std::io;
+mod lines;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -11,20 +12,16 @@ use std::time::Duration;
 
 use breakit::clock::show;
 use breakit::exit::{Error, Result, Status};
-use breakit::jsonl::LONGEST_LINE;
-use breakit::op::{Op, Process};
-use breakit::size::show_size;
 use breakit::talk;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::child::{CommandLine, Group, cited};
-use crate::phases::load::Shared;
+use crate::child::{CommandLine, Group};
+use crate::phases::Shared;
 use crate::record::history::own_line;
 
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
@@ -35,9 +32,6 @@ const ENDED_EARLY: &str = "reports a fault that ended before its time: somebody 
 
 /// How long a killed one may take to end, and how long its children may keep its stdout open after its end.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// How many lines of a nemesis that are no fault lines are shown; the others are counted.
-const SHOWN: u64 = 3;
 
 /// The nemeses of a run, at work.
 pub struct Nemeses(Vec<Running>);
@@ -152,7 +146,7 @@ impl Watcher {
     ) -> std::result::Result<Ended, String> {
         let mut ended_early = false;
         tokio::select! {
-            () = self.read(stdout, &mut ended_early) => {}
+            () = lines::read(&self.text, stdout, &self.shared.history, &mut ended_early) => {}
             // What it started and left running, in whatever group, may hold its stdout for ever.
             () = self.ended_for_good(&mut child) => {}
         }
@@ -180,36 +174,6 @@ impl Watcher {
         sleep(GRACE).await;
     }
 
-    /// Reads its lines to their end; sets `ended_early` if one says that its fault ended before its time.
-    async fn read(&self, stdout: Option<ChildStdout>, ended_early: &mut bool) {
-        let Some(stdout) = stdout else { return };
-        let mut stdout = BufReader::new(stdout);
-        let mut bad_lines = BadLines { text: &self.text, number: 0 };
-        while let Ok(Some(bytes)) = next_line(&mut stdout).await {
-            let Some(bytes) = bytes else {
-                let most = show_size(LONGEST_LINE);
-                bad_lines.say(format!("printed a line that is longer than {most}"));
-                continue;
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            let line = text.trim_end_matches(['\r', '\n']);
-            if line.trim().is_empty() {
-                continue;
-            }
-            match fault(line) {
-                Ok(op) => {
-                    *ended_early |= op.ended_early();
-                    // If the history takes no more lines, the run is ending.
-                    let _ = self.shared.history.copy(&op, line);
-                }
-                Err(why) => {
-                    bad_lines
-                        .say(format!("printed what is no fault line ({why}): {}", cited(line)));
-                }
-            }
-        }
-    }
-
     /// Death by our TERM is success, and so is an end of its own before. The status for a fault that ended early
     /// counts as such if its lines say the same: other programs have other meanings for it.
     fn judge(&self, status: ExitStatus, ended_early: bool) -> std::result::Result<Ended, String> {
@@ -224,86 +188,5 @@ impl Watcher {
             return Ok(Ended::InOrder);
         }
         Err(format!("failed ({status})"))
-    }
-}
-
-/// The lines of a nemesis that are no fault lines. Dropped, it says how many were not said.
-struct BadLines<'a> {
-    text: &'a str,
-    number: u64,
-}
-
-impl BadLines<'_> {
-    fn say(&mut self, what: String) {
-        self.number += 1;
-        if self.number <= SHOWN {
-            talk::error(format!("the nemesis {:?} {what}", self.text));
-        }
-    }
-}
-
-impl Drop for BadLines<'_> {
-    fn drop(&mut self) {
-        if self.number > SHOWN {
-            let others = self.number - SHOWN;
-            talk::error(format!(
-                "the nemesis {:?} printed {others} more lines that are no fault lines",
-                self.text
-            ));
-        }
-    }
-}
-
-/// The next line with its newline; `None` at the end, and `Some(None)` for a line that is too long.
-async fn next_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<Option<Option<Vec<u8>>>> {
-    let mut line = Vec::new();
-    let read = (&mut *stdout).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
-    if read == 0 {
-        return Ok(None);
-    }
-    if line.ends_with(b"\n") || (read as u64) < LONGEST_LINE {
-        return Ok(Some(Some(line)));
-    }
-    drop(line);
-    skip_line(stdout).await.map(|()| Some(None))
-}
-
-/// Reads to the end of the line and keeps nothing.
-async fn skip_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<()> {
-    loop {
-        let bytes = stdout.fill_buf().await?;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let (read, done) = end.map_or((bytes.len(), bytes.is_empty()), |end| (end + 1, true));
-        stdout.consume(read);
-        if done {
-            return Ok(());
-        }
-    }
-}
-
-/// A line of a nemesis, as an operation: that of any process that is neither a client nor the run itself.
-fn fault(line: &str) -> std::result::Result<Op, String> {
-    let op = Op::parse(line)?;
-    match &op.process {
-        Process::Client(number) => Err(format!("process {number} is a client")),
-        Process::Other(word) if word == "workload" => Err("process workload is the run".into()),
-        Process::Other(_) => Ok(op),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nemesis_speaks_for_no_client_and_not_for_the_run() {
-        assert!(fault(r#"{"process":"nemesis","type":"info","f":"kill"}"#).is_ok());
-        for line in [
-            r#"{"process":3,"type":"ok","f":"read","value":1}"#,
-            r#"{"process":"workload","type":"info","f":"end"}"#,
-            "cutting n1",
-        ] {
-            assert!(fault(line).is_err(), "{line}");
-        }
     }
 }

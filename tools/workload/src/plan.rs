@@ -17,9 +17,11 @@ use crate::child::CommandLine;
 use crate::cli::{Chosen, CommonArgs};
 use crate::clients::{self, ClientKind, Database, RunOptions};
 use crate::nemesis;
+use crate::phases::Shared;
 use crate::phases::final_reads;
-use crate::phases::load::{Limits, Shared};
-use crate::record::command_lines::Record;
+use crate::phases::load::Limits;
+use crate::record::argv::argv;
+use crate::record::commands::Record;
 use crate::record::history::{History, own_line};
 use crate::stop::Stop;
 use crate::workloads::{FinalPhase, Workload, WorkloadKind};
@@ -172,7 +174,7 @@ impl Plan {
             "concurrency": self.limits.concurrency,
             "nodes": nodes,
             "faults_asked": !self.nemeses.is_empty(),
-            "argv": self.record.argv(),
+            "argv": argv(self.record),
         })
     }
 

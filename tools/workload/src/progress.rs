@@ -8,7 +8,7 @@ use breakit::talk;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::phases::load::Shared;
+use crate::phases::Shared;
 use crate::record::history::Tally;
 
 /// How often the line is drawn.

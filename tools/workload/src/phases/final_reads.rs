@@ -18,8 +18,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::action::{Action, Outcome};
 use crate::clients::{Client, Purpose};
+use crate::phases::Shared;
 use crate::phases::attempt::Session;
-use crate::phases::load::{Shared, completion, invocation};
+use crate::phases::operation_lines::{completion, invocation};
 use crate::record::history::own_line;
 
 /// The pause after the first round or try; it doubles up to [`LONGEST_PAUSE`].

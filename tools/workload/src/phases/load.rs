@@ -5,25 +5,24 @@
 //! line then says in `due` when it should have been sent, so that latency can count from there.
 
 use std::iter::{Peekable, Take};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::Error;
 use breakit::node::Node;
-use breakit::op::{Op, Process, Type};
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::action::{Action, Outcome};
-use crate::clients::{Client, Database, Purpose};
-use crate::generator::Generator;
+use crate::clients::{Client, Purpose};
 use crate::generator::pace::Pace;
+use crate::phases::Shared;
 use crate::phases::attempt::Session;
-use crate::record::history::{History, NotWritten, PendingLine};
+use crate::phases::operation_lines::{completion, invocation};
+use crate::record::history::{NotWritten, PendingLine};
 use crate::stop::{Cause, Stop};
 
 /// An operation sent later than this after it fell due says so on its line; below is the timer's own grain.
@@ -31,32 +30,6 @@ const LATE: Duration = Duration::from_millis(2);
 
 /// How often those that fell due are counted.
 const COUNTED: Duration = Duration::from_millis(50);
-
-/// What all phases of a run share.
-pub struct Shared {
-    /// The database under test.
-    pub database: Arc<dyn Database>,
-    /// Where it runs; never empty.
-    pub nodes: Vec<Node>,
-    /// The place that is ours on it.
-    pub prefix: String,
-    /// How long an operation may take.
-    pub timeout: Duration,
-    /// Where every operation is recorded.
-    pub history: History,
-    /// Which operation comes next.
-    pub generator: Mutex<Box<dyn Generator>>,
-    /// What ends everything early.
-    pub stop: Stop,
-}
-
-impl Shared {
-    /// The generator, for as long as one draws.
-    pub fn generator(&self) -> MutexGuard<'_, Box<dyn Generator>> {
-        // A worker that panicked while it drew loses its own operation, not the sequence.
-        self.generator.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// When the load ends, and how many processes carry it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -277,27 +250,6 @@ impl Worker {
         }
         self.shared.history.announce(op).map(|invoke| (action, invoke))
     }
-}
-
-/// The line that says that an operation is sent.
-pub fn invocation(process: u64, node: &Node, action: &Action) -> Op {
-    let mut op = Op::now(Process::Client(process), Type::Invoke, action.f());
-    op.key = action.key();
-    op.value = Some(action.value());
-    op.node = Some(node.name.to_string());
-    op
-}
-
-/// The line that says what came of it.
-pub fn completion(process: u64, node: &Node, action: &Action, outcome: Outcome) -> Op {
-    let mut op = invocation(process, node, action);
-    let error = |why: String| Some(Value::from(why));
-    match outcome {
-        Outcome::Ok(value) => (op.kind, op.value) = (Type::Ok, Some(value)),
-        Outcome::Fail(why) => (op.kind, op.error) = (Type::Fail, error(why)),
-        Outcome::Info(why) => (op.kind, op.error) = (Type::Info, error(why)),
-    }
-    op
 }
 
 async fn until(end: Option<Instant>) {

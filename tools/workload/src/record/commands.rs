@@ -7,12 +7,8 @@ use breakit::program::typed;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory};
 
-use crate::cli;
-use crate::clients::options::Options;
-use crate::clients::{self, Takes};
-
 /// What is recorded in place of words that are left out.
-const LEFT_OUT: &str = "...";
+pub const LEFT_OUT: &str = "...";
 
 /// How much of a command line is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,40 +28,9 @@ impl Record {
         }
     }
 
-    /// The value of `--client` as the history has it.
-    fn client(self, spec: &str) -> String {
-        let Some((name, given)) = spec.split_once(':') else { return spec.to_string() };
-        let takes = clients::named(name).map(|(kind, _)| (kind, &kind.takes));
-        match takes {
-            _ if self == Record::All => spec.to_string(),
-            Ok((_, Takes::Word(_))) => spec.to_string(),
-            Ok((_, Takes::Command(_))) => format!("{name}:{}", self.text(given)),
-            Ok((kind, Takes::Options(_))) if Options::read(kind, Some(given)).is_ok() => {
-                spec.to_string()
-            }
-            _ => format!("{name}:{LEFT_OUT}"),
-        }
-    }
-
     /// A command that is one word of another.
-    fn text(self, command: &str) -> String {
+    pub fn text(self, command: &str) -> String {
         shlex::split(command).map_or_else(|| LEFT_OUT.into(), |words| typed(self.command(&words)))
-    }
-
-    /// The command line of this process, `--dry-run` left out: the line that is planned is that of the run.
-    pub fn argv(self) -> Vec<String> {
-        let given: Vec<String> =
-            std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-        if self == Record::All {
-            return given.into_iter().filter(|word| word != "--dry-run").collect();
-        }
-        let shown = |id: &str, value: &str| match id {
-            "dry_run" => None,
-            "client" => Some(self.client(value)),
-            "nemesis" => Some(self.text(value)),
-            _ => Some(value.to_string()),
-        };
-        parsed(cli::Cli::command(), &given, &shown).unwrap_or_else(|| name_alone(&given))
     }
 }
 
@@ -85,21 +50,22 @@ fn known(words: &[String]) -> Option<Vec<String>> {
     parsed(parser, words, &shown)
 }
 
-fn name_alone(words: &[String]) -> Vec<String> {
+/// The name of a program, and [`LEFT_OUT`] for its arguments.
+pub fn name_alone(words: &[String]) -> Vec<String> {
     let (name, rest) = words.split_first().map_or(("", words), |(name, rest)| (name, rest));
     let left_out = (!rest.is_empty()).then_some(LEFT_OUT);
     std::iter::once(name).chain(left_out).map(String::from).collect()
 }
 
 /// A value as it is shown, by the id of its argument; `None` leaves the argument out.
-type Shown<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
+pub type Shown<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
 
 /// Subcommands whose arguments are the user's own: what `lxc-fleet exec` runs, and what `push` copies.
 const OF_USERS: [&str; 2] = ["exec", "push"];
 
 /// A command line written anew from what the parser found in it; `None` if it finds the line wrong, or
 /// if its subcommand is one of [`OF_USERS`].
-fn parsed(mut parser: Command, words: &[String], shown: Shown) -> Option<Vec<String>> {
+pub fn parsed(mut parser: Command, words: &[String], shown: Shown) -> Option<Vec<String>> {
     parser.build();
     let matches = parser.clone().try_get_matches_from(words).ok()?;
     let mut line = vec![parser.get_name().to_string()];
@@ -214,21 +180,5 @@ mod tests {
             line(&format!("{inner} 'redis-cli -a hunter2 role'")),
             format!("{inner} 'redis-cli ...'")
         );
-    }
-
-    #[test]
-    fn a_client_is_recorded_by_its_name() {
-        for (spec, shown) in [
-            ("mem:stale", "mem:stale"),
-            ("etcd", "etcd"),
-            ("exec:./client --token hunter2", "exec:./client ..."),
-            ("exec:./client", "exec:./client"),
-            ("etcd:serializable,port=1", "etcd:serializable,port=1"),
-            ("redis://me:hunter2@db1", "redis:..."),
-            ("nosuch:hunter2", "nosuch:..."),
-        ] {
-            assert_eq!(Record::Known.client(spec), shown);
-            assert_eq!(Record::All.client(spec), spec);
-        }
     }
 }
