@@ -137,8 +137,6 @@ pub struct RunOptions {
     pub start_timeout: Duration,
     /// The run's seed, for a database that makes random choices of its own.
     pub seed: u64,
-    /// What the run needs of it.
-    pub needs: &'static [Capability],
     /// A read that finds nothing in a place where nothing was written, if the workload has one.
     pub first_read: Option<Action>,
     /// How much of the commands that it runs is recorded.

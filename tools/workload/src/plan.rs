@@ -66,7 +66,6 @@ impl Plan {
             ready: common.ready,
             start_timeout: common.start_timeout,
             seed,
-            needs: workload.needs(),
             first_read: workload.first_read(),
             record,
         };

@@ -98,8 +98,8 @@ mod tests {
             let mut drawing = workload.generator(generator(1, "test"));
             let mut asked: Vec<Action> = (0..500)
                 .map(|_| {
-                    let action = drawing.next();
-                    drawing.learn(&action, &action.done());
+                    let action = drawing.next(0);
+                    drawing.learn(0, &action, &action.done());
                     action
                 })
                 .collect();
@@ -123,7 +123,7 @@ mod tests {
         for (kind, workload) in all().filter(|(kind, _)| kind.name != "set") {
             let drawn = |seed| {
                 let mut drawing = workload.generator(generator(seed, "test"));
-                (0..200).map(|_| drawing.next()).collect::<Vec<_>>()
+                (0..200).map(|_| drawing.next(0)).collect::<Vec<_>>()
             };
             assert_eq!(drawn(7), drawn(7), "{}", kind.name);
             assert_ne!(drawn(7), drawn(8), "{}", kind.name);

@@ -58,7 +58,7 @@ impl Registers {
 }
 
 impl Generator for Registers {
-    fn next(&mut self) -> Action {
+    fn next(&mut self, _process: u64) -> Action {
         let index = self.random.random_range(0..self.in_use.len());
         if self.in_use[index].left == 0 {
             self.in_use[index] = self.fresh();
@@ -81,7 +81,7 @@ impl Generator for Registers {
         Action::Register(register.key, action)
     }
 
-    fn learn(&mut self, action: &Action, outcome: &Outcome) {
+    fn learn(&mut self, _process: u64, action: &Action, outcome: &Outcome) {
         let (Action::Register(key, action), Outcome::Ok(value)) = (action, outcome) else { return };
         let held = match action {
             RegisterAction::CompareAndSet { new, .. } => new,
@@ -117,7 +117,7 @@ mod tests {
         let mut written = HashSet::new();
         let mut operations = HashMap::new();
         for _ in 0..1000 {
-            let Action::Register(key, action) = registers.next() else { panic!("no register") };
+            let Action::Register(key, action) = registers.next(0) else { panic!("no register") };
             *operations.entry(key).or_insert(0) += 1;
             if let RegisterAction::Write(value) = action {
                 assert!(written.insert((key, value.to_string())), "{key} {value}");
@@ -133,14 +133,14 @@ mod tests {
         let mut seen = None;
         let mut compared = 0;
         for _ in 0..200 {
-            let action = registers.next();
+            let action = registers.next(0);
             match &action {
                 Action::Register(_, RegisterAction::CompareAndSet { expected, .. }) => {
                     assert_eq!(Some(expected), seen.as_ref());
                     compared += 1;
                 }
                 Action::Register(_, RegisterAction::Write(value)) => {
-                    registers.learn(&action, &action.done());
+                    registers.learn(0, &action, &action.done());
                     seen = Some(value.clone());
                 }
                 _ => {}
@@ -153,7 +153,7 @@ mod tests {
     fn every_register_that_was_used_is_read_at_the_end() {
         let mut registers = registers(TURNS, 5);
         let used: HashSet<_> =
-            (0..500).map(|_| registers.next().key().unwrap().to_string()).collect();
+            (0..500).map(|_| registers.next(0).key().unwrap().to_string()).collect();
         let read: HashSet<_> = registers
             .final_reads()
             .into_iter()

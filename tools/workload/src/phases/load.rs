@@ -223,7 +223,7 @@ impl Worker {
                 break;
             }
             let outcome = session.attempt(&mut client, &action).await;
-            shared.generator().learn(&action, &outcome);
+            shared.generator().learn(self.process, &action, &outcome);
             let unknown = matches!(outcome, Outcome::Info(_));
             if shared
                 .history
@@ -243,7 +243,7 @@ impl Worker {
     /// generator's order. The request must not leave before the line is written.
     fn invoke(&self, node: &Node, due: u64) -> Result<(Action, PendingLine), NotWritten> {
         let mut generator = self.shared.generator();
-        let action = generator.next();
+        let action = generator.next(self.process);
         let mut op = invocation(self.process, node, &action);
         if clock::now().saturating_sub(due) > clock::nanos(LATE) {
             op.extra.insert("due".into(), due.into());

@@ -43,7 +43,7 @@ struct Elements {
 }
 
 impl Generator for Elements {
-    fn next(&mut self) -> Action {
+    fn next(&mut self, _process: u64) -> Action {
         let element = self.next;
         self.next += 1;
         Action::Set(SetAction::Add(element.into()))
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn no_element_is_added_twice_and_one_read_finds_them_all() {
         let mut elements = Elements { next: 0 };
-        let drawn: Vec<Value> = (0..3).map(|_| elements.next().value()).collect();
+        let drawn: Vec<Value> = (0..3).map(|_| elements.next(0).value()).collect();
         assert_eq!(drawn, [json!(0), json!(1), json!(2)]);
         assert_eq!(elements.final_reads().len(), 1);
     }
