@@ -160,6 +160,11 @@ pub trait Database: Send + Sync {
         Duration::from_secs(15)
     }
 
+    /// The longest time that [`Client::hand_over`] may take.
+    fn start_limit(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Makes the place that `prefix` names ready on the database, once a run, and proves it empty.
     ///
     /// Waits for a database that is still starting, up to its own time to be ready.

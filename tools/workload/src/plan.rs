@@ -181,7 +181,7 @@ impl Plan {
         let mut phases = vec![
             json!({
                 "phase": "setup",
-                "at_most": clock::show(self.ready),
+                "at_most": clock::show(self.ready.saturating_add(self.database.start_limit())),
                 "output": self.output,
             }),
             json!({
@@ -195,7 +195,7 @@ impl Plan {
             }),
             json!({
                 "phase": "healing",
-                "at_most": clock::show(self.timeout.max(self.patience())),
+                "at_most": clock::show(self.last_answer().max(self.patience())),
             }),
         ];
         if let Some(limits) = self.final_reads {
@@ -207,6 +207,11 @@ impl Plan {
             }));
         }
         phases
+    }
+
+    /// How long after the load its last operation may be open.
+    fn last_answer(&self) -> Duration {
+        self.timeout.saturating_add(self.database.start_limit())
     }
 
     fn patience(&self) -> Duration {

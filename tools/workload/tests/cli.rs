@@ -806,6 +806,7 @@ fn a_dry_run_prints_the_first_line_and_the_phases_and_touches_nothing() {
         load["clients"][1],
         json!({"node": "b", "addrs": load["clients"][1]["addrs"], "processes": [1]})
     );
+    assert_eq!(phases[2]["at_most"], "31s", "--start-timeout and --timeout");
     let argv = load["nemeses"][0].as_array().unwrap();
     assert!(argv[0].as_str().unwrap().ends_with("/sh"), "{load}");
     assert_eq!(argv[1..], [json!("...")]);

@@ -174,6 +174,10 @@ impl Exec {
 }
 
 impl Database for Exec {
+    fn start_limit(&self) -> Duration {
+        self.start_timeout
+    }
+
     fn set_up<'a>(&'a self, nodes: &'a [Node], prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async move {
             let deadline = Instant::now() + self.ready;
