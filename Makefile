@@ -8,7 +8,7 @@ BUILT   := $(or $(CARGO_TARGET_DIR),target)/release
 
 SECONDS_EACH ?= 60
 
-.PHONY: all demo quick check bench fuzz mutants deps deps-test completions install uninstall dist clean help
+.PHONY: all demo quick check seams bench fuzz mutants deps deps-test completions install uninstall dist clean help
 
 all: ## build the five tools
 	cargo build --release $(if $(CI),--locked,)
@@ -24,6 +24,9 @@ quick: ## format, lints, unit tests and fast tests of the binaries: under a minu
 check: ## everything, in namespaces and fleets too; STRICT=1 makes a skip a failure
 	@scripts/deps tools tests || true # what cannot be had is skipped, and its reason told
 	STRICT=$(STRICT) tests/check all
+
+seams: ## show that a new thing is one file and one line: tests/seams/*.patch on a copy of the tree
+	tests/seams/run
 
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)

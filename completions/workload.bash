@@ -65,7 +65,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__cas__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --start-timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -108,6 +108,10 @@ _workload() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -233,7 +237,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__register)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --start-timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --keys --ops-per-key --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -276,6 +280,10 @@ _workload() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -331,7 +339,7 @@ _workload() {
             return 0
             ;;
         workload__subcmd__set)
-            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --quiet --verbose --path --help"
+            opts="-c -n -o -q -v -h --client --nodes --rate --concurrency --time-limit --ops --seed --timeout --start-timeout --final-timeout --ready --recovery --final --no-final --nemesis --record-commands --output --dry-run --process-base --prefix --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -374,6 +382,10 @@ _workload() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --start-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

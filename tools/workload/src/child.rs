@@ -10,9 +10,9 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, getppid};
 use tokio::process::Command;
 
-use crate::recorded::Record;
+use crate::record::commands::Record;
 
-/// So much of a line that a program printed is cited.
+/// How many characters of a line that a program printed are quoted.
 const CITED: usize = 200;
 
 /// The beginning of a line that may be endless.
@@ -25,7 +25,7 @@ pub fn cited(line: &str) -> String {
 
 /// A command as the user wrote it, with its program found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Words {
+pub struct CommandLine {
     /// What is recorded of it, for messages and the history.
     pub text: String,
     program: PathBuf,
@@ -33,14 +33,14 @@ pub struct Words {
     recorded: Vec<String>,
 }
 
-impl Words {
+impl CommandLine {
     /// Splits `text` by the shell's quoting rules, without any expansion, and looks for its program.
     ///
     /// `flag` is what errors call the place: `--nemesis`.
     ///
     /// # Errors
     /// 64 if it is empty or a quote is not closed, 69 if the program is missing.
-    pub fn of(text: &str, flag: &str, record: Record) -> Result<Words> {
+    pub fn of(text: &str, flag: &str, record: Record) -> Result<CommandLine> {
         let words = shlex::split(text).ok_or_else(|| {
             Error::usage(format!("{flag}: a quote or a backslash stands open; close it"))
         })?;
@@ -53,7 +53,7 @@ impl Words {
             ))
         })?;
         let recorded = record.command(&words);
-        Ok(Words { text: typed(&recorded), program, arguments: arguments.to_vec(), recorded })
+        Ok(CommandLine { text: typed(&recorded), program, arguments: arguments.to_vec(), recorded })
     }
 
     /// What is recorded of the words that would be run, the program's path first.
@@ -69,7 +69,7 @@ impl Words {
         words.take(if replays { usize::MAX } else { 0 }).map(Path::new)
     }
 
-    /// The command: in a process group of its own, and sent `at_our_death` should we die.
+    /// The command: in a process group of its own, which the kernel sends `at_our_death` when we die.
     ///
     /// The kernel watches the *thread* that starts it: start it from one that lives as long as the run.
     pub fn command(&self, at_our_death: Signal) -> Command {
@@ -94,7 +94,7 @@ fn bind_to_parent(parent: Pid, at_its_death: Signal) -> io::Result<()> {
 pub struct Group(Pid);
 
 impl Group {
-    /// The group of a child that was made by [`Words::command`]; `None` where it has ended already.
+    /// The group of a child that was made by [`CommandLine::command`]; `None` if it has ended already.
     pub fn of(child: &tokio::process::Child) -> Option<Group> {
         child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)))
     }

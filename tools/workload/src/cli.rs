@@ -7,15 +7,25 @@ use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::node::NodesArg;
 use breakit::talk::Loudness;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
+
+use crate::clients;
+use crate::workloads::{WORKLOADS, Workload, WorkloadKind};
 
 /// Drives clients against a database and records every operation
 #[derive(Parser, Debug)]
-#[command(name = "workload", version, subcommand_required = true, arg_required_else_help = false)]
+#[command(
+    name = "workload",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = false,
+    after_help = clients::list()
+)]
 pub struct Cli {
-    /// Which promise is put to the test
+    /// The promise that is tested
     #[command(subcommand)]
-    pub workload: Workload,
+    pub chosen: Chosen,
     /// How much is said on stderr
     #[command(flatten)]
     pub loudness: Loudness,
@@ -24,44 +34,59 @@ pub struct Cli {
     pub path: PathArg,
 }
 
-/// The workloads.
-#[derive(Subcommand, Debug)]
-pub enum Workload {
-    /// Reads and writes of registers; each value is written once. The promise: linearizability
-    Register(RegisterArgs),
-    /// Reads, writes and compare-and-sets of registers. The promise: linearizability
-    CasRegister(RegisterArgs),
-    /// Adds elements to one set and reads it at the end. The promise: no acknowledged element is lost
-    Set(SetArgs),
+/// The workload that a command line names, with its arguments.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Its entry in the table.
+    pub kind: &'static WorkloadKind,
+    /// The workload itself.
+    pub workload: Box<dyn Workload>,
+    /// What every workload takes.
+    pub common: CommonArgs,
 }
 
-/// What `register` and `cas-register` take.
-#[derive(Args, Debug)]
-pub struct RegisterArgs {
-    /// What every workload takes
-    #[command(flatten)]
-    pub common: CommonArgs,
-    /// So many registers are in use at a time
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    pub keys: u32,
-    /// A register is replaced by a new one after N operations
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
-    pub ops_per_key: u32,
+impl Subcommand for Chosen {
+    fn augment_subcommands(command: Command) -> Command {
+        WORKLOADS.iter().fold(command, |command, kind| {
+            let own = CommonArgs::augment_args(Command::new(kind.name));
+            command.subcommand((kind.arguments)(own).about(kind.about))
+        })
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Chosen::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        WORKLOADS.iter().any(|kind| kind.name == name)
+    }
 }
 
-/// What `set` takes.
-#[derive(Args, Debug)]
-pub struct SetArgs {
-    /// What every workload takes
-    #[command(flatten)]
-    pub common: CommonArgs,
+impl FromArgMatches for Chosen {
+    fn from_arg_matches(found: &ArgMatches) -> std::result::Result<Chosen, clap::Error> {
+        let chosen = found.subcommand().and_then(|(name, own)| {
+            let kind = WORKLOADS.iter().find(|kind| kind.name == name)?;
+            Some((kind, own))
+        });
+        let (kind, own) = chosen.ok_or_else(|| clap::Error::new(ErrorKind::MissingSubcommand))?;
+        let common = CommonArgs::from_arg_matches(own)?;
+        Ok(Chosen { kind, workload: (kind.parse)(own)?, common })
+    }
+
+    fn update_from_arg_matches(
+        &mut self,
+        found: &ArgMatches,
+    ) -> std::result::Result<(), clap::Error> {
+        *self = Chosen::from_arg_matches(found)?;
+        Ok(())
+    }
 }
 
 /// What every workload takes.
 #[derive(Args, Debug)]
 pub struct CommonArgs {
-    /// The database's client: mem, redis, redis-sentinel, etcd, or exec:CMD
-    #[arg(short, long, value_name = "CLIENT")]
+    /// The database's client
+    #[arg(short, long, value_name = "CLIENT", help = clients::help())]
     pub client: String,
     /// Where the database runs
     #[command(flatten)]
@@ -69,7 +94,7 @@ pub struct CommonArgs {
     /// Operations a second that fall due, whether or not earlier ones were answered
     #[arg(long, value_name = "PER-SECOND", default_value_t = 200.0, value_parser = rate)]
     pub rate: f64,
-    /// Operations open at a time, at the most
+    /// The most operations that are open at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// End the load after TIME [default: 30s, with mem 1.5s, with --ops none]
@@ -78,64 +103,48 @@ pub struct CommonArgs {
     /// End the load after N operations
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: Option<u64>,
-    /// Makes every random choice repeatable [default: $BREAKIT_SEED, else drawn]
+    /// Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Give up a final read after TIME, with all its tries
+    /// Wait at most TIME until a program of exec: reads its first request
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub start_timeout: Duration,
+    /// Give up a final read after TIME, all its tries included
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub final_timeout: Duration,
-    /// Wait for a database that is still starting for TIME, at the most
+    /// Wait at most TIME for a database that is still starting
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
     pub ready: Duration,
-    /// Wait for the nodes to agree again after the last fault for TIME, at the most [default: 15s, with mem 1s]
+    /// Wait at most TIME until the nodes agree again after the last fault [default: 15s, with mem 1s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub recovery: Option<Duration>,
     /// Read everything from every node at the end [default]
     #[arg(long = "final", overrides_with = "no_final")]
     pub final_reads: bool,
-    /// Leave out recovery and final reads
+    /// Skip recovery and final reads
     #[arg(long)]
     pub no_final: bool,
     /// Run CMD during the load, and put the fault lines that it prints into the history (repeatable)
     #[arg(long, value_name = "CMD")]
     pub nemesis: Vec<String>,
-    /// Record every word of the commands of --client and --nemesis, secrets too
+    /// Record every word of the commands of --client and --nemesis, including secrets
     #[arg(long)]
     pub record_commands: bool,
-    /// Write the history to FILE too, whatever becomes of the reader of stdout
+    /// Write the history to FILE as well, even if the reader of stdout leaves or hangs
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Print what would be done, and touch nothing
+    /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Number the processes from N on
+    /// Number the processes beginning with N
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,
-    /// Put P before the name of whatever the run makes in the database [default: breakit- and a fresh number]
+    /// Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
-}
-
-impl Workload {
-    /// Its name on the command line and on the first line.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Workload::Register(_) => "register",
-            Workload::CasRegister(_) => "cas-register",
-            Workload::Set(_) => "set",
-        }
-    }
-
-    /// What all workloads have in common.
-    pub fn common(&self) -> &CommonArgs {
-        match self {
-            Workload::Register(args) | Workload::CasRegister(args) => &args.common,
-            Workload::Set(args) => &args.common,
-        }
-    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -5,33 +5,28 @@
 //! | [`cli`] | the command line |
 //! | [`plan`] | what a run is going to do, and `--dry-run` |
 //! | [`run`] | a run from its first line to its last, phase by phase |
-//! | [`generator`] | which operation comes next |
-//! | [`pace`] | when it is due |
-//! | [`load`] | the main phase: processes that take operations as they fall due |
-//! | [`attempt`] | one operation, from the open connection to its outcome |
-//! | [`final_reads`] | waiting until the nodes agree, then reading every one of them |
+//! | [`workloads`] | the workloads: what each needs, promises and does |
+//! | [`action`] | what a client is asked to do, and what came of it |
+//! | [`generator`] | which operation comes next, and when it is due |
+//! | [`phases`] | the load, the final reads, and one operation within its timeout |
+//! | [`clients`] | what a database client must do, and those that there are |
 //! | [`nemesis`] | the programs that break things meanwhile |
-//! | [`history`] | the lines, written whole and in order |
-//! | [`outlet`] | stdout, whose reader may hang |
+//! | [`record`] | the history, its lines whole and in order, and where it goes |
 //! | [`stop`] | what ends a run early: a signal, a reader that left, a disk that is full |
 //! | [`progress`] | the line on a terminal |
-//! | [`client`] | what a database client must do, and those that there are |
-//! | [`child`] | programs that we start: their words, their group, their end |
-//! | [`recorded`] | what the history says of command lines: no secret |
+//! | [`child`] | programs that we start: their command lines, their group, their end |
 
-pub mod attempt;
+pub mod action;
 pub mod child;
 pub mod cli;
-pub mod client;
-pub mod final_reads;
+pub mod clients;
 pub mod generator;
-pub mod history;
-pub mod load;
 pub mod nemesis;
-pub mod outlet;
-pub mod pace;
+pub mod phases;
 pub mod plan;
 pub mod progress;
-pub mod recorded;
+pub mod record;
 pub mod run;
 pub mod stop;
+mod table;
+pub mod workloads;

@@ -1,9 +1,10 @@
 //! The programs that break things during the load, and the fault lines that they print.
 //!
 //! Each runs in a process group of its own, so that ^C on a pipeline reaches them through us: their faults
-//! are healed before the final reads. Should we die, the kernel sends them TERM.
+//! are healed before the final reads. If we die, the kernel sends them TERM.
 
-use std::io;
+mod lines;
+
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -11,33 +12,26 @@ use std::time::Duration;
 
 use breakit::clock::show;
 use breakit::exit::{Error, Result, Status};
-use breakit::jsonl::LONGEST_LINE;
-use breakit::op::{Op, Process};
-use breakit::size::show_size;
 use breakit::talk;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::child::{Group, Words, cited};
-use crate::history::remark;
-use crate::load::Shared;
+use crate::child::{CommandLine, Group};
+use crate::phases::Shared;
+use crate::record::history::own_line;
 
 /// How long a nemesis may take to heal after TERM: a cut over ssh to many hosts takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What is said of one whose fault did not last as long as it should have.
+/// What the run says about one whose fault did not last as long as it should have.
 const ENDED_EARLY: &str = "reports a fault that ended before its time: somebody healed it, or its lease ran out; its stop line says when";
 
-/// How long a killed one may take to be gone, and what one has started may hold its stdout after its end.
-const BURIAL: Duration = Duration::from_secs(2);
-
-/// So many lines of a nemesis that are no fault lines are said; the others are counted.
-const SAID: u64 = 3;
+/// How long a killed one may take to end, and how long its children may keep its stdout open after its end.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The nemeses of a run, at work.
 pub struct Nemeses(Vec<Running>);
@@ -45,7 +39,7 @@ pub struct Nemeses(Vec<Running>);
 struct Running {
     text: String,
     group: Option<Group>,
-    asked_to_end: watch::Sender<bool>,
+    end_requested: watch::Sender<bool>,
     work: JoinHandle<std::result::Result<Ended, String>>,
 }
 
@@ -54,7 +48,7 @@ struct Running {
 enum Ended {
     /// In order.
     InOrder,
-    /// In order, but a fault of it had ended before its time: somebody healed it, or its lease ran out.
+    /// In order, but a fault of it had ended before its time: another program healed it, or its lease ran out.
     Early,
 }
 
@@ -72,15 +66,15 @@ impl Nemeses {
     /// their lives to it.
     ///
     /// # Errors
-    /// 71 where one cannot be started; those before it are killed.
-    pub fn start(commands: &[Words], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
+    /// 71 if one cannot be started; those before it are killed.
+    pub fn start(commands: &[CommandLine], seed: u64, shared: &Arc<Shared>) -> Result<Nemeses> {
         commands.iter().map(|words| start(words, seed, shared)).collect::<Result<_>>().map(Nemeses)
     }
 
-    /// Sends TERM to all and reads their last lines; whoever does not end in time is killed.
+    /// Sends TERM to all and reads their last lines; those that do not end in time are killed.
     pub async fn end(mut self) -> Ends {
         for nemesis in &self.0 {
-            nemesis.asked_to_end.send_replace(true);
+            nemesis.end_requested.send_replace(true);
             if let Some(group) = &nemesis.group {
                 group.signal(Signal::SIGTERM);
             }
@@ -107,7 +101,7 @@ impl Running {
         }
         self.group = None;
         // Its lines so far are in the history; what it still held is left to its lease.
-        let _ = timeout_at(Instant::now() + BURIAL, &mut self.work).await;
+        let _ = timeout_at(Instant::now() + GRACE, &mut self.work).await;
         let why = format!(
             "did not end within {} of TERM and was killed; its fault ends with its lease",
             show(PATIENCE)
@@ -117,7 +111,7 @@ impl Running {
     }
 }
 
-fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
+fn start(words: &CommandLine, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
     let mut command = words.command(Signal::SIGTERM);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     // Its group is killed when we are done with it; the child alone is no measure of that.
@@ -125,22 +119,22 @@ fn start(words: &Words, seed: u64, shared: &Arc<Shared>) -> Result<Running> {
     let mut child =
         command.spawn().map_err(|e| Error::io(format!("run the nemesis {:?}", words.text), &e))?;
     let group = Group::of(&child);
-    let asked_to_end = watch::Sender::new(false);
+    let end_requested = watch::Sender::new(false);
     let text = words.text.clone();
     let watcher = Watcher {
         text: text.clone(),
         shared: Arc::clone(shared),
-        asked_to_end: asked_to_end.subscribe(),
+        end_requested: end_requested.subscribe(),
     };
     let stdout = child.stdout.take();
     let work = tokio::spawn(watcher.watch(child, stdout));
-    Ok(Running { text, group, asked_to_end, work })
+    Ok(Running { text, group, end_requested, work })
 }
 
 struct Watcher {
     text: String,
     shared: Arc<Shared>,
-    asked_to_end: watch::Receiver<bool>,
+    end_requested: watch::Receiver<bool>,
 }
 
 impl Watcher {
@@ -152,7 +146,7 @@ impl Watcher {
     ) -> std::result::Result<Ended, String> {
         let mut ended_early = false;
         tokio::select! {
-            () = self.read(stdout, &mut ended_early) => {}
+            () = lines::read(&self.text, stdout, &self.shared.history, &mut ended_early) => {}
             // What it started and left running, in whatever group, may hold its stdout for ever.
             () = self.ended_for_good(&mut child) => {}
         }
@@ -164,7 +158,7 @@ impl Watcher {
             Err(why) => ("nemesis-failed", why.as_str()),
         };
         talk::error(format!("the nemesis {:?} {why}", self.text));
-        let mut op = remark(word, json!({ "command": self.text }));
+        let mut op = own_line(word, json!({ "command": self.text }));
         op.error = Some(why.into());
         // The run ends for that reason already.
         let _ = self.shared.history.record(op);
@@ -173,40 +167,11 @@ impl Watcher {
 
     /// Waits until it was asked to end, has ended, and has left the time to read its last lines.
     async fn ended_for_good(&self, child: &mut Child) {
-        // Without a sender there is nobody left who would ask.
-        let _ = self.asked_to_end.clone().wait_for(|asked| *asked).await;
+        // Without a sender the end cannot be requested any more.
+        let _ = self.end_requested.clone().wait_for(|asked| *asked).await;
         // How it ended is asked again.
         let _ = child.wait().await;
-        sleep(BURIAL).await;
-    }
-
-    /// Reads its lines to their end; sets `ended_early` if one says that its fault ended before its time.
-    async fn read(&self, stdout: Option<ChildStdout>, ended_early: &mut bool) {
-        let Some(stdout) = stdout else { return };
-        let mut stdout = BufReader::new(stdout);
-        let mut amiss = Amiss { text: &self.text, number: 0 };
-        while let Ok(Some(bytes)) = next_line(&mut stdout).await {
-            let Some(bytes) = bytes else {
-                let most = show_size(LONGEST_LINE);
-                amiss.say(format!("printed a line that is longer than {most}"));
-                continue;
-            };
-            let text = String::from_utf8_lossy(&bytes);
-            let line = text.trim_end_matches(['\r', '\n']);
-            if line.trim().is_empty() {
-                continue;
-            }
-            match fault(line) {
-                Ok(op) => {
-                    *ended_early |= op.ended_early();
-                    // Without a sink there is nobody to tell; the run is ending.
-                    let _ = self.shared.history.pass_on(&op, line);
-                }
-                Err(why) => {
-                    amiss.say(format!("printed what is no fault line ({why}): {}", cited(line)));
-                }
-            }
-        }
+        sleep(GRACE).await;
     }
 
     /// Death by our TERM is success, and so is an end of its own before. The status for a fault that ended early
@@ -214,7 +179,7 @@ impl Watcher {
     fn judge(&self, status: ExitStatus, ended_early: bool) -> std::result::Result<Ended, String> {
         const TERM: i32 = Signal::SIGTERM as i32;
         const EARLY: i32 = Status::EndedEarly as i32;
-        let asked = *self.asked_to_end.borrow();
+        let asked = *self.end_requested.borrow();
         let of_term = status.signal() == Some(TERM) || status.code() == Some(128 + TERM);
         if ended_early && (status.success() || status.code() == Some(EARLY) || (asked && of_term)) {
             return Ok(Ended::Early);
@@ -223,86 +188,5 @@ impl Watcher {
             return Ok(Ended::InOrder);
         }
         Err(format!("failed ({status})"))
-    }
-}
-
-/// The lines of a nemesis that are no fault lines. Dropped, it says how many were not said.
-struct Amiss<'a> {
-    text: &'a str,
-    number: u64,
-}
-
-impl Amiss<'_> {
-    fn say(&mut self, what: String) {
-        self.number += 1;
-        if self.number <= SAID {
-            talk::error(format!("the nemesis {:?} {what}", self.text));
-        }
-    }
-}
-
-impl Drop for Amiss<'_> {
-    fn drop(&mut self) {
-        if self.number > SAID {
-            let others = self.number - SAID;
-            talk::error(format!(
-                "the nemesis {:?} printed {others} more lines that are no fault lines",
-                self.text
-            ));
-        }
-    }
-}
-
-/// The next line with its newline; `None` at the end, and within where it is longer than one may be.
-async fn next_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<Option<Option<Vec<u8>>>> {
-    let mut line = Vec::new();
-    let read = (&mut *stdout).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
-    if read == 0 {
-        return Ok(None);
-    }
-    if line.ends_with(b"\n") || (read as u64) < LONGEST_LINE {
-        return Ok(Some(Some(line)));
-    }
-    drop(line);
-    skip_line(stdout).await.map(|()| Some(None))
-}
-
-/// Reads to the end of the line and keeps nothing.
-async fn skip_line(stdout: &mut BufReader<ChildStdout>) -> io::Result<()> {
-    loop {
-        let bytes = stdout.fill_buf().await?;
-        let end = bytes.iter().position(|byte| *byte == b'\n');
-        let (read, done) = end.map_or((bytes.len(), bytes.is_empty()), |end| (end + 1, true));
-        stdout.consume(read);
-        if done {
-            return Ok(());
-        }
-    }
-}
-
-/// A line of a nemesis, as an operation: that of any process that is neither a client nor the run itself.
-fn fault(line: &str) -> std::result::Result<Op, String> {
-    let op = Op::parse(line)?;
-    match &op.process {
-        Process::Client(number) => Err(format!("process {number} is a client")),
-        Process::Other(word) if word == "workload" => Err("process workload is the run".into()),
-        Process::Other(_) => Ok(op),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nemesis_speaks_for_no_client_and_not_for_the_run() {
-        assert!(fault(r#"{"process":"nemesis","type":"info","f":"kill"}"#).is_ok());
-        for line in [
-            r#"{"process":3,"type":"ok","f":"read","value":1}"#,
-            r#"{"process":"workload","type":"info","f":"end"}"#,
-            "cutting n1",
-        ] {
-            assert!(fault(line).is_err(), "{line}");
-        }
     }
 }

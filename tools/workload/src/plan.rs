@@ -12,32 +12,35 @@ use breakit::node::Node;
 use breakit::{output, rng};
 use serde_json::{Value, json};
 
-use crate::child::Words;
-use crate::cli::{CommonArgs, RegisterArgs, Workload};
-use crate::client::{self, Asked, Database};
-use crate::final_reads;
-use crate::generator::{Generator, Kind, Turns};
-use crate::history::{History, remark};
-use crate::load::{Limits, Shared};
+use crate::action::Capability;
+use crate::child::CommandLine;
+use crate::cli::{Chosen, CommonArgs};
+use crate::clients::{self, ClientKind, Database, RunOptions};
 use crate::nemesis;
-use crate::recorded::Record;
+use crate::phases::Shared;
+use crate::phases::final_reads;
+use crate::phases::load::Limits;
+use crate::record::argv::argv;
+use crate::record::commands::Record;
+use crate::record::history::{History, own_line};
 use crate::stop::Stop;
+use crate::workloads::{FinalPhase, Workload, WorkloadKind};
 
-/// A run as the command line says it.
+/// What a run does, by its command line.
 pub struct Plan {
-    /// What breaks things during the load.
-    pub nemeses: Vec<Words>,
+    /// The programs that cause faults during the load.
+    pub nemeses: Vec<CommandLine>,
     /// When the load ends, and how many processes carry it.
     pub limits: Limits,
     /// Operations a second.
     pub rate: f64,
     /// Of all random choices.
     pub seed: u64,
-    /// How long reading everything at the end may take; `None` where it is left out.
+    /// How long reading everything at the end may take; `None` if it is left out.
     pub final_reads: Option<final_reads::Limits>,
-    workload: &'static str,
-    kind: Kind,
-    turns: Turns,
+    kind: &'static WorkloadKind,
+    workload: Box<dyn Workload>,
+    client: &'static ClientKind,
     database: Arc<dyn Database>,
     nodes: Vec<Node>,
     node_files: Vec<PathBuf>,
@@ -52,23 +55,32 @@ impl Plan {
     /// The plan of a command line.
     ///
     /// # Errors
-    /// 64, 66 or 69, for whatever cannot be as it was asked.
-    pub fn of(workload: &Workload) -> Result<Plan> {
-        let common = workload.common();
-        let (kind, turns) = generated(workload);
+    /// 64, 66 or 69 for what cannot be as the command line says.
+    pub fn of(chosen: Chosen) -> Result<Plan> {
+        let Chosen { kind, workload, common } = chosen;
         let seed = rng::seed(common.seed)?;
         let record = if common.record_commands { Record::All } else { Record::Known };
-        let asked = Asked { ready: common.ready, seed, workload: workload.name(), record };
-        let database = client::database(&common.client, &asked)?;
-        carries(&*database, workload.name())?;
-        let nodes = nodes(&*database, common)?;
+        let (client, given) = clients::named(&common.client)?;
+        supports(client, kind, workload.needs())?;
+        let options = RunOptions {
+            ready: common.ready,
+            start_timeout: common.start_timeout,
+            seed,
+            first_read: workload.first_read(),
+            record,
+        };
+        let database = (client.database)(given, &options)?;
+        let nodes = nodes(client, &*database, &common)?;
         let nemeses = common
             .nemesis
             .iter()
-            .map(|text| Words::of(text, "--nemesis", record))
-            .collect::<Result<Vec<Words>>>()?;
-        let limits_of_answers =
-            [("--timeout", common.timeout), ("--final-timeout", common.final_timeout)];
+            .map(|text| CommandLine::of(text, "--nemesis", record))
+            .collect::<Result<Vec<CommandLine>>>()?;
+        let limits_of_answers = [
+            ("--timeout", common.timeout),
+            ("--start-timeout", common.start_timeout),
+            ("--final-timeout", common.final_timeout),
+        ];
         if let Some((flag, _)) = limits_of_answers.iter().find(|(_, time)| time.is_zero()) {
             return Err(Error::usage(format!(
                 "{flag} 0s leaves no time for an answer; give it some"
@@ -90,17 +102,17 @@ impl Plan {
             limits,
             rate: common.rate,
             seed,
-            final_reads: (!common.no_final).then(|| final_reads::Limits {
+            final_reads: reads_everything(&*workload, &common).then(|| final_reads::Limits {
                 recovery: common.recovery.unwrap_or_else(|| database.recovery()),
                 read: common.final_timeout,
             }),
-            workload: workload.name(),
             kind,
-            turns,
+            workload,
+            client,
             database,
             nodes,
             node_files: common.nodes.files().map(PathBuf::from).collect(),
-            prefix: prefix(common)?,
+            prefix: prefix(&common)?,
             record,
             ready: common.ready,
             timeout: common.timeout,
@@ -112,7 +124,7 @@ impl Plan {
     /// Opens the history, and gives it with all else that the phases of the run share.
     ///
     /// # Errors
-    /// 66, 77 or 71 where it cannot be made.
+    /// 66, 77 or 71 if it cannot be made.
     pub fn begin(&self) -> Result<Arc<Shared>> {
         let stop = Stop::default();
         Ok(Arc::new(Shared {
@@ -121,7 +133,7 @@ impl Plan {
             prefix: self.prefix.clone(),
             timeout: self.timeout,
             history: History::open(self.output.as_deref(), stop.clone())?,
-            generator: Mutex::new(Generator::new(self.kind, self.turns, self.seed)),
+            generator: Mutex::new(self.workload.generator(rng::generator(self.seed, "operations"))),
             stop,
         }))
     }
@@ -129,7 +141,7 @@ impl Plan {
     /// Refuses to write the history over what the run reads, or twice into one file.
     fn keep_inputs(&self) -> Result<()> {
         let Some(output) = &self.output else { return Ok(()) };
-        let replayed = self.nemeses.iter().flat_map(Words::replayed);
+        let replayed = self.nemeses.iter().flat_map(CommandLine::replayed);
         let inputs = self.node_files.iter().map(PathBuf::as_path).chain(replayed);
         output::not_over("-o", output, inputs)?;
         output::not_twice("-o", output)?;
@@ -139,9 +151,9 @@ impl Plan {
     /// Prints the plan: the first line of the history without its times, then the phases, one a line.
     ///
     /// # Errors
-    /// Where the reader left, and 71 where stdout takes nothing.
+    /// If the reader left, and 71 if stdout takes nothing.
     pub fn print(&self) -> Result<()> {
-        let mut first = remark("start", self.first_line());
+        let mut first = own_line("start", self.first_line());
         first.time = None;
         jsonl::print(&first.line())?;
         self.phases().iter().try_for_each(|phase| jsonl::print(&phase.to_string()))
@@ -152,16 +164,16 @@ impl Plan {
         let nodes: Vec<&str> = self.nodes.iter().map(|node| node.name.as_str()).collect();
         json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "workload": self.workload,
-            "client": self.database.name(),
-            "check": self.kind.check(),
+            "workload": self.kind.name,
+            "client": self.client.name,
+            "check": self.workload.promise(),
             "seed": self.seed,
             "prefix": self.prefix,
             "process_base": self.limits.process_base,
             "concurrency": self.limits.concurrency,
             "nodes": nodes,
             "faults_asked": !self.nemeses.is_empty(),
-            "argv": self.record.argv(),
+            "argv": argv(self.record),
         })
     }
 
@@ -169,7 +181,7 @@ impl Plan {
         let mut phases = vec![
             json!({
                 "phase": "setup",
-                "at_most": clock::show(self.ready),
+                "at_most": clock::show(self.ready.saturating_add(self.database.start_limit())),
                 "output": self.output,
             }),
             json!({
@@ -179,11 +191,11 @@ impl Plan {
                 "rate": self.rate,
                 "timeout": clock::show(self.timeout),
                 "clients": self.clients(),
-                "nemeses": self.nemeses.iter().map(Words::argv).collect::<Vec<_>>(),
+                "nemeses": self.nemeses.iter().map(CommandLine::argv).collect::<Vec<_>>(),
             }),
             json!({
                 "phase": "healing",
-                "at_most": clock::show(self.timeout.max(self.patience())),
+                "at_most": clock::show(self.last_answer().max(self.patience())),
             }),
         ];
         if let Some(limits) = self.final_reads {
@@ -195,6 +207,11 @@ impl Plan {
             }));
         }
         phases
+    }
+
+    /// How long after the load its last operation may be open.
+    fn last_answer(&self) -> Duration {
+        self.timeout.saturating_add(self.database.start_limit())
     }
 
     fn patience(&self) -> Duration {
@@ -217,7 +234,7 @@ impl Plan {
     }
 }
 
-/// Refuses a place where a write may wait for somebody else: no request and no healing would go on meanwhile.
+/// Refuses a file whose reader could delay a write: no request and no healing would go on meanwhile.
 fn holds_nobody_up(output: &Path) -> Result<()> {
     let Ok(kind) = output.metadata().map(|data| data.file_type()) else { return Ok(()) };
     if kind.is_file() || kind.is_char_device() || kind.is_dir() {
@@ -229,43 +246,43 @@ fn holds_nobody_up(output: &Path) -> Result<()> {
     )))
 }
 
-fn generated(workload: &Workload) -> (Kind, Turns) {
-    let turns = |args: &RegisterArgs| Turns { keys: args.keys, ops_per_key: args.ops_per_key };
-    match workload {
-        Workload::Register(args) => (Kind::Register, turns(args)),
-        Workload::CasRegister(args) => (Kind::CasRegister, turns(args)),
-        Workload::Set(_) => (Kind::Set, Turns { keys: 1, ops_per_key: u32::MAX }),
+fn reads_everything(workload: &dyn Workload, common: &CommonArgs) -> bool {
+    match workload.final_phase() {
+        FinalPhase::ReadEverything => !common.no_final,
+        FinalPhase::Nothing => false,
     }
 }
 
-fn carries(database: &dyn Database, workload: &str) -> Result<()> {
-    if database.carries().contains(&workload) {
-        return Ok(());
+fn supports(client: &ClientKind, workload: &WorkloadKind, needs: &[Capability]) -> Result<()> {
+    match needs.iter().find(|need| !client.supports.contains(need)) {
+        None => Ok(()),
+        Some(need) => Err(Error::usage(format!(
+            "{} needs {}, which the client {} does not support; it supports {}",
+            workload.name,
+            need.name(),
+            client.name,
+            Capability::list(client.supports)
+        ))),
     }
-    Err(Error::usage(format!(
-        "the client {} cannot carry {workload}; it carries {}",
-        database.name(),
-        database.carries().join(", ")
-    )))
 }
 
-fn nodes(database: &dyn Database, common: &CommonArgs) -> Result<Vec<Node>> {
+fn nodes(client: &ClientKind, database: &dyn Database, common: &CommonArgs) -> Result<Vec<Node>> {
     let (own, named) = (database.own_nodes(), common.nodes.resolve()?);
     match (own.is_empty(), named.is_empty()) {
         (true, false) => Ok(named),
         (false, true) => Ok(own),
         (true, true) => Err(Error::usage(format!(
             "the client {} needs to know where its database runs; name the nodes with -n n1..n5",
-            database.name()
+            client.name
         ))),
         (false, false) => Err(Error::usage(format!(
             "the client {} brings its own nodes; leave out -n",
-            database.name()
+            client.name
         ))),
     }
 }
 
-/// The place of this run on the database. Without a flag it is new each time: yesterday's data is not ours.
+/// The place of this run on the database. Without a flag it is new each time, and holds no data of earlier runs.
 fn prefix(common: &CommonArgs) -> Result<String> {
     let Some(prefix) = &common.prefix else {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -8,13 +8,13 @@ use breakit::talk;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::history::Tally;
-use crate::load::Shared;
+use crate::phases::Shared;
+use crate::record::history::Tally;
 
 /// How often the line is drawn.
 const PERIOD: Duration = Duration::from_millis(250);
 
-/// The line, drawn until it is dropped; nothing where stderr is no terminal or `--quiet` was given.
+/// The line, drawn until it is dropped; nothing if stderr is no terminal or `--quiet` was given.
 pub struct Progress {
     phase: Arc<Mutex<&'static str>>,
     drawing: Option<JoinHandle<()>>,
@@ -54,7 +54,7 @@ async fn draw(shared: Arc<Shared>, phase: Arc<Mutex<&'static str>>) {
         let rate = (tally.ops - before) as f64 / PERIOD.as_secs_f64();
         before = tally.ops;
         let phase = *phase.lock().unwrap_or_else(PoisonError::into_inner);
-        // The cursor waits at the line's begin, so that whoever speaks next writes over it.
+        // The cursor waits at the beginning of the line, so that the next message is written over it.
         put(&format!("\r\x1b[K{}\r", text(phase, begin.elapsed(), rate, tally)));
     }
 }

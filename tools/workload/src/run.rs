@@ -9,25 +9,27 @@ use breakit::{stdout, talk};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
-use crate::final_reads::{self, Reading};
-use crate::history::remark;
-use crate::load::{Ended, Load, Shared};
+use crate::generator::pace::Pace;
 use crate::nemesis::{Ends, Nemeses};
-use crate::pace::Pace;
+use crate::phases::Shared;
+use crate::phases::final_reads::{self, Reading};
+use crate::phases::load::{Ended, Load};
 use crate::plan::Plan;
 use crate::progress::Progress;
+use crate::record::history::own_line;
 use crate::stop::{self, Cause};
 
 /// Runs the tool.
 ///
 /// # Errors
-/// One sentence for whatever stood in the way.
+/// One sentence that says what prevented the run.
 pub fn run(cli: Cli) -> Result<Status> {
     cli.loudness.set();
     cli.path.set()?;
     stdout::must_be_open()?;
-    let plan = Plan::of(&cli.workload)?;
-    if cli.workload.common().dry_run {
+    let dry_run = cli.chosen.common.dry_run;
+    let plan = Plan::of(cli.chosen)?;
+    if dry_run {
         return plan.print().map(|()| Status::Done);
     }
     let run = Run { shared: plan.begin()?, plan };
@@ -48,12 +50,12 @@ struct Run {
     shared: Arc<Shared>,
 }
 
-/// What the phases after setup leave to be said on the last line.
+/// What the phases after setup found out for the last line.
 #[derive(Default)]
 struct Findings {
     unsent: u64,
     ends: Ends,
-    /// `None` where nothing was read at the end.
+    /// `None` if nothing was read at the end.
     reading: Option<Reading>,
 }
 
@@ -66,13 +68,13 @@ impl Run {
             true => self.phases(&progress, &mut findings).await,
             false => Ok(()),
         };
-        // From here on it is the reader alone that could keep us; how it did is part of how the run ended.
-        self.shared.history.hurry();
+        // From here on only the reader can delay the end; whether it does is part of how the run ended.
+        self.shared.history.give_up_hanging_reader();
         self.shared.history.written().await;
         drop(progress);
         let (status, reason) = self.ending(&phases, &findings);
         let _ =
-            self.shared.history.record(remark("end", self.last_line(status, &reason, &findings)));
+            self.shared.history.record(own_line("end", self.last_line(status, &reason, &findings)));
         self.shared.history.written().await;
         self.say(status, &reason);
         if let Some(reading) = &findings.reading {
@@ -82,9 +84,9 @@ impl Run {
         self.status(findings)
     }
 
-    /// Writes the first line, before anything is sent; `false` where it never will be, and the bell has rung.
+    /// Writes the first line, before anything is sent; `false` if it never will be, and the run is to end.
     async fn begin(&self) -> bool {
-        let Ok(line) = self.shared.history.announce(remark("start", self.first_line())) else {
+        let Ok(line) = self.shared.history.announce(own_line("start", self.first_line())) else {
             return false;
         };
         tokio::select! {
@@ -103,7 +105,7 @@ impl Run {
         progress.phase("load");
         let ended = self.load(progress, findings).await?;
         findings.unsent = ended.unsent;
-        if let Some(limits) = self.plan.final_reads.filter(|_| self.goes_on()) {
+        if let Some(limits) = self.plan.final_reads.filter(|_| self.continues()) {
             progress.phase("recovery and final reads");
             findings.reading = final_reads::read_all(shared, limits, ended.next_process).await;
         }
@@ -117,14 +119,14 @@ impl Run {
             Load::run(&self.shared, self.plan.limits, Pace::new(self.plan.rate, self.plan.seed))
                 .await;
         progress.phase("healing");
-        self.shared.history.hurry();
+        self.shared.history.give_up_hanging_reader();
         let (ended, ends) = tokio::join!(load.finish(), nemeses.end());
         findings.ends = ends;
         Ok(ended)
     }
 
-    /// Whether there is somebody left to write for.
-    fn goes_on(&self) -> bool {
+    /// Whether the run continues: the history still takes lines.
+    fn continues(&self) -> bool {
         match self.shared.stop.cause() {
             Some(Cause::Broken(_)) => false,
             None | Some(Cause::Signal(_) | Cause::ReaderGone) => self.shared.history.is_open(),
@@ -137,7 +139,7 @@ impl Run {
         first
     }
 
-    /// How the run ended, in a word and, where it did not simply end, a reason.
+    /// How the run ended, in a word and, unless it simply ended, a reason.
     fn ending(&self, phases: &Result<()>, findings: &Findings) -> (&'static str, Value) {
         if let Err(error) = phases {
             return ("failed", error.to_string().into());

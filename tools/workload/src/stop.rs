@@ -13,13 +13,13 @@ use tokio::sync::watch;
 pub enum Cause {
     /// INT, TERM or HUP, by number.
     Signal(i32),
-    /// Nobody reads our output any more.
+    /// The reader of our output has left.
     ReaderGone,
     /// The history cannot be written.
     Broken(Error),
 }
 
-/// The one bell that every part of a run listens to. Once rung, it stays rung.
+/// The signal to end the run, which every part of it waits for. Once given, it stays.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<watch::Sender<Option<Cause>>>);
 
@@ -30,7 +30,7 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Rings. The first cause stays, but for a reader that left: a signal after that still says how to end.
+    /// Gives it. The first cause stays, except for a reader that left: a signal after that still says how to end.
     pub fn ring(&self, cause: Cause) {
         self.0.send_if_modified(|present| {
             let counts = match (&*present, &cause) {
@@ -46,22 +46,22 @@ impl Stop {
         });
     }
 
-    /// Why it rang, if it did.
+    /// Why it was given, if it was.
     pub fn cause(&self) -> Option<Cause> {
         self.0.borrow().clone()
     }
 
-    /// Waits until it rings.
+    /// Waits until it is given.
     pub async fn rung(&self) {
         // The sender lives as long as `self`: there is no error to come.
         let _ = self.0.subscribe().wait_for(Option::is_some).await;
     }
 }
 
-/// Rings `stop` for signals and for a reader of our stdout that left.
+/// Gives `stop` for signals and for a reader of our stdout that left.
 ///
 /// # Errors
-/// 71 where the system gives no handler.
+/// 71 if the system gives no handler.
 pub fn watch(stop: &Stop) -> Result<()> {
     // Our input is not ours: nodes were read from it, or the loop that started us reads its next line there.
     let watch = Watch::start("recovery and final reads go on; the run ends by itself")?;

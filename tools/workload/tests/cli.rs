@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use ::workload::clients::{CLIENTS, Takes};
 use breakit_tests::process::{Run, Running, json_lines, run};
 use breakit_tests::{Fakes, Folder, hostile, skip};
 use nix::sys::signal::{Signal, kill};
@@ -19,9 +20,41 @@ use serde_json::{Value, json};
 /// Much longer than anything takes here, however busy the machine is.
 const SOON: Duration = Duration::from_secs(40);
 
+fn names_of_workloads() -> impl Iterator<Item = &'static str> {
+    ::workload::workloads::WORKLOADS.iter().map(|kind| kind.name)
+}
+
+#[test]
+fn every_workload_and_client_has_its_place_in_the_manual_with_all_that_it_takes() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/workload.1");
+    let page = fs::read_to_string(page).unwrap();
+    let items: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix(".It Cm ")).collect();
+    let item = |name: &str| items.iter().find(|item| item.split(' ').next() == Some(name));
+    for name in names_of_workloads() {
+        assert!(item(name).is_some(), "man/workload.1 says nothing of the workload {name}");
+    }
+    for kind in CLIENTS {
+        let item = item(kind.name);
+        let item = item.unwrap_or_else(|| panic!("man/workload.1: no client {}", kind.name));
+        let taken = match kind.takes {
+            Takes::Word(word) | Takes::Command(word) => vec![format!("Ar {word}")],
+            Takes::Options(options) => options
+                .iter()
+                .map(|option| match option.value {
+                    Some(value) => format!("Cm {}= Ns Ar {value}", option.name),
+                    None => format!("Cm {}", option.name),
+                })
+                .collect(),
+        };
+        for one in taken {
+            assert!(item.contains(&one), "man/workload.1, client {}: no {one}", kind.name);
+        }
+    }
+}
+
 #[test]
 fn every_workload_makes_a_whole_history_that_counts_itself() {
-    for name in ["register", "cas-register", "set"] {
+    for name in names_of_workloads() {
         let run = run(&mut workload(&format!("{name} --client mem --time-limit 500ms"))).expect(0);
         let lines = run.lines();
         let counts = well_formed(&lines);
@@ -536,7 +569,7 @@ fn a_client_in_another_language_carries_every_workload() {
     }
     let folder = Folder::new("exec");
     let client = folder.write("client.py", FILE_CLIENT);
-    for name in ["register", "cas-register", "set"] {
+    for name in names_of_workloads() {
         let arguments =
             format!("{name} -n a=local,b=local --ops 120 --concurrency 4 --rate 300 --timeout 20s");
         let spec = format!("exec:python3 '{client}' {}", folder.path().display());
@@ -773,6 +806,7 @@ fn a_dry_run_prints_the_first_line_and_the_phases_and_touches_nothing() {
         load["clients"][1],
         json!({"node": "b", "addrs": load["clients"][1]["addrs"], "processes": [1]})
     );
+    assert_eq!(phases[2]["at_most"], "31s", "--start-timeout and --timeout");
     let argv = load["nemeses"][0].as_array().unwrap();
     assert!(argv[0].as_str().unwrap().ends_with("/sh"), "{load}");
     assert_eq!(argv[1..], [json!("...")]);

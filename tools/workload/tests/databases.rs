@@ -170,8 +170,8 @@ fn a_database_that_is_never_ready_is_named_with_its_node_and_what_it_said() {
 #[test]
 fn an_option_that_a_client_does_not_have_is_wrong_usage() {
     for (client, remedy) in [
-        ("redis:serializable", "port=PORT"),
-        ("redis-sentinel:primary=x", "master=MASTER"),
+        ("redis:serializable", "port=N"),
+        ("redis-sentinel:primary=x", "master=NAME"),
         ("redis-sentinel:master=a b", "sentinel monitor"),
         ("etcd:fast", "serializable"),
         ("etcd:port=0", "1 to 65535"),

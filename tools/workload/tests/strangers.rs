@@ -115,6 +115,78 @@ fn whatever_a_client_does_its_operation_is_unknown_and_nobody_is_left() {
     }
 }
 
+/// A run of four adds against a program that does `start` before its first read, and `body` for each add.
+fn with_a_start(folder: &Folder, start: &str, body: &str, more: &str) -> Run {
+    let script = folder.write(
+        "client.py",
+        format!(
+            r#"
+import json, os, sys, time
+first = not os.path.exists({pids:?})
+open({pids:?}, "a").write("%d\n" % os.getpid())
+{start}
+for line in sys.stdin:
+    r = json.loads(line)
+    if r["f"] != "read":
+        {body}
+    print(json.dumps({{"type": "ok", "value": [] if r["f"] == "read" else r["value"]}}), flush=True)
+"#,
+            pids = folder.file("pids").display().to_string(),
+        ),
+    );
+    let mut command =
+        workload(&format!("set -n a=local --ops 4 --rate 20 --concurrency 2 --no-final {more}"));
+    command.args(["--client", &format!("exec:python3 '{script}'")]);
+    Running::start(&mut command).end(SOON).expect(0)
+}
+
+#[test]
+fn the_start_of_a_program_does_not_count_toward_the_timeout_of_its_first_operation() {
+    needs_python!();
+    // It takes longer to start than an operation may take, and than the database may take to be ready.
+    let (start, limits) = ("time.sleep(3)", "--timeout 2s --ready 1s");
+    let folder = Folder::new("slow-start");
+    let run = with_a_start(&folder, start, "pass", limits);
+    assert_eq!(well_formed(&run.lines())["ok"], 4, "{}", run.stdout);
+
+    // From its first read on the timeout counts as ever.
+    let folder = Folder::new("slow-start-silent");
+    let run = with_a_start(&folder, start, "time.sleep(300)", limits);
+    assert_eq!(well_formed(&run.lines())["info"], 4, "{}", run.stdout);
+    assert_eq!(reasons(&run.lines()), BTreeSet::from(["no answer within 2s"]));
+    nobody_is_left(&folder);
+}
+
+#[test]
+fn a_program_that_does_not_read_its_first_request_in_time_is_given_up() {
+    needs_python!();
+    let folder = Folder::new("never-reads");
+    let run = with_a_start(
+        &folder,
+        "if not first: time.sleep(300)",
+        "pass",
+        "--timeout 20s --start-timeout 3s",
+    );
+    let lines = run.lines();
+    assert_eq!(well_formed(&lines)["info"], 4, "{}", run.stdout);
+    let why = "the client did not read its first request within 3s; see --start-timeout";
+    assert_eq!(reasons(&lines), BTreeSet::from([why]));
+    nobody_is_left(&folder);
+}
+
+#[test]
+fn what_a_program_prints_before_it_reads_is_no_answer() {
+    needs_python!();
+    let folder = Folder::new("prints-first");
+    let start = r#"if not first: os.write(1, b'{"type":"ok"}\n'); time.sleep(300)"#;
+    let run = with_a_start(&folder, start, "pass", "--timeout 20s");
+    let lines = run.lines();
+    assert_eq!(well_formed(&lines)["info"], 4, "{}", run.stdout);
+    let why = "the client printed a line before it read its first request";
+    assert_eq!(reasons(&lines), BTreeSet::from([why]));
+    nobody_is_left(&folder);
+}
+
 #[test]
 fn a_client_that_prints_a_gigabyte_without_a_newline_costs_little_memory() {
     needs_python!();
