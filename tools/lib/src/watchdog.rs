@@ -43,7 +43,7 @@ const ENDED: &str = "ended";
 const KEEP: &str = "keep";
 const DONE: &str = "done";
 
-/// What the watchdog says when it has its orders.
+/// What the watchdog says when it has its orders and can carry them out.
 const AWAKE: &str = "awake";
 
 /// How long a watchdog may take to start, on a machine that has much else to do.
@@ -60,7 +60,7 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// Starts `command`, which must call [`Post::take`], and gives it its orders. Returns when it has them.
+    /// Starts `command`, which must take a [`Post`], and gives it its orders. Returns when it says that it is ready.
     ///
     /// # Errors
     /// 71 if it does not start.
@@ -126,7 +126,7 @@ impl Watchdog {
     }
 }
 
-/// Whether the watchdog whose stdout this is says in time that it has its orders.
+/// Whether the watchdog whose stdout this is says in time that it is ready.
 fn is_awake(stdout: impl Read + Send + 'static) -> bool {
     let (sender, said) = mpsc::channel();
     std::thread::spawn(move || {
@@ -158,7 +158,7 @@ pub struct Post {
 }
 
 impl Post {
-    /// Reads the orders from stdin, which it takes, and says on stdout that they were read.
+    /// Reads the orders from stdin, which it takes.
     ///
     /// # Errors
     /// 65 if they cannot be read, 71 if the system refuses.
@@ -167,12 +167,18 @@ impl Post {
         let pipe = io::stdin().as_fd().try_clone_to_owned().map_err(place)?;
         let null = std::fs::File::open("/dev/null").map_err(place)?;
         nix::unistd::dup2_stdin(null).map_err(|e| place(e.into()))?;
-        let taken = Post::on(pipe)?;
-        jsonl::print(AWAKE)?;
-        Ok(taken)
+        Post::on(pipe)
     }
 
-    /// As [`Post::take`], from any pipe, and without a word.
+    /// Says on stdout that the orders can be carried out, for which [`Watchdog::post`] waits.
+    ///
+    /// # Errors
+    /// As [`jsonl::print`].
+    pub fn ready(&self) -> Result<()> {
+        jsonl::print(AWAKE)
+    }
+
+    /// As [`Post::take`], from any pipe.
     fn on<Orders: DeserializeOwned>(pipe: OwnedFd) -> Result<(Post, Orders)> {
         let mut post = Post { pipe, rest: Vec::new(), end: None, kept: false };
         let line = loop {

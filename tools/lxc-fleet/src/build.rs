@@ -14,7 +14,6 @@ use breakit::talk;
 use serde_json::json;
 
 use crate::afresh;
-use crate::cli::StoreArgs;
 use crate::ids::{self, Ids};
 use crate::image::{folder, image_name, label, not_in_use};
 use crate::install::{self, Manager, Scripts, Work};
@@ -23,6 +22,7 @@ use crate::mask::{For, Mask};
 use crate::root::{Layer, Root};
 use crate::state;
 use crate::store;
+use crate::store_size::StoreArgs;
 use crate::views;
 
 /// Builds an image, unless it is there with the same packages.

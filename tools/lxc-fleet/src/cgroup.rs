@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -90,8 +90,9 @@ fn read(path: &str) -> Result<String> {
     })
 }
 
-fn gone() -> Error {
-    Error::system("did end just now")
+/// The error of a node whose first process has ended.
+pub fn gone() -> Error {
+    Error::predicate(Status::System, "did end just now")
 }
 
 /// What /proc/INIT/cgroup says to a reader in the node's own cgroup namespace; nothing if it has none.

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
-use breakit::lease::LeaseArgs;
-use breakit::schedule::ScheduleArgs;
 use breakit::size::{self, parse_size};
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
+use crate::harm::command::HarmCommand;
+use crate::harm::guardian::WatchdogArgs;
 use crate::limits::Limits;
 use crate::seccomp::Allow;
+use crate::store_size::StoreArgs;
+use crate::which::Which;
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
 ///
@@ -55,10 +57,9 @@ pub enum Command {
     Start(Which),
     /// Stop nodes: their programs get TERM, and KILL after --limit
     Stop(StopArgs),
-    /// Kill nodes: all their programs get KILL at once; with --for they are started again
-    Kill(HarmArgs),
-    /// Pause nodes: their programs stand still; with --for they go on again
-    Pause(HarmArgs),
+    /// Harm nodes
+    #[command(flatten)]
+    Harm(HarmCommand),
     /// Let paused nodes go on
     Resume(Which),
     /// Print what LXC and the nodes' first processes said
@@ -73,31 +74,9 @@ pub enum Command {
         #[arg(long, hide = true)]
         foreground: bool,
     },
-    /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
+    /// Wait on stdin for a holder's lease to end, then undo its fault (started by the commands that hold one)
     #[command(hide = true)]
     Watchdog(WatchdogArgs),
-}
-
-/// Which nodes of the fleet.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Which {
-    /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
-    #[arg(value_name = "NODES")]
-    pub nodes: Vec<String>,
-    /// The same, as the other tools take it; also @FILE or - with node lines
-    #[arg(short = 'n', long = "nodes", value_name = "NODES")]
-    pub named: Vec<String>,
-}
-
-/// The store that the first `up` or `image` makes.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct StoreArgs {
-    /// How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub store_size: Option<u64>,
-    /// Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]
-    #[arg(long)]
-    pub sparse: bool,
 }
 
 /// `image`.
@@ -270,44 +249,4 @@ pub struct StopArgs {
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `kill` and `pause`.
-#[derive(Args, Debug)]
-pub struct HarmArgs {
-    /// Which nodes
-    #[command(flatten)]
-    pub which: Which,
-    /// When, and for how long
-    #[command(flatten)]
-    pub schedule: ScheduleArgs,
-    /// What a fault that is held lasts after its holder died
-    #[command(flatten)]
-    pub lease: LeaseArgs,
-    /// Hold the fault until a signal
-    #[arg(long, conflicts_with = "length")]
-    pub hold: bool,
-    /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
-    #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit", "until_eof"])]
-    pub keep: bool,
-    /// The seed of --stagger [default: $BREAKIT_SEED, else random]
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Print what would be done, a command or step a line, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `watchdog`.
-#[derive(Args, Debug)]
-pub struct WatchdogArgs {
-    /// What is undone: kill or pause
-    #[arg(long, hide = true)]
-    pub kind: String,
-    /// The lease, in milliseconds
-    #[arg(long, hide = true)]
-    pub lease: u64,
-    /// The nodes
-    #[arg(value_name = "NODES")]
-    pub nodes: Vec<String>,
 }

@@ -15,6 +15,7 @@ use breakit::parallel;
 use breakit::program;
 use breakit::talk;
 
+use crate::cgroup;
 use crate::config;
 use crate::disk;
 use crate::enter;
@@ -243,8 +244,10 @@ impl Container {
         let did_not = format!("did not start: {}", self.complaint(words));
         // The launcher ends with a status of ours; LXC has one for all.
         match output.status.code() {
-            Some(code) if code == i32::from(Status::Missing.code()) => Err(Error::missing(did_not)),
-            _ => Err(Error::system(did_not)),
+            Some(code) if code == i32::from(Status::Missing.code()) => {
+                Err(Error::predicate(Status::Missing, did_not))
+            }
+            _ => Err(Error::predicate(Status::System, did_not)),
         }
     }
 
@@ -364,16 +367,15 @@ impl Container {
     /// # Errors
     /// 71 with what to do.
     pub fn must_run(&self) -> Result<()> {
-        match self.condition()? {
-            Condition::Running => Ok(()),
-            Condition::Freezing => Err(Error::system(
-                "is being paused, and one of its processes does not stand still yet; let it go on with lxc-fleet resume",
-            )),
-            Condition::Frozen => {
-                Err(Error::system("is paused; let it go on with lxc-fleet resume"))
+        let predicate = match self.condition()? {
+            Condition::Running => return Ok(()),
+            Condition::Freezing => {
+                "is being paused, and one of its processes does not stand still yet; let it go on with lxc-fleet resume"
             }
-            Condition::Stopped => Err(Error::system("does not run; start it with lxc-fleet start")),
-        }
+            Condition::Frozen => "is paused; let it go on with lxc-fleet resume",
+            Condition::Stopped => "does not run; start it with lxc-fleet start",
+        };
+        Err(Error::predicate(Status::System, predicate))
     }
 
     /// Kills all its processes at once.
@@ -419,11 +421,13 @@ impl Container {
         if self.condition()? == Condition::Stopped {
             return Ok(());
         }
-        let output = program::run(command, None, limit)?;
+        // A guardian that undid this while it still goes on would find nothing to undo.
+        let output = program::run_guarded(command, None, limit)?;
         if self.condition()? == Condition::Stopped {
             return Ok(());
         }
-        Err(Error::system(format!("did not stop: {}", program::last_words(&output))))
+        let words = program::last_words(&output);
+        Err(Error::predicate(Status::System, format!("did not stop: {words}")))
     }
 
     /// Lets its processes stand still; where they do not, it takes that back.
@@ -456,7 +460,7 @@ impl Container {
     /// # Errors
     /// 71 where it does not run, 69 where this host has none.
     pub fn freezer(&self) -> Result<Freezer> {
-        let init = self.init().ok_or_else(|| Error::system("did end just now"))?;
+        let init = self.init().ok_or_else(cgroup::gone)?;
         Freezer::of(init)
     }
 
@@ -523,29 +527,23 @@ impl Container {
     }
 }
 
-/// Does `work` for all containers at once, a thread each; errors name their node. The results are in order.
-pub fn at_once<T: Send>(
-    containers: &[Container],
-    work: impl Fn(&Container) -> Result<T> + Sync,
+/// Does `work` for all nodes at once, a thread each; errors name their node. The results are in order.
+pub fn at_once<N: AsRef<Container> + Sync, T: Send>(
+    nodes: &[N],
+    work: impl Fn(&N) -> Result<T> + Sync,
 ) -> Vec<Result<T>> {
-    let named = |(result, container): (std::thread::Result<Result<T>>, &Container)| {
-        let name = &container.member.name;
-        match result {
-            Ok(result) => result.map_err(|error| match error {
-                // "node n1 is paused", but "node n1: cannot open ..."
-                Error::Sentence { status, message } if is_predicate(&message) => {
-                    Error::Sentence { status, message: format!("node {name} {message}") }
-                }
-                other => other.at(format!("node {name}")),
-            }),
-            Err(_) => Err(Error::system(format!("node {name}: the thread at work there died"))),
-        }
+    let named = |(result, node): (std::thread::Result<Result<T>>, &N)| {
+        let died = |_| Err(Error::predicate(Status::System, "has no result: its thread died"));
+        let name = &node.as_ref().member.name;
+        result.unwrap_or_else(died).map_err(|error| error.of(format_args!("node {name}")))
     };
-    parallel::each(containers, work).into_iter().zip(containers).map(named).collect()
+    parallel::each(nodes, work).into_iter().zip(nodes).map(named).collect()
 }
 
-fn is_predicate(message: &str) -> bool {
-    ["is ", "does ", "did "].iter().any(|verb| message.starts_with(verb))
+impl AsRef<Container> for Container {
+    fn as_ref(&self) -> &Container {
+        self
+    }
 }
 
 /// All errors among `results` as one.
@@ -563,12 +561,21 @@ pub fn all<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
     Error::all(errors).map(|()| done)
 }
 
-/// Starts nodes that do not run, behind the walls of their fleets: somebody may have flushed all tables meanwhile.
+/// Starts nodes that do not run.
 ///
 /// # Errors
-/// As [`walls::raise`] and [`Container::start`].
+/// As [`raise_walls`] and [`Container::start`].
 pub fn start_all(containers: &[Container]) -> Result<()> {
-    let fleets: BTreeSet<&Name> = containers.iter().map(Container::fleet).collect();
+    raise_walls(containers)?;
+    all(at_once(containers, Container::start)).map(drop)
+}
+
+/// Puts up the walls of the nodes' fleets, before nodes start: somebody may have flushed all tables meanwhile.
+///
+/// # Errors
+/// As [`walls::raise`].
+pub fn raise_walls(nodes: &[impl AsRef<Container>]) -> Result<()> {
+    let fleets: BTreeSet<&Name> = nodes.iter().map(|node| node.as_ref().fleet()).collect();
     for fleet in fleets {
         // An `up` that adds nodes must not find its walls replaced by those of before.
         let _lock = state::lock(fleet)?;
@@ -576,7 +583,7 @@ pub fn start_all(containers: &[Container]) -> Result<()> {
             walls::raise(fleet, &state)?;
         }
     }
-    all(at_once(containers, Container::start)).map(drop)
+    Ok(())
 }
 
 /// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree. The

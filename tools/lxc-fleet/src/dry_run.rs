@@ -7,22 +7,18 @@
 use std::path::Path;
 use std::time::Duration;
 
-use breakit::clock;
 use breakit::exit::{Result, Status};
 use breakit::jsonl;
-use breakit::lease::Lease;
 use breakit::node::{LXCPATH, Name, names};
 use breakit::program::{self, quote, show};
-use breakit::schedule::Schedule;
 use breakit::size::{show_about, show_size};
 use breakit::talk;
 
 use crate::build;
-use crate::cli::{DownArgs, StoreArgs, UpArgs};
+use crate::cli::{DownArgs, UpArgs};
 use crate::container::{self, Condition, Container, at_once, hosts_file};
 use crate::disk;
 use crate::ext4;
-use crate::harm;
 use crate::image::{Image, folder, label, not_in_use};
 use crate::install::{Manager, Scripts};
 use crate::launch;
@@ -32,10 +28,10 @@ use crate::root::{self, Root};
 use crate::salvage;
 use crate::state::{self, BASE, State};
 use crate::store;
-use crate::store_size::{Kind, Plan};
+use crate::store_size::{Kind, Plan, StoreArgs};
 use crate::up::plan;
 use crate::walls;
-use crate::which::{self, called, of_specs};
+use crate::which::{self, of_specs};
 
 /// Lines that are told.
 type Steps = Vec<String>;
@@ -56,76 +52,6 @@ fn path(path: &Path) -> String {
 
 fn ip(args: Vec<Vec<String>>) -> impl Iterator<Item = String> {
     args.into_iter().map(|args| format!("ip {}", args.join(" ")))
-}
-
-/// How a fault would be held.
-pub struct Holding<'a> {
-    /// When.
-    pub schedule: &'a Schedule,
-    /// How long it outlives its holder.
-    pub lease: Lease,
-    /// Whether the holder leaves at once.
-    pub keep: bool,
-}
-
-/// Tells `kill` or `pause`; where it would be held, the first fault with what undoes it.
-///
-/// # Errors
-/// As the real one: 71 for a node that is not as it must be, 69 where a program is missing.
-pub fn harm(
-    kind: harm::Kind,
-    containers: &[Container],
-    held: Option<Holding<'_>>,
-) -> Result<Status> {
-    let strokes = || container::all(at_once(containers, |c| apply(kind, c)));
-    let Some(Holding { schedule, lease, keep }) = held else {
-        return tell(&strokes()?.into_iter().flatten().collect::<Steps>());
-    };
-    container::all(at_once(containers, Container::must_run))?;
-    let mut windows = schedule.windows();
-    let Some(first) = windows.next() else { return tell(&[]) };
-    let mut steps = Steps::new();
-    if !keep && !first.start.is_zero() {
-        steps.push(format!("# at {}", clock::show(first.start)));
-    }
-    let length = schedule.length().filter(|_| keep).unwrap_or(lease.length);
-    steps.push(format!(
-        "# post a watchdog over {}, which undoes it after {} without a renewal",
-        called(containers).join(" "),
-        clock::show(length)
-    ));
-    steps.extend(strokes()?.into_iter().flatten());
-    steps.push(match first.end {
-        _ if keep => format!("# the watchdog, after {}", clock::show(length)),
-        Some(end) => format!("# at {}", clock::show(end)),
-        None => "# after a signal".into(),
-    });
-    steps.extend(container::all(at_once(containers, |c| remedy(kind, c)))?);
-    if let Some(next) = windows.next().filter(|_| !keep) {
-        steps.push(format!("# the same again at {}, and so on", clock::show(next.start)));
-    }
-    tell(&steps)
-}
-
-fn remedy(kind: harm::Kind, container: &Container) -> Result<String> {
-    match kind {
-        harm::Kind::Kill => Ok(show(&launch::start_command(&container.id(), false)?)),
-        harm::Kind::Pause => order(container, false),
-    }
-}
-
-fn apply(kind: harm::Kind, container: &Container) -> Result<Option<String>> {
-    Ok(match (kind, container.condition()?) {
-        (harm::Kind::Kill, Condition::Stopped) | (harm::Kind::Pause, Condition::Frozen) => None,
-        (harm::Kind::Kill, _) => Some(show(&container.kill_command()?)),
-        (harm::Kind::Pause, Condition::Stopped) => return container.must_run().map(|()| None),
-        (harm::Kind::Pause, _) => Some(order(container, true)?),
-    })
-}
-
-fn order(container: &Container, frozen: bool) -> Result<String> {
-    let (file, word) = container.freezer()?.order_of(frozen);
-    Ok(format!("echo {word} > {}", path(&file)))
 }
 
 /// Tells `stop`.

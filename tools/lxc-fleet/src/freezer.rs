@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use breakit::exit::{Error, Result};
+use breakit::clock;
+use breakit::exit::{Error, Result, Status};
 
 use crate::cgroup;
 
@@ -116,11 +117,9 @@ impl Freezer {
             std::thread::sleep(Duration::from_millis(1));
             // Judged before the next order: who was stopped in here must not give it when its time is over.
             if Instant::now() > deadline {
-                return Err(Error::waited(format!(
-                    "did not {} within {}",
-                    if frozen { "pause" } else { "go on" },
-                    breakit::clock::show(limit)
-                )));
+                let (what, limit) = (if frozen { "pause" } else { "go on" }, clock::show(limit));
+                let late = format!("did not {what} within {limit}");
+                return Err(Error::predicate(Status::Waited, late));
             }
         }
     }

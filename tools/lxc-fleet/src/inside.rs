@@ -12,7 +12,7 @@ use breakit::exit::{Error, Result};
 use nix::sys::signal::Signal;
 
 use crate::attend::Program;
-use crate::cgroup::{Killed, ProgramGroup};
+use crate::cgroup::{self, Killed, ProgramGroup};
 use crate::container::Container;
 use crate::pipes::Root;
 
@@ -56,7 +56,7 @@ impl Site {
     /// 71 with what to do if it does not, 69 if LXC or the cgroup freezer is missing.
     pub fn of(container: &Container) -> Result<Site> {
         container.must_run()?;
-        let init = container.init().ok_or_else(|| Error::system("did end just now"))?;
+        let init = container.init().ok_or_else(cgroup::gone)?;
         Ok(Site { root: Root::of(init)?, group: ProgramGroup::make(init)? })
     }
 

@@ -35,7 +35,8 @@
 //! | [`inside`], [`enter`] | a program in a node, and what it leaves behind before it enters |
 //! | [`pipes`], [`terminal`], [`pump`] | what such a program reads and writes, and how that is passed on |
 //! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
-//! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
+//! | [`harm`] | the kinds of harm, at once or held, and who undoes them when the holder dies |
+//! | [`step`] | a step of a command: shown by `--dry-run`, or taken |
 //! | [`attend`] | waiting for a program without missing a signal |
 
 pub mod afresh;
@@ -86,6 +87,7 @@ pub mod run;
 pub mod salvage;
 pub mod seccomp;
 pub mod state;
+pub mod step;
 pub mod store;
 pub mod store_size;
 pub mod sweep;
@@ -97,5 +99,4 @@ pub mod views;
 pub mod vsock;
 pub mod walk;
 pub mod walls;
-pub mod watchdog;
 pub mod which;

@@ -9,11 +9,11 @@ use breakit::jsonl;
 use breakit::node::{Fleet, Name, Node, Via, resolve};
 use serde_json::json;
 
-use crate::cli::{LsArgs, Which};
+use crate::cli::LsArgs;
 use crate::container::{self, Container, at_once};
 use crate::seccomp;
 use crate::state;
-use crate::which;
+use crate::which::{self, Which};
 
 /// Lists nodes with their state: a table of tabs, or JSON lines.
 ///

@@ -7,6 +7,8 @@ use breakit::exit::{Error, Result};
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{Gid, Uid, fchown};
 
+use crate::cgroup;
+
 /// How much a pipe holds, in bytes: a sixteenth of it is the kernel's default.
 const SIZE: i32 = 1 << 20;
 
@@ -25,7 +27,7 @@ impl Root {
     pub fn of(init: u32) -> Result<Root> {
         let read = |map: &str| {
             let text = fs::read_to_string(format!("/proc/{init}/{map}")).unwrap_or_default();
-            host_id_of_root(&text).ok_or_else(|| Error::system("did end just now"))
+            host_id_of_root(&text).ok_or_else(cgroup::gone)
         };
         Ok(Root { uid: read("uid_map")?, gid: read("gid_map")? })
     }

@@ -2,15 +2,16 @@
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::names;
-use breakit::{rng, stdout};
+use breakit::stdout;
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
 use crate::container::{self, Container, at_once};
+use crate::harm::guardian;
 use crate::install::Scripts;
 use crate::{
-    build, copy, disk, down, dry_run, exec, harm, host_name, image, launch, listing, private, pull,
-    push, up, watchdog, which,
+    build, copy, disk, down, dry_run, exec, host_name, image, launch, listing, private, pull, push,
+    up, which,
 };
 
 /// Runs the tool.
@@ -54,12 +55,11 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Start(which) => container::start_all(&which.containers()?).map(|()| Status::Done),
         Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
         Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),
-        Command::Kill(args) => harm::harm(harm::Kind::Kill, &args),
-        Command::Pause(args) => harm::harm(harm::Kind::Pause, &args),
+        Command::Harm(harm) => harm.run(),
         Command::Resume(which) => each(&which.containers()?, Container::resume),
         Command::Logs(which) => listing::logs(&which),
         Command::Launch { id, foreground } => launch::launch(&id, foreground),
-        Command::Watchdog(args) => watchdog::watch(&args),
+        Command::Watchdog(args) => guardian::watch(&args),
     }
 }
 
@@ -86,7 +86,7 @@ fn prepare(command: &Command) -> Result<()> {
         Command::Up(args) => args.dry_run,
         Command::Down(args) => args.dry_run,
         Command::Stop(args) => args.dry_run,
-        Command::Kill(args) | Command::Pause(args) => args.dry_run,
+        Command::Harm(harm) => harm.args.dry_run,
         // It may have no right to, and the commands that need root do it.
         Command::Nodes(_) => true,
         _ => false,
@@ -106,11 +106,7 @@ fn sensible(command: &Command) -> Result<()> {
         Command::Image(args) if args.other.is_none() => {
             build::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
         }
-        Command::Kill(args) | Command::Pause(args) => {
-            args.schedule.checked_with(rng::seed(args.seed)?)?;
-            args.lease.checked()?;
-            which::are_names(&args.which.specs())
-        }
+        Command::Harm(harm) => harm.sensible(),
         Command::Nodes(which)
         | Command::Start(which)
         | Command::Resume(which)

@@ -19,7 +19,6 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use crate::cli::StoreArgs;
 use crate::ext4::{self, Superblock};
 use crate::lock::Lock;
 pub use crate::mounts::{is_mounted, mount_points, mounts_under, unmount};
@@ -27,7 +26,7 @@ use crate::private;
 pub use crate::remove::remove_tree;
 use crate::room;
 use crate::state::{self, BASE};
-use crate::store_size::{self, Kind, Plan};
+use crate::store_size::{self, Kind, Plan, StoreArgs};
 use crate::sweep;
 
 /// How long processes that have ended may take to let go of the store.

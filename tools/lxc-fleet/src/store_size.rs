@@ -1,10 +1,21 @@
 //! How large the store becomes, and whether its room is reserved: decided once, when it is made.
 
 use breakit::exit::{Error, Result};
-use breakit::size::{show_about, show_size};
+use breakit::size::{parse_size, show_about, show_size};
+use clap::Args;
 
-use crate::cli::StoreArgs;
 use crate::state::BASE;
+
+/// The store that the first `up` or `image` makes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct StoreArgs {
+    /// How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub store_size: Option<u64>,
+    /// Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]
+    #[arg(long)]
+    pub sparse: bool,
+}
 
 const MB: u64 = 1 << 20;
 

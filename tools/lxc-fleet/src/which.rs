@@ -4,10 +4,21 @@ use std::collections::BTreeSet;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Fleet, Name, Via, names, resolve};
+use clap::Args;
 
-use crate::cli::Which;
 use crate::container::Container;
 use crate::state::{self, State};
+
+/// Which nodes of the fleet.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Which {
+    /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
+    #[arg(value_name = "NODES")]
+    pub nodes: Vec<String>,
+    /// The same, as the other tools take it; also @FILE or - with node lines
+    #[arg(short = 'n', long = "nodes", value_name = "NODES")]
+    pub named: Vec<String>,
+}
 
 /// The fleet of the environment.
 ///
@@ -21,6 +32,11 @@ impl Which {
     /// All specs, in front of the flag and behind it.
     pub fn specs(&self) -> Vec<String> {
         self.nodes.iter().chain(&self.named).cloned().collect()
+    }
+
+    /// Whether the nodes are read from stdin.
+    pub fn reads_stdin(&self) -> bool {
+        self.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-")
     }
 
     /// The containers that are meant; all of the fleet where none was named.

@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use breakit_tests::Running;
 use breakit_tests::process::run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::bed::{SOON, fleet, sh, until};
+use crate::bed::{SOON, fleet, sh, strike, until};
 
 #[test]
 fn up_twice_changes_nothing_and_a_later_node_is_known_to_the_earlier() {
@@ -225,12 +225,4 @@ fn kill_9_at_any_moment_of_up_and_down_is_repaired_by_the_next() {
         ));
         assert_eq!(left.stdout, "", "left over after {delay} ms");
     }
-}
-
-fn strike(command: &mut Command, millis: u64) {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child: Child = command.spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(millis));
-    let _ = child.kill();
-    child.wait().unwrap();
 }
