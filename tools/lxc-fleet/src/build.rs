@@ -19,41 +19,191 @@ use crate::image::{folder, image_name, label, not_in_use};
 use crate::install::{self, Manager, Scripts, Work};
 use crate::lock::Lock;
 use crate::mask::{For, Mask};
-use crate::root::{Layer, Root};
 use crate::state;
+use crate::step::{self, Step};
 use crate::store;
 use crate::store_size::StoreArgs;
 use crate::views;
 
-/// Builds an image, unless it is there with the same packages.
+/// Builds an image, unless it is there with the same packages. A `dry_run` does not ask what the package manager finds.
 ///
 /// # Errors
-/// 64 for what is no name; 69 without a package manager that we know; 71 where that fails.
+/// 64 for what is no name; 69 without a package manager that we know; 71 if that fails.
 pub fn build(
     name: &str,
     packages: &[String],
     scripts: Scripts,
     store: &StoreArgs,
+    dry_run: bool,
 ) -> Result<Status> {
     let (name, packages) = checked(name, packages)?;
     let manager = Manager::of_host()?;
     program::find("unshare", "util-linux")?;
-    let watch = Watch::start("tidying up goes on")?;
     let ids = ids_of(scripts);
-    let Some((site, held, afresh)) = begin(&name, &packages, ids, store)? else {
-        talk::say(format!("image {name} is there already, with {}", packages.join(", ")));
+    let site = |pid: &str| folder().join(format!(".build-{pid}"));
+    let build = |pid: &str| Build { name, packages, scripts, manager, ids, site: site(pid) };
+    if dry_run {
+        return step::print(&build("PID").shown(store)?);
+    }
+    let watch = Watch::start("tidying up goes on")?;
+    let build = build(&std::process::id().to_string());
+    let Some((held, afresh)) = build.begin(store)? else {
+        build.say_is_there();
         return finish(Ok(()));
     };
-    let work = Work { site: &site, manager: &manager, packages: &packages, afresh: &afresh, ids };
-    let outcome = work.install(scripts, &watch).and_then(|()| settle(&site, &name, &packages, ids));
-    let removed = clear(&site);
+    let steps = vec![build.installing(&afresh, &watch), build.settling()];
+    let outcome = step::take(steps);
+    let removed = clear(&build.site);
     // Until here nobody unmounts the store.
     drop(held);
     finish(outcome.and(removed))
 }
 
+/// A layer that is built on a site of its own.
+struct Build {
+    name: Name,
+    packages: Vec<String>,
+    scripts: Scripts,
+    manager: Manager,
+    ids: Ids,
+    site: PathBuf,
+}
+
+impl Build {
+    /// The lines of a dry run.
+    fn shown(&self, store: &StoreArgs) -> Result<Vec<String>> {
+        let mounted = store::is_mounted(&store::root())?;
+        if self.is_there()? {
+            self.say_is_there();
+            return Ok(Vec::new());
+        }
+        let mut lines = step::shown(store::opening(store)?)?;
+        lines.push(format!(
+            "# make the folders of an overlay in {}, and the layers of what it sees of the host",
+            self.site.display()
+        ));
+        lines.extend(self.shown_installing()?);
+        lines.extend(self.settling().shown()?);
+        lines.extend(store::releasing(mounted || !state::fleets()?.is_empty()).shown()?);
+        Ok(lines)
+    }
+
+    /// Whether the image is there already, with the same packages.
+    fn is_there(&self) -> Result<bool> {
+        match label(self.name.as_str()) {
+            Some(label) if label.packages == self.packages => Ok(true),
+            Some(_) => not_in_use(self.name.as_str()).map(|()| false),
+            None => Ok(false),
+        }
+    }
+
+    fn say_is_there(&self) {
+        talk::say(format!(
+            "image {} is there already, with {}",
+            self.name,
+            self.packages.join(", ")
+        ));
+    }
+
+    /// Opens the store and makes a site to build on, which is locked for as long as its builder lives, with the
+    /// packages that the host has and the layer gets once more; `None` if the image is there already.
+    fn begin(&self, store: &StoreArgs) -> Result<Option<(Lock, Vec<String>)>> {
+        let _all = state::lock_all()?;
+        store::open(store)?;
+        clear_sites()?;
+        if self.is_there()? {
+            return Ok(None);
+        }
+        for part in ["upper", "work", "root"] {
+            let part = self.site.join(part);
+            fs::create_dir_all(&part)
+                .map_err(|e| Error::io(format!("make {}", part.display()), &e))?;
+        }
+        let mask = Mask::of_host(&[], For::Build)?;
+        mask.lay(&self.site.join(views::LINK), self.ids.base())?;
+        let afresh = afresh::needed(&self.packages, &mask)?;
+        self.ids.own_alone(&self.site.join("upper"))?;
+        Ok(Some((Lock::take(&self.site)?, afresh)))
+    }
+
+    /// The step that installs the packages.
+    fn installing<'a>(&'a self, afresh: &'a [String], watch: &'a Watch) -> Step<'a> {
+        let take = || {
+            let Build { site, manager, packages, ids, .. } = self;
+            let work = Work { site, manager, packages, afresh, ids: *ids };
+            work.install(self.scripts, watch)
+        };
+        Step::new(|| self.shown_installing(), take)
+    }
+
+    fn shown_installing(&self) -> Result<Vec<String>> {
+        let (root, site) = (self.site.join("root"), self.site.display());
+        let words: Vec<String> = self.packages.iter().map(program::quote).collect();
+        let options = install::build_root(&self.site, self.ids).options(&root);
+        let (root, command) = (step::path(&root), self.manager.command(self.scripts));
+        let mut lines = vec![
+            "# in a mount and a pid namespace of their own, with /proc, /dev, /run and /tmp:"
+                .into(),
+            format!("# mount what others may read of the host at {site}/host"),
+            format!("mount -t overlay -o {options} overlay {root}"),
+            format!("chroot {root} {command} {}", words.join(" ")),
+            "# where that fails: apt-get update, and once more".into(),
+        ];
+        if self.scripts == Scripts::AsNode {
+            lines.push(
+                "# install what was downloaded in a machine as a node is, without a network".into(),
+            );
+        }
+        Ok(lines)
+    }
+
+    /// The step that gives a layer that is whole its name.
+    fn settling(&self) -> Step<'_> {
+        let show = || {
+            let (site, place) = (step::path(&self.site), step::path(&self.place()));
+            let label = format!("# write {}/image.json", self.site.display());
+            Ok([
+                format!("{label}, and keep of the folder that and upper alone"),
+                format!("mv {site} {place}"),
+            ])
+        };
+        Step::new(show, || self.settle())
+    }
+
+    fn place(&self) -> PathBuf {
+        folder().join(self.name.as_str())
+    }
+
+    /// Gives the layer its name, unless somebody else has built the same one meanwhile: nodes may be made of that one
+    /// already.
+    fn settle(&self) -> Result<()> {
+        let _all = state::lock_all()?;
+        let Build { name, packages, site, ids, .. } = self;
+        if label(name.as_str()).is_some_and(|label| label.packages == *packages) {
+            talk::say(format!(
+                "image {name} was built by somebody else meanwhile, with the same packages"
+            ));
+            return Ok(());
+        }
+        // The downloaded packages are of no use once they are unpacked.
+        for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
+            store::remove_tree(&site.join(part))?;
+        }
+        let label = json!({ "packages": packages, "ids": ids }).to_string();
+        state::write_whole(&site.join("image.json"), &label)?;
+        let place = self.place();
+        if place.exists() {
+            not_in_use(name.as_str())?;
+            store::remove_tree(&place)?;
+        }
+        fs::rename(site, &place).map_err(|e| Error::io(format!("make the image {name}"), &e))?;
+        talk::say(format!("image {name} is built"));
+        Ok(())
+    }
+}
+
 /// The ids that the files of a layer get on disk.
-pub fn ids_of(scripts: Scripts) -> Ids {
+fn ids_of(scripts: Scripts) -> Ids {
     match (scripts, ids::possible()) {
         (Scripts::AsNode, Ok(())) => Ids::BUILD,
         (Scripts::AsNode, Err(why)) => {
@@ -73,48 +223,6 @@ fn finish(outcome: Result<()>) -> Result<Status> {
     outcome.and(released).map(|()| Status::Done)
 }
 
-/// Opens the store and makes a site to build on, which is locked for as long as its builder lives, with the packages
-/// that the host has and the layer gets once more; `None` where the image is there already.
-fn begin(
-    name: &Name,
-    packages: &[String],
-    ids: Ids,
-    store: &StoreArgs,
-) -> Result<Option<(PathBuf, Lock, Vec<String>)>> {
-    let _all = state::lock_all()?;
-    store::open(store)?;
-    clear_sites()?;
-    if let Some(label) = label(name.as_str()) {
-        if label.packages == packages {
-            return Ok(None);
-        }
-        not_in_use(name.as_str())?;
-    }
-    let site = folder().join(format!(".build-{}", std::process::id()));
-    for part in ["upper", "work", "root"] {
-        let part = site.join(part);
-        fs::create_dir_all(&part).map_err(|e| Error::io(format!("make {}", part.display()), &e))?;
-    }
-    let mask = Mask::of_host(&[], For::Build)?;
-    mask.lay(&site.join(views::LINK), ids.base())?;
-    let afresh = afresh::needed(packages, &mask)?;
-    ids.own_alone(&site.join("upper"))?;
-    let held = Lock::take(&site)?;
-    Ok(Some((site, held, afresh)))
-}
-
-/// The root that a build works in.
-pub fn root(site: &Path, ids: Ids) -> Root {
-    let files = site.to_path_buf();
-    Root {
-        layers: vec![Layer { path: site.join("bare"), ids }],
-        on_host: true,
-        files,
-        ids,
-        on_disk: false,
-    }
-}
-
 /// Removes what builders left that were killed.
 fn clear_sites() -> Result<()> {
     for entry in state::entries(&folder())?.iter().filter(|entry| entry.starts_with('.')) {
@@ -132,31 +240,6 @@ fn clear(site: &Path) -> Result<()> {
     store::remove_tree(&machine).and(store::remove_tree(site))
 }
 
-/// Gives a layer that is whole its name, unless somebody else has built the same one meanwhile: nodes may be made of
-/// that one already.
-fn settle(site: &Path, name: &Name, packages: &[String], ids: Ids) -> Result<()> {
-    let _all = state::lock_all()?;
-    if label(name.as_str()).is_some_and(|label| label.packages == packages) {
-        talk::say(format!(
-            "image {name} was built by somebody else meanwhile, with the same packages"
-        ));
-        return Ok(());
-    }
-    // The downloaded packages are of no use once they are unpacked.
-    for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
-        store::remove_tree(&site.join(part))?;
-    }
-    let label = json!({ "packages": packages, "ids": ids }).to_string();
-    state::write_whole(&site.join("image.json"), &label)?;
-    let place = folder().join(name.as_str());
-    if place.exists() {
-        not_in_use(name.as_str())?;
-        store::remove_tree(&place)?;
-    }
-    fs::rename(site, &place).map_err(|e| Error::io(format!("make the image {name}"), &e))?;
-    talk::say(format!("image {name} is built"));
-    Ok(())
-}
 /// An image's name and its packages as they may be handed on.
 ///
 /// # Errors
@@ -191,6 +274,7 @@ fn is_package(text: &str) -> bool {
     let wish = text.ends_with('-') || text.ends_with('+') && !text.ends_with("++");
     first && text.chars().all(plain) && !wish
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

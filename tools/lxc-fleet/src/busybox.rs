@@ -36,6 +36,17 @@ pub fn make() -> Result<()> {
     fs::rename(&site, folder().join("busybox")).map_err(|e| Error::io("make the image busybox", &e))
 }
 
+/// What is shown of [`make`]. What lies in a store that is not mounted cannot be seen.
+///
+/// # Errors
+/// 71 if the kernel does not say what is mounted.
+pub fn shown_making() -> Result<Option<String>> {
+    let place = folder().join("busybox");
+    let perhaps = if store::is_mounted(&store::root())? { "" } else { ", where it is missing" };
+    let line = || format!("# make {} of the host's static busybox{perhaps}", place.display());
+    Ok(label("busybox").is_none().then(line))
+}
+
 /// The host's busybox and its bytes, where it is static.
 ///
 /// # Errors

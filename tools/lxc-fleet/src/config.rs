@@ -5,8 +5,9 @@ use std::path::Path;
 
 use breakit::exit::Result;
 
-use crate::container::{Container, INIT_PATH, hosts_file};
+use crate::container::{Container, INIT_PATH};
 use crate::fleet_group::{self, Version};
+use crate::hosts_file;
 use crate::ids::Ids;
 use crate::limits;
 use crate::network;
@@ -112,7 +113,7 @@ pub fn node(container: &Container) -> Result<String> {
     if container.is_let_out() {
         lines.add("lxc.net.0.ipv4.gateway", &network::gateway(container.subnet()).to_string());
     }
-    let hosts = hosts_file(container.fleet()).display().to_string();
+    let hosts = hosts_file::path(container.fleet()).display().to_string();
     lines.add("lxc.mount.entry", &format!("{hosts} etc/hosts none bind,ro,create=file 0 0"));
     let (fleet, name) = (container.fleet(), &container.member.name);
     lines.add("lxc.cgroup.dir.container", &fleet_group::of_node(fleet, name));

@@ -13,6 +13,7 @@ use breakit::helper;
 use breakit::node::{LXCPATH, Name};
 use breakit::parallel;
 use breakit::program;
+use breakit::size::show_size;
 use breakit::talk;
 
 use crate::cgroup;
@@ -26,10 +27,10 @@ use crate::image::Image;
 use crate::launch;
 use crate::limits;
 use crate::nat;
-use crate::network;
 use crate::root::Root;
 use crate::seccomp::{self, Allow};
 use crate::state::{self, Member, State};
+use crate::step::{self, Step};
 use crate::store;
 use crate::sweep;
 use crate::views;
@@ -174,6 +175,23 @@ impl Container {
         state::write_whole(&folder.join("config"), &config::node(self)?)
     }
 
+    /// What is shown of [`Container::prepare`].
+    ///
+    /// # Errors
+    /// 64 for what is no image.
+    pub fn shown_files(&self) -> Result<Vec<String>> {
+        let (files, image) = (self.files(), Image::parse(&self.member.image)?);
+        let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
+        let mut lines =
+            vec![format!("# make the folders of an overlay in {}{hidden}", files.display())];
+        if let Some(size) = self.member.disk.filter(|_| !disk::file(&files).exists()) {
+            let disk = step::path(&disk::file(&files));
+            lines.push(format!("# make a filesystem of {} in {disk}", show_size(size)));
+        }
+        lines.push(format!("# write {}/config", self.config_dir().display()));
+        Ok(lines)
+    }
+
     /// The lower layers that are this node's own, and the folders of its overlay.
     fn lay(&self, view: Option<&Path>) -> Result<()> {
         let files = self.files();
@@ -292,14 +310,6 @@ impl Container {
         vsock::is_known() && !self.member.allow.contains(&Allow::Vsock)
     }
 
-    /// Joins its interface to the fleet's bridge again, where that was removed under it and made anew.
-    ///
-    /// # Errors
-    /// 71 where the system refuses.
-    pub fn join(&self) -> Result<()> {
-        network::join(&self.fleet, self.member.number)
-    }
-
     /// The first error in LXC's log (the later ones follow from it), else the console's last line, else
     /// `otherwise`.
     fn complaint(&self, otherwise: &str) -> String {
@@ -396,19 +406,18 @@ impl Container {
         Ok(command)
     }
 
-    /// Ends its processes with TERM, and with KILL what is left after `patience`.
-    ///
-    /// # Errors
-    /// 71 where it still runs afterwards.
-    pub fn stop(&self, patience: Duration) -> Result<()> {
-        self.until_stopped(&mut self.stop_command(patience)?, LIMIT.saturating_add(patience))
+    /// The step that ends its processes with TERM, and with KILL what is left after `patience`.
+    pub fn stopping(&self, patience: Duration) -> Step<'_> {
+        let show = move || match self.condition()? {
+            Condition::Stopped => Ok(None),
+            _ => self.stop_command(patience).map(|command| Some(program::show(&command))),
+        };
+        let limit = LIMIT.saturating_add(patience);
+        Step::new(show, move || self.until_stopped(&mut self.stop_command(patience)?, limit))
     }
 
     /// What ends its processes with TERM, and kills a node that is paused: what stands still hears no signal.
-    ///
-    /// # Errors
-    /// 69 where LXC is missing, 75 where it does not answer.
-    pub fn stop_command(&self, patience: Duration) -> Result<Command> {
+    fn stop_command(&self, patience: Duration) -> Result<Command> {
         if matches!(self.condition()?, Condition::Frozen | Condition::Freezing) {
             return self.kill_command();
         }
@@ -528,9 +537,9 @@ impl Container {
 }
 
 /// Does `work` for all nodes at once, a thread each; errors name their node. The results are in order.
-pub fn at_once<N: AsRef<Container> + Sync, T: Send>(
-    nodes: &[N],
-    work: impl Fn(&N) -> Result<T> + Sync,
+pub fn at_once<'a, N: AsRef<Container> + Sync, T: Send>(
+    nodes: &'a [N],
+    work: impl Fn(&'a N) -> Result<T> + Sync,
 ) -> Vec<Result<T>> {
     let named = |(result, node): (std::thread::Result<Result<T>>, &N)| {
         let died = |_| Err(Error::predicate(Status::System, "has no result: its thread died"));
@@ -544,6 +553,21 @@ impl AsRef<Container> for Container {
     fn as_ref(&self) -> &Container {
         self
     }
+}
+
+/// Takes the steps of `plan` at all nodes at once, or prints them, if it is a `dry_run`.
+///
+/// # Errors
+/// Those of the steps; each names its node.
+pub fn each<'a>(
+    nodes: &'a [Container],
+    dry_run: bool,
+    plan: impl Fn(&'a Container) -> Result<Vec<Step<'a>>> + Sync,
+) -> Result<Status> {
+    if dry_run {
+        return step::print(&all(at_once(nodes, |node| step::shown(plan(node)?)))?.concat());
+    }
+    all(at_once(nodes, |node| step::take(plan(node)?))).map(|_| Status::Done)
 }
 
 /// All errors among `results` as one.
@@ -584,10 +608,4 @@ pub fn raise_walls(nodes: &[impl AsRef<Container>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The file that is /etc/hosts in all nodes of a fleet: one file, bound into each, so that all always agree. The
-/// ids of nodes must be able to come to it.
-pub fn hosts_file(fleet: &Name) -> PathBuf {
-    state::run_dir(fleet).join("hosts")
 }

@@ -6,6 +6,7 @@
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
@@ -90,6 +91,14 @@ pub fn make(files: &Path, size: u64) -> Result<()> {
     made
 }
 
+/// What mounts the disk of the node whose files lie in `files`.
+///
+/// # Errors
+/// 69 if mount is missing.
+pub fn mount_command(files: &Path) -> Result<Command> {
+    ext4::mount(&file(files), &place(files), "")
+}
+
 /// Mounts the disk at [`place`], with the folders of an overlay in it, which belong to the ids of the node. The caller
 /// has a mount namespace of its own.
 ///
@@ -107,7 +116,7 @@ pub fn mount(files: &Path, ids: Ids) -> Result<()> {
     if !Superblock::read(&disk)?.clean {
         ext4::check(&disk)?;
     }
-    program::succeed(&mut ext4::mount(&disk, &place, "")?, None, Duration::from_secs(60))?;
+    program::succeed(&mut mount_command(files)?, None, Duration::from_secs(60))?;
     for (folder, mode) in [("upper", 0o755), ("work", 0o700)] {
         let folder = place.join(folder);
         match DirBuilder::new().mode(mode).create(&folder) {

@@ -4,26 +4,31 @@ use std::fs;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::{LXCPATH, Name};
+use breakit::program;
 use breakit::talk;
 
 use crate::cli::DownArgs;
-use crate::container::{Container, at_once, hosts_file};
+use crate::container::{Condition, Container, at_once};
 use crate::fleet_group;
+use crate::hosts_file;
 use crate::network;
 use crate::salvage;
-use crate::state::{self, State};
+use crate::state::{self, BASE, State};
+use crate::step::{self, Step};
 use crate::store;
 use crate::sweep;
-use crate::up::write_hosts;
 use crate::views;
 use crate::walls;
-use crate::which::{self, of_specs};
+use crate::which::{self, called, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
 ///
 /// # Errors
 /// All that stood in the way; the rest is taken down none the less.
 pub fn down(args: &DownArgs) -> Result<Status> {
+    if args.dry_run {
+        return step::print(&shown(args)?);
+    }
     if args.all {
         let mut errors: Vec<Error> =
             state::fleets()?.iter().filter_map(|fleet| whole(fleet).err()).collect();
@@ -86,44 +91,129 @@ pub fn take_down(fleet: &Name, containers: &[Container]) -> Result<()> {
 
 fn take_down_of(fleet: &Name, mut state: State, containers: &[Container]) -> Result<()> {
     let removed = at_once(containers, |container| {
-        if container.exists() {
-            container.kill()?;
-        }
-        container.remove()?;
-        Ok(container.member.name.clone())
+        step::take(removing(container)).map(|()| container.member.name.clone())
     });
-    let (gone, mut errors): (Vec<_>, Vec<_>) = removed.into_iter().partition(Result::is_ok);
+    let (gone, errors): (Vec<_>, Vec<_>) = removed.into_iter().partition(Result::is_ok);
     let gone: Vec<String> = gone.into_iter().flatten().collect();
-    let mut errors: Vec<Error> = errors.drain(..).filter_map(Result::err).collect();
+    let mut errors: Vec<Error> = errors.into_iter().filter_map(Result::err).collect();
     state.members.retain(|member| !gone.contains(&member.name));
     if state.members.is_empty() {
         errors.extend(last(fleet, state.subnet).err());
     } else {
         errors.extend(views::sweep(fleet).err());
-        let kept = state::save(fleet, &state)
-            .and_then(|()| write_hosts(fleet, &state))
-            .and_then(|()| state::tell(fleet, &state));
-        errors.extend(kept.err());
+        errors.extend(step::take(without(fleet, &state)).err());
     }
     Error::all(errors)
 }
 
+/// The steps that remove one node.
+fn removing(container: &Container) -> Vec<Step<'_>> {
+    let shown_kill = || {
+        let runs = container.exists() && container.condition()? != Condition::Stopped;
+        runs.then(|| container.kill_command().map(|command| program::show(&command))).transpose()
+    };
+    let kill = || if container.exists() { container.kill() } else { Ok(()) };
+    let shown_files = || {
+        let folders = [container.files(), container.config_dir()].into_iter();
+        Ok(folders.filter(|folder| folder.exists()).map(|f| format!("rm -r {}", step::path(&f))))
+    };
+    vec![Step::new(shown_kill, kill), Step::new(shown_files, || container.remove())]
+}
+
+/// The steps that let a fleet forget nodes that were removed: it has those of `state` left.
+fn without<'a>(fleet: &'a Name, state: &'a State) -> Vec<Step<'a>> {
+    vec![
+        Step::told(format!("# forget them in {BASE}/fleets/{fleet}.json"), || {
+            state::save(fleet, state)
+        }),
+        hosts_file::writing(fleet, state),
+        state::telling(fleet, state),
+    ]
+}
+
 /// Removes what the nodes of a fleet shared; its memory goes last.
 fn last(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
-    let mut errors = Vec::new();
-    errors.extend(network::remove(fleet, subnet).err());
-    errors.extend(fleet_group::remove(fleet).err());
-    errors.extend(walls::tear_down(fleet).err());
-    if store::is_mounted(&store::root())? {
-        errors.extend(sweep::files(&store::fleet_dir(fleet)).err());
-        sweep::say_what_stays(fleet);
-    }
-    // Neither may be there, and the second only goes when it is empty.
-    let _ = fs::remove_file(hosts_file(fleet));
-    let _ = fs::remove_dir(LXCPATH);
-    Error::all(errors)?;
+    step::take_all(removing_shared(fleet, subnet))?;
     let _all = state::lock_all()?;
-    state::forget(fleet)?;
-    state::forget_run_dir(fleet);
+    step::take(forgetting(fleet))?;
     store::release()
+}
+
+/// The steps that remove what the nodes of a fleet shared.
+fn removing_shared(fleet: &Name, subnet: [u8; 3]) -> Vec<Step<'_>> {
+    let mut steps = network::removing(fleet, subnet);
+    let table = network::table(fleet);
+    let tables = format!("nft 'delete table bridge {table}; delete table inet {table}'");
+    let files = format!("rm -rf {}", step::path(&store::fleet_dir(fleet)));
+    let hosts = format!("rm -f {}", step::path(&hosts_file::path(fleet)));
+    steps.extend([
+        Step::told(format!("# remove the control group breakit-{fleet}"), || {
+            fleet_group::remove(fleet)
+        }),
+        Step::told(tables, || walls::tear_down(fleet)),
+        Step::told(files, || {
+            if store::is_mounted(&store::root())? {
+                sweep::files(&store::fleet_dir(fleet))?;
+                sweep::say_what_stays(fleet);
+            }
+            Ok(())
+        }),
+        // Neither may be there, and the second only goes when it is empty.
+        Step::told(hosts, || {
+            let _ = fs::remove_file(hosts_file::path(fleet));
+            Ok(())
+        }),
+        Step::told(format!("# remove {LXCPATH} where nothing else is in it"), || {
+            let _ = fs::remove_dir(LXCPATH);
+            Ok(())
+        }),
+    ]);
+    steps
+}
+
+/// The steps that forget a fleet. The caller holds [`state::lock_all`].
+fn forgetting(fleet: &Name) -> Vec<Step<'_>> {
+    let run = state::run_dir(fleet);
+    let nodes = step::path(&run.join("nodes.jsonl"));
+    let folders = [run, state::lock_dir(fleet)].map(|dir| format!("rmdir {}", step::path(&dir)));
+    vec![
+        Step::told(format!("rm -f {BASE}/fleets/{fleet}.json {nodes}"), || state::forget(fleet)),
+        Step::new(
+            || Ok(folders),
+            || {
+                state::forget_run_dir(fleet);
+                Ok(())
+            },
+        ),
+    ]
+}
+
+/// The lines of a dry run.
+fn shown(args: &DownArgs) -> Result<Vec<String>> {
+    let specs = args.which.specs();
+    let mut left = state::fleets()?;
+    let fleets = if args.all { left.clone() } else { vec![which::fleet()?] };
+    let mut lines = Vec::new();
+    for fleet in fleets {
+        let Some(mut state) = salvage::load(&fleet)? else {
+            talk::say(format!("fleet {fleet} is not up"));
+            continue;
+        };
+        let containers =
+            if specs.is_empty() { which::members(&fleet, &state) } else { of_specs(&specs)? };
+        for container in &containers {
+            lines.extend(step::shown(removing(container))?);
+        }
+        let gone = called(&containers);
+        state.members.retain(|member| !gone.contains(&member.name));
+        if state.members.is_empty() {
+            lines.extend(step::shown(removing_shared(&fleet, state.subnet))?);
+            lines.extend(step::shown(forgetting(&fleet))?);
+            left.retain(|other| *other != fleet);
+        } else {
+            lines.extend(step::shown(without(&fleet, &state))?);
+        }
+    }
+    lines.extend(store::releasing(!left.is_empty()).shown()?);
+    Ok(lines)
 }

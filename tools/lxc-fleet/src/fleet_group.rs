@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
+use breakit::size::show_about;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cgroup::{self, Group};
+use crate::step::Step;
 
 /// How long the kernel may take to end what was killed.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -78,6 +80,13 @@ fn missing(controller: &str) -> Error {
     Error::missing(format!(
         "no cgroup controller {controller} is mounted on this host, so that nodes would have no limit; mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd"
     ))
+}
+
+/// The step that makes it.
+pub fn making(fleet: &Name, memory: u64) -> Step<'_> {
+    let line =
+        format!("# make the control group breakit-{fleet}, with {} of memory", show_about(memory));
+    Step::told(line, move || make(fleet, memory))
 }
 
 /// Makes the fleet's group, with `memory` bytes for all nodes together. It may be there.

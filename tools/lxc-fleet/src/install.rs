@@ -25,13 +25,13 @@ use nix::sys::signal::Signal;
 
 use crate::afresh;
 use crate::attend::{End, attend};
-use crate::build;
 use crate::config;
 use crate::enter;
 use crate::ids::Ids;
 use crate::launch;
 use crate::lay::Layer;
 use crate::limits::{self, Limits};
+use crate::root::{self, Root};
 use crate::seccomp;
 use crate::state;
 use crate::vsock;
@@ -61,34 +61,34 @@ impl Manager {
     }
 
     /// A shell script that takes a step, with the packages as its arguments.
-    fn script(&self, afresh: &[String], step: Step) -> String {
-        let option = step.option();
+    fn script(&self, afresh: &[String], stage: Stage) -> String {
+        let option = stage.option();
         match self {
-            Manager::Apt if afresh.is_empty() || step == Step::Download => {
+            Manager::Apt if afresh.is_empty() || stage == Stage::Download => {
                 APT.replace("MEND", "true")
             }
             Manager::Apt => APT.replace("MEND", &format!("{APT_MEND} {APT_OPTIONS} {option}")),
         }
         .replace(
             "INSTALL",
-            &match step {
-                Step::DownloadNeeded => "true".to_string(),
-                _ => install_command(step),
+            &match stage {
+                Stage::DownloadNeeded => "true".to_string(),
+                _ => install_command(stage),
             },
         )
         .replace(
             "DONE",
-            if step == Step::Install { "echo > /$INSTALLED && exit 0" } else { "exit 0" },
+            if stage == Stage::Install { "echo > /$INSTALLED && exit 0" } else { "exit 0" },
         )
         .replace("$INSTALLED", INSTALLED)
-        .replace("REFRESH", if step == Step::Install { "exit 1" } else { APT_REFRESH })
+        .replace("REFRESH", if stage == Stage::Install { "exit 1" } else { APT_REFRESH })
     }
 
     /// What is run first, with the packages behind it.
     pub fn command(&self, scripts: Scripts) -> String {
         match (self, scripts) {
-            (Manager::Apt, Scripts::AsNode) => install_command(Step::Download),
-            (Manager::Apt, Scripts::AsHost) => install_command(Step::Both),
+            (Manager::Apt, Scripts::AsNode) => install_command(Stage::Download),
+            (Manager::Apt, Scripts::AsHost) => install_command(Stage::Both),
         }
     }
 }
@@ -104,7 +104,7 @@ pub enum Scripts {
 
 /// What a script does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum Stage {
     /// Downloads the packages and what they need.
     Download,
     /// Downloads what is needed for what was forgotten.
@@ -115,12 +115,12 @@ enum Step {
     Both,
 }
 
-impl Step {
+impl Stage {
     fn option(self) -> &'static str {
         match self {
-            Step::Download | Step::DownloadNeeded => "--download-only",
-            Step::Install => "--no-download",
-            Step::Both => "",
+            Stage::Download | Stage::DownloadNeeded => "--download-only",
+            Stage::Install => "--no-download",
+            Stage::Both => "",
         }
     }
 }
@@ -178,8 +178,8 @@ exec chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbi
 /// The program that keeps the packages' scripts from starting daemons.
 const POLICY: &str = "bare/usr/sbin/policy-rc.d";
 
-fn install_command(step: Step) -> String {
-    format!("{APT_INSTALL} {APT_OPTIONS} {} --", step.option())
+fn install_command(stage: Stage) -> String {
+    format!("{APT_INSTALL} {APT_OPTIONS} {} --", stage.option())
 }
 
 /// What the machine makes in its root at the end: `lxc-start` does not say how its first process ended.
@@ -187,6 +187,18 @@ const INSTALLED: &str = ".breakit-installed";
 
 /// The machine's first process.
 const INIT: &str = "/usr/sbin/breakit-build";
+
+/// The root that a build works in.
+pub fn build_root(site: &Path, ids: Ids) -> Root {
+    let files = site.to_path_buf();
+    Root {
+        layers: vec![root::Layer { path: site.join("bare"), ids }],
+        on_host: true,
+        files,
+        ids,
+        on_disk: false,
+    }
+}
 
 /// What LXC calls the machine that installs in `site`. No node is called so: their names begin with `breakit-`.
 pub fn machine(site: &Path) -> String {
@@ -222,15 +234,15 @@ impl Work<'_> {
         self.ids.own(&self.site.join("bare"))?;
         let progress = Progress::start(format!("installing {}", self.packages.join(", ")));
         let done = match scripts {
-            Scripts::AsHost => self.forget().and_then(|()| self.as_host(Step::Both, watch)),
+            Scripts::AsHost => self.forget().and_then(|()| self.as_host(Stage::Both, watch)),
             // Nothing is forgotten yet when the packages are downloaded: what is not whole has no answer to what
             // else it needs.
             Scripts::AsNode => self
-                .as_host(Step::Download, watch)
+                .as_host(Stage::Download, watch)
                 .and_then(|()| self.forget())
                 .and_then(|()| match self.afresh {
                     [] => Ok(()),
-                    _ => self.as_host(Step::DownloadNeeded, watch),
+                    _ => self.as_host(Stage::DownloadNeeded, watch),
                 })
                 .and_then(|()| self.as_node(watch)),
         };
@@ -243,14 +255,14 @@ impl Work<'_> {
     }
 
     /// Takes a step as the host's root, in a chroot and with the host's network.
-    fn as_host(&self, step: Step, watch: &Watch) -> Result<()> {
+    fn as_host(&self, stage: Stage, watch: &Watch) -> Result<()> {
         let work = || {
             // What this thread mounts is gone with it and its children. It must outlive them: they die with it.
             let place = |e: nix::errno::Errno| Error::io("make a mount namespace", &e.into());
             unshare(CloneFlags::CLONE_NEWNS).map_err(place)?;
             let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
             mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).map_err(place)?;
-            self.in_own_mounts(step, watch)
+            self.in_own_mounts(stage, watch)
         };
         std::thread::scope(|scope| scope.spawn(work).join())
             .unwrap_or_else(|_| Err(Error::system("the thread of the build died")))?;
@@ -258,17 +270,17 @@ impl Work<'_> {
         self.ids.own(&self.site.join("upper"))
     }
 
-    fn in_own_mounts(&self, step: Step, watch: &Watch) -> Result<()> {
+    fn in_own_mounts(&self, stage: Stage, watch: &Watch) -> Result<()> {
         let place = |e: std::io::Error| Error::io(format!("build in {}", self.site.display()), &e);
         let root = self.site.join("root");
-        build::root(self.site, self.ids).mount(&root)?;
+        build_root(self.site, self.ids).mount(&root)?;
         let log = self.site.join("log");
         let out = File::create(&log).map_err(place)?;
         let mut command = program::command("unshare", "util-linux")?;
         helper::hand_on(&mut command, &helper::PROXIES);
         // The whole build is one pid namespace under unshare: when that is killed, everything is.
         command.args(["--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", BUILD, "sh"]);
-        command.arg(&root).arg(self.manager.script(self.afresh, step));
+        command.arg(&root).arg(self.manager.script(self.afresh, stage));
         command.args(self.packages).args(self.afresh);
         command.stdin(Stdio::null()).stderr(out.try_clone().map_err(place)?).stdout(out);
         self.attended(command, &log, watch)
@@ -284,7 +296,7 @@ impl Work<'_> {
         fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).map_err(place)?;
         self.ids.own_alone(&init)?;
         let console = folder.join("console.log");
-        launch::describe(&id, &build::root(self.site, self.ids))?;
+        launch::describe(&id, &build_root(self.site, self.ids))?;
         seccomp::required()?;
         let profile = seccomp::file(&folder);
         state::write_whole(&profile, &seccomp::profile(&[]))?;
@@ -306,7 +318,7 @@ impl Work<'_> {
     fn first_process(&self) -> String {
         let words: Vec<String> =
             self.packages.iter().chain(self.afresh).map(program::quote).collect();
-        let script = self.manager.script(self.afresh, Step::Install);
+        let script = self.manager.script(self.afresh, Stage::Install);
         format!("{INIT_HEAD}set -- {}\n{script}", words.join(" "))
     }
 

@@ -74,6 +74,17 @@ pub fn launch(id: &str, foreground: bool) -> Result<Status> {
     }
 }
 
+/// What a shell does to launch a machine.
+///
+/// # Errors
+/// 69 if LXC or mount is missing.
+pub fn shown(id: &str, root: &Root) -> Result<Vec<String>> {
+    let mut lines = vec!["# in a mount namespace of the node's own:".to_string()];
+    lines.extend(root.shown_mount(&root::place())?);
+    lines.push(program::show(&start_command(id, false)?));
+    Ok(lines)
+}
+
 fn read(id: &str) -> Result<Root> {
     let path = description(id);
     let text = fs::read(&path).map_err(|e| Error::io(format!("read {}", path.display()), &e))?;

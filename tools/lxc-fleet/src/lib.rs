@@ -15,6 +15,7 @@
 //! | [`mask`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
 //! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
 //! | [`view`] | those layers, mounted |
+//! | [`hosts_file`] | /etc/hosts of the nodes |
 //! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
 //! | [`walls`] | what a node may send to its fleet and to the host |
 //! | [`nat`] | the way out to other networks, if the fleet has one |
@@ -27,7 +28,6 @@
 //! | [`freezer`] | letting a node's processes stand still |
 //! | [`salvage`] | what there is of a fleet whose memory is damaged |
 //! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
-//! | [`dry_run`] | what would be done, told and not done |
 //! | [`listing`] | `ls`, `nodes` and `logs` |
 //! | [`exec`] | programs in nodes |
 //! | [`push`], [`pull`], [`copy`] | files into nodes and out of them |
@@ -52,7 +52,6 @@ pub mod container;
 pub mod copy;
 pub mod disk;
 pub mod down;
-pub mod dry_run;
 pub mod enter;
 pub mod exec;
 pub mod ext4;
@@ -60,6 +59,7 @@ pub mod fleet_group;
 pub mod freezer;
 pub mod harm;
 pub mod host_name;
+pub mod hosts_file;
 pub mod idmap;
 pub mod ids;
 pub mod image;

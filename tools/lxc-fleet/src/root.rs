@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
+use breakit::program;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use crate::disk;
 use crate::idmap::{self, Mapping};
 use crate::ids::Ids;
 use crate::state;
+use crate::step;
 use crate::view::{self, View};
 use crate::views;
 
@@ -70,6 +72,24 @@ impl Root {
         // The overlay keeps what it lies on.
         drop(view);
         Ok(())
+    }
+
+    /// What a shell does to mount it at `place`.
+    ///
+    /// # Errors
+    /// 69 if mount is missing.
+    pub fn shown_mount(&self, place: &Path) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        if self.ids.are_mapped() {
+            let ids = self.ids.map();
+            lines.push(format!("# show / and the image with the user ids of the node ({ids})"));
+        }
+        if self.on_disk {
+            lines.push(program::show(&disk::mount_command(&self.files)?));
+        }
+        let (options, at) = (self.options(place), step::path(place));
+        lines.push(format!("mount -t overlay -o nodev,{options} overlay {at}"));
+        Ok(lines)
     }
 
     /// Lets `path`, which has the owners `from`, appear at `target` with those that the node sees.

@@ -6,12 +6,13 @@ use breakit::stdout;
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
-use crate::container::{self, Container, at_once};
+use crate::container;
 use crate::harm::guardian;
 use crate::install::Scripts;
+use crate::step::Step;
 use crate::{
-    build, copy, disk, down, dry_run, exec, host_name, image, launch, listing, private, pull, push,
-    up, which,
+    build, copy, disk, down, exec, host_name, image, launch, listing, private, pull, push, up,
+    which,
 };
 
 /// Runs the tool.
@@ -37,15 +38,10 @@ pub fn run(cli: Cli) -> Result<Status> {
             None => {
                 let name = args.name.as_deref().unwrap_or_default();
                 let scripts = if args.build_allow { Scripts::AsHost } else { Scripts::AsNode };
-                match args.dry_run {
-                    true => dry_run::image(name, &args.packages, scripts, &args.store),
-                    false => build::build(name, &args.packages, scripts, &args.store),
-                }
+                build::build(name, &args.packages, scripts, &args.store, args.dry_run)
             }
         },
-        Command::Up(args) if args.dry_run => dry_run::up(&args),
         Command::Up(args) => up::up(&args),
-        Command::Down(args) if args.dry_run => dry_run::down(&args),
         Command::Down(args) => down::down(&args),
         Command::Ls(args) => listing::ls(&args),
         Command::Nodes(which) => listing::nodes(&which),
@@ -53,10 +49,13 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Push(args) => push::push(&args),
         Command::Pull(args) => pull::pull(&args),
         Command::Start(which) => container::start_all(&which.containers()?).map(|()| Status::Done),
-        Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
-        Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),
+        Command::Stop(args) => container::each(&args.which.containers()?, args.dry_run, |node| {
+            Ok(vec![node.stopping(args.limit)])
+        }),
         Command::Harm(harm) => harm.run(),
-        Command::Resume(which) => each(&which.containers()?, Container::resume),
+        Command::Resume(which) => container::each(&which.containers()?, false, |node| {
+            Ok(vec![Step::silent(|| node.resume())])
+        }),
         Command::Logs(which) => listing::logs(&which),
         Command::Launch { id, foreground } => launch::launch(&id, foreground),
         Command::Watchdog(args) => guardian::watch(&args),
@@ -120,13 +119,6 @@ fn sensible(command: &Command) -> Result<()> {
         }
         Command::Image(_) | Command::Launch { .. } | Command::Watchdog(_) => Ok(()),
     }
-}
-
-fn each(
-    containers: &[Container],
-    work: impl Fn(&Container) -> Result<()> + Sync,
-) -> Result<Status> {
-    container::all(at_once(containers, work)).map(|_| Status::Done)
 }
 
 fn as_root() -> Result<()> {

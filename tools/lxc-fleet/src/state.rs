@@ -18,6 +18,7 @@ use crate::limits::{self, Limits};
 use crate::lock::{Lock, LockOfAll};
 use crate::private;
 use crate::seccomp::Allow;
+use crate::step::Step;
 
 /// Where everything of ours lies that is to survive a reboot.
 pub const BASE: &str = "/var/lib/breakit";
@@ -172,7 +173,8 @@ pub fn lock(fleet: &Name) -> Result<Lock> {
     Lock::take(&lock_dir(fleet))
 }
 
-fn lock_dir(fleet: &Name) -> PathBuf {
+/// The folder whose lock that is.
+pub fn lock_dir(fleet: &Name) -> PathBuf {
     private::locks().join(fleet.as_str())
 }
 
@@ -285,11 +287,13 @@ pub fn forget_run_root() {
     let _ = fs::remove_dir(RUN_ROOT);
 }
 
-/// Tells the other tools which nodes there are.
-///
-/// # Errors
-/// 71 or 77.
-pub fn tell(fleet: &Name, state: &State) -> Result<()> {
+/// The step that tells the other tools which nodes there are.
+pub fn telling<'a>(fleet: &'a Name, state: &'a State) -> Step<'a> {
+    let file = run_dir(fleet).join("nodes.jsonl");
+    Step::told(format!("# write {}", file.display()), || tell(fleet, state))
+}
+
+fn tell(fleet: &Name, state: &State) -> Result<()> {
     let lines: String = state.nodes(fleet).iter().map(|node| node.line() + "\n").collect();
     let folder = run_dir(fleet);
     fs::create_dir_all(&folder).map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;

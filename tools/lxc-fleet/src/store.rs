@@ -26,6 +26,7 @@ use crate::private;
 pub use crate::remove::remove_tree;
 use crate::room;
 use crate::state::{self, BASE};
+use crate::step::{self, Step};
 use crate::store_size::{self, Kind, Plan, StoreArgs};
 use crate::sweep;
 
@@ -60,21 +61,24 @@ pub fn nodes() -> PathBuf {
 /// Opens the store for something new; makes it first if it is missing.
 ///
 /// # Errors
-/// 64 if it is there and not as asked, 69 if a program or loop devices are missing, 71 if the disk or the store is
-/// full or mounting fails.
+/// As [`opening`] and its steps; 71 if the store is full.
 pub fn open(asked: &StoreArgs) -> Result<()> {
-    if let Some(plan) = to_make(asked)? {
-        make(&plan)?;
-    }
-    open_existing()?;
+    step::take(opening(asked)?)?;
     enough()
 }
 
-/// The store that is to be made, if it is missing.
+/// The steps that open the store, and make it first if it is missing.
 ///
 /// # Errors
-/// 64 if it is there and not as asked, 71 if the disk has too little room.
-pub fn to_make(asked: &StoreArgs) -> Result<Option<Plan>> {
+/// 64 if it is there and not as asked, 69 if a program is missing, 71 if the disk has too little room.
+pub fn opening<'a>(asked: &StoreArgs) -> Result<Vec<Step<'a>>> {
+    let plan = to_make(asked)?;
+    let making = plan.map(|plan| Step::new(move || shown_making(plan), move || make(plan)));
+    Ok(making.into_iter().chain(mounting(plan)?).collect())
+}
+
+/// The store that is to be made, if it is missing.
+fn to_make(asked: &StoreArgs) -> Result<Option<Plan>> {
     if file().exists() {
         return store_size::is_as_asked(asked, file_size()?, kind()?).map(|()| None);
     }
@@ -86,14 +90,22 @@ pub fn to_make(asked: &StoreArgs) -> Result<Option<Plan>> {
 /// # Errors
 /// 69 if a program or loop devices are missing, 71 if mounting fails.
 pub fn open_existing() -> Result<()> {
-    if is_mounted(&root())? {
-        if let Some(why) = illness() {
-            heal(why)?;
-        }
+    step::take(mounting(None)?)
+}
+
+/// The steps that mount the store; `plan` has it if it is still to be made.
+fn mounting<'a>(plan: Option<Plan>) -> Result<Vec<Step<'a>>> {
+    let mounting = if is_mounted(&root())? {
+        Step::silent(|| illness().map_or(Ok(()), heal))
     } else {
-        mount()?;
-    }
-    sweep::forgotten()
+        let show = move || {
+            let kind = plan.map_or_else(kind, |plan| Ok(plan.kind))?;
+            let folder = format!("mkdir -p -m 700 {}", step::path(&root()));
+            Ok([folder, program::show(&mount_command(kind)?)])
+        };
+        Step::new(show, mount)
+    };
+    Ok(vec![mounting, Step::silent(sweep::forgotten)])
 }
 
 /// The folder of the store, or the next one above it that is there.
@@ -162,13 +174,13 @@ fn close() -> Result<()> {
 ///
 /// # Errors
 /// 69 if mount is missing.
-pub fn mount_command(kind: Kind) -> Result<Command> {
+fn mount_command(kind: Kind) -> Result<Command> {
     // What is freed in a sparse file is given back to the host; in a reserved one it stays ours.
     ext4::mount(&file(), &root(), if kind == Kind::Sparse { ",discard" } else { "" })
 }
 
 /// Makes the store beside its final name: a making that is killed leaves nothing that looks whole.
-fn make(plan: &Plan) -> Result<()> {
+fn make(plan: Plan) -> Result<()> {
     private::folder(Path::new(BASE))?;
     let new = draft();
     let made = make_draft(plan).and_then(|()| {
@@ -180,7 +192,19 @@ fn make(plan: &Plan) -> Result<()> {
     made
 }
 
-fn make_draft(plan: &Plan) -> Result<()> {
+/// What a shell does to make the store.
+fn shown_making(plan: Plan) -> Result<Vec<String>> {
+    let (file, new, size) = (step::path(&file()), step::path(&draft()), plan.size);
+    let reserve = match plan.kind {
+        Kind::Reserved => format!("fallocate -l {size} {new}"),
+        Kind::Sparse => format!("truncate -s {size} {new}"),
+    };
+    let mkfs = program::show(&mkfs_command(plan.kind)?);
+    let folder = format!("mkdir -p -m 700 {BASE}");
+    Ok(vec![folder, reserve, format!("chmod 600 {new}"), mkfs, format!("mv {new} {file}")])
+}
+
+fn make_draft(plan: Plan) -> Result<()> {
     let new = draft();
     let mut mkfs = mkfs_command(plan.kind)?;
     let opened = room::new_file(&new)?;
@@ -194,7 +218,7 @@ fn make_draft(plan: &Plan) -> Result<()> {
 }
 
 /// The name under which the store's file is made.
-pub fn draft() -> PathBuf {
+fn draft() -> PathBuf {
     file().with_extension("new")
 }
 
@@ -202,7 +226,7 @@ pub fn draft() -> PathBuf {
 ///
 /// # Errors
 /// 69 if mkfs.ext4 is missing.
-pub fn mkfs_command(kind: Kind) -> Result<Command> {
+fn mkfs_command(kind: Kind) -> Result<Command> {
     ext4::mkfs(&draft(), kind.label(), kind.bytes_per_inode())
 }
 
@@ -272,6 +296,15 @@ fn repair() -> Result<()> {
         store_size::enough_on_host(room::free(Path::new(BASE))?)?;
     }
     ext4::check(&file())
+}
+
+/// The step that gives the store back; it is unmounted if no fleet `is_left`.
+pub fn releasing<'a>(is_left: bool) -> Step<'a> {
+    let show = move || {
+        let unmounted = !is_left && is_mounted(&root())?;
+        Ok(unmounted.then(|| format!("umount {}", step::path(&root()))))
+    };
+    Step::new(show, release)
 }
 
 /// Unmounts the store where no fleet is left and nothing is being built in it.

@@ -1,7 +1,5 @@
 //! `up`: makes nodes and starts them. What is there stays, what died is started, what is missing is made.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
@@ -13,18 +11,22 @@ use breakit::reach::Network;
 use breakit::size::show_size;
 use breakit::talk;
 
+use crate::busybox;
 use crate::chroot;
 use crate::cli::UpArgs;
-use crate::container::{self, Condition, Container, at_once, hosts_file};
+use crate::container::{self, Condition, Container, at_once};
 use crate::disk;
 use crate::down;
 use crate::fleet_group;
+use crate::hosts_file;
 use crate::ids::{self, Ids};
 use crate::image::Image;
+use crate::launch;
 use crate::nat;
 use crate::network;
 use crate::seccomp;
-use crate::state::{self, Make, Member, State};
+use crate::state::{self, BASE, Make, Member, State};
+use crate::step::{self, Step};
 use crate::store;
 use crate::views::{self, Views};
 use crate::walls;
@@ -43,6 +45,9 @@ pub fn up(args: &UpArgs) -> Result<Status> {
     let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
     let wanted = names(&specs)?;
     program::find("lxc-start", "lxc")?;
+    if args.dry_run {
+        return step::print(&shown(&fleet, &wanted, args)?);
+    }
     chroot::refuse()?;
 
     let _lock = state::lock(&fleet)?;
@@ -81,9 +86,13 @@ fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
     let _all = state::lock_all()?;
     let before = state::load(fleet)?;
     let planned = store::open(&args.store)
-        .and_then(|()| plan(fleet, before, wanted, args, Image::ready))
+        .and_then(|()| plan(fleet, before.clone(), wanted, args, Image::ready))
         .and_then(|plan| plan.disks_fit(args.disk).map(|()| plan));
-    match planned.and_then(|plan| state::save(fleet, &plan.state).map(|()| plan)) {
+    let remember = |plan: Plan| {
+        step::take(remembering(fleet, before.as_ref(), &plan.state).into_iter().collect())?;
+        Ok(plan)
+    };
+    match planned.and_then(remember) {
         Ok(plan) => Ok(plan),
         Err(error) => {
             let released = store::release();
@@ -93,6 +102,32 @@ fn remember(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Plan> {
             Err(released.err().map_or(error.clone(), |more| Error::Many(vec![error, more])))
         }
     }
+}
+
+/// The step that writes down what the fleet is about to have, if that is new.
+fn remembering<'a>(fleet: &'a Name, before: Option<&State>, state: &'a State) -> Option<Step<'a>> {
+    let line = || format!("# remember the fleet in {BASE}/fleets/{fleet}.json");
+    (before != Some(state)).then(|| Step::told(line(), || state::save(fleet, state)))
+}
+
+/// The lines of a dry run.
+fn shown(fleet: &Name, wanted: &[Name], args: &UpArgs) -> Result<Vec<String>> {
+    let before = state::load(fleet)?;
+    let plan = plan(fleet, before.clone(), wanted, args, Image::could_be_ready)?;
+    let mut lines = step::shown(store::opening(&args.store)?)?;
+    let busybox = |container: &Container| container.member.image == "busybox";
+    if plan.containers.iter().any(busybox) {
+        lines.extend(busybox::shown_making()?);
+    }
+    lines.extend(remembering(fleet, before.as_ref(), &plan.state).map_or(Ok(vec![]), Step::shown)?);
+    lines.extend(step::shown(groundwork(fleet, &plan.state))?);
+    lines.extend(fleet_group::making(fleet, plan.state.memory()).shown()?);
+    let views = Views::default();
+    for container in &plan.containers {
+        lines.extend(step::shown(raising(container, &views)?)?);
+    }
+    lines.extend(step::shown(ending(fleet, &plan))?);
+    Ok(lines)
 }
 
 /// Plans an `up`; `ready` sees to it that an image is there.
@@ -198,24 +233,50 @@ fn make(fleet: &Name, plan: &Plan) -> Result<()> {
     // Looking the host over takes as long as making the network.
     let views = std::thread::scope(|scope| {
         let views = scope.spawn(|| views(fleet, &plan.containers));
-        let network = network::make(fleet, plan.state.subnet, plan.state.nat)
-            .and_then(|()| walls::raise(fleet, &plan.state))
-            .and_then(|()| write_hosts(fleet, &plan.state));
+        let made = step::take(groundwork(fleet, &plan.state));
         let views = views.join().unwrap_or_else(|_| Err(Error::system("a thread died")));
-        network.and(views)
+        made.and(views)
     })?;
-    fleet_group::make(fleet, plan.state.memory())?;
-    container::all(at_once(&plan.containers, |container| {
-        let image = Image::parse(&container.member.image)?;
-        if container.is_stopped()? {
-            container.prepare(&image, views.get(&container.member.show))?;
-            container.start()?;
-        }
-        container.join()
-    }))?;
-    views::sweep(fleet)?;
-    frames_pass(fleet, &plan.containers)?;
-    state::tell(fleet, &plan.state)
+    fleet_group::making(fleet, plan.state.memory()).take()?;
+    container::all(at_once(&plan.containers, |container| step::take(raising(container, &views)?)))?;
+    step::take(ending(fleet, plan))
+}
+
+/// The steps that make what the nodes of a fleet share.
+fn groundwork<'a>(fleet: &'a Name, state: &'a State) -> Vec<Step<'a>> {
+    let mut steps = network::making(fleet, state.subnet, state.nat);
+    steps.extend([walls::raising(fleet, state), hosts_file::writing(fleet, state)]);
+    steps
+}
+
+/// The steps that make one node run.
+fn raising<'a>(container: &'a Container, views: &'a Views) -> Result<Vec<Step<'a>>> {
+    let (fleet, number) = (container.fleet(), container.member.number);
+    if !container.is_stopped()? {
+        return Ok(network::joining(fleet, number).into_iter().collect());
+    }
+    let image = Image::parse(&container.member.image)?;
+    let root = container.root(&image);
+    let (id, member) = (container.id(), &container.member);
+    let prepare = move || container.prepare(&image, views.get(&member.show));
+    let start = move || {
+        container.start()?;
+        // LXC has joined the interface to the bridge, if that was not removed under it.
+        step::take(network::joining(fleet, number).into_iter().collect())
+    };
+    Ok(vec![
+        Step::new(|| container.shown_files(), prepare),
+        Step::new(move || launch::shown(&id, &root), start),
+    ])
+}
+
+/// The last steps of an `up`.
+fn ending<'a>(fleet: &'a Name, plan: &'a Plan) -> Vec<Step<'a>> {
+    vec![
+        Step::silent(|| views::sweep(fleet)),
+        Step::silent(|| frames_pass(fleet, &plan.containers)),
+        state::telling(fleet, &plan.state),
+    ]
 }
 
 /// What the nodes that do not run need to see of the host: it is looked over once for all that see the same.
@@ -227,24 +288,6 @@ fn views(fleet: &Name, containers: &[Container]) -> Result<Views> {
         }
     }
     Ok(views)
-}
-
-/// Writes the file that is /etc/hosts in all nodes. It is bound into them, so it is changed in place.
-pub fn write_hosts(fleet: &Name, state: &State) -> Result<()> {
-    let mut text = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n");
-    for node in state.nodes(fleet) {
-        text += &node
-            .addrs
-            .iter()
-            .map(|address| format!("{address} {}\n", node.name))
-            .collect::<String>();
-    }
-    let path = hosts_file(fleet);
-    let place = |e: std::io::Error| Error::io(format!("write {}", path.display()), &e);
-    fs::create_dir_all(state::run_dir(fleet)).map_err(place)?;
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(place)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.set_len(text.len() as u64)).map_err(place)
 }
 
 /// Where bridged frames go through iptables, a policy of DROP there would cut every node from every other.

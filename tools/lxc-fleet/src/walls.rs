@@ -15,6 +15,7 @@ use breakit::program;
 use crate::nat;
 use crate::network;
 use crate::state::{self, State};
+use crate::step::Step;
 
 /// How long `nft` may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -35,11 +36,17 @@ pub fn tear_down(fleet: &Name) -> Result<()> {
     nft(&tearing(fleet))
 }
 
+/// The step that puts them up.
+pub fn raising<'a>(fleet: &'a Name, state: &'a State) -> Step<'a> {
+    let show = || {
+        let tables = format!("the tables bridge and inet {}", network::table(fleet));
+        Ok([format!("# what a node may send is in {tables}: {}", program::show(&command()?))])
+    };
+    Step::new(show, || raise(fleet, state))
+}
+
 /// What runs `nft` with a script on its stdin.
-///
-/// # Errors
-/// 69 if it is missing.
-pub fn command() -> Result<Command> {
+fn command() -> Result<Command> {
     let mut command = program::command("nft", "nftables")?;
     command.args(["-f", "-"]);
     Ok(command)

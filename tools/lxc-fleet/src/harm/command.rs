@@ -93,12 +93,11 @@ impl HarmCommand {
     pub fn run(self) -> Result<Status> {
         let timing = self.args.timing()?;
         let nodes = self.args.which.containers()?;
+        if !self.args.is_held() {
+            return container::each(&nodes, self.args.dry_run, |node| self.deed.apply(node));
+        }
         if self.args.dry_run {
             return step::print(&self.shown(&nodes, timing)?);
-        }
-        if !self.args.is_held() {
-            let done = at_once(&nodes, |node| step::take(self.deed.apply(node)?));
-            return container::all(done).map(|_| Status::Done);
         }
         let Timing { schedule, lease, seed, .. } = timing;
         let HarmCommand { kind, deed, args } = self;
@@ -108,12 +107,8 @@ impl HarmCommand {
         hold(&mut held, &schedule, lease, args.keep, &watch)
     }
 
-    /// The lines of a dry run; for harm that is held, of the first fault with what undoes it.
+    /// The lines that show the first fault of harm that is held, with what undoes it.
     fn shown(&self, nodes: &[Container], timing: Timing) -> Result<Vec<String>> {
-        let apply = || container::all(at_once(nodes, |node| step::shown(self.deed.apply(node)?)));
-        if !self.args.is_held() {
-            return Ok(apply()?.concat());
-        }
         container::all(at_once(nodes, Container::must_run))?;
         let mut windows = timing.schedule.windows();
         let Some(first) = windows.next() else { return Ok(Vec::new()) };
@@ -128,7 +123,8 @@ impl HarmCommand {
             called(nodes).join(" ")
         ));
         let harmed = before(self.deed.as_ref(), nodes)?;
-        lines.extend(apply()?.concat());
+        let apply = at_once(nodes, |node| step::shown(self.deed.apply(node)?));
+        lines.extend(container::all(apply)?.concat());
         lines.push(match first.end {
             _ if is_kept => format!("# the watchdog, after {length}"),
             Some(end) => format!("# at {}", clock::show(end)),
