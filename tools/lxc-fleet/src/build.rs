@@ -84,7 +84,7 @@ impl Build {
         ));
         lines.extend(self.shown_installing()?);
         lines.extend(self.settling().shown()?);
-        lines.extend(store::releasing(mounted || !state::fleets()?.is_empty()).shown()?);
+        lines.extend(store::releasing(!mounted && state::fleets()?.is_empty()).shown()?);
         Ok(lines)
     }
 

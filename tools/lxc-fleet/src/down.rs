@@ -214,6 +214,7 @@ fn shown(args: &DownArgs) -> Result<Vec<String>> {
             lines.extend(step::shown(without(&fleet, &state))?);
         }
     }
-    lines.extend(store::releasing(!left.is_empty()).shown()?);
+    let unmounts = left.is_empty() && store::is_mounted(&store::root())?;
+    lines.extend(store::releasing(unmounts).shown()?);
     Ok(lines)
 }

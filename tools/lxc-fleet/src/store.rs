@@ -298,13 +298,10 @@ fn repair() -> Result<()> {
     ext4::check(&file())
 }
 
-/// The step that gives the store back; it is unmounted if no fleet `is_left`.
-pub fn releasing<'a>(is_left: bool) -> Step<'a> {
-    let show = move || {
-        let unmounted = !is_left && is_mounted(&root())?;
-        Ok(unmounted.then(|| format!("umount {}", step::path(&root()))))
-    };
-    Step::new(show, release)
+/// The step that gives the store back; `unmounts` says whether nothing needs it any more.
+pub fn releasing<'a>(unmounts: bool) -> Step<'a> {
+    let line = unmounts.then(|| format!("umount {}", step::path(&root())));
+    Step::new(move || Ok(line), release)
 }
 
 /// Unmounts the store where no fleet is left and nothing is being built in it.
