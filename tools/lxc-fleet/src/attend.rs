@@ -9,7 +9,7 @@ use breakit::signal::{Wake, Watch};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::cgroup::Killed;
+use crate::program_group::Killed;
 
 /// How long programs have to end after TERM.
 const PATIENCE: Duration = Duration::from_secs(1);

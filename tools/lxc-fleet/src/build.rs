@@ -14,11 +14,16 @@ use breakit::talk;
 use serde_json::json;
 
 use crate::afresh;
+use crate::files;
 use crate::ids::{self, Ids};
-use crate::image::{folder, image_name, label, not_in_use};
+use crate::image::image_name;
 use crate::install::{self, Manager, Scripts, Work};
+use crate::layers::{folder, label, not_in_use};
 use crate::lock::Lock;
 use crate::mask::{For, Mask};
+use crate::mounts;
+use crate::places;
+use crate::remove;
 use crate::state;
 use crate::step::{self, Step};
 use crate::store;
@@ -72,7 +77,7 @@ struct Build {
 impl Build {
     /// The lines of a dry run.
     fn shown(&self, store: &StoreArgs) -> Result<Vec<String>> {
-        let mounted = store::is_mounted(&store::root())?;
+        let mounted = mounts::is_mounted(&places::store())?;
         if self.is_there()? {
             self.say_is_there();
             return Ok(Vec::new());
@@ -187,14 +192,14 @@ impl Build {
         }
         // The downloaded packages are of no use once they are unpacked.
         for part in ["work", "root", "view", "host", "shown", "bare", "upper/var/cache/apt"] {
-            store::remove_tree(&site.join(part))?;
+            remove::remove_tree(&site.join(part))?;
         }
         let label = json!({ "packages": packages, "ids": ids }).to_string();
-        state::write_whole(&site.join("image.json"), &label)?;
+        files::write_whole(&site.join("image.json"), &label)?;
         let place = self.place();
         if place.exists() {
             not_in_use(name.as_str())?;
-            store::remove_tree(&place)?;
+            remove::remove_tree(&place)?;
         }
         fs::rename(site, &place).map_err(|e| Error::io(format!("make the image {name}"), &e))?;
         talk::say(format!("image {name} is built"));
@@ -225,7 +230,7 @@ fn finish(outcome: Result<()>) -> Result<Status> {
 
 /// Removes what builders left that were killed.
 fn clear_sites() -> Result<()> {
-    for entry in state::entries(&folder())?.iter().filter(|entry| entry.starts_with('.')) {
+    for entry in files::entries(&folder())?.iter().filter(|entry| entry.starts_with('.')) {
         let site = folder().join(entry);
         if Lock::try_take(&site).is_some() {
             clear(&site)?;
@@ -237,7 +242,7 @@ fn clear_sites() -> Result<()> {
 /// Removes a site and the machine that installed there; where its builder was killed, it died with it.
 fn clear(site: &Path) -> Result<()> {
     let machine = Path::new(LXCPATH).join(install::machine(site));
-    store::remove_tree(&machine).and(store::remove_tree(site))
+    remove::remove_tree(&machine).and(remove::remove_tree(site))
 }
 
 /// An image's name and its packages as they may be handed on.

@@ -10,9 +10,11 @@ use breakit::exit::{Error, Result, reason};
 use breakit::program;
 use serde_json::json;
 
-use crate::image::{folder, label};
-use crate::state;
-use crate::store;
+use crate::files;
+use crate::layers::{folder, label};
+use crate::mounts;
+use crate::places;
+use crate::remove;
 
 /// Makes the busybox root where it is missing. The store is open.
 ///
@@ -26,10 +28,10 @@ pub fn make() -> Result<()> {
     let list =
         program::succeed(program::clean(&program).arg("--list"), None, Duration::from_secs(10))?;
     let site = folder().join(format!(".build-busybox-{}", std::process::id()));
-    store::remove_tree(&site)?;
+    remove::remove_tree(&site)?;
     lay_busybox(&site.join("upper"), &bytes, &list)
         .map_err(|e| Error::system(format!("cannot make the image busybox: {}", reason(&e))))?;
-    state::write_whole(
+    files::write_whole(
         &site.join("image.json"),
         &json!({ "packages": ["busybox-static"] }).to_string(),
     )?;
@@ -42,7 +44,7 @@ pub fn make() -> Result<()> {
 /// 71 if the kernel does not say what is mounted.
 pub fn shown_making() -> Result<Option<String>> {
     let place = folder().join("busybox");
-    let perhaps = if store::is_mounted(&store::root())? { "" } else { ", where it is missing" };
+    let perhaps = if mounts::is_mounted(&places::store())? { "" } else { ", where it is missing" };
     let line = || format!("# make {} of the host's static busybox{perhaps}", place.display());
     Ok(label("busybox").is_none().then(line))
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use breakit::exit::Result;
 
-use crate::container::{Container, INIT_PATH};
+use crate::container::Container;
 use crate::fleet_group::{self, Version};
 use crate::hosts_file;
 use crate::ids::Ids;
@@ -13,6 +13,9 @@ use crate::limits;
 use crate::network;
 use crate::root;
 use crate::seccomp;
+
+/// Where the init lies in every node.
+pub const INIT_PATH: &str = "/usr/sbin/breakit-init";
 
 /// What root in a node may do: all that databases, their scripts and iptables need. A list of what is kept, so
 /// that a capability which a later kernel invents is not given unseen. Not in it: `sys_admin` (nothing can be

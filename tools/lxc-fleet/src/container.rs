@@ -1,10 +1,9 @@
 //! One node: its files, its mount, its configuration, its life.
 
 use std::collections::BTreeSet;
-use std::fs::{self, Permissions};
+use std::fs;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,36 +12,25 @@ use breakit::helper;
 use breakit::node::{LXCPATH, Name};
 use breakit::parallel;
 use breakit::program;
-use breakit::size::show_size;
 use breakit::talk;
 
 use crate::cgroup;
-use crate::config;
-use crate::disk;
 use crate::enter;
 use crate::fleet_group;
 use crate::freezer::{Freezer, Ice};
 use crate::ids::Ids;
 use crate::image::Image;
-use crate::launch;
 use crate::limits;
-use crate::nat;
+use crate::mounts;
+use crate::places;
+use crate::remove;
 use crate::root::Root;
 use crate::seccomp::{self, Allow};
 use crate::state::{self, Member, State};
 use crate::step::{self, Step};
-use crate::store;
 use crate::sweep;
-use crate::views;
 use crate::vsock;
 use crate::walls;
-
-/// The first process of every node: it sets the loopback interface up, runs the node's own boot program, reaps,
-/// and on the signal of a clean stop ends all others before itself.
-const INIT: &str = include_str!("init.sh");
-
-/// Where the init lies in every node.
-pub const INIT_PATH: &str = "/usr/sbin/breakit-init";
 
 /// How long LXC may take for one step.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -137,7 +125,7 @@ impl Container {
 
     /// The folder of its overlay.
     pub fn files(&self) -> PathBuf {
-        store::node(&self.fleet, &self.member.name)
+        places::node(&self.fleet, &self.member.name)
     }
 
     /// What its root is made of.
@@ -159,78 +147,6 @@ impl Container {
     /// What they said before that, where it was much.
     pub fn older_console(&self) -> PathBuf {
         self.config_dir().join("console.log.1")
-    }
-
-    /// Makes what is missing of the node's files and writes down what starts it. It does not run.
-    ///
-    /// # Errors
-    /// 71 where the system refuses.
-    pub fn prepare(&self, image: &Image, view: Option<&Path>) -> Result<()> {
-        self.lay(view)?;
-        let folder = self.config_dir();
-        fs::create_dir_all(&folder)
-            .map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
-        launch::describe(&self.id(), &self.root(image))?;
-        state::write_whole(&seccomp::file(&folder), &seccomp::profile(&self.member.allow))?;
-        state::write_whole(&folder.join("config"), &config::node(self)?)
-    }
-
-    /// What is shown of [`Container::prepare`].
-    ///
-    /// # Errors
-    /// 64 for what is no image.
-    pub fn shown_files(&self) -> Result<Vec<String>> {
-        let (files, image) = (self.files(), Image::parse(&self.member.image)?);
-        let hidden = if image.shows_host() { ", and what hides the host's secrets" } else { "" };
-        let mut lines =
-            vec![format!("# make the folders of an overlay in {}{hidden}", files.display())];
-        if let Some(size) = self.member.disk.filter(|_| !disk::file(&files).exists()) {
-            let disk = step::path(&disk::file(&files));
-            lines.push(format!("# make a filesystem of {} in {disk}", show_size(size)));
-        }
-        lines.push(format!("# write {}/config", self.config_dir().display()));
-        Ok(lines)
-    }
-
-    /// The lower layers that are this node's own, and the folders of its overlay.
-    fn lay(&self, view: Option<&Path>) -> Result<()> {
-        let files = self.files();
-        let place = |e: std::io::Error| Error::io(format!("make {}", files.display()), &e);
-        store::remove_tree(&files.join("bare"))?;
-        for folder in ["bare/usr/sbin", "bare/etc"] {
-            fs::create_dir_all(files.join(folder)).map_err(place)?;
-        }
-        self.lay_upper()?;
-        if let Some(view) = view {
-            views::link(&files, view)?;
-        }
-        let bare = files.join("bare");
-        let init = bare.join(INIT_PATH.trim_start_matches('/'));
-        fs::write(&init, INIT).map_err(place)?;
-        fs::set_permissions(&init, Permissions::from_mode(0o755)).map_err(place)?;
-        fs::write(bare.join("etc/hostname"), format!("{}\n", self.member.name)).map_err(place)?;
-        fs::write(bare.join("etc/hosts"), "").map_err(place)?;
-        fs::write(bare.join("etc/resolv.conf"), nat::name_servers(self.nat)).map_err(place)?;
-        if !self.member.show.iter().any(|path| Path::new("/etc/sudoers").starts_with(path)) {
-            // The host's is hidden, and without one sudo refuses root too. An image that has sudo has its own.
-            let sudoers = bare.join("etc/sudoers");
-            fs::write(&sudoers, "root ALL=(ALL:ALL) ALL\n").map_err(place)?;
-            fs::set_permissions(&sudoers, Permissions::from_mode(0o440)).map_err(place)?;
-        }
-        self.ids.own(&files.join("bare"))
-    }
-
-    /// Where what the node writes will lie.
-    fn lay_upper(&self) -> Result<()> {
-        let files = self.files();
-        if let Some(size) = self.member.disk {
-            return disk::make(&files, size);
-        }
-        for folder in ["upper", "work"] {
-            fs::create_dir_all(files.join(folder))
-                .map_err(|e| Error::io(format!("make {}", files.display()), &e))?;
-        }
-        self.ids.own_alone(&files.join("upper"))
     }
 
     /// Starts it and looks that it runs; nothing happens where it runs or is paused.
@@ -523,12 +439,12 @@ impl Container {
     pub fn remove(&self) -> Result<()> {
         let mut errors = Vec::new();
         // Earlier versions mounted the root in there.
-        for mounted in store::mounts_under(&self.files())? {
-            errors.extend(store::unmount(&mounted).err());
+        for mounted in mounts::mounts_under(&self.files())? {
+            errors.extend(mounts::unmount(&mounted).err());
         }
         errors.extend(self.sweep_groups().err());
         errors.extend(sweep::files(&self.files()).err());
-        errors.extend(store::remove_tree(&self.config_dir()).err());
+        errors.extend(remove::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {
             talk::detail(format!("node {}: is removed", self.member.name));
         }

@@ -12,9 +12,9 @@ use breakit::signal::{Wake, Watch};
 use breakit::talk;
 
 use crate::attend::{End, attend_unless};
-use crate::cgroup::Killed;
 use crate::container::{Container, at_once};
 use crate::inside::Inside;
+use crate::program_group::Killed;
 use crate::which::{are_names, of_specs};
 
 /// To how many nodes is copied at once.

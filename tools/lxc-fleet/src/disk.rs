@@ -15,8 +15,8 @@ use breakit::size::show_size;
 
 use crate::ext4::{self, Superblock};
 use crate::ids::Ids;
+use crate::places;
 use crate::room;
-use crate::store;
 
 /// What a disk has at least: below that the filesystem has no journal.
 pub const LEAST: u64 = 16 << 20;
@@ -55,7 +55,7 @@ pub fn checked(size: Option<u64>) -> Result<()> {
 /// 71 if it has not.
 pub fn fit(count: usize, size: u64) -> Result<()> {
     let needed = size.saturating_mul(count as u64);
-    let free = room::free(&store::root())?;
+    let free = room::free(&places::store())?;
     if needed.saturating_add(BESIDE) <= free {
         return Ok(());
     }

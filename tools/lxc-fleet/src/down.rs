@@ -11,9 +11,11 @@ use crate::cli::DownArgs;
 use crate::container::{Condition, Container, at_once};
 use crate::fleet_group;
 use crate::hosts_file;
+use crate::mounts;
 use crate::network;
+use crate::places::{self, BASE};
 use crate::salvage;
-use crate::state::{self, BASE, State};
+use crate::state::{self, State};
 use crate::step::{self, Step};
 use crate::store;
 use crate::sweep;
@@ -144,7 +146,7 @@ fn removing_shared(fleet: &Name, subnet: [u8; 3]) -> Vec<Step<'_>> {
     let mut steps = network::removing(fleet, subnet);
     let table = network::table(fleet);
     let tables = format!("nft 'delete table bridge {table}; delete table inet {table}'");
-    let files = format!("rm -rf {}", step::path(&store::fleet_dir(fleet)));
+    let files = format!("rm -rf {}", step::path(&places::fleet_dir(fleet)));
     let hosts = format!("rm -f {}", step::path(&hosts_file::path(fleet)));
     steps.extend([
         Step::told(format!("# remove the control group breakit-{fleet}"), || {
@@ -152,8 +154,8 @@ fn removing_shared(fleet: &Name, subnet: [u8; 3]) -> Vec<Step<'_>> {
         }),
         Step::told(tables, || walls::tear_down(fleet)),
         Step::told(files, || {
-            if store::is_mounted(&store::root())? {
-                sweep::files(&store::fleet_dir(fleet))?;
+            if mounts::is_mounted(&places::store())? {
+                sweep::files(&places::fleet_dir(fleet))?;
                 sweep::say_what_stays(fleet);
             }
             Ok(())
@@ -214,7 +216,7 @@ fn shown(args: &DownArgs) -> Result<Vec<String>> {
             lines.extend(step::shown(without(&fleet, &state))?);
         }
     }
-    let unmounts = left.is_empty() && store::is_mounted(&store::root())?;
+    let unmounts = left.is_empty() && mounts::is_mounted(&places::store())?;
     lines.extend(store::releasing(unmounts).shown()?);
     Ok(lines)
 }

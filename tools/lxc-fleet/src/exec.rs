@@ -17,12 +17,12 @@ use breakit::signal::{Wake, Watch};
 use breakit::talk;
 
 use crate::attend::{End, Program, attend_unless};
-use crate::cgroup::Killed;
 use crate::cli::ExecArgs;
 use crate::container::{self, Container, at_once};
 use crate::inside::{Inside, Site, Stdios};
 use crate::last_words::LastWords;
 use crate::pipes::Root;
+use crate::program_group::Killed;
 use crate::pump::{self, Broken, Input};
 use crate::terminal::{self, OurEnd, Terminal};
 

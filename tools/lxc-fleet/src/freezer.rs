@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
 
-use crate::cgroup;
+use crate::cgroup::{self, Group};
 
 /// How long the kernel may take until every process stands still; one in an uninterruptible wait takes longest.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -41,7 +41,15 @@ impl Freezer {
     /// # Errors
     /// 69 where no freezer is mounted; 71 where `init` is gone.
     pub fn of(init: u32) -> Result<Freezer> {
-        cgroup::freezer(&cgroup::of_node(init)?).ok_or_else(cgroup::no_freezer)
+        Freezer::among(&cgroup::of_node(init)?).ok_or_else(no_freezer)
+    }
+
+    /// The freezer among a node's groups; version 1 if it has the freezer there.
+    pub fn among(groups: &[Group]) -> Option<Freezer> {
+        let one = groups.iter().find(|group| group.has("freezer"));
+        let two = || groups.iter().find(|group| group.controllers.is_none());
+        one.map(|group| Freezer::One(group.folder.join("freezer.state")))
+            .or_else(|| two().map(|group| Freezer::Two(group.folder.clone())))
     }
 
     /// How far the freezing is.
@@ -123,6 +131,13 @@ impl Freezer {
             }
         }
     }
+}
+
+/// What is said if there is no freezer.
+pub fn no_freezer() -> Error {
+    Error::missing(
+        "no cgroup freezer is mounted on this host; mount -t cgroup2 none /sys/fs/cgroup, or boot with systemd",
+    )
 }
 
 #[cfg(test)]

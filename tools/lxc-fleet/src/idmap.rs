@@ -18,7 +18,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, fork, pause};
 
-use crate::ids::COUNT;
+/// How many ids a node has: all that programs and packages use.
+pub const COUNT: u32 = 65_536;
 
 // From linux/mount.h; the libc crate has none of them for Linux.
 const OPEN_TREE_CLONE: libc::c_uint = 1;

@@ -11,10 +11,7 @@ use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::{idmap, state};
-
-/// How many ids a node has: all that programs and packages use.
-pub const COUNT: u32 = 65_536;
+use crate::idmap::{self, COUNT};
 
 /// The first range. It lies above what systemd gives to containers (to 1,879,048,191) and what SSSD gives to
 /// users of a domain (to 2,000,199,999), and the last one ends below 2^31.
@@ -86,21 +83,20 @@ impl Ids {
     }
 }
 
-/// A range that no fleet has and that the host has given to no user. The caller holds [`state::lock_all`] until
-/// it is remembered.
+/// A range that is none of `taken`, those of the fleets, and that the host has given to no user. The caller holds the
+/// lock of all fleets until it is remembered.
 ///
 /// # Errors
 /// 69 if this kernel cannot map ids, 71 if every range is in use.
-pub fn free() -> Result<Ids> {
+pub fn free(taken: &[Ids]) -> Result<Ids> {
     possible()?;
-    let fleets: Vec<Ids> = state::readable()?.into_iter().map(|(_, state)| state.ids).collect();
     let lent: Vec<(u64, u64)> = ["/etc/subuid", "/etc/subgid"]
         .iter()
         .flat_map(|file| subordinate(&fs::read_to_string(file).unwrap_or_default()))
         .collect();
     (1..=RANGES)
         .map(|n| FIRST + n * COUNT)
-        .find(|base| !fleets.contains(&Ids::From(*base)) && !lent.iter().any(|r| meets(*r, *base)))
+        .find(|base| !taken.contains(&Ids::From(*base)) && !lent.iter().any(|r| meets(*r, *base)))
         .map(Ids::From)
         .ok_or_else(|| {
             Error::system(

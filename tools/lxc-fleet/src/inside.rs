@@ -12,9 +12,10 @@ use breakit::exit::{Error, Result};
 use nix::sys::signal::Signal;
 
 use crate::attend::Program;
-use crate::cgroup::{self, Killed, ProgramGroup};
+use crate::cgroup;
 use crate::container::Container;
 use crate::pipes::Root;
+use crate::program_group::{Killed, ProgramGroup};
 
 /// How long the kernel may take to end what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(5);

@@ -27,13 +27,13 @@ use crate::afresh;
 use crate::attend::{End, attend};
 use crate::config;
 use crate::enter;
+use crate::files;
 use crate::ids::Ids;
 use crate::launch;
 use crate::lay::Layer;
 use crate::limits::{self, Limits};
 use crate::root::{self, Root};
 use crate::seccomp;
-use crate::state;
 use crate::vsock;
 
 /// A package manager of the host.
@@ -299,9 +299,9 @@ impl Work<'_> {
         launch::describe(&id, &build_root(self.site, self.ids))?;
         seccomp::required()?;
         let profile = seccomp::file(&folder);
-        state::write_whole(&profile, &seccomp::profile(&[]))?;
+        files::write_whole(&profile, &seccomp::profile(&[]))?;
         let config = config::build(INIT, self.ids, &console, &profile)?;
-        state::write_whole(&folder.join("config"), &config)?;
+        files::write_whole(&folder.join("config"), &config)?;
         let mut command = helper::ourselves();
         let (soft, hard) = Limits::default().nofile(limits::most_files());
         enter::limit_files(&mut command, soft, hard);

@@ -21,9 +21,10 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkdir;
 
 use crate::enter;
+use crate::files;
+use crate::places;
 use crate::private;
 use crate::root::{self, Root};
-use crate::state;
 
 /// Where a machine's root is described, beside its configuration.
 pub fn description(id: &str) -> PathBuf {
@@ -37,7 +38,7 @@ pub fn description(id: &str) -> PathBuf {
 pub fn describe(id: &str, root: &Root) -> Result<()> {
     let text = serde_json::to_string_pretty(root)
         .map_err(|e| Error::system(format!("cannot describe the root of {id}: {e}")))?;
-    state::write_whole(&description(id), &text)
+    files::write_whole(&description(id), &text)
 }
 
 /// Starts the machine `id`. In the foreground we end when it does, and it ends when we do, whatever ends us.
@@ -109,7 +110,7 @@ fn open_the_way() -> Result<()> {
     let lxc = nix::fcntl::open(LXCPATH, flags, Mode::empty()).map_err(place)?;
     let options = format!("mode={:o},size=64k", private::WAY);
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("tmpfs"), state::BASE, Some("tmpfs"), flags, Some(options.as_str()))
+    mount(Some("tmpfs"), places::BASE, Some("tmpfs"), flags, Some(options.as_str()))
         .map_err(place)?;
     mkdir(LXCPATH, Mode::from_bits_truncate(private::WAY)).map_err(place)?;
     let source = format!("/proc/self/fd/{}", lxc.as_raw_fd());

@@ -22,7 +22,7 @@ use nix::libc;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
 use crate::mask::{Mask, Piece, Pieces};
-use crate::view;
+use crate::overlay;
 
 /// The folder in `host` and `shown` that becomes the node's root. It is no root of an overlay, and so can be
 /// opaque: a folder that is made in the host's / later does not appear in it.
@@ -42,7 +42,7 @@ impl Mask {
     /// # Errors
     /// 71 if the system refuses.
     pub fn lay(&self, folder: &Path, base: u32) -> Result<()> {
-        if view::fits()? {
+        if overlay::has_room()? {
             pieces(&folder.join("host"), &self.host, base)?;
             if !self.shown.is_empty() {
                 pieces(&folder.join("shown"), &self.shown, base)?;

@@ -11,8 +11,8 @@ use breakit::talk;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 
+use crate::files;
 use crate::private;
-use crate::state;
 
 /// A lock, held as long as this value, and by programs that were started meanwhile as long as they run.
 /// The kernel takes it back from a process that is killed.
@@ -79,7 +79,7 @@ impl Drop for LockOfAll {
     fn drop(&mut self) {
         let locks = private::locks();
         // Each fleet that is up, and whoever works on one, has a folder there.
-        if state::entries(&locks).is_ok_and(|names| names == [ALL]) {
+        if files::entries(&locks).is_ok_and(|names| names == [ALL]) {
             for folder in [locks.join(ALL), locks, RUN.into()] {
                 let _ = fs::remove_dir(folder);
             }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
 
-use crate::view;
+use crate::mounts;
+use crate::overlay;
 use crate::walk::{Walk, children, private, readable_by_all};
 
 /// What is shown of the root itself. /opt is empty.
@@ -205,7 +206,7 @@ impl Mask {
         let folders = folders.into_iter().filter(|(path, _)| own(path)).collect();
         let accounts = ACCOUNTS.map(PathBuf::from).into_iter().filter(|path| own(path)).collect();
         // Without a view, what the walk does not find can be read.
-        let memory = memory.filter(|_| view::fits().unwrap_or(false));
+        let memory = memory.filter(|_| overlay::has_room().unwrap_or(false));
         Ok(Mask { host: host(memory)?, folders, accounts, shown: pieces })
     }
 
@@ -259,7 +260,7 @@ impl Mask {
 
 /// An overlay shows one filesystem: what the nodes need must all lie on that of /.
 fn in_one_piece() -> Result<()> {
-    let points = crate::store::mount_points()?;
+    let points = mounts::mount_points()?;
     match points.iter().find(|point| NEEDED.iter().any(|needed| *point == Path::new(needed))) {
         None => Ok(()),
         Some(point) => Err(Error::missing(format!(

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
 
+use crate::files;
 use crate::network;
-use crate::state;
 
 /// The most connections that the nodes of a fleet have to other networks at once: each takes room in the host's
 /// table of connections, which may be as small as 65,536.
@@ -29,7 +29,7 @@ const NONE: &str = "# A fleet has no name server; see /etc/hosts.\n";
 pub fn possible() -> Result<()> {
     let ways = network::default_ways()?;
     if ways.is_empty() {
-        let any = state::entries("/proc/sys/net/ipv4/conf".as_ref())?;
+        let any = files::entries("/proc/sys/net/ipv4/conf".as_ref())?;
         let other = |name: &String| !matches!(name.as_str(), "all" | "default" | "lo");
         return match any.iter().filter(|name| other(name)).any(|name| forwards(name)) {
             true => Ok(()),

@@ -16,7 +16,7 @@ use crate::container::Container;
 use crate::copy::{Said, attend_inside, in_waves, is_done, remote};
 use crate::inside::{Inside, Site, Stdios};
 use crate::last_words::LastWords;
-use crate::store;
+use crate::remove;
 use crate::unpack::{Arrived, make_harmless, receive};
 
 /// Sends one thing: a word that says how it comes, and then an archive, or what is in the file.
@@ -103,7 +103,7 @@ impl Landing {
     }
 
     fn remove(self) -> Result<()> {
-        store::remove_tree(&self.folder)
+        remove::remove_tree(&self.folder)
     }
 }
 

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result};
 use breakit::program;
-use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use serde::{Deserialize, Serialize};
 
 use crate::disk;
 use crate::idmap::{self, Mapping};
 use crate::ids::Ids;
-use crate::state;
+use crate::overlay;
+use crate::places;
 use crate::step;
 use crate::view::{self, View};
 use crate::views;
@@ -44,7 +44,7 @@ pub struct Root {
 /// Where every node's root is mounted, each in a mount namespace of its own. The ids of nodes must be able to come
 /// here: LXC mounts the root as the node's root. On the host itself it is an empty folder.
 pub fn place() -> PathBuf {
-    PathBuf::from(state::RUN_ROOT)
+    PathBuf::from(places::RUN_ROOT)
 }
 
 impl Root {
@@ -68,7 +68,7 @@ impl Root {
             self.on_host.then(|| View::mount(&self.view(), host, &self.files)).transpose()?;
         let options = self.options(place);
         mount(Some("overlay"), place, Some("overlay"), MsFlags::MS_NODEV, Some(options.as_str()))
-            .map_err(|errno| refused("the node's root", errno))?;
+            .map_err(|errno| overlay::refused("the node's root", errno))?;
         // The overlay keeps what it lies on.
         drop(view);
         Ok(())
@@ -138,31 +138,6 @@ impl Root {
             self.written().join("work").display()
         )
     }
-}
-
-/// The error of an overlay that the kernel did not mount.
-pub fn refused(what: &str, errno: Errno) -> Error {
-    match errno {
-        Errno::ENODEV => {
-            Error::missing("this kernel has no overlay filesystem; load the module overlay")
-        }
-        Errno::EINVAL if is_overlay().unwrap_or(false) => Error::missing(
-            "the root of this host is an overlay itself and cannot be the bottom of another; use lxc-fleet up --image busybox, or run on the host instead of in a container",
-        ),
-        other => Error::io(format!("mount {what}"), &other.into()),
-    }
-}
-
-/// Whether the host's root is an overlay itself.
-///
-/// # Errors
-/// 71 if the kernel does not say.
-pub fn is_overlay() -> Result<bool> {
-    let text = std::fs::read_to_string("/proc/self/mountinfo")
-        .map_err(|e| Error::io("read /proc/self/mountinfo", &e))?;
-    // What was mounted last lies above.
-    let root = text.lines().rev().find(|line| line.split(' ').nth(4) == Some("/"));
-    Ok(root.is_some_and(|line| line.contains(" - overlay ")))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::container;
 use crate::harm::guardian;
 use crate::install::Scripts;
 use crate::step::Step;
+use crate::store;
 use crate::{
     build, copy, disk, down, exec, host_name, image, launch, listing, private, pull, push, up,
     which,
@@ -90,7 +91,11 @@ fn prepare(command: &Command) -> Result<()> {
         Command::Nodes(_) => true,
         _ => false,
     };
-    if is_dry { Ok(()) } else { private::narrow() }
+    if is_dry {
+        return Ok(());
+    }
+    private::narrow()?;
+    store::narrow()
 }
 
 /// Whatever can be judged from the command line alone is judged first, whoever runs it.

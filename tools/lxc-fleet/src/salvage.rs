@@ -10,6 +10,7 @@ use breakit::exit::Result;
 use breakit::node::{LXCPATH, Name};
 use breakit::talk;
 
+use crate::files;
 use crate::ids::Ids;
 use crate::limits::Limits;
 use crate::network;
@@ -37,7 +38,7 @@ pub fn load(fleet: &Name) -> Result<Option<State>> {
 fn found(fleet: &Name) -> Result<State> {
     let mut members = Vec::new();
     let mut subnet = None;
-    for id in state::entries(Path::new(LXCPATH))? {
+    for id in files::entries(Path::new(LXCPATH))? {
         let config =
             fs::read_to_string(Path::new(LXCPATH).join(&id).join("config")).unwrap_or_default();
         if let Some(name) = node_of(fleet, &id, &config, &state::fleets()?) {

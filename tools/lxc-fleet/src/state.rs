@@ -3,28 +3,22 @@
 //! So whatever a killed `up` left half made is known to the next `up` or `down`. The file survives a reboot,
 //! after which `up` mounts and starts the same nodes again with the files that they had.
 
-use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Fleet, Name, Node, RUN, Via};
 use serde::{Deserialize, Serialize};
 
+use crate::files;
 use crate::ids::Ids;
 use crate::limits::{self, Limits};
 use crate::lock::{Lock, LockOfAll};
+use crate::places::{BASE, RUN_ROOT};
 use crate::private;
 use crate::seccomp::Allow;
 use crate::step::Step;
-
-/// Where everything of ours lies that is to survive a reboot.
-pub const BASE: &str = "/var/lib/breakit";
-
-/// Where the roots of nodes are mounted, each in a mount namespace of its own.
-pub const RUN_ROOT: &str = "/run/breakit/.root";
 
 /// One node, as the fleet remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,7 +212,7 @@ pub fn load(fleet: &Name) -> Result<Option<State>> {
 /// # Errors
 /// 71 or 77.
 pub fn fleets() -> Result<Vec<Name>> {
-    let mut names: Vec<Name> = entries(&folder())?
+    let mut names: Vec<Name> = files::entries(&folder())?
         .iter()
         .filter_map(|entry| Name::new(entry.strip_suffix(".json")?).ok())
         .collect();
@@ -236,20 +230,6 @@ pub fn readable() -> Result<Vec<(Name, State)>> {
     Ok(fleets()?.into_iter().filter_map(read).collect())
 }
 
-/// The names in a folder; none where it is not there.
-///
-/// # Errors
-/// 71 or 77.
-pub fn entries(folder: &Path) -> Result<Vec<String>> {
-    match fs::read_dir(folder) {
-        Ok(list) => {
-            Ok(list.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(e) => Err(Error::io(format!("list {}", folder.display()), &e)),
-    }
-}
-
 /// Remembers a fleet; the file is whole at every moment.
 ///
 /// # Errors
@@ -257,7 +237,7 @@ pub fn entries(folder: &Path) -> Result<Vec<String>> {
 pub fn save(fleet: &Name, state: &State) -> Result<()> {
     let text = serde_json::to_string_pretty(state)
         .map_err(|e| Error::system(format!("cannot write the memory of fleet {fleet}: {e}")))?;
-    write_whole(&file(fleet), &text)
+    files::write_whole(&file(fleet), &text)
 }
 
 /// Forgets a fleet, and tells the other tools that it is gone.
@@ -266,8 +246,8 @@ pub fn save(fleet: &Name, state: &State) -> Result<()> {
 /// 71 or 77.
 pub fn forget(fleet: &Name) -> Result<()> {
     for path in [file(fleet), Fleet { name: fleet.clone() }.node_file()] {
-        remove(&draft(&path))?;
-        remove(&path)?;
+        files::remove(&files::draft(&path))?;
+        files::remove(&path)?;
     }
     // Fails where something of another kind is still in there, and it is of no harm.
     let _ = fs::remove_dir(folder());
@@ -297,68 +277,7 @@ fn tell(fleet: &Name, state: &State) -> Result<()> {
     let lines: String = state.nodes(fleet).iter().map(|node| node.line() + "\n").collect();
     let folder = run_dir(fleet);
     fs::create_dir_all(&folder).map_err(|e| Error::io(format!("make {}", folder.display()), &e))?;
-    write(&Fleet { name: fleet.clone() }.node_file(), &lines, 0o644)
-}
-
-/// The name under which a file is written. It is always the same, and its writers hold one lock: what a killed
-/// one left is overwritten or removed by the next.
-fn draft(path: &Path) -> PathBuf {
-    path.with_extension("new")
-}
-
-/// Writes a file for root alone, so that a reader sees the old one or the new one, never half of one.
-///
-/// # Errors
-/// 71 or 77.
-pub fn write_whole(path: &Path, text: &str) -> Result<()> {
-    if let Some(folder) = path.parent() {
-        private::folder(folder)?;
-    }
-    write(path, text, private::FILE)
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
-    let place = |e: io::Error| Error::io(format!("write {}", path.display()), &e);
-    match write_beside(path, text, mode) {
-        // A fleet that loses nodes must be able to say so on a full disk: less than before has room where that was.
-        Err(e) if is_full(&e) && fs::metadata(path).is_ok_and(|f| f.len() >= text.len() as u64) => {
-            write_over(path, text).map_err(place)
-        }
-        done => done.map_err(place),
-    }
-}
-
-fn write_beside(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let new = draft(path);
-    let written = File::create(&new).and_then(|mut file| {
-        file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&new);
-    }
-    written.and_then(|()| fs::rename(&new, path))
-}
-
-fn write_over(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.set_len(text.len() as u64)?;
-    file.sync_all()
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("remove {}", path.display()), &e))
-        }
-        _ => Ok(()),
-    }
+    files::write(&Fleet { name: fleet.clone() }.node_file(), &lines, 0o644)
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
-use breakit::node::Name;
 use breakit::program;
 use breakit::talk;
 use nix::errno::Errno;
@@ -20,43 +19,19 @@ use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::ext4::{self, Superblock};
+use crate::files;
 use crate::lock::Lock;
-pub use crate::mounts::{is_mounted, mount_points, mounts_under, unmount};
+use crate::mounts::is_mounted;
+use crate::places::{self, BASE};
 use crate::private;
-pub use crate::remove::remove_tree;
 use crate::room;
-use crate::state::{self, BASE};
+use crate::state;
 use crate::step::{self, Step};
 use crate::store_size::{self, Kind, Plan, StoreArgs};
 use crate::sweep;
 
 /// How long processes that have ended may take to let go of the store.
 const ENDING: Duration = Duration::from_secs(1);
-
-/// Where the store is mounted.
-pub fn root() -> PathBuf {
-    PathBuf::from(BASE).join("store")
-}
-
-/// The file that it lies in.
-pub fn file() -> PathBuf {
-    PathBuf::from(BASE).join("store.img")
-}
-
-/// The folder of a node's files.
-pub fn node(fleet: &Name, node: &str) -> PathBuf {
-    fleet_dir(fleet).join(node)
-}
-
-/// The folder of a fleet's files.
-pub fn fleet_dir(fleet: &Name) -> PathBuf {
-    nodes().join(fleet.as_str())
-}
-
-/// The folder of all nodes' files.
-pub fn nodes() -> PathBuf {
-    root().join("nodes")
-}
 
 /// Opens the store for something new; makes it first if it is missing.
 ///
@@ -79,7 +54,7 @@ pub fn opening<'a>(asked: &StoreArgs) -> Result<Vec<Step<'a>>> {
 
 /// The store that is to be made, if it is missing.
 fn to_make(asked: &StoreArgs) -> Result<Option<Plan>> {
-    if file().exists() {
+    if places::store_file().exists() {
         return store_size::is_as_asked(asked, file_size()?, kind()?).map(|()| None);
     }
     store_size::plan(asked, room::free(existing_base())?).map(Some)
@@ -95,12 +70,12 @@ pub fn open_existing() -> Result<()> {
 
 /// The steps that mount the store; `plan` has it if it is still to be made.
 fn mounting<'a>(plan: Option<Plan>) -> Result<Vec<Step<'a>>> {
-    let mounting = if is_mounted(&root())? {
+    let mounting = if is_mounted(&places::store())? {
         Step::silent(|| illness().map_or(Ok(()), heal))
     } else {
         let show = move || {
             let kind = plan.map_or_else(kind, |plan| Ok(plan.kind))?;
-            let folder = format!("mkdir -p -m 700 {}", step::path(&root()));
+            let folder = format!("mkdir -p -m 700 {}", step::path(&places::store()));
             Ok([folder, program::show(&mount_command(kind)?)])
         };
         Step::new(show, mount)
@@ -115,8 +90,9 @@ fn existing_base() -> &'static Path {
 }
 
 fn file_size() -> Result<u64> {
-    let place = |e: std::io::Error| Error::io(format!("look at {}", file().display()), &e);
-    fs::metadata(file()).map(|found| found.len()).map_err(place)
+    let place =
+        |e: std::io::Error| Error::io(format!("look at {}", places::store_file().display()), &e);
+    fs::metadata(places::store_file()).map(|found| found.len()).map_err(place)
 }
 
 /// Whether the store that is there has its room reserved.
@@ -124,16 +100,16 @@ fn file_size() -> Result<u64> {
 /// # Errors
 /// 71 if its file cannot be read.
 pub fn kind() -> Result<Kind> {
-    Superblock::read(&file()).map(|found| Kind::of_label(&found.label))
+    Superblock::read(&places::store_file()).map(|found| Kind::of_label(&found.label))
 }
 
 fn mount() -> Result<()> {
-    private::folder(&root())?;
+    private::folder(&places::store())?;
     let kind = kind()?;
     if kind == Kind::Reserved {
         reserve_again();
     }
-    if !Superblock::read(&file())?.clean {
+    if !Superblock::read(&places::store_file())?.clean {
         repair()?;
     }
     let mounted = program::succeed(&mut mount_command(kind)?, None, Duration::from_secs(60));
@@ -144,30 +120,30 @@ fn mount() -> Result<()> {
                 "this kernel has no loop devices (/dev/loop-control), which the store needs; load the module loop",
             );
         }
-        e.at(format!("the store {}", file().display()))
+        e.at(format!("the store {}", places::store_file().display()))
     })?;
     close()
 }
 
 /// What the kernel punched out of the file (it does so to write zeros) is reserved once more.
 fn reserve_again() {
-    let again = fs::OpenOptions::new().write(true).open(file()).is_ok_and(|opened| {
+    let again = fs::OpenOptions::new().write(true).open(places::store_file()).is_ok_and(|opened| {
         let size = file_size().unwrap_or(0);
         room::is_reserved(&opened, size).unwrap_or(false)
-            || room::reserve(&opened, &file(), size).is_ok()
+            || room::reserve(&opened, &places::store_file(), size).is_ok()
     });
     if !again {
         talk::say(format!(
             "not all of {} is reserved on the disk any more, and the disk is full: make room there",
-            file().display()
+            places::store_file().display()
         ));
     }
 }
 
 /// Nobody but root enters the store, whatever mode a folder in it has.
 fn close() -> Result<()> {
-    fs::set_permissions(root(), Permissions::from_mode(private::FOLDER))
-        .map_err(|e| Error::io(format!("close {} to others", root().display()), &e))
+    fs::set_permissions(places::store(), Permissions::from_mode(private::FOLDER))
+        .map_err(|e| Error::io(format!("close {} to others", places::store().display()), &e))
 }
 
 /// What mounts the store.
@@ -176,7 +152,11 @@ fn close() -> Result<()> {
 /// 69 if mount is missing.
 fn mount_command(kind: Kind) -> Result<Command> {
     // What is freed in a sparse file is given back to the host; in a reserved one it stays ours.
-    ext4::mount(&file(), &root(), if kind == Kind::Sparse { ",discard" } else { "" })
+    ext4::mount(
+        &places::store_file(),
+        &places::store(),
+        if kind == Kind::Sparse { ",discard" } else { "" },
+    )
 }
 
 /// Makes the store beside its final name: a making that is killed leaves nothing that looks whole.
@@ -184,7 +164,8 @@ fn make(plan: Plan) -> Result<()> {
     private::folder(Path::new(BASE))?;
     let new = draft();
     let made = make_draft(plan).and_then(|()| {
-        fs::rename(&new, file()).map_err(|e| Error::io(format!("make {}", new.display()), &e))
+        fs::rename(&new, places::store_file())
+            .map_err(|e| Error::io(format!("make {}", new.display()), &e))
     });
     if made.is_err() {
         let _ = fs::remove_file(&new);
@@ -194,7 +175,7 @@ fn make(plan: Plan) -> Result<()> {
 
 /// What a shell does to make the store.
 fn shown_making(plan: Plan) -> Result<Vec<String>> {
-    let (file, new, size) = (step::path(&file()), step::path(&draft()), plan.size);
+    let (file, new, size) = (step::path(&places::store_file()), step::path(&draft()), plan.size);
     let reserve = match plan.kind {
         Kind::Reserved => format!("fallocate -l {size} {new}"),
         Kind::Sparse => format!("truncate -s {size} {new}"),
@@ -219,7 +200,7 @@ fn make_draft(plan: Plan) -> Result<()> {
 
 /// The name under which the store's file is made.
 fn draft() -> PathBuf {
-    file().with_extension("new")
+    places::store_file().with_extension("new")
 }
 
 /// What makes the filesystem in [`draft`].
@@ -232,7 +213,7 @@ fn mkfs_command(kind: Kind) -> Result<Command> {
 
 /// Whether there is room for something new.
 fn enough() -> Result<()> {
-    store_size::enough(kind()?, room::free(&root())?, room::free(Path::new(BASE))?)
+    store_size::enough(kind()?, room::free(&places::store())?, room::free(Path::new(BASE))?)
 }
 
 /// Why the mounted store cannot be written to, if so. A store that is only full can.
@@ -240,20 +221,14 @@ fn illness() -> Option<Errno> {
     if is_read_only() {
         return Some(Errno::EROFS);
     }
-    let probe = root().join(".probe");
+    let probe = places::store().join(".probe");
     let written = fs::write(&probe, "").and_then(|()| fs::remove_file(&probe));
     let errno = written.err()?.raw_os_error().map(Errno::from_raw)?;
-    is_ill(errno).then_some(errno)
+    sweep::is_ill(errno).then_some(errno)
 }
 
 fn is_read_only() -> bool {
-    statvfs(&root()).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
-}
-
-/// Whether the kernel says this of a filesystem that it has given up, or whose disk has.
-pub fn is_ill(errno: Errno) -> bool {
-    use Errno::{EIO, EROFS, ESHUTDOWN, EUCLEAN};
-    matches!(errno, EROFS | EIO | EUCLEAN | ESHUTDOWN)
+    statvfs(&places::store()).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Unmounts the store that the kernel lets nobody write to any more, has it checked, and mounts it again.
@@ -261,13 +236,13 @@ fn heal(why: Errno) -> Result<()> {
     let in_use = || {
         Error::system(format!(
             "the store {} cannot be written to any more ({}), and nodes or a builder still use it; run lxc-fleet down --all, and then this again",
-            file().display(),
+            places::store_file().display(),
             why.desc()
         ))
     };
     let read_only = is_read_only();
-    umount2(&root(), MntFlags::UMOUNT_NOFOLLOW).map_err(|_| in_use())?;
-    if !ext4::is_let_go(&file())? {
+    umount2(&places::store(), MntFlags::UMOUNT_NOFOLLOW).map_err(|_| in_use())?;
+    if !ext4::is_let_go(&places::store_file())? {
         // The nodes' own mounts hold the filesystem: where it was mounted, down finds it.
         mount_as_it_was(read_only)?;
         return Err(in_use());
@@ -275,7 +250,7 @@ fn heal(why: Errno) -> Result<()> {
     mount()?;
     talk::say(format!(
         "the store {} could not be written to any more ({}); it was checked and mounted again",
-        file().display(),
+        places::store_file().display(),
         why.desc()
     ));
     Ok(())
@@ -283,11 +258,12 @@ fn heal(why: Errno) -> Result<()> {
 
 /// Mounts once more what other mount namespaces still have mounted; the kernel refuses it with another mode than theirs.
 fn mount_as_it_was(read_only: bool) -> Result<()> {
-    let Some(device) = ext4::device(&file())? else { return Ok(()) };
+    let Some(device) = ext4::device(&places::store_file())? else { return Ok(()) };
     let mut flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOATIME;
     flags.set(MsFlags::MS_RDONLY, read_only);
-    mount2(Some(&device), &root(), Some("ext4"), flags, None::<&str>)
-        .map_err(|e| Error::io(format!("mount the store {} again", file().display()), &e.into()))
+    mount2(Some(&device), &places::store(), Some("ext4"), flags, None::<&str>).map_err(|e| {
+        Error::io(format!("mount the store {} again", places::store_file().display()), &e.into())
+    })
 }
 
 fn repair() -> Result<()> {
@@ -295,12 +271,12 @@ fn repair() -> Result<()> {
         // On a full disk it would only do more damage.
         store_size::enough_on_host(room::free(Path::new(BASE))?)?;
     }
-    ext4::check(&file())
+    ext4::check(&places::store_file())
 }
 
 /// The step that gives the store back; `unmounts` says whether nothing needs it any more.
 pub fn releasing<'a>(unmounts: bool) -> Step<'a> {
-    let line = unmounts.then(|| format!("umount {}", step::path(&root())));
+    let line = unmounts.then(|| format!("umount {}", step::path(&places::store())));
     Step::new(move || Ok(line), release)
 }
 
@@ -309,7 +285,7 @@ pub fn releasing<'a>(unmounts: bool) -> Step<'a> {
 /// # Errors
 /// 71 where unmounting fails for another reason than that somebody is at work there.
 pub fn release() -> Result<()> {
-    if !state::fleets()?.is_empty() || !is_mounted(&root())? {
+    if !state::fleets()?.is_empty() || !is_mounted(&places::store())? {
         return Ok(());
     }
     if is_built_in() {
@@ -322,7 +298,7 @@ pub fn release() -> Result<()> {
     match let_go() {
         Ok(()) => {
             // The kernel detaches the loop device by itself: mount(8) asked for that.
-            let _ = fs::remove_dir(root());
+            let _ = fs::remove_dir(places::store());
             state::forget_run_root();
             Ok(())
         }
@@ -338,7 +314,7 @@ pub fn release() -> Result<()> {
 fn let_go() -> nix::Result<()> {
     let end = Instant::now() + ENDING;
     loop {
-        match umount2(&root(), MntFlags::UMOUNT_NOFOLLOW) {
+        match umount2(&places::store(), MntFlags::UMOUNT_NOFOLLOW) {
             Err(Errno::EBUSY) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -349,8 +325,8 @@ fn let_go() -> nix::Result<()> {
 
 /// Whether somebody builds an image: the folders in which that is done begin with a dot, and are locked.
 fn is_built_in() -> bool {
-    let images = root().join("images");
-    let sites = state::entries(&images).unwrap_or_default();
+    let images = places::store().join("images");
+    let sites = files::entries(&images).unwrap_or_default();
     sites.iter().any(|site| site.starts_with('.') && Lock::try_take(&images.join(site)).is_none())
 }
 
@@ -360,12 +336,12 @@ fn is_built_in() -> bool {
 /// 71 where a fleet still uses it.
 pub fn remove() -> Result<()> {
     release()?;
-    if is_mounted(&root())? {
+    if is_mounted(&places::store())? {
         return Err(Error::system(
             "the store is in use; run lxc-fleet down --all first, or wait for the image that is being built",
         ));
     }
-    for path in [file(), draft()] {
+    for path in [places::store_file(), draft()] {
         match fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(Error::io(format!("remove {}", path.display()), &e));
@@ -381,21 +357,23 @@ pub fn remove() -> Result<()> {
 /// # Errors
 /// 71 or 77.
 pub fn narrow() -> Result<()> {
-    if fs::metadata(file()).is_ok_and(|found| found.mode() & 0o077 != 0) {
-        fs::set_permissions(file(), Permissions::from_mode(private::FILE))
-            .map_err(|e| Error::io(format!("close {} to others", file().display()), &e))?;
+    if fs::metadata(places::store_file()).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        fs::set_permissions(places::store_file(), Permissions::from_mode(private::FILE)).map_err(
+            |e| Error::io(format!("close {} to others", places::store_file().display()), &e),
+        )?;
     }
     let wanted = FsFlags::ST_NOSUID | FsFlags::ST_NODEV;
     // Asked first, as this is done at every command and the list of mounts may be long.
-    let loose = statvfs(&root()).is_ok_and(|found| !found.flags().contains(wanted));
-    if loose && is_mounted(&root())? {
+    let loose = statvfs(&places::store()).is_ok_and(|found| !found.flags().contains(wanted));
+    if loose && is_mounted(&places::store())? {
         let flags = MsFlags::MS_REMOUNT
             | MsFlags::MS_BIND
             | MsFlags::MS_NOSUID
             | MsFlags::MS_NODEV
             | MsFlags::MS_NOATIME;
-        mount2(None::<&str>, &root(), None::<&str>, flags, None::<&str>)
-            .map_err(|e| Error::io(format!("close {} to others", root().display()), &e.into()))?;
+        mount2(None::<&str>, &places::store(), None::<&str>, flags, None::<&str>).map_err(|e| {
+            Error::io(format!("close {} to others", places::store().display()), &e.into())
+        })?;
     }
     Ok(())
 }

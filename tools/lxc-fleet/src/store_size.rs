@@ -4,7 +4,7 @@ use breakit::exit::{Error, Result};
 use breakit::size::{parse_size, show_about, show_size};
 use clap::Args;
 
-use crate::state::BASE;
+use crate::places::BASE;
 
 /// The store that the first `up` or `image` makes.
 #[derive(Args, Clone, Copy, Debug, Default)]

@@ -7,9 +7,11 @@ use breakit::node::Name;
 use breakit::talk;
 use nix::errno::Errno;
 
+use crate::files;
+use crate::mounts;
+use crate::places;
 use crate::remove::{remove_tree, removed};
 use crate::state;
-use crate::store;
 use crate::views;
 
 /// What the names of folders begin with that wait for their removal; no fleet's does.
@@ -21,8 +23,8 @@ const AWAY: &str = ".away-";
 /// # Errors
 /// 71 if they can be neither removed nor moved away.
 pub fn forgotten() -> Result<()> {
-    for fleet in state::entries(&store::nodes())? {
-        let folder = store::nodes().join(&fleet);
+    for fleet in files::entries(&places::nodes())? {
+        let folder = places::nodes().join(&fleet);
         match Name::new(&fleet).ok().filter(|name| !fleet.starts_with(AWAY) && is_known(name)) {
             None => clear(&folder)?,
             Some(name) => members(&name)?.iter().try_for_each(|node| clear(&folder.join(node)))?,
@@ -38,7 +40,7 @@ fn is_known(fleet: &Name) -> bool {
 /// The folders of nodes that their fleet does not remember; none if its memory is damaged.
 fn members(fleet: &Name) -> Result<Vec<String>> {
     let Ok(Some(state)) = state::load(fleet) else { return Ok(Vec::new()) };
-    let mut names = state::entries(&store::fleet_dir(fleet))?;
+    let mut names = files::entries(&places::fleet_dir(fleet))?;
     names.retain(|name| !name.starts_with(views::NAME) && state.member(name).is_none());
     Ok(names)
 }
@@ -48,7 +50,7 @@ fn clear(folder: &Path) -> Result<()> {
     let Err(error) = remove_tree(folder) else { return Ok(()) };
     let number = std::process::id();
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let away = store::nodes().join(format!("{AWAY}{number}-{name}"));
+    let away = places::nodes().join(format!("{AWAY}{number}-{name}"));
     if name.starts_with(AWAY) || std::fs::rename(folder, &away).is_ok() {
         talk::error(format!("files that no node needs any more stay: {error}"));
         return Ok(());
@@ -61,13 +63,13 @@ fn clear(folder: &Path) -> Result<()> {
 /// # Errors
 /// 71 for anything else.
 pub fn nodes() -> Result<()> {
-    unmount_below(&store::nodes())?;
-    files(&store::nodes())
+    unmount_below(&places::nodes())?;
+    files(&places::nodes())
 }
 
 /// Earlier versions mounted nodes' roots there.
 fn unmount_below(folder: &Path) -> Result<()> {
-    store::mounts_under(folder)?.iter().try_for_each(|place| store::unmount(place))
+    mounts::mounts_under(folder)?.iter().try_for_each(|place| mounts::unmount(place))
 }
 
 /// Removes files in the store; what one that cannot be written to keeps is left to [`forgotten`].
@@ -76,7 +78,7 @@ fn unmount_below(folder: &Path) -> Result<()> {
 /// 71 for anything else.
 pub fn files(tree: &Path) -> Result<()> {
     match removed(tree) {
-        Err(errno) if store::is_ill(errno) || errno == Errno::ENOSPC => {
+        Err(errno) if is_ill(errno) || errno == Errno::ENOSPC => {
             talk::detail(format!("{} stays for now: {}", tree.display(), errno.desc()));
             Ok(())
         }
@@ -87,9 +89,15 @@ pub fn files(tree: &Path) -> Result<()> {
 
 /// Says what became of files that could not be removed, if there are any.
 pub fn say_what_stays(fleet: &Name) {
-    if store::fleet_dir(fleet).exists() {
+    if places::fleet_dir(fleet).exists() {
         talk::say(
             "the store cannot be written to any more; the nodes' files stay in it until an up or image repairs it, and go then",
         );
     }
+}
+
+/// Whether the kernel says this of a filesystem that it has given up, or whose disk has.
+pub fn is_ill(errno: Errno) -> bool {
+    use Errno::{EIO, EROFS, ESHUTDOWN, EUCLEAN};
+    matches!(errno, EROFS | EIO | EUCLEAN | ESHUTDOWN)
 }

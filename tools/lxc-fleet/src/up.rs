@@ -24,8 +24,10 @@ use crate::image::Image;
 use crate::launch;
 use crate::nat;
 use crate::network;
+use crate::node_files;
+use crate::places::BASE;
 use crate::seccomp;
-use crate::state::{self, BASE, Make, Member, State};
+use crate::state::{self, Make, Member, State};
 use crate::step::{self, Step};
 use crate::store;
 use crate::views::{self, Views};
@@ -188,7 +190,11 @@ pub fn plan(
 }
 
 fn ids(args: &UpArgs) -> Result<Ids> {
-    if args.privileged { Ok(Ids::Host) } else { ids::free() }
+    if args.privileged {
+        return Ok(Ids::Host);
+    }
+    let taken: Vec<Ids> = state::readable()?.into_iter().map(|(_, state)| state.ids).collect();
+    ids::free(&taken)
 }
 
 /// A node that is there keeps its image, what it sees, what it may do and its limits.
@@ -257,15 +263,14 @@ fn raising<'a>(container: &'a Container, views: &'a Views) -> Result<Vec<Step<'a
     }
     let image = Image::parse(&container.member.image)?;
     let root = container.root(&image);
-    let (id, member) = (container.id(), &container.member);
-    let prepare = move || container.prepare(&image, views.get(&member.show));
+    let id = container.id();
     let start = move || {
         container.start()?;
         // LXC has joined the interface to the bridge, if that was not removed under it.
         step::take(network::joining(fleet, number).into_iter().collect())
     };
     Ok(vec![
-        Step::new(|| container.shown_files(), prepare),
+        node_files::preparing(container, image, views.get(&container.member.show)),
         Step::new(move || launch::shown(&id, &root), start),
     ])
 }

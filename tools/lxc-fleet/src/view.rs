@@ -23,6 +23,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 
 use crate::lay::NODE;
+use crate::overlay;
 
 /// A user and group of the host's that owns nothing: an id that no user and no range of nodes has.
 const STRANGER: u32 = u32::MAX - 2;
@@ -77,7 +78,7 @@ impl View {
             let flags = MsFlags::MS_NODEV | MsFlags::MS_RDONLY;
             mount(Some("overlay"), target.as_str(), Some("overlay"), flags, Some(options.as_str()))
         });
-        done.map_err(|errno| crate::root::refused("the view of the host", errno))?;
+        done.map_err(|errno| overlay::refused("the view of the host", errno))?;
         self.points.push(point.to_path_buf());
         Ok(())
     }
@@ -89,14 +90,6 @@ impl Drop for View {
             let _ = umount2(point, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
         }
     }
-}
-
-/// Whether there is room for a view over the host's root.
-///
-/// # Errors
-/// 71 if the kernel does not say what is mounted.
-pub fn fits() -> Result<bool> {
-    crate::root::is_overlay().map(|overlay| !overlay)
 }
 
 /// Whether the layers in `folder` are whiteouts alone.

@@ -11,9 +11,10 @@ use std::path::{Path, PathBuf};
 use breakit::exit::{Error, Result};
 use breakit::node::Name;
 
+use crate::files;
 use crate::mask::{For, Mask};
-use crate::state;
-use crate::store;
+use crate::places;
+use crate::remove;
 
 /// What the names of their folders begin with.
 pub const NAME: &str = ".view-";
@@ -50,13 +51,13 @@ impl Views {
 
 /// The file in which the walk over the host is remembered; it goes with the images.
 fn memory() -> PathBuf {
-    store::root().join("walk")
+    places::store().join("walk")
 }
 
 /// A folder that is not there yet.
 fn free(fleet: &Name) -> Result<PathBuf> {
-    let place = store::fleet_dir(fleet);
-    let names = state::entries(&place)?;
+    let place = places::fleet_dir(fleet);
+    let names = files::entries(&place)?;
     let number = |name: &String| name.strip_prefix(NAME)?.parse::<u32>().ok();
     let last = names.iter().filter_map(number).max().unwrap_or(0);
     Ok(place.join(format!("{NAME}{}", last.saturating_add(1))))
@@ -80,9 +81,9 @@ pub fn link(files: &Path, view: &Path) -> Result<()> {
 /// # Errors
 /// 71 if the system refuses.
 pub fn sweep(fleet: &Name) -> Result<()> {
-    let place = store::fleet_dir(fleet);
+    let place = places::fleet_dir(fleet);
     let (views, nodes): (Vec<_>, Vec<_>) =
-        state::entries(&place)?.into_iter().partition(|name| name.starts_with(NAME));
+        files::entries(&place)?.into_iter().partition(|name| name.starts_with(NAME));
     let used: BTreeSet<_> = nodes
         .iter()
         .filter_map(|node| fs::read_link(place.join(node).join(LINK)).ok())
@@ -91,5 +92,5 @@ pub fn sweep(fleet: &Name) -> Result<()> {
     views
         .iter()
         .filter(|view| !used.contains(view.as_str().as_ref() as &std::ffi::OsStr))
-        .try_for_each(|view| store::remove_tree(&place.join(view)))
+        .try_for_each(|view| remove::remove_tree(&place.join(view)))
 }

@@ -11,7 +11,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
 use crate::container::{self, Container, at_once};
 use crate::harm::held::Held;
-use crate::harm::{Deed, HARMS, Harmed, Kind};
+use crate::harm::{Deed, HARMS, Kind, before};
 use crate::step;
 use crate::which::{self, Which, called};
 
@@ -138,16 +138,6 @@ impl HarmCommand {
     }
 }
 
-/// What undoing takes to know of the nodes, looked at before they are harmed.
-///
-/// # Errors
-/// Those of the kind.
-pub(super) fn before(deed: &dyn Deed, nodes: &[Container]) -> Result<Vec<Harmed>> {
-    container::all(at_once(nodes, |node| {
-        deed.before(node).map(|undo| Harmed { node: node.clone(), undo })
-    }))
-}
-
 impl FromArgMatches for HarmCommand {
     fn from_arg_matches(matches: &ArgMatches) -> std::result::Result<HarmCommand, clap::Error> {
         let missing = || clap::Error::new(clap::error::ErrorKind::MissingSubcommand);
@@ -186,9 +176,4 @@ impl Kind {
         let own = (self.add_args)(clap::Command::new(self.word));
         HarmArgs::augment_args(own).about(self.about).long_about(None)
     }
-}
-
-/// The words of all kinds, as an argument takes them.
-pub fn word() -> impl clap::builder::TypedValueParser {
-    clap::builder::PossibleValuesParser::new(HARMS.iter().map(|kind| kind.word))
 }

@@ -6,16 +6,17 @@ use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::watchdog::{Post, Watchdog};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
-use crate::harm::{Harmed, Kind, command};
+use crate::harm::{HARMS, Harmed, Kind};
 use crate::which::of_specs;
 
 /// `watchdog`.
 #[derive(Args, Debug)]
 pub struct WatchdogArgs {
     /// What is undone
-    #[arg(long, hide = true, value_parser = command::word())]
+    #[arg(long, hide = true, value_parser = word())]
     pub kind: String,
 }
 
@@ -50,4 +51,9 @@ pub fn watch(args: &WatchdogArgs) -> Result<Status> {
         kind.undo(&harmed)?;
     }
     Ok(Status::Done)
+}
+
+/// The words of all kinds, as an argument takes them.
+fn word() -> PossibleValuesParser {
+    PossibleValuesParser::new(HARMS.iter().map(|kind| kind.word))
 }

@@ -8,8 +8,7 @@ use breakit::watchdog::Watchdog;
 use serde_json::{Value, json};
 
 use crate::container::{self, Container, at_once};
-use crate::harm::command::before;
-use crate::harm::{Deed, Harmed, Kind, guardian};
+use crate::harm::{Deed, Harmed, Kind, before, guardian};
 use crate::step;
 use crate::which::called;
 

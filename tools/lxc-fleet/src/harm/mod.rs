@@ -167,6 +167,16 @@ impl<H: Harm> Deed for H {
     }
 }
 
+/// What undoing takes to know of the nodes, looked at before they are harmed.
+///
+/// # Errors
+/// Those of the kind.
+fn before(deed: &dyn Deed, nodes: &[Container]) -> Result<Vec<Harmed>> {
+    container::all(at_once(nodes, |node| {
+        deed.before(node).map(|undo| Harmed { node: node.clone(), undo })
+    }))
+}
+
 fn from_json<T: DeserializeOwned>(value: &Value) -> Result<T> {
     T::deserialize(value).map_err(|e| Error::data(format!("cannot read how to undo a fault: {e}")))
 }
