@@ -173,8 +173,9 @@ impl Container {
             talk::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
-        let words = program::last_words(&output);
-        let words = words.strip_prefix("lxc-fleet: ").unwrap_or(&words);
+        // The launcher is this program too.
+        let (own, words) = (format!("{}: ", talk::tool()), program::last_words(&output));
+        let words = words.strip_prefix(&own).unwrap_or(&words);
         let did_not = format!("did not start: {}", self.complaint(words));
         // The launcher ends with a status of ours; LXC has one for all.
         match output.status.code() {

@@ -65,18 +65,17 @@ impl Said {
         }
     }
 
-    /// Whether any of it contains `words`.
-    pub fn contains(&self, words: &str) -> bool {
-        self.lines.iter().any(|line| line.contains(words))
-    }
-
     /// The error that it explains: the first line is the reason, and tar's last one only says that there was one.
     pub fn complaint(&self, status: ExitStatus) -> Error {
         let words =
             self.lines.first().cloned().unwrap_or_else(|| format!("tar ended with {status}"));
         let words = words.strip_prefix("tar: ").unwrap_or(&words);
         let said = format!("cannot copy: {words}");
-        if words.contains("No such file") { Error::no_input(said) } else { Error::system(said) }
+        // The scripts in nodes end with our own status for what is not there.
+        match status.code() {
+            Some(code) if code == i32::from(Status::NoInput.code()) => Error::no_input(said),
+            _ => Error::system(said),
+        }
     }
 
     /// Passes it on as warnings.

@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, fork, pause};
+use nix::unistd::{ForkResult, Pid, fork, pause};
 
 /// How many ids a node has: all that programs and packages use.
 pub const COUNT: u32 = 65_536;
@@ -46,33 +46,46 @@ impl Mapping {
     /// # Errors
     /// What the kernel says: EPERM or ENOSPC if it allows no further user namespace.
     pub fn new(from: u32, to: u32) -> Result<Mapping, Errno> {
-        let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
-        // SAFETY: the child makes system calls alone, allocates nothing, and ends without unwinding.
-        let child = match unsafe { fork() }? {
-            ForkResult::Child => {
-                // It must not outlive us, whatever ends us.
-                let made = set_pdeathsig(Signal::SIGKILL)
-                    .and_then(|()| unshare(CloneFlags::CLONE_NEWUSER))
-                    .map_or_else(|errno| errno as u8, |()| 0);
-                let _ = nix::unistd::write(&writer, &[made]);
-                loop {
-                    pause();
-                }
-            }
-            ForkResult::Parent { child } => child,
-        };
-        drop(writer);
-        let mut made = [0xff];
-        let read = File::from(reader).read_exact(&mut made);
-        let mapping = match (read, made[0]) {
-            (Ok(()), 0) => of_process(child.as_raw(), from, to),
-            (Ok(()), errno) => Err(Errno::from_raw(i32::from(errno))),
-            (Err(_), _) => Err(Errno::EIO),
-        };
-        let _ = kill(child, Signal::SIGKILL);
-        let _ = waitpid(child, None);
-        mapping
+        in_user_namespace(|child| of_process(child.as_raw(), from, to))
     }
+}
+
+/// Whether this process can make a user namespace.
+///
+/// # Errors
+/// What the kernel says: EPERM in a chroot, ENOSPC or EUSERS if it allows no further one.
+pub fn user_namespace() -> Result<(), Errno> {
+    in_user_namespace(|_| Ok(()))
+}
+
+/// Does `work` while there is a child process in a user namespace of its own.
+fn in_user_namespace<T>(work: impl FnOnce(Pid) -> Result<T, Errno>) -> Result<T, Errno> {
+    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    // SAFETY: the child makes system calls alone, allocates nothing, and ends without unwinding.
+    let child = match unsafe { fork() }? {
+        ForkResult::Child => {
+            // It must not outlive us, whatever ends us.
+            let made = set_pdeathsig(Signal::SIGKILL)
+                .and_then(|()| unshare(CloneFlags::CLONE_NEWUSER))
+                .map_or_else(|errno| errno as u8, |()| 0);
+            let _ = nix::unistd::write(&writer, &[made]);
+            loop {
+                pause();
+            }
+        }
+        ForkResult::Parent { child } => child,
+    };
+    drop(writer);
+    let mut made = [0xff];
+    let read = File::from(reader).read_exact(&mut made);
+    let done = match (read, made[0]) {
+        (Ok(()), 0) => work(child),
+        (Ok(()), errno) => Err(Errno::from_raw(i32::from(errno))),
+        (Err(_), _) => Err(Errno::EIO),
+    };
+    let _ = kill(child, Signal::SIGKILL);
+    let _ = waitpid(child, None);
+    done
 }
 
 fn of_process(pid: i32, from: u32, to: u32) -> Result<Mapping, Errno> {

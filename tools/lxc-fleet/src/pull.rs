@@ -33,6 +33,7 @@ case $(tar --version 2>/dev/null) in *GNU*) sparse=--sparse ;; *) sparse= ;; esa
 echo tar
 tar -c -h $sparse -f - -C "$1" -- "$2"
 code=$?
+[ "$code" -gt 1 ] && [ ! -e "$1/$2" ] && exit 66
 # Only GNU's tar means a warning by 1.
 [ -z "$sparse" ] && [ "$code" -eq 1 ] && exit 2
 exit "$code"

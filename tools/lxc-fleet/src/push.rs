@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result, Status};
 use breakit::program;
 use breakit::signal::Watch;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::PushArgs;
 use crate::container::Container;
@@ -50,6 +52,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 struct Source<'a> {
     folder: &'a Path,
     name: &'a OsStr,
+}
+
+/// How our tar ended.
+struct Packed {
+    status: ExitStatus,
+    said: Said,
+    /// Whether the node could read on to the end: else it has the reason.
+    was_read: bool,
 }
 
 /// Copies into nodes.
@@ -106,20 +116,19 @@ fn send(container: &Container, source: &Source<'_>, target: &str, watch: &Watch)
 fn judge(
     container: &Container,
     end: Option<ExitStatus>,
-    packed: Result<Option<(ExitStatus, Said)>>,
+    packed: Result<Option<Packed>>,
     said: &Said,
 ) -> Result<()> {
     let packed = packed?;
-    if let Some((status, ours)) = &packed
+    if let Some(Packed { status, said: ours, was_read: true }) = &packed
         && !is_done(*status)
         && status.code().is_some()
-        && !ours.contains("Broken pipe")
     {
         return Err(ours.complaint(*status));
     }
     match (end, packed) {
         (Some(status), _) if !status.success() => Err(said.complaint(status)),
-        (Some(_), Some((status, ours))) if is_done(status) => {
+        (Some(_), Some(Packed { status, said: ours, .. })) if is_done(status) => {
             ours.warn(container);
             said.warn(container);
             Ok(())
@@ -153,7 +162,7 @@ fn pack(
     kind: &Receiver<String>,
     to_node: PipeWriter,
     over: &AtomicBool,
-) -> Result<Option<(ExitStatus, Said)>> {
+) -> Result<Option<Packed>> {
     let Ok(kind) = kind.recv() else { return Ok(None) };
     let mut command = program::command("tar", "tar")?;
     command.args(["-c", "-f", "-", "--owner=0", "--group=0", "--numeric-owner"]);
@@ -162,6 +171,7 @@ fn pack(
     }
     command.arg("-C").arg(source.folder).arg("--").arg(source.name);
     command.env("LC_ALL", "C").env_remove("TAR_OPTIONS");
+    let pipe = to_node.try_clone().map_err(|e| Error::io("make a pipe", &e))?;
     command.stdin(Stdio::null()).stdout(to_node).stderr(Stdio::piped());
     let mut tar = command.spawn().map_err(|e| Error::io("run tar", &e))?;
     // It holds the pipe's end, and the node would never see the end of the archive.
@@ -170,8 +180,19 @@ fn pack(
     std::thread::scope(|scope| {
         let saying = scope.spawn(move || errors.map(Said::listen).unwrap_or_default());
         let status = wait(&mut tar, over).map_err(|e| Error::io("wait for tar", &e))?;
-        Ok(Some((status, saying.join().unwrap_or_default())))
+        let was_read = has_reader(&pipe);
+        // The node waits for the end of the archive.
+        drop(pipe);
+        Ok(Some(Packed { status, said: saying.join().unwrap_or_default(), was_read }))
     })
+}
+
+/// Whether somebody could still read what is written to a pipe.
+fn has_reader(pipe: &PipeWriter) -> bool {
+    let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    // No event is waited for: the kernel says of itself that the last reader is gone.
+    let asked = poll(&mut fds, PollTimeout::ZERO);
+    asked.is_ok() && !fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
 }
 
 /// Waits for our tar. If the node's has ended, somebody else there may hold the pipe, and never read it.

@@ -62,23 +62,18 @@ fn unpack(from: LastWords<PipeReader>, landing: &Path) -> Result<Arrived> {
     writes_only_below(&mut command, landing)?;
     let mut tar = command.spawn().map_err(|e| Error::io("run tar", &e))?;
     let (stdin, stderr) = (tar.stdin.take(), tar.stderr.take());
-    let said = std::thread::scope(|scope| {
+    let (all_came, said) = std::thread::scope(|scope| {
         let saying = scope.spawn(move || stderr.map(Said::listen).unwrap_or_default());
-        if let Some(stdin) = stdin {
-            // A tar that stops reading is judged by its status.
-            let _ = pump::pass(from, stdin);
-        }
-        saying.join().unwrap_or_default()
+        let all_came = stdin.is_some_and(|stdin| pump::pass(from, stdin).is_ok());
+        (all_came, saying.join().unwrap_or_default())
     });
     let status = tar.wait().map_err(|e| Error::io("wait for tar", &e))?;
-    let is_no_archive = ["Unexpected EOF", "does not look like a tar archive"];
-    if is_done(status) {
-        Ok(Arrived::Whole(said))
-    } else if is_no_archive.iter().any(|words| said.contains(words)) {
-        Ok(Arrived::Part(said.complaint(status)))
-    } else {
-        Err(said.complaint(status))
-    }
+    Ok(match (is_done(status), all_came) {
+        (true, _) => Arrived::Whole(said),
+        // Perhaps because less came than an archive: then the node says why.
+        (false, true) => Arrived::Part(said.complaint(status)),
+        (false, false) => return Err(said.complaint(status)),
+    })
 }
 
 /// Leaves no link that leads to files of the host, no device, and no program that runs as another user than its
