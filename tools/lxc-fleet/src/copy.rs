@@ -11,10 +11,10 @@ use breakit::exit::{Error, Result, Status};
 use breakit::signal::{Wake, Watch};
 use breakit::talk;
 
-use crate::attend::{End, attend_unless};
 use crate::container::{Container, at_once};
 use crate::inside::Inside;
 use crate::program_group::Killed;
+use crate::wait::{End, wait_unless};
 use crate::which::{are_names, of_specs};
 
 /// To how many nodes is copied at once.
@@ -118,7 +118,7 @@ pub fn is_done(status: ExitStatus) -> bool {
 ///
 /// # Errors
 /// [`Error::Signal`] after a signal, 71 if waiting fails.
-pub fn attend_inside(
+pub fn wait_inside(
     program: Inside,
     container: &Container,
     watch: &Watch,
@@ -129,7 +129,7 @@ pub fn attend_inside(
         std::thread::sleep(time.saturating_duration_since(Instant::now()).min(LOOK_UP));
         Ok(watch.signal().map_or(Wake::Time, Wake::Signal))
     };
-    let ends = attend_unless(&mut [program], None, until, stopped)?;
+    let ends = wait_unless(&mut [program], None, until, stopped)?;
     if let Some(End::Outside(_, killed) | End::Stopped(killed)) = ends.first()
         && *killed != Killed::Dead
     {

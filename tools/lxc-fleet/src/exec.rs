@@ -16,7 +16,6 @@ use breakit::exit::{Error, Result, Status};
 use breakit::signal::{Wake, Watch};
 use breakit::talk;
 
-use crate::attend::{End, Program, attend_unless};
 use crate::cli::ExecArgs;
 use crate::container::{self, Container, at_once};
 use crate::inside::{Inside, Site, Stdios};
@@ -25,6 +24,7 @@ use crate::pipes::Root;
 use crate::program_group::Killed;
 use crate::pump::{self, Broken, Input};
 use crate::terminal::{self, OurEnd, Terminal};
+use crate::wait::{End, Program, wait_unless};
 
 /// How often a drain looks up for a signal or a reader that left.
 const LOOK_UP: Duration = Duration::from_millis(200);
@@ -58,7 +58,7 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
     let (mut programs, terminal) = start(&containers, sites, args, &passing)?;
     drop(passing);
     let until = |time| watch.until(Some(time));
-    let ends = attend_unless(&mut programs, args.limit, until, || failure.get().is_some())?;
+    let ends = wait_unless(&mut programs, args.limit, until, || failure.get().is_some())?;
     // Programs that could not say all have no status of their own; those that ended before have.
     let stopped = failure.get().cloned();
     drop(running);

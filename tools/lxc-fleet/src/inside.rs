@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result};
 use nix::sys::signal::Signal;
 
-use crate::attend::Program;
 use crate::cgroup;
 use crate::container::Container;
 use crate::pipes::Root;
 use crate::program_group::{Killed, ProgramGroup};
+use crate::wait::Program;
 
 /// How long the kernel may take to end what was killed.
 const KILL_LIMIT: Duration = Duration::from_secs(5);

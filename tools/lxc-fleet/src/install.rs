@@ -24,7 +24,6 @@ use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
 use crate::afresh;
-use crate::attend::{End, attend};
 use crate::config;
 use crate::enter;
 use crate::files;
@@ -35,6 +34,7 @@ use crate::limits::{self, Limits};
 use crate::root::{self, Root};
 use crate::seccomp;
 use crate::vsock;
+use crate::wait::{End, wait};
 
 /// A package manager of the host.
 pub enum Manager {
@@ -283,7 +283,7 @@ impl Work<'_> {
         command.arg(&root).arg(self.manager.script(self.afresh, stage));
         command.args(self.packages).args(self.afresh);
         command.stdin(Stdio::null()).stderr(out.try_clone().map_err(place)?).stdout(out);
-        self.attended(command, &log, watch)
+        self.waited(command, &log, watch)
     }
 
     /// Installs what was downloaded, as a node.
@@ -308,7 +308,7 @@ impl Work<'_> {
         vsock::shut(&mut command);
         command.args(["launch", "--foreground", &id]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let ended = self.attended(command, &console, watch);
+        let ended = self.waited(command, &console, watch);
         match fs::remove_file(self.site.join("upper").join(INSTALLED)) {
             Ok(()) => ended,
             Err(_) => ended.and_then(|()| Err(complaint(&console, self.packages, None))),
@@ -323,12 +323,12 @@ impl Work<'_> {
     }
 
     /// Waits for a step that writes to `log`; it does not outlive us.
-    fn attended(&self, mut command: Command, log: &Path, watch: &Watch) -> Result<()> {
+    fn waited(&self, mut command: Command, log: &Path, watch: &Watch) -> Result<()> {
         // SAFETY: between fork and exec the closure makes one system call with constants, and allocates nothing.
         unsafe { command.pre_exec(|| Ok(set_pdeathsig(Signal::SIGKILL)?)) };
         let name = program::show(&command);
         let child = command.spawn().map_err(|e| Error::io(format!("run {name}"), &e))?;
-        let end = attend(&mut [child], None, watch)?;
+        let end = wait(&mut [child], None, watch)?;
         match end.first() {
             Some(End::Itself(status)) if status.success() => Ok(()),
             Some(End::Outside(Wake::Signal(number), _)) => Err(Error::Signal(*number)),

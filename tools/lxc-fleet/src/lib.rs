@@ -37,10 +37,9 @@
 //! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
 //! | [`harm`] | the kinds of harm, at once or held, and who undoes them when the holder dies |
 //! | [`step`] | a step of a command: shown by `--dry-run`, or taken |
-//! | [`attend`] | waiting for a program without missing a signal |
+//! | [`wait`] | waiting for a program without missing a signal |
 
 pub mod afresh;
-pub mod attend;
 pub mod build;
 pub mod busybox;
 pub mod cgroup;
@@ -103,6 +102,7 @@ pub mod up;
 pub mod view;
 pub mod views;
 pub mod vsock;
+pub mod wait;
 pub mod walk;
 pub mod walls;
 pub mod which;

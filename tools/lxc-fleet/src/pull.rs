@@ -13,7 +13,7 @@ use breakit::signal::Watch;
 
 use crate::cli::PullArgs;
 use crate::container::Container;
-use crate::copy::{Said, attend_inside, in_waves, is_done, remote};
+use crate::copy::{Said, in_waves, is_done, remote, wait_inside};
 use crate::inside::{Inside, Site, Stdios};
 use crate::last_words::LastWords;
 use crate::remove;
@@ -139,7 +139,7 @@ fn fetch(
             failed.store(arrived.is_err(), Ordering::SeqCst);
             arrived
         });
-        let end = attend_inside(program, container, watch, || failed.load(Ordering::SeqCst));
+        let end = wait_inside(program, container, watch, || failed.load(Ordering::SeqCst));
         drop(running);
         (end, unpacking.join(), saying.join().unwrap_or_default())
     });

@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::cli::PushArgs;
 use crate::container::Container;
-use crate::copy::{Said, attend_inside, in_waves, is_done, remote};
+use crate::copy::{Said, in_waves, is_done, remote, wait_inside};
 use crate::inside::{Site, Stdios};
 use crate::last_words::LastWords;
 
@@ -103,7 +103,7 @@ fn send(container: &Container, source: &Source<'_>, target: &str, watch: &Watch)
             failed.store(packed.is_err(), Ordering::SeqCst);
             packed
         });
-        let end = attend_inside(program, container, watch, || failed.load(Ordering::SeqCst));
+        let end = wait_inside(program, container, watch, || failed.load(Ordering::SeqCst));
         over.store(true, Ordering::SeqCst);
         drop(running);
         (end, packing.join(), saying.join().unwrap_or_default())

@@ -49,20 +49,20 @@ pub enum End {
 ///
 /// # Errors
 /// 71 where waiting fails.
-pub fn attend<P: Program>(
+pub fn wait<P: Program>(
     programs: &mut [P],
     limit: Option<Duration>,
     watch: &Watch,
 ) -> Result<Vec<End>> {
-    attend_unless(programs, limit, |time| watch.until(Some(time)), || false)
+    wait_unless(programs, limit, |time| watch.until(Some(time)), || false)
 }
 
-/// As [`attend`], and they are killed as soon as `stopped` says so. `until` waits until a time, or for less if
+/// As [`wait`], and they are killed as soon as `stopped` says so. `until` waits until a time, or for less if
 /// anything else happens that ends them.
 ///
 /// # Errors
 /// 71 where waiting fails.
-pub fn attend_unless<P: Program>(
+pub fn wait_unless<P: Program>(
     programs: &mut [P],
     limit: Option<Duration>,
     until: impl Fn(Instant) -> Result<Wake>,
