@@ -18,8 +18,8 @@ use breakit::talk;
 
 use crate::cli::ExecArgs;
 use crate::container::{self, Container, at_once};
+use crate::drain_output::DrainOutput;
 use crate::inside::{Inside, Site, Stdios};
-use crate::last_words::LastWords;
 use crate::pipes::Root;
 use crate::program_group::Killed;
 use crate::pump::{self, Broken, Input};
@@ -182,7 +182,7 @@ impl Passing {
         name: &str,
     ) {
         let prefix = self.prefix.then(|| format!("{name}: "));
-        let mut from = LastWords::of(from, Arc::clone(&self.ended));
+        let mut from = DrainOutput::of(from, Arc::clone(&self.ended));
         let (failure, done) = (Arc::clone(&self.failure), self.done.clone());
         std::thread::spawn(move || {
             let passed = match prefix {

@@ -34,7 +34,7 @@
 //! | [`unpack`], [`confine`] | an archive from a node, unpacked where it can do no harm |
 //! | [`inside`], [`enter`] | a program in a node, and what it leaves behind before it enters |
 //! | [`pipes`], [`terminal`], [`pump`] | what such a program reads and writes, and how that is passed on |
-//! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
+//! | [`drain_output`] | the end of a program's output where a daemon that it left holds the pipe |
 //! | [`harm`] | the kinds of harm, at once or held, and who undoes them when the holder dies |
 //! | [`step`] | a step of a command: shown by `--dry-run`, or taken |
 //! | [`wait`] | waiting for a program without missing a signal |
@@ -51,6 +51,7 @@ pub mod container;
 pub mod copy;
 pub mod disk;
 pub mod down;
+pub mod drain_output;
 pub mod enter;
 pub mod exec;
 pub mod ext4;
@@ -65,7 +66,6 @@ pub mod ids;
 pub mod image;
 pub mod inside;
 pub mod install;
-pub mod last_words;
 pub mod launch;
 pub mod lay;
 pub mod layers;

@@ -14,8 +14,8 @@ use breakit::signal::Watch;
 use crate::cli::PullArgs;
 use crate::container::Container;
 use crate::copy::{Said, in_waves, is_done, remote, wait_inside};
+use crate::drain_output::DrainOutput;
 use crate::inside::{Inside, Site, Stdios};
-use crate::last_words::LastWords;
 use crate::remove;
 use crate::unpack::{Arrived, make_harmless, receive};
 
@@ -133,9 +133,9 @@ fn fetch(
     let (ended, running) = io::pipe().map_err(|e| Error::io("make a pipe", &e))?;
     let (ended, failed) = (Arc::new(ended), AtomicBool::new(false));
     let (end, arrived, said) = std::thread::scope(|scope| {
-        let saying = scope.spawn(|| Said::listen(LastWords::of(errors, Arc::clone(&ended))));
+        let saying = scope.spawn(|| Said::listen(DrainOutput::of(errors, Arc::clone(&ended))));
         let unpacking = scope.spawn(|| {
-            let arrived = receive(LastWords::of(data, Arc::clone(&ended)), landing, name);
+            let arrived = receive(DrainOutput::of(data, Arc::clone(&ended)), landing, name);
             failed.store(arrived.is_err(), Ordering::SeqCst);
             arrived
         });

@@ -19,8 +19,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::cli::PushArgs;
 use crate::container::Container;
 use crate::copy::{Said, in_waves, is_done, remote, wait_inside};
+use crate::drain_output::DrainOutput;
 use crate::inside::{Site, Stdios};
-use crate::last_words::LastWords;
 
 /// Unpacks into a folder of its own beside the target, so that the target is the old or the new, never half.
 ///
@@ -95,8 +95,8 @@ fn send(container: &Container, source: &Source<'_>, target: &str, watch: &Watch)
     let (ended, running) = io::pipe().map_err(|e| Error::io("make a pipe", &e))?;
     let (ended, over, failed) = (Arc::new(ended), AtomicBool::new(false), AtomicBool::new(false));
     let (end, packed, said) = std::thread::scope(|scope| {
-        let kind = hear_kind(LastWords::of(answers, Arc::clone(&ended)));
-        let saying = scope.spawn(|| Said::listen(LastWords::of(errors, Arc::clone(&ended))));
+        let kind = hear_kind(DrainOutput::of(answers, Arc::clone(&ended)));
+        let saying = scope.spawn(|| Said::listen(DrainOutput::of(errors, Arc::clone(&ended))));
         let (over, failed) = (&over, &failed);
         let packing = scope.spawn(move || {
             let packed = pack(source, &kind, to_node, over);
@@ -138,7 +138,7 @@ fn judge(
 }
 
 /// Hears which archives the node understands, and then all that it says, so that it need not wait for us.
-fn hear_kind(mut from: LastWords<PipeReader>) -> Receiver<String> {
+fn hear_kind(mut from: DrainOutput<PipeReader>) -> Receiver<String> {
     let (tell, kind) = channel();
     // Not joined: it ends with what it reads from.
     std::thread::spawn(move || {

@@ -11,7 +11,7 @@ use breakit::program;
 
 use crate::confine::writes_only_below;
 use crate::copy::{Said, is_done};
-use crate::last_words::LastWords;
+use crate::drain_output::DrainOutput;
 use crate::pump::{self, Broken};
 
 /// What came.
@@ -27,7 +27,7 @@ pub enum Arrived {
 ///
 /// # Errors
 /// 71 if the host cannot write it, 69 if tar is missing.
-pub fn receive(mut from: LastWords<PipeReader>, landing: &Path, name: &str) -> Result<Arrived> {
+pub fn receive(mut from: DrainOutput<PipeReader>, landing: &Path, name: &str) -> Result<Arrived> {
     let mut kind = Vec::new();
     let mut byte = [0];
     while kind.len() < 8
@@ -43,7 +43,7 @@ pub fn receive(mut from: LastWords<PipeReader>, landing: &Path, name: &str) -> R
     }
 }
 
-fn write(from: LastWords<PipeReader>, path: &Path) -> Result<Arrived> {
+fn write(from: DrainOutput<PipeReader>, path: &Path) -> Result<Arrived> {
     let place = |e: &io::Error| Error::io(format!("write {}", path.display()), e);
     let file = File::create_new(path).map_err(|e| place(&e))?;
     match pump::pass(from, &file) {
@@ -53,7 +53,7 @@ fn write(from: LastWords<PipeReader>, path: &Path) -> Result<Arrived> {
     }
 }
 
-fn unpack(from: LastWords<PipeReader>, landing: &Path) -> Result<Arrived> {
+fn unpack(from: DrainOutput<PipeReader>, landing: &Path) -> Result<Arrived> {
     let mut command = program::command("tar", "tar")?;
     command.args(["-x", "-f", "-", "--no-same-owner", "--no-xattrs", "--no-acls"]);
     command.args(["--no-selinux", "-C"]).arg(landing);

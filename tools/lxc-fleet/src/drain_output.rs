@@ -26,7 +26,7 @@ nix::ioctl_read_bad!(
 );
 
 /// A program's output, which ends when nothing more comes after the program's end.
-pub struct LastWords<R> {
+pub struct DrainOutput<R> {
     from: R,
     ended: Arc<PipeReader>,
     /// What is left of the patience once the programs have ended.
@@ -35,10 +35,10 @@ pub struct LastWords<R> {
     budget: usize,
 }
 
-impl<R: Read + AsFd> LastWords<R> {
+impl<R: Read + AsFd> DrainOutput<R> {
     /// Reads `from`; the programs have ended when `ended` ends.
-    pub fn of(from: R, ended: Arc<PipeReader>) -> LastWords<R> {
-        LastWords { from, ended, left: None, budget: 0 }
+    pub fn of(from: R, ended: Arc<PipeReader>) -> DrainOutput<R> {
+        DrainOutput { from, ended, left: None, budget: 0 }
     }
 
     /// Waits for output or the end of it; `false` where the patience is at its end.
@@ -80,7 +80,7 @@ impl<R: Read + AsFd> LastWords<R> {
     }
 }
 
-impl<R: Read + AsFd> Read for LastWords<R> {
+impl<R: Read + AsFd> Read for DrainOutput<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.wait()? {
             return Ok(0);
@@ -109,7 +109,7 @@ mod tests {
     fn all_that_lies_in_the_pipe_is_read_however_late_and_then_a_daemon_is_not_waited_for() {
         let (output, mut program) = io::pipe().unwrap();
         let (ended, running) = io::pipe().unwrap();
-        let mut words = LastWords::of(output, Arc::new(ended));
+        let mut words = DrainOutput::of(output, Arc::new(ended));
         program.write_all(&[b'x'; 40_000]).unwrap();
         drop(running);
         let mut chunk = [0; 4_000];
@@ -133,7 +133,8 @@ mod tests {
         let daemon = std::thread::spawn(move || while program.write_all(&[b'y'; 4096]).is_ok() {});
         drop(running);
         let begun = Instant::now();
-        let read = io::copy(&mut LastWords::of(output, Arc::new(ended)), &mut io::sink()).unwrap();
+        let read =
+            io::copy(&mut DrainOutput::of(output, Arc::new(ended)), &mut io::sink()).unwrap();
         assert!(read >= MORE as u64 && begun.elapsed() < PATIENCE * 10, "{read} bytes");
         daemon.join().unwrap();
     }
@@ -142,7 +143,7 @@ mod tests {
     fn while_a_program_runs_its_silence_is_no_end() {
         let (output, mut program) = io::pipe().unwrap();
         let (ended, _running) = io::pipe().unwrap();
-        let mut words = LastWords::of(output, Arc::new(ended));
+        let mut words = DrainOutput::of(output, Arc::new(ended));
         let late = std::thread::spawn(move || {
             std::thread::sleep(PATIENCE * 2);
             program.write_all(b"late").unwrap();
