@@ -16,8 +16,8 @@ use std::time::Duration;
 use breakit::exit::{Error, Result};
 use breakit::program;
 
+use crate::hide_host::Mask;
 use crate::lay::Layer;
-use crate::mask::Mask;
 
 /// The record of what is installed.
 const STATUS: &str = "/var/lib/dpkg/status";

@@ -15,12 +15,12 @@ use serde_json::json;
 
 use crate::afresh;
 use crate::files;
+use crate::hide_host::{For, Mask};
 use crate::ids::{self, Ids};
 use crate::image::image_name;
 use crate::install::{self, Manager, Scripts, Work};
 use crate::layers::{folder, label, not_in_use};
 use crate::lock::Lock;
-use crate::mask::{For, Mask};
 use crate::mounts;
 use crate::places;
 use crate::remove;

@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use crate::mask::{Mask, Piece, Pieces};
+use crate::hide_host::{Mask, Piece, Pieces};
 use crate::overlay;
 
 /// The folder in `host` and `shown` that becomes the node's root. It is no root of an overlay, and so can be

@@ -12,7 +12,7 @@
 //! | [`build`], [`install`] | building a layer of packages, once |
 //! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
 //! | [`busybox`] | the tiny root for hosts whose own will not do |
-//! | [`mask`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
+//! | [`hide_host`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
 //! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
 //! | [`view`] | those layers, mounted |
 //! | [`hosts_file`] | /etc/hosts of the nodes |
@@ -59,6 +59,7 @@ pub mod files;
 pub mod fleet_group;
 pub mod freezer;
 pub mod harm;
+pub mod hide_host;
 pub mod host_name;
 pub mod hosts_file;
 pub mod idmap;
@@ -72,7 +73,6 @@ pub mod layers;
 pub mod limits;
 pub mod listing;
 pub mod lock;
-pub mod mask;
 pub mod mounts;
 pub mod nat;
 pub mod network;

@@ -3,7 +3,7 @@
 //! Between the host's root and that overlay lies another one, which reads the host as a stranger: overlayfs asks for
 //! every file whether the process that mounted it may read it, and that process was no user of the host and had no
 //! capability to pass over modes. So what others may not read is unreadable in a node, whenever it came and
-//! whoever asks; that it is not even there is the work of [`crate::mask`].
+//! whoever asks; that it is not even there is the work of [`crate::hide_host`].
 //!
 //! This overlay follows redirects, which [`crate::lay`] alone writes; the node's own does not.
 //!
@@ -46,7 +46,7 @@ pub struct View {
 }
 
 impl View {
-    /// Mounts what the layers in `folder` (of [`crate::mask::Mask::lay`]) let be seen of `host`, at folders in
+    /// Mounts what the layers in `folder` (of [`crate::hide_host::Mask::lay`]) let be seen of `host`, at folders in
     /// `points`. Whoever calls is root and in the mount namespace in which the view is needed.
     ///
     /// # Errors

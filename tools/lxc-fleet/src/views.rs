@@ -12,7 +12,7 @@ use breakit::exit::{Error, Result};
 use breakit::node::Name;
 
 use crate::files;
-use crate::mask::{For, Mask};
+use crate::hide_host::{For, Mask};
 use crate::places;
 use crate::remove;
 
