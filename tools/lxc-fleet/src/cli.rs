@@ -14,8 +14,8 @@ use crate::harm::command::HarmCommand;
 use crate::harm::guardian::WatchdogArgs;
 use crate::limits::Limits;
 use crate::seccomp::Allow;
+use crate::select::Selection;
 use crate::store_size::StoreArgs;
-use crate::which::Which;
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
 ///
@@ -46,7 +46,7 @@ pub enum Command {
     /// List the nodes with their state
     Ls(LsArgs),
     /// Print the nodes as lines for the other tools
-    Nodes(Which),
+    Nodes(Selection),
     /// Run a program in nodes
     Exec(ExecArgs),
     /// Copy a file or folder into nodes
@@ -54,16 +54,16 @@ pub enum Command {
     /// Copy a file or folder out of nodes
     Pull(PullArgs),
     /// Start nodes that do not run
-    Start(Which),
+    Start(Selection),
     /// Stop nodes: their programs get TERM, and KILL after --limit
     Stop(StopArgs),
     /// Harm nodes
     #[command(flatten)]
     Harm(HarmCommand),
     /// Let paused nodes go on
-    Resume(Which),
+    Resume(Selection),
     /// Print what LXC and the nodes' first processes said
-    Logs(Which),
+    Logs(Selection),
     /// Mount a machine's root where it alone sees it, and start it (started by up and start)
     #[command(hide = true)]
     Launch {
@@ -172,7 +172,7 @@ pub struct UpArgs {
 pub struct DownArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// All nodes of all fleets on this host
     #[arg(long, conflicts_with_all = ["nodes", "named"])]
     pub all: bool,
@@ -186,7 +186,7 @@ pub struct DownArgs {
 pub struct LsArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// As JSON lines
     #[arg(long)]
     pub json: bool,
@@ -200,7 +200,7 @@ pub struct LsArgs {
 pub struct ExecArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing
     #[arg(short, long)]
     pub interactive: bool,
@@ -242,7 +242,7 @@ pub struct PullArgs {
 pub struct StopArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// How long their programs have to end after TERM
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
     pub limit: Duration,

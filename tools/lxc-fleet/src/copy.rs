@@ -14,8 +14,8 @@ use breakit::talk;
 use crate::container::{Container, at_once};
 use crate::inside::Inside;
 use crate::program_group::Killed;
+use crate::select::{are_names, of_specs};
 use crate::wait::{End, wait_unless};
-use crate::which::{are_names, of_specs};
 
 /// To how many nodes is copied at once.
 const WAVE: usize = 16;

@@ -15,13 +15,13 @@ use crate::mounts;
 use crate::network;
 use crate::places::{self, BASE};
 use crate::salvage;
+use crate::select::{self, called, of_specs};
 use crate::state::{self, State};
 use crate::step::{self, Step};
 use crate::store;
 use crate::sweep;
 use crate::views;
 use crate::walls;
-use crate::which::{self, called, of_specs};
 
 /// Takes nodes down; a fleet that is not there is down already.
 ///
@@ -38,7 +38,7 @@ pub fn down(args: &DownArgs) -> Result<Status> {
         return Error::all(errors).map(|()| Status::Done);
     }
     let specs = args.which.specs();
-    let fleet = which::fleet()?;
+    let fleet = select::fleet()?;
     if specs.is_empty() {
         whole(&fleet)?;
     } else {
@@ -56,7 +56,7 @@ fn whole(fleet: &Name) -> Result<()> {
     let _lock = state::lock(fleet)?;
     match salvage::load(fleet)? {
         Some(state) => {
-            let containers = which::members(fleet, &state);
+            let containers = select::members(fleet, &state);
             take_down_of(fleet, state, &containers)
         }
         None => {
@@ -194,7 +194,7 @@ fn forgetting(fleet: &Name) -> Vec<Step<'_>> {
 fn shown(args: &DownArgs) -> Result<Vec<String>> {
     let specs = args.which.specs();
     let mut left = state::fleets()?;
-    let fleets = if args.all { left.clone() } else { vec![which::fleet()?] };
+    let fleets = if args.all { left.clone() } else { vec![select::fleet()?] };
     let mut lines = Vec::new();
     for fleet in fleets {
         let Some(mut state) = salvage::load(&fleet)? else {
@@ -202,7 +202,7 @@ fn shown(args: &DownArgs) -> Result<Vec<String>> {
             continue;
         };
         let containers =
-            if specs.is_empty() { which::members(&fleet, &state) } else { of_specs(&specs)? };
+            if specs.is_empty() { select::members(&fleet, &state) } else { of_specs(&specs)? };
         for container in &containers {
             lines.extend(step::shown(removing(container))?);
         }

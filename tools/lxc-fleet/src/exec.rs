@@ -32,7 +32,7 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 /// Runs the program in all nodes at once.
 ///
 /// # Errors
-/// As [`crate::which::Which::containers`]; 71 for a node that does not run or is paused, or where our own output
+/// As [`crate::select::Selection::containers`]; 71 for a node that does not run or is paused, or where our own output
 /// cannot be written; 75 at the limit; [`Error::Passed`] with the status of the program, of several the highest.
 pub fn exec(args: &ExecArgs) -> Result<Status> {
     let containers = args.which.containers()?;

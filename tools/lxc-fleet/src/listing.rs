@@ -12,19 +12,19 @@ use serde_json::json;
 use crate::cli::LsArgs;
 use crate::container::{self, Container, at_once};
 use crate::seccomp;
+use crate::select::{self, Selection};
 use crate::state;
-use crate::which::{self, Which};
 
 /// Lists nodes with their state: a table of tabs, or JSON lines.
 ///
 /// # Errors
-/// As [`Which::containers`]; a fleet that is not there has no nodes.
+/// As [`Selection::containers`]; a fleet that is not there has no nodes.
 pub fn ls(args: &LsArgs) -> Result<Status> {
-    let fleets = if args.all { state::fleets()? } else { vec![which::fleet()?] };
+    let fleets = if args.all { state::fleets()? } else { vec![select::fleet()?] };
     for fleet in fleets {
         let containers = match args.which.specs().is_empty() {
             true if state::load(&fleet)?.is_none() => continue,
-            true => which::all(&fleet)?,
+            true => select::all(&fleet)?,
             false => args.which.containers()?,
         };
         let found = container::all(at_once(&containers, |c| Ok((c.condition()?, c.init()))))?;
@@ -74,8 +74,8 @@ fn as_row(fleet: Option<&Name>, container: &Container, state: &str) -> String {
 /// Prints node lines for the other tools.
 ///
 /// # Errors
-/// As [`Which::containers`].
-pub fn nodes(which: &Which) -> Result<Status> {
+/// As [`Selection::containers`].
+pub fn nodes(which: &Selection) -> Result<Status> {
     if !nix::unistd::geteuid().is_root() {
         return published(&which.specs());
     }
@@ -107,8 +107,8 @@ fn published(specs: &[String]) -> Result<Status> {
 /// Prints the console and LXC's log of nodes, with the node's name in front where there are several.
 ///
 /// # Errors
-/// As [`Which::containers`], and 71 where a log cannot be read.
-pub fn logs(which: &Which) -> Result<Status> {
+/// As [`Selection::containers`], and 71 where a log cannot be read.
+pub fn logs(which: &Selection) -> Result<Status> {
     let containers = which.containers()?;
     let several = containers.len() > 1;
     for container in &containers {

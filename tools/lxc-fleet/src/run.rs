@@ -12,8 +12,8 @@ use crate::install::Scripts;
 use crate::step::Step;
 use crate::store;
 use crate::{
-    build, copy, disk, down, exec, host_name, image, launch, listing, private, pull, push, up,
-    which,
+    build, copy, disk, down, exec, host_name, image, launch, listing, private, pull, push, select,
+    up,
 };
 
 /// Runs the tool.
@@ -100,7 +100,7 @@ fn prepare(command: &Command) -> Result<()> {
 
 /// Whatever can be judged from the command line alone is judged first, whoever runs it.
 fn sensible(command: &Command) -> Result<()> {
-    which::fleet()?;
+    select::fleet()?;
     match command {
         Command::Up(args) => {
             let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
@@ -114,11 +114,11 @@ fn sensible(command: &Command) -> Result<()> {
         Command::Nodes(which)
         | Command::Start(which)
         | Command::Resume(which)
-        | Command::Logs(which) => which::are_names(&which.specs()),
-        Command::Down(args) => which::are_names(&args.which.specs()),
-        Command::Ls(args) => which::are_names(&args.which.specs()),
-        Command::Exec(args) => which::are_names(&args.which.specs()),
-        Command::Stop(args) => which::are_names(&args.which.specs()),
+        | Command::Logs(which) => select::are_names(&which.specs()),
+        Command::Down(args) => select::are_names(&args.which.specs()),
+        Command::Ls(args) => select::are_names(&args.which.specs()),
+        Command::Exec(args) => select::are_names(&args.which.specs()),
+        Command::Stop(args) => select::are_names(&args.which.specs()),
         Command::Push(PushArgs { remote, .. }) | Command::Pull(PullArgs { remote, .. }) => {
             copy::place(remote).map(drop)
         }

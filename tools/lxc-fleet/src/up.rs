@@ -27,12 +27,12 @@ use crate::network;
 use crate::node_files;
 use crate::places::BASE;
 use crate::seccomp;
+use crate::select;
 use crate::state::{self, Make, Member, State};
 use crate::step::{self, Step};
 use crate::store;
 use crate::views::{self, Views};
 use crate::walls;
-use crate::which;
 
 /// How long a node's kernel may take to answer: a first SYN and two more.
 const ANSWER: Duration = Duration::from_secs(4);
@@ -43,7 +43,7 @@ const ANSWER: Duration = Duration::from_secs(4);
 /// One sentence for each node that could not be made; what was new and failed is removed again.
 pub fn up(args: &UpArgs) -> Result<Status> {
     let begun = Instant::now();
-    let fleet = which::fleet()?;
+    let fleet = select::fleet()?;
     let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
     let wanted = names(&specs)?;
     program::find("lxc-start", "lxc")?;
@@ -174,7 +174,7 @@ pub fn plan(
         stays(member, image, args)?;
         ready(&Image::parse(&member.image)?)?;
     }
-    which::no_clash(fleet, &new)?;
+    select::no_clash(fleet, &new)?;
     if !new.is_empty() {
         let image = image.unwrap_or("host");
         ready(&Image::parse(image)?)?;

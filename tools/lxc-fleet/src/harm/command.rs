@@ -12,15 +12,15 @@ use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 use crate::container::{self, Container, at_once};
 use crate::harm::held::Held;
 use crate::harm::{Deed, HARMS, Kind, before};
+use crate::select::{self, Selection, called};
 use crate::step;
-use crate::which::{self, Which, called};
 
 /// The arguments that every kind of harm has.
 #[derive(Args, Debug)]
 pub struct HarmArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// When, and for how long
     #[command(flatten)]
     pub schedule: ScheduleArgs,
@@ -83,13 +83,13 @@ impl HarmCommand {
     /// 64 if it is wrong.
     pub fn sensible(&self) -> Result<()> {
         self.args.timing()?;
-        which::are_names(&self.args.which.specs())
+        select::are_names(&self.args.which.specs())
     }
 
     /// Harms nodes: at once and for good, or for as long as the flags say.
     ///
     /// # Errors
-    /// As [`Which::containers`], and 71 if the system refuses.
+    /// As [`Selection::containers`], and 71 if the system refuses.
     pub fn run(self) -> Result<Status> {
         let timing = self.args.timing()?;
         let nodes = self.args.which.containers()?;

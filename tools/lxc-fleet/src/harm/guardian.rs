@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
 use crate::harm::{HARMS, Harmed, Kind};
-use crate::which::of_specs;
+use crate::select::of_specs;
 
 /// `watchdog`.
 #[derive(Args, Debug)]

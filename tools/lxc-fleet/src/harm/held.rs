@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::container::{self, Container, at_once};
 use crate::harm::{Deed, Harmed, Kind, before, guardian};
+use crate::select::called;
 use crate::step;
-use crate::which::called;
 
 const TOO_LATE: &str = "the lease ended before all nodes were harmed, and the harm was undone";
 

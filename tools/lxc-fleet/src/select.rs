@@ -11,7 +11,7 @@ use crate::state::{self, State};
 
 /// Which nodes of the fleet.
 #[derive(Args, Clone, Debug, Default)]
-pub struct Which {
+pub struct Selection {
     /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
     #[arg(value_name = "NODES")]
     pub nodes: Vec<String>,
@@ -28,7 +28,7 @@ pub fn fleet() -> Result<Name> {
     Ok(Fleet::of_environment()?.name)
 }
 
-impl Which {
+impl Selection {
     /// All specs, in front of the flag and behind it.
     pub fn specs(&self) -> Vec<String> {
         self.nodes.iter().chain(&self.named).cloned().collect()
