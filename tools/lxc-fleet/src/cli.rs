@@ -10,12 +10,12 @@ use breakit::size::{self, parse_size};
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
+use crate::fleet::select::Selection;
 use crate::harm::command::HarmCommand;
 use crate::harm::guardian::WatchdogArgs;
-use crate::limits::Limits;
-use crate::seccomp::Allow;
-use crate::select::Selection;
-use crate::store_size::StoreArgs;
+use crate::node::limits::Limits;
+use crate::node::seccomp::Allow;
+use crate::store::store_size::StoreArgs;
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
 ///

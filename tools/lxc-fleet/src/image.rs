@@ -1,4 +1,20 @@
 //! Images: what a node is made of, and which layers there are.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`layers`] | which layers there are |
+//! | [`build`] | building a layer of packages, once |
+//! | [`install`] | installing packages into it |
+//! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
+//! | [`busybox`] | the tiny root for hosts whose own will not do |
+//! | [`chroot`] | no fleet from within a chroot |
+
+pub mod afresh;
+pub mod build;
+pub mod busybox;
+pub mod chroot;
+pub mod install;
+pub mod layers;
 
 use std::fs;
 use std::path::Path;
@@ -8,15 +24,14 @@ use breakit::jsonl;
 use breakit::node::Name;
 use serde_json::json;
 
-use crate::busybox;
-use crate::ids::Ids;
-use crate::layers::{built, folder, label, not_in_use};
-use crate::mounts;
+use crate::fleet::state;
+use crate::image::layers::{built, folder, label, not_in_use};
+use crate::node::ids::Ids;
+use crate::node::root::{Layer, Root};
 use crate::places;
-use crate::remove;
-use crate::root::{Layer, Root};
-use crate::state;
 use crate::store;
+use crate::store::mounts;
+use crate::store::remove::remove_tree;
 
 /// What a node is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +189,7 @@ fn remove_one(name: &str) -> Result<()> {
     // Under another name first: what is removed half is no image any more.
     let away = folder().join(format!(".removed-{}-{name}", std::process::id()));
     fs::rename(&place, &away).map_err(|e| Error::io(format!("remove the image {name}"), &e))?;
-    remove::remove_tree(&away)
+    remove_tree(&away)
 }
 
 /// Removes every image, and the store's file.

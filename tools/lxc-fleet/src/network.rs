@@ -1,4 +1,12 @@
 //! A fleet's bridge and subnet, and the route that catches what would stray.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`walls`] | what a node may send to its fleet and to the host |
+//! | [`nat`] | the way out to other networks, if the fleet has one |
+
+pub mod nat;
+pub mod walls;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -10,7 +18,7 @@ use breakit::program;
 use breakit::talk;
 use serde_json::Value;
 
-use crate::state;
+use crate::fleet::state;
 use crate::step::{self, Step};
 
 /// How long a single `ip` may take.
@@ -232,7 +240,7 @@ fn takes_nothing_from_nodes(bridge: &str, nat: bool) {
 }
 
 /// Keeps bridged frames out of iptables as far as this bridge decides that. The switch of all bridges
-/// (`net.bridge.bridge-nf-call-iptables`) is not ours: [`crate::up`] looks whether frames pass.
+/// (`net.bridge.bridge-nf-call-iptables`) is not ours: [`crate::fleet::up`] looks whether frames pass.
 fn not_through_iptables(bridge: &str) {
     for switch in ["nf_call_iptables", "nf_call_ip6tables", "nf_call_arptables"] {
         // It is not there where the kernel has no br_netfilter, and then nothing is to be switched.

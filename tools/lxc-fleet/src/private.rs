@@ -59,7 +59,7 @@ fn made(place: &Path) -> Result<()> {
 fn mode_of(folder: &Path) -> u32 {
     match folder {
         _ if folder == Path::new(RUN) => OPEN_FOLDER,
-        // Below one that is closed, it is seen open by nodes' own starters alone: see [`crate::launch`].
+        // Below one that is closed, it is seen open by nodes' own starters alone: see [`crate::node::launch`].
         _ if folder == Path::new(LXCPATH) => WAY,
         _ => FOLDER,
     }

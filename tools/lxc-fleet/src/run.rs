@@ -6,15 +6,25 @@ use breakit::stdout;
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
-use crate::container;
+use crate::fleet::down;
+use crate::fleet::host_name;
+use crate::fleet::listing;
+use crate::fleet::select;
+use crate::fleet::up;
 use crate::harm::guardian;
-use crate::install::Scripts;
+use crate::image;
+use crate::image::build;
+use crate::image::install::Scripts;
+use crate::node::container;
+use crate::node::disk;
+use crate::node::launch;
+use crate::private;
+use crate::process::copy;
+use crate::process::exec;
+use crate::process::pull;
+use crate::process::push;
 use crate::step::Step;
 use crate::store;
-use crate::{
-    build, copy, disk, down, exec, host_name, image, launch, listing, private, pull, push, select,
-    up,
-};
 
 /// Runs the tool.
 ///

@@ -3,7 +3,23 @@
 //! It must not be the root filesystem itself: an overlay refuses two lower directories of which one lies inside
 //! the other, and a submount of / does not appear in an overlay of /, so that nodes cannot see one another's
 //! files. Its size is reserved on the host's disk, so that a node meets a full store and never a full host.
-//! All callers hold [`crate::state::lock_all`].
+//! All callers hold [`crate::fleet::state::lock_all`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`store_size`] | how large it is |
+//! | [`room`] | reserved room on a disk |
+//! | [`ext4`] | filesystems in files |
+//! | [`mounts`] | what is mounted |
+//! | [`remove`] | removing trees of any depth |
+//! | [`sweep`] | files that no fleet needs any more |
+
+pub mod ext4;
+pub mod mounts;
+pub mod remove;
+pub mod room;
+pub mod store_size;
+pub mod sweep;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,17 +34,15 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use crate::ext4::{self, Superblock};
 use crate::files;
-use crate::lock::Lock;
-use crate::mounts::is_mounted;
+use crate::fleet::lock::Lock;
+use crate::fleet::state;
 use crate::places::{self, BASE};
 use crate::private;
-use crate::room;
-use crate::state;
 use crate::step::{self, Step};
-use crate::store_size::{self, Kind, Plan, StoreArgs};
-use crate::sweep;
+use crate::store::ext4::Superblock;
+use crate::store::mounts::is_mounted;
+use crate::store::store_size::{Kind, Plan, StoreArgs};
 
 /// How long processes that have ended may take to let go of the store.
 const ENDING: Duration = Duration::from_secs(1);

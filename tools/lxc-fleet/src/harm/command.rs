@@ -9,10 +9,10 @@ use breakit::schedule::{Schedule, ScheduleArgs};
 use breakit::signal::Watch;
 use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 
-use crate::container::{self, Container, at_once};
+use crate::fleet::select::{self, Selection, called};
 use crate::harm::held::Held;
 use crate::harm::{Deed, HARMS, Kind, before};
-use crate::select::{self, Selection, called};
+use crate::node::container::{self, Container, at_once};
 use crate::step;
 
 /// The arguments that every kind of harm has.

@@ -9,8 +9,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 use serde_json::Value;
 
+use crate::fleet::select::of_specs;
 use crate::harm::{HARMS, Harmed, Kind};
-use crate::select::of_specs;
 
 /// `watchdog`.
 #[derive(Args, Debug)]

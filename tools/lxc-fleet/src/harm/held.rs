@@ -7,9 +7,9 @@ use breakit::talk;
 use breakit::watchdog::Watchdog;
 use serde_json::{Value, json};
 
-use crate::container::{self, Container, at_once};
+use crate::fleet::select::called;
 use crate::harm::{Deed, Harmed, Kind, before, guardian};
-use crate::select::called;
+use crate::node::container::{self, Container, at_once};
 use crate::step;
 
 const TOO_LATE: &str = "the lease ended before all nodes were harmed, and the harm was undone";

@@ -4,9 +4,9 @@ use breakit::exit::Result;
 use breakit::program;
 use clap::Args;
 
-use crate::container::{self, Condition, Container};
 use crate::harm::{Harm, Harmed, Kind};
-use crate::launch;
+use crate::node::container::{self, Condition, Container};
+use crate::node::launch;
 use crate::step::Step;
 
 pub const HARM: Kind = Kind::of::<Kill>();

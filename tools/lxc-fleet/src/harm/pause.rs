@@ -3,8 +3,8 @@
 use breakit::exit::Result;
 use clap::Args;
 
-use crate::container::{Condition, Container};
 use crate::harm::{Harm, Kind};
+use crate::node::container::{Condition, Container};
 use crate::step::{self, Step};
 
 pub const HARM: Kind = Kind::of::<Pause>();
