@@ -55,7 +55,7 @@ pub enum Command {
     Pull(PullArgs),
     /// Start nodes that do not run
     Start(Selection),
-    /// Stop nodes: their programs get TERM, and KILL after --limit
+    /// Stop nodes: their programs get TERM, and KILL after --timeout
     Stop(StopArgs),
     /// Harm nodes
     #[command(flatten)]
@@ -208,8 +208,8 @@ pub struct ExecArgs {
     #[arg(long)]
     pub prefix: bool,
     /// Kill the program where it has not ended after TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub limit: Option<Duration>,
+    #[arg(long, alias = "limit", value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -244,8 +244,8 @@ pub struct StopArgs {
     #[command(flatten)]
     pub which: Selection,
     /// How long their programs have to end after TERM
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
-    pub limit: Duration,
+    #[arg(long, alias = "limit", value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub timeout: Duration,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,

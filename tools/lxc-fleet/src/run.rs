@@ -61,7 +61,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Pull(args) => pull::pull(&args),
         Command::Start(which) => container::start_all(&which.containers()?).map(|()| Status::Done),
         Command::Stop(args) => container::each(&args.which.containers()?, args.dry_run, |node| {
-            Ok(vec![node.stopping(args.limit)])
+            Ok(vec![node.stopping(args.timeout)])
         }),
         Command::Harm(harm) => harm.run(),
         Command::Resume(which) => container::each(&which.containers()?, false, |node| {

@@ -123,8 +123,20 @@ fn a_time_that_no_clock_can_hold_is_refused_before_anything_is_harmed() {
             assert_eq!(said.lines().count(), 1, "{said}");
         }
     }
-    lxc_fleet(&["stop", "n1", "--limit", "18446744073709551615s"]).expect(64);
-    lxc_fleet(&["exec", "n1", "--limit", "11years", "--", "true"]).expect(64);
+    lxc_fleet(&["stop", "n1", "--timeout", "18446744073709551615s"]).expect(64);
+    lxc_fleet(&["exec", "n1", "--timeout", "11years", "--", "true"]).expect(64);
+}
+
+#[test]
+fn the_former_name_of_timeout_is_still_known_and_not_shown() {
+    for command in
+        [&["stop", "n1", "--limit", "1s"][..], &["exec", "n1", "--limit=1s", "--", "true"]]
+    {
+        let status = lxc_fleet(command).status;
+        assert!([66, 77].contains(&status), "{status}");
+        let help = lxc_fleet(&[command[0], "--help"]).expect(0).stdout;
+        assert!(help.contains("--timeout <TIME>") && !help.contains("--limit"), "{help}");
+    }
 }
 
 #[test]

@@ -58,14 +58,14 @@ pub fn exec(args: &ExecArgs) -> Result<Status> {
     let (mut programs, terminal) = start(&containers, sites, args, &passing)?;
     drop(passing);
     let until = |time| watch.until(Some(time));
-    let ends = wait_unless(&mut programs, args.limit, until, || failure.get().is_some())?;
+    let ends = wait_unless(&mut programs, args.timeout, until, || failure.get().is_some())?;
     // Programs that could not say all have no status of their own; those that ended before have.
     let stopped = failure.get().cloned();
     drop(running);
     let drained = drain(&finished, &watch);
     // From here on there are messages, and the terminal is to show them as its owner set it up.
     drop(terminal);
-    let judged = judge(&containers, &ends, args.limit);
+    let judged = judge(&containers, &ends, args.timeout);
     if let Some(error) = stopped {
         return Err(error);
     }
