@@ -19,7 +19,7 @@ use breakit::exit::{Error, Result};
 use clap::{ArgMatches, Args};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::node::container::{self, Container, at_once};
 use crate::step::Step;
@@ -56,13 +56,19 @@ pub trait Harm: Args + Debug + Send + Sync + 'static {
     /// What undoing takes to know of a node.
     type Undo: Serialize + DeserializeOwned;
 
+    /// Fields of its fault lines beside the nodes, the backend and the seed: what its arguments ask for.
+    fn details(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
     /// Looks at a node before it is harmed. Changes nothing.
     ///
     /// # Errors
     /// 69 if this harm cannot be done to it.
     fn before(&self, node: &Container) -> Result<Self::Undo>;
 
-    /// The steps that harm a node. A node that is so already has none to show.
+    /// The steps that harm a node. When they are taken the harm is in force, and was seen to be so. A node that is so
+    /// already has none to show.
     ///
     /// # Errors
     /// 69 if a program is missing.
@@ -146,12 +152,17 @@ impl Kind {
 
 /// Harm of one kind with its arguments; which kind, only itself knows.
 trait Deed: Debug + Send + Sync {
+    fn details(&self) -> Map<String, Value>;
     fn before(&self, node: &Container) -> Result<Value>;
     fn apply<'a>(&'a self, node: &'a Container) -> Result<Vec<Step<'a>>>;
     fn holds(&self, node: &Container) -> Result<bool>;
 }
 
 impl<H: Harm> Deed for H {
+    fn details(&self) -> Map<String, Value> {
+        Harm::details(self)
+    }
+
     fn before(&self, node: &Container) -> Result<Value> {
         let undo = Harm::before(self, node)?;
         serde_json::to_value(undo)

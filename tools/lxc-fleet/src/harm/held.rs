@@ -38,7 +38,12 @@ impl Held {
     }
 
     fn value(&self) -> Value {
-        json!({ "nodes": called(&self.nodes), "backend": self.kind.backend, "seed": self.seed })
+        let (nodes, backend) = (called(&self.nodes), self.kind.backend);
+        let mut value = json!({ "nodes": nodes, "backend": backend, "seed": self.seed });
+        if let Value::Object(fields) = &mut value {
+            fields.extend(self.deed.details());
+        }
+        value
     }
 
     fn apply_all(&self) -> Result<()> {
