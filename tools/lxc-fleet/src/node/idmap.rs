@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, pause};
+use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
 /// How many ids a node has: all that programs and packages use.
 pub const COUNT: u32 = 65_536;
@@ -61,14 +61,21 @@ pub fn user_namespace() -> Result<(), Errno> {
 /// Does `work` while there is a child process in a user namespace of its own.
 fn in_user_namespace<T>(work: impl FnOnce(Pid) -> Result<T, Errno>) -> Result<T, Errno> {
     let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+    let us = getpid();
     // SAFETY: the child makes system calls alone, allocates nothing, and ends without unwinding.
     let child = match unsafe { fork() }? {
         ForkResult::Child => {
-            // It must not outlive us, whatever ends us.
+            // It must not outlive us, whatever ends us: it holds our locks. We may have ended before it could ask for
+            // a signal.
             let made = set_pdeathsig(Signal::SIGKILL)
+                .and_then(|()| if getppid() == us { Ok(()) } else { Err(Errno::ESRCH) })
                 .and_then(|()| unshare(CloneFlags::CLONE_NEWUSER))
                 .map_or_else(|errno| errno as u8, |()| 0);
             let _ = nix::unistd::write(&writer, &[made]);
+            if made != 0 {
+                // SAFETY: it ends the process at once, without anything of ours.
+                unsafe { libc::_exit(0) }
+            }
             loop {
                 pause();
             }
