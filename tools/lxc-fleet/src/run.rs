@@ -6,23 +6,13 @@ use breakit::stdout;
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
-use crate::fleet::down;
-use crate::fleet::host_name;
-use crate::fleet::listing;
-use crate::fleet::select;
-use crate::fleet::up;
+use crate::fleet::{down, host_name, listing, select, up};
 use crate::harm::guardian;
-use crate::image;
-use crate::image::build;
 use crate::image::install::Scripts;
-use crate::node::container;
-use crate::node::disk;
-use crate::node::launch;
+use crate::image::{self, build};
+use crate::node::{container, disk, launch};
 use crate::private;
-use crate::process::copy;
-use crate::process::exec;
-use crate::process::pull;
-use crate::process::push;
+use crate::process::{copy, exec, pull, push};
 use crate::step::Step;
 use crate::store;
 

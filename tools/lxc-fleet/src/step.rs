@@ -4,8 +4,6 @@
 //! locked, mounted, written or sent; what is there is looked at, so that only what is missing is shown.
 
 use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::{jsonl, program, talk};
@@ -35,12 +33,6 @@ impl<'a> Step<'a> {
     /// A step that is taken and of which nothing is shown: it changes nothing that lasts, or needs no word.
     pub fn silent(take: impl FnOnce() -> Result<()> + 'a) -> Step<'a> {
         Step::new(|| Ok([]), take)
-    }
-
-    /// A program that is run, and must succeed within `limit`.
-    pub fn run(mut command: Command, limit: Duration) -> Step<'a> {
-        let line = program::show(&command);
-        Step::told(line, move || program::succeed(&mut command, None, limit).map(drop))
     }
 
     /// The lines that show it.
@@ -102,4 +94,48 @@ pub fn print(lines: &[String]) -> Result<Status> {
 /// A path as a shell must see it.
 pub fn path(path: &Path) -> String {
     program::quote(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn a_step_is_shown_or_taken_and_never_both() {
+        let done = RefCell::new(Vec::new());
+        let did = &|what: &str| done.borrow_mut().push(what.to_string());
+        let step = |name: &'static str| {
+            let show = move || {
+                did("shown");
+                Ok([name.to_string()])
+            };
+            Step::new(show, move || {
+                did("taken");
+                Ok(())
+            })
+        };
+        assert_eq!(shown(vec![step("a"), step("b")]).unwrap(), ["a", "b"]);
+        assert_eq!(done.take(), ["shown", "shown"]);
+        take(vec![step("a"), step("b")]).unwrap();
+        assert_eq!(done.take(), ["taken", "taken"]);
+    }
+
+    #[test]
+    fn steps_end_at_the_first_that_fails_unless_all_are_to_be_taken() {
+        let taken = RefCell::new(0);
+        let steps = || -> Vec<Step> {
+            let step = |_| {
+                Step::silent(|| {
+                    *taken.borrow_mut() += 1;
+                    Err(Error::system("no"))
+                })
+            };
+            [1, 2].map(step).into()
+        };
+        assert_eq!(take(steps()).unwrap_err().to_string(), "no");
+        assert_eq!(taken.take(), 1);
+        assert_eq!(take_all(steps()).unwrap_err().to_string(), "no; no");
+        assert_eq!(taken.take(), 2);
+    }
 }

@@ -12,7 +12,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use breakit::escape;
-use breakit::exit::{Error, Result};
+use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::node::LXCPATH;
 use breakit::program;
@@ -151,6 +151,13 @@ install() {
 }
 install "$@" && DONE
 REFRESH
+code=$?
+[ "$code" -eq 0 ] && exit
+# By its status apt-get does not say whether there is such a package.
+for package in "$@"; do
+    apt-cache show -- "${package%%[=/]*}" >/dev/null 2>&1 || exit 66
+done
+exit "$code"
 "#;
 
 const APT_REFRESH: &str = r#"echo "refreshing the lists of packages" >&2
@@ -349,15 +356,13 @@ fn complaint(log: &Path, packages: &[String], ended: Option<ExitStatus>) -> Erro
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     lines.iter().for_each(talk::detail);
     let errors: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("E: ")).collect();
-    let ended = ended.map(|status| format!(" and ended with {status}")).unwrap_or_default();
-    let silent = format!("it said nothing{ended}");
+    let ended_with = ended.map(|status| format!(" and ended with {status}")).unwrap_or_default();
+    let silent = format!("it said nothing{ended_with}");
     let words = errors.first().or(lines.last()).copied().unwrap_or(&silent);
     let (count, list) = (packages.len(), packages.join(", "));
-    let status = if errors.iter().any(|line| line.contains("Unable to locate package")) {
-        Error::no_input
-    } else {
-        Error::system
-    };
+    // The script's own, for a package that is not there.
+    let is_unknown = ended.is_some_and(|s| s.code() == Some(i32::from(Status::NoInput.code())));
+    let status = if is_unknown { Error::no_input } else { Error::system };
     if let Some(package) = lines.iter().find_map(|line| failed_script(line)) {
         return status(format!(
             "cannot install {list}: a script of the package {package} failed; see all that it said with --verbose, and if it needs more than a node may do, let it run as root of this host with --build-allow"
