@@ -38,13 +38,13 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "exec" -d 'Run a
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "push" -d 'Copy a file or folder into nodes'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "pull" -d 'Copy a file or folder out of nodes'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "start" -d 'Start nodes that do not run'
-complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --limit'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --timeout'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "kill" -d 'Kill nodes: all their programs get KILL at once; with --for they are started again'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "pause" -d 'Pause nodes: their programs stand still; with --for they go on again'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "resume" -d 'Let paused nodes go on'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "logs" -d 'Print what LXC and the nodes\' first processes said'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "launch" -d 'Mount a machine\'s root where it alone sees it, and start it (started by up and start)'
-complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by the commands that hold one)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l packages -d 'The packages in it, by the names that this host\'s package manager knows' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand image; and not __fish_seen_subcommand_from ls rm help" -l store-size -d 'How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]' -r
@@ -112,7 +112,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s q -l quiet
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand nodes" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l limit -d 'Kill the program where it has not ended after TIME' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l timeout -d 'Kill the program where it has not ended after TIME' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -s i -l interactive -d 'Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand exec" -l prefix -d 'Put the node\'s name before each line even for one node'
@@ -133,7 +133,7 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s q -l quiet
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand start" -s h -l help -d 'Print help'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s n -l nodes -d 'The same, as the other tools take it; also @FILE or - with node lines' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l limit -d 'How long their programs have to end after TERM' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l timeout -d 'How long their programs have to end after TERM' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -l dry-run -d 'Print what would be done, a command or step a line, and do nothing'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand stop" -s q -l quiet -d 'Say nothing but errors'
@@ -186,8 +186,8 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -l foregroun
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s v -l verbose -d 'Say what is done, step by step'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand launch" -s h -l help -d 'Print help'
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l kind -d 'What is undone: kill or pause' -r
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l lease -d 'The lease, in milliseconds' -r
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l kind -d 'What is undone' -r -f -a "kill\t''
+pause\t''"
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s q -l quiet -d 'Say nothing but errors'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand watchdog" -s v -l verbose -d 'Say what is done, step by step'
@@ -201,13 +201,13 @@ complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "push" -d 'Copy a file or folder into nodes'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "pull" -d 'Copy a file or folder out of nodes'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "start" -d 'Start nodes that do not run'
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --limit'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "stop" -d 'Stop nodes: their programs get TERM, and KILL after --timeout'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "kill" -d 'Kill nodes: all their programs get KILL at once; with --for they are started again'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "pause" -d 'Pause nodes: their programs stand still; with --for they go on again'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "resume" -d 'Let paused nodes go on'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "logs" -d 'Print what LXC and the nodes\' first processes said'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "launch" -d 'Mount a machine\'s root where it alone sees it, and start it (started by up and start)'
-complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by kill and pause)'
+complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "watchdog" -d 'Wait on stdin for a holder\'s lease to end, then undo its fault (started by the commands that hold one)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and not __fish_seen_subcommand_from image up down ls nodes exec push pull start stop kill pause resume logs launch watchdog help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "ls" -d 'List the images'
 complete -c lxc-fleet -n "__fish_lxc_fleet_using_subcommand help; and __fish_seen_subcommand_from image" -f -a "rm" -d 'Remove images that no node uses'

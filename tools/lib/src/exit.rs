@@ -86,6 +86,13 @@ pub enum Error {
         /// The sentence, without the tool's name and without a full stop of its own.
         message: String,
     },
+    /// What is wrong with a thing that the caller knows by name and adds by [`Error::of`]: "is paused".
+    Predicate {
+        /// What the shell sees.
+        status: Status,
+        /// The sentence without its subject.
+        predicate: String,
+    },
     /// Whoever read our output is gone: not an error, the end of the work.
     ReaderGone,
     /// A signal ended the work, after everything was put in order.
@@ -125,6 +132,11 @@ impl Error {
         waited => Waited;
         /// 77: not permitted.
         not_permitted => NotPermitted;
+    }
+
+    /// What is wrong with a thing that the caller names by [`Error::of`]: "is paused", "did not start".
+    pub fn predicate(status: Status, predicate: impl Into<String>) -> Error {
+        Error::Predicate { status, predicate: predicate.into() }
     }
 
     /// An I/O error in its place: "cannot PLACE: REASON", as 77, 66 or 71 by its kind.
@@ -182,7 +194,7 @@ impl Error {
     /// The status that the shell sees (128+n for a signal is the shell's own doing).
     pub fn status(&self) -> Status {
         match self {
-            Error::Sentence { status, .. } => *status,
+            Error::Sentence { status, .. } | Error::Predicate { status, .. } => *status,
             Error::ReaderGone | Error::Signal(_) | Error::Passed(0) => Status::Done,
             Error::Passed(_) => Status::Invalid,
             Error::Many(errors) => {
@@ -197,8 +209,29 @@ impl Error {
         self.behind(&context.to_string())
     }
 
+    /// The same error of `subject`: "node n1 is paused", but "node n1: cannot open ...".
+    #[must_use]
+    pub fn of(self, subject: impl fmt::Display) -> Error {
+        self.about(&subject.to_string())
+    }
+
+    fn about(self, subject: &str) -> Error {
+        match self {
+            Error::Predicate { status, predicate } => {
+                Error::Sentence { status, message: format!("{subject} {predicate}") }
+            }
+            Error::Many(errors) => {
+                Error::Many(errors.into_iter().map(|error| error.about(subject)).collect())
+            }
+            other => other.behind(subject),
+        }
+    }
+
     fn behind(self, context: &str) -> Error {
         match self {
+            Error::Predicate { status, predicate } => {
+                Error::Sentence { status, message: format!("{context}: {predicate}") }
+            }
             Error::Sentence { status, message } => {
                 Error::Sentence { status, message: format!("{context}: {message}") }
             }
@@ -211,7 +244,9 @@ impl Error {
 
     pub(crate) fn say(&self) {
         match self {
-            Error::Sentence { message, .. } => talk::error(message),
+            Error::Sentence { message, .. } | Error::Predicate { predicate: message, .. } => {
+                talk::error(message);
+            }
             Error::Many(errors) => errors.iter().for_each(Error::say),
             Error::ReaderGone | Error::Signal(_) | Error::Passed(_) => {}
         }
@@ -221,7 +256,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Sentence { message, .. } => f.write_str(message),
+            Error::Sentence { message, .. } | Error::Predicate { predicate: message, .. } => {
+                f.write_str(message)
+            }
             Error::ReaderGone => f.write_str("the reader of our output is gone"),
             Error::Signal(n) => write!(f, "ended by signal {n}"),
             Error::Passed(code) => write!(f, "the program ended with status {code}"),
@@ -265,6 +302,16 @@ mod tests {
         let error = Error::io("open /nowhere", &io::Error::from_raw_os_error(2));
         assert_eq!(error.to_string(), "cannot open /nowhere: no such file or directory");
         assert_eq!(error.status(), Status::NoInput);
+    }
+
+    #[test]
+    fn a_predicate_gets_its_subject_and_another_error_its_place() {
+        let paused = Error::predicate(Status::System, "is paused");
+        let closed = Error::not_permitted("cannot open /x");
+        assert_eq!(paused.clone().of("node n1").to_string(), "node n1 is paused");
+        let both = Error::Many(vec![paused, closed]).of("node n1");
+        assert_eq!(both.to_string(), "node n1 is paused; node n1: cannot open /x");
+        assert_eq!(both.status(), Status::NotPermitted);
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
 //! | [`talk`] | what is said on stderr |
+//! | [`watchdog`] | a process that ends a fault when its holder cannot |
 
 pub mod changes;
 pub mod clock;
@@ -62,3 +63,4 @@ pub mod ssh;
 pub mod stdout;
 pub mod talk;
 pub mod tool;
+pub mod watchdog;

@@ -4,16 +4,17 @@ use std::thread::{self, Builder, ScopedJoinHandle};
 
 /// Does `work` for every item, a thread each, and gives all results in the items' order; an error where the work
 /// panicked. What the system gives no thread for is done here, one after the other.
-pub fn each<T: Sync, R: Send>(
-    items: &[T],
-    work: impl Fn(&T) -> R + Sync,
+pub fn each<'a, T: Sync, R: Send>(
+    items: &'a [T],
+    work: impl Fn(&'a T) -> R + Sync,
 ) -> Vec<thread::Result<R>> {
     let work = &work;
     thread::scope(|scope| {
-        let spawn = |item| Builder::new().spawn_scoped(scope, move || work(item));
+        let spawn = |item: &'a T| Builder::new().spawn_scoped(scope, move || work(item));
         let threads: Vec<std::io::Result<ScopedJoinHandle<'_, R>>> =
             items.iter().map(spawn).collect();
-        let join = |(thread, item): (std::io::Result<ScopedJoinHandle<'_, R>>, &T)| match thread {
+        let join = |(thread, item): (std::io::Result<ScopedJoinHandle<'_, R>>, &'a T)| match thread
+        {
             Ok(thread) => thread.join(),
             Err(_) => Ok(work(item)),
         };

@@ -6,10 +6,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Once;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Parser};
 
 use crate::exit::{Error, Result, Status};
+use crate::similar::closest;
 use crate::{jsonl, talk};
 
 /// The whole `main` of a tool: reads the command line, runs it, says what went wrong, ends in order.
@@ -99,11 +100,22 @@ fn usage(tool: &str, command: &Command, error: &clap::Error) -> Result<Status> {
             Err(Error::usage(format!("which command? {names} (see {tool} --help)")))
         }
         _ => {
-            let more = format!(" (see {tool} --help)");
+            let more = format!("{} (see {tool} --help)", did_you_mean(command, error));
             let room = LONGEST_MESSAGE - tool.len() - ": ".len() - more.len();
             Err(Error::usage(shorten(sentence(&error.render().to_string()), room) + &more))
         }
     }
+}
+
+/// The command that was meant by one that there is not, if any is like it.
+fn did_you_mean(command: &Command, error: &clap::Error) -> String {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else {
+        return String::new();
+    };
+    let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
+    closest(typed, commands.map(Command::get_name))
+        .map(|meant| format!("; did you mean {meant}?"))
+        .unwrap_or_default()
 }
 
 /// How many bytes the message about a wrong command line may have: it is read at one glance.

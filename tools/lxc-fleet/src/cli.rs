@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
-use breakit::lease::LeaseArgs;
-use breakit::schedule::ScheduleArgs;
 use breakit::size::{self, parse_size};
 use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
-use crate::limits::Limits;
-use crate::seccomp::Allow;
+use crate::fleet::select::Selection;
+use crate::harm::command::HarmCommand;
+use crate::harm::guardian::WatchdogArgs;
+use crate::node::limits::Limits;
+use crate::node::seccomp::Allow;
+use crate::store::store_size::StoreArgs;
 
 /// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
 ///
@@ -44,7 +46,7 @@ pub enum Command {
     /// List the nodes with their state
     Ls(LsArgs),
     /// Print the nodes as lines for the other tools
-    Nodes(Which),
+    Nodes(Selection),
     /// Run a program in nodes
     Exec(ExecArgs),
     /// Copy a file or folder into nodes
@@ -52,17 +54,16 @@ pub enum Command {
     /// Copy a file or folder out of nodes
     Pull(PullArgs),
     /// Start nodes that do not run
-    Start(Which),
-    /// Stop nodes: their programs get TERM, and KILL after --limit
+    Start(Selection),
+    /// Stop nodes: their programs get TERM, and KILL after --timeout
     Stop(StopArgs),
-    /// Kill nodes: all their programs get KILL at once; with --for they are started again
-    Kill(HarmArgs),
-    /// Pause nodes: their programs stand still; with --for they go on again
-    Pause(HarmArgs),
+    /// Harm nodes
+    #[command(flatten)]
+    Harm(HarmCommand),
     /// Let paused nodes go on
-    Resume(Which),
+    Resume(Selection),
     /// Print what LXC and the nodes' first processes said
-    Logs(Which),
+    Logs(Selection),
     /// Mount a machine's root where it alone sees it, and start it (started by up and start)
     #[command(hide = true)]
     Launch {
@@ -73,31 +74,9 @@ pub enum Command {
         #[arg(long, hide = true)]
         foreground: bool,
     },
-    /// Wait on stdin for a holder's lease to end, then undo its fault (started by kill and pause)
+    /// Wait on stdin for a holder's lease to end, then undo its fault (started by the commands that hold one)
     #[command(hide = true)]
     Watchdog(WatchdogArgs),
-}
-
-/// Which nodes of the fleet.
-#[derive(Args, Clone, Debug, Default)]
-pub struct Which {
-    /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
-    #[arg(value_name = "NODES")]
-    pub nodes: Vec<String>,
-    /// The same, as the other tools take it; also @FILE or - with node lines
-    #[arg(short = 'n', long = "nodes", value_name = "NODES")]
-    pub named: Vec<String>,
-}
-
-/// The store that the first `up` or `image` makes.
-#[derive(Args, Clone, Copy, Debug, Default)]
-pub struct StoreArgs {
-    /// How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    pub store_size: Option<u64>,
-    /// Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]
-    #[arg(long)]
-    pub sparse: bool,
 }
 
 /// `image`.
@@ -193,7 +172,7 @@ pub struct UpArgs {
 pub struct DownArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// All nodes of all fleets on this host
     #[arg(long, conflicts_with_all = ["nodes", "named"])]
     pub all: bool,
@@ -207,7 +186,7 @@ pub struct DownArgs {
 pub struct LsArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// As JSON lines
     #[arg(long)]
     pub json: bool,
@@ -221,7 +200,7 @@ pub struct LsArgs {
 pub struct ExecArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing
     #[arg(short, long)]
     pub interactive: bool,
@@ -229,8 +208,8 @@ pub struct ExecArgs {
     #[arg(long)]
     pub prefix: bool,
     /// Kill the program where it has not ended after TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub limit: Option<Duration>,
+    #[arg(long, alias = "limit", value_name = "TIME", value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
@@ -263,51 +242,11 @@ pub struct PullArgs {
 pub struct StopArgs {
     /// Which nodes
     #[command(flatten)]
-    pub which: Which,
+    pub which: Selection,
     /// How long their programs have to end after TERM
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
-    pub limit: Duration,
+    #[arg(long, alias = "limit", value_name = "TIME", value_parser = parse_duration, default_value = "5s")]
+    pub timeout: Duration,
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-}
-
-/// `kill` and `pause`.
-#[derive(Args, Debug)]
-pub struct HarmArgs {
-    /// Which nodes
-    #[command(flatten)]
-    pub which: Which,
-    /// When, and for how long
-    #[command(flatten)]
-    pub schedule: ScheduleArgs,
-    /// What a fault that is held lasts after its holder died
-    #[command(flatten)]
-    pub lease: LeaseArgs,
-    /// Hold the fault until a signal
-    #[arg(long, conflicts_with = "length")]
-    pub hold: bool,
-    /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
-    #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit", "until_eof"])]
-    pub keep: bool,
-    /// The seed of --stagger [default: $BREAKIT_SEED, else random]
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Print what would be done, a command or step a line, and do nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// `watchdog`.
-#[derive(Args, Debug)]
-pub struct WatchdogArgs {
-    /// What is undone: kill or pause
-    #[arg(long, hide = true)]
-    pub kind: String,
-    /// The lease, in milliseconds
-    #[arg(long, hide = true)]
-    pub lease: u64,
-    /// The nodes
-    #[arg(value_name = "NODES")]
-    pub nodes: Vec<String>,
 }

@@ -1,176 +1,207 @@
-//! `kill` and `pause`: at once, or held as a fault with its lines.
+//! What is done to nodes: every kind of harm, each in a file of its own, and what all kinds have in common.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`command`] | the subcommand of each kind, and what it does |
+//! | [`held`] | harm that is held as a fault, with its lines |
+//! | [`guardian`] | the process that undoes it if the holder dies |
+//!
+//! A new kind is a new file with a [`Harm`] and a `HARM`, and its name in the list below. From that follow its
+//! subcommand with its help and completions, its dry run, its fault lines and its watchdog.
 
-use breakit::exit::{Error, Result, Status};
-use breakit::hold::{Fault, Renewal, hold};
-use breakit::lease::Lease;
-use breakit::rng;
-use breakit::signal::Watch;
-use breakit::talk;
-use serde_json::{Value, json};
+pub mod command;
+pub mod guardian;
+pub mod held;
 
-use crate::cli::HarmArgs;
-use crate::container::{self, Condition, Container, at_once};
-use crate::dry_run;
-use crate::watchdog::Watchdog;
-use crate::which::called;
+use std::fmt::Debug;
 
-/// What is done to nodes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// All their processes get KILL; undone, the nodes are started again.
-    Kill,
-    /// Their processes stand still; undone, they go on.
-    Pause,
+use breakit::exit::{Error, Result};
+use clap::{ArgMatches, Args};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::node::container::{self, Container, at_once};
+use crate::step::Step;
+
+macro_rules! harms {
+    ($($kind:ident)*) => {
+        $(mod $kind;)*
+
+        /// Every kind of harm, in the order of the help.
+        pub const HARMS: &[Kind] = &[$($kind::HARM),*];
+    };
+}
+
+harms! {
+    kill
+    pause
+}
+
+/// A kind of harm, with the arguments that it alone has.
+///
+/// Harm is done at once and for good, or it is held: then it is undone when its time is over, or by a guardian, which
+/// knows nothing but what [`Harm::before`] gave. A fault that is an event (a process that is killed) is harm that is
+/// undone by bringing back what it ended.
+pub trait Harm: Args + Debug + Send + Sync + 'static {
+    /// The word on the command line and on fault lines.
+    const WORD: &'static str;
+
+    /// The line of the help.
+    const ABOUT: &'static str;
+
+    /// The mechanism that does it: `backend` on fault lines.
+    const BACKEND: &'static str;
+
+    /// What undoing takes to know of a node.
+    type Undo: Serialize + DeserializeOwned;
+
+    /// Fields of its fault lines beside the nodes, the backend and the seed: what its arguments ask for.
+    fn details(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Looks at a node before it is harmed. Changes nothing.
+    ///
+    /// # Errors
+    /// 69 if this harm cannot be done to it.
+    fn before(&self, node: &Container) -> Result<Self::Undo>;
+
+    /// The steps that harm a node. When they are taken the harm is in force, and was seen to be so. A node that is so
+    /// already has none to show.
+    ///
+    /// # Errors
+    /// 69 if a program is missing.
+    fn apply<'a>(&'a self, node: &'a Container) -> Result<Vec<Step<'a>>>;
+
+    /// Whether a node is harmed still: somebody else may have put it right.
+    ///
+    /// # Errors
+    /// 75 if the node does not answer.
+    fn holds(&self, node: &Container) -> Result<bool>;
+
+    /// The steps that undo it. They can be taken more than once, and after harm that was done by half.
+    ///
+    /// # Errors
+    /// 69 if a program is missing.
+    fn undo(undo: Self::Undo, node: &Container) -> Result<Vec<Step<'_>>>;
+
+    /// What is done once for all nodes before it is undone.
+    ///
+    /// # Errors
+    /// 71 if the system refuses.
+    fn before_undo(_nodes: &[Harmed]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An entry of [`HARMS`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The word on the command line and on fault lines.
+    pub word: &'static str,
+    /// The line of the help.
+    pub about: &'static str,
+    /// The mechanism that does it.
+    pub backend: &'static str,
+    add_args: fn(clap::Command) -> clap::Command,
+    read_args: fn(&ArgMatches) -> std::result::Result<Box<dyn Deed>, clap::Error>,
+    undo: for<'a> fn(&Value, &'a Container) -> Result<Vec<Step<'a>>>,
+    before_undo: fn(&[Harmed]) -> Result<()>,
 }
 
 impl Kind {
-    /// The word on the command line and on fault lines.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Kill => "kill",
-            Kind::Pause => "pause",
-        }
-    }
-
-    /// Who does it: what stands as `backend` on fault lines.
-    fn backend(self) -> &'static str {
-        match self {
-            Kind::Kill => "lxc-stop",
-            Kind::Pause => "freezer",
+    /// The entry of a kind.
+    pub const fn of<H: Harm>() -> Kind {
+        Kind {
+            word: H::WORD,
+            about: H::ABOUT,
+            backend: H::BACKEND,
+            add_args: H::augment_args,
+            read_args: |matches| Ok(Box::new(H::from_arg_matches(matches)?)),
+            undo: |undo, node| H::undo(from_json(undo)?, node),
+            before_undo: H::before_undo,
         }
     }
 
     /// The kind of this word.
-    pub fn parse(word: &str) -> Option<Kind> {
-        [Kind::Kill, Kind::Pause].into_iter().find(|kind| kind.word() == word)
-    }
-
-    fn apply(self, container: &Container) -> Result<()> {
-        match self {
-            Kind::Kill => container.kill(),
-            Kind::Pause => container.pause(),
-        }
+    pub fn find(word: &str) -> Option<&'static Kind> {
+        HARMS.iter().find(|kind| kind.word == word)
     }
 
     /// Undoes it; a node that was taken down meanwhile needs nothing.
     ///
     /// # Errors
-    /// 71 where the node does not come back.
-    pub fn undo(self, containers: &[Container]) -> Result<()> {
-        let there: Vec<Container> = containers.iter().filter(|c| c.exists()).cloned().collect();
-        match self {
-            Kind::Kill => container::start_all(&there),
-            Kind::Pause => container::all(at_once(&there, Container::resume)).map(drop),
-        }
+    /// 71 if a node does not come back.
+    pub fn undo(&self, harmed: &[Harmed]) -> Result<()> {
+        let there: Vec<Harmed> = harmed.iter().filter(|one| one.node.exists()).cloned().collect();
+        (self.before_undo)(&there)?;
+        let undone = at_once(&there, |one| crate::step::take((self.undo)(&one.undo, &one.node)?));
+        container::all(undone).map(drop)
     }
 
-    fn holds(self, container: &Container) -> Result<bool> {
-        let condition = container.condition()?;
-        Ok(match self {
-            Kind::Kill => condition == Condition::Stopped,
-            // A program that somebody starts in there now takes a moment to stand still.
-            Kind::Pause => matches!(condition, Condition::Frozen | Condition::Freezing),
-        })
+    /// The lines that show how it is undone.
+    ///
+    /// # Errors
+    /// 69 if a program is missing.
+    fn shown_undo(&self, harmed: &[Harmed]) -> Result<Vec<String>> {
+        let lines = at_once(harmed, |one| crate::step::shown((self.undo)(&one.undo, &one.node)?));
+        Ok(container::all(lines)?.concat())
     }
 }
 
-/// Harms nodes: at once and for good, or for as long as the flags say.
+/// Harm of one kind with its arguments; which kind, only itself knows.
+trait Deed: Debug + Send + Sync {
+    fn details(&self) -> Map<String, Value>;
+    fn before(&self, node: &Container) -> Result<Value>;
+    fn apply<'a>(&'a self, node: &'a Container) -> Result<Vec<Step<'a>>>;
+    fn holds(&self, node: &Container) -> Result<bool>;
+}
+
+impl<H: Harm> Deed for H {
+    fn details(&self) -> Map<String, Value> {
+        Harm::details(self)
+    }
+
+    fn before(&self, node: &Container) -> Result<Value> {
+        let undo = Harm::before(self, node)?;
+        serde_json::to_value(undo)
+            .map_err(|e| Error::system(format!("cannot write down how to undo {}: {e}", H::WORD)))
+    }
+
+    fn apply<'a>(&'a self, node: &'a Container) -> Result<Vec<Step<'a>>> {
+        Harm::apply(self, node)
+    }
+
+    fn holds(&self, node: &Container) -> Result<bool> {
+        Harm::holds(self, node)
+    }
+}
+
+/// What undoing takes to know of the nodes, looked at before they are harmed.
 ///
 /// # Errors
-/// As [`crate::cli::Which::containers`], and 71 where the system refuses.
-pub fn harm(kind: Kind, args: &HarmArgs) -> Result<Status> {
-    let seed = rng::seed(args.seed)?;
-    let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
-    let times = &args.schedule;
-    let timed =
-        [times.length, times.every, times.first, times.time_limit].iter().any(Option::is_some)
-            || times.until_eof;
-    let containers = args.which.containers()?;
-    let held = timed || args.hold || args.keep;
-    if args.dry_run {
-        let holding = dry_run::Holding { schedule: &schedule, lease, keep: args.keep };
-        return dry_run::harm(kind, &containers, held.then_some(holding));
-    }
-    if !held {
-        return container::all(at_once(&containers, |c| kind.apply(c))).map(|_| Status::Done);
-    }
-    let from_stdin =
-        args.which.specs().iter().flat_map(|spec| spec.split(',')).any(|part| part == "-");
-    let mut watch = Watch::start("putting the nodes right goes on")?;
-    args.schedule.watch_input(&mut watch, from_stdin.then_some("the nodes"))?;
-    let mut held = Held { kind, containers, watchdog: None, keep: args.keep, seed };
-    hold(&mut held, &schedule, lease, args.keep, &watch)
+/// Those of the kind.
+fn before(deed: &dyn Deed, nodes: &[Container]) -> Result<Vec<Harmed>> {
+    container::all(at_once(nodes, |node| {
+        deed.before(node).map(|undo| Harmed { node: node.clone(), undo })
+    }))
 }
 
-const TOO_LATE: &str = "the lease ended before all nodes were harmed, and the harm was undone";
-
-/// Harm that is held.
-struct Held {
-    kind: Kind,
-    containers: Vec<Container>,
-    watchdog: Option<Watchdog>,
-    keep: bool,
-    seed: u64,
+fn from_json<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    T::deserialize(value).map_err(|e| Error::data(format!("cannot read how to undo a fault: {e}")))
 }
 
-impl Held {
-    fn undo_all(&self) -> Result<()> {
-        self.kind.undo(&self.containers)
-    }
-
-    fn value(&self) -> Value {
-        json!({ "nodes": called(&self.containers), "backend": self.kind.backend(), "seed": self.seed })
-    }
-
-    fn apply_all(&self) -> Result<()> {
-        container::all(at_once(&self.containers, |c| self.kind.apply(c))).map(drop)
-    }
+/// A node that is harmed, with what undoing takes.
+#[derive(Clone, Debug)]
+pub struct Harmed {
+    /// The node.
+    pub node: Container,
+    undo: Value,
 }
 
-impl Fault for Held {
-    fn kind(&self) -> &'static str {
-        self.kind.word()
-    }
-
-    fn start(&mut self, lease: Lease) -> Result<Value> {
-        // A node that is paused or down already would be put right by us at the end, and is not ours.
-        container::all(at_once(&self.containers, Container::must_run))?;
-        // Before the first harm: from then on somebody undoes it whatever becomes of us.
-        let mut watchdog = Watchdog::post(self.kind, lease, &self.containers)?;
-        let applied = self.apply_all().and_then(|()| {
-            // We were stopped in there for longer than the lease: it undid the harm, and nobody watches any more.
-            if watchdog.renew() { Ok(()) } else { Err(Error::waited(TOO_LATE)) }
-        });
-        if let Err(error) = applied {
-            let undone = self.undo_all();
-            watchdog.dismiss();
-            return Err(undone.err().map_or(error.clone(), |more| Error::Many(vec![error, more])));
-        }
-        if self.keep {
-            watchdog.keep();
-        } else {
-            self.watchdog = Some(watchdog);
-        }
-        Ok(self.value())
-    }
-
-    fn renew(&mut self, lease: Lease) -> Result<Renewal> {
-        let held = container::all(at_once(&self.containers, |c| self.kind.holds(c)))?;
-        if held.iter().all(|held| !held) {
-            return Ok(Renewal::Healed);
-        }
-        if !self.watchdog.as_mut().is_some_and(Watchdog::renew) {
-            talk::error("the watchdog of this fault is gone; another takes its place");
-            self.watchdog = Some(Watchdog::post(self.kind, lease, &self.containers)?);
-        }
-        Ok(Renewal::InForce)
-    }
-
-    fn heal(&mut self) -> Result<Value> {
-        let healed = self.undo_all();
-        if let Some(watchdog) = self.watchdog.take() {
-            watchdog.dismiss();
-        }
-        healed.map(|()| self.value())
+impl AsRef<Container> for Harmed {
+    fn as_ref(&self) -> &Container {
+        &self.node
     }
 }

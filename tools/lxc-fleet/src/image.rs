@@ -1,19 +1,37 @@
 //! Images: what a node is made of, and which layers there are.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`layers`] | which layers there are |
+//! | [`build`] | building a layer of packages, once |
+//! | [`install`] | installing packages into it |
+//! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
+//! | [`busybox`] | the tiny root for hosts whose own will not do |
+//! | [`chroot`] | no fleet from within a chroot |
+
+pub mod afresh;
+pub mod build;
+pub mod busybox;
+pub mod chroot;
+pub mod install;
+pub mod layers;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::jsonl;
 use breakit::node::Name;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::busybox;
-use crate::ids::Ids;
-use crate::root::{Layer, Root};
-use crate::state;
+use crate::fleet::state;
+use crate::image::layers::{built, folder, label, not_in_use};
+use crate::node::ids::Ids;
+use crate::node::root::{Layer, Root};
+use crate::places;
 use crate::store;
+use crate::store::mounts;
+use crate::store::remove::remove_tree;
 
 /// What a node is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,16 +42,6 @@ pub enum Image {
     Busybox,
     /// A layer over the host's root.
     Layer(Name),
-}
-
-/// What is kept beside a layer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// The packages in it, sorted.
-    pub packages: Vec<String>,
-    /// Whose ids its files have on disk.
-    #[serde(default)]
-    pub ids: Ids,
 }
 
 impl Image {
@@ -82,7 +90,9 @@ impl Image {
     pub fn could_be_ready(&self) -> Result<()> {
         match self {
             Image::Busybox if label("busybox").is_none() => busybox::program().map(drop),
-            Image::Layer(_) if !store::file().exists() || store::is_mounted(&store::root())? => {
+            Image::Layer(_)
+                if !places::store_file().exists() || mounts::is_mounted(&places::store())? =>
+            {
                 self.ready()
             }
             _ => Ok(()),
@@ -116,44 +126,9 @@ pub fn image_name(text: &str) -> Result<Name> {
     })
 }
 
-/// Where the layers lie.
-pub fn folder() -> PathBuf {
-    store::root().join("images")
-}
-
 fn layer(name: &str) -> Layer {
     let ids = label(name).map(|label| label.ids).unwrap_or_default();
     Layer { path: folder().join(name).join("upper"), ids }
-}
-
-/// The label of a layer that is whole.
-pub fn label(name: &str) -> Option<Label> {
-    let bytes = fs::read(folder().join(name).join("image.json")).ok()?;
-    serde_json::from_slice(&bytes).ok()
-}
-
-/// The names of the layers that are whole.
-fn built() -> Result<Vec<String>> {
-    let mut names = state::entries(&folder())?;
-    names.retain(|name| label(name).is_some());
-    names.sort();
-    Ok(names)
-}
-
-/// Whether no node of any fleet is made of it.
-///
-/// # Errors
-/// 71 with the node that is.
-pub fn not_in_use(name: &str) -> Result<()> {
-    for (fleet, state) in state::readable()? {
-        if let Some(member) = state.members.iter().find(|member| member.image == name) {
-            return Err(Error::system(format!(
-                "image {name} is in use by node {} of fleet {fleet}; take it down first, or give the new image another name",
-                member.name
-            )));
-        }
-    }
-    Ok(())
 }
 
 /// Lists the images, as a table or as JSON lines.
@@ -164,7 +139,7 @@ pub fn list(as_json: bool) -> Result<Status> {
     let labels = {
         let _all = state::lock_all()?;
         let mut labels = Vec::new();
-        if store::file().exists() {
+        if places::store_file().exists() {
             store::open_existing()?;
             for name in built()? {
                 labels.extend(label(&name).map(|label| (name, label)));
@@ -191,7 +166,7 @@ pub fn list(as_json: bool) -> Result<Status> {
 pub fn remove(names: &[String]) -> Result<Status> {
     let _all = state::lock_all()?;
     let names = names.iter().map(|name| image_name(name)).collect::<Result<Vec<_>>>()?;
-    if store::file().exists() {
+    if places::store_file().exists() {
         store::open_existing()?;
     }
     let mut errors = Vec::new();
@@ -214,7 +189,7 @@ fn remove_one(name: &str) -> Result<()> {
     // Under another name first: what is removed half is no image any more.
     let away = folder().join(format!(".removed-{}-{name}", std::process::id()));
     fs::rename(&place, &away).map_err(|e| Error::io(format!("remove the image {name}"), &e))?;
-    store::remove_tree(&away)
+    remove_tree(&away)
 }
 
 /// Removes every image, and the store's file.

@@ -2,100 +2,29 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`state`] | what a fleet has, on disk: written before anything is made, removed after all is gone |
-//! | [`lock`] | one invocation at a time for a fleet, and for what all fleets share |
-//! | [`store`], [`store_size`] | the filesystem of layers and nodes, and how large it is |
-//! | [`room`], [`ext4`], [`mounts`] | reserved room on a disk, filesystems in files, what is mounted |
-//! | [`private`] | who may see what we keep |
-//! | [`sweep`], [`remove`] | files that no fleet needs any more, and removing trees of any depth |
-//! | [`image`] | what a node is made of; which layers there are |
-//! | [`build`], [`install`] | building a layer of packages, once |
-//! | [`afresh`] | which packages that the host has a layer needs once more, as the mask hides what they brought |
-//! | [`busybox`] | the tiny root for hosts whose own will not do |
-//! | [`mask`], [`walk`] | what of the host a node sees: the decision, and the walk over the host that it needs |
-//! | [`lay`], [`views`] | that, written down as layers, once for all nodes of an `up` |
-//! | [`view`] | those layers, mounted |
-//! | [`network`] | the bridge, its subnet, and the route that catches what would stray |
-//! | [`walls`] | what a node may send to its fleet and to the host |
-//! | [`nat`] | the way out to other networks, if the fleet has one |
-//! | [`container`] | one node: its files, its mount, its life |
-//! | [`disk`] | a node's own filesystem |
-//! | [`cgroup`] | the control groups of a node and of a program in it |
-//! | [`limits`], [`fleet_group`] | how much of the host a node and a fleet may use, and the control group of a fleet |
-//! | [`seccomp`] | which system calls a node may make |
-//! | [`vsock`] | the one rule that LXC's list cannot have |
-//! | [`freezer`] | letting a node's processes stand still |
-//! | [`salvage`] | what there is of a fleet whose memory is damaged |
-//! | [`up`], [`down`] | making a whole fleet, and leaving nothing of it |
-//! | [`dry_run`] | what would be done, told and not done |
-//! | [`listing`] | `ls`, `nodes` and `logs` |
-//! | [`exec`] | programs in nodes |
-//! | [`push`], [`pull`], [`copy`] | files into nodes and out of them |
-//! | [`unpack`], [`confine`] | an archive from a node, unpacked where it can do no harm |
-//! | [`inside`], [`enter`] | a program in a node, and what it leaves behind before it enters |
-//! | [`pipes`], [`terminal`], [`pump`] | what such a program reads and writes, and how that is passed on |
-//! | [`last_words`] | the end of a program's output where a daemon that it left holds the pipe |
-//! | [`harm`], [`watchdog`] | kill and pause, at once or held, and who undoes them when the holder dies |
-//! | [`attend`] | waiting for a program without missing a signal |
+//! | [`fleet`] | a fleet: what it has, and making, listing and removing it |
+//! | [`node`] | one node: its files, its configuration, its life |
+//! | [`host`] | what of the host a node sees |
+//! | [`image`] | what a node is made of; building it |
+//! | [`network`] | the bridge, its subnet, and what may pass |
+//! | [`store`] | the filesystem of layers and nodes |
+//! | [`process`] | programs in nodes, and files into nodes and out of them |
+//! | [`harm`] | the kinds of harm, at once or held, and who undoes them when the holder dies |
+//! | [`cli`], [`run`] | the command line, and what it does |
+//! | [`step`] | a step of a command: shown by `--dry-run`, or taken |
+//! | [`places`], [`private`], [`files`] | where everything of ours lies, who may see it, files that are always whole |
 
-pub mod afresh;
-pub mod attend;
-pub mod build;
-pub mod busybox;
-pub mod cgroup;
-pub mod chroot;
 pub mod cli;
-pub mod config;
-pub mod confine;
-pub mod container;
-pub mod copy;
-pub mod disk;
-pub mod down;
-pub mod dry_run;
-pub mod enter;
-pub mod exec;
-pub mod ext4;
-pub mod fleet_group;
-pub mod freezer;
+pub mod files;
+pub mod fleet;
 pub mod harm;
-pub mod host_name;
-pub mod idmap;
-pub mod ids;
+pub mod host;
 pub mod image;
-pub mod inside;
-pub mod install;
-pub mod last_words;
-pub mod launch;
-pub mod lay;
-pub mod limits;
-pub mod listing;
-pub mod lock;
-pub mod mask;
-pub mod mounts;
-pub mod nat;
 pub mod network;
-pub mod pipes;
+pub mod node;
+pub mod places;
 pub mod private;
-pub mod pull;
-pub mod pump;
-pub mod push;
-pub mod remove;
-pub mod room;
-pub mod root;
+pub mod process;
 pub mod run;
-pub mod salvage;
-pub mod seccomp;
-pub mod state;
+pub mod step;
 pub mod store;
-pub mod store_size;
-pub mod sweep;
-pub mod terminal;
-pub mod unpack;
-pub mod up;
-pub mod view;
-pub mod views;
-pub mod vsock;
-pub mod walk;
-pub mod walls;
-pub mod watchdog;
-pub mod which;

@@ -1,4 +1,12 @@
 //! A fleet's bridge and subnet, and the route that catches what would stray.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`walls`] | what a node may send to its fleet and to the host |
+//! | [`nat`] | the way out to other networks, if the fleet has one |
+
+pub mod nat;
+pub mod walls;
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -10,7 +18,8 @@ use breakit::program;
 use breakit::talk;
 use serde_json::Value;
 
-use crate::state;
+use crate::fleet::state;
+use crate::step::{self, Step};
 
 /// How long a single `ip` may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -153,70 +162,54 @@ pub fn default_ways() -> Result<Vec<String>> {
     Ok(routes.iter().filter_map(|route| Some(route["dev"].as_str()?.to_string())).collect())
 }
 
-/// Makes the bridge and its routes, or what of them is missing; the host forwards what nodes send only with `nat`.
-///
-/// # Errors
-/// 71 where the system refuses, 69 where `ip` is missing.
-pub fn make(fleet: &Name, subnet: [u8; 3], nat: bool) -> Result<()> {
-    let bridge = bridge(fleet);
-    let [a, b, c] = subnet;
-    let new = !exists(&bridge);
-    if new {
-        not_taken(fleet, subnet)?;
-    }
-    for args in making(fleet, subnet) {
-        run(&args)?;
-        if exists(&bridge) {
-            // Before it is up.
-            takes_nothing_from_nodes(&bridge, nat);
-        }
-    }
-    if new {
-        talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
-    }
-    not_through_iptables(&bridge);
-    Ok(())
-}
-
-/// What `ip` is told to make the bridge and its routes, or what of them is missing.
-pub fn making(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
+/// The steps that make the bridge and its routes, or what of them is missing; the host forwards what nodes send only
+/// with `nat`.
+pub fn making<'a>(fleet: &Name, subnet: [u8; 3], nat: bool) -> Vec<Step<'a>> {
     let (bridge, [a, b, c]) = (bridge(fleet), subnet);
-    let mut steps = Vec::new();
-    if !exists(&bridge) {
+    let (new, mut steps) = (!exists(&bridge), Vec::new());
+    if new {
+        let fleet = fleet.clone();
+        steps.push(Step::silent(move || not_taken(&fleet, subnet)));
         // With no address of its own it would take the lowest of its ports', and another when that one goes: what
         // nodes send to the host would be lost until they ask for it again.
-        steps.push(format!("link add {bridge} address {} type bridge", bridge_mac(subnet)));
+        let mac = bridge_mac(subnet);
+        steps.push(ip_step(format!("link add {bridge} address {mac} type bridge")));
     }
-    steps.push(format!("addr replace {a}.{b}.{c}.1/24 dev {bridge}"));
-    steps.push(format!("link set {bridge} up"));
-    steps.push(format!("route replace unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}"));
-    steps.iter().map(|step| words(step)).collect()
+    let made = bridge.clone();
+    let forwarding = nat.then(|| format!("sysctl -w {}=1", sysctl(&bridge, "forwarding")));
+    // Before it is up.
+    steps.push(Step::new(
+        move || Ok(forwarding),
+        move || {
+            takes_nothing_from_nodes(&made, nat);
+            Ok(())
+        },
+    ));
+    steps.push(ip_step(format!("addr replace {a}.{b}.{c}.1/24 dev {bridge}")));
+    steps.push(ip_step(format!("link set {bridge} up")));
+    steps.push(ip_step(format!("route replace unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}")));
+    steps.push(Step::silent(move || {
+        if new {
+            talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
+        }
+        not_through_iptables(&bridge);
+        Ok(())
+    }));
+    steps
 }
 
-/// No name and no address has a blank in it.
-fn words(step: &str) -> Vec<String> {
-    step.split(' ').map(str::to_string).collect()
+/// A step of `ip`. No name and no address has a blank in it.
+fn ip_step<'a>(line: String) -> Step<'a> {
+    Step::told(format!("ip {line}"), move || ip(&line.split(' ').collect::<Vec<_>>()).map(drop))
 }
 
-fn run(args: &[String]) -> Result<()> {
-    ip(&args.iter().map(String::as_str).collect::<Vec<_>>()).map(drop)
-}
-
-/// Joins the interface of node `number` to the bridge, where it is not.
-///
-/// # Errors
-/// 71 where the system refuses, or the interface is gone.
-pub fn join(fleet: &Name, number: u8) -> Result<()> {
-    joining(fleet, number).iter().try_for_each(|args| run(args))
-}
-
-/// What `ip` is told to join the interface of node `number` to the bridge; nothing where it is joined.
-pub fn joining(fleet: &Name, number: u8) -> Option<Vec<String>> {
+/// The step that joins the interface of node `number` to the bridge; none if it is joined.
+pub fn joining<'a>(fleet: &Name, number: u8) -> Option<Step<'a>> {
     let (bridge, port) = (bridge(fleet), port(fleet, number));
     let master = fs::read_link(format!("/sys/class/net/{port}/master"));
     let joined =
         master.is_ok_and(|link| link.file_name().is_some_and(|name| name == bridge.as_str()));
-    (!joined).then(|| words(&format!("link set {port} master {bridge} up")))
+    (!joined).then(|| ip_step(format!("link set {port} master {bridge} up")))
 }
 
 /// After a reboot somebody else may have come to use the subnet that the fleet had.
@@ -247,7 +240,7 @@ fn takes_nothing_from_nodes(bridge: &str, nat: bool) {
 }
 
 /// Keeps bridged frames out of iptables as far as this bridge decides that. The switch of all bridges
-/// (`net.bridge.bridge-nf-call-iptables`) is not ours: [`crate::up`] looks whether frames pass.
+/// (`net.bridge.bridge-nf-call-iptables`) is not ours: [`crate::fleet::up`] looks whether frames pass.
 fn not_through_iptables(bridge: &str) {
     for switch in ["nf_call_iptables", "nf_call_ip6tables", "nf_call_arptables"] {
         // It is not there where the kernel has no br_netfilter, and then nothing is to be switched.
@@ -261,27 +254,19 @@ pub fn bridged_frames_are_filtered() -> bool {
         .is_ok_and(|text| text.trim() == "1")
 }
 
-/// Removes the bridge and its routes, or what is left of them.
-///
-/// # Errors
-/// 71 where the system refuses.
-pub fn remove(fleet: &Name, subnet: [u8; 3]) -> Result<()> {
-    Error::all(removing(fleet, subnet).iter().filter_map(|args| run(args).err()).collect())
-}
-
-/// What `ip` is told to remove the bridge and its routes, or what is left of them.
-pub fn removing(fleet: &Name, subnet: [u8; 3]) -> Vec<Vec<String>> {
+/// The steps that remove the bridge and its routes, or what is left of them.
+pub fn removing<'a>(fleet: &Name, subnet: [u8; 3]) -> Vec<Step<'a>> {
     let (bridge, [a, b, c]) = (bridge(fleet), subnet);
     let net = format!("{a}.{b}.{c}.0/24");
     let mut steps = Vec::new();
     let ours = json(&["-4", "route", "show", "type", "unreachable"]).unwrap_or_default();
     if ours.iter().any(|route| route["dst"] == net.as_str()) {
-        steps.push(format!("route del unreachable {net} metric {LAST_RESORT}"));
+        steps.push(ip_step(format!("route del unreachable {net} metric {LAST_RESORT}")));
     }
     if exists(&bridge) {
-        steps.push(format!("link del {bridge}"));
+        steps.push(ip_step(format!("link del {bridge}")));
     }
-    steps.iter().map(|step| words(step)).collect()
+    steps
 }
 
 /// The subnet that the fleet's bridge has, if there is one.
@@ -332,10 +317,10 @@ pub fn forlorn() -> Result<Vec<[u8; 3]>> {
 /// # Errors
 /// 71 if the system refuses.
 pub fn remove_forlorn() -> Result<()> {
-    for [a, b, c] in forlorn()? {
-        run(&words(&format!("route del unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}")))?;
-    }
-    Ok(())
+    let route = |[a, b, c]: [u8; 3]| format!("{a}.{b}.{c}.0/24 metric {LAST_RESORT}");
+    let steps =
+        forlorn()?.into_iter().map(|subnet| format!("route del unreachable {}", route(subnet)));
+    step::take(steps.map(ip_step).collect())
 }
 
 fn exists(interface: &str) -> bool {

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use breakit::exit::{Error, Result, Status};
 use breakit::node::{LXCPATH, RUN};
 
-use crate::state::BASE;
-use crate::store;
+use crate::places::{self, BASE};
 
 /// The mode of a file of ours.
 pub const FILE: u32 = 0o600;
@@ -60,7 +59,7 @@ fn made(place: &Path) -> Result<()> {
 fn mode_of(folder: &Path) -> u32 {
     match folder {
         _ if folder == Path::new(RUN) => OPEN_FOLDER,
-        // Below one that is closed, it is seen open by nodes' own starters alone: see [`crate::launch`].
+        // Below one that is closed, it is seen open by nodes' own starters alone: see [`crate::node::launch`].
         _ if folder == Path::new(LXCPATH) => WAY,
         _ => FOLDER,
     }
@@ -135,7 +134,7 @@ pub fn narrow() -> Result<()> {
     if base.exists() && secure(base, FOLDER)? {
         within(base);
     }
-    store::narrow()
+    Ok(())
 }
 
 /// Narrows what is in a folder that was open until now: nobody comes to it any more, but what is closed twice stays
@@ -146,7 +145,7 @@ fn within(folder: &Path) {
         let Ok(kind) = entry.file_type() else { continue };
         if kind.is_file() {
             let _ = fs::set_permissions(&path, Permissions::from_mode(FILE));
-        } else if kind.is_dir() && path != store::root() {
+        } else if kind.is_dir() && path != places::store() {
             let _ = fs::set_permissions(&path, Permissions::from_mode(mode_of(&path)));
             within(&path);
         }

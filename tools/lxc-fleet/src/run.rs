@@ -2,16 +2,19 @@
 
 use breakit::exit::{Error, Result, Status};
 use breakit::node::names;
-use breakit::{rng, stdout};
+use breakit::stdout;
 use nix::sys::stat::{Mode, umask};
 
 use crate::cli::{Cli, Command, ImageOther, PullArgs, PushArgs};
-use crate::container::{self, Container, at_once};
-use crate::install::Scripts;
-use crate::{
-    build, copy, disk, down, dry_run, exec, harm, host_name, image, launch, listing, private, pull,
-    push, up, watchdog, which,
-};
+use crate::fleet::{down, host_name, listing, select, up};
+use crate::harm::guardian;
+use crate::image::install::Scripts;
+use crate::image::{self, build};
+use crate::node::{container, disk, launch};
+use crate::private;
+use crate::process::{copy, exec, pull, push};
+use crate::step::Step;
+use crate::store;
 
 /// Runs the tool.
 ///
@@ -36,15 +39,10 @@ pub fn run(cli: Cli) -> Result<Status> {
             None => {
                 let name = args.name.as_deref().unwrap_or_default();
                 let scripts = if args.build_allow { Scripts::AsHost } else { Scripts::AsNode };
-                match args.dry_run {
-                    true => dry_run::image(name, &args.packages, scripts, &args.store),
-                    false => build::build(name, &args.packages, scripts, &args.store),
-                }
+                build::build(name, &args.packages, scripts, &args.store, args.dry_run)
             }
         },
-        Command::Up(args) if args.dry_run => dry_run::up(&args),
         Command::Up(args) => up::up(&args),
-        Command::Down(args) if args.dry_run => dry_run::down(&args),
         Command::Down(args) => down::down(&args),
         Command::Ls(args) => listing::ls(&args),
         Command::Nodes(which) => listing::nodes(&which),
@@ -52,14 +50,16 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Push(args) => push::push(&args),
         Command::Pull(args) => pull::pull(&args),
         Command::Start(which) => container::start_all(&which.containers()?).map(|()| Status::Done),
-        Command::Stop(args) if args.dry_run => dry_run::stop(&args.which.containers()?, args.limit),
-        Command::Stop(args) => each(&args.which.containers()?, |c| c.stop(args.limit)),
-        Command::Kill(args) => harm::harm(harm::Kind::Kill, &args),
-        Command::Pause(args) => harm::harm(harm::Kind::Pause, &args),
-        Command::Resume(which) => each(&which.containers()?, Container::resume),
+        Command::Stop(args) => container::each(&args.which.containers()?, args.dry_run, |node| {
+            Ok(vec![node.stopping(args.timeout)])
+        }),
+        Command::Harm(harm) => harm.run(),
+        Command::Resume(which) => container::each(&which.containers()?, false, |node| {
+            Ok(vec![Step::silent(|| node.resume())])
+        }),
         Command::Logs(which) => listing::logs(&which),
         Command::Launch { id, foreground } => launch::launch(&id, foreground),
-        Command::Watchdog(args) => watchdog::watch(&args),
+        Command::Watchdog(args) => guardian::watch(&args),
     }
 }
 
@@ -86,17 +86,21 @@ fn prepare(command: &Command) -> Result<()> {
         Command::Up(args) => args.dry_run,
         Command::Down(args) => args.dry_run,
         Command::Stop(args) => args.dry_run,
-        Command::Kill(args) | Command::Pause(args) => args.dry_run,
+        Command::Harm(harm) => harm.args.dry_run,
         // It may have no right to, and the commands that need root do it.
         Command::Nodes(_) => true,
         _ => false,
     };
-    if is_dry { Ok(()) } else { private::narrow() }
+    if is_dry {
+        return Ok(());
+    }
+    private::narrow()?;
+    store::narrow()
 }
 
 /// Whatever can be judged from the command line alone is judged first, whoever runs it.
 fn sensible(command: &Command) -> Result<()> {
-    which::fleet()?;
+    select::fleet()?;
     match command {
         Command::Up(args) => {
             let specs: Vec<String> = args.nodes.iter().chain(&args.named).cloned().collect();
@@ -106,31 +110,20 @@ fn sensible(command: &Command) -> Result<()> {
         Command::Image(args) if args.other.is_none() => {
             build::checked(args.name.as_deref().unwrap_or_default(), &args.packages).map(drop)
         }
-        Command::Kill(args) | Command::Pause(args) => {
-            args.schedule.checked_with(rng::seed(args.seed)?)?;
-            args.lease.checked()?;
-            which::are_names(&args.which.specs())
-        }
+        Command::Harm(harm) => harm.sensible(),
         Command::Nodes(which)
         | Command::Start(which)
         | Command::Resume(which)
-        | Command::Logs(which) => which::are_names(&which.specs()),
-        Command::Down(args) => which::are_names(&args.which.specs()),
-        Command::Ls(args) => which::are_names(&args.which.specs()),
-        Command::Exec(args) => which::are_names(&args.which.specs()),
-        Command::Stop(args) => which::are_names(&args.which.specs()),
+        | Command::Logs(which) => select::are_names(&which.specs()),
+        Command::Down(args) => select::are_names(&args.which.specs()),
+        Command::Ls(args) => select::are_names(&args.which.specs()),
+        Command::Exec(args) => select::are_names(&args.which.specs()),
+        Command::Stop(args) => select::are_names(&args.which.specs()),
         Command::Push(PushArgs { remote, .. }) | Command::Pull(PullArgs { remote, .. }) => {
             copy::place(remote).map(drop)
         }
         Command::Image(_) | Command::Launch { .. } | Command::Watchdog(_) => Ok(()),
     }
-}
-
-fn each(
-    containers: &[Container],
-    work: impl Fn(&Container) -> Result<()> + Sync,
-) -> Result<Status> {
-    container::all(at_once(containers, work)).map(|_| Status::Done)
 }
 
 fn as_root() -> Result<()> {

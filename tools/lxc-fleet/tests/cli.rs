@@ -14,13 +14,21 @@ fn lxc_fleet(args: &[&str]) -> Run {
     run(&mut command)
 }
 
+/// The subcommands of all kinds of harm.
+fn kinds_of_harm() -> impl Iterator<Item = &'static str> {
+    lxc_fleet::harm::HARMS.iter().map(|kind| kind.word)
+}
+
 #[test]
 fn help_names_every_subcommand_on_stdout() {
     let help = lxc_fleet(&["--help"]).expect(0);
     for word in [
-        "image", "up", "down", "ls", "nodes", "exec", "push", "pull", "start", "stop", "kill",
-        "pause", "resume", "logs",
-    ] {
+        "image", "up", "down", "ls", "nodes", "exec", "push", "pull", "start", "stop", "resume",
+        "logs",
+    ]
+    .into_iter()
+    .chain(kinds_of_harm())
+    {
         assert!(help.stdout.lines().any(|l| l.trim_start().starts_with(word)), "{word}");
     }
     assert!(!help.stdout.contains("watchdog"), "the watchdog is not for people");
@@ -35,7 +43,8 @@ fn a_name_that_is_no_name_is_refused_in_one_sentence() {
         assert!(said.starts_with("lxc-fleet: "), "{said}");
         assert!(said.len() < 260, "{said}");
     }
-    for command in ["start", "stop", "kill", "pause", "resume", "logs", "ls", "nodes", "down"] {
+    let others = ["start", "stop", "resume", "logs", "ls", "nodes", "down"];
+    for command in others.into_iter().chain(kinds_of_harm()) {
         lxc_fleet(&[command, "../x"]).expect(64);
         lxc_fleet(&[command, "-n", "n5..n1"]).expect(64);
     }
@@ -80,22 +89,65 @@ fn what_apt_could_take_for_an_option_or_a_wish_is_no_package() {
 
 #[test]
 fn a_fault_that_would_never_end_before_the_next_is_refused() {
-    let said = lxc_fleet(&["pause", "n1", "--every", "5s", "--for", "5s"]).expect(64).stderr;
-    assert!(said.contains("not shorter than --every"), "{said}");
-    lxc_fleet(&["kill", "n1", "--every", "5s"]).expect(64);
-    lxc_fleet(&["kill", "n1", "--for", "5s", "--lease", "1ms"]).expect(64);
-    lxc_fleet(&["pause", "n1", "--keep", "--hold"]).expect(64);
+    for kind in kinds_of_harm() {
+        let said = lxc_fleet(&[kind, "n1", "--every", "5s", "--for", "5s"]).expect(64).stderr;
+        assert!(said.contains("not shorter than --every"), "{said}");
+        lxc_fleet(&[kind, "n1", "--every", "5s"]).expect(64);
+        lxc_fleet(&[kind, "n1", "--for", "5s", "--lease", "1ms"]).expect(64);
+        lxc_fleet(&[kind, "n1", "--keep", "--hold"]).expect(64);
+    }
+}
+
+#[test]
+fn a_fault_that_is_kept_longer_than_any_lease_is_refused_as_the_other_tools_do() {
+    for kind in kinds_of_harm() {
+        let said = lxc_fleet(&[kind, "n1", "--keep", "--for", "48h"]).expect(64).stderr;
+        let words =
+            "--keep --for 2days: what is kept ends with its lease, and a lease takes 1s to 24h";
+        assert_eq!(said, format!("lxc-fleet: {words}\n"));
+        lxc_fleet(&[kind, "n1", "--keep", "--for", "500ms"]).expect(64);
+        // What is in range is refused for want of a fleet, or of root.
+        let status = lxc_fleet(&[kind, "n1", "--keep", "--for", "24h"]).status;
+        assert!([66, 77].contains(&status), "{status}");
+        let status = lxc_fleet(&[kind, "n1", "--for", "48h"]).status;
+        assert!([66, 77].contains(&status), "what is held may last longer than a lease: {status}");
+    }
 }
 
 #[test]
 fn a_time_that_no_clock_can_hold_is_refused_before_anything_is_harmed() {
-    for flag in ["--for", "--first", "--time-limit", "--lease", "--every"] {
-        let said = lxc_fleet(&["pause", "n1", flag, "18446744073709551615s"]).expect(64).stderr;
-        assert!(said.contains("10 years"), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+    for kind in kinds_of_harm() {
+        for flag in ["--for", "--first", "--time-limit", "--lease", "--every"] {
+            let said = lxc_fleet(&[kind, "n1", flag, "18446744073709551615s"]).expect(64).stderr;
+            assert!(said.contains("10 years"), "{said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
     }
-    lxc_fleet(&["stop", "n1", "--limit", "18446744073709551615s"]).expect(64);
-    lxc_fleet(&["exec", "n1", "--limit", "11years", "--", "true"]).expect(64);
+    lxc_fleet(&["stop", "n1", "--timeout", "18446744073709551615s"]).expect(64);
+    lxc_fleet(&["exec", "n1", "--timeout", "11years", "--", "true"]).expect(64);
+}
+
+#[test]
+fn the_former_name_of_timeout_is_still_known_and_not_shown() {
+    for command in
+        [&["stop", "n1", "--limit", "1s"][..], &["exec", "n1", "--limit=1s", "--", "true"]]
+    {
+        let status = lxc_fleet(command).status;
+        assert!([66, 77].contains(&status), "{status}");
+        let help = lxc_fleet(&[command[0], "--help"]).expect(0).stdout;
+        assert!(help.contains("--timeout <TIME>") && !help.contains("--limit"), "{help}");
+    }
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_one_that_is_most_like_it() {
+    for (typed, meant) in [("puase", "pause"), ("kil", "kill"), ("strat", "start")] {
+        let said = lxc_fleet(&[typed, "n1"]).expect(64).stderr;
+        assert!(said.contains(&format!("; did you mean {meant}?")), "{said}");
+    }
+    assert!(!lxc_fleet(&["teleport"]).expect(64).stderr.contains("did you mean"));
+    let said = lxc_fleet(&["watchdo"]).expect(64).stderr;
+    assert!(!said.contains("did you mean"), "what is not for people is not offered: {said}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A fleet of its own for each test, taken down when the test ends.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -105,4 +105,13 @@ pub fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Starts a command and kills it so many milliseconds later.
+pub fn strike(command: &mut Command, millis: u64) {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child: Child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(millis));
+    let _ = child.kill();
+    child.wait().unwrap();
 }

@@ -129,6 +129,25 @@ fn a_flood_of_tars_warnings_is_drained_and_its_beginning_said() {
 }
 
 #[test]
+fn a_copy_is_judged_by_what_is_there_and_not_by_the_words_of_a_nodes_tar() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let place = Place::of(&fleet);
+    fleet.sh("n1", "echo a > /tmp/a");
+    fake_tar(
+        &fleet,
+        "[ $1 = --version ] && exec $real \"$@\"\necho 'tar: No such file, as I say' >&2; exit 2",
+    );
+    let said = fleet.run(&["pull", "n1:/tmp/a", &place.file("a")]).expect(71).stderr;
+    assert!(said.contains("No such file, as I say"), "{said}");
+    fleet.run(&["pull", "n1:/tmp/b", &place.file("b")]).expect(66);
+    // More than a pipe holds: our own tar meets the end of the node's.
+    fs::write(place.file("large"), vec![7; 8 << 20]).unwrap();
+    let said = fleet.run(&["push", &place.file("large"), "n1:/tmp/large"]).expect(71).stderr;
+    assert!(said.contains("No such file, as I say"), "{said}");
+}
+
+#[test]
 fn a_log_that_grows_arrives_with_a_warning_and_files_of_proc_arrive_with_their_text() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);

@@ -55,8 +55,16 @@ fn exec_never_hangs_on_a_paused_node_a_slow_program_or_a_daemon_it_left() {
     assert!(said.contains("is paused"), "{said}");
     fleet.run(&["resume"]).expect(0);
 
-    let said =
-        fleet.run(&["exec", "n1", "--limit", "300ms", "--", "sh", "-c", "sleep 4711 & sleep 4712"]);
+    let said = fleet.run(&[
+        "exec",
+        "n1",
+        "--timeout",
+        "300ms",
+        "--",
+        "sh",
+        "-c",
+        "sleep 4711 & sleep 4712",
+    ]);
     assert!(said.expect(75).stderr.contains("did not end within 300ms"));
     assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 471"), "", "what was limited is dead");
     // Longer than we wait for any run.
@@ -123,7 +131,7 @@ const STUBBORN: &str = "trap '' TERM INT; echo 1; \
 fn what_ignores_term_and_has_left_its_session_is_dead_when_exec_says_so() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);
-    let said = fleet.run(&["exec", "n1", "--limit", "300ms", "--", "sh", "-c", STUBBORN]);
+    let said = fleet.run(&["exec", "n1", "--timeout", "300ms", "--", "sh", "-c", STUBBORN]);
     assert!(said.expect(75).stderr.contains("was killed"));
     assert_eq!(fleet.sh("n1", "pgrep -x sleep -a | grep 4711"), "");
 
@@ -143,7 +151,7 @@ fn a_program_in_a_node_that_is_paused_dies_when_the_node_goes_on() {
     let mut running = Running::start(&mut fleet.command(&[
         "exec",
         "n1",
-        "--limit",
+        "--timeout",
         "2s",
         "--",
         "sh",

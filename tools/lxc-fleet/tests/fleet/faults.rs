@@ -1,6 +1,7 @@
 //! What is done to nodes: pauses and kills, and that none outlives its lease.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use breakit_tests::{Running, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::bed::{SOON, fleet, sh, until};
+use crate::bed::{Fleet, SOON, fleet, sh, strike, until};
 
 #[test]
 fn a_pause_that_is_held_ends_in_order() {
@@ -70,14 +71,51 @@ fn a_pause_does_not_outlive_its_holder_whether_killed_or_stopped() {
     let stop = stopped.line(SOON);
     assert_eq!(stop["f"], "stop-pause");
     stopped.end(SOON);
-    assert_eq!(
-        sh(&format!(
-            "pgrep -f '[w]atchdog --kind pause' | xargs -I% grep -l {} /proc/%/environ",
-            fleet.name
-        ))
-        .stdout,
-        ""
-    );
+    assert_eq!(watchdogs(&fleet), "");
+}
+
+/// The watchdogs of a fleet's faults that are still there.
+fn watchdogs(fleet: &Fleet) -> String {
+    let find = "pgrep -f '[w]atchdog --kind' | xargs -I% grep -sl";
+    sh(&format!("{find} {} /proc/%/environ", fleet.name)).stdout
+}
+
+#[test]
+fn every_kind_of_harm_is_undone_at_whatever_moment_its_holder_is_killed() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    for kind in lxc_fleet::harm::HARMS {
+        // The harm itself is done some 30 ms after the start.
+        for delay in [10, 20, 25, 30, 35, 40, 45, 50, 60, 80, 120, 200] {
+            let args = [kind.word, "n1", "--hold", "--lease", "120s"];
+            strike(&mut fleet.command(&args), delay);
+            until("the watchdog has done its work", SOON, || watchdogs(&fleet).is_empty());
+            let state = fleet.state("n1");
+            assert_eq!(state, "running", "{} whose holder was killed after {delay} ms", kind.word);
+        }
+    }
+}
+
+#[test]
+fn a_kill_that_is_still_going_on_when_its_holder_dies_is_undone_after_it() {
+    let fleet = fleet!();
+    fleet.run(&["up", "n1"]).expect(0);
+    let folder = std::env::temp_dir().join(format!("breakit-slow-stop-{}", fleet.name));
+    fs::create_dir_all(&folder).unwrap();
+    let (program, begun) = (folder.join("lxc-stop"), folder.join("begun"));
+    let script =
+        format!("#!/bin/sh\ntouch {}\nsleep 1\nexec /usr/bin/lxc-stop \"$@\"\n", begun.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.to_str().unwrap();
+    let holder = Running::start(&mut fleet.command(&["--path", path, "kill", "n1", "--hold"]));
+    until("the node is being killed", SOON, || begun.exists());
+    holder.signal(Signal::SIGKILL);
+    until("the watchdog has done its work", SOON, || watchdogs(&fleet).is_empty());
+    let stops = || sh(&format!("pgrep -f '[l]xc-stop.*{}-n1'", fleet.name)).stdout;
+    until("the node is killed", SOON, || stops().is_empty());
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(fleet.state("n1"), "running");
 }
 
 /// A program that waits for a disk which does not answer: nothing stops it, so that no freezer can finish.

@@ -14,7 +14,7 @@ use crate::bed::{BUILT, Fleet, SOON, fleet, sh, until};
 pub fn no_busybox() -> Option<&'static str> {
     match breakit::program::find("busybox", "busybox-static") {
         Err(_) => Some("busybox is not installed; install busybox-static"),
-        Ok(program) if lxc_fleet::busybox::is_dynamic(&fs::read(&program).unwrap()) => {
+        Ok(program) if lxc_fleet::image::busybox::is_dynamic(&fs::read(&program).unwrap()) => {
             Some("busybox is not static; install busybox-static")
         }
         Ok(_) => None,
@@ -23,7 +23,7 @@ pub fn no_busybox() -> Option<&'static str> {
 
 #[test]
 fn a_dynamic_busybox_is_told_from_a_static_one() {
-    let of = |program: &str| lxc_fleet::busybox::is_dynamic(&fs::read(program).unwrap());
+    let of = |program: &str| lxc_fleet::image::busybox::is_dynamic(&fs::read(program).unwrap());
     assert!(of("/proc/self/exe"), "cargo links its tests dynamically");
     let fleet = fleet!();
     if !of("/bin/ls") {

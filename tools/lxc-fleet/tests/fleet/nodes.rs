@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use breakit_tests::Running;
 use breakit_tests::process::run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::bed::{SOON, fleet, sh, until};
+use crate::bed::{SOON, fleet, sh, strike, until};
 
 #[test]
 fn up_twice_changes_nothing_and_a_later_node_is_known_to_the_earlier() {
@@ -89,7 +89,7 @@ fn a_clean_stop_gives_programs_term_and_time() {
         "setsid sh -c 'trap \"sleep 0.3; echo bye > /srv/mark; exit\" TERM; while :; do sleep 0.1; done' >/dev/null 2>&1 &",
     );
     let begun = Instant::now();
-    fleet.run(&["stop", "n1", "--limit", "50s"]).expect(0);
+    fleet.run(&["stop", "n1", "--timeout", "50s"]).expect(0);
     assert!(begun.elapsed() < SOON, "it waited for its limit");
     assert_eq!(fleet.state("n1"), "stopped");
     fleet.run(&["start", "n1"]).expect(0);
@@ -97,7 +97,7 @@ fn a_clean_stop_gives_programs_term_and_time() {
 
     // Who does not hear TERM gets KILL.
     fleet.sh("n1", "setsid sh -c 'trap \"\" TERM; while :; do sleep 0.1; done' >/dev/null 2>&1 &");
-    fleet.run(&["stop", "n1", "--limit", "1s"]).expect(0);
+    fleet.run(&["stop", "n1", "--timeout", "1s"]).expect(0);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_dry_run_touches_nothing_and_what_it_prints_does_it() {
     let held = dry(&["pause", "n1", "--for", "2s", "--first", "1s"]);
     assert!(held.starts_with("# at 1s\n# post a watchdog over n1"), "{held}");
     assert!(held.contains(&pause) && held.contains("\n# at 3s\necho "), "{held}");
-    let (kill, stop) = (dry(&["kill", "n2"]), dry(&["stop", "n2", "--limit", "2s"]));
+    let (kill, stop) = (dry(&["kill", "n2"]), dry(&["stop", "n2", "--timeout", "2s"]));
     assert_eq!(stop, kill.replace(" -k\n", " -t 2\n"));
     let down = dry(&["down"]);
     assert_eq!(
@@ -225,12 +225,4 @@ fn kill_9_at_any_moment_of_up_and_down_is_repaired_by_the_next() {
         ));
         assert_eq!(left.stdout, "", "left over after {delay} ms");
     }
-}
-
-fn strike(command: &mut Command, millis: u64) {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut child: Child = command.spawn().unwrap();
-    std::thread::sleep(Duration::from_millis(millis));
-    let _ = child.kill();
-    child.wait().unwrap();
 }

@@ -66,7 +66,7 @@ fn the_terminal_is_as_it_was_when_the_node_is_killed_and_when_exec_is_ended() {
     until("the node has stopped", SOON, || fleet.state("n1") == "stopped");
     fleet.run(&["start", "n1"]).expect(0);
     let shell =
-        terminal(&fleet, "TOOL exec -i n1 --limit 2s -- sh -c 'trap \"\" TERM; sleep 4711'");
+        terminal(&fleet, "TOOL exec -i n1 --timeout 2s -- sh -c 'trap \"\" TERM; sleep 4711'");
     until("the terminal is raw", SOON, || !shell.is_cooked());
     shell.wait_for("status=75", SOON);
     assert!(shell.is_cooked());
