@@ -15,7 +15,7 @@ use breakit::reach::Network;
 use breakit::rng::Pcg64;
 use breakit::talk;
 use nix::sys::stat::fstat;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::backend::{self, Backend, Common, Loss, Task};
 use crate::check::{self, Question};
@@ -25,6 +25,7 @@ use crate::group;
 use crate::grudge::Grudge;
 use crate::guard::Guard;
 use crate::interfaces;
+use crate::link_local;
 use crate::links::Bridges;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
@@ -105,6 +106,10 @@ pub struct Cut {
     /// What was tried before and lacked something, and what.
     refused: Vec<(Backend, String)>,
     addresses: Vec<Vec<IpAddr>>,
+    /// Beside them, those that are known on one link only.
+    link_local: Vec<Vec<IpAddr>>,
+    /// Whose could not be looked up, and why.
+    link_local_unknown: Map<String, Value>,
     grudge: Grudge,
     places: Vec<Place>,
     guard: Option<Guard>,
@@ -167,6 +172,7 @@ impl Cut {
         let grudge = Grudge::none(&names);
         let (refused, places, guard) = (Vec::new(), Vec::new(), None);
         let answered = Answered::default();
+        let link_local = vec![Vec::new(); addresses.len()];
         Ok(Cut {
             wanted,
             nft,
@@ -175,6 +181,8 @@ impl Cut {
             others,
             refused,
             addresses,
+            link_local,
+            link_local_unknown: Map::new(),
             grudge,
             places,
             guard,
@@ -237,6 +245,7 @@ impl Cut {
     /// As [`Fault::start`], before anything is put in force.
     pub fn script(&mut self, lease: Lease) -> Result<String> {
         self.draw()?;
+        self.look_up_link_local();
         let tables = self.tables()?;
         let heading = |node: Option<usize>| match node.map(|i| &self.wanted.nodes[i]) {
             None => "# in this network\n".to_string(),
@@ -260,6 +269,12 @@ impl Cut {
             self.grudge = shape.draw(&names, &mut self.wanted.rng)?;
         }
         Ok(())
+    }
+
+    /// All addresses that each node sends from.
+    fn sources(&self) -> Vec<Vec<IpAddr>> {
+        let each = self.addresses.iter().zip(&self.link_local);
+        each.map(|(own, link_local)| [own.as_slice(), link_local].concat()).collect()
     }
 
     fn losses(&self) -> Result<Vec<Loss>> {
@@ -289,6 +304,29 @@ impl Cut {
                 *last = now;
             }
         }
+        self.look_up_link_local();
+    }
+
+    /// As [`Cut::look_up`], for the addresses that nodes have on one link only. Peers have none that we could know.
+    fn look_up_link_local(&mut self) {
+        if let Whom::Peers(_) = self.wanted.whom {
+            return;
+        }
+        let (nodes, mut unknown) = (&self.wanted.nodes, Map::new());
+        let found = link_local::of(nodes, &self.addresses);
+        for ((node, last), found) in nodes.iter().zip(&mut self.link_local).zip(found) {
+            match found {
+                Ok(Some(now)) => *last = now,
+                Ok(None) => {}
+                Err(error) => {
+                    talk::detail(format!("link-local addresses are not known: {error}"));
+                    unknown.insert(node.name.to_string(), error.to_string().into());
+                }
+            }
+        }
+        self.link_local_unknown = unknown;
+        // Of an address that two nodes have nobody can say whose a packet is.
+        backend::leave_out_shared(&mut self.link_local);
     }
 
     fn tables(&self) -> Result<Vec<(Option<usize>, Rules)>> {
@@ -306,6 +344,7 @@ impl Cut {
         let common = Common {
             nodes,
             addresses: &self.addresses,
+            link_local: &self.link_local,
             exempt: &exempt,
             ports: &self.ports()?,
             interfaces: &self.interfaces(&losses, on_loopback)?,
@@ -421,8 +460,9 @@ impl Cut {
     /// Measures who reaches whom and compares it with the grudge.
     fn measure(&self) -> Result<()> {
         let (nodes, pairs) = (&self.wanted.nodes, self.grudge.pairs().collect::<Vec<_>>());
+        let sources = self.sources();
         let (matrix, groups) = std::thread::scope(|scope| {
-            let heard = scope.spawn(|| group::heard(nodes, &self.addresses, &pairs, SILENCE));
+            let heard = scope.spawn(|| group::heard(nodes, &sources, &pairs, SILENCE));
             let matrix = check::measure(nodes, &self.addresses, &Question::default(), SILENCE);
             let died = |_| Err(Error::system("the thread that measures multicast died"));
             (matrix, heard.join().unwrap_or_else(died))
@@ -531,6 +571,9 @@ impl Cut {
             let why =
                 |(backend, why): &(Backend, String)| (backend.to_string(), why.as_str().into());
             value["refused"] = Value::Object(self.refused.iter().map(why).collect());
+        }
+        if !self.link_local_unknown.is_empty() {
+            value["link_local_unknown"] = Value::Object(self.link_local_unknown.clone());
         }
         if !self.backend.has_lease() {
             value["leased"] = false.into();
@@ -656,9 +699,9 @@ impl Cut {
         if let Some(node) = node {
             return vec![nodes[node].name.clone()];
         }
-        let others = nodes.iter().zip(before.iter().zip(&self.addresses));
+        let others = nodes.iter().zip(before.iter().zip(self.sources()));
         let changed: Vec<Name> = others
-            .filter(|(_, (before, now))| before != now)
+            .filter(|(_, (before, now))| *before != now)
             .map(|(node, _)| node.name.clone())
             .collect();
         if changed.is_empty() {
@@ -670,7 +713,7 @@ impl Cut {
 
     /// As [`Fault::renew`].
     fn renew_all(&mut self, lease: Lease) -> Result<Renewal> {
-        let before = self.addresses.clone();
+        let before = self.sources();
         self.look_up();
         let tables = self.tables()?;
         let mut old = std::mem::take(&mut self.places);

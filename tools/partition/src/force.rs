@@ -348,7 +348,7 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
 fn no_table(line: &str) -> String {
     if line.contains("ip6tables") {
         return format!(
-            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe ip6table_raw ip6table_filter), or give the nodes by their IPv4 addresses alone"
+            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe ip6table_raw ip6table_filter), or turn IPv6 off in the nodes"
         );
     }
     format!(

@@ -18,6 +18,7 @@ pub mod guard;
 pub mod held;
 pub mod interfaces;
 pub mod iptables;
+pub mod link_local;
 pub mod links;
 pub mod listing;
 pub mod made;

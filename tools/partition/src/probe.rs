@@ -57,6 +57,7 @@ fn trial(backend: Backend) -> Result<()> {
     let common = Common {
         nodes: &nodes,
         addresses: &addresses,
+        link_local: &[],
         exempt: &[],
         ports: &[],
         interfaces: &[],

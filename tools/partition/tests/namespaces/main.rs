@@ -17,4 +17,5 @@ mod others;
 mod packets;
 mod random;
 mod replay;
+mod sctp;
 mod ssh;
