@@ -39,7 +39,13 @@ impl Network {
             Via::Ssh(host) => Ok(Network::Ssh(host.clone())),
             Via::Netns(name) => open(&PathBuf::from("/run/netns").join(name), &node.via),
             Via::Pid(pid) => open(&of_process(*pid), &node.via),
-            Via::Lxc(container) => open(&of_process(init_of(container)?), &node.via),
+            Via::Lxc(container) => match init_of(container)? {
+                Some(pid) => open(&of_process(pid), &node.via),
+                None => Err(Error::no_input(format!(
+                    "the container {container} does not run; start it (lxc-fleet start {})",
+                    node.name
+                ))),
+            },
             Via::Address(address) => Err(Error::usage(format!(
                 "only the address {address} of node {} is known, nobody can act there; say how to reach it: {}=ssh:DEST",
                 node.name, node.name
@@ -208,17 +214,13 @@ fn open(path: &Path, via: &Via) -> Result<Network> {
     }
 }
 
-/// The first process of a container of ours.
+/// The first process of a container of ours; `None` where it does not run.
 ///
 /// # Errors
-/// 69 where LXC is missing, 66 where the container does not run.
-pub fn init_of(container: &str) -> Result<u32> {
+/// 69 where LXC is missing.
+pub fn init_of(container: &str) -> Result<Option<u32>> {
     let mut command = program::command("lxc-info", "lxc")?;
     command.args(["-P", LXCPATH, "-n", container, "-p", "-H"]);
     let output = program::run(&mut command, None, Duration::from_secs(10))?;
-    String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| {
-        Error::no_input(format!(
-            "the container {container} does not run; start it with lxc-fleet start"
-        ))
-    })
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
 }

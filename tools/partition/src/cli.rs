@@ -183,6 +183,9 @@ pub struct Heal {
     /// Where
     #[command(flatten)]
     pub place: Where,
+    /// Only the cuts of these tables, as list names them [default: all]
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub id: Vec<String>,
     /// Print the scripts that would remove what stands, and do nothing
     #[arg(long)]
     pub dry_run: bool,

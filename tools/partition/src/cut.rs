@@ -433,6 +433,17 @@ impl Cut {
         Error::all(errors)
     }
 
+    /// The command that ends this cut and no other, whoever runs it on this host.
+    fn heal_command(&self) -> String {
+        let nodes = &self.wanted.nodes;
+        let far = nodes.iter().any(|node| matches!(node.via, Via::Ssh(_)));
+        let place = match far {
+            true => format!("-n {}", nodes.iter().map(spec).collect::<Vec<_>>().join(",")),
+            false => "--all".into(),
+        };
+        format!("partition heal {place} --id {}", self.table)
+    }
+
     /// Removes all tables, wherever they stand.
     fn remove(&mut self) -> Result<()> {
         Error::all(self.remove_each())
@@ -650,9 +661,10 @@ impl Fault for Cut {
             }
         }
         if !self.backend.has_lease() {
-            talk::error(
-                "this cut has no lease: where we and our guard are killed together it stays until partition heal",
-            );
+            talk::error(format!(
+                "this cut has no lease: if we and our guard are both killed it stays until it is healed ({})",
+                self.heal_command()
+            ));
         }
         let checked = if self.wanted.verify { self.check() } else { Ok(()) };
         if let Err(error) = checked.and_then(|()| self.warn_of_translation()) {
@@ -789,6 +801,14 @@ fn identity(network: &Network) -> Option<(u64, u64)> {
     match network {
         Network::Namespace(namespace) => of(namespace),
         Network::Here | Network::Ssh(_) => Some((0, 0)),
+    }
+}
+
+/// A node as `-n` takes it. A container is known by its name in the fleet.
+fn spec(node: &Node) -> String {
+    match node.via {
+        Via::Lxc(_) => node.name.to_string(),
+        _ => format!("{}={}", node.name, node.via),
     }
 }
 

@@ -348,10 +348,10 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
 fn no_table(line: &str) -> String {
     if line.contains("ip6tables") {
         return format!(
-            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe ip6table_raw ip6table_filter), or turn IPv6 off in the nodes"
+            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe -a ip6table_raw ip6table_filter), or turn IPv6 off in the nodes"
         );
     }
     format!(
-        "this kernel lacks a table of iptables: {line}; load it (modprobe iptable_raw iptable_filter)"
+        "this kernel lacks a table of iptables: {line}; load it (modprobe -a iptable_raw iptable_filter)"
     )
 }

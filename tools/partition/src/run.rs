@@ -10,13 +10,14 @@ use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
 use breakit::{clock, escape, jsonl, rng, similar, stdout, talk};
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
 use crate::except::Except;
+use crate::force::Standing;
 use crate::guard;
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
@@ -55,22 +56,44 @@ pub fn run(cli: Cli) -> Result<Status> {
     }
 }
 
-/// What somebody is told who gave no command.
+/// The error about a first word that is no command: often a shape without one.
 fn unknown(words: &[String]) -> Error {
-    let word = words.first().map(String::as_str).unwrap_or_default();
+    let Some((word, rest)) = words.split_first() else { return Error::usage("which command?") };
     let cited = escape::cited(word);
     if let Some(shape) = similar::closest(word, shape::WORDS) {
-        return Error::usage(format!(
-            "{cited} is no command; did you mean partition cut {shape}, or partition plan {shape}?"
-        ));
+        return meant(&cited, &["cut", "plan"], &[&[shape.to_string()], rest].concat());
     }
     let command = Cli::command();
     let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<&str> = commands.map(clap::Command::get_name).collect();
-    Error::usage(match similar::closest(word, names.iter().copied()) {
-        Some(meant) => format!("{cited} is no command; did you mean partition {meant}?"),
-        None => format!("{cited} is no command; take one of: {}", names.join(", ")),
-    })
+    match similar::closest(word, names.iter().copied()) {
+        Some(name) => meant(&cited, &[name], rest),
+        None => {
+            let names = names.join(", ");
+            Error::usage(format!("{cited} is no command; take one of: {names}"))
+        }
+    }
+}
+
+/// How long a message may be with the commands that it names; else it names their help.
+const MESSAGE: usize = 180;
+
+/// The error that names whole commands in place of a wrong one: those of `commands` that take the rest of it.
+fn meant(cited: &str, commands: &[&str], rest: &[String]) -> Error {
+    let whole = |command: &&str| {
+        let line = ["partition", command].into_iter().chain(rest.iter().map(String::as_str));
+        Cli::try_parse_from(line.clone()).ok()?;
+        shlex::try_join(line).ok()
+    };
+    let found: Vec<String> = commands.iter().filter_map(whole).map(|c| format!("({c})")).collect();
+    let named = format!("{cited} is no command; did you mean {}?", found.join(" or "));
+    if !found.is_empty() && named.len() <= MESSAGE {
+        return Error::usage(named);
+    }
+    let first = commands.first().copied().unwrap_or_default();
+    Error::usage(format!(
+        "{cited} is no command; did you mean {first}? (see partition {first} --help)"
+    ))
 }
 
 fn plan(plan: &cli::Plan) -> Result<Status> {
@@ -229,12 +252,13 @@ fn one_of(known: &[Node], name: &str) -> Result<Node> {
 
 fn heal(args: &cli::Heal) -> Result<Status> {
     let places = places(&args.place)?;
+    let which = |found: &Standing| args.id.is_empty() || args.id.contains(&found.name);
     if args.dry_run {
-        let (scripts, errors) = standing::rehearse(&Nft::find(), &places);
+        let (scripts, errors) = standing::rehearse(&Nft::find(), &places, which);
         jsonl::print_for_people(&scripts.concat())?;
         return Error::all(errors).map(|()| Status::Done);
     }
-    let (healed, mut errors) = standing::heal(&Nft::find(), &places, |_| true);
+    let (healed, mut errors) = standing::heal(&Nft::find(), &places, which);
     let line = |cut: &standing::Cut| Op::fault("stop-partition", cut.value()).line();
     let told = healed.iter().try_for_each(|cut| jsonl::print(&line(cut)));
     errors.extend(Error::unless_reader_gone(told).err());

@@ -114,8 +114,13 @@ pub fn heal(
     cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
 }
 
-/// The scripts that remove all that stands of ours, each headed by where; and what stood in the way of finding more.
-pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
+/// The scripts that remove the tables of ours that `which` holds for, each headed by where; and what stood in the
+/// way of finding more.
+pub fn rehearse(
+    nft: &Nft,
+    places: &[Place],
+    which: impl Fn(&Standing) -> bool,
+) -> (Vec<String>, Vec<Error>) {
     let (mut scripts, mut errors) = (Vec::new(), Vec::new());
     let found = all(places.iter().collect(), |place| tables(nft, place));
     for (place, tables) in places.iter().zip(found) {
@@ -123,6 +128,7 @@ pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
             Ok(tables) => scripts.extend(
                 tables
                     .iter()
+                    .filter(|table| which(table))
                     .map(|table| format!("# in {}\n{}", place.name, table.remove().text())),
             ),
             Err(error) => errors.push(error),

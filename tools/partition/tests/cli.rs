@@ -113,9 +113,15 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         (
             "isolate n1 -n n1..n3",
             64,
-            "did you mean partition cut isolate, or partition plan isolate?",
+            "did you mean (partition cut isolate n1 -n n1..n3) or (partition plan isolate n1 -n n1..n3)?",
         ),
-        ("cutt halves -n n1..n3", 64, "\"cutt\" is no command; did you mean partition cut?"),
+        (
+            "cutt halves -n n1..n3",
+            64,
+            "\"cutt\" is no command; did you mean (partition cut halves -n n1..n3)?",
+        ),
+        ("halve --for 1s -n n1,n2", 64, "did you mean (partition cut halves --for 1s -n 'n1,n2')?"),
+        ("lst --sideways", 64, "did you mean list? (see partition list --help)"),
         (
             "sideways",
             64,

@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod bed;
+mod advice;
 mod check;
 mod except;
 mod foreign;
