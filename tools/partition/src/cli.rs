@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;
 use crate::packets::{Protocol, Share};
+use crate::shapes;
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
@@ -33,9 +34,10 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Print the grudge that a shape makes, as JSON; touches nothing
+    #[command(after_help = shapes::table())]
     Plan(Plan),
     /// Cut nodes off from one another until a time or a signal
-    #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
+    #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")), after_help = shapes::table())]
     Cut(Box<Cut>),
     /// Make the cuts of a recorded run again, at the same offsets
     Replay(Replay),
@@ -58,9 +60,8 @@ pub enum Command {
 /// Whom to cut off from whom.
 #[derive(Args, Debug)]
 pub struct Drawn {
-    /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
-    /// flapping [COUNT], primaries NODE.. or -, one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
-    #[arg(value_name = "SHAPE")]
+    /// One of the table of shapes, with its arguments
+    #[arg(value_name = "SHAPE", help = shapes::list())]
     pub shape: Vec<String>,
     /// Drop what the shape lets pass, and let pass what it drops
     #[arg(long)]

@@ -35,7 +35,7 @@ use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::replay::Step;
 use crate::rules::Exempt;
-use crate::shape::Shape;
+use crate::shapes::{self, Chosen};
 use crate::told;
 use crate::verify::{self, Answered};
 
@@ -71,12 +71,12 @@ pub struct Wanted {
 }
 
 /// Whom to cut off from whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Whom {
     /// Nodes from one another, as a shape draws it.
     Among {
         /// The shape.
-        shape: Shape,
+        shape: Chosen,
         /// Who says which nodes are primaries, for that shape.
         primaries: Option<Primaries>,
     },
@@ -264,7 +264,7 @@ impl Cut {
         }
         if let Whom::Among { shape, primaries } = &mut self.wanted.whom {
             if let Some(primaries) = primaries {
-                *shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);
+                *shape = shapes::primaries::of(primaries.ask(&names, &self.addresses)?);
             }
             self.grudge = shape.draw(&names, &mut self.wanted.rng)?;
         }

@@ -35,7 +35,7 @@ pub mod probe;
 pub mod replay;
 pub mod rules;
 pub mod run;
-pub mod shape;
+pub mod shapes;
 pub mod standing;
 pub mod told;
 pub mod verify;

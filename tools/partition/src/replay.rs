@@ -13,11 +13,11 @@ use serde_json::{Map, Value};
 use crate::cut::Whom;
 use crate::packets::Packets;
 use crate::peer::Peers;
-use crate::shape::Shape;
+use crate::shapes;
 use crate::told::{self, Told};
 
 /// One cut: whom, and which packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Step {
     /// Whom.
     pub whom: Whom,
@@ -26,7 +26,7 @@ pub struct Step {
 }
 
 /// What one holder did: its cuts in their order, never two at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// The nodes that were cut off from peers; empty where nodes were cut off from one another.
     pub nodes: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Part {
 }
 
 /// The cuts of a history.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Record {
     /// By holder.
     pub parts: Vec<Part>,
@@ -179,7 +179,7 @@ fn whom(
         nodes.dedup();
         return Ok((find(&from, &to)?, nodes));
     }
-    let shape = Shape::Given { text: Value::Object(grudge).to_string(), place: place.into() };
+    let shape = shapes::given::of(Value::Object(grudge).to_string(), place.into());
     Ok((Whom::Among { shape, primaries: None }, Vec::new()))
 }
 
@@ -255,11 +255,12 @@ mod tests {
         assert_eq!(windows(0), [(2, 5), (6, 36)]);
         assert_eq!(windows(1), [(3, 8)], "a cut without a stop line ends with its lease");
         assert_eq!(record.parts[0].steps[0].packets.words(), "tcp port 80, 20%");
-        let Whom::Among { shape: Shape::Given { text, .. }, .. } = &record.parts[1].steps[0].whom
-        else {
+        let Whom::Among { shape, .. } = &record.parts[1].steps[0].whom else {
             panic!("{record:?}")
         };
-        assert_eq!(text, r#"{"n1":["n2","n3"],"n2":["n1"],"n3":["n1"]}"#);
+        let names = breakit::node::names(&["n1..n3".into()]).unwrap();
+        let drawn = shape.draw(&names, &mut breakit::rng::generator(0, "replay")).unwrap();
+        assert_eq!(drawn.json().to_string(), r#"{"n1":["n2","n3"],"n2":["n1"],"n3":["n1"]}"#);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::peer::Peers;
 use crate::primaries::Primaries;
 use crate::probe;
 use crate::replay::{self, Step};
-use crate::shape::{self, Shape};
+use crate::shapes::{self, Chosen};
 use crate::standing::{self, Place};
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
@@ -60,7 +60,7 @@ pub fn run(cli: Cli) -> Result<Status> {
 fn unknown(words: &[String]) -> Error {
     let Some((word, rest)) = words.split_first() else { return Error::usage("which command?") };
     let cited = escape::cited(word);
-    if let Some(shape) = similar::closest(word, shape::WORDS) {
+    if let Some(shape) = shapes::closest(word) {
         return meant(&cited, &["cut", "plan"], &[&[shape.to_string()], rest].concat());
     }
     let command = Cli::command();
@@ -111,7 +111,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let kept = kept(args, &schedule, lease)?;
     let stdin = match args.drawn.nodes.reads_stdin() {
         true => Some("the nodes"),
-        false => Shape::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
+        false => shapes::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
     };
     let whom = whom(args)?;
     let wanted = Wanted {
@@ -307,12 +307,12 @@ fn check(args: &cli::Check) -> Result<Status> {
     })
 }
 
-fn chosen(drawn: &cli::Drawn) -> Result<Shape> {
-    if drawn.nodes.reads_stdin() && Shape::reads_stdin(&drawn.shape) {
+fn chosen(drawn: &cli::Drawn) -> Result<Chosen> {
+    if drawn.nodes.reads_stdin() && shapes::reads_stdin(&drawn.shape) {
         return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
     }
-    let shape = Shape::parse(&drawn.shape)?;
-    Ok(if drawn.invert { Shape::Inverted(Box::new(shape)) } else { shape })
+    let shape = Chosen::parse(&drawn.shape)?;
+    Ok(if drawn.invert { shape.inverted() } else { shape })
 }
 
 /// A shape among nodes, or peers.
@@ -355,7 +355,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
 fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {
     match (&args.primaries, args.drawn.shape.as_slice()) {
         (None, _) => Ok(None),
-        (Some(text), [word]) if word == "primaries" && !args.drawn.invert => {
+        (Some(text), [word]) if word == shapes::primaries::SHAPE.name && !args.drawn.invert => {
             Primaries::of(text).map(Some)
         }
         _ => Err(Error::usage(
