@@ -5,6 +5,7 @@ use std::process::Command;
 
 use breakit_tests::process::{Run, run, run_with, tool};
 use breakit_tests::{Fakes, has, hostile, skip};
+use partition::shapes::SHAPES;
 
 fn partition(args: &str) -> Command {
     let mut command = tool("partition");
@@ -45,9 +46,11 @@ fn the_seed_comes_from_the_flag_or_else_from_the_environment() {
 
 #[test]
 fn a_plan_read_back_as_a_grudge_is_the_same_plan() {
-    for shape in
-        ["halves", "bridge", "majorities-ring", "minority-third", "majority", "isolate n2 n3"]
-    {
+    let examples = SHAPES.iter().flat_map(|entry| {
+        entry.examples.iter().map(|arguments| format!("{} {arguments}", entry.name))
+    });
+    for shape in examples {
+        let shape = shape.trim();
         let made = plan(&format!("{shape} -n n1..n9 --seed 3")).expect(0).stdout;
         for again in ["plan -", "plan grudge -"] {
             let read = run_with(&mut partition(&format!("{again} -n n1..n9")), &made).expect(0);
@@ -294,4 +297,18 @@ fn nodes_are_a_plain_list_of_hosts_or_named_by_their_ways() {
     std::fs::remove_file(&file).unwrap();
     let planned = plan("isolate blue -n netns:blue,pid:4711").expect(0).lines();
     assert_eq!(planned[0]["blue"], serde_json::json!(["pid4711"]));
+}
+
+#[test]
+fn help_and_the_manual_list_every_shape() {
+    let manual = include_str!("../../../man/partition.1");
+    let helps =
+        ["plan", "cut"].map(|of| run(tool("partition").args([of, "--help"])).expect(0).stdout);
+    for entry in SHAPES {
+        let item = manual.lines().any(|line| {
+            line.strip_prefix(".It Cm ").and_then(|rest| rest.split(' ').next()) == Some(entry.name)
+        });
+        assert!(item, "{} is not in the manual", entry.name);
+        assert!(helps.iter().all(|help| help.contains(entry.doc)), "{}", entry.name);
+    }
 }

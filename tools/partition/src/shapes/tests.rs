@@ -178,20 +178,21 @@ fn inverted_every_shape_drops_what_it_let_pass_up_to_200() {
 
 #[test]
 fn the_same_seed_makes_the_same_grudge_and_another_seed_another() {
-    let by_chance = |shape: &String| {
-        let drawn = (0..20).map(|seed| draw(shape, 50, seed).words());
-        drawn.collect::<BTreeSet<_>>().len() > 1
-    };
     for shape in examples() {
         assert_eq!(draw(&shape, 50, 7), draw(&shape, 50, 7), "{shape}");
     }
-    let fixed: Vec<String> = examples().into_iter().filter(|shape| !by_chance(shape)).collect();
-    let fixed: Vec<&str> = fixed.iter().map(|shape| shape.trim()).collect();
-    // A shape that chance has nothing to do with is named here.
-    assert_eq!(
-        fixed,
-        ["isolate n2 n3", "isolate n1,n2", "halves", "primaries n2", "one-way n1,n2 n3"]
-    );
+    for shape in [
+        "isolate",
+        "random-halves",
+        "majority",
+        "minority-third",
+        "bridge",
+        "majorities-ring",
+        "flapping",
+    ] {
+        let different = (0..20).map(|seed| draw(shape, 50, seed).words()).collect::<BTreeSet<_>>();
+        assert!(different.len() > 10, "{shape}");
+    }
 }
 
 #[test]
