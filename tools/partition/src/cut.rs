@@ -31,11 +31,9 @@ use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
 use crate::pairs::Pairs;
 use crate::parallel::all;
-use crate::peer::Peers;
-use crate::primaries::Primaries;
-use crate::replay::Step;
 use crate::rules::Exempt;
-use crate::shapes::{self, Chosen};
+use crate::shapes;
+use crate::target::{Step, Target};
 use crate::told;
 use crate::verify::{self, Answered};
 
@@ -48,9 +46,9 @@ const ON_LINE: usize = 2200;
 /// What was asked for.
 #[derive(Debug)]
 pub struct Wanted {
-    /// Whom to cut off from whom.
-    pub whom: Whom,
-    /// Among whom.
+    /// What is cut off from what.
+    pub target: Target,
+    /// The nodes that take part.
     pub nodes: Vec<Node>,
     /// Which of their packets.
     pub packets: Packets,
@@ -68,30 +66,6 @@ pub struct Wanted {
     pub force: bool,
     /// Whether the cut is measured before it is told.
     pub verify: bool,
-}
-
-/// Whom to cut off from whom.
-#[derive(Clone, Debug)]
-pub enum Whom {
-    /// Nodes from one another, as a shape draws it.
-    Among {
-        /// The shape.
-        shape: Chosen,
-        /// Who says which nodes are primaries, for that shape.
-        primaries: Option<Primaries>,
-    },
-    /// Each node from peers that are no nodes.
-    Peers(Peers),
-}
-
-impl Whom {
-    /// Whether packets must be dropped where they go out, as nobody can drop them where they come in.
-    fn is_outward(&self, nodes: &[Node]) -> bool {
-        match self {
-            Whom::Among { .. } => nodes.iter().any(|node| matches!(node.via, Via::Address(_))),
-            Whom::Peers(peers) => !peers.to.is_empty(),
-        }
-    }
 }
 
 /// A cut, in force or not.
@@ -149,22 +123,22 @@ impl Cut {
     /// What is wrong with shape or nodes; 66 where a node does not run, 69 where no backend can cut it.
     pub fn prepare(wanted: Wanted, nft: Nft, table: String) -> Result<Cut> {
         let names: Vec<Name> = wanted.nodes.iter().map(|node| node.name.clone()).collect();
-        let addresses = match &wanted.whom {
+        let addresses = match &wanted.target {
             // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
-            Whom::Among { shape, primaries } => {
+            Target::Among { shape, primaries } => {
                 if primaries.is_none() {
                     shape.draw(&names, &mut wanted.rng.clone())?;
                 }
                 backend::addresses(&wanted.nodes)?
             }
-            Whom::Peers(_) => backend::own_addresses(&wanted.nodes)?,
+            Target::Peers(_) => backend::own_addresses(&wanted.nodes)?,
         };
         let task = Task {
             nodes: &wanted.nodes,
             addresses: &addresses,
-            peers: matches!(wanted.whom, Whom::Peers(_)),
+            peers: matches!(wanted.target, Target::Peers(_)),
             outward: wanted.packets.answer == Answer::Silence
-                && wanted.whom.is_outward(&wanted.nodes),
+                && wanted.target.is_outward(&wanted.nodes),
             unleased: wanted.unleased,
         };
         let mut others = backend::choose(wanted.backend, &task)?;
@@ -195,7 +169,7 @@ impl Cut {
     /// # Errors
     /// As [`verify::ask`].
     pub fn ask_peers(&mut self) -> Result<()> {
-        if let (Whom::Peers(peers), true) = (&self.wanted.whom, self.wanted.verify) {
+        if let (Target::Peers(peers), true) = (&self.wanted.target, self.wanted.verify) {
             self.answered = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
         }
         Ok(())
@@ -203,7 +177,7 @@ impl Cut {
 
     /// Compares what is measured with what is meant.
     fn check(&self) -> Result<()> {
-        let Whom::Peers(peers) = &self.wanted.whom else { return self.measure() };
+        let Target::Peers(peers) = &self.wanted.target else { return self.measure() };
         let now = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
         verify::compare(&self.wanted.nodes, peers, &self.answered, &now)
     }
@@ -259,10 +233,10 @@ impl Cut {
 
     fn draw(&mut self) -> Result<()> {
         let names = self.grudge.nodes().to_vec();
-        if let Some(Step { whom, packets }) = self.wanted.steps.pop_front() {
-            (self.wanted.whom, self.wanted.packets) = (whom, packets);
+        if let Some(Step { target, packets }) = self.wanted.steps.pop_front() {
+            (self.wanted.target, self.wanted.packets) = (target, packets);
         }
-        if let Whom::Among { shape, primaries } = &mut self.wanted.whom {
+        if let Target::Among { shape, primaries } = &mut self.wanted.target {
             if let Some(primaries) = primaries {
                 *shape = shapes::primaries::of(primaries.ask(&names, &self.addresses)?);
             }
@@ -278,9 +252,9 @@ impl Cut {
     }
 
     fn losses(&self) -> Result<Vec<Loss>> {
-        match &self.wanted.whom {
-            Whom::Among { .. } => backend::of_grudge(&self.grudge, &self.wanted.nodes),
-            Whom::Peers(peers) => Ok(backend::of_peers(peers, &self.wanted.nodes)),
+        match &self.wanted.target {
+            Target::Among { .. } => backend::of_grudge(&self.grudge, &self.wanted.nodes),
+            Target::Peers(peers) => Ok(backend::of_peers(peers, &self.wanted.nodes)),
         }
     }
 
@@ -295,12 +269,12 @@ impl Cut {
             .zip(&self.addresses)
             .map(|(found, last)| found.clone().unwrap_or_else(|| last.clone()))
             .collect();
-        if let Whom::Among { .. } = self.wanted.whom {
+        if let Target::Among { .. } = self.wanted.target {
             backend::leave_out_shared(&mut now);
         }
         for (last, now) in self.addresses.iter_mut().zip(now) {
             // Of a node that shares all that it has by now the last ones are as good as any.
-            if !now.is_empty() || matches!(self.wanted.whom, Whom::Peers(_)) {
+            if !now.is_empty() || matches!(self.wanted.target, Target::Peers(_)) {
                 *last = now;
             }
         }
@@ -309,7 +283,7 @@ impl Cut {
 
     /// As [`Cut::look_up`], for the addresses that nodes have on one link only. Peers have none that we could know.
     fn look_up_link_local(&mut self) {
-        if let Whom::Peers(_) = self.wanted.whom {
+        if let Target::Peers(_) = self.wanted.target {
             return;
         }
         let (nodes, mut unknown) = (&self.wanted.nodes, Map::new());
@@ -337,9 +311,9 @@ impl Cut {
             _ => exempt::of(nodes, &self.addresses)?,
         };
         let losses = self.losses()?;
-        let on_loopback = match &self.wanted.whom {
-            Whom::Among { .. } => true,
-            Whom::Peers(peers) => peers.on_loopback(),
+        let on_loopback = match &self.wanted.target {
+            Target::Among { .. } => true,
+            Target::Peers(peers) => peers.on_loopback(),
         };
         let common = Common {
             nodes,
@@ -368,7 +342,7 @@ impl Cut {
 
     /// Whether each node's network translates addresses, where it is to be cut off from what is no node.
     fn translates(&self, losses: &[Loss]) -> Result<Vec<bool>> {
-        let peers = matches!(self.wanted.whom, Whom::Peers(_));
+        let peers = matches!(self.wanted.target, Target::Peers(_));
         if !peers && !losses.iter().any(Loss::is_outward) {
             return Ok(Vec::new());
         }
@@ -521,9 +495,9 @@ impl Cut {
 
     /// Who is cut off from whom; a grudge names also those whom it leaves alone.
     fn words(&self) -> String {
-        shorten(match &self.wanted.whom {
-            Whom::Among { .. } => self.grudge.words(),
-            Whom::Peers(_) => self.pairs().words(),
+        shorten(match &self.wanted.target {
+            Target::Among { .. } => self.grudge.words(),
+            Target::Peers(_) => self.pairs().words(),
         })
     }
 
@@ -544,9 +518,9 @@ impl Cut {
         }
         let names =
             || self.wanted.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>();
-        let before = match &self.wanted.whom {
-            Whom::Among { .. } => told::of_grudge(&self.table, &self.grudge),
-            Whom::Peers(peers) => told::of_peers(&self.table, &names(), peers),
+        let before = match &self.wanted.target {
+            Target::Among { .. } => told::of_grudge(&self.table, &self.grudge),
+            Target::Peers(peers) => told::of_peers(&self.table, &names(), peers),
         };
         if let Value::Object(fields) = &mut value {
             fields.remove("grudge");
@@ -557,11 +531,11 @@ impl Cut {
     }
 
     fn value(&self) -> Value {
-        let (shape, grudge, pairs) = match &self.wanted.whom {
-            Whom::Among { shape, .. } => {
+        let (shape, grudge, pairs) = match &self.wanted.target {
+            Target::Among { shape, .. } => {
                 (shape.words(), self.grudge.json(), self.grudge.pairs().count())
             }
-            Whom::Peers(peers) => {
+            Target::Peers(peers) => {
                 let pairs = self.pairs();
                 (peers.words(), pairs.json(), pairs.len())
             }
@@ -589,7 +563,7 @@ impl Cut {
         if !self.backend.has_lease() {
             value["leased"] = false.into();
         }
-        if let Whom::Peers(peers) = &self.wanted.whom {
+        if let Target::Peers(peers) = &self.wanted.target {
             value["peers"] = peers.json();
         }
         value

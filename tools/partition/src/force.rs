@@ -13,9 +13,12 @@ use breakit::reach::Network;
 
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
+use crate::kernel_rules::{KernelRules, Kind};
+use crate::listing;
 use crate::made;
-use crate::nft::{self, Element, Nft, Refusal};
+use crate::nft::{Nft, Refusal};
 use crate::packets::Answer;
+use crate::privilege::not_permitted;
 use crate::rules::{self, Family, Table};
 
 /// Rules of a cut in one network.
@@ -25,20 +28,6 @@ pub enum Rules {
     Nft(Table),
     /// Chains and sets for iptables(8) and ipset(8).
     Iptables(Chains),
-}
-
-/// What makes rules: two of one cut in one network differ in this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// nft(8), and which packets its table sees.
-    Nft(Family),
-    /// iptables(8).
-    Iptables {
-        /// Which.
-        flavour: Flavour,
-        /// Whether the addresses lie in sets that expire.
-        leased: bool,
-    },
 }
 
 /// What is to be run, and by what.
@@ -90,7 +79,7 @@ impl Rules {
         {
             let places = chains.places();
             let makes = || {
-                let of = |(place, hooks): &(made::Place, Vec<&'static str>)| {
+                let of = |(place, hooks): &(held::Place, Vec<&'static str>)| {
                     Ok((*place, made::would_be_made(*place, hooks)?))
                 };
                 places.iter().map(of).collect()
@@ -167,22 +156,7 @@ impl Rules {
     }
 }
 
-/// Rules of ours as the kernel has them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// What made them.
-    pub kind: Kind,
-    /// The name that all rules of one cut share.
-    pub name: String,
-    /// What they drop at this moment.
-    pub elements: Vec<Element>,
-    /// Which packets of that, in words; empty for all.
-    pub packets: String,
-    /// Whether rules lead there: somebody may have taken them away beside their sets, which then drop nothing.
-    pub in_force: bool,
-}
-
-impl Standing {
+impl KernelRules {
     /// Removes them.
     pub fn remove(&self) -> Script {
         match self.kind {
@@ -238,14 +212,14 @@ impl Nft {
     ///
     /// # Errors
     /// 77 and 71, as the programs say; 69 where none of them is there.
-    pub fn all_standing(&self, network: &Network) -> Result<Vec<Standing>> {
+    pub fn all_standing(&self, network: &Network) -> Result<Vec<KernelRules>> {
         let tables = match self.standing(network) {
             Err(error) if error.status() == Status::Missing && has_iptables(network) => Vec::new(),
             other => other?,
         };
         let output = shell(network, iptables::LISTING)?;
         let listing = String::from_utf8_lossy(&output.stdout);
-        Ok(tables.into_iter().chain(crate::listing::read(&listing)).collect())
+        Ok(tables.into_iter().chain(listing::read(&listing)).collect())
     }
 
     /// Whether a network translates addresses: whether anything hangs on a hook for NAT there, ours never.
@@ -274,7 +248,7 @@ impl Nft {
             Rules::Nft(table) => self.table(network, table.family, &table.name)?,
             Rules::Iptables(chains) => {
                 let output = shell(network, iptables::LISTING)?;
-                let all = crate::listing::read(&String::from_utf8_lossy(&output.stdout));
+                let all = listing::read(&String::from_utf8_lossy(&output.stdout));
                 all.into_iter().find(|standing| standing.name == chains.name)
             }
         };
@@ -326,7 +300,7 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["Permission denied", "Operation not permitted", "must be root"]) {
-        return nft::not_permitted(network).into();
+        return not_permitted(network).into();
     }
     if says(&["does not exist", "No chain/target/match", "No such file"]) {
         return Refusal::Gone;

@@ -23,7 +23,8 @@ use breakit::lifeline::Lifeline;
 use breakit::node::Node;
 use breakit::talk;
 
-use crate::force::{self, Standing};
+use crate::force;
+use crate::kernel_rules::KernelRules;
 use crate::nft::Nft;
 use crate::standing::{self, Place};
 
@@ -197,7 +198,7 @@ fn until(end: Instant) -> Duration {
 
 /// The lease must have ended and the holder says nothing: what drops nothing any more is taken away.
 fn sweep_ended(nft: &Nft, nodes: &[Node], table: &str) {
-    let ended = |found: &Standing| found.name == table && found.elements.is_empty();
+    let ended = |found: &KernelRules| found.name == table && found.elements.is_empty();
     let (_, errors) = standing::heal(nft, &standing::networks(nodes), ended);
     if let Err(error) = Error::all(errors) {
         talk::error(format!("what the lease ended could not be swept: {error}"));

@@ -10,12 +10,11 @@ use std::fmt::Write;
 use breakit::lease::Lease;
 use breakit::ports::{Ports, Transport};
 
-use crate::made::{self, Made, Place};
+use crate::chain_names::{SHORT, short};
+use crate::held::Place;
+use crate::made::{self, Made};
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
-
-/// What chains and sets of ours are called in place of [`PREFIX`]: a chain's name has 28 letters at the most.
-pub const SHORT: &str = "bkp_";
 
 /// Ports that one rule can name; a range counts twice.
 const PORTS: usize = 7;
@@ -371,11 +370,6 @@ fn list(ports: &[Ports]) -> String {
 /// ipset counts whole seconds.
 fn seconds(lease: Lease) -> u64 {
     lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0)
-}
-
-/// A cut's name in chains and sets.
-pub fn short(name: &str) -> String {
-    format!("{SHORT}{}", name.strip_prefix(PREFIX).unwrap_or(name))
 }
 
 /// The cut that a chain or set belongs to.

@@ -4,6 +4,7 @@
 //! where [`cut`] renews them and [`standing`] finds them again.
 
 pub mod backend;
+pub mod chain_names;
 pub mod check;
 pub mod cli;
 pub mod cut;
@@ -18,6 +19,7 @@ pub mod guard;
 pub mod held;
 pub mod interfaces;
 pub mod iptables;
+pub mod kernel_rules;
 pub mod link_local;
 pub mod links;
 pub mod listing;
@@ -31,11 +33,13 @@ pub mod parallel;
 pub mod peer;
 pub mod ping;
 pub mod primaries;
+pub mod privilege;
 pub mod probe;
 pub mod replay;
 pub mod rules;
 pub mod run;
 pub mod shapes;
 pub mod standing;
+pub mod target;
 pub mod told;
 pub mod verify;

@@ -9,17 +9,8 @@ use std::collections::BTreeSet;
 
 use breakit::exit::Result;
 
-use crate::held;
-use crate::iptables::{SHORT, short};
-
-/// A table of iptables, of one IP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Whether of IPv4.
-    pub ipv4: bool,
-    /// Its name.
-    pub table: &'static str,
-}
+use crate::chain_names::{SHORT, short};
+use crate::held::{self, Place};
 
 /// Something that would not be there without our cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

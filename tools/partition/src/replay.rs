@@ -10,20 +10,11 @@ use breakit::op::Op;
 use breakit::schedule::Window;
 use serde_json::{Map, Value};
 
-use crate::cut::Whom;
 use crate::packets::Packets;
 use crate::peer::Peers;
 use crate::shapes;
+use crate::target::{Step, Target};
 use crate::told::{self, Told};
-
-/// One cut: whom, and which packets.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// Whom.
-    pub whom: Whom,
-    /// Which packets.
-    pub packets: Packets,
-}
 
 /// What one holder did: its cuts in their order, never two at a time.
 #[derive(Clone, Debug)]
@@ -135,22 +126,22 @@ fn cut(op: &Op, told: &Told, place: &str) -> std::result::Result<Found, String> 
     let lease = text(value, "lease").map_or(Ok(Duration::from_secs(30)), clock::parse_duration)?;
     let packets = Packets::of_words(text(value, "packets").unwrap_or_default())
         .map_err(|clause| format!("\"packets\": {clause}"))?;
-    let (whom, nodes) = whom(value, told, place)?;
+    let (target, nodes) = target(value, told, place)?;
     Ok(Found {
         table: text(value, "table").unwrap_or_default().to_string(),
         nodes,
-        step: Step { whom, packets },
+        step: Step { target, packets },
         start,
         end: start.saturating_add(clock::nanos(lease)),
     })
 }
 
-/// Whom, and the nodes that were cut off from peers.
-fn whom(
+/// The target, and the nodes that were cut off from peers.
+fn target(
     value: &Value,
     told: &Told,
     place: &str,
-) -> std::result::Result<(Whom, Vec<String>), String> {
+) -> std::result::Result<(Target, Vec<String>), String> {
     let lines = value.get("lines").and_then(Value::as_u64).unwrap_or_default();
     if lines != told.lines {
         return Err(format!(
@@ -159,7 +150,7 @@ fn whom(
         ));
     }
     let find = |from: &[String], to: &[String]| {
-        Peers::find(from, to).map(Whom::Peers).map_err(|error| error.to_string())
+        Peers::find(from, to).map(Target::Peers).map_err(|error| error.to_string())
     };
     if !told.from.is_empty() || !told.to.is_empty() {
         return Ok((find(&told.from, &told.to)?, told.at.iter().cloned().collect()));
@@ -180,7 +171,7 @@ fn whom(
         return Ok((find(&from, &to)?, nodes));
     }
     let shape = shapes::given::of(Value::Object(grudge).to_string(), place.into());
-    Ok((Whom::Among { shape, primaries: None }, Vec::new()))
+    Ok((Target::Among { shape, primaries: None }, Vec::new()))
 }
 
 /// Before the fault was in force: its line was written after.
@@ -255,7 +246,7 @@ mod tests {
         assert_eq!(windows(0), [(2, 5), (6, 36)]);
         assert_eq!(windows(1), [(3, 8)], "a cut without a stop line ends with its lease");
         assert_eq!(record.parts[0].steps[0].packets.words(), "tcp port 80, 20%");
-        let Whom::Among { shape, .. } = &record.parts[1].steps[0].whom else {
+        let Target::Among { shape, .. } = &record.parts[1].steps[0].target else {
             panic!("{record:?}")
         };
         let names = breakit::node::names(&["n1..n3".into()]).unwrap();

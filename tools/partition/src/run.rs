@@ -15,19 +15,21 @@ use clap::{CommandFactory, Parser};
 use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
-use crate::cut::{Cut, Wanted, Whom};
+use crate::cut::{Cut, Wanted};
 use crate::except::Except;
-use crate::force::Standing;
 use crate::guard;
-use crate::nft::{self, Nft};
+use crate::kernel_rules::KernelRules;
+use crate::nft::Nft;
 use crate::packets::{Answer, Packets, Share};
 use crate::parallel;
 use crate::peer::Peers;
 use crate::primaries::Primaries;
+use crate::privilege;
 use crate::probe;
-use crate::replay::{self, Step};
+use crate::replay;
 use crate::shapes::{self, Chosen};
 use crate::standing::{self, Place};
+use crate::target::{Step, Target};
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
 const PURPOSE: &str = "partition";
@@ -113,15 +115,15 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         true => Some("the nodes"),
         false => shapes::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
     };
-    let whom = whom(args)?;
+    let target = target(args)?;
     let wanted = Wanted {
         packets: packets(args)?,
         steps: VecDeque::new(),
-        nodes: match whom {
-            Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
+        nodes: match target {
+            Target::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
             _ => args.sudo.of(nodes_or_fleet(&args.drawn.nodes)?),
         },
-        whom,
+        target,
         rng: rng::generator(seed, PURPOSE),
         seed,
         backend: args.backend,
@@ -130,7 +132,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         verify: args.verify,
     };
     if !args.dry_run {
-        nft::permitted(&wanted.nodes)?;
+        privilege::permitted(&wanted.nodes)?;
     }
     let nft = Nft::find();
     let table = table_name()?;
@@ -185,7 +187,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     for (number, part) in (1..).zip(record.parts) {
         let wanted = replayed(args, part.nodes, part.steps)?;
         if !args.dry_run {
-            nft::permitted(&wanted.nodes)?;
+            privilege::permitted(&wanted.nodes)?;
         }
         let cut = Cut::prepare(wanted, nft.clone(), format!("{table}_{number}"))?;
         parts.push((cut, part.windows));
@@ -231,7 +233,7 @@ fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Re
     let first = steps.front().cloned();
     let first = first.ok_or_else(|| Error::data("there is no cut to make again"))?;
     Ok(Wanted {
-        whom: first.whom,
+        target: first.target,
         packets: first.packets,
         steps,
         nodes,
@@ -252,7 +254,7 @@ fn one_of(known: &[Node], name: &str) -> Result<Node> {
 
 fn heal(args: &cli::Heal) -> Result<Status> {
     let places = places(&args.place)?;
-    let which = |found: &Standing| args.id.is_empty() || args.id.contains(&found.name);
+    let which = |found: &KernelRules| args.id.is_empty() || args.id.contains(&found.name);
     if args.dry_run {
         let (scripts, errors) = standing::rehearse(&Nft::find(), &places, which);
         jsonl::print_for_people(&scripts.concat())?;
@@ -287,7 +289,7 @@ fn check(args: &cli::Check) -> Result<Status> {
         ));
     }
     let question = Question::about(args.protocol, &args.ports)?;
-    nft::permitted(&nodes)?;
+    privilege::permitted(&nodes)?;
     let addresses = backend::addresses(&nodes)?;
     let matrix = check::measure(&nodes, &addresses, &question, args.timeout)?;
     if let Some(left_out) = matrix.left_out() {
@@ -316,16 +318,16 @@ fn chosen(drawn: &cli::Drawn) -> Result<Chosen> {
 }
 
 /// A shape among nodes, or peers.
-fn whom(args: &cli::Cut) -> Result<Whom> {
+fn target(args: &cli::Cut) -> Result<Target> {
     if args.from.is_empty() && args.to.is_empty() {
-        return Ok(Whom::Among { shape: chosen(&args.drawn)?, primaries: primaries(args)? });
+        return Ok(Target::Among { shape: chosen(&args.drawn)?, primaries: primaries(args)? });
     }
     if !args.drawn.shape.is_empty() || args.drawn.invert || args.primaries.is_some() {
         return Err(Error::usage(
             "--from and --to cut off other hosts and go without a shape; leave one or the other out",
         ));
     }
-    Peers::find(&args.from, &args.to).map(Whom::Peers)
+    Peers::find(&args.from, &args.to).map(Target::Peers)
 }
 
 fn packets(args: &cli::Cut) -> Result<Packets> {
@@ -387,7 +389,7 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
     let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
-    nft::permitted(&nodes)?;
+    privilege::permitted(&nodes)?;
     let mut places = if args.all { standing::all_networks() } else { Vec::new() };
     let named = !args.nodes.nodes.is_empty() && !args.all;
     places.extend(if named { standing::networks_about } else { standing::networks }(&nodes));
