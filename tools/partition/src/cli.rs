@@ -37,7 +37,7 @@ pub enum Command {
     #[command(after_help = shapes::table())]
     Plan(Plan),
     /// Cut nodes off from one another until a time or a signal
-    #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")), after_help = shapes::table())]
+    #[command(after_help = shapes::table())]
     Cut(Box<Cut>),
     /// Make the cuts of a recorded run again, at the same offsets
     Replay(Replay),
@@ -159,7 +159,7 @@ pub struct Replay {
 #[derive(Args, Debug)]
 pub struct PacketsArgs {
     /// Only packets of this protocol
-    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
     /// Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
@@ -228,7 +228,7 @@ pub struct Check {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
-    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
     /// At these ports, to see cuts of them
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]

@@ -343,7 +343,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
     let peers = !args.from.is_empty() || !args.to.is_empty();
     if args.verify && !packets.is_all() && !peers {
         return Err(Error::usage(
-            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only, --loss and --except",
+            "--verify measures whole cuts only; leave it out, or --port, --protocol, --new-only, --loss and --except",
         ));
     }
     if args.verify && packets.share != Share::ALL {

@@ -85,11 +85,11 @@ fn sctp_is_chosen_by_protocol_and_by_port_with_every_backend() {
     assert!(bed.reaches(0, &bed.v4(1)) && bed.reaches(0, &bed.v6(1)));
     for backend in backends() {
         for (packets, passes) in [
-            ("--proto sctp", &[][..]),
+            ("--protocol sctp", &[][..]),
             ("--port 38412/sctp", &[80, 81]),
-            ("--port 80 --proto sctp", &[38412, 81]),
+            ("--port 80 --protocol sctp", &[38412, 81]),
             ("--port 80", &[38412, 80, 81]),
-            ("--proto udp", &[38412, 80, 81]),
+            ("--protocol udp", &[38412, 80, 81]),
             ("--except port:38412/sctp", &[38412]),
             ("--except port:81", &[81]),
             ("--except port:80/tcp", &[]),
