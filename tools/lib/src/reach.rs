@@ -95,7 +95,37 @@ impl Network {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Output> {
-        self.reached(program::run(&mut self.command(program, args)?, input, limit)?)
+        self.run_by(program, args, |command| program::run(command, input, limit))
+    }
+
+    /// As [`Network::run`]; the guards of this process wait for the program's end, too.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn run_guarded<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+        input: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Output> {
+        self.run_by(program, args, |command| program::run_guarded(command, input, limit))
+    }
+
+    /// A program is in the network of the thread that starts it: so nothing has to be done between fork and exec, and
+    /// the standard library needs no fork(2), which takes the longer the more threads and memory we have.
+    fn run_by<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+        run: impl FnOnce(&mut Command) -> Result<Output> + Send,
+    ) -> Result<Output> {
+        if let Network::Ssh(_) = self {
+            return self.reached(run(&mut self.command(program, args)?)?);
+        }
+        let mut command = program::clean(here(program)?);
+        command.args(args.into_iter().map(Into::into));
+        self.inside(|| run(&mut command))
     }
 
     /// What a program that was run in this network left, where it was run at all: on another host ssh or sudo

@@ -308,7 +308,7 @@ impl Cut {
         let exempt: Vec<BTreeSet<Exempt>> = match self.backend {
             Backend::NftBridge => vec![BTreeSet::new(); nodes.len()],
             _ if self.wanted.force => vec![BTreeSet::new(); nodes.len()],
-            _ => exempt::of(nodes, &self.addresses)?,
+            _ => exempt::of(nodes, &self.sources())?,
         };
         let losses = self.losses()?;
         let on_loopback = match &self.wanted.target {

@@ -1,13 +1,11 @@
 //! Puts rules in force, by whichever program they are for, and finds again what stands.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
-use breakit::lifeline;
 use breakit::program;
 use breakit::reach::Network;
 
@@ -286,14 +284,8 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// In a process group of its own: ^C is for us, who must finish first.
 fn shell(network: &Network, script: &str) -> Result<Output> {
     let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
-    let mut command = network.command(Path::new("sh"), ["-s"])?;
-    command.process_group(0);
-    lifeline::wait_for(&mut command);
-    network.reached(program::run(
-        &mut command,
-        Some((path.to_string() + script).as_bytes()),
-        LIMIT,
-    )?)
+    let script = path.to_string() + script;
+    network.run_guarded(Path::new("sh"), ["-s"], Some(script.as_bytes()), LIMIT)
 }
 
 fn refusal(network: &Network, output: &Output) -> Refusal {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::lease::Lease;
-use breakit::lifeline::Lifeline;
+use breakit::lifeline::{self, Lifeline};
 use breakit::node::Node;
 use breakit::talk;
 
@@ -73,6 +73,8 @@ impl Guard {
         // A session of its own: no ^C, no hang-up and no signal to our process group reaches it.
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into)) };
+        // It outlives us: a lifeline of another cut must not be open to it.
+        lifeline::let_go(&mut command);
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null());
         if let Some(lease) = kept {
             // It outlives us, and whoever reads our stderr must not wait for it.

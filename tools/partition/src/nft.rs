@@ -1,12 +1,10 @@
 //! Running nft(8) in a network, and understanding what it says.
 
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::lifeline;
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
@@ -138,11 +136,8 @@ impl Nft {
             Network::Ssh(_) => PathBuf::from("nft"),
             _ => self.program()?.clone(),
         };
-        let mut command = network.command(&program, args)?;
-        command.process_group(0);
-        lifeline::wait_for(&mut command);
-        let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
-        let output = network.reached(run)?;
+        let script = script.map(str::as_bytes);
+        let output = network.run_guarded(&program, args.iter().copied(), script, LIMIT)?;
         match (network, output.status.code()) {
             (Network::Ssh(host), Some(127)) => Err(Error::missing(format!(
                 "the program nft is missing on {host}; install the package nftables there"
