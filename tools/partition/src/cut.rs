@@ -23,6 +23,7 @@ use crate::exempt;
 use crate::force::Rules;
 use crate::group;
 use crate::grudge::Grudge;
+use crate::grudge_lines;
 use crate::guard::Guard;
 use crate::interfaces;
 use crate::link_local;
@@ -34,13 +35,12 @@ use crate::parallel::all;
 use crate::rules::Exempt;
 use crate::shapes;
 use crate::target::{Step, Target};
-use crate::told;
 use crate::verify::{self, Answered};
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long a grudge and its peers may be on a start line together; longer ones are [`told`] before it.
+/// How long a grudge and its peers may be on a start line together; longer ones are [`grudge_lines`] before it.
 const ON_LINE: usize = 2200;
 
 /// What was asked for.
@@ -519,8 +519,8 @@ impl Cut {
         let names =
             || self.wanted.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>();
         let before = match &self.wanted.target {
-            Target::Among { .. } => told::of_grudge(&self.table, &self.grudge),
-            Target::Peers(peers) => told::of_peers(&self.table, &names(), peers),
+            Target::Among { .. } => grudge_lines::of_grudge(&self.table, &self.grudge),
+            Target::Peers(peers) => grudge_lines::of_peers(&self.table, &names(), peers),
         };
         if let Value::Object(fields) = &mut value {
             fields.remove("grudge");
@@ -647,7 +647,7 @@ impl Fault for Cut {
         self.guard.iter_mut().for_each(|guard| guard.held(lease));
         let (before, value) = self.words_of_start();
         for line in before {
-            if let Err(error) = jsonl::print(&Op::fault(told::F, line).line()) {
+            if let Err(error) = jsonl::print(&Op::fault(grudge_lines::F, line).line()) {
                 return Err(self.taken_back(error));
             }
         }

@@ -10,11 +10,11 @@ use breakit::op::Op;
 use breakit::schedule::Window;
 use serde_json::{Map, Value};
 
+use crate::grudge_lines::{self, Told};
 use crate::packets::Packets;
 use crate::peer::Peers;
 use crate::shapes;
 use crate::target::{Step, Target};
-use crate::told::{self, Told};
 
 /// What one holder did: its cuts in their order, never two at a time.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ pub fn read(mut lines: Lines) -> Result<Record> {
     while let Some((number, op)) = lines.next_op()? {
         let time = began(&op).or(op.time);
         // Lines that are only told before a cut came after it had begun.
-        if op.f != told::F {
+        if op.f != grudge_lines::F {
             begin = begin.or(time);
         }
         match op.f.as_str() {
@@ -69,7 +69,7 @@ pub fn read(mut lines: Lines) -> Result<Record> {
                 let told = told.remove(table.unwrap_or_default()).unwrap_or_default();
                 found.push(cut(&op, &told, &at).map_err(|clause| lines.error(clause))?);
             }
-            told::F => {
+            grudge_lines::F => {
                 let value = op.value.as_ref().ok_or_else(|| lines.error("it needs \"value\""))?;
                 let table = text(value, "table").unwrap_or_default().to_string();
                 let told = told.entry(table).or_default();
