@@ -11,9 +11,9 @@ use breakit::reach::Network;
 
 use crate::held;
 use crate::iptables::{self, Chains, Flavour};
+use crate::iptables_leftovers;
 use crate::kernel_rules::{KernelRules, Kind};
 use crate::listing;
-use crate::made;
 use crate::nft::{Nft, Refusal};
 use crate::packets::Answer;
 use crate::privilege::not_permitted;
@@ -78,7 +78,7 @@ impl Rules {
             let places = chains.places();
             let makes = || {
                 let of = |(place, hooks): &(held::Place, Vec<&'static str>)| {
-                    Ok((*place, made::would_be_made(*place, hooks)?))
+                    Ok((*place, iptables_leftovers::would_be_made(*place, hooks)?))
                 };
                 places.iter().map(of).collect()
             };
@@ -264,7 +264,7 @@ fn held_here(table: &Table) -> Result<usize> {
 
 /// Takes away tables that the script has left empty, and that are there because of us.
 fn tidy(network: &Network, said: &str) -> Result<()> {
-    let emptied = made::emptied(said);
+    let emptied = iptables_leftovers::emptied(said);
     if emptied.is_empty() || matches!(network, Network::Ssh(_)) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use breakit::ports::{Ports, Transport};
 
 use crate::chain_names::{SHORT, short};
 use crate::held::Place;
-use crate::made::{self, Made};
+use crate::iptables_leftovers::{self, Made};
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
 
@@ -377,7 +377,7 @@ pub fn long(chain: &str) -> Option<String> {
     let rest = chain.strip_prefix(SHORT)?;
     let (name, mark) = rest.rsplit_once('_')?;
     let marks = ["i", "o", "i4", "i6", "o4", "o6"];
-    (marks.contains(&mark) || made::is_mark(mark)).then(|| format!("{PREFIX}{name}"))
+    (marks.contains(&mark) || iptables_leftovers::is_mark(mark)).then(|| format!("{PREFIX}{name}"))
 }
 
 /// The script that removes a cut, whichever of the programs made it.
@@ -422,7 +422,7 @@ fn removal(name: &str, flavours: &[Flavour]) -> String {
          \treturn ${{stays:-0}}\n\
          }}\n",
         programs = programs.join(" "),
-        besides = made::removal(full)
+        besides = iptables_leftovers::removal(full)
     )
 }
 
