@@ -9,12 +9,12 @@ use breakit::lease::Lease;
 use breakit::program;
 use breakit::reach::Network;
 
-use crate::held;
 use crate::iptables::{self, Chains, Flavour};
 use crate::iptables_leftovers;
 use crate::kernel_rules::{KernelRules, Kind};
 use crate::listing;
 use crate::nft::{Nft, Refusal};
+use crate::nftnl;
 use crate::packets::Answer;
 use crate::privilege::not_permitted;
 use crate::rules::{self, Family, Table};
@@ -77,7 +77,7 @@ impl Rules {
         {
             let places = chains.places();
             let makes = || {
-                let of = |(place, hooks): &(held::Place, Vec<&'static str>)| {
+                let of = |(place, hooks): &(nftnl::Place, Vec<&'static str>)| {
                     Ok((*place, iptables_leftovers::would_be_made(*place, hooks)?))
                 };
                 places.iter().map(of).collect()
@@ -196,7 +196,7 @@ impl Nft {
     ) -> std::result::Result<(), Refusal> {
         match (kind, network) {
             (Kind::Nft(family), Network::Here | Network::Namespace(_)) => {
-                Ok(network.inside(|| held::remove(family, name))?)
+                Ok(network.inside(|| nftnl::remove(family, name))?)
             }
             _ => match self.run_script(network, script) {
                 // Then there is none of ours either.
@@ -256,10 +256,10 @@ impl Nft {
 
 /// As [`Nft::held`], in the network that we are in.
 fn held_here(table: &Table) -> Result<usize> {
-    if held::rules(table.family, &table.name)? < table.rules_at_least() {
+    if nftnl::rules(table.family, &table.name)? < table.rules_at_least() {
         return Ok(0);
     }
-    held::elements(table.family, &table.name, &table.set_names())
+    nftnl::elements(table.family, &table.name, &table.set_names())
 }
 
 /// Takes away tables that the script has left empty, and that are there because of us.
@@ -268,7 +268,7 @@ fn tidy(network: &Network, said: &str) -> Result<()> {
     if emptied.is_empty() || matches!(network, Network::Ssh(_)) {
         return Ok(());
     }
-    network.inside(|| emptied.into_iter().try_for_each(held::remove_empty))
+    network.inside(|| emptied.into_iter().try_for_each(nftnl::remove_empty))
 }
 
 fn has_iptables(network: &Network) -> bool {

@@ -11,8 +11,8 @@ use breakit::lease::Lease;
 use breakit::ports::{Ports, Transport};
 
 use crate::chain_names::{SHORT, short};
-use crate::held::Place;
 use crate::iptables_leftovers::{self, Made};
+use crate::nftnl::Place;
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
 

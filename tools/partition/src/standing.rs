@@ -9,10 +9,10 @@ use breakit::reach::Network;
 use serde_json::{Value, json};
 
 use crate::backend::{Backend, look_up};
-use crate::held;
 use crate::iptables::Flavour;
 use crate::kernel_rules::{Element, KernelRules, Kind};
 use crate::nft::Nft;
+use crate::nftnl;
 use crate::pairs::Pairs;
 use crate::parallel::all;
 use crate::peer::Net;
@@ -180,7 +180,7 @@ pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
     let suspect = |place: Place| match &place.network {
         // Far away, where even to ask takes long.
         Ok(Network::Ssh(_)) => Ok(None),
-        Ok(network) => Ok(network.inside(|| held::any_table_but(own))?.then_some(place)),
+        Ok(network) => Ok(network.inside(|| nftnl::any_table_but(own))?.then_some(place)),
         Err(_) => Ok(None),
     };
     let suspects: Vec<Option<Place>> = places.into_iter().map(suspect).collect::<Result<_>>()?;
