@@ -24,9 +24,9 @@ use breakit::node::Node;
 use breakit::talk;
 
 use crate::force;
+use crate::installed::{self, Place};
 use crate::kernel_rules::KernelRules;
 use crate::nft::Nft;
-use crate::standing::{self, Place};
 
 /// What the holder says after the nodes.
 const WATCH: &str = "watch";
@@ -150,7 +150,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
             None => break,
             Some(DONE) => return Ok(Status::Done),
             Some(WATCH) => {
-                if let Err(error) = standing::sweep(&nft, standing::networks(&nodes), table) {
+                if let Err(error) = installed::sweep(&nft, installed::networks(&nodes), table) {
                     talk::error(format!("what others left could not be swept: {error}"));
                 }
             }
@@ -161,12 +161,12 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
             },
         }
     }
-    let places = standing::networks(&nodes);
+    let places = installed::networks(&nodes);
     let (healed, errors) = match after {
-        None => standing::heal(&nft, &places, |found| found.name == table),
+        None => installed::heal(&nft, &places, |found| found.name == table),
         Some(after) => {
             wait_out(&nft, &places, table, after);
-            standing::heal(&nft, &places, |found| found.name == table && found.elements.is_empty())
+            installed::heal(&nft, &places, |found| found.name == table && found.elements.is_empty())
         }
     };
     for cut in healed.iter().filter(|_| after.is_none()) {
@@ -201,7 +201,7 @@ fn until(end: Instant) -> Duration {
 /// The lease must have ended and the holder says nothing: what drops nothing any more is taken away.
 fn sweep_ended(nft: &Nft, nodes: &[Node], table: &str) {
     let ended = |found: &KernelRules| found.name == table && found.elements.is_empty();
-    let (_, errors) = standing::heal(nft, &standing::networks(nodes), ended);
+    let (_, errors) = installed::heal(nft, &installed::networks(nodes), ended);
     if let Err(error) = Error::all(errors) {
         talk::error(format!("what the lease ended could not be swept: {error}"));
     }
@@ -212,7 +212,7 @@ fn wait_out(nft: &Nft, places: &[Place], table: &str, after: Duration) {
     let end = Instant::now() + after;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         std::thread::sleep(left.min(LOOK));
-        let (cuts, errors) = standing::find(nft, places);
+        let (cuts, errors) = installed::find(nft, places);
         if errors.is_empty() && !cuts.iter().any(|cut| cut.table == table) {
             return;
         }

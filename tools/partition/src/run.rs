@@ -18,6 +18,7 @@ use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted};
 use crate::except::Except;
 use crate::guard;
+use crate::installed::{self, Place};
 use crate::kernel_rules::KernelRules;
 use crate::nft::Nft;
 use crate::packets::{Answer, Packets, Share};
@@ -28,7 +29,6 @@ use crate::privilege;
 use crate::probe;
 use crate::replay;
 use crate::shapes::{self, Chosen};
-use crate::standing::{self, Place};
 use crate::target::{Step, Target};
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
@@ -171,7 +171,7 @@ fn kept(args: &cli::Cut, schedule: &Schedule, lease: Lease) -> Result<Option<Lea
 
 /// The name of our tables.
 fn table_name() -> Result<String> {
-    standing::table_name(std::process::id())
+    installed::table_name(std::process::id())
         .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))
 }
 
@@ -256,12 +256,12 @@ fn heal(args: &cli::Heal) -> Result<Status> {
     let places = places(&args.place)?;
     let which = |found: &KernelRules| args.id.is_empty() || args.id.contains(&found.name);
     if args.dry_run {
-        let (scripts, errors) = standing::rehearse(&Nft::find(), &places, which);
+        let (scripts, errors) = installed::rehearse(&Nft::find(), &places, which);
         jsonl::print_for_people(&scripts.concat())?;
         return Error::all(errors).map(|()| Status::Done);
     }
-    let (healed, mut errors) = standing::heal(&Nft::find(), &places, which);
-    let line = |cut: &standing::Cut| Op::fault("stop-partition", cut.value()).line();
+    let (healed, mut errors) = installed::heal(&Nft::find(), &places, which);
+    let line = |cut: &installed::Cut| Op::fault("stop-partition", cut.value()).line();
     let told = healed.iter().try_for_each(|cut| jsonl::print(&line(cut)));
     errors.extend(Error::unless_reader_gone(told).err());
     if healed.is_empty() && errors.is_empty() {
@@ -271,7 +271,7 @@ fn heal(args: &cli::Heal) -> Result<Status> {
 }
 
 fn list(args: &cli::List) -> Result<Status> {
-    let (cuts, mut errors) = standing::find(&Nft::find(), &places(&args.place)?);
+    let (cuts, mut errors) = installed::find(&Nft::find(), &places(&args.place)?);
     let told = cuts.iter().try_for_each(|cut| jsonl::print(&cut.line()));
     errors.extend(Error::unless_reader_gone(told).err());
     Error::all(errors)?;
@@ -390,8 +390,8 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
     let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
     privilege::permitted(&nodes)?;
-    let mut places = if args.all { standing::all_networks() } else { Vec::new() };
+    let mut places = if args.all { installed::all_networks() } else { Vec::new() };
     let named = !args.nodes.nodes.is_empty() && !args.all;
-    places.extend(if named { standing::networks_about } else { standing::networks }(&nodes));
+    places.extend(if named { installed::networks_about } else { installed::networks }(&nodes));
     Ok(places)
 }
