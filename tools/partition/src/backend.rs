@@ -9,7 +9,7 @@ use breakit::node::{Name, Node, Via};
 use breakit::{program, talk};
 use clap::ValueEnum;
 
-use crate::force::Rules;
+use crate::apply::Rules;
 use crate::grudge::Grudge;
 use crate::iptables::{Chains, Flavour};
 use crate::links::Bridges;

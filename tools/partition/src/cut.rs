@@ -17,10 +17,10 @@ use breakit::talk;
 use nix::sys::stat::fstat;
 use serde_json::{Map, Value, json};
 
+use crate::apply::Rules;
 use crate::backend::{self, Backend, Common, Loss, Task};
 use crate::check::{self, Question};
 use crate::exempt;
-use crate::force::Rules;
 use crate::group;
 use crate::grudge::Grudge;
 use crate::grudge_lines;

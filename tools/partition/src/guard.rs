@@ -23,7 +23,7 @@ use breakit::lifeline::{self, Lifeline};
 use breakit::node::Node;
 use breakit::talk;
 
-use crate::force;
+use crate::apply;
 use crate::installed::{self, Place};
 use crate::kernel_rules::KernelRules;
 use crate::nft::Nft;
@@ -180,7 +180,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
 /// of its own even where it is stopped, and is not to be swept half-made.
 fn lasts(word: &str) -> Option<Duration> {
     let millis = |text: &str| text.parse().ok().map(Duration::from_millis);
-    let busy = || word.strip_prefix(BUSY).and_then(millis).map(|lease| lease + force::LIMIT);
+    let busy = || word.strip_prefix(BUSY).and_then(millis).map(|lease| lease + apply::LIMIT);
     word.strip_prefix(HELD).and_then(millis).or_else(busy).map(|length| length + MARGIN)
 }
 

@@ -3,6 +3,7 @@
 //! A [`shape`] chooses a [`grudge`]; a [`backend`] turns that into [`rules`]; [`nft`] hands them to the kernel,
 //! where [`cut`] renews them and [`standing`] finds them again.
 
+pub mod apply;
 pub mod backend;
 pub mod chain_names;
 pub mod check;
@@ -12,7 +13,6 @@ pub mod datagrams;
 pub mod dial;
 pub mod except;
 pub mod exempt;
-pub mod force;
 pub mod group;
 pub mod grudge;
 pub mod grudge_lines;
