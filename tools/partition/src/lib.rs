@@ -1,7 +1,7 @@
 //! Cuts and heals the network between nodes, with a lease that ends every cut.
 //!
 //! A [`shape`] chooses a [`grudge`]; a [`backend`] turns that into [`rules`]; [`nft`] hands them to the kernel,
-//! where [`cut`] renews them and [`standing`] finds them again.
+//! where [`cut`] renews them and [`installed`] finds them again.
 
 pub mod apply;
 pub mod backend;
