@@ -134,7 +134,6 @@ fn end(text: &str) -> Option<(IpAddr, u16)> {
 }
 
 /// The ssh servers of this host and of every container of it.
-#[derive(Default)]
 struct Servers {
     /// The sockets that they hold.
     sockets: HashSet<u64>,
@@ -144,7 +143,9 @@ struct Servers {
 
 impl Servers {
     fn here() -> Servers {
-        let mut found = Servers { networks: Some(HashSet::new()), ..Servers::default() };
+        let own = std::fs::metadata("/proc/self/ns/net").map(|own| (own.dev(), own.ino()));
+        let networks = own.ok().map(|own| HashSet::from([own]));
+        let mut found = Servers { sockets: HashSet::new(), networks };
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
@@ -165,11 +166,14 @@ impl Servers {
         }));
         // A socket is of the network of the process that made it: the server, or one above it that handed it on.
         for maker in lineage(pid) {
-            let network = std::fs::metadata(format!("/proc/{maker}/ns/net"));
-            match (network, &mut self.networks) {
+            match (std::fs::metadata(format!("/proc/{maker}/ns/net")), &mut self.networks) {
                 (Ok(of), Some(networks)) => {
                     networks.insert((of.dev(), of.ino()));
                 }
+                // One above it that we may not look at is in a network that we cannot enter, or in our own.
+                (Err(_), _) if maker != pid => {}
+                // It has ended, and its logins with it.
+                (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {}
                 _ => self.networks = None,
             }
         }
