@@ -95,7 +95,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__check)
-            opts="-n -q -v -h --nodes --timeout --protocol --proto --port --table --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --timeout --protocol --port --table --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -111,10 +111,6 @@ _partition() {
                     ;;
                 --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --proto)
-                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
                     return 0
                     ;;
                 --protocol)
@@ -137,7 +133,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --proto --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --until-eof --lease --no-lease --keep --dry-run --backend --verify --force --jitter --stagger --quiet --verbose --path --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --stagger --until-eof --lease --no-lease --keep --dry-run --backend --verify --force --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -161,10 +157,6 @@ _partition() {
                     ;;
                 --to)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --proto)
-                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
                     return 0
                     ;;
                 --protocol)
@@ -203,20 +195,16 @@ _partition() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stagger)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --lease)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --backend)
                     COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
-                    return 0
-                    ;;
-                --stagger)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --jitter)
-                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --path)
@@ -253,7 +241,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__heal)
-            opts="-n -q -v -h --nodes --sudo --all --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --id --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -264,6 +252,10 @@ _partition() {
                     return 0
                     ;;
                 -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --id)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -49,7 +49,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -s n -l nodes -
 complete -c partition -n "__fish_partition_using_subcommand cut" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else random]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l from -d 'Instead of a shape: drop what comes from PEER, an address, a network 10.0.0.0/8 or a host\'s name' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l to -d 'Instead of a shape: drop what is sent to PEER' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l proto -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'
 icmp\t'ICMP, and ICMPv6 except neighbour discovery'
 sctp\t'SCTP'"
@@ -61,6 +61,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How 
 complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l time-limit -d 'End after TIME, whatever is in force then is healed' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l lease -d 'How long the fault stays in force after its holder died' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
@@ -68,7 +69,6 @@ ipset-nft\t'ipset and iptables-nft in each node\'s own network'
 ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
 iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
 iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
-complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -l jitter -d 'With --every: start each fault up to TIME later, by chance' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l new-only -d 'Only packets that open a TCP connection: what is established stays'
@@ -99,6 +99,7 @@ complete -c partition -n "__fish_partition_using_subcommand replay" -s q -l quie
 complete -c partition -n "__fish_partition_using_subcommand replay" -s v -l verbose -d 'Say what is done, step by step'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
+complete -c partition -n "__fish_partition_using_subcommand heal" -l id -d 'Only the cuts of these tables, as list names them [default: all]' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
@@ -116,7 +117,7 @@ complete -c partition -n "__fish_partition_using_subcommand list" -s v -l verbos
 complete -c partition -n "__fish_partition_using_subcommand list" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l timeout -d 'How long to wait for what does not arrive' -r
-complete -c partition -n "__fish_partition_using_subcommand check" -l proto -l protocol -d 'By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]' -r -f -a "tcp\t'TCP'
+complete -c partition -n "__fish_partition_using_subcommand check" -l protocol -d 'By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]' -r -f -a "tcp\t'TCP'
 udp\t'UDP'
 icmp\t'ICMP, and ICMPv6 except neighbour discovery'
 sctp\t'SCTP'"

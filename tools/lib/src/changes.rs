@@ -225,7 +225,7 @@ fn path(node: &Node) -> Option<PathBuf> {
         Via::Netns(name) => Some(PathBuf::from("/run/netns").join(name)),
         Via::Pid(pid) => Some(format!("/proc/{pid}/ns/net").into()),
         Via::Lxc(container) => {
-            Some(format!("/proc/{}/ns/net", reach::init_of(container).ok()?).into())
+            Some(format!("/proc/{}/ns/net", reach::init_of(container).ok()??).into())
         }
         Via::Ssh(_) | Via::Address(_) => None,
     }

@@ -282,6 +282,8 @@ fn stay(
         let renewal = fault.renew(lease);
         changed.took(asked);
         match renewal {
+            // We may have been stopped in the middle of it, past the lease: then that took the fault away.
+            Ok(Renewal::Healed) if clock::now() > lapse => return Ok(End::Lapsed(lapse)),
             Ok(Renewal::Healed) => return Ok(End::Healed),
             Ok(renewal) => {
                 let before = std::mem::replace(&mut renewed, asked);
@@ -445,5 +447,44 @@ mod tests {
     #[test]
     fn a_window_without_an_end_is_never_too_late() {
         assert_eq!(turns(&[(0, None), (3, None)], 60), [Turn::InTime, Turn::InTime]);
+    }
+
+    /// A fault that somebody else heals, whose renewal takes `length` to notice.
+    struct Gone {
+        length: Duration,
+    }
+
+    impl Fault for Gone {
+        fn kind(&self) -> &'static str {
+            "nothing"
+        }
+
+        fn start(&mut self, _: Lease) -> Result<Value> {
+            Ok(Value::Null)
+        }
+
+        fn renew(&mut self, _: Lease) -> Result<Renewal> {
+            std::thread::sleep(self.length);
+            Ok(Renewal::Healed)
+        }
+
+        fn heal(&mut self) -> Result<Value> {
+            Ok(Value::Null)
+        }
+    }
+
+    #[test]
+    fn a_fault_that_is_gone_after_a_renewal_past_its_lease_has_lapsed() {
+        let watch = Watch::start("").unwrap();
+        let end = |lease, length| {
+            let lease = Lease { length: Duration::from_millis(lease) };
+            let mut gone = Gone { length: Duration::from_millis(length) };
+            let began = clock::now();
+            let end = stay(&mut gone, lease, began, None, None, &watch).unwrap();
+            (end, began + clock::nanos(lease.length))
+        };
+        let (stopped, lapse) = end(60, 100);
+        assert!(matches!(stopped, End::Lapsed(at) if at == lapse));
+        assert!(matches!(end(3000, 0).0, End::Healed));
     }
 }

@@ -1,7 +1,7 @@
 //! Lifelines: pipes by whose end a process beside us, a fault's guard, knows that we are gone.
 //!
 //! A pipe ends when the last process that holds it has ended. So the guard outlives us exactly as long as what we
-//! started keeps a [`Lifeline`] too, by [`wait_for`].
+//! started keeps a [`Lifeline`] too, by [`spawn`].
 
 use std::io::{self, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::libc;
 
 /// The lifelines that this process holds, and some that it has let go.
@@ -49,26 +49,11 @@ impl Write for Lifeline {
     }
 }
 
-/// Makes the guards wait for the end of `command` too, not only for ours: where we are killed while it puts
-/// something in force, a guard that came first would find nothing to heal, and the fault would come after.
+/// Spawns a command for whose end the guards wait too, not only for ours: where we are killed while it puts something
+/// in force, a guard that came first would find nothing to heal, and the fault would come after.
 ///
-/// The command keeps the pipes open until it is dropped, so that none of their numbers is another's by then.
-pub fn wait_for(command: &mut Command) {
-    let held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-    let pipes: Vec<Arc<ChildStdin>> = held.iter().filter_map(Weak::upgrade).collect();
-    let inherit = move || {
-        for pipe in &pipes {
-            fcntl(pipe, FcntlArg::F_SETFD(FdFlag::empty()))?;
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls on descriptors that it owns, and allocates
-    // nothing.
-    unsafe { command.pre_exec(inherit) };
-}
-
-/// As [`wait_for`], and spawns the command. The pipes are open to every program that is started meanwhile; those that
-/// live long are kept from them by [`let_go`].
+/// The pipes are open to every program that is started meanwhile; those that live long are kept from them by
+/// [`let_go`].
 ///
 /// Nothing is done between fork and exec: so the standard library needs no fork(2), which copies the page tables of
 /// all our threads, and takes the longer the more of them there are.
@@ -135,30 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn a_lifeline_ends_with_the_last_command_that_was_told_to_keep_it() {
+    fn a_lifeline_ends_with_what_was_spawned_on_it_and_not_with_what_let_go() {
         let mut guard = cat();
         let mut lifeline = Lifeline::of(guard.stdin.take().unwrap());
         lifeline.write_all(b"word").unwrap();
-        let mut command = Command::new("cat");
-        wait_for(&mut command);
-        let mut kept = command.stdin(Stdio::piped()).spawn().unwrap();
-        drop((lifeline, command));
-        let mut others = Command::new("true");
-        wait_for(&mut others);
-        assert!(others.status().unwrap().success());
-        assert!(guard.try_wait().unwrap().is_none(), "the other command still runs");
-        drop(kept.stdin.take());
-        let mut said = String::new();
-        guard.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(said, "word");
-        guard.wait().unwrap();
-        kept.wait().unwrap();
-    }
-
-    #[test]
-    fn a_lifeline_ends_with_what_was_spawned_on_it_and_not_with_what_let_go() {
-        let mut guard = cat();
-        let lifeline = Lifeline::of(guard.stdin.take().unwrap());
         let mut kept = spawn(Command::new("cat").stdin(Stdio::piped())).unwrap();
         let mut long = Command::new("sleep");
         let_go(long.arg("600"));
@@ -167,6 +132,9 @@ mod tests {
         assert!(guard.try_wait().unwrap().is_none(), "what was spawned on it still runs");
         drop(kept.stdin.take());
         kept.wait().unwrap();
+        let mut said = String::new();
+        guard.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "word");
         guard.wait().unwrap();
         long.kill().unwrap();
         long.wait().unwrap();
@@ -180,18 +148,6 @@ mod tests {
         let refused = (0..1 << 20).find_map(|_| lifeline.write_all(b"word\n").err()).unwrap();
         assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
         guard.kill().unwrap();
-        guard.wait().unwrap();
-    }
-
-    #[test]
-    fn a_command_runs_although_a_lifeline_ended_after_it_was_prepared() {
-        let mut guard = cat();
-        let lifeline = Lifeline::of(guard.stdin.take().unwrap());
-        let mut command = Command::new("true");
-        wait_for(&mut command);
-        drop(lifeline);
-        assert!(command.status().unwrap().success());
-        drop(command);
         guard.wait().unwrap();
     }
 }

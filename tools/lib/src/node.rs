@@ -464,7 +464,7 @@ impl Fleet {
         let path = self.node_file();
         read(Lines::open(&path).map_err(|error| match error.status() {
             Status::NoInput => Error::no_input(format!(
-                "fleet {} is not up ({} is not there); run lxc-fleet up, or write NAME=ssh:DEST for a host outside a fleet",
+                "fleet {} is not up ({} is not there); make it (lxc-fleet up n1..n5), or write NAME=ssh:DEST for a host outside a fleet",
                 self.name,
                 path.display()
             )),

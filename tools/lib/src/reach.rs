@@ -39,7 +39,13 @@ impl Network {
             Via::Ssh(host) => Ok(Network::Ssh(host.clone())),
             Via::Netns(name) => open(&PathBuf::from("/run/netns").join(name), &node.via),
             Via::Pid(pid) => open(&of_process(*pid), &node.via),
-            Via::Lxc(container) => open(&of_process(init_of(container)?), &node.via),
+            Via::Lxc(container) => match init_of(container)? {
+                Some(pid) => open(&of_process(pid), &node.via),
+                None => Err(Error::no_input(format!(
+                    "the container {container} does not run; start it (lxc-fleet start {})",
+                    node.name
+                ))),
+            },
             Via::Address(address) => Err(Error::usage(format!(
                 "only the address {address} of node {} is known, nobody can act there; say how to reach it: {}=ssh:DEST",
                 node.name, node.name
@@ -89,7 +95,37 @@ impl Network {
         input: Option<&[u8]>,
         limit: Duration,
     ) -> Result<Output> {
-        self.reached(program::run(&mut self.command(program, args)?, input, limit)?)
+        self.run_by(program, args, |command| program::run(command, input, limit))
+    }
+
+    /// As [`Network::run`]; the guards of this process wait for the program's end, too.
+    ///
+    /// # Errors
+    /// As [`Network::run`].
+    pub fn run_guarded<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+        input: Option<&[u8]>,
+        limit: Duration,
+    ) -> Result<Output> {
+        self.run_by(program, args, |command| program::run_guarded(command, input, limit))
+    }
+
+    /// A program is in the network of the thread that starts it: so nothing has to be done between fork and exec, and
+    /// the standard library needs no fork(2), which takes the longer the more threads and memory we have.
+    fn run_by<S: Into<OsString>>(
+        &self,
+        program: &Path,
+        args: impl IntoIterator<Item = S>,
+        run: impl FnOnce(&mut Command) -> Result<Output> + Send,
+    ) -> Result<Output> {
+        if let Network::Ssh(_) = self {
+            return self.reached(run(&mut self.command(program, args)?)?);
+        }
+        let mut command = program::clean(here(program)?);
+        command.args(args.into_iter().map(Into::into));
+        self.inside(|| run(&mut command))
     }
 
     /// What a program that was run in this network left, where it was run at all: on another host ssh or sudo
@@ -208,17 +244,13 @@ fn open(path: &Path, via: &Via) -> Result<Network> {
     }
 }
 
-/// The first process of a container of ours.
+/// The first process of a container of ours; `None` where it does not run.
 ///
 /// # Errors
-/// 69 where LXC is missing, 66 where the container does not run.
-pub fn init_of(container: &str) -> Result<u32> {
+/// 69 where LXC is missing.
+pub fn init_of(container: &str) -> Result<Option<u32>> {
     let mut command = program::command("lxc-info", "lxc")?;
     command.args(["-P", LXCPATH, "-n", container, "-p", "-H"]);
     let output = program::run(&mut command, None, Duration::from_secs(10))?;
-    String::from_utf8_lossy(&output.stdout).trim().parse().map_err(|_| {
-        Error::no_input(format!(
-            "the container {container} does not run; start it with lxc-fleet start"
-        ))
-    })
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
 }

@@ -9,7 +9,7 @@ use breakit::node::{Name, Node, Via};
 use breakit::{program, talk};
 use clap::ValueEnum;
 
-use crate::force::Rules;
+use crate::apply::Rules;
 use crate::grudge::Grudge;
 use crate::iptables::{Chains, Flavour};
 use crate::links::Bridges;
@@ -201,6 +201,8 @@ pub struct Common<'a> {
     pub nodes: &'a [Node],
     /// Their addresses.
     pub addresses: &'a [Vec<IpAddr>],
+    /// Those beside them that are known on one link only.
+    pub link_local: &'a [Vec<IpAddr>],
     /// What each lets pass all the same.
     pub exempt: &'a [BTreeSet<Exempt>],
     /// The bridge ports that lead to each; needed only where packets are dropped there.
@@ -248,6 +250,15 @@ impl Common<'_> {
             spares_loopback: self.spares_loopback,
             makes: BTreeMap::new(),
         }
+    }
+
+    /// All addresses that a node sends from.
+    fn sources(&self, node: usize) -> impl Iterator<Item = IpAddr> + '_ {
+        self.addresses[node].iter().chain(self.link_local_of(node)).copied()
+    }
+
+    fn link_local_of(&self, node: usize) -> &[IpAddr] {
+        self.link_local.get(node).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Where packets that go out are dropped: unseen by their sender, or where it can be told.
@@ -306,18 +317,26 @@ impl Loss {
         let Loss::Between { src, dst, who, .. } = self else { return Vec::new() };
         let ports = common.ports.get(*dst).map(Vec::as_slice).unwrap_or_default();
         let mut ends = Vec::new();
-        for from in &common.addresses[*src] {
-            let same = |to: &&IpAddr| to.is_ipv4() == from.is_ipv4();
-            let to = common.addresses[*dst].iter().filter(same);
-            ends.extend(to.map(|to| Ends::Between(*from, *to)));
-            ends.extend(ports.iter().map(|port| Ends::Into(*from, *port)));
+        let mut between = |from: &[IpAddr], to: &[IpAddr]| {
+            for from in from {
+                let to = to.iter().filter(|to| to.is_ipv4() == from.is_ipv4());
+                ends.extend(to.map(|to| Ends::Between(*from, *to)));
+            }
+        };
+        between(&common.addresses[*src], &common.addresses[*dst]);
+        if common.packets.answer == Answer::Reset {
+            // Only there a bridge can answer; in silence the ports will do, with half as many elements.
+            between(common.link_local_of(*src), common.link_local_of(*dst));
+        }
+        for from in common.sources(*src) {
+            ends.extend(ports.iter().map(|port| Ends::Into(from, *port)));
         }
         ends.into_iter().map(|ends| Drop { ends, who: who.clone() }).collect()
     }
 
     /// What is dropped in the network of `node`.
     fn at(&self, node: usize, common: &Common<'_>) -> Vec<(Family, Drop)> {
-        let nets = |of: usize| common.addresses[of].iter().map(|address| Net::from(*address));
+        let nets = |of: usize| common.sources(of).map(Net::from);
         let drops = |ends: Vec<Ends>, who: &String| {
             let family = |ends: &Ends| match ends {
                 Ends::To(_) => common.outward(),
@@ -523,6 +542,7 @@ mod tests {
         let common = Common {
             nodes: &nodes,
             addresses,
+            link_local: &[vec!["fe80::1".parse().unwrap()]],
             exempt: &[],
             ports: &[vec![5], vec![6, 7], vec![8]],
             interfaces: &[],
@@ -553,9 +573,9 @@ mod tests {
         let pair =
             |d: &&Drop| matches!(d.ends, Ends::Between(from, to) if to.is_ipv4() == from.is_ipv4());
         assert_eq!(table.drops.iter().filter(pair).count(), 4 * 2);
-        // To n1 from two, to n2 from one by two ports, to n3 from one.
+        // To n1 from two; from n1, which has a link-local address too, to n2 by two ports and to n3 by one.
         let port = |d: &&Drop| matches!(d.ends, Ends::Into(..));
-        assert_eq!(table.drops.iter().filter(port).count(), (2 + 2 + 1) * 2);
+        assert_eq!(table.drops.iter().filter(port).count(), 2 * 2 + (2 + 1) * 3);
     }
 
     #[test]
@@ -580,7 +600,7 @@ mod tests {
         let tables = with(&addresses, |losses, common| Backend::Nft.rules(losses, common));
         let sizes: Vec<(Option<usize>, usize)> =
             tables.iter().map(|(n, t)| (*n, t.size())).collect();
-        assert_eq!(sizes, [(Some(0), 4), (Some(1), 2), (Some(2), 2)]);
+        assert_eq!(sizes, [(Some(0), 4), (Some(1), 3), (Some(2), 3)]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;
 use crate::packets::{Protocol, Share};
+use crate::shapes;
 
 /// Cuts and heals the network between nodes, with a lease that ends every cut
 #[derive(Parser, Debug)]
@@ -33,9 +34,10 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Print the grudge that a shape makes, as JSON; touches nothing
+    #[command(after_help = shapes::table())]
     Plan(Plan),
     /// Cut nodes off from one another until a time or a signal
-    #[command(mut_arg("stagger", |arg| arg.visible_alias("jitter")))]
+    #[command(after_help = shapes::table())]
     Cut(Box<Cut>),
     /// Make the cuts of a recorded run again, at the same offsets
     Replay(Replay),
@@ -58,9 +60,8 @@ pub enum Command {
 /// Whom to cut off from whom.
 #[derive(Args, Debug)]
 pub struct Drawn {
-    /// isolate [GROUP..], halves, random-halves, majority, minority-third, bridge, majorities-ring,
-    /// flapping [COUNT], primaries NODE.. or -, one-way FROM TO, grudge FILE, or - for a grudge on stdin; a group is n1,n2 or n1..n3
-    #[arg(value_name = "SHAPE")]
+    /// One of the table of shapes, with its arguments
+    #[arg(value_name = "SHAPE", help = shapes::list())]
     pub shape: Vec<String>,
     /// Drop what the shape lets pass, and let pass what it drops
     #[arg(long)]
@@ -158,7 +159,7 @@ pub struct Replay {
 #[derive(Args, Debug)]
 pub struct PacketsArgs {
     /// Only packets of this protocol
-    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
     /// Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
@@ -183,6 +184,9 @@ pub struct Heal {
     /// Where
     #[command(flatten)]
     pub place: Where,
+    /// Only the cuts of these tables, as list names them [default: all]
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub id: Vec<String>,
     /// Print the scripts that would remove what stands, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -224,7 +228,7 @@ pub struct Check {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
     /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
-    #[arg(long = "proto", visible_alias = "protocol", value_name = "PROTOCOL", value_enum)]
+    #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
     /// At these ports, to see cuts of them
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]

@@ -15,41 +15,40 @@ use breakit::reach::Network;
 use breakit::rng::Pcg64;
 use breakit::talk;
 use nix::sys::stat::fstat;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::apply::Rules;
 use crate::backend::{self, Backend, Common, Loss, Task};
 use crate::check::{self, Question};
 use crate::exempt;
-use crate::force::Rules;
 use crate::group;
 use crate::grudge::Grudge;
+use crate::grudge_lines;
 use crate::guard::Guard;
 use crate::interfaces;
+use crate::link_local;
 use crate::links::Bridges;
 use crate::nft::{Nft, Refusal};
 use crate::packets::{Answer, Packets};
 use crate::pairs::Pairs;
 use crate::parallel::all;
-use crate::peer::Peers;
-use crate::primaries::Primaries;
-use crate::replay::Step;
 use crate::rules::Exempt;
-use crate::shape::Shape;
-use crate::told;
+use crate::shapes;
+use crate::target::{Step, Target};
 use crate::verify::{self, Answered};
 
 /// How long a reachability check waits for datagrams that a cut may have dropped.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long a grudge and its peers may be on a start line together; longer ones are [`told`] before it.
+/// How long a grudge and its peers may be on a start line together; longer ones are [`grudge_lines`] before it.
 const ON_LINE: usize = 2200;
 
 /// What was asked for.
 #[derive(Debug)]
 pub struct Wanted {
-    /// Whom to cut off from whom.
-    pub whom: Whom,
-    /// Among whom.
+    /// What is cut off from what.
+    pub target: Target,
+    /// The nodes that take part.
     pub nodes: Vec<Node>,
     /// Which of their packets.
     pub packets: Packets,
@@ -69,30 +68,6 @@ pub struct Wanted {
     pub verify: bool,
 }
 
-/// Whom to cut off from whom.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whom {
-    /// Nodes from one another, as a shape draws it.
-    Among {
-        /// The shape.
-        shape: Shape,
-        /// Who says which nodes are primaries, for that shape.
-        primaries: Option<Primaries>,
-    },
-    /// Each node from peers that are no nodes.
-    Peers(Peers),
-}
-
-impl Whom {
-    /// Whether packets must be dropped where they go out, as nobody can drop them where they come in.
-    fn is_outward(&self, nodes: &[Node]) -> bool {
-        match self {
-            Whom::Among { .. } => nodes.iter().any(|node| matches!(node.via, Via::Address(_))),
-            Whom::Peers(peers) => !peers.to.is_empty(),
-        }
-    }
-}
-
 /// A cut, in force or not.
 #[derive(Debug)]
 pub struct Cut {
@@ -105,6 +80,10 @@ pub struct Cut {
     /// What was tried before and lacked something, and what.
     refused: Vec<(Backend, String)>,
     addresses: Vec<Vec<IpAddr>>,
+    /// Beside them, those that are known on one link only.
+    link_local: Vec<Vec<IpAddr>>,
+    /// Whose could not be looked up, and why.
+    link_local_unknown: Map<String, Value>,
     grudge: Grudge,
     places: Vec<Place>,
     guard: Option<Guard>,
@@ -144,22 +123,22 @@ impl Cut {
     /// What is wrong with shape or nodes; 66 where a node does not run, 69 where no backend can cut it.
     pub fn prepare(wanted: Wanted, nft: Nft, table: String) -> Result<Cut> {
         let names: Vec<Name> = wanted.nodes.iter().map(|node| node.name.clone()).collect();
-        let addresses = match &wanted.whom {
+        let addresses = match &wanted.target {
             // Drawn from a copy: the first window must not differ from what `plan` shows for the same seed.
-            Whom::Among { shape, primaries } => {
+            Target::Among { shape, primaries } => {
                 if primaries.is_none() {
                     shape.draw(&names, &mut wanted.rng.clone())?;
                 }
                 backend::addresses(&wanted.nodes)?
             }
-            Whom::Peers(_) => backend::own_addresses(&wanted.nodes)?,
+            Target::Peers(_) => backend::own_addresses(&wanted.nodes)?,
         };
         let task = Task {
             nodes: &wanted.nodes,
             addresses: &addresses,
-            peers: matches!(wanted.whom, Whom::Peers(_)),
+            peers: matches!(wanted.target, Target::Peers(_)),
             outward: wanted.packets.answer == Answer::Silence
-                && wanted.whom.is_outward(&wanted.nodes),
+                && wanted.target.is_outward(&wanted.nodes),
             unleased: wanted.unleased,
         };
         let mut others = backend::choose(wanted.backend, &task)?;
@@ -167,6 +146,7 @@ impl Cut {
         let grudge = Grudge::none(&names);
         let (refused, places, guard) = (Vec::new(), Vec::new(), None);
         let answered = Answered::default();
+        let link_local = vec![Vec::new(); addresses.len()];
         Ok(Cut {
             wanted,
             nft,
@@ -175,6 +155,8 @@ impl Cut {
             others,
             refused,
             addresses,
+            link_local,
+            link_local_unknown: Map::new(),
             grudge,
             places,
             guard,
@@ -187,7 +169,7 @@ impl Cut {
     /// # Errors
     /// As [`verify::ask`].
     pub fn ask_peers(&mut self) -> Result<()> {
-        if let (Whom::Peers(peers), true) = (&self.wanted.whom, self.wanted.verify) {
+        if let (Target::Peers(peers), true) = (&self.wanted.target, self.wanted.verify) {
             self.answered = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
         }
         Ok(())
@@ -195,7 +177,7 @@ impl Cut {
 
     /// Compares what is measured with what is meant.
     fn check(&self) -> Result<()> {
-        let Whom::Peers(peers) = &self.wanted.whom else { return self.measure() };
+        let Target::Peers(peers) = &self.wanted.target else { return self.measure() };
         let now = verify::ask(&self.wanted.nodes, peers, &self.wanted.packets, SILENCE)?;
         verify::compare(&self.wanted.nodes, peers, &self.answered, &now)
     }
@@ -237,6 +219,7 @@ impl Cut {
     /// As [`Fault::start`], before anything is put in force.
     pub fn script(&mut self, lease: Lease) -> Result<String> {
         self.draw()?;
+        self.look_up_link_local();
         let tables = self.tables()?;
         let heading = |node: Option<usize>| match node.map(|i| &self.wanted.nodes[i]) {
             None => "# in this network\n".to_string(),
@@ -250,22 +233,28 @@ impl Cut {
 
     fn draw(&mut self) -> Result<()> {
         let names = self.grudge.nodes().to_vec();
-        if let Some(Step { whom, packets }) = self.wanted.steps.pop_front() {
-            (self.wanted.whom, self.wanted.packets) = (whom, packets);
+        if let Some(Step { target, packets }) = self.wanted.steps.pop_front() {
+            (self.wanted.target, self.wanted.packets) = (target, packets);
         }
-        if let Whom::Among { shape, primaries } = &mut self.wanted.whom {
+        if let Target::Among { shape, primaries } = &mut self.wanted.target {
             if let Some(primaries) = primaries {
-                *shape = Shape::Primaries(primaries.ask(&names, &self.addresses)?);
+                *shape = shapes::primaries::of(primaries.ask(&names, &self.addresses)?);
             }
             self.grudge = shape.draw(&names, &mut self.wanted.rng)?;
         }
         Ok(())
     }
 
+    /// All addresses that each node sends from.
+    fn sources(&self) -> Vec<Vec<IpAddr>> {
+        let each = self.addresses.iter().zip(&self.link_local);
+        each.map(|(own, link_local)| [own.as_slice(), link_local].concat()).collect()
+    }
+
     fn losses(&self) -> Result<Vec<Loss>> {
-        match &self.wanted.whom {
-            Whom::Among { .. } => backend::of_grudge(&self.grudge, &self.wanted.nodes),
-            Whom::Peers(peers) => Ok(backend::of_peers(peers, &self.wanted.nodes)),
+        match &self.wanted.target {
+            Target::Among { .. } => backend::of_grudge(&self.grudge, &self.wanted.nodes),
+            Target::Peers(peers) => Ok(backend::of_peers(peers, &self.wanted.nodes)),
         }
     }
 
@@ -280,15 +269,38 @@ impl Cut {
             .zip(&self.addresses)
             .map(|(found, last)| found.clone().unwrap_or_else(|| last.clone()))
             .collect();
-        if let Whom::Among { .. } = self.wanted.whom {
+        if let Target::Among { .. } = self.wanted.target {
             backend::leave_out_shared(&mut now);
         }
         for (last, now) in self.addresses.iter_mut().zip(now) {
             // Of a node that shares all that it has by now the last ones are as good as any.
-            if !now.is_empty() || matches!(self.wanted.whom, Whom::Peers(_)) {
+            if !now.is_empty() || matches!(self.wanted.target, Target::Peers(_)) {
                 *last = now;
             }
         }
+        self.look_up_link_local();
+    }
+
+    /// As [`Cut::look_up`], for the addresses that nodes have on one link only. Peers have none that we could know.
+    fn look_up_link_local(&mut self) {
+        if let Target::Peers(_) = self.wanted.target {
+            return;
+        }
+        let (nodes, mut unknown) = (&self.wanted.nodes, Map::new());
+        let found = link_local::of(nodes, &self.addresses);
+        for ((node, last), found) in nodes.iter().zip(&mut self.link_local).zip(found) {
+            match found {
+                Ok(Some(now)) => *last = now,
+                Ok(None) => {}
+                Err(error) => {
+                    talk::detail(format!("link-local addresses are not known: {error}"));
+                    unknown.insert(node.name.to_string(), error.to_string().into());
+                }
+            }
+        }
+        self.link_local_unknown = unknown;
+        // Of an address that two nodes have nobody can say whose a packet is.
+        backend::leave_out_shared(&mut self.link_local);
     }
 
     fn tables(&self) -> Result<Vec<(Option<usize>, Rules)>> {
@@ -296,16 +308,17 @@ impl Cut {
         let exempt: Vec<BTreeSet<Exempt>> = match self.backend {
             Backend::NftBridge => vec![BTreeSet::new(); nodes.len()],
             _ if self.wanted.force => vec![BTreeSet::new(); nodes.len()],
-            _ => exempt::of(nodes, &self.addresses)?,
+            _ => exempt::of(nodes, &self.sources())?,
         };
         let losses = self.losses()?;
-        let on_loopback = match &self.wanted.whom {
-            Whom::Among { .. } => true,
-            Whom::Peers(peers) => peers.on_loopback(),
+        let on_loopback = match &self.wanted.target {
+            Target::Among { .. } => true,
+            Target::Peers(peers) => peers.on_loopback(),
         };
         let common = Common {
             nodes,
             addresses: &self.addresses,
+            link_local: &self.link_local,
             exempt: &exempt,
             ports: &self.ports()?,
             interfaces: &self.interfaces(&losses, on_loopback)?,
@@ -329,7 +342,7 @@ impl Cut {
 
     /// Whether each node's network translates addresses, where it is to be cut off from what is no node.
     fn translates(&self, losses: &[Loss]) -> Result<Vec<bool>> {
-        let peers = matches!(self.wanted.whom, Whom::Peers(_));
+        let peers = matches!(self.wanted.target, Target::Peers(_));
         if !peers && !losses.iter().any(Loss::is_outward) {
             return Ok(Vec::new());
         }
@@ -394,6 +407,17 @@ impl Cut {
         Error::all(errors)
     }
 
+    /// The command that ends this cut and no other, whoever runs it on this host.
+    fn heal_command(&self) -> String {
+        let nodes = &self.wanted.nodes;
+        let far = nodes.iter().any(|node| matches!(node.via, Via::Ssh(_)));
+        let place = match far {
+            true => format!("-n {}", nodes.iter().map(spec).collect::<Vec<_>>().join(",")),
+            false => "--all".into(),
+        };
+        format!("partition heal {place} --id {}", self.table)
+    }
+
     /// Removes all tables, wherever they stand.
     fn remove(&mut self) -> Result<()> {
         Error::all(self.remove_each())
@@ -421,8 +445,9 @@ impl Cut {
     /// Measures who reaches whom and compares it with the grudge.
     fn measure(&self) -> Result<()> {
         let (nodes, pairs) = (&self.wanted.nodes, self.grudge.pairs().collect::<Vec<_>>());
+        let sources = self.sources();
         let (matrix, groups) = std::thread::scope(|scope| {
-            let heard = scope.spawn(|| group::heard(nodes, &self.addresses, &pairs, SILENCE));
+            let heard = scope.spawn(|| group::heard(nodes, &sources, &pairs, SILENCE));
             let matrix = check::measure(nodes, &self.addresses, &Question::default(), SILENCE);
             let died = |_| Err(Error::system("the thread that measures multicast died"));
             (matrix, heard.join().unwrap_or_else(died))
@@ -470,9 +495,9 @@ impl Cut {
 
     /// Who is cut off from whom; a grudge names also those whom it leaves alone.
     fn words(&self) -> String {
-        shorten(match &self.wanted.whom {
-            Whom::Among { .. } => self.grudge.words(),
-            Whom::Peers(_) => self.pairs().words(),
+        shorten(match &self.wanted.target {
+            Target::Among { .. } => self.grudge.words(),
+            Target::Peers(_) => self.pairs().words(),
         })
     }
 
@@ -493,9 +518,9 @@ impl Cut {
         }
         let names =
             || self.wanted.nodes.iter().map(|node| node.name.to_string()).collect::<Vec<_>>();
-        let before = match &self.wanted.whom {
-            Whom::Among { .. } => told::of_grudge(&self.table, &self.grudge),
-            Whom::Peers(peers) => told::of_peers(&self.table, &names(), peers),
+        let before = match &self.wanted.target {
+            Target::Among { .. } => grudge_lines::of_grudge(&self.table, &self.grudge),
+            Target::Peers(peers) => grudge_lines::of_peers(&self.table, &names(), peers),
         };
         if let Value::Object(fields) = &mut value {
             fields.remove("grudge");
@@ -506,11 +531,11 @@ impl Cut {
     }
 
     fn value(&self) -> Value {
-        let (shape, grudge, pairs) = match &self.wanted.whom {
-            Whom::Among { shape, .. } => {
+        let (shape, grudge, pairs) = match &self.wanted.target {
+            Target::Among { shape, .. } => {
                 (shape.words(), self.grudge.json(), self.grudge.pairs().count())
             }
-            Whom::Peers(peers) => {
+            Target::Peers(peers) => {
                 let pairs = self.pairs();
                 (peers.words(), pairs.json(), pairs.len())
             }
@@ -532,10 +557,13 @@ impl Cut {
                 |(backend, why): &(Backend, String)| (backend.to_string(), why.as_str().into());
             value["refused"] = Value::Object(self.refused.iter().map(why).collect());
         }
+        if !self.link_local_unknown.is_empty() {
+            value["link_local_unknown"] = Value::Object(self.link_local_unknown.clone());
+        }
         if !self.backend.has_lease() {
             value["leased"] = false.into();
         }
-        if let Whom::Peers(peers) = &self.wanted.whom {
+        if let Target::Peers(peers) = &self.wanted.target {
             value["peers"] = peers.json();
         }
         value
@@ -607,9 +635,10 @@ impl Fault for Cut {
             }
         }
         if !self.backend.has_lease() {
-            talk::error(
-                "this cut has no lease: where we and our guard are killed together it stays until partition heal",
-            );
+            talk::error(format!(
+                "this cut has no lease: if we and our guard are both killed it stays until it is healed ({})",
+                self.heal_command()
+            ));
         }
         let checked = if self.wanted.verify { self.check() } else { Ok(()) };
         if let Err(error) = checked.and_then(|()| self.warn_of_translation()) {
@@ -618,7 +647,7 @@ impl Fault for Cut {
         self.guard.iter_mut().for_each(|guard| guard.held(lease));
         let (before, value) = self.words_of_start();
         for line in before {
-            if let Err(error) = jsonl::print(&Op::fault(told::F, line).line()) {
+            if let Err(error) = jsonl::print(&Op::fault(grudge_lines::F, line).line()) {
                 return Err(self.taken_back(error));
             }
         }
@@ -656,9 +685,9 @@ impl Cut {
         if let Some(node) = node {
             return vec![nodes[node].name.clone()];
         }
-        let others = nodes.iter().zip(before.iter().zip(&self.addresses));
+        let others = nodes.iter().zip(before.iter().zip(self.sources()));
         let changed: Vec<Name> = others
-            .filter(|(_, (before, now))| before != now)
+            .filter(|(_, (before, now))| *before != now)
             .map(|(node, _)| node.name.clone())
             .collect();
         if changed.is_empty() {
@@ -670,7 +699,7 @@ impl Cut {
 
     /// As [`Fault::renew`].
     fn renew_all(&mut self, lease: Lease) -> Result<Renewal> {
-        let before = self.addresses.clone();
+        let before = self.sources();
         self.look_up();
         let tables = self.tables()?;
         let mut old = std::mem::take(&mut self.places);
@@ -746,6 +775,14 @@ fn identity(network: &Network) -> Option<(u64, u64)> {
     match network {
         Network::Namespace(namespace) => of(namespace),
         Network::Here | Network::Ssh(_) => Some((0, 0)),
+    }
+}
+
+/// A node as `-n` takes it. A container is known by its name in the fleet.
+fn spec(node: &Node) -> String {
+    match node.via {
+        Via::Lxc(_) => node.name.to_string(),
+        _ => format!("{}={}", node.name, node.via),
     }
 }
 

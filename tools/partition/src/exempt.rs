@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
 use breakit::exit::Result;
 use breakit::node::Node;
 use breakit::reach::Network;
+use nix::sys::stat::fstat;
 
 use crate::rules::{End, Exempt};
 
@@ -26,9 +28,9 @@ struct Login {
 /// # Errors
 /// 71 where a host over ssh cannot be asked.
 pub fn of(nodes: &[Node], addresses: &[Vec<IpAddr>]) -> Result<Vec<BTreeSet<Exempt>>> {
-    let sockets = sockets_of_sshd();
+    let servers = Servers::here();
     let mut logins: BTreeSet<Login> = ancestors().collect();
-    for found in breakit::node::at_once(nodes, |node| logins_at(node, &sockets)) {
+    for found in breakit::node::at_once(nodes, |node| logins_at(node, &servers)) {
         logins.extend(found?);
     }
     Ok(addresses
@@ -49,7 +51,8 @@ impl Login {
 
     /// `CLIENT CPORT SERVER PORT`, as sshd sets SSH_CONNECTION.
     fn of_environment(text: &str) -> Option<Login> {
-        let mut words = text.split_whitespace();
+        // A link-local address has its interface behind it.
+        let mut words = text.split_whitespace().map(|word| word.split('%').next().unwrap_or(word));
         let client: IpAddr = words.next()?.parse().ok()?;
         let server: IpAddr = words.nth(1)?.parse().ok()?;
         let port = words.next()?.parse().ok()?;
@@ -57,8 +60,8 @@ impl Login {
     }
 }
 
-fn logins_at(node: &Node, sockets: &HashSet<u64>) -> Result<Vec<Login>> {
-    let sshd = |row: &Row| sockets.contains(&row.socket);
+fn logins_at(node: &Node, servers: &Servers) -> Result<Vec<Login>> {
+    let sshd = |row: &Row| servers.sockets.contains(&row.socket);
     match Network::of(node) {
         // Not running, or nobody can act there: nobody sits there either.
         Err(_) => Ok(Vec::new()),
@@ -71,8 +74,8 @@ fn logins_at(node: &Node, sockets: &HashSet<u64>) -> Result<Vec<Login>> {
                 network.run(Path::new("sh"), ["-c", script], None, Duration::from_secs(15))?;
             Ok(logins_over_ssh(&String::from_utf8_lossy(&said.stdout)))
         }
-        // No sshd, no login; and to read the table of a busy host takes long.
-        Ok(_) if sockets.is_empty() => Ok(Vec::new()),
+        // No sshd, no login. To read the table takes long, however small it is: the kernel walks that of all networks.
+        Ok(network) if !servers.may_be_in(&network) => Ok(Vec::new()),
         Ok(network) => network.inside(|| {
             let read = |name| std::fs::read_to_string(name).unwrap_or_default();
             let text = read("/proc/thread-self/net/tcp") + &read("/proc/thread-self/net/tcp6");
@@ -130,26 +133,71 @@ fn end(text: &str) -> Option<(IpAddr, u16)> {
     Some((address, u16::from_str_radix(port, 16).ok()?))
 }
 
-/// The sockets that processes of an ssh server hold, on this host and in every container of it.
-fn sockets_of_sshd() -> HashSet<u64> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let server = |path: &Path| {
-        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
-        ["sshd", "sshd-session", "sshd-auth", "dropbear"].contains(&name.trim())
-    };
-    processes
-        .map(|entry| entry.path())
-        .filter(|path| server(path))
-        .flat_map(|path| std::fs::read_dir(path.join("fd")).into_iter().flatten().flatten())
-        .filter_map(|fd| std::fs::read_link(fd.path()).ok())
-        .filter_map(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-        .collect()
+/// The ssh servers of this host and of every container of it.
+struct Servers {
+    /// The sockets that they hold.
+    sockets: HashSet<u64>,
+    /// The networks that those can be of, by device and inode; `None` if that is not known of every server.
+    networks: Option<HashSet<(u64, u64)>>,
+}
+
+impl Servers {
+    fn here() -> Servers {
+        let own = std::fs::metadata("/proc/self/ns/net").map(|own| (own.dev(), own.ino()));
+        let networks = own.ok().map(|own| HashSet::from([own]));
+        let mut found = Servers { sockets: HashSet::new(), networks };
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+            if ["sshd", "sshd-session", "sshd-auth", "dropbear"].contains(&name.trim()) {
+                found.add(pid);
+            }
+        }
+        found
+    }
+
+    fn add(&mut self, pid: u32) {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let links = open.filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        self.sockets.extend(links.filter_map(|link| {
+            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse::<u64>().ok()
+        }));
+        // A socket is of the network of the process that made it: the server, or one above it that handed it on.
+        for maker in lineage(pid) {
+            match (std::fs::metadata(format!("/proc/{maker}/ns/net")), &mut self.networks) {
+                (Ok(of), Some(networks)) => {
+                    networks.insert((of.dev(), of.ino()));
+                }
+                // One above it that we may not look at is in a network that we cannot enter, or in our own.
+                (Err(_), _) if maker != pid => {}
+                // It has ended, and its logins with it.
+                (Err(error), _) if error.kind() == std::io::ErrorKind::NotFound => {}
+                _ => self.networks = None,
+            }
+        }
+    }
+
+    fn may_be_in(&self, network: &Network) -> bool {
+        let among = |networks: &HashSet<(u64, u64)>| match network {
+            Network::Namespace(of) => {
+                fstat(of).is_ok_and(|of| networks.contains(&(of.st_dev, of.st_ino)))
+            }
+            Network::Here | Network::Ssh(_) => true,
+        };
+        !self.sockets.is_empty() && self.networks.as_ref().is_none_or(among)
+    }
+}
+
+/// A process and those above it.
+fn lineage(pid: u32) -> impl Iterator<Item = u32> {
+    std::iter::successors(Some(pid), |pid| parent(*pid).filter(|parent| *parent > 0))
 }
 
 /// The logins that we and the processes above us came by.
 fn ancestors() -> impl Iterator<Item = Login> {
-    let above = |pid: &u32| parent(*pid).filter(|parent| *parent > 0);
-    std::iter::successors(Some(std::process::id()), above).filter_map(|pid| {
+    lineage(std::process::id()).filter_map(|pid| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
         let environment = String::from_utf8_lossy(&environment).into_owned();
         let said = environment.split('\0').find_map(|word| word.strip_prefix("SSH_CONNECTION="))?;
@@ -202,6 +250,9 @@ mod tests {
         assert_eq!(at("192.0.2.1"), Some(("192.0.2.9".parse().unwrap(), End::Here)));
         assert_eq!(at("192.0.2.9"), Some(("192.0.2.1".parse().unwrap(), End::There)));
         assert_eq!(at("192.0.2.2"), None);
+        let login = Login::of_environment("fe80::9%eth0 50000 fe80::1%eth0 22").unwrap();
+        let at = |own: &str| login.seen_from(&[own.parse().unwrap()]).map(|e| e.peer.to_string());
+        assert_eq!(at("fe80::1").as_deref(), Some("fe80::9"));
     }
 
     #[test]

@@ -109,13 +109,15 @@ fn open(network: &Network, addresses: &[IpAddr]) -> Result<Opened> {
             if !addresses.contains(&own) {
                 continue;
             }
-            let index = nix::net::if_::if_nametoindex(interface.interface_name.as_str());
+            let index = nix::net::if_::if_nametoindex(interface.interface_name.as_str())
+                .map_err(std::io::Error::from);
             let broadcast = match address(interface.broadcast) {
                 Some(IpAddr::V4(all)) => Some(all),
                 _ => None,
             };
             // What cannot send sends nothing that could pass.
-            if let (Ok(index), Ok(socket)) = (index, UdpSocket::bind((own, 0))) {
+            let bound = index.and_then(|index| Ok((index, UdpSocket::bind(place(own, index))?)));
+            if let Ok((index, socket)) = bound {
                 socket.set_nonblocking(true).map_err(wrong)?;
                 socket.set_broadcast(own.is_ipv4()).map_err(wrong)?;
                 sources.push(Source { address: own, index, broadcast, socket });
@@ -124,6 +126,16 @@ fn open(network: &Network, addresses: &[IpAddr]) -> Result<Opened> {
         let ears = ears(&sources).map_err(wrong)?;
         Ok(Opened { ears, sources })
     })
+}
+
+/// Any port of an address of ours: one that is known on its link alone needs the interface.
+fn place(own: IpAddr, index: u32) -> SocketAddr {
+    match own {
+        IpAddr::V6(own) if own.is_unicast_link_local() => {
+            SocketAddrV6::new(own, 0, 0, index).into()
+        }
+        own => (own, 0).into(),
+    }
 }
 
 fn ears(sources: &[Source]) -> std::io::Result<Vec<(SocketAddr, UdpSocket)>> {

@@ -19,13 +19,14 @@ use std::time::{Duration, Instant};
 use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::lease::Lease;
-use breakit::lifeline::Lifeline;
+use breakit::lifeline::{self, Lifeline};
 use breakit::node::Node;
 use breakit::talk;
 
-use crate::force::{self, Standing};
+use crate::apply;
+use crate::installed::{self, Place};
+use crate::kernel_rules::KernelRules;
 use crate::nft::Nft;
-use crate::standing::{self, Place};
 
 /// What the holder says after the nodes.
 const WATCH: &str = "watch";
@@ -72,6 +73,8 @@ impl Guard {
         // A session of its own: no ^C, no hang-up and no signal to our process group reaches it.
         // SAFETY: between fork and exec the closure makes one system call and allocates nothing.
         unsafe { command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into)) };
+        // It outlives us: a lifeline of another cut must not be open to it.
+        lifeline::let_go(&mut command);
         command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::null());
         if let Some(lease) = kept {
             // It outlives us, and whoever reads our stderr must not wait for it.
@@ -147,7 +150,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
             None => break,
             Some(DONE) => return Ok(Status::Done),
             Some(WATCH) => {
-                if let Err(error) = standing::sweep(&nft, standing::networks(&nodes), table) {
+                if let Err(error) = installed::sweep(&nft, installed::networks(&nodes), table) {
                     talk::error(format!("what others left could not be swept: {error}"));
                 }
             }
@@ -158,12 +161,12 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
             },
         }
     }
-    let places = standing::networks(&nodes);
+    let places = installed::networks(&nodes);
     let (healed, errors) = match after {
-        None => standing::heal(&nft, &places, |found| found.name == table),
+        None => installed::heal(&nft, &places, |found| found.name == table),
         Some(after) => {
             wait_out(&nft, &places, table, after);
-            standing::heal(&nft, &places, |found| found.name == table && found.elements.is_empty())
+            installed::heal(&nft, &places, |found| found.name == table && found.elements.is_empty())
         }
     };
     for cut in healed.iter().filter(|_| after.is_none()) {
@@ -177,7 +180,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
 /// of its own even where it is stopped, and is not to be swept half-made.
 fn lasts(word: &str) -> Option<Duration> {
     let millis = |text: &str| text.parse().ok().map(Duration::from_millis);
-    let busy = || word.strip_prefix(BUSY).and_then(millis).map(|lease| lease + force::LIMIT);
+    let busy = || word.strip_prefix(BUSY).and_then(millis).map(|lease| lease + apply::LIMIT);
     word.strip_prefix(HELD).and_then(millis).or_else(busy).map(|length| length + MARGIN)
 }
 
@@ -197,8 +200,8 @@ fn until(end: Instant) -> Duration {
 
 /// The lease must have ended and the holder says nothing: what drops nothing any more is taken away.
 fn sweep_ended(nft: &Nft, nodes: &[Node], table: &str) {
-    let ended = |found: &Standing| found.name == table && found.elements.is_empty();
-    let (_, errors) = standing::heal(nft, &standing::networks(nodes), ended);
+    let ended = |found: &KernelRules| found.name == table && found.elements.is_empty();
+    let (_, errors) = installed::heal(nft, &installed::networks(nodes), ended);
     if let Err(error) = Error::all(errors) {
         talk::error(format!("what the lease ended could not be swept: {error}"));
     }
@@ -209,7 +212,7 @@ fn wait_out(nft: &Nft, places: &[Place], table: &str, after: Duration) {
     let end = Instant::now() + after;
     while let Some(left) = end.checked_duration_since(Instant::now()) {
         std::thread::sleep(left.min(LOOK));
-        let (cuts, errors) = standing::find(nft, places);
+        let (cuts, errors) = installed::find(nft, places);
         if errors.is_empty() && !cuts.iter().any(|cut| cut.table == table) {
             return;
         }

@@ -10,12 +10,11 @@ use std::fmt::Write;
 use breakit::lease::Lease;
 use breakit::ports::{Ports, Transport};
 
-use crate::made::{self, Made, Place};
+use crate::chain_names::{SHORT, short};
+use crate::iptables_leftovers::{self, Made};
+use crate::nftnl::Place;
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::rules::{Drop, Exempt, PREFIX, Way};
-
-/// What chains and sets of ours are called in place of [`PREFIX`]: a chain's name has 28 letters at the most.
-pub const SHORT: &str = "bkp_";
 
 /// Ports that one rule can name; a range counts twice.
 const PORTS: usize = 7;
@@ -373,17 +372,12 @@ fn seconds(lease: Lease) -> u64 {
     lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0)
 }
 
-/// A cut's name in chains and sets.
-pub fn short(name: &str) -> String {
-    format!("{SHORT}{}", name.strip_prefix(PREFIX).unwrap_or(name))
-}
-
 /// The cut that a chain or set belongs to.
 pub fn long(chain: &str) -> Option<String> {
     let rest = chain.strip_prefix(SHORT)?;
     let (name, mark) = rest.rsplit_once('_')?;
     let marks = ["i", "o", "i4", "i6", "o4", "o6"];
-    (marks.contains(&mark) || made::is_mark(mark)).then(|| format!("{PREFIX}{name}"))
+    (marks.contains(&mark) || iptables_leftovers::is_mark(mark)).then(|| format!("{PREFIX}{name}"))
 }
 
 /// The script that removes a cut, whichever of the programs made it.
@@ -428,7 +422,7 @@ fn removal(name: &str, flavours: &[Flavour]) -> String {
          \treturn ${{stays:-0}}\n\
          }}\n",
         programs = programs.join(" "),
-        besides = made::removal(full)
+        besides = iptables_leftovers::removal(full)
     )
 }
 

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::force::{Kind, Standing};
 use crate::iptables::{Flavour, long};
-use crate::nft::Element;
+use crate::kernel_rules::{Element, KernelRules, Kind};
 
 /// The cuts of ours in a listing.
-pub fn read(listing: &str) -> Vec<Standing> {
-    let mut found: BTreeMap<String, Standing> = BTreeMap::new();
+pub fn read(listing: &str) -> Vec<KernelRules> {
+    let mut found: BTreeMap<String, KernelRules> = BTreeMap::new();
     let (mut flavour, mut ipv4, mut leads) = (Flavour::Nft, true, Leads::default());
     for line in listing.lines() {
         if let Some(program) = line.strip_prefix("# ip") {
@@ -96,12 +95,12 @@ impl Leads {
 
 /// The cut that a chain or set is of, where it is ours.
 fn of<'a>(
-    found: &'a mut BTreeMap<String, Standing>,
+    found: &'a mut BTreeMap<String, KernelRules>,
     chain: &str,
     flavour: Flavour,
-) -> Option<&'a mut Standing> {
+) -> Option<&'a mut KernelRules> {
     let name = long(chain)?;
-    let empty = || Standing {
+    let empty = || KernelRules {
         kind: Kind::Iptables { flavour, leased: false },
         name: name.clone(),
         elements: Vec::new(),
@@ -123,7 +122,7 @@ fn element(key: &str, rest: &[&str]) -> Element {
 
 /// A rule of ours: about a set, which says what it drops; about an address, where there is no lease; or one
 /// without a target, which says which packets.
-fn rule(found: &mut BTreeMap<String, Standing>, chain: &str, rest: &[&str], flavour: Flavour) {
+fn rule(found: &mut BTreeMap<String, KernelRules>, chain: &str, rest: &[&str], flavour: Flavour) {
     let after =
         |word: &str| rest.iter().position(|w| *w == word).and_then(|at| rest.get(at + 1)).copied();
     let Some(standing) = of(found, chain, flavour) else { return };
@@ -176,7 +175,7 @@ fn words(line: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::iptables::short;
+    use crate::chain_names::short;
 
     #[test]
     fn a_cut_is_put_together_from_its_sets_and_chains_and_others_are_left_alone() {

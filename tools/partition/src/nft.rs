@@ -1,45 +1,17 @@
 //! Running nft(8) in a network, and understanding what it says.
 
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::lifeline;
-use breakit::node::{Node, Via};
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::Value;
 
-use crate::force::{Kind, Standing};
+use crate::kernel_rules::{Element, KernelRules, Kind};
+use crate::privilege::not_permitted;
 use crate::rules::{Family, PREFIX};
-
-/// What an unprivileged user is told.
-pub const NEEDS_ROOT: &str =
-    "this needs root; to try it out without, make a network of your own: unshare -Urnm";
-
-/// Whether this process may change its network and enter others: root, or root of a user namespace.
-pub fn is_privileged() -> bool {
-    const NET_ADMIN: u32 = 12;
-    const SYS_ADMIN: u32 = 21;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status
-        .lines()
-        .find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:")?.trim(), 16).ok())
-        .unwrap_or_default();
-    [NET_ADMIN, SYS_ADMIN].iter().all(|capability| effective >> capability & 1 == 1)
-}
-
-/// Refuses what needs root; nodes on other hosts need it there and not here.
-///
-/// # Errors
-/// 77 where a node is on this host (or none is named) and we may not act there.
-pub fn permitted(nodes: &[Node]) -> Result<()> {
-    let elsewhere = |node: &Node| matches!(node.via, Via::Ssh(_));
-    let needed = nodes.is_empty() || !nodes.iter().all(elsewhere);
-    if needed && !is_privileged() { Err(Error::not_permitted(NEEDS_ROOT)) } else { Ok(()) }
-}
 
 /// Longer than any transaction takes; a node over ssh may be slow to answer.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -82,17 +54,6 @@ impl From<Refusal> for Error {
     }
 }
 
-/// An element of a set of ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Element {
-    /// Whose packets to whom: `n1 n2`.
-    pub who: String,
-    /// What the kernel matches, as it says it.
-    pub key: String,
-    /// Seconds until it expires.
-    pub expires: u64,
-}
-
 impl Nft {
     /// Looks for the program.
     pub fn find() -> Nft {
@@ -122,7 +83,7 @@ impl Nft {
     ///
     /// # Errors
     /// 77 and 71, as nft says.
-    pub fn standing(&self, network: &Network) -> Result<Vec<Standing>> {
+    pub fn standing(&self, network: &Network) -> Result<Vec<KernelRules>> {
         let tables = self.json(network, &["-j", "list", "tables"])?.unwrap_or_default();
         let mut found = Vec::new();
         for (family, name) in tables.iter().filter_map(our_table) {
@@ -135,9 +96,14 @@ impl Nft {
     ///
     /// # Errors
     /// 77 and 71, as nft says.
-    pub fn table(&self, network: &Network, family: Family, name: &str) -> Result<Option<Standing>> {
+    pub fn table(
+        &self,
+        network: &Network,
+        family: Family,
+        name: &str,
+    ) -> Result<Option<KernelRules>> {
         let objects = self.json(network, &["-j", "list", "table", family.word(), name])?;
-        Ok(objects.map(|objects| Standing {
+        Ok(objects.map(|objects| KernelRules {
             kind: Kind::Nft(family),
             name: name.into(),
             elements: objects.iter().flat_map(elements).collect(),
@@ -170,27 +136,14 @@ impl Nft {
             Network::Ssh(_) => PathBuf::from("nft"),
             _ => self.program()?.clone(),
         };
-        let mut command = network.command(&program, args)?;
-        command.process_group(0);
-        lifeline::wait_for(&mut command);
-        let run = program::run(&mut command, script.map(str::as_bytes), LIMIT)?;
-        let output = network.reached(run)?;
+        let script = script.map(str::as_bytes);
+        let output = network.run_guarded(&program, args.iter().copied(), script, LIMIT)?;
         match (network, output.status.code()) {
             (Network::Ssh(host), Some(127)) => Err(Error::missing(format!(
                 "the program nft is missing on {host}; install the package nftables there"
             ))),
             _ => Ok(output),
         }
-    }
-}
-
-/// What somebody is told who may not act in `network`.
-pub fn not_permitted(network: &Network) -> Error {
-    match network {
-        Network::Ssh(host) => Error::not_permitted(format!(
-            "this needs root on {host}: log in as root, or give --sudo"
-        )),
-        Network::Here | Network::Namespace(_) => Error::not_permitted(NEEDS_ROOT),
     }
 }
 

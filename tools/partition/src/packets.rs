@@ -127,16 +127,16 @@ impl Packets {
         let protocol = self.protocol.filter(|protocol| *protocol != Protocol::Tcp);
         match protocol {
             Some(protocol) if self.opening => Err(Error::usage(format!(
-                "--new-only is about TCP connections, and --proto {} has none; leave one of the two out",
+                "--new-only is about TCP connections, and --protocol {} has none; leave one of the two out",
                 protocol.word()
             ))),
             Some(Protocol::Icmp) if !self.ports.is_empty() => {
-                Err(Error::usage("ICMP has no ports; leave --port or --proto icmp out"))
+                Err(Error::usage("ICMP has no ports; leave --port or --protocol icmp out"))
             }
             _ => match self.ports.iter().find(|ports| !self.may_have(ports)) {
                 None => Ok(self),
                 Some(ports) => Err(Error::usage(format!(
-                    "--port {ports} is of another protocol than --proto or --new-only asks for; leave one of them out"
+                    "--port {ports} is of another protocol than --protocol or --new-only asks for; leave one of them out"
                 ))),
             },
         }

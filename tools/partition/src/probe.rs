@@ -16,6 +16,7 @@ use crate::backend::{self, Backend, Common, Task};
 use crate::grudge::Grudge;
 use crate::nft::Nft;
 use crate::packets::Packets;
+use crate::privilege::needs_root;
 
 /// Prints it as one JSON line. Exit status 69 where nothing works, 0 else.
 ///
@@ -57,6 +58,7 @@ fn trial(backend: Backend) -> Result<()> {
     let common = Common {
         nodes: &nodes,
         addresses: &addresses,
+        link_local: &[],
         exempt: &[],
         ports: &[],
         interfaces: &[],
@@ -82,9 +84,7 @@ fn throw_away() -> Result<Network> {
     });
     match made.join() {
         Ok(Ok(file)) => Ok(Network::Namespace(file.into())),
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(Error::not_permitted(crate::nft::NEEDS_ROOT))
-        }
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(needs_root()),
         Ok(Err(error)) => Err(Error::io("make a network for a trial", &error)),
         Err(_) => Err(Error::system("the thread that makes a network for a trial died")),
     }

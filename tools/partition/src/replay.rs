@@ -10,23 +10,14 @@ use breakit::op::Op;
 use breakit::schedule::Window;
 use serde_json::{Map, Value};
 
-use crate::cut::Whom;
+use crate::grudge_lines::{self, Told};
 use crate::packets::Packets;
 use crate::peer::Peers;
-use crate::shape::Shape;
-use crate::told::{self, Told};
-
-/// One cut: whom, and which packets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// Whom.
-    pub whom: Whom,
-    /// Which packets.
-    pub packets: Packets,
-}
+use crate::shapes;
+use crate::target::{Step, Target};
 
 /// What one holder did: its cuts in their order, never two at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// The nodes that were cut off from peers; empty where nodes were cut off from one another.
     pub nodes: Vec<String>,
@@ -37,7 +28,7 @@ pub struct Part {
 }
 
 /// The cuts of a history.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Record {
     /// By holder.
     pub parts: Vec<Part>,
@@ -68,7 +59,7 @@ pub fn read(mut lines: Lines) -> Result<Record> {
     while let Some((number, op)) = lines.next_op()? {
         let time = began(&op).or(op.time);
         // Lines that are only told before a cut came after it had begun.
-        if op.f != told::F {
+        if op.f != grudge_lines::F {
             begin = begin.or(time);
         }
         match op.f.as_str() {
@@ -78,7 +69,7 @@ pub fn read(mut lines: Lines) -> Result<Record> {
                 let told = told.remove(table.unwrap_or_default()).unwrap_or_default();
                 found.push(cut(&op, &told, &at).map_err(|clause| lines.error(clause))?);
             }
-            told::F => {
+            grudge_lines::F => {
                 let value = op.value.as_ref().ok_or_else(|| lines.error("it needs \"value\""))?;
                 let table = text(value, "table").unwrap_or_default().to_string();
                 let told = told.entry(table).or_default();
@@ -135,22 +126,22 @@ fn cut(op: &Op, told: &Told, place: &str) -> std::result::Result<Found, String> 
     let lease = text(value, "lease").map_or(Ok(Duration::from_secs(30)), clock::parse_duration)?;
     let packets = Packets::of_words(text(value, "packets").unwrap_or_default())
         .map_err(|clause| format!("\"packets\": {clause}"))?;
-    let (whom, nodes) = whom(value, told, place)?;
+    let (target, nodes) = target(value, told, place)?;
     Ok(Found {
         table: text(value, "table").unwrap_or_default().to_string(),
         nodes,
-        step: Step { whom, packets },
+        step: Step { target, packets },
         start,
         end: start.saturating_add(clock::nanos(lease)),
     })
 }
 
-/// Whom, and the nodes that were cut off from peers.
-fn whom(
+/// The target, and the nodes that were cut off from peers.
+fn target(
     value: &Value,
     told: &Told,
     place: &str,
-) -> std::result::Result<(Whom, Vec<String>), String> {
+) -> std::result::Result<(Target, Vec<String>), String> {
     let lines = value.get("lines").and_then(Value::as_u64).unwrap_or_default();
     if lines != told.lines {
         return Err(format!(
@@ -159,7 +150,7 @@ fn whom(
         ));
     }
     let find = |from: &[String], to: &[String]| {
-        Peers::find(from, to).map(Whom::Peers).map_err(|error| error.to_string())
+        Peers::find(from, to).map(Target::Peers).map_err(|error| error.to_string())
     };
     if !told.from.is_empty() || !told.to.is_empty() {
         return Ok((find(&told.from, &told.to)?, told.at.iter().cloned().collect()));
@@ -179,8 +170,8 @@ fn whom(
         nodes.dedup();
         return Ok((find(&from, &to)?, nodes));
     }
-    let shape = Shape::Given { text: Value::Object(grudge).to_string(), place: place.into() };
-    Ok((Whom::Among { shape, primaries: None }, Vec::new()))
+    let shape = shapes::given::of(Value::Object(grudge).to_string(), place.into());
+    Ok((Target::Among { shape, primaries: None }, Vec::new()))
 }
 
 /// Before the fault was in force: its line was written after.
@@ -255,11 +246,12 @@ mod tests {
         assert_eq!(windows(0), [(2, 5), (6, 36)]);
         assert_eq!(windows(1), [(3, 8)], "a cut without a stop line ends with its lease");
         assert_eq!(record.parts[0].steps[0].packets.words(), "tcp port 80, 20%");
-        let Whom::Among { shape: Shape::Given { text, .. }, .. } = &record.parts[1].steps[0].whom
-        else {
+        let Target::Among { shape, .. } = &record.parts[1].steps[0].target else {
             panic!("{record:?}")
         };
-        assert_eq!(text, r#"{"n1":["n2","n3"],"n2":["n1"],"n3":["n1"]}"#);
+        let names = breakit::node::names(&["n1..n3".into()]).unwrap();
+        let drawn = shape.draw(&names, &mut breakit::rng::generator(0, "replay")).unwrap();
+        assert_eq!(drawn.json().to_string(), r#"{"n1":["n2","n3"],"n2":["n1"],"n3":["n1"]}"#);
     }
 
     #[test]

@@ -10,23 +10,26 @@ use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
 use breakit::{clock, escape, jsonl, rng, similar, stdout, talk};
-use clap::CommandFactory;
+use clap::{CommandFactory, Parser};
 
 use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
-use crate::cut::{Cut, Wanted, Whom};
+use crate::cut::{Cut, Wanted};
 use crate::except::Except;
 use crate::guard;
-use crate::nft::{self, Nft};
+use crate::installed::{self, Place};
+use crate::kernel_rules::KernelRules;
+use crate::nft::Nft;
 use crate::packets::{Answer, Packets, Share};
 use crate::parallel;
 use crate::peer::Peers;
 use crate::primaries::Primaries;
+use crate::privilege;
 use crate::probe;
-use crate::replay::{self, Step};
-use crate::shape::{self, Shape};
-use crate::standing::{self, Place};
+use crate::replay;
+use crate::shapes::{self, Chosen};
+use crate::target::{Step, Target};
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
 const PURPOSE: &str = "partition";
@@ -55,22 +58,44 @@ pub fn run(cli: Cli) -> Result<Status> {
     }
 }
 
-/// What somebody is told who gave no command.
+/// The error about a first word that is no command: often a shape without one.
 fn unknown(words: &[String]) -> Error {
-    let word = words.first().map(String::as_str).unwrap_or_default();
+    let Some((word, rest)) = words.split_first() else { return Error::usage("which command?") };
     let cited = escape::cited(word);
-    if let Some(shape) = similar::closest(word, shape::WORDS) {
-        return Error::usage(format!(
-            "{cited} is no command; did you mean partition cut {shape}, or partition plan {shape}?"
-        ));
+    if let Some(shape) = shapes::closest(word) {
+        return meant(&cited, &["cut", "plan"], &[&[shape.to_string()], rest].concat());
     }
     let command = Cli::command();
     let commands = command.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<&str> = commands.map(clap::Command::get_name).collect();
-    Error::usage(match similar::closest(word, names.iter().copied()) {
-        Some(meant) => format!("{cited} is no command; did you mean partition {meant}?"),
-        None => format!("{cited} is no command; take one of: {}", names.join(", ")),
-    })
+    match similar::closest(word, names.iter().copied()) {
+        Some(name) => meant(&cited, &[name], rest),
+        None => {
+            let names = names.join(", ");
+            Error::usage(format!("{cited} is no command; take one of: {names}"))
+        }
+    }
+}
+
+/// How long a message may be with the commands that it names; else it names their help.
+const MESSAGE: usize = 180;
+
+/// The error that names whole commands in place of a wrong one: those of `commands` that take the rest of it.
+fn meant(cited: &str, commands: &[&str], rest: &[String]) -> Error {
+    let whole = |command: &&str| {
+        let line = ["partition", command].into_iter().chain(rest.iter().map(String::as_str));
+        Cli::try_parse_from(line.clone()).ok()?;
+        shlex::try_join(line).ok()
+    };
+    let found: Vec<String> = commands.iter().filter_map(whole).map(|c| format!("({c})")).collect();
+    let named = format!("{cited} is no command; did you mean {}?", found.join(" or "));
+    if !found.is_empty() && named.len() <= MESSAGE {
+        return Error::usage(named);
+    }
+    let first = commands.first().copied().unwrap_or_default();
+    Error::usage(format!(
+        "{cited} is no command; did you mean {first}? (see partition {first} --help)"
+    ))
 }
 
 fn plan(plan: &cli::Plan) -> Result<Status> {
@@ -88,17 +113,17 @@ fn cut(args: &cli::Cut) -> Result<Status> {
     let kept = kept(args, &schedule, lease)?;
     let stdin = match args.drawn.nodes.reads_stdin() {
         true => Some("the nodes"),
-        false => Shape::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
+        false => shapes::reads_stdin(&args.drawn.shape).then_some("the names of the shape"),
     };
-    let whom = whom(args)?;
+    let target = target(args)?;
     let wanted = Wanted {
         packets: packets(args)?,
         steps: VecDeque::new(),
-        nodes: match whom {
-            Whom::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
+        nodes: match target {
+            Target::Peers(_) if args.drawn.nodes.nodes.is_empty() => vec![backend::this_host()?],
             _ => args.sudo.of(nodes_or_fleet(&args.drawn.nodes)?),
         },
-        whom,
+        target,
         rng: rng::generator(seed, PURPOSE),
         seed,
         backend: args.backend,
@@ -107,7 +132,7 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         verify: args.verify,
     };
     if !args.dry_run {
-        nft::permitted(&wanted.nodes)?;
+        privilege::permitted(&wanted.nodes)?;
     }
     let nft = Nft::find();
     let table = table_name()?;
@@ -146,7 +171,7 @@ fn kept(args: &cli::Cut, schedule: &Schedule, lease: Lease) -> Result<Option<Lea
 
 /// The name of our tables.
 fn table_name() -> Result<String> {
-    standing::table_name(std::process::id())
+    installed::table_name(std::process::id())
         .ok_or_else(|| Error::system("cannot read our own entry in /proc; is it mounted?"))
 }
 
@@ -162,7 +187,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     for (number, part) in (1..).zip(record.parts) {
         let wanted = replayed(args, part.nodes, part.steps)?;
         if !args.dry_run {
-            nft::permitted(&wanted.nodes)?;
+            privilege::permitted(&wanted.nodes)?;
         }
         let cut = Cut::prepare(wanted, nft.clone(), format!("{table}_{number}"))?;
         parts.push((cut, part.windows));
@@ -208,7 +233,7 @@ fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Re
     let first = steps.front().cloned();
     let first = first.ok_or_else(|| Error::data("there is no cut to make again"))?;
     Ok(Wanted {
-        whom: first.whom,
+        target: first.target,
         packets: first.packets,
         steps,
         nodes,
@@ -229,13 +254,14 @@ fn one_of(known: &[Node], name: &str) -> Result<Node> {
 
 fn heal(args: &cli::Heal) -> Result<Status> {
     let places = places(&args.place)?;
+    let which = |found: &KernelRules| args.id.is_empty() || args.id.contains(&found.name);
     if args.dry_run {
-        let (scripts, errors) = standing::rehearse(&Nft::find(), &places);
+        let (scripts, errors) = installed::rehearse(&Nft::find(), &places, which);
         jsonl::print_for_people(&scripts.concat())?;
         return Error::all(errors).map(|()| Status::Done);
     }
-    let (healed, mut errors) = standing::heal(&Nft::find(), &places, |_| true);
-    let line = |cut: &standing::Cut| Op::fault("stop-partition", cut.value()).line();
+    let (healed, mut errors) = installed::heal(&Nft::find(), &places, which);
+    let line = |cut: &installed::Cut| Op::fault("stop-partition", cut.value()).line();
     let told = healed.iter().try_for_each(|cut| jsonl::print(&line(cut)));
     errors.extend(Error::unless_reader_gone(told).err());
     if healed.is_empty() && errors.is_empty() {
@@ -245,7 +271,7 @@ fn heal(args: &cli::Heal) -> Result<Status> {
 }
 
 fn list(args: &cli::List) -> Result<Status> {
-    let (cuts, mut errors) = standing::find(&Nft::find(), &places(&args.place)?);
+    let (cuts, mut errors) = installed::find(&Nft::find(), &places(&args.place)?);
     let told = cuts.iter().try_for_each(|cut| jsonl::print(&cut.line()));
     errors.extend(Error::unless_reader_gone(told).err());
     Error::all(errors)?;
@@ -263,7 +289,7 @@ fn check(args: &cli::Check) -> Result<Status> {
         ));
     }
     let question = Question::about(args.protocol, &args.ports)?;
-    nft::permitted(&nodes)?;
+    privilege::permitted(&nodes)?;
     let addresses = backend::addresses(&nodes)?;
     let matrix = check::measure(&nodes, &addresses, &question, args.timeout)?;
     if let Some(left_out) = matrix.left_out() {
@@ -283,25 +309,25 @@ fn check(args: &cli::Check) -> Result<Status> {
     })
 }
 
-fn chosen(drawn: &cli::Drawn) -> Result<Shape> {
-    if drawn.nodes.reads_stdin() && Shape::reads_stdin(&drawn.shape) {
+fn chosen(drawn: &cli::Drawn) -> Result<Chosen> {
+    if drawn.nodes.reads_stdin() && shapes::reads_stdin(&drawn.shape) {
         return Err(Error::usage("nodes and grudge cannot both come on stdin; give one as a file"));
     }
-    let shape = Shape::parse(&drawn.shape)?;
-    Ok(if drawn.invert { Shape::Inverted(Box::new(shape)) } else { shape })
+    let shape = Chosen::parse(&drawn.shape)?;
+    Ok(if drawn.invert { shape.inverted() } else { shape })
 }
 
 /// A shape among nodes, or peers.
-fn whom(args: &cli::Cut) -> Result<Whom> {
+fn target(args: &cli::Cut) -> Result<Target> {
     if args.from.is_empty() && args.to.is_empty() {
-        return Ok(Whom::Among { shape: chosen(&args.drawn)?, primaries: primaries(args)? });
+        return Ok(Target::Among { shape: chosen(&args.drawn)?, primaries: primaries(args)? });
     }
     if !args.drawn.shape.is_empty() || args.drawn.invert || args.primaries.is_some() {
         return Err(Error::usage(
             "--from and --to cut off other hosts and go without a shape; leave one or the other out",
         ));
     }
-    Peers::find(&args.from, &args.to).map(Whom::Peers)
+    Peers::find(&args.from, &args.to).map(Target::Peers)
 }
 
 fn packets(args: &cli::Cut) -> Result<Packets> {
@@ -317,7 +343,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
     let peers = !args.from.is_empty() || !args.to.is_empty();
     if args.verify && !packets.is_all() && !peers {
         return Err(Error::usage(
-            "--verify measures whole cuts only; leave it out, or --port, --proto, --new-only, --loss and --except",
+            "--verify measures whole cuts only; leave it out, or --port, --protocol, --new-only, --loss and --except",
         ));
     }
     if args.verify && packets.share != Share::ALL {
@@ -331,7 +357,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
 fn primaries(args: &cli::Cut) -> Result<Option<Primaries>> {
     match (&args.primaries, args.drawn.shape.as_slice()) {
         (None, _) => Ok(None),
-        (Some(text), [word]) if word == "primaries" && !args.drawn.invert => {
+        (Some(text), [word]) if word == shapes::primaries::SHAPE.name && !args.drawn.invert => {
             Primaries::of(text).map(Some)
         }
         _ => Err(Error::usage(
@@ -363,9 +389,9 @@ fn nodes_or_fleet_if_up(arg: &NodesArg) -> Result<Vec<Node>> {
 
 fn places(args: &cli::Where) -> Result<Vec<Place>> {
     let nodes = args.sudo.of(nodes_or_fleet_if_up(&args.nodes)?);
-    nft::permitted(&nodes)?;
-    let mut places = if args.all { standing::all_networks() } else { Vec::new() };
+    privilege::permitted(&nodes)?;
+    let mut places = if args.all { installed::all_networks() } else { Vec::new() };
     let named = !args.nodes.nodes.is_empty() && !args.all;
-    places.extend(if named { standing::networks_about } else { standing::networks }(&nodes));
+    places.extend(if named { installed::networks_about } else { installed::networks }(&nodes));
     Ok(places)
 }

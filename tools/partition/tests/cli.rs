@@ -5,6 +5,7 @@ use std::process::Command;
 
 use breakit_tests::process::{Run, run, run_with, tool};
 use breakit_tests::{Fakes, has, hostile, skip};
+use partition::shapes::SHAPES;
 
 fn partition(args: &str) -> Command {
     let mut command = tool("partition");
@@ -45,9 +46,11 @@ fn the_seed_comes_from_the_flag_or_else_from_the_environment() {
 
 #[test]
 fn a_plan_read_back_as_a_grudge_is_the_same_plan() {
-    for shape in
-        ["halves", "bridge", "majorities-ring", "minority-third", "majority", "isolate n2 n3"]
-    {
+    let examples = SHAPES.iter().flat_map(|entry| {
+        entry.examples.iter().map(|arguments| format!("{} {arguments}", entry.name))
+    });
+    for shape in examples {
+        let shape = shape.trim();
         let made = plan(&format!("{shape} -n n1..n9 --seed 3")).expect(0).stdout;
         for again in ["plan -", "plan grudge -"] {
             let read = run_with(&mut partition(&format!("{again} -n n1..n9")), &made).expect(0);
@@ -113,9 +116,15 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         (
             "isolate n1 -n n1..n3",
             64,
-            "did you mean partition cut isolate, or partition plan isolate?",
+            "did you mean (partition cut isolate n1 -n n1..n3) or (partition plan isolate n1 -n n1..n3)?",
         ),
-        ("cutt halves -n n1..n3", 64, "\"cutt\" is no command; did you mean partition cut?"),
+        (
+            "cutt halves -n n1..n3",
+            64,
+            "\"cutt\" is no command; did you mean (partition cut halves -n n1..n3)?",
+        ),
+        ("halve --for 1s -n n1,n2", 64, "did you mean (partition cut halves --for 1s -n 'n1,n2')?"),
+        ("lst --sideways", 64, "did you mean list? (see partition list --help)"),
         (
             "sideways",
             64,
@@ -156,16 +165,18 @@ fn what_is_wrong_is_one_sentence_with_the_right_status() {
         ("cut --to no-such-host.invalid", 66, "--to no-such-host.invalid: the name has no address"),
         ("cut --from 10.0.0.5 --port 90-80", 64, "runs backwards; write 80-90"),
         ("cut --from 10.0.0.5 --port 70000", 64, "no port"),
-        ("cut --from 10.0.0.5 --proto carrier", 64, "carrier"),
+        ("cut --from 10.0.0.5 --protocol carrier", 64, "carrier"),
         ("cut --from 10.0.0.5 --loss 101%", 64, "\"101%\" is no share"),
         ("cut --from 10.0.0.5 --loss 0", 64, "\"0\" is no share"),
         ("cut --from 10.0.0.5 --loss -5%", 64, "-5"),
-        ("cut --from 10.0.0.5 --proto udp --new-only", 64, "--new-only is about TCP"),
+        ("cut --from 10.0.0.5 --protocol udp --new-only", 64, "--new-only is about TCP"),
+        ("cut --from 10.0.0.5 --protocol icmp --port 80", 64, "ICMP has no ports"),
         ("cut --from 10.0.0.5 --proto icmp --port 80", 64, "ICMP has no ports"),
+        ("cut halves -n a=local,b=local --every 3s --for 1s --jitter 1s", 64, "--jitter"),
         ("cut halves -n a=local,b=local --verify --loss 20%", 64, "--verify measures whole cuts"),
         ("cut --from 10.0.0.5 --backend nft-bridge --dry-run", 69, "nft-bridge: it cuts nodes"),
         (
-            "cut halves -n a=local,b=local --every 3s --for 1s --jitter 2s",
+            "cut halves -n a=local,b=local --every 3s --for 1s --stagger 2s",
             64,
             "--stagger 2s together",
         ),
@@ -288,4 +299,18 @@ fn nodes_are_a_plain_list_of_hosts_or_named_by_their_ways() {
     std::fs::remove_file(&file).unwrap();
     let planned = plan("isolate blue -n netns:blue,pid:4711").expect(0).lines();
     assert_eq!(planned[0]["blue"], serde_json::json!(["pid4711"]));
+}
+
+#[test]
+fn help_and_the_manual_list_every_shape() {
+    let manual = include_str!("../../../man/partition.1");
+    let helps =
+        ["plan", "cut"].map(|of| run(tool("partition").args([of, "--help"])).expect(0).stdout);
+    for entry in SHAPES {
+        let item = manual.lines().any(|line| {
+            line.strip_prefix(".It Cm ").and_then(|rest| rest.split(' ').next()) == Some(entry.name)
+        });
+        assert!(item, "{} is not in the manual", entry.name);
+        assert!(helps.iter().all(|help| help.contains(entry.doc)), "{}", entry.name);
+    }
 }

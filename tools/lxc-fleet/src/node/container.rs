@@ -244,7 +244,7 @@ impl Container {
 
     /// The process id of its first process, where it has one.
     pub fn init(&self) -> Option<u32> {
-        breakit::reach::init_of(&self.id()).ok()
+        breakit::reach::init_of(&self.id()).ok()?
     }
 
     /// Whether nothing of it runs. One that was never made is not asked for.

@@ -189,3 +189,18 @@ pub fn iptables_rules(bed: &Namespaces, nodes: usize) -> String {
     let saved = (0..nodes).map(|i| text(bed.at(i, "sh").args(["-c", script]).output().unwrap()));
     saved.collect()
 }
+
+/// Every backend that this host has the programs for, as `--backend` takes it.
+pub fn backends() -> impl Iterator<Item = &'static str> {
+    BACKENDS.iter().chain(&IPTABLES).copied().filter(|name| is_here(name))
+}
+
+fn is_here(backend: &str) -> bool {
+    let program = backend.split(' ').next().unwrap_or_default();
+    match program.strip_prefix("ipset-") {
+        Some(flavour) => {
+            breakit_tests::has("ipset") && breakit_tests::has(&format!("iptables-{flavour}"))
+        }
+        None => !program.starts_with("iptables") || breakit_tests::has(program),
+    }
+}

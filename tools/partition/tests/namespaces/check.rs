@@ -87,16 +87,20 @@ fn cuts_by_port_and_protocol_and_of_new_connections_are_seen_by_a_check_that_ask
         done(&bed, format!("check --timeout {limit} {args}").trim_end()).status
     };
     for (packets, not_seen, seen) in [
-        ("--port 5432", ["", "--port 5433"], ["--port 5432", "--port 5433,5432 --proto udp"]),
+        ("--port 5432", ["", "--port 5433"], ["--port 5432", "--port 5433,5432 --protocol udp"]),
         (
-            "--port 5432 --proto udp",
-            ["--proto udp", "--port 5432 --proto tcp"],
+            "--port 5432 --protocol udp",
+            ["--protocol udp", "--port 5432 --protocol tcp"],
             ["--port 5432", "--port 5432 --protocol udp"],
         ),
-        ("--proto tcp", ["", "--proto icmp"], ["--proto tcp", "--port 80"]),
-        ("--new-only", ["", "--proto icmp"], ["--proto tcp", "--proto tcp --port 80"]),
-        ("--proto icmp", ["", "--proto tcp"], ["--proto icmp", "--protocol icmp --table"]),
-        ("--proto tcp --reject", ["", "--proto icmp"], ["--proto tcp", "--proto tcp --port 80"]),
+        ("--protocol tcp", ["", "--protocol icmp"], ["--protocol tcp", "--port 80"]),
+        ("--new-only", ["", "--protocol icmp"], ["--protocol tcp", "--protocol tcp --port 80"]),
+        ("--protocol icmp", ["", "--protocol tcp"], ["--protocol icmp", "--protocol icmp --table"]),
+        (
+            "--protocol tcp --reject",
+            ["", "--protocol icmp"],
+            ["--protocol tcp", "--protocol tcp --port 80"],
+        ),
     ] {
         let (running, _) = cut(&bed, &format!("halves {packets}"));
         for args in not_seen {
@@ -112,7 +116,7 @@ fn cuts_by_port_and_protocol_and_of_new_connections_are_seen_by_a_check_that_ask
     }
     let refused = done(&bed, "check --port 80-90").expect(64).stderr;
     assert!(refused.contains("single ports, not the range 80-90"), "{refused}");
-    done(&bed, "check --port 80 --proto icmp").expect(64);
+    done(&bed, "check --port 80 --protocol icmp").expect(64);
 }
 
 #[test]
@@ -125,13 +129,16 @@ fn a_port_that_a_service_has_is_measured_by_that_service_or_from_the_other_end()
         |args: &str| done(&bed, format!("check --timeout 3s --port 5432 {args}").trim_end());
     check("").expect(0);
     let (running, _) = cut(&bed, "one-way n1 n2 --port 5432");
-    let lines = check("--proto udp").expect(1).lines();
+    let lines = check("--protocol udp").expect(1).lines();
     assert_eq!(lines[0]["unreached"], json!([["n1", "n2"]]));
     // A connection needs both ways.
-    assert_eq!(check("--proto tcp").expect(1).lines()[0]["unreached"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        check("--protocol tcp").expect(1).lines()[0]["unreached"].as_array().unwrap().len(),
+        2
+    );
     healed(running);
     let _both = of(0);
-    let lines = check("--proto udp").expect(2).lines();
+    let lines = check("--protocol udp").expect(2).lines();
     assert_eq!(lines[0]["reach"]["n1"]["n2"], Value::Null, "{}", lines[0]);
     drop(udp);
 }

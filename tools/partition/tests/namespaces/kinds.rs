@@ -11,6 +11,7 @@ use breakit_tests::process::run;
 use breakit_tests::{Namespaces, Running};
 
 use crate::bed::*;
+use crate::sctp;
 
 /// n1 and n2 are the nodes of the cut; n3 hangs on the same bridge and is none of them.
 const NODES: usize = 3;
@@ -22,7 +23,7 @@ const SILENCE: Duration = Duration::from_millis(600);
 type Kind = &'static str;
 
 /// What goes one way only.
-const DATAGRAMS: [Kind; 9] = [
+const DATAGRAMS: [Kind; 14] = [
     "UDP over IPv4",
     "UDP over IPv6",
     "fragments over IPv4",
@@ -32,6 +33,11 @@ const DATAGRAMS: [Kind; 9] = [
     "broadcast to the network",
     "broadcast to all",
     "UDP to an address that nobody named",
+    "link-local UDP over IPv4",
+    "link-local UDP over IPv6",
+    "link-local multicast over IPv6",
+    "SCTP over IPv4",
+    "SCTP over IPv6",
 ];
 
 /// What needs both ways.
@@ -71,31 +77,55 @@ fn other(i: usize) -> String {
     format!("10.77.0.{}", i + 111)
 }
 
+/// An address of node `i` that is known on its own link only.
+fn link_local(kind: Kind, i: usize) -> String {
+    if kind.ends_with("IPv6") {
+        format!("fe80::77:{}", i + 11)
+    } else {
+        format!("169.254.77.{}", i + 11)
+    }
+}
+
+/// The address that packets of a kind come from.
+fn source(bed: &Namespaces, kind: Kind, i: usize) -> String {
+    match kind {
+        kind if kind.starts_with("link-local") => link_local(kind, i),
+        kind if kind.ends_with("IPv6") => bed.v6(i),
+        _ => bed.v4(i),
+    }
+}
+
 /// A socket at a node where datagrams of one kind are to arrive.
 fn ear(bed: &Namespaces, kind: Kind, i: usize) -> UdpSocket {
-    let v6 = kind.ends_with("IPv6");
     let address = match kind {
         "UDP to an address that nobody named" => other(i),
-        kind if kind.contains("cast") && v6 => "::".into(),
+        kind if kind.contains("cast") && kind.ends_with("IPv6") => "::".into(),
         kind if kind.contains("cast") => "0.0.0.0".into(),
-        _ if v6 => bed.v6(i),
-        _ => bed.v4(i),
+        _ => source(bed, kind, i),
     };
-    let socket = inside(bed, i, || {
-        let socket = UdpSocket::bind((address.as_str(), 0))?;
-        match kind {
-            "multicast over IPv4" => socket.join_multicast_v4(&GROUP4, &bed.v4(i).parse().unwrap()),
-            "multicast over IPv6" => socket.join_multicast_v6(&GROUP6, interface()),
-            _ => Ok(()),
-        }?;
-        Ok(socket)
-    });
+    let socket = match kind.starts_with("SCTP") {
+        true => sctp::raw(bed, i, &address),
+        false => inside(bed, i, || {
+            let socket = UdpSocket::bind(place(&address, 0))?;
+            match kind {
+                "multicast over IPv4" => {
+                    socket.join_multicast_v4(&GROUP4, &bed.v4(i).parse().unwrap())
+                }
+                "multicast over IPv6" => socket.join_multicast_v6(&GROUP6, interface()),
+                "link-local multicast over IPv6" => socket.join_multicast_v6(&VRRP, interface()),
+                _ => Ok(()),
+            }?;
+            Ok(socket)
+        }),
+    };
     socket.set_nonblocking(true).unwrap();
     socket
 }
 
 const GROUP4: Ipv4Addr = Ipv4Addr::new(239, 255, 7, 7);
 const GROUP6: Ipv6Addr = Ipv6Addr::new(0xff05, 0, 0, 0, 0, 0, 7, 7);
+/// The group of VRRP, whose packets come from link-local addresses.
+const VRRP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 /// The index of eth0 in the namespace that we are in.
 fn interface() -> u32 {
@@ -104,10 +134,13 @@ fn interface() -> u32 {
 
 /// Sends one datagram of a kind from node `a` to the ear of node `b` at `port`: its text says from whom it is.
 fn send(bed: &Namespaces, kind: Kind, a: usize, b: usize, port: u16) {
-    let source = if kind.ends_with("IPv6") { bed.v6(a) } else { bed.v4(a) };
+    let (own, byte) = (source(bed, kind, a), b'0' + a as u8);
     let length = if kind.starts_with("fragments") { 4000 } else { 1 };
+    if kind.starts_with("SCTP") {
+        return sctp::send(&sctp::raw(bed, a, &own), &source(bed, kind, b), (5000, 5000), byte);
+    }
     inside(bed, a, || {
-        let socket = UdpSocket::bind((source.as_str(), 0))?;
+        let socket = UdpSocket::bind(place(&own, 0))?;
         socket.set_broadcast(kind.starts_with("broadcast"))?;
         let to: SocketAddr = match kind {
             "multicast over IPv4" => (GROUP4, port).into(),
@@ -115,15 +148,37 @@ fn send(bed: &Namespaces, kind: Kind, a: usize, b: usize, port: u16) {
             "broadcast to the network" => (Ipv4Addr::new(10, 77, 0, 255), port).into(),
             "broadcast to all" => (Ipv4Addr::BROADCAST, port).into(),
             "UDP to an address that nobody named" => place(&other(b), port),
-            _ if kind.ends_with("IPv6") => place(&bed.v6(b), port),
-            _ => place(&bed.v4(b), port),
+            "link-local multicast over IPv6" => {
+                SocketAddrV6::new(VRRP, port, 0, interface()).into()
+            }
+            _ => place(&source(bed, kind, b), port),
         };
-        socket.send_to(&vec![b'0' + a as u8; length], to).map(|_| ())
+        socket.send_to(&vec![byte; length], to).map(|_| ())
     });
 }
 
+/// In the namespace that we are in: a link-local address needs its interface.
 fn place(address: &str, port: u16) -> SocketAddr {
-    (address, port).to_socket_addrs().unwrap().next().unwrap()
+    let mut place = (address, port).to_socket_addrs().unwrap().next().unwrap();
+    if let SocketAddr::V6(v6) = &mut place
+        && v6.ip().is_unicast_link_local()
+    {
+        v6.set_scope_id(interface());
+    }
+    place
+}
+
+/// From which nodes something of a kind has come.
+fn heard(kind: Kind, ear: &UdpSocket) -> Vec<usize> {
+    let mut datagram = [0; 5000];
+    let next = || match kind.starts_with("SCTP") {
+        true => sctp::receive(ear).map(|(_, byte)| byte),
+        false => ear.recv(&mut datagram).ok().map(|length| {
+            assert_eq!(length, if kind.starts_with("fragments") { 4000 } else { 1 });
+            datagram[0]
+        }),
+    };
+    std::iter::from_fn(next).map(|byte| usize::from(byte - b'0')).collect()
 }
 
 /// Which datagrams arrive. The last of three attempts is waited for longest.
@@ -144,15 +199,9 @@ fn datagrams(bed: &Namespaces) -> Passed {
         }
         std::thread::sleep(SILENCE / 3);
         for (kind, to, ear) in &ears {
-            let mut datagram = [0; 5000];
-            while let Ok(length) = ear.recv(&mut datagram) {
-                assert_eq!(length, if kind.starts_with("fragments") { 4000 } else { 1 });
-                let from = usize::from(datagram[0] - b'0');
-                // A node hears what it sends to all, too.
-                if from != *to {
-                    passed.insert((kind, from, *to));
-                }
-            }
+            // A node hears what it sends to all, too.
+            let others = heard(kind, ear).into_iter().filter(|from| from != to);
+            passed.extend(others.map(|from| (*kind, from, *to)));
         }
     }
     passed
@@ -256,8 +305,13 @@ fn discovery(bed: &Namespaces) -> Passed {
 fn every_backend_drops_the_same_kinds_of_traffic_and_lets_the_same_pass() {
     let bed = bed!(NODES);
     for i in 0..NODES {
-        let named = format!("{}/24", other(i));
-        text(bed.at(i, "ip").args(["addr", "add", &named, "dev", "eth0"]).output().unwrap());
+        for (address, bits) in
+            [(other(i), "24"), (link_local("IPv4", i), "16"), (link_local("IPv6", i), "64")]
+        {
+            let address = format!("{address}/{bits}");
+            let add = ["addr", "add", &address, "dev", "eth0", "nodad"];
+            text(bed.at(i, "ip").args(add).output().unwrap());
+        }
     }
     let ports: Vec<(u16, u16)> =
         (0..NODES).map(|i| (server(&bed, i, bed.v4(i)), server(&bed, i, bed.v6(i)))).collect();
@@ -276,7 +330,6 @@ fn every_backend_drops_the_same_kinds_of_traffic_and_lets_the_same_pass() {
     };
     let file = std::env::temp_dir().join(format!("breakit-kinds-{}", std::process::id()));
     std::fs::write(&file, format!("{}\n{}\n", line(0), line(1))).unwrap();
-    let backends = || BACKENDS.iter().chain(&IPTABLES).filter(|name| is_here(name));
     for (shape, lost) in [("halves", vec![(0, 1), (1, 0)]), ("one-way n1 n2", vec![(0, 1)])] {
         for backend in backends() {
             let mut streams = connections(&bed);
@@ -300,14 +353,4 @@ fn every_backend_drops_the_same_kinds_of_traffic_and_lets_the_same_pass() {
     std::fs::remove_file(&file).unwrap();
     run(bed.tool("partition").args(["list", "--all"])).expect(0);
     assert_eq!(rules(&bed, NODES), "");
-}
-
-fn is_here(backend: &str) -> bool {
-    let program = backend.split(' ').next().unwrap_or_default();
-    match program.strip_prefix("ipset-") {
-        Some(flavour) => {
-            breakit_tests::has("ipset") && breakit_tests::has(&format!("iptables-{flavour}"))
-        }
-        None => !program.starts_with("iptables") || breakit_tests::has(program),
-    }
 }

@@ -72,7 +72,7 @@ fn a_holder_that_was_stopped_past_its_lease_says_when_it_lapsed_and_does_not_cut
         let ended = running.end(SOON).expect(3);
         let stop = &ended.lines()[1];
         assert_eq!(stop["f"], "stop-partition");
-        assert_eq!(stop["value"]["lapsed"], stop["time"]);
+        assert_eq!(stop["value"]["lapsed"], stop["time"], "{backend}: {stop} {}", ended.stderr);
         assert!(is_whole(&bed));
         assert!(clean(), "{backend}");
     }

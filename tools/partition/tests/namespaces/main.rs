@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod bed;
+mod advice;
 mod check;
 mod except;
 mod foreign;
@@ -17,4 +18,5 @@ mod others;
 mod packets;
 mod random;
 mod replay;
+mod sctp;
 mod ssh;

@@ -44,7 +44,7 @@ fn an_address_that_the_host_translates_is_cut_off_as_any_other() {
             format!("--to {service}"),
             format!("--from {service}"),
             format!("--to {service} --port 443"),
-            format!("--from {service} --port 443 --proto tcp"),
+            format!("--from {service} --port 443 --protocol tcp"),
             format!("--to {service} --new-only"),
             format!("--to {service} --reject"),
             format!("--from {service} --port 443 --reject"),
@@ -64,7 +64,7 @@ fn an_address_that_the_host_translates_is_cut_off_as_any_other() {
             assert!(connection(&bed, service, 443).is_some(), "healed of {args}");
         }
     }
-    let (running, _) = cut_here(&bed, &format!("--to {SERVICE4} --proto udp"));
+    let (running, _) = cut_here(&bed, &format!("--to {SERVICE4} --protocol udp"));
     let ear = inside(&bed, 1, || UdpSocket::bind("10.77.0.12:53"));
     ear.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let mouth = inside(&bed, 0, || UdpSocket::bind("10.77.0.11:0"));
@@ -136,15 +136,15 @@ fn verify_asks_peers_before_and_after_the_cut() {
     for args in [
         format!("--to {}", bed.v4(1)),
         format!("--from {},{}", bed.v4(1), bed.v6(1)),
-        format!("--to {SERVICE4} --port 443 --proto tcp"),
-        format!("--to {} --proto icmp", bed.v4(1)),
+        format!("--to {SERVICE4} --port 443 --protocol tcp"),
+        format!("--to {} --protocol icmp", bed.v4(1)),
     ] {
         let told = verified(&args).expect(0).stderr;
         assert!(!told.contains("could not measure"), "{args}: {told}");
     }
     // Nobody answers there, or nothing there answers such packets.
     for args in
-        ["--to 10.77.0.99", "--to 10.77.0.0/24", &format!("--from {} --proto udp", bed.v4(1))]
+        ["--to 10.77.0.99", "--to 10.77.0.0/24", &format!("--from {} --protocol udp", bed.v4(1))]
     {
         let told = verified(args).expect(0).stderr;
         assert!(told.contains("--verify could not measure"), "{args}: {told}");

@@ -49,7 +49,7 @@ fn one_host_alone_is_cut_off_from_a_peers_port_and_from_nothing_else() {
 #[test]
 fn what_is_sent_to_a_cut_off_peer_vanishes_without_a_word_to_the_sender() {
     let bed = bed!(2);
-    let (running, _) = cut_here(&bed, &format!("--to {} --proto udp", bed.v4(1)));
+    let (running, _) = cut_here(&bed, &format!("--to {} --protocol udp", bed.v4(1)));
     let ear = inside(&bed, 1, || UdpSocket::bind("10.77.0.12:0"));
     ear.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
     let mouth = inside(&bed, 0, || UdpSocket::bind("10.77.0.11:0"));

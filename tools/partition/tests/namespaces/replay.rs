@@ -14,7 +14,7 @@ fn a_recorded_run_is_made_again_with_the_same_cuts_at_the_same_offsets() {
     let bed = bed!(4);
     // Two holders at once, one of them with a cut of packets.
     let first = "cut random-halves --seed 5 --first 2s --every 10s --for 4s --time-limit 18s";
-    let second = "cut one-way n1 n2 --port 80 --proto tcp --first 4s --for 4s";
+    let second = "cut one-way n1 n2 --port 80 --protocol tcp --first 4s --for 4s";
     let (first, second) =
         (Running::start(&mut partition(&bed, first)), Running::start(&mut partition(&bed, second)));
     let history = [first.end(SOON).expect(0).stdout, second.end(SOON).expect(0).stdout].concat();

@@ -1,5 +1,7 @@
 //! Hosts over ssh.
 
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
@@ -130,6 +132,54 @@ fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_
     within(Duration::from_secs(60), "the guard ends", guard_gone);
     run(&mut partition_over(&sshd, &bed, "heal")).expect(0);
     assert_eq!(rules(&bed, 2), "");
+}
+
+/// A connection from node 0 to the sshd of node 1, after its first line.
+fn login(bed: &Namespaces, address: &str) -> TcpStream {
+    let mut stream = inside(bed, 0, || {
+        let scope = nix::net::if_::if_nametoindex("eth0")?;
+        let to: SocketAddr = match address.parse::<IpAddr>().unwrap() {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                SocketAddrV6::new(v6, 22, 0, scope).into()
+            }
+            other => (other, 22).into(),
+        };
+        TcpStream::connect_timeout(&to, SOON)
+    });
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        stream.read_exact(&mut byte).unwrap();
+    }
+    stream
+}
+
+#[test]
+fn a_login_from_one_node_to_another_stays_unless_it_is_forced() {
+    if let Some(why) = Sshd::impossible() {
+        skip!("{why}");
+    }
+    let bed = bed!(2);
+    for i in 0..2 {
+        let address = format!("fe80::77:{}/64", i + 11);
+        let add = ["addr", "add", &address, "dev", "eth0", "nodad"];
+        text(bed.at(i, "ip").args(add).output().unwrap());
+    }
+    let _sshd = Sshd::start(&bed, 2);
+    for (force, stays) in [("", true), (" --force", false)] {
+        for address in [bed.v4(1), bed.v6(1), "fe80::77:12".into()] {
+            let mut login = login(&bed, &address);
+            let (running, _) = cut(&bed, &format!("halves --backend nft{force}"));
+            if !stays {
+                login.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            }
+            // It answers with its keys.
+            login.write_all(b"SSH-2.0-test\r\n").unwrap();
+            assert_eq!(login.read_exact(&mut [0; 16]).is_ok(), stays, "{address}{force}");
+            assert!(!bed.reaches(0, &bed.v4(1)));
+            healed(running);
+        }
+    }
 }
 
 #[test]

@@ -131,14 +131,15 @@ mod tests {
     use breakit::node;
     use breakit::rng;
 
-    use crate::shape::Shape;
+    use crate::shapes::{Chosen, SHAPES};
 
     #[test]
     fn the_longest_grudges_are_told_in_short_lines_and_understood() {
         let names = node::names(&["node-with-a-long-name-1..200".into()]).unwrap();
-        for shape in ["majorities-ring", "halves", "bridge", "flapping 90"] {
-            let words: Vec<String> = shape.split(' ').map(str::to_string).collect();
-            let shape = Shape::parse(&words).unwrap();
+        let plain = SHAPES.iter().filter(|entry| entry.arguments.is_empty());
+        for words in plain.map(|entry| entry.name).chain(["flapping 90"]) {
+            let words: Vec<String> = words.split(' ').map(str::to_string).collect();
+            let shape = Chosen::parse(&words).unwrap();
             let grudge = shape.draw(&names, &mut rng::generator(7, "told")).unwrap();
             let mut told = Told::default();
             for line in of_grudge("breakit_partition_1_2", &grudge) {

@@ -9,13 +9,14 @@ use breakit::reach::Network;
 use serde_json::{Value, json};
 
 use crate::backend::{Backend, look_up};
-use crate::force::{Kind, Standing};
-use crate::held;
 use crate::iptables::Flavour;
-use crate::nft::{Element, Nft};
+use crate::kernel_rules::{Element, KernelRules, Kind};
+use crate::nft::Nft;
+use crate::nftnl;
 use crate::pairs::Pairs;
 use crate::parallel::all;
 use crate::peer::Net;
+use crate::privilege::is_privileged;
 use crate::rules::{Family, PREFIX};
 
 /// A network in which tables of ours may stand, and what it is called.
@@ -57,7 +58,7 @@ pub fn networks(nodes: &[Node]) -> Vec<Place> {
         about: None,
     });
     // Whoever works on other hosts only may be nobody here.
-    let own = (crate::nft::is_privileged() || nodes.is_empty()).then_some(own);
+    let own = (is_privileged() || nodes.is_empty()).then_some(own);
     own.into_iter().chain(reached).collect()
 }
 
@@ -109,13 +110,18 @@ pub fn find(nft: &Nft, places: &[Place]) -> (Vec<Cut>, Vec<Error>) {
 pub fn heal(
     nft: &Nft,
     places: &[Place],
-    which: impl Fn(&Standing) -> bool + Sync,
+    which: impl Fn(&KernelRules) -> bool + Sync,
 ) -> (Vec<Cut>, Vec<Error>) {
     cuts(all(places.iter().collect(), |place| heal_one(nft, place, &which)))
 }
 
-/// The scripts that remove all that stands of ours, each headed by where; and what stood in the way of finding more.
-pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
+/// The scripts that remove the tables of ours that `which` holds for, each headed by where; and what stood in the
+/// way of finding more.
+pub fn rehearse(
+    nft: &Nft,
+    places: &[Place],
+    which: impl Fn(&KernelRules) -> bool,
+) -> (Vec<String>, Vec<Error>) {
     let (mut scripts, mut errors) = (Vec::new(), Vec::new());
     let found = all(places.iter().collect(), |place| tables(nft, place));
     for (place, tables) in places.iter().zip(found) {
@@ -123,6 +129,7 @@ pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
             Ok(tables) => scripts.extend(
                 tables
                     .iter()
+                    .filter(|table| which(table))
                     .map(|table| format!("# in {}\n{}", place.name, table.remove().text())),
             ),
             Err(error) => errors.push(error),
@@ -132,8 +139,12 @@ pub fn rehearse(nft: &Nft, places: &[Place]) -> (Vec<String>, Vec<Error>) {
 }
 
 /// Gives the tables that were removed.
-fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Result<Vec<Standing>> {
-    let found: Vec<Standing> = tables(nft, place)?.into_iter().filter(which).collect();
+fn heal_one(
+    nft: &Nft,
+    place: &Place,
+    which: &impl Fn(&KernelRules) -> bool,
+) -> Result<Vec<KernelRules>> {
+    let found: Vec<KernelRules> = tables(nft, place)?.into_iter().filter(which).collect();
     if let Ok(network) = &place.network {
         for table in &found {
             nft.take_away(network, (table.kind, &table.name), &table.remove())
@@ -144,7 +155,7 @@ fn heal_one(nft: &Nft, place: &Place, which: &impl Fn(&Standing) -> bool) -> Res
 }
 
 /// The cuts that tables of many networks make up, and what went wrong.
-fn cuts(found: Vec<Result<Vec<Standing>>>) -> (Vec<Cut>, Vec<Error>) {
+fn cuts(found: Vec<Result<Vec<KernelRules>>>) -> (Vec<Cut>, Vec<Error>) {
     let (mut cuts, mut errors) = (BTreeMap::new(), Vec::new());
     for tables in found {
         match tables {
@@ -169,12 +180,12 @@ pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
     let suspect = |place: Place| match &place.network {
         // Far away, where even to ask takes long.
         Ok(Network::Ssh(_)) => Ok(None),
-        Ok(network) => Ok(network.inside(|| held::any_table_but(own))?.then_some(place)),
+        Ok(network) => Ok(network.inside(|| nftnl::any_table_but(own))?.then_some(place)),
         Err(_) => Ok(None),
     };
     let suspects: Vec<Option<Place>> = places.into_iter().map(suspect).collect::<Result<_>>()?;
     let suspects: Vec<Place> = suspects.into_iter().flatten().collect();
-    let expired = |found: &Standing| {
+    let expired = |found: &KernelRules| {
         matches!(found.kind, Kind::Nft(_)) && found.elements.is_empty() && found.name != own
     };
     let (_, errors) = heal(nft, &suspects, expired);
@@ -182,7 +193,7 @@ pub fn sweep(nft: &Nft, places: Vec<Place>, own: &str) -> Result<()> {
 }
 
 /// The tables of ours in a network. Where a node does not run there are none.
-fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
+fn tables(nft: &Nft, place: &Place) -> Result<Vec<KernelRules>> {
     match &place.network {
         Ok(network) => {
             let found = nft.all_standing(network).map_err(|error| error.at(&place.name))?;
@@ -195,7 +206,7 @@ fn tables(nft: &Nft, place: &Place) -> Result<Vec<Standing>> {
 
 /// Whether a table is one of those that are looked for here. One that drops nothing names nobody: it is
 /// anybody's to sweep whose holder is gone.
-fn concerns(place: &Place, table: &Standing) -> bool {
+fn concerns(place: &Place, table: &KernelRules) -> bool {
     let Some(about) = &place.about else { return true };
     let nets = |key: &str| key.split([' ', ',']).filter_map(Net::parse).collect::<Vec<_>>();
     let named = |element: &Element| {
@@ -207,7 +218,7 @@ fn concerns(place: &Place, table: &Standing) -> bool {
     }
 }
 
-fn gather(cuts: &mut BTreeMap<String, Cut>, table: &Standing) {
+fn gather(cuts: &mut BTreeMap<String, Cut>, table: &KernelRules) {
     let cut = cuts.entry(table.name.clone()).or_insert_with(|| Cut {
         table: table.name.clone(),
         kind: table.kind,
@@ -305,7 +316,7 @@ mod tests {
 
     #[test]
     fn the_tables_of_one_holder_are_one_cut_that_lasts_as_long_as_its_first_element() {
-        let table = |who: &str, expires| Standing {
+        let table = |who: &str, expires| KernelRules {
             kind: Kind::Nft(Family::Inet),
             name: format!("{PREFIX}1_2"),
             elements: vec![Element { who: who.into(), key: String::new(), expires }],

@@ -1,21 +1,22 @@
 //! Puts rules in force, by whichever program they are for, and finds again what stands.
 
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
-use breakit::lifeline;
 use breakit::program;
 use breakit::reach::Network;
 
-use crate::held;
 use crate::iptables::{self, Chains, Flavour};
-use crate::made;
-use crate::nft::{self, Element, Nft, Refusal};
+use crate::iptables_leftovers;
+use crate::kernel_rules::{KernelRules, Kind};
+use crate::listing;
+use crate::nft::{Nft, Refusal};
+use crate::nftnl;
 use crate::packets::Answer;
+use crate::privilege::not_permitted;
 use crate::rules::{self, Family, Table};
 
 /// Rules of a cut in one network.
@@ -25,20 +26,6 @@ pub enum Rules {
     Nft(Table),
     /// Chains and sets for iptables(8) and ipset(8).
     Iptables(Chains),
-}
-
-/// What makes rules: two of one cut in one network differ in this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// nft(8), and which packets its table sees.
-    Nft(Family),
-    /// iptables(8).
-    Iptables {
-        /// Which.
-        flavour: Flavour,
-        /// Whether the addresses lie in sets that expire.
-        leased: bool,
-    },
 }
 
 /// What is to be run, and by what.
@@ -90,8 +77,8 @@ impl Rules {
         {
             let places = chains.places();
             let makes = || {
-                let of = |(place, hooks): &(made::Place, Vec<&'static str>)| {
-                    Ok((*place, made::would_be_made(*place, hooks)?))
+                let of = |(place, hooks): &(nftnl::Place, Vec<&'static str>)| {
+                    Ok((*place, iptables_leftovers::would_be_made(*place, hooks)?))
                 };
                 places.iter().map(of).collect()
             };
@@ -167,22 +154,7 @@ impl Rules {
     }
 }
 
-/// Rules of ours as the kernel has them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// What made them.
-    pub kind: Kind,
-    /// The name that all rules of one cut share.
-    pub name: String,
-    /// What they drop at this moment.
-    pub elements: Vec<Element>,
-    /// Which packets of that, in words; empty for all.
-    pub packets: String,
-    /// Whether rules lead there: somebody may have taken them away beside their sets, which then drop nothing.
-    pub in_force: bool,
-}
-
-impl Standing {
+impl KernelRules {
     /// Removes them.
     pub fn remove(&self) -> Script {
         match self.kind {
@@ -224,7 +196,7 @@ impl Nft {
     ) -> std::result::Result<(), Refusal> {
         match (kind, network) {
             (Kind::Nft(family), Network::Here | Network::Namespace(_)) => {
-                Ok(network.inside(|| held::remove(family, name))?)
+                Ok(network.inside(|| nftnl::remove(family, name))?)
             }
             _ => match self.run_script(network, script) {
                 // Then there is none of ours either.
@@ -238,14 +210,14 @@ impl Nft {
     ///
     /// # Errors
     /// 77 and 71, as the programs say; 69 where none of them is there.
-    pub fn all_standing(&self, network: &Network) -> Result<Vec<Standing>> {
+    pub fn all_standing(&self, network: &Network) -> Result<Vec<KernelRules>> {
         let tables = match self.standing(network) {
             Err(error) if error.status() == Status::Missing && has_iptables(network) => Vec::new(),
             other => other?,
         };
         let output = shell(network, iptables::LISTING)?;
         let listing = String::from_utf8_lossy(&output.stdout);
-        Ok(tables.into_iter().chain(crate::listing::read(&listing)).collect())
+        Ok(tables.into_iter().chain(listing::read(&listing)).collect())
     }
 
     /// Whether a network translates addresses: whether anything hangs on a hook for NAT there, ours never.
@@ -274,7 +246,7 @@ impl Nft {
             Rules::Nft(table) => self.table(network, table.family, &table.name)?,
             Rules::Iptables(chains) => {
                 let output = shell(network, iptables::LISTING)?;
-                let all = crate::listing::read(&String::from_utf8_lossy(&output.stdout));
+                let all = listing::read(&String::from_utf8_lossy(&output.stdout));
                 all.into_iter().find(|standing| standing.name == chains.name)
             }
         };
@@ -284,19 +256,19 @@ impl Nft {
 
 /// As [`Nft::held`], in the network that we are in.
 fn held_here(table: &Table) -> Result<usize> {
-    if held::rules(table.family, &table.name)? < table.rules_at_least() {
+    if nftnl::rules(table.family, &table.name)? < table.rules_at_least() {
         return Ok(0);
     }
-    held::elements(table.family, &table.name, &table.set_names())
+    nftnl::elements(table.family, &table.name, &table.set_names())
 }
 
 /// Takes away tables that the script has left empty, and that are there because of us.
 fn tidy(network: &Network, said: &str) -> Result<()> {
-    let emptied = made::emptied(said);
+    let emptied = iptables_leftovers::emptied(said);
     if emptied.is_empty() || matches!(network, Network::Ssh(_)) {
         return Ok(());
     }
-    network.inside(|| emptied.into_iter().try_for_each(held::remove_empty))
+    network.inside(|| emptied.into_iter().try_for_each(nftnl::remove_empty))
 }
 
 fn has_iptables(network: &Network) -> bool {
@@ -312,21 +284,15 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 /// In a process group of its own: ^C is for us, who must finish first.
 fn shell(network: &Network, script: &str) -> Result<Output> {
     let path = "PATH=\"$PATH:/usr/sbin:/sbin\"\nexport PATH LC_ALL=C\n";
-    let mut command = network.command(Path::new("sh"), ["-s"])?;
-    command.process_group(0);
-    lifeline::wait_for(&mut command);
-    network.reached(program::run(
-        &mut command,
-        Some((path.to_string() + script).as_bytes()),
-        LIMIT,
-    )?)
+    let script = path.to_string() + script;
+    network.run_guarded(Path::new("sh"), ["-s"], Some(script.as_bytes()), LIMIT)
 }
 
 fn refusal(network: &Network, output: &Output) -> Refusal {
     let said = String::from_utf8_lossy(&output.stderr);
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     if says(&["Permission denied", "Operation not permitted", "must be root"]) {
-        return nft::not_permitted(network).into();
+        return not_permitted(network).into();
     }
     if says(&["does not exist", "No chain/target/match", "No such file"]) {
         return Refusal::Gone;
@@ -348,10 +314,10 @@ fn refusal(network: &Network, output: &Output) -> Refusal {
 fn no_table(line: &str) -> String {
     if line.contains("ip6tables") {
         return format!(
-            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe ip6table_raw ip6table_filter), or give the nodes by their IPv4 addresses alone"
+            "IPv6 packets would still pass, this kernel has no table for them: {line}; load it (modprobe -a ip6table_raw ip6table_filter), or turn IPv6 off in the nodes"
         );
     }
     format!(
-        "this kernel lacks a table of iptables: {line}; load it (modprobe iptable_raw iptable_filter)"
+        "this kernel lacks a table of iptables: {line}; load it (modprobe -a iptable_raw iptable_filter)"
     )
 }

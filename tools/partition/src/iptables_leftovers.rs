@@ -9,17 +9,8 @@ use std::collections::BTreeSet;
 
 use breakit::exit::Result;
 
-use crate::held;
-use crate::iptables::{SHORT, short};
-
-/// A table of iptables, of one IP version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Whether of IPv4.
-    pub ipv4: bool,
-    /// Its name.
-    pub table: &'static str,
-}
+use crate::chain_names::{SHORT, short};
+use crate::nftnl::{self, Place};
 
 /// Something that would not be there without our cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +53,7 @@ pub fn is_mark(end: &str) -> bool {
 /// 71 where the kernel does not say.
 pub fn would_be_made(place: Place, hooks: &[&'static str]) -> Result<BTreeSet<Made>> {
     let wanted = hooks.iter().map(|hook| Made::Hook(hook)).chain([Made::Table]);
-    let Some(there) = held::chains(place)? else { return Ok(wanted.collect()) };
+    let Some(there) = nftnl::chains(place)? else { return Ok(wanted.collect()) };
     let marked = |made: &Made| {
         let end = format!("_{}", made.mark());
         there.iter().any(|chain| chain.starts_with(SHORT) && chain.ends_with(&end))

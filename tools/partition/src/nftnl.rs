@@ -5,7 +5,7 @@ use breakit::exit::{Error, Result};
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
 
-use crate::made::Place;
+use crate::privilege::needs_root;
 use crate::rules::{Family, PREFIX};
 use breakit::netlink::{Ask, NLM_F_NONREC, Order, ask, attribute, attributes, find, order};
 
@@ -28,6 +28,15 @@ const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
 const ELEM_FLAGS: u16 = 3;
 const INTERVAL_END: u32 = 1;
+
+/// A table of iptables, of one IP version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Whether of IPv4.
+    pub ipv4: bool,
+    /// Its name.
+    pub table: &'static str,
+}
 
 /// Whether any table of ours stands in the network that we are in, but for those called `own`.
 ///
@@ -81,7 +90,7 @@ pub fn remove_empty(place: Place) -> Result<()> {
 
 fn refused(table: &str, errno: Errno) -> Error {
     match errno {
-        Errno::EPERM => Error::not_permitted(crate::nft::NEEDS_ROOT),
+        Errno::EPERM => needs_root(),
         errno => Error::io(format!("remove the table {table}"), &errno.into()),
     }
 }
