@@ -16,7 +16,6 @@ use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
 use crate::cut::{Cut, Wanted, Whom};
-use crate::except::Except;
 use crate::guard;
 use crate::nft::{self, Nft};
 use crate::packets::{Answer, Packets, Share};
@@ -27,6 +26,7 @@ use crate::probe;
 use crate::replay::{self, Step};
 use crate::shape::{self, Shape};
 use crate::standing::{self, Place};
+use breakit::except::Except;
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
 const PURPOSE: &str = "partition";
@@ -312,7 +312,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
         opening: of.new_only,
         share: of.loss.unwrap_or(Share::ALL),
         answer: if of.reject { Answer::Reset } else { Answer::Silence },
-        except: Except::find(&of.except)?,
+        except: Except::find(&of.except, &[])?,
     };
     let peers = !args.from.is_empty() || !args.to.is_empty();
     if args.verify && !packets.is_all() && !peers {
