@@ -65,8 +65,11 @@ in\t'What the node receives'
 both\t'What it sends, and what it receives'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'Only packets that leave, or come in, by these interfaces of the nodes' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
-udp\t'UDP'"
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
+udp\t'UDP'
+icmp\t'ICMP, and ICMPv6 except neighbour discovery'
+sctp\t'SCTP'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets with this port at either end: 5432, postgresql, 7000-7003, 5432/tcp [of TCP and UDP]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l except -d 'Leave these alone all the same: port:22, port:ssh, port:53/udp, an address, a block or a host\'s name' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r

@@ -35,6 +35,11 @@ impl Net {
         Net { address: masked(address, prefix), prefix }
     }
 
+    /// Its first address.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// Whether it is of IPv4.
     pub fn is_ipv4(&self) -> bool {
         self.address.is_ipv4()

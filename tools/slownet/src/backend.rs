@@ -63,6 +63,7 @@ struct Question {
     doubles: bool,
     direction: Direction,
     by_name: bool,
+    unseen: Option<&'static str>,
     host: Option<String>,
 }
 
@@ -101,6 +102,7 @@ impl Choices {
             doubles: parts.duplicate.is_some(),
             direction: traffic.direction,
             by_name: !traffic.interfaces.is_empty(),
+            unseen: arrival::cannot(traffic),
             host,
         };
         if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
@@ -154,9 +156,13 @@ impl Backend {
         let direction = traffic.direction;
         let doubles = parts.duplicate.is_some();
         let by_all = traffic.interfaces.is_empty();
-        let limits = parts.only_rate().is_some() && by_all;
+        let unseen = arrival::cannot(traffic);
+        let limits = parts.only_rate().is_some() && by_all && unseen.is_none();
         match wanted {
             Wanted::Netem | Wanted::Htb if !by_all => Err(Error::usage(BY_ALL)),
+            Wanted::Netem | Wanted::Htb if unseen.is_some() => {
+                Err(Error::missing(unseen.unwrap_or_default()))
+            }
             Wanted::Netem => {
                 netem_can(parts).map_err(refused)?;
                 Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
@@ -171,6 +177,7 @@ impl Backend {
             Wanted::Auto => {
                 let netem = match netem_can(parts) {
                     _ if !by_all => Err(BY_ALL.into()),
+                    Ok(()) if unseen.is_some() => Err(unseen.unwrap_or_default().into()),
                     Ok(()) => Backend::arriving(kernel, Need::Netem)?,
                     Err(why) => Err(why),
                 };

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::kernel;
 use crate::step::Step;
-use crate::traffic::{Prefix, Traffic};
+use crate::traffic::Traffic;
+use breakit::net::Net;
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct Interface {
 }
 
 /// The addresses of peers that have several, by their names.
-pub type Named = BTreeMap<String, Vec<Prefix>>;
+pub type Named = BTreeMap<String, Vec<Net>>;
 
 /// The interfaces by which the packets of `traffic` leave: those that were asked for by name, else those that its routes
 /// name, and for everybody all that are up and have an address, but for loopback. Of the `named` peers' addresses some
@@ -98,7 +99,7 @@ fn by_route(
     for (prefix, error) in failed {
         // Of a peer with several addresses those that no packet can be sent to do no harm.
         let has_others =
-            |all: &Vec<Prefix>| all.contains(prefix) && all.iter().any(|one| routed.contains(&one));
+            |all: &Vec<Net>| all.contains(prefix) && all.iter().any(|one| routed.contains(&one));
         if !named.values().any(has_others) {
             return Err(Error::system(format!(
                 "there is no route to {prefix} to make slow ({error}); check --to"

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
 use breakit::node::{self, Node};
@@ -15,7 +16,8 @@ use serde_json::{Map, Value};
 use crate::asked;
 use crate::cli::{PartsArgs, TrafficArgs};
 use crate::parts::Parts;
-use crate::traffic::{Prefix, Traffic, Whom};
+use crate::traffic::{Traffic, Whom};
+use breakit::net::Net;
 
 /// A link.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +29,7 @@ pub struct Link {
     /// What happens to them.
     pub parts: Parts,
     /// With which nodes, where they were named, and their addresses.
-    pub named: BTreeMap<String, Vec<Prefix>>,
+    pub named: BTreeMap<String, Vec<Net>>,
     /// Those nodes.
     pub peers: Vec<Node>,
 }
@@ -92,24 +94,39 @@ fn object(line: &str) -> std::result::Result<Map<String, Value>, String> {
 }
 
 impl Link {
-    /// The link from `nodes` to `to` with those of its packets that `which` says.
-    pub fn new(nodes: Vec<Node>, to: Whom, parts: Parts, which: &TrafficArgs) -> Link {
+    /// The link from `nodes` to `to` with those of its packets that `which` says, among the nodes `known`.
+    ///
+    /// # Errors
+    /// As [`Except::find`] and [`Traffic::checked`].
+    pub fn new(
+        nodes: Vec<Node>,
+        to: Whom,
+        parts: Parts,
+        which: &TrafficArgs,
+        known: &[Node],
+    ) -> Result<Link> {
         let Whom { blocks, named, nodes: peers } = to;
-        let traffic = Traffic::new(blocks, which.protocol, which.port.clone());
+        let traffic = Traffic::new(blocks, which.protocol, which.port.clone()).checked()?;
         let traffic = traffic.going(which.direction).by(which.interface.clone());
-        Link { nodes, traffic, parts, named, peers }
+        let traffic = traffic.but_for(Except::find(&which.except, known)?);
+        Ok(Link { nodes, traffic, parts, named, peers })
     }
 
     /// The link that parts and traffic say, from `nodes` to `to`; fields are called as the flags of `set`.
     ///
     /// # Errors
     /// 64 with the field that is wrong.
-    pub fn of_fields(nodes: Vec<Node>, to: Whom, fields: &Map<String, Value>) -> Result<Link> {
+    pub fn of_fields(
+        nodes: Vec<Node>,
+        to: Whom,
+        fields: &Map<String, Value>,
+        names: &Names,
+    ) -> Result<Link> {
         let said = fields.iter().filter(|(_, value)| **value != Value::Bool(false));
         let flags = said.map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
-        Ok(Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic))
+        Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic, &names.nodes)
     }
 
     /// Its traffic and its parts as the fields of a line.
@@ -128,9 +145,9 @@ impl Link {
 
     /// Whether packets of this link may be of the traffic `other` that `node` has, at their other end.
     pub fn faces(&self, node: &Node, other: &Traffic) -> bool {
-        let of = |node: &Node| -> Vec<Prefix> {
+        let of = |node: &Node| -> Vec<Net> {
             // Without addresses it exchanges no packets.
-            reach::addresses(node).unwrap_or_default().into_iter().map(Prefix::host).collect()
+            reach::addresses(node).unwrap_or_default().into_iter().map(Net::from).collect()
         };
         let mut ours = self.nodes.iter().filter(|ours| ours.name != node.name);
         self.traffic.faces(other)
@@ -210,7 +227,7 @@ impl Names {
         };
         let to = to.unwrap_or_default();
         let link = |from: &[String], to: &[String]| {
-            Link::of_fields(self.nodes(from)?, self.whom(to)?, &fields)
+            Link::of_fields(self.nodes(from)?, self.whom(to)?, &fields, self)
         };
         let mut links = vec![link(&from, &to)?];
         if both {
@@ -253,7 +270,7 @@ impl Names {
     fn whom(&self, specs: &[String]) -> Result<Whom> {
         let mut whom = Whom::default();
         for part in specs.iter().flat_map(|spec| spec.split(',')) {
-            match Prefix::parse(part) {
+            match Net::parse(part) {
                 Some(prefix) => whom.blocks.push(prefix),
                 None => whom.add(&self.nodes(&[part.to_string()])?)?,
             }

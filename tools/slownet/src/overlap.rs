@@ -79,11 +79,14 @@ fn words(traffic: &Traffic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::{Direction, Ports, Prefix, Protocol};
+    use crate::traffic::Direction;
+    use breakit::net::Net;
+    use breakit::ports::Ports;
+    use breakit::protocol::Protocol;
 
     #[test]
     fn a_fault_is_told_by_its_packets() {
-        let to = vec![Prefix::parse("10.0.0.0/8").unwrap(), Prefix::parse("10.0.0.1").unwrap()];
+        let to = vec![Net::parse("10.0.0.0/8").unwrap(), Net::parse("10.0.0.1").unwrap()];
         let ports = vec![Ports::parse("53").unwrap(), Ports::parse("70-73").unwrap()];
         let traffic = Traffic::new(to, Some(Protocol::Udp), ports).going(Direction::Both);
         assert_eq!(words(&traffic), "to and from 10.0.0.0/8 over udp on port 53,70-73");

@@ -81,7 +81,8 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
     let to = traffic::whom(&args.traffic.to, &nodes)?;
-    Ok(vec![Link::new(nodes, to, parts, &args.traffic)])
+    let known = [&nodes[..], &to.nodes].concat();
+    Ok(vec![Link::new(nodes, to, parts, &args.traffic, &known)?])
 }
 
 fn lines_of(file: &str) -> Result<Lines> {

@@ -25,8 +25,9 @@ use crate::qdisc::{self, Tree, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::{Prefix, Traffic, Way};
+use crate::traffic::{Traffic, Way};
 use crate::turn::Turn;
+use breakit::net::Net;
 
 /// Which network namespace a node had; another number is another network.
 type Inode = Option<u64>;
@@ -439,7 +440,7 @@ impl Slow {
         }
         join(&mut value, self.link.traffic.json());
         if !self.link.named.is_empty() {
-            let words = |blocks: &Vec<Prefix>| blocks.iter().map(Prefix::to_string).collect();
+            let words = |blocks: &Vec<Net>| blocks.iter().map(Net::to_string).collect();
             let named = self.link.named.iter().map(|(name, blocks)| (name.clone(), words(blocks)));
             value["to_nodes"] = Value::Object(named.collect());
         }

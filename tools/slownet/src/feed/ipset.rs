@@ -1,8 +1,12 @@
 //! Feeding by ipset and iptables, where nftables has no `inet` family: one timed set for each family, and a
 //! chain of its own that CLASSIFYs.
 
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
+use breakit::net::Net;
+use breakit::ports::Ports;
+use breakit::protocol::Protocol;
 use breakit::reach::Network;
 
 use super::{Fed, Order, Target, fed_traffic};
@@ -13,7 +17,7 @@ use crate::kernel;
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Prefix, Traffic, Way};
+use crate::traffic::{Clause, Traffic, Way};
 
 /// The flavours of iptables, in the order in which they are tried: the system's own choice first.
 pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
@@ -212,13 +216,14 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp {near} {port} -j RETURN\n");
     }
+    script += &excepted(&chain, &order.traffic.except, v4);
     let share = share(order.share);
     let target = match order.target.is_queue(way) {
         false => format!("CLASSIFY --set-class 77:{}", order.id),
         true => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
     };
     for interface in interfaces(order, way) {
-        for which in which(order.traffic) {
+        for which in which(order.traffic, v4) {
             script += &format!(
                 "-A {chain} {interface} {which}-m set --match-set {set} {far} {share}-j {target}\n"
             );
@@ -243,18 +248,52 @@ fn share(percent: Option<Percent>) -> String {
     })
 }
 
-fn which(traffic: &Traffic) -> Vec<String> {
-    let protocols = match (traffic.protocol, traffic.ports.is_empty()) {
-        (Some(protocol), _) => vec![protocol.word()],
-        (None, false) => vec!["tcp", "udp"],
-        (None, true) => return vec![String::new()],
-    };
-    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show(":")).collect();
-    let ports = match ports.is_empty() {
-        true => String::new(),
-        false => format!("-m multiport --ports {} ", ports.join(",")),
-    };
-    protocols.iter().map(|protocol| format!("-p {protocol} {ports}")).collect()
+fn which(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let numbers: Vec<String> = ports.iter().map(|ports| ports.numbers(":")).collect();
+        let ports = match ports.is_empty() {
+            true => String::new(),
+            false => format!("-m multiport --ports {} ", numbers.join(",")),
+        };
+        let of = |protocol: &Protocol| format!("-p {} {ports}", word(*protocol, ipv4));
+        found.extend(protocols.iter().map(of));
+        found.extend(protocols.is_empty().then(String::new));
+    }
+    found
+}
+
+/// The word for a protocol of that IP version.
+fn word(protocol: Protocol, ipv4: bool) -> &'static str {
+    match protocol {
+        Protocol::Icmp if !ipv4 => "icmpv6",
+        other => other.word(),
+    }
+}
+
+/// What lets packets pass that are left alone.
+fn excepted(chain: &str, except: &Except, ipv4: bool) -> String {
+    let mut rules = String::new();
+    for net in except.nets_of(ipv4) {
+        for side in ["-s", "-d"] {
+            rules += &format!("-A {chain} {side} {net} -j RETURN\n");
+        }
+    }
+    for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
+        let of = |ports: &&Ports| ports.transport.is_none_or(|of| Protocol::from(of) == protocol);
+        let ports: Vec<Ports> = except.ports.iter().filter(of).copied().collect();
+        for some in ports.chunks(MOST_PORTS / 2) {
+            let numbers: Vec<String> = some.iter().map(|ports| ports.numbers(":")).collect();
+            let (word, numbers) = (protocol.word(), numbers.join(","));
+            rules += &format!("-A {chain} -p {word} -m multiport --ports {numbers} -j RETURN\n");
+        }
+    }
+    // Later fragments have no ports, and are of no use where the first one is late or lost. Of IPv6 iptables does not
+    // tell them.
+    if ipv4 && !except.ports.is_empty() {
+        rules += &format!("-A {chain} -f -j RETURN\n");
+    }
+    rules
 }
 
 /// Our sets and what is in them.
@@ -265,6 +304,11 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     let mut members: Vec<(FaultId, Members)> = Vec::new();
     for name in names(network)? {
         let Some(id) = FaultId::of_object(&name).filter(|id| wanted(*id)) else { continue };
+        // Others hold ports, and what is left alone.
+        let is_of_peers = [true, false].iter().any(|v4| name == set(id, *v4));
+        if !is_of_peers {
+            continue;
+        }
         let output = Step::new(format!("ipset list {name}")).output(network)?;
         let found = Members::read(&String::from_utf8_lossy(&output.stdout));
         match members.iter_mut().find(|(other, _)| *other == id) {
@@ -274,7 +318,8 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     }
     let fed = members.into_iter().map(|(id, Members { to, left, noted })| {
         let traffic = fed_traffic(&to, &noted);
-        Fed { id, how: "ipset", traffic, left, share: None, has_rules: true }
+        let more_excepted = note::is_cut(&noted);
+        Fed { id, how: "ipset", traffic, left, share: None, more_excepted, has_rules: true }
     });
     Ok(fed.collect())
 }
@@ -282,7 +327,7 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
 /// What is in the sets of a fault.
 #[derive(Debug, Default, PartialEq)]
 struct Members {
-    to: Vec<Prefix>,
+    to: Vec<Net>,
     left: u64,
     noted: String,
 }
@@ -294,7 +339,7 @@ impl Members {
         let mut members = Members::default();
         for line in lines {
             let mut words = line.split_whitespace();
-            members.to.extend(words.next().and_then(Prefix::parse));
+            members.to.extend(words.next().and_then(Net::parse));
             let left = words.nth(1).and_then(|word| word.parse().ok());
             members.left = members.left.max(left.unwrap_or(0));
             if let Some(noted) = line.split('"').nth(1) {
@@ -405,7 +450,7 @@ mod tests {
     fn members_are_read_with_the_longest_time_left() {
         let listing =
             "Name: x\nMembers:\n0.0.0.0/1 timeout 12 comment \"in tcp\"\n10.0.0.0/8 timeout 13\n";
-        let to = ["0.0.0.0/1", "10.0.0.0/8"].map(|block| Prefix::parse(block).unwrap()).to_vec();
+        let to = ["0.0.0.0/1", "10.0.0.0/8"].map(|block| Net::parse(block).unwrap()).to_vec();
         let members = Members::read(listing);
         assert_eq!(members, Members { to, left: 13, noted: "in tcp".into() });
         assert_eq!(Members::read("Type: bitmap:port\nMembers:\n22\n"), Members::default());

@@ -1,8 +1,12 @@
 //! Feeding by nftables: a table of its own for each fault, with one timed set for each family.
 
 use breakit::clock;
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
+use breakit::net::Net;
+use breakit::ports::Transport;
+use breakit::protocol::Protocol;
 use breakit::reach::Network;
 use serde_json::Value;
 
@@ -13,10 +17,13 @@ use crate::kernel::{self, Family};
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Prefix, Traffic, Way};
+use crate::traffic::{Clause, Traffic, Way};
 
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
+
+/// All fragments but the first, which have no ports: they are of no use where the first one is late or lost.
+const FRAGMENTS: &str = "    ip frag-off & 0x1fff != 0 return\n    frag frag-off != 0 return\n";
 
 /// One transaction that makes the whole table, in place of an older one of that name.
 pub fn start(order: Order<'_>) -> Step {
@@ -69,8 +76,8 @@ fn table(id: FaultId) -> String {
 
 fn chain(order: Order<'_>, way: Way) -> String {
     let (name, hook, near, far) = match way {
-        Way::Out => ("feed", "postrouting", "sport", ["ip daddr @to4", "ip6 daddr @to6"]),
-        Way::In => ("feed_in", "prerouting", "dport", ["ip saddr @to4", "ip6 saddr @to6"]),
+        Way::Out => ("feed", "postrouting", "sport", "daddr"),
+        Way::In => ("feed_in", "prerouting", "dport", "saddr"),
     };
     let mut chain = format!(
         "  chain {name} {{\n    type filter hook {hook} priority -150; policy accept;\n    {}\n    {NEIGHBOURS}\n",
@@ -79,14 +86,15 @@ fn chain(order: Order<'_>, way: Way) -> String {
     for port in order.seat {
         chain += &format!("    tcp {near} {port} return\n");
     }
+    chain += &excepted(&order.traffic.except);
     let share = share(order.share);
     let target = match order.target.is_queue(way) {
         false => format!("meta priority set {}", order.id.priority()),
         true => format!("queue flags bypass to {}", order.id.queue()),
     };
-    for whom in far {
-        for which in which(order.traffic) {
-            chain += &format!("    {whom} {which}{share}{target}\n");
+    for (ip, set, ipv4) in [("ip", "to4", true), ("ip6", "to6", false)] {
+        for which in which(order.traffic, ipv4) {
+            chain += &format!("    {ip} {far} @{set} {which}{share}{target}\n");
         }
     }
     chain + "  }\n"
@@ -112,18 +120,52 @@ fn share(percent: Option<Percent>) -> String {
     })
 }
 
-/// The match on protocol and ports; one for each end where there are ports.
-fn which(traffic: &Traffic) -> Vec<String> {
-    let protocol = match (traffic.protocol, traffic.ports.is_empty()) {
-        (Some(protocol), _) => format!("meta l4proto {} ", protocol.word()),
-        (None, true) => String::new(),
-        (None, false) => "meta l4proto { tcp, udp } ".into(),
-    };
-    if traffic.ports.is_empty() {
-        return vec![protocol];
+/// What lets packets pass that are left alone.
+fn excepted(except: &Except) -> String {
+    let mut rules = String::new();
+    for (ip, ipv4) in [("ip", true), ("ip6", false)] {
+        let nets = except.nets_of(ipv4).join(", ");
+        for side in ["saddr", "daddr"].into_iter().filter(|_| !nets.is_empty()) {
+            rules += &format!("    {ip} {side} {{ {nets} }} return\n");
+        }
     }
-    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show("-")).collect();
-    ["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {} }} ", ports.join(", "))).to_vec()
+    for ports in &except.ports {
+        let of = ports.transport.map_or("tcp, udp, sctp", Transport::word);
+        for side in ["sport", "dport"] {
+            let numbers = ports.numbers("-");
+            rules += &format!("    meta l4proto {{ {of} }} th {side} {numbers} return\n");
+        }
+    }
+    if !except.ports.is_empty() {
+        rules += FRAGMENTS;
+    }
+    rules
+}
+
+/// The match on protocol and ports; one for each end where there are ports. What comes before a port in `end` is the
+/// packet's own, or that with which its connection was opened.
+fn which(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let word = |protocol: &Protocol| match protocol {
+            Protocol::Icmp if !ipv4 => "ipv6-icmp",
+            other => other.word(),
+        };
+        let words: Vec<&str> = protocols.iter().map(word).collect();
+        let protocol = match words[..] {
+            [] => String::new(),
+            [word] => format!("meta l4proto {word} "),
+            _ => format!("meta l4proto {{ {} }} ", words.join(", ")),
+        };
+        if ports.is_empty() {
+            found.push(protocol);
+            continue;
+        }
+        let ports: Vec<String> = ports.iter().map(|ports| ports.numbers("-")).collect();
+        let ports = ports.join(", ");
+        found.extend(["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {ports} }} ")));
+    }
+    found
 }
 
 fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
@@ -173,14 +215,15 @@ fn read(id: FaultId, listing: &Value) -> Fed {
     }
     let has_rules = objects().any(|object| object["rule"].to_string().contains("\"@to"));
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share, has_rules }
+    let (traffic, more_excepted) = (fed_traffic(&to, noted), note::is_cut(noted));
+    Fed { id, how: "nft", traffic, left, share, more_excepted, has_rules }
 }
 
-fn block(value: &Value) -> Option<Prefix> {
+fn block(value: &Value) -> Option<Net> {
     let prefix = &value["prefix"];
     match (value.as_str(), prefix["addr"].as_str(), prefix["len"].as_u64()) {
-        (Some(address), _, _) => Prefix::parse(address),
-        (None, Some(address), Some(length)) => Prefix::parse(&format!("{address}/{length}")),
+        (Some(address), _, _) => Net::parse(address),
+        (None, Some(address), Some(length)) => Net::parse(&format!("{address}/{length}")),
         _ => None,
     }
 }
@@ -251,7 +294,9 @@ mod tests {
     use super::super::Target;
     use super::*;
     use crate::interface::Interface;
-    use crate::traffic::{Prefix, Protocol};
+    use breakit::net::Net;
+    use breakit::ports::Ports;
+    use breakit::protocol::Protocol;
     use std::time::Duration;
 
     fn script(share: Option<Percent>, traffic: &Traffic) -> String {
@@ -265,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_table_sends_only_what_is_asked_for_into_the_class() {
-        let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
+        let to = vec![Net::parse("10.0.0.0/8").unwrap()];
         let ports = vec![Ports::parse("5432").unwrap(), Ports::parse("7000-7003").unwrap()];
         let traffic = Traffic::new(to, Some(Protocol::Tcp), ports);
         let script = script(None, &traffic);
