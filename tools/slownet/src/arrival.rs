@@ -347,6 +347,7 @@ mod tests {
             target: Target::Class,
             traffic: &traffic,
             share: None,
+            translated: false,
             interfaces: &[],
             seat: &[22],
             lease: Lease { length: Duration::from_secs(30) },

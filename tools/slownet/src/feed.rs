@@ -48,6 +48,8 @@ pub struct Order<'a> {
     pub traffic: &'a Traffic,
     /// Only so many of them, drawn at random.
     pub share: Option<Percent>,
+    /// Whether packets are known by the addresses and ports that they had before this network translated them, too.
+    pub translated: bool,
     /// By which interfaces.
     pub interfaces: &'a [Interface],
     /// Whose sshd stays quick.

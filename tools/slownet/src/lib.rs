@@ -15,6 +15,7 @@
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`translation`] | addresses that a network translates |
 //! | [`overlap`] | no packet is struck by two faults |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
@@ -58,4 +59,5 @@ pub mod slow;
 pub mod step;
 pub mod sweep;
 pub mod traffic;
+pub mod translation;
 pub mod turn;

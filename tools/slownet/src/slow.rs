@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::nat;
 use breakit::node::{self, Node};
 use breakit::reach::Network;
 use breakit::talk;
@@ -172,8 +173,9 @@ impl Slow {
     }
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
-        let (interfaces, seat) =
-            (self.interfaces(network, &self.link.traffic)?, self.seat(network));
+        let translated = self.is_translated(network)?;
+        let interfaces = self.interfaces(network, translated)?;
+        let seat = self.seat(network);
         let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
         let share = backend.share(&self.link.parts);
         let order = Order {
@@ -181,6 +183,7 @@ impl Slow {
             target: backend.target(),
             traffic,
             share,
+            translated,
             interfaces: &interfaces,
             seat: &seat,
             lease,
@@ -200,15 +203,36 @@ impl Slow {
         Ok(Steps { leaving, queued, queues, feed })
     }
 
-    fn interfaces(&self, network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
-        interface::find(network, traffic, &self.link.named)
+    /// Whether the network may give packets other addresses or ports than those that the traffic names.
+    fn is_translated(&self, network: &Network) -> Result<bool> {
+        let traffic = &self.link.traffic;
+        let names = !traffic.named().is_empty()
+            || !traffic.ports.is_empty()
+            || !traffic.except.is_nothing();
+        Ok(names && nat::translates(network)?)
+    }
+
+    /// The interfaces that packets of the link leave by. What is translated takes the route of another address.
+    fn interfaces(&self, network: &Network, translated: bool) -> Result<Vec<Interface>> {
+        let traffic = &self.link.traffic;
+        let mut found = interface::find(network, traffic, &self.link.named)?;
+        if translated && traffic.interfaces.is_empty() {
+            // Where there are no others the packets go by those of the route, or not at all.
+            let all = interface::find(network, &Traffic::default(), &self.link.named);
+            found.extend(all.unwrap_or_default());
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            found.dedup();
+        }
+        Ok(found)
     }
 
     /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
     fn arrivals(&self, backend: &Backend, network: &Network) -> Result<Vec<Interface>> {
         let arriving = self.link.traffic.direction.ways().contains(&Way::In);
         match backend.target() {
-            Target::Class if arriving => self.interfaces(network, &Traffic::default()),
+            Target::Class if arriving => {
+                interface::find(network, &Traffic::default(), &self.link.named)
+            }
             _ => Ok(Vec::new()),
         }
     }

@@ -270,6 +270,41 @@ ip netns exec a ping -q -c 1 -W 5 10.0.0.2 >/dev/null; ip netns exec a ping -q -
 }
 
 #[test]
+fn netem_strikes_what_the_node_translates_on_its_way_out_and_says_that_it_cannot_on_its_way_in() {
+    let uml = uml!();
+    which::put_into(uml.folder());
+    let run = run(
+        &uml,
+        r#"
+for m in iptable_nat ip6table_mangle xt_conntrack xt_tcpudp; do modprobe $m || true; done
+ip -n a route add default via 10.0.0.2
+for p in tcp udp; do
+    ip netns exec a iptables-legacy -w -t nat -A OUTPUT -d 10.96.0.10 -p $p --dport 443 -j DNAT --to-destination 10.0.0.2:6443
+done
+lateness() { echo "$1 $2 $3 $4 9" | python3 ./which.py a b; }
+lateness before tcp 10.96.0.10 443:6443
+for flags in "--to 10.96.0.10" "--to 10.96.0.10 --port 443" "--port 443/tcp"; do
+    $S set -n n=netns:a $flags --delay 60ms --backend netem --lease 120s --keep >/dev/null
+    lateness struck tcp 10.96.0.10 443:6443
+    lateness alone tcp 10.0.0.2 6443
+    $S clear -n n=netns:a >/dev/null
+done
+$S set -n n=netns:a --to 10.96.0.10 --except port:443 --delay 60ms --backend netem --lease 120s --keep >/dev/null
+lateness alone tcp 10.96.0.10 443:6443
+$S clear -n n=netns:a >/dev/null
+set +e
+$S set -n n=netns:a --to 10.96.0.10 --direction in --delay 60ms --backend netem --for 1s; echo "in $?"
+"#,
+    );
+    let (struck, alone) = (values(&run, "struck"), values(&run, "alone"));
+    let said = format!("{}\n{}", run.stdout, run.stderr);
+    assert!(struck.len() == 3 && struck.iter().all(|late| *late >= which::DELAY), "{said}");
+    assert!(alone.len() == 4 && alone.iter().all(|late| *late < which::DELAY), "{said}");
+    assert_eq!(values(&run, "in"), [69.0], "{said}");
+    assert!(said.contains("translates (NAT) an address of --to"), "{said}");
+}
+
+#[test]
 fn what_a_host_sends_goes_on_as_it_would_have_when_netem_lets_it_go() {
     let uml = uml!();
     whole::put_into(uml.folder());

@@ -143,7 +143,14 @@ pub fn has_sets(network: &Network, id: FaultId) -> Result<bool> {
 
 /// What empties the sets; that of a family that is not struck is not there.
 pub fn starve(id: FaultId) -> Vec<Step> {
-    [true, false].map(|v4| Step::new(format!("ipset flush {}", set(id, v4)))).to_vec()
+    let of = |v4| [set(id, v4), everybody(id, v4)];
+    let sets = [true, false].into_iter().flat_map(of);
+    sets.map(|set| Step::new(format!("ipset flush {set}"))).collect()
+}
+
+/// The set of all addresses of an IP version, for as long as the lease: for rules that name addresses themselves.
+fn everybody(id: FaultId, v4: bool) -> String {
+    format!("{}-all-{}", chain_name(id), if v4 { 4 } else { 6 })
 }
 
 fn set(id: FaultId, v4: bool) -> String {
@@ -161,13 +168,19 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: Option<&str>) -> S
     let timeout = lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0);
     let mut script = create.unwrap_or_default().to_string();
     let note = note::write(traffic);
+    let all = Traffic::default();
     for (v4, family) in [(true, "inet"), (false, "inet6")] {
-        let (set, elements) = (set(id, v4), traffic.elements(v4));
-        if create.is_some() && !elements.is_empty() {
-            script += &format!("create {set} hash:net family {family} timeout {timeout} comment\n");
-        }
-        for prefix in elements {
-            script += &format!("add {set} {prefix} timeout {timeout} comment \"{note}\"\n");
+        let elements = traffic.elements(v4);
+        let lease = (!traffic.named().is_empty() && !elements.is_empty())
+            .then(|| (everybody(id, v4), all.elements(v4)));
+        for (set, elements) in [(set(id, v4), elements)].into_iter().chain(lease) {
+            if create.is_some() && !elements.is_empty() {
+                script +=
+                    &format!("create {set} hash:net family {family} timeout {timeout} comment\n");
+            }
+            for net in elements {
+                script += &format!("add {set} {net} timeout {timeout} comment \"{note}\"\n");
+            }
         }
     }
     Step::new("ipset restore -exist").fed(script)
@@ -216,20 +229,63 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp {near} {port} -j RETURN\n");
     }
+    if order.translated {
+        script += &excepted_untranslated(&chain, &order.traffic.except, v4);
+    }
     script += &excepted(&chain, &order.traffic.except, v4);
-    let share = share(order.share);
+    script += &share(&chain, order.share);
     let target = match order.target.is_queue(way) {
         false => format!("CLASSIFY --set-class 77:{}", order.id),
         true => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
     };
+    let mut matches: Vec<String> = which(order.traffic, v4);
+    matches.iter_mut().for_each(|which| *which += &format!("-m set --match-set {set} {far} "));
+    if order.translated {
+        matches.extend(untranslated(order, v4, way, far));
+    }
     for interface in interfaces(order, way) {
-        for which in which(order.traffic, v4) {
-            script += &format!(
-                "-A {chain} {interface} {which}-m set --match-set {set} {far} {share}-j {target}\n"
-            );
+        for which in &matches {
+            script += &format!("-A {chain} {interface} {which}-j {target}\n");
         }
     }
     script
+}
+
+/// The matches by what a connection was opened with before it was translated. No set knows that, so that addresses are
+/// matched one by one, and a set of everybody is the lease.
+fn untranslated(order: Order<'_>, v4: bool, way: Way, far: &str) -> Vec<String> {
+    let direction = if way == Way::Out { "ORIGINAL" } else { "REPLY" };
+    let (opened, traffic) = (opened_with(order.traffic, v4), order.traffic);
+    let (set, lease) = (set(order.id, v4), everybody(order.id, v4));
+    let mut found = Vec::new();
+    for net in traffic.named().iter().filter(|net| net.is_ipv4() == v4) {
+        let to = format!("-m conntrack --ctdir {direction} --ctorigdst {net}");
+        let to = format!("{to} -m set --match-set {lease} {far} ");
+        found.extend(opened.iter().map(|which| format!("{which}{to}")));
+    }
+    if !traffic.ports.is_empty() {
+        let to = format!("-m set --match-set {set} {far} ");
+        found.extend(opened.iter().map(|which| format!("{which}{to}")));
+    }
+    found
+}
+
+/// The match on protocol and on the ports that a connection was opened with.
+fn opened_with(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+    let by_port = |ports: &Ports| {
+        let numbers = ports.numbers(":");
+        ["dst", "src"].map(|end| format!("-m conntrack --ctorig{end}port {numbers} "))
+    };
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let mut each: Vec<String> = ports.iter().flat_map(by_port).collect();
+        each.extend(ports.is_empty().then(String::new));
+        let of = |protocol: &Protocol| format!("-p {} ", word(*protocol, ipv4));
+        let mut all: Vec<String> = protocols.iter().map(of).collect();
+        all.extend(protocols.is_empty().then(String::new));
+        found.extend(all.iter().flat_map(|p| each.iter().map(move |ports| format!("{p}{ports}"))));
+    }
+    found
 }
 
 /// The match on each interface. Packets come in by any: routes back need not be routes there.
@@ -241,10 +297,11 @@ fn interfaces(order: Order<'_>, way: Way) -> Vec<String> {
     }
 }
 
-/// Only so many of the packets, drawn anew for each.
-fn share(percent: Option<Percent>) -> String {
+/// What lets all but so many of the packets pass, drawn once for each.
+fn share(chain: &str, percent: Option<Percent>) -> String {
     percent.map_or_else(String::new, |percent| {
-        format!("-m statistic --mode random --probability {:.6} ", percent.fraction())
+        let pass = 1.0 - percent.fraction();
+        format!("-A {chain} -m statistic --mode random --probability {pass:.6} -j RETURN\n")
     })
 }
 
@@ -292,6 +349,26 @@ fn excepted(chain: &str, except: &Except, ipv4: bool) -> String {
     // tell them.
     if ipv4 && !except.ports.is_empty() {
         rules += &format!("-A {chain} -f -j RETURN\n");
+    }
+    rules
+}
+
+/// As [`excepted`], by what a connection was opened with before it was translated.
+fn excepted_untranslated(chain: &str, except: &Except, ipv4: bool) -> String {
+    let mut rules = String::new();
+    for net in except.nets_of(ipv4) {
+        rules += &format!("-A {chain} -m conntrack --ctorigdst {net} -j RETURN\n");
+    }
+    for ports in &except.ports {
+        let numbers = ports.numbers(":");
+        for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
+            if ports.transport.is_none_or(|of| Protocol::from(of) == protocol) {
+                let word = protocol.word();
+                rules += &format!(
+                    "-A {chain} -p {word} -m conntrack --ctorigdstport {numbers} -j RETURN\n"
+                );
+            }
+        }
     }
     rules
 }
@@ -430,6 +507,7 @@ mod tests {
             target: Target::Class,
             traffic: &Traffic::default(),
             share: None,
+            translated: false,
             interfaces: &interfaces,
             seat: &[],
             lease: Lease { length: Duration::from_secs(30) },

@@ -5,7 +5,7 @@ use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
 use breakit::net::Net;
-use breakit::ports::Transport;
+use breakit::ports::{Ports, Transport};
 use breakit::protocol::Protocol;
 use breakit::reach::Network;
 use serde_json::Value;
@@ -86,15 +86,23 @@ fn chain(order: Order<'_>, way: Way) -> String {
     for port in order.seat {
         chain += &format!("    tcp {near} {port} return\n");
     }
+    if order.translated {
+        chain += &excepted_untranslated(&order.traffic.except);
+    }
     chain += &excepted(&order.traffic.except);
-    let share = share(order.share);
+    chain += &share(order.share);
     let target = match order.target.is_queue(way) {
         false => format!("meta priority set {}", order.id.priority()),
         true => format!("queue flags bypass to {}", order.id.queue()),
     };
     for (ip, set, ipv4) in [("ip", "to4", true), ("ip6", "to6", false)] {
-        for which in which(order.traffic, ipv4) {
-            chain += &format!("    {ip} {far} @{set} {which}{share}{target}\n");
+        for which in which(order.traffic, ipv4, "th ", ["sport", "dport"]) {
+            chain += &format!("    {ip} {far} @{set} {which}{target}\n");
+        }
+        if order.translated {
+            for rule in untranslated(order.traffic, way, (ip, far, set), ipv4) {
+                chain += &format!("    {rule}{target}\n");
+            }
         }
     }
     chain + "  }\n"
@@ -112,11 +120,11 @@ fn elsewhere(order: Order<'_>, way: Way) -> String {
     format!("{side} != {{ {} }} return", names.join(", "))
 }
 
-/// Only so many of the packets, drawn anew for each.
+/// What lets all but so many of the packets pass, drawn once for each.
 fn share(percent: Option<Percent>) -> String {
     let of_a_million = |percent: Percent| (percent.fraction() * 1e6).round();
     percent.map_or_else(String::new, |percent| {
-        format!("numgen random mod 1000000 < {} ", of_a_million(percent))
+        format!("    numgen random mod 1000000 >= {} return\n", of_a_million(percent))
     })
 }
 
@@ -130,7 +138,7 @@ fn excepted(except: &Except) -> String {
         }
     }
     for ports in &except.ports {
-        let of = ports.transport.map_or("tcp, udp, sctp", Transport::word);
+        let of = transports(*ports);
         for side in ["sport", "dport"] {
             let numbers = ports.numbers("-");
             rules += &format!("    meta l4proto {{ {of} }} th {side} {numbers} return\n");
@@ -142,9 +150,51 @@ fn excepted(except: &Except) -> String {
     rules
 }
 
-/// The match on protocol and ports; one for each end where there are ports. What comes before a port in `end` is the
-/// packet's own, or that with which its connection was opened.
-fn which(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+/// As [`excepted`], by what a connection was opened with before it was translated.
+fn excepted_untranslated(except: &Except) -> String {
+    let mut rules = String::new();
+    for (ip, ipv4) in [("ip", true), ("ip6", false)] {
+        let nets = except.nets_of(ipv4).join(", ");
+        if !nets.is_empty() {
+            rules += &format!("    ct original {ip} daddr {{ {nets} }} return\n");
+        }
+    }
+    for ports in &except.ports {
+        let (of, numbers) = (transports(*ports), ports.numbers("-"));
+        rules += &format!("    meta l4proto {{ {of} }} ct original proto-dst {numbers} return\n");
+    }
+    rules
+}
+
+/// nft's words for the protocols that a port may be of.
+fn transports(ports: Ports) -> &'static str {
+    ports.transport.map_or("tcp, udp, sctp", Transport::word)
+}
+
+/// The matches by what a connection was opened with before it was translated: an address of those that packets are
+/// struck with, or a port.
+fn untranslated(
+    traffic: &Traffic,
+    way: Way,
+    (ip, far, set): (&str, &str, &str),
+    ipv4: bool,
+) -> Vec<String> {
+    let ports = || which(traffic, ipv4, "ct original proto-", ["src", "dst"]);
+    let mut rules = Vec::new();
+    if !traffic.named().is_empty() {
+        let direction = if way == Way::Out { "original" } else { "reply" };
+        let opened = format!("ct direction {direction} ct original {ip} daddr @{set} ");
+        rules.extend(ports().iter().map(|which| format!("{opened}{which}")));
+    }
+    if !traffic.ports.is_empty() {
+        rules.extend(ports().iter().map(|which| format!("{ip} {far} @{set} {which}")));
+    }
+    rules
+}
+
+/// The match on protocol and ports; one for each of the `ends` where there are ports. What comes before them says
+/// whether the packet's own ports are meant or those that its connection was opened with.
+fn which(traffic: &Traffic, ipv4: bool, before: &str, ends: [&str; 2]) -> Vec<String> {
     let mut found = Vec::new();
     for Clause { protocols, ports } in traffic.clauses() {
         let word = |protocol: &Protocol| match protocol {
@@ -163,7 +213,7 @@ fn which(traffic: &Traffic, ipv4: bool) -> Vec<String> {
         }
         let ports: Vec<String> = ports.iter().map(|ports| ports.numbers("-")).collect();
         let ports = ports.join(", ");
-        found.extend(["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {ports} }} ")));
+        found.extend(ends.map(|end| format!("{protocol}{before}{end} {{ {ports} }} ")));
     }
     found
 }
@@ -295,7 +345,6 @@ mod tests {
     use super::*;
     use crate::interface::Interface;
     use breakit::net::Net;
-    use breakit::ports::Ports;
     use breakit::protocol::Protocol;
     use std::time::Duration;
 
@@ -304,8 +353,17 @@ mod tests {
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
         let target = Target::Class;
-        start(Order { id, target, traffic, share, interfaces: &interfaces, seat: &[22], lease })
-            .show()
+        start(Order {
+            id,
+            target,
+            traffic,
+            share,
+            translated: false,
+            interfaces: &interfaces,
+            seat: &[22],
+            lease,
+        })
+        .show()
     }
 
     #[test]
@@ -345,10 +403,10 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_drawn_for_each_packet() {
+    fn a_share_is_drawn_once_for_each_packet() {
         let script = script(Percent::parse("20%").ok(), &Traffic::default());
-        let rule =
-            "    ip daddr @to4 numgen random mod 1000000 < 200000 meta priority set 0x00773f2a";
-        assert!(script.lines().any(|line| line == rule), "{script}");
+        let share = script.find("    numgen random mod 1000000 >= 200000 return\n");
+        let rule = script.find("    ip daddr @to4 meta priority set 0x00773f2a\n");
+        assert!(share.is_some() && share < rule, "{script}");
     }
 }

@@ -1,7 +1,8 @@
 """How late packets are, a line for each that is asked for on stdin: NAME MILLISECONDS, or NAME never.
 
 which.py FROM TO: the namespaces. A line asks NAME PROTOCOL ADDRESS PORT SIZE: a packet of that size is sent to that port
-of that address, and its time is that of its way; tcp opens a connection, and its time is that of opening it.
+of that address, and its time is that of its way; tcp opens a connection, and its time is that of opening it. PORT:OWN is
+a port that somebody on the way translates into OWN.
 """
 
 import ctypes
@@ -27,10 +28,10 @@ def opened(name, family, kind, protocol=0):
     return made
 
 
-def tcp(source, target, family, address, port, _):
+def tcp(source, target, family, address, port, own, _):
     listener = opened(target, family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("", port))
+    listener.bind(("", own))
     listener.listen()
     opener = opened(source, family, socket.SOCK_STREAM)
     begin = time.monotonic()
@@ -38,9 +39,9 @@ def tcp(source, target, family, address, port, _):
     return time.monotonic() - begin
 
 
-def udp(source, target, family, address, port, size):
+def udp(source, target, family, address, port, own, size):
     receiver = opened(target, family, socket.SOCK_DGRAM)
-    receiver.bind(("", port))
+    receiver.bind(("", own))
     sender = opened(source, family, socket.SOCK_DGRAM)
     begin = time.monotonic()
     sender.sendto(bytes(size), (address, port))
@@ -58,7 +59,7 @@ def raw(source, target, family, address, protocol, packet):
     return time.monotonic() - begin
 
 
-def sctp(source, target, family, address, port, _):
+def sctp(source, target, family, address, port, *_):
     packet = struct.pack("!HHII", 40000, port, int(time.monotonic() * 1e6) & 0xFFFFFFFF, 0)
     return raw(source, target, family, address, SCTP, packet)
 
@@ -72,9 +73,11 @@ def icmp(source, target, family, address, *_):
 
 for line in sys.stdin:
     name, protocol, address, port, size = line.split()
+    port, _, own = port.partition(":")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        late = globals()[protocol](*sys.argv[1:3], family, address, int(port), int(size))
+        ports = int(port), int(own or port)
+        late = globals()[protocol](*sys.argv[1:3], family, address, *ports, int(size))
         print(name, f"{late * 1000:.1f}", flush=True)
     except TimeoutError:
         print(name, "never", flush=True)
