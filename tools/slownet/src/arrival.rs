@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(gate(json!({"ingress_block": 77})), Gate::Ours);
         assert_eq!(gate(json!({"dev": "eth1"})), Gate::Open);
         assert_eq!(gate(json!({})), Gate::Foreign("clsact".into()));
-        let eth0 = [Interface { name: "eth0".into(), v6: false, mtu: 1500 }];
+        let eth0 = [Interface { index: 2, name: "eth0".into(), v6: false, mtu: 1500 }];
         let trees = trees(&json!({"kind":"clsact","dev":"eth0","parent":"ffff:fff1"}));
         let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole()).unwrap_err();
         assert!(error.to_string().contains("tc qdisc del dev eth0 clsact"), "{error}");

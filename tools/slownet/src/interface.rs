@@ -1,6 +1,6 @@
 //! The interfaces of a node over which the struck packets leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::reach::Network;
@@ -15,6 +15,8 @@ use breakit::net::Net;
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
+    /// Its number: one that is made anew has another, whatever its name.
+    pub index: u32,
     /// Its name; the kernel allows anything but `/` and blanks, we what needs no quoting.
     pub name: String,
     /// Whether it has an IPv6 address that reaches beyond its link.
@@ -63,6 +65,21 @@ fn by_name(names: &[String], all: &[Value]) -> Result<Vec<Interface>> {
         })
     };
     names.iter().map(find).collect()
+}
+
+/// The addresses of all interfaces that are up but for loopback, each with the number of its interface.
+///
+/// # Errors
+/// As [`find`].
+pub fn addresses_up(network: &Network) -> Result<BTreeSet<(u32, String)>> {
+    let all = links_up(network)?;
+    let of = |link: &Value| {
+        let index = interface(link).map_or(0, |interface| interface.index);
+        let global = addresses(link).filter(|address| address["scope"] == "global");
+        let texts = global.filter_map(|address| address["local"].as_str());
+        texts.map(|text| (index, text.to_string())).collect::<Vec<_>>()
+    };
+    Ok(all.iter().filter(|link| carries(link)).flat_map(of).collect())
 }
 
 /// The interfaces that are up with their addresses, as `ip -j address show up` tells them.
@@ -117,9 +134,10 @@ fn carries(link: &Value) -> bool {
 
 fn interface(link: &Value) -> Option<Interface> {
     let name = link["ifname"].as_str()?.to_string();
+    let index = link["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok())?;
     let v6 = addresses(link).any(|a| a["family"] == "inet6" && a["scope"] == "global");
     let mtu = link["mtu"].as_u64().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(1500);
-    Some(Interface { name, v6, mtu })
+    Some(Interface { index, name, v6, mtu })
 }
 
 fn addresses(link: &Value) -> impl Iterator<Item = &Value> {

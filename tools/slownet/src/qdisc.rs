@@ -131,6 +131,8 @@ pub struct Leaf {
 pub struct Tree {
     /// The interface.
     pub interface: String,
+    /// The interface's number, if the kernel of this host was asked.
+    pub index: Option<u32>,
     /// What stands at its root.
     pub root: Root,
     /// Our faults there.
@@ -145,7 +147,14 @@ impl Tree {
     /// That of an interface which nobody has touched.
     pub fn fresh(interface: &str) -> Tree {
         let interface = interface.to_string();
-        Tree { interface, root: Root::Default, leaves: Vec::new(), kept: None, gate: Gate::Open }
+        Tree {
+            interface,
+            index: None,
+            root: Root::Default,
+            leaves: Vec::new(),
+            kept: None,
+            gate: Gate::Open,
+        }
     }
 }
 
@@ -208,7 +217,8 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             _ => Vec::new(),
         };
         let gate = arrival::gate(qdiscs, &qdisc["dev"]);
-        trees.push(Tree { interface, root, leaves, kept: None, gate });
+        let index = qdisc["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok());
+        trees.push(Tree { interface, index, root, leaves, kept: None, gate });
     }
     trees
 }

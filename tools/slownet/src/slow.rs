@@ -1,6 +1,6 @@
 //! One link: parts put in force on nodes, renewed, and taken back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
@@ -53,8 +53,8 @@ pub struct Slow {
     draw: Draw,
     backends: BTreeMap<String, Backend>,
     struck: Mutex<BTreeMap<String, Inode>>,
-    /// The interfaces that have its queues, of each node.
-    queued: Mutex<BTreeMap<String, Vec<String>>>,
+    /// What it has at each node.
+    there: Mutex<BTreeMap<String, There>>,
     lines: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
@@ -63,10 +63,20 @@ pub struct Slow {
 struct Steps {
     /// The interfaces that struck packets leave by.
     leaving: Vec<String>,
-    /// The interfaces on which queues must be then.
-    queued: Vec<String>,
+    there: There,
     queues: Vec<Step>,
     feed: Vec<Step>,
+}
+
+/// What a fault has at a node.
+#[derive(Clone, Debug)]
+struct There {
+    /// The interfaces that have its queues.
+    queued: Vec<String>,
+    /// All interfaces by which its packets leave or come in.
+    interfaces: Vec<u32>,
+    /// The addresses of the node's interfaces at that time.
+    addresses: BTreeSet<(u32, String)>,
 }
 
 /// What a renewal found on all nodes.
@@ -121,7 +131,7 @@ impl Slow {
             draw,
             backends,
             struck: Mutex::default(),
-            queued: Mutex::default(),
+            there: Mutex::default(),
             lines: Mutex::default(),
         })
     }
@@ -173,6 +183,8 @@ impl Slow {
     }
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
+        // First: what changes meanwhile is seen by the next renewal.
+        let addresses = interface::addresses_up(network)?;
         let translated = self.is_translated(network)?;
         let interfaces = self.interfaces(network, translated)?;
         let seat = self.seat(network);
@@ -200,7 +212,9 @@ impl Slow {
         let queues = backend.queues(order, &arrivals, &self.link.parts, &trees)?;
         let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
-        Ok(Steps { leaving, queued, queues, feed })
+        let interfaces = interfaces.iter().chain(&arrivals).map(|at| at.index).collect();
+        let there = There { queued, interfaces, addresses };
+        Ok(Steps { leaving, there, queues, feed })
     }
 
     /// Whether the network may give packets other addresses or ports than those that the traffic names.
@@ -252,12 +266,12 @@ impl Slow {
             step.run(&network).map(drop)
         };
         steps.queues.iter().try_for_each(run)?;
-        self.verify_queues(node, &network, &steps.queued)?;
+        self.verify_queues(node, &network, &steps.there.queued)?;
         self.open_lines(node, &steps.leaving)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
-        if let Ok(mut queued) = self.queued.lock() {
-            queued.insert(node.name.to_string(), steps.queued);
+        if let Ok(mut there) = self.there.lock() {
+            there.insert(node.name.to_string(), steps.there);
         }
         if let Ok(mut struck) = self.struck.lock() {
             struck.insert(node.name.to_string(), inode(&network));
@@ -337,6 +351,31 @@ impl Slow {
         }
     }
 
+    fn there(&self, node: &Node) -> Option<There> {
+        self.there.lock().ok()?.get(node.name.as_str()).cloned()
+    }
+
+    /// Whether packets of the link go by an interface of the node that was not there when it was struck. That is asked
+    /// only if the node has new addresses.
+    fn has_new_interfaces(&self, node: &Node, network: &Network) -> Result<bool> {
+        let Some(before) = self.there(node) else { return Ok(false) };
+        let addresses = interface::addresses_up(network)?;
+        if addresses.is_subset(&before.addresses) {
+            return Ok(false);
+        }
+        let translated = self.is_translated(network)?;
+        let arrivals = self.arrivals(self.backend(node)?, network);
+        // Where it finds no interface there is none that is new.
+        let now = [self.interfaces(network, translated), arrivals].into_iter().flatten().flatten();
+        let is_new = now.map(|at| at.index).any(|index| !before.interfaces.contains(&index));
+        if let Ok(mut there) = self.there.lock()
+            && let Some(there) = there.get_mut(node.name.as_str()).filter(|_| !is_new)
+        {
+            there.addresses.extend(addresses);
+        }
+        Ok(is_new)
+    }
+
     fn renew_at(&self, node: &Node, lease: Lease) -> Result<Found> {
         let network = match Network::of(node) {
             Ok(network) => network,
@@ -344,7 +383,8 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        if !self.is_struck(node, &network) || self.line_is_dead(node, &network) {
+        let is_another = !self.is_struck(node, &network) || self.line_is_dead(node, &network);
+        if is_another || self.has_new_interfaces(node, &network)? && self.is_fed(node, &network)? {
             return self.strike(node, lease).map(|()| Found::Again);
         }
         match self.queues_left(node, &network)? {
@@ -373,7 +413,9 @@ impl Slow {
     pub fn stands(&self) -> Result<bool> {
         let stands = node::at_once(&self.link.nodes, |node| match Network::of(node) {
             Ok(network) => Ok(!self.is_struck(node, &network)
-                || self.is_fed(node, &network)? && self.queues_left(node, &network)? != Left::None),
+                || self.is_fed(node, &network)?
+                    && (self.queues_left(node, &network)? != Left::None
+                        || self.has_new_interfaces(node, &network)?)),
             Err(error) if error.status() == Status::NoInput => Ok(true),
             Err(error) => Err(error),
         });
@@ -382,13 +424,19 @@ impl Slow {
 
     /// Which of the queues that the fault has at `node` are left. What went with its interface is not missed.
     fn queues_left(&self, node: &Node, network: &Network) -> Result<Left> {
-        let queued = self.queued.lock().ok().and_then(|q| q.get(node.name.as_str()).cloned());
-        let queued = queued.unwrap_or_default();
+        let Some(There { queued, interfaces, .. }) = self.there(node) else {
+            return Ok(Left::All);
+        };
         if queued.is_empty() || self.backend(node)?.kind().is_none() {
             return Ok(Left::All);
         }
         let trees = qdisc::trees(network)?;
-        let there = trees.iter().filter(|tree| queued.contains(&tree.interface));
+        // One of the same name that was made anew never had one.
+        let is_same = |tree: &&Tree| {
+            tree.interface == arrival::DEVICE
+                || tree.index.is_none_or(|at| interfaces.contains(&at))
+        };
+        let there = trees.iter().filter(|tree| queued.contains(&tree.interface)).filter(is_same);
         let (with, without): (Vec<&Tree>, Vec<&Tree>) =
             there.partition(|tree| tree.leaves.iter().any(|leaf| leaf.id == self.id));
         Ok(match (with.is_empty(), without.is_empty()) {

@@ -501,7 +501,7 @@ mod tests {
 
     #[test]
     fn v6_packets_are_never_let_through_silently() {
-        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
+        let interfaces = [Interface { index: 2, name: "eth0".into(), v6: true, mtu: 1500 }];
         let order = Order {
             id: FaultId::draw(),
             target: Target::Class,

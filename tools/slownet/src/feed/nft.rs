@@ -349,7 +349,7 @@ mod tests {
     use std::time::Duration;
 
     fn script(share: Option<Percent>, traffic: &Traffic) -> String {
-        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
+        let interfaces = [Interface { index: 2, name: "eth0".into(), v6: true, mtu: 1500 }];
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
         let target = Target::Class;
