@@ -77,7 +77,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__clear)
-            opts="-n -q -v -h --nodes --sudo --id --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --id --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,7 +205,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --exit-code --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --exit-code --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -110,6 +110,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l all -d 'In every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
@@ -117,6 +118,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d '
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -l all -d 'In every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l exit-code -d 'Exit with status 1 if any fault is listed'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'

@@ -33,10 +33,11 @@ impl Except {
         let (mut ports, mut peers) = (Vec::new(), Vec::new());
         for word in said {
             match word.strip_prefix(Except::PORT) {
-                Some(port) => ports.push(
-                    Ports::parse(port)
-                        .map_err(|why| Error::usage(format!("--except {word}: {why}")))?,
-                ),
+                Some(port) => ports.push(Ports::parse(port).map_err(|why| {
+                    // What is long is cited behind it.
+                    let word = if word.len() > 40 { "" } else { word };
+                    Error::usage(format!("{}: {why}", format!("--except {word}").trim_end()))
+                })?),
                 None => peers.push(Peer::find("--except", word, known)?),
             }
         }

@@ -5,6 +5,7 @@
 //! | [`op`] | one line of a history: an invocation, its completion, or a fault |
 //! | [`jsonl`] | writing such lines whole, reading them with file, line and column |
 //! | [`input`] | files that are read, and small texts that are read whole |
+//! | [`namespaces`] | the network namespaces of this host |
 //! | [`nat`] | whether a network translates addresses |
 //! | [`net`](mod@net) | networks of addresses |
 //! | [`netlink`] | questions to the kernel over netlink(7) |
@@ -50,6 +51,7 @@ pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
+pub mod namespaces;
 pub mod nat;
 pub mod natural;
 pub mod net;

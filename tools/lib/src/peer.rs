@@ -2,7 +2,7 @@
 
 use std::net::ToSocketAddrs;
 
-use crate::escape::cited;
+use crate::escape::{cited, named};
 use crate::exit::{Error, Result};
 use crate::net::Net;
 use crate::node::{Fleet, Node};
@@ -58,7 +58,8 @@ fn of_the_fleet(name: &str) -> Option<Node> {
 fn look_up(flag: &str, name: &str) -> Result<Vec<Net>> {
     let found = (name, 0).to_socket_addrs().map_err(|error| {
         Error::no_input(format!(
-            "{flag} {name}: the name has no address ({error}); correct it, or write the address itself"
+            "{flag} {}: the name has no address ({error}); correct it, or write the address itself",
+            named(name)
         ))
     })?;
     let mut nets: Vec<Net> = found.map(|address| Net::from(address.ip())).collect();

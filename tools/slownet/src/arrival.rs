@@ -67,6 +67,7 @@ pub fn make(
     interfaces: &[Interface],
     id: FaultId,
     queue: &Queue,
+    enter: &str,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let ours = trees.iter().find(|tree| tree.interface == DEVICE);
@@ -75,7 +76,7 @@ pub fn make(
     }
     steps.push(Step::new(format!("ip link set dev {DEVICE} up")));
     let fresh = Tree::fresh(DEVICE);
-    steps.extend(qdisc::add(ours.unwrap_or(&fresh), id, queue)?);
+    steps.extend(qdisc::add(ours.unwrap_or(&fresh), id, queue, enter)?);
     for tree in trees.iter().filter(|tree| interfaces.iter().any(|i| i.name == tree.interface)) {
         let dev = &tree.interface;
         match &tree.gate {
@@ -86,7 +87,7 @@ pub fn make(
             }
             Gate::Foreign(what) => {
                 return Err(Error::system(format!(
-                    "the interface {dev} has a queueing discipline for what comes in that is not ours ({what}); take --backend nfqueue, or remove it first if nobody needs it: tc qdisc del dev {dev} {what}"
+                    "{dev} has a queue of somebody else for what comes in ({what}): take --backend nfqueue, or, if nobody needs it: {enter}tc qdisc del dev {dev} {what}"
                 )));
             }
         }
@@ -318,7 +319,7 @@ mod tests {
         assert_eq!(gate(json!({})), Gate::Foreign("clsact".into()));
         let eth0 = [Interface { index: 2, name: "eth0".into(), v6: false, mtu: 1500 }];
         let trees = trees(&json!({"kind":"clsact","dev":"eth0","parent":"ffff:fff1"}));
-        let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole()).unwrap_err();
+        let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole(), "").unwrap_err();
         assert!(error.to_string().contains("tc qdisc del dev eth0 clsact"), "{error}");
     }
 
@@ -348,6 +349,7 @@ mod tests {
             traffic: &traffic,
             share: None,
             translated: false,
+            enter: "",
             interfaces: &[],
             seat: &[22],
             lease: Lease { length: Duration::from_secs(30) },

@@ -377,10 +377,10 @@ impl Backend {
         let Some(queue) = self.queue(parts, &all) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
-            steps.extend(qdisc::add(tree, order.id, &queue)?);
+            steps.extend(qdisc::add(tree, order.id, &queue, order.enter)?);
         }
         if !arrivals.is_empty() {
-            steps.extend(arrival::make(trees, arrivals, order.id, &queue)?);
+            steps.extend(arrival::make(trees, arrivals, order.id, &queue, order.enter)?);
         }
         Ok(steps)
     }

@@ -219,6 +219,9 @@ pub struct ClearArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
+    /// In every network of this host
+    #[arg(long)]
+    pub all: bool,
     /// Only the faults of these numbers [default: all of slownet's]
     #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
     pub id: Vec<FaultId>,
@@ -236,6 +239,9 @@ pub struct ListArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
+    /// In every network of this host
+    #[arg(long)]
+    pub all: bool,
     /// Exit with status 1 if any fault is listed
     #[arg(long)]
     pub exit_code: bool,

@@ -54,6 +54,8 @@ pub struct Order<'a> {
     pub interfaces: &'a [Interface],
     /// Whose sshd stays quick.
     pub seat: &'a [u16],
+    /// What runs a command in the node's network, for who is to type it.
+    pub enter: &'a str,
     /// For how long.
     pub lease: Lease,
 }

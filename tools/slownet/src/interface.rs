@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use breakit::escape::cited;
 use breakit::exit::{Error, Result, Status};
 use breakit::reach::Network;
 use breakit::talk;
@@ -162,7 +163,9 @@ pub fn checked_name(name: &str) -> std::result::Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
     match name.chars().all(allowed) && !name.starts_with('-') && (1..16).contains(&name.len()) {
         true => Ok(name.to_string()),
-        false => Err(format!("{name:?} is no interface's name; ip link shows them, such as eth0")),
+        false => {
+            Err(format!("{} is no interface's name; ip link shows them, such as eth0", cited(name)))
+        }
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
 //! | [`translation`] | addresses that a network translates |
+//! | [`advice`] | commands that messages advise |
 //! | [`overlap`] | no packet is struck by two faults |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
@@ -28,6 +29,7 @@
 //! | [`kernel`] | what the kernel of this host says, without a program for each question |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
+pub mod advice;
 pub mod arrival;
 pub mod asked;
 pub mod backend;

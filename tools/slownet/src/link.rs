@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use breakit::escape::named;
 use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
@@ -88,7 +89,10 @@ pub fn read(mut lines: Lines, nodes: Vec<Node>) -> Result<Vec<Link>> {
 fn object(line: &str) -> std::result::Result<Map<String, Value>, String> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(format!("a link is an object such as {{\"from\":\"n1\"}}, not {other}")),
+        Ok(other) => Err(format!(
+            "a link is an object such as {{\"from\":\"n1\"}}, not {}",
+            named(&other.to_string())
+        )),
         Err(error) => Err(breakit::op::json_clause(&error)),
     }
 }
@@ -162,23 +166,40 @@ fn flag(name: &str, value: &Value) -> Result<String> {
         Value::Number(number) => number.to_string(),
         Value::Array(_) => strings(name, value)?.join(","),
         Value::Bool(true) => return Ok(format!("--{}", name.replace('_', "-"))),
-        _ => return Err(Error::usage(format!("\"{name}\" must be text, not {value}"))),
+        _ => {
+            return Err(Error::usage(format!(
+                "\"{}\" must be text, not {}",
+                named(name),
+                named(&value.to_string())
+            )));
+        }
     };
     Ok(format!("--{}={text}", name.replace('_', "-")))
 }
+
+/// How much of it one glance takes, with the name of the file and the line's number.
+const LONGEST_CLAUSE: usize = 120;
 
 /// What clap says first; what follows is about command lines.
 fn first_line(error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.trim_start_matches("error: ").replace("unexpected argument", "unknown field");
-    Error::usage(line.trim_end_matches(" found").replace("'--", "'"))
+    let line = line.trim_end_matches(" found").replace("'--", "'");
+    Error::usage(match line.char_indices().nth(LONGEST_CLAUSE) {
+        None => line,
+        Some((at, _)) => format!("{}...", &line[..at]),
+    })
 }
 
 /// A text, or a list of texts.
 fn strings(name: &str, value: &Value) -> Result<Vec<String>> {
-    let wrong =
-        || Error::usage(format!("\"{name}\" must be a text or a list of texts, not {value}"));
+    let wrong = || {
+        Error::usage(format!(
+            "\"{name}\" must be a text or a list of texts, not {}",
+            named(&value.to_string())
+        ))
+    };
     match value {
         Value::String(text) => Ok(vec![text.clone()]),
         Value::Array(list) => {
@@ -201,7 +222,10 @@ impl Names {
         let region = field("region")?.as_str().unwrap_or_default();
         let region = node::Name::new(region)?;
         if let Some(name) = object.keys().find(|name| *name != "region" && *name != "nodes") {
-            return Err(Error::usage(format!("a region has no \"{name}\"; it has \"nodes\"")));
+            return Err(Error::usage(format!(
+                "a region has no \"{}\"; it has \"nodes\"",
+                named(name)
+            )));
         }
         let nodes = self.nodes(&strings("nodes", field("nodes")?)?)?;
         match self.regions.insert(region.to_string(), nodes) {
@@ -222,7 +246,10 @@ impl Names {
             None | Some(Value::Bool(false)) => false,
             Some(Value::Bool(true)) => true,
             Some(other) => {
-                return Err(Error::usage(format!("\"both\" must be true or false, not {other}")));
+                return Err(Error::usage(format!(
+                    "\"both\" must be true or false, not {}",
+                    named(&other.to_string())
+                )));
             }
         };
         let to = to.unwrap_or_default();

@@ -1,11 +1,12 @@
 //! Which network each name of a node means: two names of one would strike its packets twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 
 use breakit::exit::{Error, Result};
-use breakit::node::Node;
+use breakit::namespaces;
+use breakit::node::{Name, Node, Via};
 use breakit::reach::Network;
 
 /// What tells networks apart. Another host's is known by how it is reached.
@@ -35,6 +36,20 @@ impl Networks {
             ))),
         }
     }
+}
+
+/// The networks of this host that are those of none of `nodes`, each as a node that is called as it is found.
+pub fn others(nodes: &[Node]) -> Vec<Node> {
+    let known: BTreeSet<Identity> =
+        nodes.iter().filter_map(|node| identity(&Network::of(node).ok()?)).collect();
+    let is_other = |network: &Network| identity(network).is_none_or(|it| !known.contains(&it));
+    let others = namespaces::all().into_iter().filter(|(_, network)| is_other(network));
+    let node = |(via, _): (Via, Network)| {
+        let name = Name::new(&via.to_string().replace(':', "-"));
+        let name = name.or_else(|_| Name::new("netns")).ok()?;
+        Some(Node { name, addrs: Vec::new(), via })
+    };
+    others.filter_map(node).collect()
 }
 
 fn identity(network: &Network) -> Option<Identity> {

@@ -8,6 +8,7 @@ use breakit::exit::{Error, Result};
 use breakit::node::{self, Fleet, Node};
 use breakit::reach::Network;
 
+use crate::advice;
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed};
 use crate::link::Link;
@@ -25,13 +26,14 @@ pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> 
         let at = match () {
             () if is_struck && other.meets(&link.traffic) => String::new(),
             () if link.faces(node, &other) => {
-                format!(" at their other end, node {},", node.name)
+                format!(" at their other end, node {}", node.name)
             }
             () => continue,
         };
         return Err(Error::system(format!(
-            "the fault {id} already strikes packets {}{at} and no packet can have two: end it (slownet clear --id {id}), name other packets, or give all parts to one fault",
-            words(&other)
+            "the fault {id} already strikes packets {}{at}: end it ({}), name other packets, or give all parts to one fault",
+            shortened(words(&other)),
+            advice::clear(node, id)
         )));
     }
     Ok(())
@@ -56,6 +58,15 @@ pub fn refuse_at_other_ends(ours: &[FaultId], link: &Link) -> Result<()> {
         Err(_) => Ok(()),
     });
     looked.into_iter().collect()
+}
+
+/// As much of it as one glance takes.
+fn shortened(words: String) -> String {
+    const LONGEST: usize = 40;
+    match words.char_indices().nth(LONGEST) {
+        None => words,
+        Some((at, _)) => format!("{}...", &words[..at]),
+    }
 }
 
 /// Which packets, in words.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breakit::clock;
+use breakit::escape::cited;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
 use breakit::node::Node;
@@ -149,7 +150,8 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
         _ => list("to").ok_or_else(|| Error::data("\"to\" must be a list, or \"everybody\""))?,
     };
     let block = |text: &String| {
-        Net::parse(text).ok_or_else(|| Error::data(format!("{text:?} is no block of addresses")))
+        Net::parse(text)
+            .ok_or_else(|| Error::data(format!("{} is no block of addresses", cited(text))))
     };
     let recorded = to.iter().map(block).collect::<Result<_>>()?;
     let to = as_they_are_now(recorded, value, names)?;

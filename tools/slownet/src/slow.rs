@@ -13,6 +13,7 @@ use breakit::reach::Network;
 use breakit::talk;
 use serde_json::{Value, json};
 
+use crate::advice;
 use crate::arrival;
 use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
@@ -187,7 +188,7 @@ impl Slow {
         let addresses = interface::addresses_up(network)?;
         let translated = self.is_translated(network)?;
         let interfaces = self.interfaces(network, translated)?;
-        let seat = self.seat(network);
+        let (seat, enter) = (self.seat(network), advice::enter(node));
         let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
         let share = backend.share(&self.link.parts);
         let order = Order {
@@ -196,6 +197,7 @@ impl Slow {
             traffic,
             share,
             translated,
+            enter: &enter,
             interfaces: &interfaces,
             seat: &seat,
             lease,

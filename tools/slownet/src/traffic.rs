@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
+use breakit::escape::cited;
 use breakit::except::Except;
 use breakit::exit::{Error, Result, Status};
 use breakit::net::Net;
@@ -319,13 +320,16 @@ pub fn whom(specs: &[String], known: &[Node]) -> Result<Whom> {
             Some(prefix) => whom.blocks.push(prefix),
             None if part.contains('/') && !part.contains('=') && !part.starts_with('@') => {
                 return Err(Error::usage(format!(
-                    "{part:?} is no block of addresses; write 10.0.0.0/8 or fd00::/8"
+                    "{} is no block of addresses; write 10.0.0.0/8 or fd00::/8",
+                    cited(part)
                 )));
             }
             None => match named(part, known) {
                 Ok(nodes) => whom.add(&nodes)?,
                 Err(error) => match looked_up(part, &error) {
                     Some(blocks) => whom.add_host(part, blocks),
+                    // What is long is cited behind it.
+                    None if part.len() > 40 => return Err(error.at("--to")),
                     None => return Err(error.at(format!("--to {part}"))),
                 },
             },

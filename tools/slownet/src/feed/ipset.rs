@@ -508,6 +508,7 @@ mod tests {
             traffic: &Traffic::default(),
             share: None,
             translated: false,
+            enter: "",
             interfaces: &interfaces,
             seat: &[],
             lease: Lease { length: Duration::from_secs(30) },

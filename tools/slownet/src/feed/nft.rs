@@ -359,6 +359,7 @@ mod tests {
             traffic,
             share,
             translated: false,
+            enter: "",
             interfaces: &interfaces,
             seat: &[22],
             lease,
