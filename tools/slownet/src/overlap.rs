@@ -23,15 +23,17 @@ pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> 
     let is_struck = link.nodes.iter().any(|struck| struck.name == node.name);
     for Fed { id, traffic, .. } in feed::all(network, |id| !ours.contains(&id))? {
         let Some(other) = traffic else { continue };
-        let at = match () {
-            () if is_struck && other.meets(&link.traffic) => String::new(),
+        let (at, remedy) = match () {
+            () if is_struck && other.meets(&link.traffic) => {
+                (String::new(), "name other packets, or give all parts to one fault")
+            }
             () if link.faces(node, &other) => {
-                format!(" at their other end, node {}", node.name)
+                (format!(" at their other end, node {}", node.name), "or name other packets")
             }
             () => continue,
         };
         return Err(Error::system(format!(
-            "the fault {id} already strikes packets {}{at}: end it ({}), name other packets, or give all parts to one fault",
+            "the fault {id} already strikes packets {}{at}: end it ({}), {remedy}",
             shortened(words(&other)),
             advice::clear(node, id)
         )));
@@ -62,7 +64,7 @@ pub fn refuse_at_other_ends(ours: &[FaultId], link: &Link) -> Result<()> {
 
 /// As much of it as one glance takes.
 fn shortened(words: String) -> String {
-    const LONGEST: usize = 40;
+    const LONGEST: usize = 45;
     match words.char_indices().nth(LONGEST) {
         None => words,
         Some((at, _)) => format!("{}...", &words[..at]),
