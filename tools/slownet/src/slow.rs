@@ -1,15 +1,13 @@
 //! One link: parts put in force on nodes, renewed, and taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
 use breakit::nat;
 use breakit::node::{self, Node};
-use breakit::reach::Network;
+use breakit::reach::{Identity, Network};
 use breakit::talk;
 use serde_json::{Value, json};
 
@@ -31,9 +29,6 @@ use crate::traffic::{Traffic, Way};
 use crate::turn::Turn;
 use breakit::net::Net;
 
-/// Which network namespace a node had; another number is another network.
-type Inode = Option<u64>;
-
 /// What a link is struck with.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
@@ -53,7 +48,7 @@ pub struct Slow {
     link: Link,
     draw: Draw,
     backends: BTreeMap<String, Backend>,
-    struck: Mutex<BTreeMap<String, Inode>>,
+    struck: Mutex<BTreeMap<String, Option<Identity>>>,
     /// What it has at each node.
     there: Mutex<BTreeMap<String, There>>,
     lines: Mutex<BTreeMap<String, Vec<Line>>>,
@@ -276,7 +271,7 @@ impl Slow {
             there.insert(node.name.to_string(), steps.there);
         }
         if let Ok(mut struck) = self.struck.lock() {
-            struck.insert(node.name.to_string(), inode(&network));
+            struck.insert(node.name.to_string(), network.identity());
         }
         Ok(())
     }
@@ -451,8 +446,8 @@ impl Slow {
     /// Whether this network of the node is the one where it was put in force.
     fn is_struck(&self, node: &Node, network: &Network) -> bool {
         let before =
-            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
-        before == Some(inode(network))
+            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).cloned());
+        before.is_some_and(|before| before == network.identity())
     }
 
     fn is_fed(&self, node: &Node, network: &Network) -> Result<bool> {
@@ -558,16 +553,6 @@ impl Slow {
         }
         Error::all(errors)?;
         Ok(Renewed { again, cleared: cleared > 0 && cleared == self.link.nodes.len() })
-    }
-}
-
-fn inode(network: &Network) -> Inode {
-    match network {
-        Network::Namespace(fd) => {
-            let file = File::from(fd.try_clone().ok()?);
-            file.metadata().ok().map(|metadata| metadata.ino())
-        }
-        Network::Here | Network::Ssh(_) => None,
     }
 }
 

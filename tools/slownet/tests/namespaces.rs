@@ -1052,6 +1052,28 @@ fn an_interface_that_is_made_anew_has_its_queue_again_and_no_fault_ends_for_it()
 }
 
 #[test]
+fn a_node_that_restarts_a_hundred_times_is_struck_again_each_time() {
+    let bed = bed!(2, "loss");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "100%"]));
+    held.line(SOON);
+    let (name, host) = (bed.name(0), bed.host());
+    for round in 0..100 {
+        // At once, or when it was seen to be gone: then the kernel may give the number of its namespace anew.
+        let pause = if round % 4 == 0 { "sleep 0.5" } else { "true" };
+        let script = format!(
+            "set -e; ip netns del {name}; {pause}; ip netns add {name}
+             ip -n {host} link add v{round}r type veth peer name eth0 netns {name}
+             ip -n {host} link set v{round}r master br0 up
+             ip -n {name} link set eth0 up; ip -n {name} addr add 10.77.0.11/24 dev eth0"
+        );
+        run(Command::new("sh").args(["-c", &script])).expect(0);
+        struck_again(&mut held, breakit::clock::now());
+        assert_eq!(answered(&bed, 0, &bed.v4(1), 3), 0, "after {round} restarts");
+    }
+    end(held);
+}
+
+#[test]
 fn a_node_that_is_gone_does_not_keep_the_fault_from_ending_well() {
     let bed = bed!(2, "all");
     let mut held =
