@@ -77,7 +77,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__clear)
-            opts="-n -q -v -h --nodes --sudo --id --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --id --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -205,7 +205,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__list)
-            opts="-n -q -v -h --nodes --sudo --exit-code --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --all --exit-code --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -291,7 +291,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --keep-order --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --interface --protocol --port --for --every --first --time-limit --stagger --until-eof --lease --keep --backend --seed --force --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --keep-order --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --interface --protocol --port --except --for --every --first --time-limit --stagger --until-eof --lease --keep --backend --seed --force --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -390,10 +390,14 @@ _slownet() {
                     return 0
                     ;;
                 --protocol)
-                    COMPREPLY=($(compgen -W "tcp udp" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "tcp udp icmp sctp" -- "${cur}"))
                     return 0
                     ;;
                 --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --except)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

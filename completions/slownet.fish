@@ -65,8 +65,11 @@ in\t'What the node receives'
 both\t'What it sends, and what it receives'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'Only packets that leave, or come in, by these interfaces of the nodes' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
-udp\t'UDP'"
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets from or to these ports: 5432, 7000-7003, a list' -r
+udp\t'UDP'
+icmp\t'ICMP, and ICMPv6 except neighbour discovery'
+sctp\t'SCTP'"
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only packets with this port at either end: 5432, postgresql, 7000-7003, 5432/tcp [of TCP and UDP]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l except -d 'Leave these alone all the same: port:22, port:ssh, port:53/udp, an address, a block or a host\'s name' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
@@ -107,6 +110,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults of these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l all -d 'In every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Say what is done, step by step'
@@ -114,6 +118,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d '
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -l all -d 'In every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l exit-code -d 'Exit with status 1 if any fault is listed'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Say what is done, step by step'

@@ -101,10 +101,12 @@ struct Eye {
     node: Node,
     /// Where its namespace is found; known anew for each start of a container.
     path: Option<PathBuf>,
-    /// Device and inode of the namespace.
+    /// Device and inode of the namespace. The socket keeps the namespace, so that no other one has that number.
     identity: Option<(u64, u64)>,
     /// Where the kernel tells of links and addresses there.
     events: Option<OwnedFd>,
+    /// Whether it was seen, or looked for, before.
+    is_known: bool,
     /// When it was last seen to be as before.
     quiet: u64,
 }
@@ -154,23 +156,24 @@ impl Eyes {
 
 impl Eye {
     fn new(node: Node) -> Eye {
-        Eye { node, path: None, identity: None, events: None, quiet: clock::now() }
+        Eye { node, path: None, identity: None, events: None, is_known: false, quiet: clock::now() }
     }
 
     /// Whether the node has another network than when it was last seen; one that does not run has none.
     fn is_another(&mut self) -> bool {
         let found = self.look();
+        let was_known = std::mem::replace(&mut self.is_known, true);
         if found.is_none() {
-            self.path = None;
+            // What is kept of a network that is gone would keep its interfaces, too.
+            (self.path, self.identity, self.events) = (None, None, None);
             return false;
         }
         if found == self.identity {
             return false;
         }
-        let first = self.identity.is_none() && self.events.is_none();
         self.identity = found;
         self.events = self.path.as_deref().and_then(subscribe);
-        !first
+        was_known
     }
 
     fn look(&mut self) -> Option<(u64, u64)> {

@@ -41,6 +41,11 @@ pub fn cited(text: &str) -> String {
     format!("{start:?}... ({} characters)", text.chars().count())
 }
 
+/// As [`cited`], but without quotes while it is short.
+pub fn named(text: &str) -> Cow<'_, str> {
+    if text.chars().count() <= 80 { line(text) } else { Cow::Owned(cited(text)) }
+}
+
 fn escaped(text: &str, stays: fn(char) -> bool) -> Cow<'_, str> {
     let needs = |c: char| steers(c) && !stays(c);
     // Nearly all text has no such byte, and is not looked at again.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::escape::cited;
+
 /// Where the system keeps the names of ports.
 const SERVICES: &str = "/etc/services";
 
@@ -51,7 +53,8 @@ impl Ports {
     pub fn parse(text: &str) -> Result<Ports, String> {
         let wrong = || {
             format!(
-                "{text:?} is no port; write 1 to 65535, a range 8000-8010, a name of {SERVICES}, or 5432/tcp"
+                "{} is no port; write 1 to 65535, a range 8000-8010, a name of {SERVICES}, or 5432/tcp",
+                cited(text)
             )
         };
         let (port, transport) = match text.split_once('/') {

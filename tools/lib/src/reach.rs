@@ -5,13 +5,16 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use nix::libc;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use crate::exit::{Error, Result};
 use crate::node::{Host, LXCPATH, Node, Via};
@@ -28,7 +31,28 @@ pub enum Network {
     Ssh(Host),
 }
 
+/// What tells a network from every other, also from one that is made when it is gone. The numbers of files in /proc do
+/// not: the kernel gives them anew.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    /// The kernel's own number for it (Linux 5.14).
+    Cookie(u64),
+    /// Device and number of its file, where the kernel has no better.
+    File(u64, u64),
+    /// Another host, by how it is reached.
+    Host(String),
+}
+
 impl Network {
+    /// What tells it from others; `None` where the system does not say.
+    pub fn identity(&self) -> Option<Identity> {
+        if let Network::Ssh(host) = self {
+            return Some(Identity::Host(host.to_string()));
+        }
+        self.inside(|| Ok(cookie().map_or_else(file, |cookie| Some(Identity::Cookie(cookie)))))
+            .ok()?
+    }
+
     /// The network of `node`, as it is now.
     ///
     /// # Errors
@@ -166,6 +190,29 @@ impl Network {
                 .unwrap_or_else(|_| Err(Error::system("the thread in a node's network died")))
         })
     }
+}
+
+/// The kernel's number for the network of this thread.
+fn cookie() -> Option<u64> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Datagram, flags, None).ok()?;
+    let (mut cookie, mut size) = (0_u64, size_of::<u64>() as libc::socklen_t);
+    // SAFETY: the kernel writes `size` bytes at the most to `cookie`, which has so many, and both outlive the call.
+    let got = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut size,
+        )
+    };
+    (got == 0).then_some(cookie)
+}
+
+fn file() -> Option<Identity> {
+    let metadata = std::fs::metadata("/proc/thread-self/ns/net").ok()?;
+    Some(Identity::File(metadata.dev(), metadata.ino()))
 }
 
 /// Where a program of this host is that is known by its name alone.

@@ -220,20 +220,6 @@ impl Nft {
         Ok(tables.into_iter().chain(listing::read(&listing)).collect())
     }
 
-    /// Whether a network translates addresses: whether anything hangs on a hook for NAT there, ours never.
-    ///
-    /// # Errors
-    /// 71 where it cannot be asked.
-    pub fn translates(&self, network: &Network) -> Result<bool> {
-        // To ask for a table of ip_tables would load it; the kernel lists those that are.
-        const SCRIPT: &str = "grep -qsx nat /proc/net/ip_tables_names /proc/net/ip6_tables_names ||
-            nft list chains 2>/dev/null | grep -q 'type nat ' && echo yes
-            true
-        ";
-        let said = shell(network, SCRIPT)?;
-        Ok(String::from_utf8_lossy(&said.stdout).contains("yes"))
-    }
-
     /// How many elements of these rules the kernel holds and drops by: none where a rule is gone.
     ///
     /// # Errors

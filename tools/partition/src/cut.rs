@@ -9,6 +9,7 @@ use breakit::exit::{Error, Result, Status};
 use breakit::hold::{Fault, Renewal};
 use breakit::jsonl;
 use breakit::lease::Lease;
+use breakit::nat;
 use breakit::node::{self, Name, Node, Via};
 use breakit::op::Op;
 use breakit::reach::Network;
@@ -348,7 +349,7 @@ impl Cut {
         }
         let of = |node: &Node| match node.via {
             Via::Address(_) => Ok(false),
-            _ => network_of(Some(node))?.map_or(Ok(false), |network| self.nft.translates(&network)),
+            _ => network_of(Some(node))?.map_or(Ok(false), |network| nat::translates(&network)),
         };
         node::at_once(&self.wanted.nodes, of).into_iter().collect()
     }

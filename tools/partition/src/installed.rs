@@ -1,9 +1,9 @@
 //! The cuts that stand, as the kernel has them; and their healing. Needs nothing from the run that cut.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 
 use breakit::exit::{Error, Result, Status};
+use breakit::namespaces;
 use breakit::node::{Node, Via};
 use breakit::reach::Network;
 use serde_json::{Value, json};
@@ -79,25 +79,12 @@ pub fn networks_about(nodes: &[Node]) -> Vec<Place> {
 
 /// Every network of this host that some process lives in or that `ip netns` knows, ours among them.
 pub fn all_networks() -> Vec<Place> {
-    let numbers =
-        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().parse::<u32>().is_ok();
-    let list = |dir: &str| std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let processes = list("/proc").filter(numbers).map(|entry| entry.path().join("ns/net"));
-    let named = list("/run/netns").map(|entry| entry.path());
-    let own = std::iter::once(PathBuf::from("/proc/self/ns/net"));
-    let mut seen = BTreeSet::new();
-    own.chain(processes)
-        .chain(named)
-        .filter_map(|path| {
-            let file = std::fs::File::open(&path).ok()?;
-            let stat = nix::sys::stat::fstat(&file).ok()?;
-            seen.insert((stat.st_dev, stat.st_ino)).then(|| Place {
-                name: path.display().to_string(),
-                network: Ok(Network::Namespace(file.into())),
-                about: None,
-            })
-        })
-        .collect()
+    let place = |(via, network): (Via, Network)| Place {
+        name: via.to_string(),
+        network: Ok(network),
+        about: None,
+    };
+    namespaces::all().into_iter().map(place).collect()
 }
 
 /// The cuts that stand in these networks, and what stood in the way of finding more.

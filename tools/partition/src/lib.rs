@@ -11,7 +11,6 @@ pub mod cli;
 pub mod cut;
 pub mod datagrams;
 pub mod dial;
-pub mod except;
 pub mod exempt;
 pub mod group;
 pub mod grudge;

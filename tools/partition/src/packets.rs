@@ -3,45 +3,11 @@
 use std::fmt;
 
 use breakit::exit::{Error, Result};
-use breakit::ports::{Ports, Transport};
+use breakit::ports::Ports;
+pub use breakit::protocol::Protocol;
 use clap::ValueEnum;
 
-use crate::except::Except;
-
-/// A protocol above IP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Protocol {
-    /// TCP
-    Tcp,
-    /// UDP
-    Udp,
-    /// ICMP, and ICMPv6 except neighbour discovery
-    Icmp,
-    /// SCTP
-    Sctp,
-}
-
-impl From<Transport> for Protocol {
-    fn from(transport: Transport) -> Protocol {
-        match transport {
-            Transport::Tcp => Protocol::Tcp,
-            Transport::Udp => Protocol::Udp,
-            Transport::Sctp => Protocol::Sctp,
-        }
-    }
-}
-
-impl Protocol {
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-            Protocol::Icmp => "icmp",
-            Protocol::Sctp => "sctp",
-        }
-    }
-}
+use breakit::except::Except;
 
 /// A share of packets, in thousandths of a percent: more than none, and all at the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,11 +129,7 @@ impl Packets {
 
     /// Those of the ports that packets of `protocol` may have.
     pub fn ports_of(&self, protocol: Protocol) -> Vec<Ports> {
-        let plain =
-            matches!(protocol, Protocol::Tcp | Protocol::Udp) || self.protocol == Some(protocol);
-        let of =
-            |ports: &&Ports| ports.transport.map_or(plain, |of| Protocol::from(of) == protocol);
-        self.ports.iter().filter(of).copied().collect()
+        breakit::protocol::ports_of(protocol, &self.ports, self.protocol)
     }
 
     /// Whether these packets can have such a port at all.

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use breakit::lease::Lease;
 use breakit::ports::{Ports, Transport};
 
-use crate::except::Except;
 use crate::packets::{Answer, Packets, Protocol, Share};
 use crate::peer::Net;
+use breakit::except::Except;
 
 /// What the name of every table of ours begins with.
 pub const PREFIX: &str = "breakit_partition_";

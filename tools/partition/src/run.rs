@@ -15,8 +15,7 @@ use clap::{CommandFactory, Parser};
 use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
-use crate::cut::{Cut, Wanted};
-use crate::except::Except;
+use crate::cut::{Cut, Wanted, Whom};
 use crate::guard;
 use crate::installed::{self, Place};
 use crate::kernel_rules::KernelRules;
@@ -30,6 +29,7 @@ use crate::probe;
 use crate::replay;
 use crate::shapes::{self, Chosen};
 use crate::target::{Step, Target};
+use breakit::except::Except;
 
 /// What the seed's numbers are for: `plan` and `cut` draw the same grudge from the same seed.
 const PURPOSE: &str = "partition";
@@ -338,7 +338,7 @@ fn packets(args: &cli::Cut) -> Result<Packets> {
         opening: of.new_only,
         share: of.loss.unwrap_or(Share::ALL),
         answer: if of.reject { Answer::Reset } else { Answer::Silence },
-        except: Except::find(&of.except)?,
+        except: Except::find(&of.except, &[])?,
     };
     let peers = !args.from.is_empty() || !args.to.is_empty();
     if args.verify && !packets.is_all() && !peers {

@@ -6,6 +6,9 @@
 //! interfaces of a network share: so what is ours is known by that number, whoever left it.
 
 use breakit::exit::{Error, Result};
+use breakit::net::Net;
+use breakit::ports::{Ports, Transport};
+use breakit::protocol::Protocol;
 use breakit::reach::Network;
 use serde_json::Value;
 
@@ -15,6 +18,7 @@ use crate::interface::Interface;
 use crate::kernel;
 use crate::qdisc::{self, Queue, Tree, WithRoot};
 use crate::step::Step;
+use crate::traffic::Traffic;
 
 /// The device.
 pub const DEVICE: &str = "breakit-in";
@@ -27,6 +31,11 @@ const PREFERENCES: [(bool, u32, &str); 2] = [(true, 7701, "ip"), (false, 7702, "
 
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "not (cmp(u8 at 6 layer network eq 58) and cmp(u8 at 40 layer network gt 132) and cmp(u8 at 40 layer network lt 137))";
+
+/// All fragments but the first have no ports; they are of no use where the first one is late or lost.
+const FRAGMENTS: &str = "not cmp(u16 at 6 layer network mask 0x1fff gt 0)";
+const FRAGMENTS6: &str =
+    "not (cmp(u8 at 6 layer network eq 44) and cmp(u16 at 42 layer network mask 0xfff8 gt 0))";
 
 /// What stands where packets come in by an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +67,7 @@ pub fn make(
     interfaces: &[Interface],
     id: FaultId,
     queue: &Queue,
+    enter: &str,
 ) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let ours = trees.iter().find(|tree| tree.interface == DEVICE);
@@ -66,7 +76,7 @@ pub fn make(
     }
     steps.push(Step::new(format!("ip link set dev {DEVICE} up")));
     let fresh = Tree::fresh(DEVICE);
-    steps.extend(qdisc::add(ours.unwrap_or(&fresh), id, queue)?);
+    steps.extend(qdisc::add(ours.unwrap_or(&fresh), id, queue, enter)?);
     for tree in trees.iter().filter(|tree| interfaces.iter().any(|i| i.name == tree.interface)) {
         let dev = &tree.interface;
         match &tree.gate {
@@ -77,7 +87,7 @@ pub fn make(
             }
             Gate::Foreign(what) => {
                 return Err(Error::system(format!(
-                    "the interface {dev} has a queueing discipline for what comes in that is not ours ({what}); take --backend nfqueue, or remove it first if nobody needs it: tc qdisc del dev {dev} {what}"
+                    "{dev} has a queue of somebody else for what comes in ({what}): take --backend nfqueue, or, if nobody needs it: {enter}tc qdisc del dev {dev} {what}"
                 )));
             }
         }
@@ -85,37 +95,82 @@ pub fn make(
     Ok(steps)
 }
 
-/// The names of the sets that the filters of a fault match, beside those of addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Names {
-    seat: Option<String>,
-    ports: Option<String>,
-}
+/// Sets that the filters of a fault match, beside those of addresses.
+struct Sets<'a>(Order<'a>);
 
-impl Names {
-    fn of(order: Order<'_>) -> Names {
-        let name = |what: &str| format!("breakit-slow-{}-{what}", order.id);
-        Names {
-            seat: (!order.seat.is_empty()).then(|| name("seat")),
-            ports: (!order.traffic.ports.is_empty()).then(|| name("ports")),
-        }
+/// Ports, of the one protocol that they are of, or of both that sets of ports know, which are TCP and UDP.
+type Of = Option<Protocol>;
+
+impl Sets<'_> {
+    fn name(&self, what: &str) -> String {
+        format!("breakit-slow-{}-{what}", self.0.id)
+    }
+
+    fn of_ports(&self, what: &str, of: Of) -> String {
+        self.name(&of.map_or(what.into(), |of| format!("{what}-{}", of.word())))
+    }
+
+    fn seat(&self) -> Option<String> {
+        (!self.0.seat.is_empty()).then(|| self.name("seat"))
+    }
+
+    /// The ports that packets must have one of.
+    fn wanted(&self) -> Vec<(Of, Vec<Ports>)> {
+        let clauses = self.0.traffic.clauses().into_iter();
+        let of = |protocols: &[Protocol]| {
+            if protocols.len() == 1 { protocols.first().copied() } else { None }
+        };
+        clauses.map(|clause| (of(&clause.protocols), clause.ports)).collect()
+    }
+
+    /// The ports that are left alone.
+    fn excepted(&self) -> Vec<(Of, Vec<Ports>)> {
+        let of = |of: Option<Transport>| {
+            let ports = self.0.traffic.except.ports.iter().filter(|ports| ports.transport == of);
+            (of.map(Protocol::from), ports.copied().collect())
+        };
+        let all = [None, Some(Transport::Tcp), Some(Transport::Udp)].map(of);
+        all.into_iter().filter(|(_, ports): &(Of, Vec<Ports>)| !ports.is_empty()).collect()
+    }
+
+    /// The addresses of an IP version that are left alone.
+    fn excepted_nets(&self, v4: bool) -> Option<String> {
+        let is_of = |net: &Net| net.is_ipv4() == v4;
+        let name = || self.name(if v4 { "but-4" } else { "but-6" });
+        self.0.traffic.except.nets.iter().any(is_of).then(name)
     }
 }
 
-/// The script for ipset(8) that makes the sets of ports.
+/// Why filters cannot tell these packets from others, if they cannot.
+pub fn cannot(traffic: &Traffic) -> Option<&'static str> {
+    let is_sctp = |ports: &Ports| ports.transport == Some(Transport::Sctp);
+    let has_ports = traffic.protocol == Some(Protocol::Sctp) && !traffic.ports.is_empty();
+    let is_said = traffic.ports.iter().chain(&traffic.except.ports).any(is_sctp);
+    (has_ports || is_said).then_some(
+        "netem and htb do not see the ports of SCTP in what comes in; leave them out or take --backend nfqueue",
+    )
+}
+
+/// The script for ipset(8) that makes the sets.
 pub fn sets(order: Order<'_>) -> String {
-    let names = Names::of(order);
-    let create = |name: &str| format!("create {name} bitmap:port range 0-65535\n");
-    let mut script = String::new();
-    if let Some(seat) = &names.seat {
-        script += &create(seat);
-        order.seat.iter().for_each(|port| script += &format!("add {seat} {port}\n"));
+    let (sets, mut script) = (Sets(order), String::new());
+    let mut ports = |name: &str, all: &mut dyn Iterator<Item = String>| {
+        script += &format!("create {name} bitmap:port range 0-65535\n");
+        all.for_each(|ports| script += &format!("add {name} {ports}\n"));
+    };
+    if let Some(seat) = sets.seat() {
+        ports(&seat, &mut order.seat.iter().map(u16::to_string));
     }
-    if let Some(name) = &names.ports {
-        script += &create(name);
-        for ports in &order.traffic.ports {
-            script += &format!("add {name} {}\n", ports.show("-"));
+    for (what, all) in [("ports", sets.wanted()), ("but", sets.excepted())] {
+        for (of, all) in all.iter().filter(|(_, all)| !all.is_empty()) {
+            ports(&sets.of_ports(what, *of), &mut all.iter().map(|ports| ports.numbers("-")));
         }
+    }
+    for (v4, family) in [(true, "inet"), (false, "inet6")] {
+        let Some(name) = sets.excepted_nets(v4) else { continue };
+        script += &format!("create {name} hash:net family {family}\n");
+        let nets = order.traffic.except.nets.iter().filter(|net| net.is_ipv4() == v4);
+        nets.for_each(|net| script += &format!("add {name} {net}\n"));
     }
     script
 }
@@ -139,17 +194,42 @@ pub fn feed(order: Order<'_>, set: impl Fn(bool) -> String) -> Step {
 
 /// The match of a filter. Of IPv6 only packets whose first header is the protocol's own are of that protocol.
 fn matches(order: Order<'_>, v4: bool, senders: &str) -> String {
-    let names = Names::of(order);
+    let sets = Sets(order);
+    let of = |protocol: Protocol| {
+        let at = if v4 { 9 } else { 6 };
+        format!("cmp(u8 at {at} layer network eq {})", protocol.number(v4))
+    };
+    let either = |what: &str, protocol: Of| {
+        let name = sets.of_ports(what, protocol);
+        format!("(ipset({name} src) or ipset({name} dst))")
+    };
     let mut all = vec![format!("ipset({senders} src)")];
     if !v4 {
         all.push(NEIGHBOURS.into());
     }
-    all.extend(names.seat.map(|seat| format!("not ipset({seat} dst)")));
-    all.extend(order.traffic.protocol.map(|protocol| {
-        let at = if v4 { 9 } else { 6 };
-        format!("cmp(u8 at {at} layer network eq {})", protocol.number())
+    all.extend(sets.seat().map(|seat| format!("not ipset({seat} dst)")));
+    if let Some(name) = sets.excepted_nets(v4) {
+        all.extend(["src", "dst"].map(|side| format!("not ipset({name} {side})")));
+    }
+    let excepted = sets.excepted();
+    if !excepted.is_empty() {
+        all.push(if v4 { FRAGMENTS.into() } else { FRAGMENTS6.into() });
+    }
+    all.extend(excepted.iter().map(|(protocol, _)| match protocol {
+        None => format!("not {}", either("but", None)),
+        Some(one) => format!("not ({} and {})", of(*one), either("but", *protocol)),
     }));
-    all.extend(names.ports.map(|ports| format!("(ipset({ports} src) or ipset({ports} dst))")));
+    let clause = |(protocol, ports): &(Of, Vec<Ports>)| {
+        let ports = (!ports.is_empty()).then(|| either("ports", *protocol));
+        let both = protocol.map(of).into_iter().chain(ports).collect::<Vec<_>>();
+        (!both.is_empty()).then(|| both.join(" and "))
+    };
+    let wanted: Vec<String> = sets.wanted().iter().filter_map(clause).collect();
+    all.extend(match &wanted[..] {
+        [] => None,
+        [one] => Some(one.clone()),
+        several => Some(format!("(({}))", several.join(") or ("))),
+    });
     all.join(" and ")
 }
 
@@ -205,8 +285,11 @@ pub fn remove(trees: &[Tree], ours: impl Fn(FaultId) -> bool, root: WithRoot) ->
 mod tests {
     use super::*;
     use crate::feed::Target;
-    use crate::traffic::{Direction, Ports, Prefix, Protocol, Traffic};
+    use crate::traffic::{Direction, Traffic};
     use breakit::lease::Lease;
+    use breakit::net::Net;
+    use breakit::ports::Ports;
+    use breakit::protocol::Protocol;
     use serde_json::json;
     use std::time::Duration;
 
@@ -234,9 +317,9 @@ mod tests {
         assert_eq!(gate(json!({"ingress_block": 77})), Gate::Ours);
         assert_eq!(gate(json!({"dev": "eth1"})), Gate::Open);
         assert_eq!(gate(json!({})), Gate::Foreign("clsact".into()));
-        let eth0 = [Interface { name: "eth0".into(), v6: false, mtu: 1500 }];
+        let eth0 = [Interface { index: 2, name: "eth0".into(), v6: false, mtu: 1500 }];
         let trees = trees(&json!({"kind":"clsact","dev":"eth0","parent":"ffff:fff1"}));
-        let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole()).unwrap_err();
+        let error = make(&trees, &eth0, FaultId::draw(), &Queue::blackhole(), "").unwrap_err();
         assert!(error.to_string().contains("tc qdisc del dev eth0 clsact"), "{error}");
     }
 
@@ -255,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_filter_takes_only_the_traffic_that_is_asked_for() {
-        let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
+        let to = vec![Net::parse("10.0.0.0/8").unwrap()];
         let traffic =
             Traffic::new(to, Some(Protocol::Tcp), vec![Ports::parse("7000-7003").unwrap()]);
         let traffic = traffic.going(Direction::In);
@@ -265,14 +348,16 @@ mod tests {
             target: Target::Class,
             traffic: &traffic,
             share: None,
+            translated: false,
+            enter: "",
             interfaces: &[],
             seat: &[22],
             lease: Lease { length: Duration::from_secs(30) },
         };
         let script = feed(order, |_| "s4".into()).show();
         let wanted = "basic match 'ipset(s4 src) and not ipset(breakit-slow-3f2a-seat dst) and \
-             cmp(u8 at 9 layer network eq 6) and (ipset(breakit-slow-3f2a-ports src) or ipset(breakit-slow-3f2a-ports dst))'";
+             cmp(u8 at 9 layer network eq 6) and (ipset(breakit-slow-3f2a-ports-tcp src) or ipset(breakit-slow-3f2a-ports-tcp dst))'";
         assert!(script.contains(wanted) && !script.contains("ipv6"), "{script}");
-        assert!(sets(order).contains("add breakit-slow-3f2a-ports 7000-7003\n"));
+        assert!(sets(order).contains("add breakit-slow-3f2a-ports-tcp 7000-7003\n"));
     }
 }

@@ -15,10 +15,13 @@ use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
 use crate::step::Step;
 use crate::traffic::{Direction, Traffic, Way};
+use crate::translation;
 
 const HTB_LIMITS: &str = "the backend htb limits the rate and does nothing else; leave the other parts out or take --backend netem";
 
 const BY_ALL: &str = "netem and htb strike what comes in by whatever interface; leave --interface out or take --backend nfqueue";
+
+const TRANSLATED: &str = "the node translates (NAT) an address of --to, and netem and htb see what comes in before that; name the address behind it, or take --backend nfqueue";
 
 const LINE_DOUBLES: &str =
     "nfqueue doubles only what a node sends; leave --direction out and name the senders with -n";
@@ -63,6 +66,7 @@ struct Question {
     doubles: bool,
     direction: Direction,
     by_name: bool,
+    unseen: Option<&'static str>,
     host: Option<String>,
 }
 
@@ -101,12 +105,14 @@ impl Choices {
             doubles: parts.duplicate.is_some(),
             direction: traffic.direction,
             by_name: !traffic.interfaces.is_empty(),
+            unseen: unseen(traffic, network)?,
             host,
         };
+        let unseen = question.unseen;
         if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
             return Ok(backend.clone());
         }
-        let backend = Backend::choose(self.wanted, parts, traffic, network)?;
+        let backend = Backend::choose(self.wanted, parts, traffic, network, unseen)?;
         self.made.push((question, backend.clone()));
         Ok(backend)
     }
@@ -118,10 +124,11 @@ impl Backend {
         parts: &Parts,
         traffic: &Traffic,
         network: &Network,
+        unseen: Option<&'static str>,
     ) -> Result<Backend> {
         let (kernel, direction) = (Kernel::of(network), traffic.direction);
         if direction != Direction::Out {
-            return Backend::incoming(wanted, parts, traffic, kernel);
+            return Backend::incoming(wanted, parts, traffic, kernel, unseen);
         }
         match wanted {
             Wanted::Netem => {
@@ -150,13 +157,17 @@ impl Backend {
         parts: &Parts,
         traffic: &Traffic,
         kernel: Kernel<'_>,
+        unseen: Option<&'static str>,
     ) -> Result<Backend> {
         let direction = traffic.direction;
         let doubles = parts.duplicate.is_some();
         let by_all = traffic.interfaces.is_empty();
-        let limits = parts.only_rate().is_some() && by_all;
+        let limits = parts.only_rate().is_some() && by_all && unseen.is_none();
         match wanted {
             Wanted::Netem | Wanted::Htb if !by_all => Err(Error::usage(BY_ALL)),
+            Wanted::Netem | Wanted::Htb if unseen.is_some() => {
+                Err(Error::missing(unseen.unwrap_or_default()))
+            }
             Wanted::Netem => {
                 netem_can(parts).map_err(refused)?;
                 Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
@@ -171,6 +182,7 @@ impl Backend {
             Wanted::Auto => {
                 let netem = match netem_can(parts) {
                     _ if !by_all => Err(BY_ALL.into()),
+                    Ok(()) if unseen.is_some() => Err(unseen.unwrap_or_default().into()),
                     Ok(()) => Backend::arriving(kernel, Need::Netem)?,
                     Err(why) => Err(why),
                 };
@@ -365,12 +377,21 @@ impl Backend {
         let Some(queue) = self.queue(parts, &all) else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
-            steps.extend(qdisc::add(tree, order.id, &queue)?);
+            steps.extend(qdisc::add(tree, order.id, &queue, order.enter)?);
         }
         if !arrivals.is_empty() {
-            steps.extend(arrival::make(trees, arrivals, order.id, &queue)?);
+            steps.extend(arrival::make(trees, arrivals, order.id, &queue, order.enter)?);
         }
         Ok(steps)
+    }
+}
+
+/// Why filters of tc(8) do not see which of the packets that come in are struck, if they do not.
+fn unseen(traffic: &Traffic, network: &Network) -> Result<Option<&'static str>> {
+    match traffic.direction.ways().contains(&Way::In) {
+        true if translation::is_of(traffic.named(), network)? => Ok(Some(TRANSLATED)),
+        true => Ok(arrival::cannot(traffic)),
+        false => Ok(None),
     }
 }
 

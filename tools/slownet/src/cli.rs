@@ -15,7 +15,9 @@ use crate::fault_id::FaultId;
 use crate::interface;
 use crate::preset::Preset;
 use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
-use crate::traffic::{Direction, Ports, Protocol};
+use crate::traffic::Direction;
+use breakit::ports::Ports;
+use breakit::protocol::Protocol;
 
 /// Makes the network between nodes bad without cutting it, with a lease
 #[derive(Parser, Debug)]
@@ -172,11 +174,14 @@ pub struct TrafficArgs {
     #[arg(long, value_name = "NAME", value_parser = interface::checked_name, value_delimiter = ',')]
     pub interface: Vec<String>,
     /// Only packets of this protocol
-    #[arg(long, value_name = "PROTOCOL", value_enum)]
+    #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
-    /// Only packets from or to these ports: 5432, 7000-7003, a list
-    #[arg(long, value_name = "PORTS", value_parser = Ports::parse, value_delimiter = ',')]
+    /// Only packets with this port at either end: 5432, postgresql, 7000-7003, 5432/tcp [of TCP and UDP]
+    #[arg(long, value_name = "PORT", value_parser = Ports::parse, value_delimiter = ',')]
     pub port: Vec<Ports>,
+    /// Leave these alone all the same: port:22, port:ssh, port:53/udp, an address, a block or a host's name
+    #[arg(long, value_name = "PORT or PEER", value_delimiter = ',')]
+    pub except: Vec<String>,
 }
 
 /// `slownet replay`.
@@ -214,6 +219,9 @@ pub struct ClearArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
+    /// In every network of this host
+    #[arg(long)]
+    pub all: bool,
     /// Only the faults of these numbers [default: all of slownet's]
     #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
     pub id: Vec<FaultId>,
@@ -231,6 +239,9 @@ pub struct ListArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
+    /// In every network of this host
+    #[arg(long)]
+    pub all: bool,
     /// Exit with status 1 if any fault is listed
     #[arg(long)]
     pub exit_code: bool,

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use breakit::escape::{cited, named};
 use breakit::input;
 
 /// How many in a table are one jitter.
@@ -50,7 +51,8 @@ impl Distribution {
                 Ok(Distribution::Table(Box::leak(Box::new(Table::open(path)?))))
             }
             _ => Err(format!(
-                "{text:?} is no distribution; take uniform, normal, pareto, paretonormal, or a file NAME.dist"
+                "{} is no distribution; take uniform, normal, pareto, paretonormal, or a file NAME.dist",
+                cited(text)
             )),
         }
     }
@@ -91,14 +93,17 @@ impl Table {
 
     fn read(path: &str, text: &str) -> Result<Table, String> {
         if !path.ends_with(".dist") || path.contains(char::is_whitespace) {
-            return Err(format!("{path}: a table's file is called NAME.dist, without blanks"));
+            return Err(format!(
+                "{}: a table's file is called NAME.dist, without blanks",
+                named(path)
+            ));
         }
         let words = text.lines().filter(|line| !line.starts_with('#'));
         let mut strays = Vec::new();
         for word in words.flat_map(str::split_whitespace) {
-            let number: i16 = word
-                .parse()
-                .map_err(|_| format!("{path}: {word:?} is no whole number of -32768 to 32767"))?;
+            let number: i16 = word.parse().map_err(|_| {
+                format!("{}: {} is no whole number of -32768 to 32767", named(path), cited(word))
+            })?;
             strays.push(f64::from(number) / ONE);
         }
         if strays.is_empty() || strays.len() > LONGEST {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use breakit::escape::cited;
 use breakit::exit::Error;
 
 /// A fault's number: the minor of its traffic class, and the end of its tables' and sets' names.
@@ -34,7 +35,7 @@ impl FaultId {
     pub fn parse(text: &str) -> Result<FaultId, String> {
         let id = if text.len() == 4 { u16::from_str_radix(text, 16).ok() } else { None };
         id.filter(|id| (0x1000..=0xffef).contains(id)).map(FaultId).ok_or_else(|| {
-            format!("{text:?} is no fault of ours; slownet list shows them, such as 3f2a")
+            format!("{} is no fault of ours; slownet list shows them, such as 3f2a", cited(text))
         })
     }
 

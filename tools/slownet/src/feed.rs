@@ -17,7 +17,8 @@ use crate::interface::Interface;
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::Step;
-use crate::traffic::{Prefix, Traffic, Way};
+use crate::traffic::{Traffic, Way};
+use breakit::net::Net;
 
 /// Where the struck packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,14 @@ pub struct Order<'a> {
     pub traffic: &'a Traffic,
     /// Only so many of them, drawn at random.
     pub share: Option<Percent>,
+    /// Whether packets are known by the addresses and ports that they had before this network translated them, too.
+    pub translated: bool,
     /// By which interfaces.
     pub interfaces: &'a [Interface],
     /// Whose sshd stays quick.
     pub seat: &'a [u16],
+    /// What runs a command in the node's network, for who is to type it.
+    pub enter: &'a str,
     /// For how long.
     pub lease: Lease,
 }
@@ -133,6 +138,8 @@ pub struct Fed {
     pub left: u64,
     /// How many in a hundred it takes, where not all.
     pub share: Option<f64>,
+    /// Whether more is left alone than the traffic says.
+    pub more_excepted: bool,
     /// Whether the table has rules, where they lie beside the sets.
     pub has_rules: bool,
 }
@@ -155,6 +162,11 @@ impl Fed {
         {
             fields.extend(traffic);
         }
+        if self.more_excepted
+            && let Some(except) = fields["except"].as_array_mut()
+        {
+            except.push("...".into());
+        }
         if let Some(share) = self.share {
             fields["share"] = format!("{share}%").into();
         }
@@ -163,7 +175,7 @@ impl Fed {
 }
 
 /// The traffic of elements that are still there.
-fn fed_traffic(elements: &[Prefix], noted: &str) -> Option<Traffic> {
+fn fed_traffic(elements: &[Net], noted: &str) -> Option<Traffic> {
     (!elements.is_empty()).then(|| note::read(elements, noted))
 }
 

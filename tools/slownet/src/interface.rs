@@ -1,7 +1,8 @@
 //! The interfaces of a node over which the struck packets leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use breakit::escape::cited;
 use breakit::exit::{Error, Result, Status};
 use breakit::reach::Network;
 use breakit::talk;
@@ -9,11 +10,14 @@ use serde_json::Value;
 
 use crate::kernel;
 use crate::step::Step;
-use crate::traffic::{Prefix, Traffic};
+use crate::traffic::Traffic;
+use breakit::net::Net;
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
+    /// Its number: one that is made anew has another, whatever its name.
+    pub index: u32,
     /// Its name; the kernel allows anything but `/` and blanks, we what needs no quoting.
     pub name: String,
     /// Whether it has an IPv6 address that reaches beyond its link.
@@ -23,7 +27,7 @@ pub struct Interface {
 }
 
 /// The addresses of peers that have several, by their names.
-pub type Named = BTreeMap<String, Vec<Prefix>>;
+pub type Named = BTreeMap<String, Vec<Net>>;
 
 /// The interfaces by which the packets of `traffic` leave: those that were asked for by name, else those that its routes
 /// name, and for everybody all that are up and have an address, but for loopback. Of the `named` peers' addresses some
@@ -64,6 +68,21 @@ fn by_name(names: &[String], all: &[Value]) -> Result<Vec<Interface>> {
     names.iter().map(find).collect()
 }
 
+/// The addresses of all interfaces that are up but for loopback, each with the number of its interface.
+///
+/// # Errors
+/// As [`find`].
+pub fn addresses_up(network: &Network) -> Result<BTreeSet<(u32, String)>> {
+    let all = links_up(network)?;
+    let of = |link: &Value| {
+        let index = interface(link).map_or(0, |interface| interface.index);
+        let global = addresses(link).filter(|address| address["scope"] == "global");
+        let texts = global.filter_map(|address| address["local"].as_str());
+        texts.map(|text| (index, text.to_string())).collect::<Vec<_>>()
+    };
+    Ok(all.iter().filter(|link| carries(link)).flat_map(of).collect())
+}
+
 /// The interfaces that are up with their addresses, as `ip -j address show up` tells them.
 fn links_up(network: &Network) -> Result<Vec<Value>> {
     kernel::links_up(network)
@@ -98,7 +117,7 @@ fn by_route(
     for (prefix, error) in failed {
         // Of a peer with several addresses those that no packet can be sent to do no harm.
         let has_others =
-            |all: &Vec<Prefix>| all.contains(prefix) && all.iter().any(|one| routed.contains(&one));
+            |all: &Vec<Net>| all.contains(prefix) && all.iter().any(|one| routed.contains(&one));
         if !named.values().any(has_others) {
             return Err(Error::system(format!(
                 "there is no route to {prefix} to make slow ({error}); check --to"
@@ -116,9 +135,10 @@ fn carries(link: &Value) -> bool {
 
 fn interface(link: &Value) -> Option<Interface> {
     let name = link["ifname"].as_str()?.to_string();
+    let index = link["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok())?;
     let v6 = addresses(link).any(|a| a["family"] == "inet6" && a["scope"] == "global");
     let mtu = link["mtu"].as_u64().and_then(|mtu| u32::try_from(mtu).ok()).unwrap_or(1500);
-    Some(Interface { name, v6, mtu })
+    Some(Interface { index, name, v6, mtu })
 }
 
 fn addresses(link: &Value) -> impl Iterator<Item = &Value> {
@@ -143,7 +163,9 @@ pub fn checked_name(name: &str) -> std::result::Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.@:".contains(c);
     match name.chars().all(allowed) && !name.starts_with('-') && (1..16).contains(&name.len()) {
         true => Ok(name.to_string()),
-        false => Err(format!("{name:?} is no interface's name; ip link shows them, such as eth0")),
+        false => {
+            Err(format!("{} is no interface's name; ip link shows them, such as eth0", cited(name)))
+        }
     }
 }
 

@@ -17,6 +17,7 @@ const RTM_GETLINK: u16 = 18;
 const RTM_GETADDR: u16 = 22;
 const RTM_GETQDISC: u16 = 38;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const TCA_KIND: u16 = 1;
@@ -63,10 +64,13 @@ pub fn links_up(network: &Network) -> Option<Result<Vec<Value>>> {
             else {
                 return;
             };
-            let name = find(attributes(body.get(IFINFO..).unwrap_or_default()), IFLA_IFNAME);
+            let of = || attributes(body.get(IFINFO..).unwrap_or_default());
             if flags & IFF_UP != 0 {
                 let kind = if kind == ARPHRD_LOOPBACK { "loopback" } else { "other" };
-                let link = json!({ "ifname": text(name), "link_type": kind, "addr_info": [] });
+                let link = json!({
+                    "ifindex": index, "ifname": text(find(of(), IFLA_IFNAME)), "link_type": kind,
+                    "mtu": find(of(), IFLA_MTU).and_then(|mtu| u32_at(mtu, 0)), "addr_info": [],
+                });
                 links.push((index, link));
             }
         })?;
@@ -119,7 +123,7 @@ fn qdisc(body: &[u8], names: &HashMap<u32, String>) -> Option<Value> {
     let of = || attributes(body.get(TCMSG..).unwrap_or_default());
     let mut qdisc = json!({
         "kind": text(find(of(), TCA_KIND)), "handle": format!("{:x}:", handle >> 16),
-        "dev": names.get(&index)?, "options": {},
+        "dev": names.get(&index)?, "ifindex": index, "options": {},
     });
     if parent == TC_H_ROOT {
         qdisc["root"] = true.into();
@@ -308,7 +312,7 @@ mod tests {
         let Some(Ok(links)) = links_up(&Network::Here) else { panic!("no answer") };
         let lo = links.iter().find(|link| link["ifname"] == "lo");
         if let Some(lo) = lo {
-            assert_eq!(lo["link_type"], "loopback", "{lo}");
+            assert_eq!((&lo["link_type"], &lo["mtu"]), (&"loopback".into(), &65536.into()), "{lo}");
             assert!(lo["addr_info"].as_array().unwrap().iter().any(|a| a["local"] == "127.0.0.1"));
         }
         let Some(Ok(qdiscs)) = qdiscs(&Network::Here) else { panic!("no answer") };

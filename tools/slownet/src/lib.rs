@@ -15,6 +15,8 @@
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`translation`] | addresses that a network translates |
+//! | [`advice`] | commands that messages advise |
 //! | [`overlap`] | no packet is struck by two faults |
 //! | [`turn`] | one slownet at a time changes queues |
 //! | [`seat`] | what an sshd sends stays quick |
@@ -27,6 +29,7 @@
 //! | [`kernel`] | what the kernel of this host says, without a program for each question |
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
+pub mod advice;
 pub mod arrival;
 pub mod asked;
 pub mod backend;
@@ -58,4 +61,5 @@ pub mod slow;
 pub mod step;
 pub mod sweep;
 pub mod traffic;
+pub mod translation;
 pub mod turn;

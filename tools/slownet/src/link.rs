@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use breakit::escape::named;
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
 use breakit::node::{self, Node};
@@ -15,7 +17,8 @@ use serde_json::{Map, Value};
 use crate::asked;
 use crate::cli::{PartsArgs, TrafficArgs};
 use crate::parts::Parts;
-use crate::traffic::{Prefix, Traffic, Whom};
+use crate::traffic::{Traffic, Whom};
+use breakit::net::Net;
 
 /// A link.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +30,7 @@ pub struct Link {
     /// What happens to them.
     pub parts: Parts,
     /// With which nodes, where they were named, and their addresses.
-    pub named: BTreeMap<String, Vec<Prefix>>,
+    pub named: BTreeMap<String, Vec<Net>>,
     /// Those nodes.
     pub peers: Vec<Node>,
 }
@@ -86,30 +89,48 @@ pub fn read(mut lines: Lines, nodes: Vec<Node>) -> Result<Vec<Link>> {
 fn object(line: &str) -> std::result::Result<Map<String, Value>, String> {
     match serde_json::from_str(line) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(format!("a link is an object such as {{\"from\":\"n1\"}}, not {other}")),
+        Ok(other) => Err(format!(
+            "a link is an object such as {{\"from\":\"n1\"}}, not {}",
+            named(&other.to_string())
+        )),
         Err(error) => Err(breakit::op::json_clause(&error)),
     }
 }
 
 impl Link {
-    /// The link from `nodes` to `to` with those of its packets that `which` says.
-    pub fn new(nodes: Vec<Node>, to: Whom, parts: Parts, which: &TrafficArgs) -> Link {
+    /// The link from `nodes` to `to` with those of its packets that `which` says, among the nodes `known`.
+    ///
+    /// # Errors
+    /// As [`Except::find`] and [`Traffic::checked`].
+    pub fn new(
+        nodes: Vec<Node>,
+        to: Whom,
+        parts: Parts,
+        which: &TrafficArgs,
+        known: &[Node],
+    ) -> Result<Link> {
         let Whom { blocks, named, nodes: peers } = to;
-        let traffic = Traffic::new(blocks, which.protocol, which.port.clone());
+        let traffic = Traffic::new(blocks, which.protocol, which.port.clone()).checked()?;
         let traffic = traffic.going(which.direction).by(which.interface.clone());
-        Link { nodes, traffic, parts, named, peers }
+        let traffic = traffic.but_for(Except::find(&which.except, known)?);
+        Ok(Link { nodes, traffic, parts, named, peers })
     }
 
     /// The link that parts and traffic say, from `nodes` to `to`; fields are called as the flags of `set`.
     ///
     /// # Errors
     /// 64 with the field that is wrong.
-    pub fn of_fields(nodes: Vec<Node>, to: Whom, fields: &Map<String, Value>) -> Result<Link> {
+    pub fn of_fields(
+        nodes: Vec<Node>,
+        to: Whom,
+        fields: &Map<String, Value>,
+        names: &Names,
+    ) -> Result<Link> {
         let said = fields.iter().filter(|(_, value)| **value != Value::Bool(false));
         let flags = said.map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
-        Ok(Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic))
+        Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic, &names.nodes)
     }
 
     /// Its traffic and its parts as the fields of a line.
@@ -128,9 +149,9 @@ impl Link {
 
     /// Whether packets of this link may be of the traffic `other` that `node` has, at their other end.
     pub fn faces(&self, node: &Node, other: &Traffic) -> bool {
-        let of = |node: &Node| -> Vec<Prefix> {
+        let of = |node: &Node| -> Vec<Net> {
             // Without addresses it exchanges no packets.
-            reach::addresses(node).unwrap_or_default().into_iter().map(Prefix::host).collect()
+            reach::addresses(node).unwrap_or_default().into_iter().map(Net::from).collect()
         };
         let mut ours = self.nodes.iter().filter(|ours| ours.name != node.name);
         self.traffic.faces(other)
@@ -145,23 +166,40 @@ fn flag(name: &str, value: &Value) -> Result<String> {
         Value::Number(number) => number.to_string(),
         Value::Array(_) => strings(name, value)?.join(","),
         Value::Bool(true) => return Ok(format!("--{}", name.replace('_', "-"))),
-        _ => return Err(Error::usage(format!("\"{name}\" must be text, not {value}"))),
+        _ => {
+            return Err(Error::usage(format!(
+                "\"{}\" must be text, not {}",
+                named(name),
+                named(&value.to_string())
+            )));
+        }
     };
     Ok(format!("--{}={text}", name.replace('_', "-")))
 }
+
+/// How much of it one glance takes, with the name of the file and the line's number.
+const LONGEST_CLAUSE: usize = 120;
 
 /// What clap says first; what follows is about command lines.
 fn first_line(error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.trim_start_matches("error: ").replace("unexpected argument", "unknown field");
-    Error::usage(line.trim_end_matches(" found").replace("'--", "'"))
+    let line = line.trim_end_matches(" found").replace("'--", "'");
+    Error::usage(match line.char_indices().nth(LONGEST_CLAUSE) {
+        None => line,
+        Some((at, _)) => format!("{}...", &line[..at]),
+    })
 }
 
 /// A text, or a list of texts.
 fn strings(name: &str, value: &Value) -> Result<Vec<String>> {
-    let wrong =
-        || Error::usage(format!("\"{name}\" must be a text or a list of texts, not {value}"));
+    let wrong = || {
+        Error::usage(format!(
+            "\"{name}\" must be a text or a list of texts, not {}",
+            named(&value.to_string())
+        ))
+    };
     match value {
         Value::String(text) => Ok(vec![text.clone()]),
         Value::Array(list) => {
@@ -184,7 +222,10 @@ impl Names {
         let region = field("region")?.as_str().unwrap_or_default();
         let region = node::Name::new(region)?;
         if let Some(name) = object.keys().find(|name| *name != "region" && *name != "nodes") {
-            return Err(Error::usage(format!("a region has no \"{name}\"; it has \"nodes\"")));
+            return Err(Error::usage(format!(
+                "a region has no \"{}\"; it has \"nodes\"",
+                named(name)
+            )));
         }
         let nodes = self.nodes(&strings("nodes", field("nodes")?)?)?;
         match self.regions.insert(region.to_string(), nodes) {
@@ -205,12 +246,15 @@ impl Names {
             None | Some(Value::Bool(false)) => false,
             Some(Value::Bool(true)) => true,
             Some(other) => {
-                return Err(Error::usage(format!("\"both\" must be true or false, not {other}")));
+                return Err(Error::usage(format!(
+                    "\"both\" must be true or false, not {}",
+                    named(&other.to_string())
+                )));
             }
         };
         let to = to.unwrap_or_default();
         let link = |from: &[String], to: &[String]| {
-            Link::of_fields(self.nodes(from)?, self.whom(to)?, &fields)
+            Link::of_fields(self.nodes(from)?, self.whom(to)?, &fields, self)
         };
         let mut links = vec![link(&from, &to)?];
         if both {
@@ -253,7 +297,7 @@ impl Names {
     fn whom(&self, specs: &[String]) -> Result<Whom> {
         let mut whom = Whom::default();
         for part in specs.iter().flat_map(|spec| spec.split(',')) {
-            match Prefix::parse(part) {
+            match Net::parse(part) {
                 Some(prefix) => whom.blocks.push(prefix),
                 None => whom.add(&self.nodes(&[part.to_string()])?)?,
             }

@@ -8,6 +8,7 @@ use breakit::exit::{Error, Result};
 use breakit::node::{self, Fleet, Node};
 use breakit::reach::Network;
 
+use crate::advice;
 use crate::fault_id::FaultId;
 use crate::feed::{self, Fed};
 use crate::link::Link;
@@ -22,16 +23,19 @@ pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> 
     let is_struck = link.nodes.iter().any(|struck| struck.name == node.name);
     for Fed { id, traffic, .. } in feed::all(network, |id| !ours.contains(&id))? {
         let Some(other) = traffic else { continue };
-        let at = match () {
-            () if is_struck && other.meets(&link.traffic) => String::new(),
+        let (at, remedy) = match () {
+            () if is_struck && other.meets(&link.traffic) => {
+                (String::new(), "name other packets, or give all parts to one fault")
+            }
             () if link.faces(node, &other) => {
-                format!(" at their other end, node {},", node.name)
+                (format!(" at their other end, node {}", node.name), "or name other packets")
             }
             () => continue,
         };
         return Err(Error::system(format!(
-            "the fault {id} already strikes packets {}{at} and no packet can have two: end it (slownet clear --id {id}), name other packets, or give all parts to one fault",
-            words(&other)
+            "the fault {id} already strikes packets {}{at}: end it ({}), {remedy}",
+            shortened(words(&other)),
+            advice::clear(node, id)
         )));
     }
     Ok(())
@@ -58,6 +62,15 @@ pub fn refuse_at_other_ends(ours: &[FaultId], link: &Link) -> Result<()> {
     looked.into_iter().collect()
 }
 
+/// As much of it as one glance takes.
+fn shortened(words: String) -> String {
+    const LONGEST: usize = 45;
+    match words.char_indices().nth(LONGEST) {
+        None => words,
+        Some((at, _)) => format!("{}...", &words[..at]),
+    }
+}
+
 /// Which packets, in words.
 fn words(traffic: &Traffic) -> String {
     let value = traffic.json();
@@ -79,11 +92,14 @@ fn words(traffic: &Traffic) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traffic::{Direction, Ports, Prefix, Protocol};
+    use crate::traffic::Direction;
+    use breakit::net::Net;
+    use breakit::ports::Ports;
+    use breakit::protocol::Protocol;
 
     #[test]
     fn a_fault_is_told_by_its_packets() {
-        let to = vec![Prefix::parse("10.0.0.0/8").unwrap(), Prefix::parse("10.0.0.1").unwrap()];
+        let to = vec![Net::parse("10.0.0.0/8").unwrap(), Net::parse("10.0.0.1").unwrap()];
         let ports = vec![Ports::parse("53").unwrap(), Ports::parse("70-73").unwrap()];
         let traffic = Traffic::new(to, Some(Protocol::Udp), ports).going(Direction::Both);
         assert_eq!(words(&traffic), "to and from 10.0.0.0/8 over udp on port 53,70-73");

@@ -131,6 +131,8 @@ pub struct Leaf {
 pub struct Tree {
     /// The interface.
     pub interface: String,
+    /// The interface's number, if the kernel of this host was asked.
+    pub index: Option<u32>,
     /// What stands at its root.
     pub root: Root,
     /// Our faults there.
@@ -145,7 +147,14 @@ impl Tree {
     /// That of an interface which nobody has touched.
     pub fn fresh(interface: &str) -> Tree {
         let interface = interface.to_string();
-        Tree { interface, root: Root::Default, leaves: Vec::new(), kept: None, gate: Gate::Open }
+        Tree {
+            interface,
+            index: None,
+            root: Root::Default,
+            leaves: Vec::new(),
+            kept: None,
+            gate: Gate::Open,
+        }
     }
 }
 
@@ -208,7 +217,8 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             _ => Vec::new(),
         };
         let gate = arrival::gate(qdiscs, &qdisc["dev"]);
-        trees.push(Tree { interface, root, leaves, kept: None, gate });
+        let index = qdisc["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok());
+        trees.push(Tree { interface, index, root, leaves, kept: None, gate });
     }
     trees
 }
@@ -235,11 +245,11 @@ fn leaf(qdisc: &Value) -> Option<Leaf> {
 }
 
 /// What makes the class of a fault on an interface that has `tree`; where it is there already, it is changed
-/// in place, so that nobody's packets are lost.
+/// in place, so that nobody's packets are lost. `enter` is what runs a command in its network.
 ///
 /// # Errors
 /// 71 where somebody else's root stands there.
-pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
+pub fn add(tree: &Tree, id: FaultId, queue: &Queue, enter: &str) -> Result<Vec<Step>> {
     let dev = &tree.interface;
     let mut steps = Vec::new();
     match (&tree.root, &tree.kept) {
@@ -253,7 +263,7 @@ pub fn add(tree: &Tree, id: FaultId, queue: &Queue) -> Result<Vec<Step>> {
         }
         (Root::Foreign(what), None) => {
             return Err(Error::system(format!(
-                "the interface {dev} has a queueing discipline that is not ours and could not be put back ({what}); take --backend nfqueue, which leaves it alone, or remove it if nobody needs it: tc qdisc del dev {dev} root"
+                "{dev} has a queue of somebody else that could not be put back ({what}): take --backend nfqueue, or, if nobody needs it: {enter}tc qdisc del dev {dev} root"
             )));
         }
     }
@@ -381,17 +391,21 @@ mod tests {
     #[test]
     fn a_foreign_root_is_refused_with_the_remedy() {
         let queue = Queue::netem(&crate::preset::Preset::Slow.parts());
-        let error = add(&read(&ours())[2], FaultId::draw(), &queue).unwrap_err();
-        assert!(error.to_string().contains("tc qdisc del dev eth1 root"), "{error}");
+        let error =
+            add(&read(&ours())[2], FaultId::draw(), &queue, "ip netns exec a ").unwrap_err();
+        assert!(
+            error.to_string().ends_with(": ip netns exec a tc qdisc del dev eth1 root"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_fault_that_is_there_is_changed_in_place() {
         let queue = Queue::netem(&crate::preset::Preset::Flaky.parts());
         let id = FaultId::parse("3f2a").unwrap();
-        let steps = add(&read(&ours())[1], id, &queue).unwrap();
+        let steps = add(&read(&ours())[1], id, &queue, "").unwrap();
         assert!(shown(&steps).iter().all(|line| line.contains(" change ")), "{steps:?}");
-        let steps = add(&read(&ours())[0], id, &queue).unwrap();
+        let steps = add(&read(&ours())[0], id, &queue, "").unwrap();
         assert!(shown(&steps).iter().all(|line| line.contains(" add ")), "{steps:?}");
     }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use breakit::clock;
+use breakit::escape::{cited, named};
 
 /// A probability above 0 % and up to 100 %.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -18,12 +19,15 @@ impl Percent {
         let number = text
             .strip_suffix('%')
             .and_then(|digits| digits.parse::<f64>().ok())
-            .ok_or_else(|| format!("{text:?} is no percentage; write 1% or 0.5%"))?;
+            .ok_or_else(|| format!("{} is no percentage; write 1% or 0.5%", cited(text)))?;
         if number == 0.0 {
             return Err("0% is no fault; leave the flag out".into());
         }
         if !(0.0..=100.0).contains(&number) {
-            return Err(format!("{text} is out of range; take more than 0% and at most 100%"));
+            return Err(format!(
+                "{} is out of range; take more than 0% and at most 100%",
+                named(text)
+            ));
         }
         Ok(Percent(number))
     }
@@ -93,15 +97,19 @@ impl Rate {
             .iter()
             .find_map(|(name, size)| lower.strip_suffix(name).map(|digits| (digits, *size)))
             .ok_or_else(|| {
-                format!("{text:?} is no rate; write 56kbit, 1mbit or 1.5gbit (bits a second)")
+                format!(
+                    "{} is no rate; write 56kbit, 1mbit or 1.5gbit (bits a second)",
+                    cited(text)
+                )
             })?;
         let number: f64 =
-            digits.parse().map_err(|_| format!("{text:?} is no rate; write 1mbit"))?;
+            digits.parse().map_err(|_| format!("{} is no rate; write 1mbit", cited(text)))?;
         let bits = number * unit as f64;
         // tc counts whole bytes a second, in 64 bits; a terabit is beyond every card.
         if !(8.0..=1e12).contains(&bits) {
             return Err(format!(
-                "a rate of {text} is out of range; take 8bit to 1000gbit (to stop all traffic use partition)"
+                "a rate of {} is out of range; take 8bit to 1000gbit (to stop all traffic use partition)",
+                named(text)
             ));
         }
         Ok(Rate(bits as u64))
@@ -135,12 +143,16 @@ impl fmt::Display for Rate {
 pub fn parse_hold(text: &str) -> Result<Duration, String> {
     if text.starts_with('-') {
         return Err(format!(
-            "{text} is negative: no packet arrives before it was sent; write 50ms"
+            "{} is negative: no packet arrives before it was sent; write 50ms",
+            named(text)
         ));
     }
     let time = if text == "0" { Duration::ZERO } else { fractional(text)? };
     if time > Duration::from_secs(3600) {
-        return Err(format!("{text} is out of range; a packet is held for an hour at the most"));
+        return Err(format!(
+            "{} is out of range; a packet is held for an hour at the most",
+            named(text)
+        ));
     }
     Ok(time)
 }
@@ -154,7 +166,8 @@ pub fn parse_holds(text: &str) -> Result<(Duration, Duration), String> {
     let (least, most) = (parse_hold(least)?, parse_hold(most)?);
     if least.is_zero() || least > most {
         return Err(format!(
-            "{text} is no span of time; write 20ms, or the shorter first: 10ms,40ms"
+            "{} is no span of time; write 20ms, or the shorter first: 10ms,40ms",
+            named(text)
         ));
     }
     Ok((least, most))

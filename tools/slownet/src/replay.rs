@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use breakit::clock;
+use breakit::escape::cited;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
 use breakit::node::Node;
@@ -14,7 +15,8 @@ use serde_json::{Map, Value};
 
 use crate::link::{Link, Names};
 use crate::long_line;
-use crate::traffic::{Prefix, Whom};
+use crate::traffic::Whom;
+use breakit::net::Net;
 
 /// What one holder did: the same links in every window.
 #[derive(Clone, Debug, PartialEq)]
@@ -148,7 +150,8 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
         _ => list("to").ok_or_else(|| Error::data("\"to\" must be a list, or \"everybody\""))?,
     };
     let block = |text: &String| {
-        Prefix::parse(text).ok_or_else(|| Error::data(format!("{text:?} is no block of addresses")))
+        Net::parse(text)
+            .ok_or_else(|| Error::data(format!("{} is no block of addresses", cited(text))))
     };
     let recorded = to.iter().map(block).collect::<Result<_>>()?;
     let to = as_they_are_now(recorded, value, names)?;
@@ -160,21 +163,22 @@ fn link(value: &Value, names: &Names) -> Result<Link> {
         ("protocol", "protocol"),
         ("ports", "port"),
         ("interfaces", "interface"),
+        ("except", "except"),
     ] {
         fields.extend(value.get(recorded).map(|value| (flag.to_string(), value.clone())));
     }
-    Link::of_fields(names.nodes(&nodes)?, to, &fields)
+    Link::of_fields(names.nodes(&nodes)?, to, &fields, names)
 }
 
 /// Nodes that were named are found by their names, wherever they are now; those that nobody knows any more are
 /// taken to be where they were.
-fn as_they_are_now(recorded: Vec<Prefix>, value: &Value, names: &Names) -> Result<Whom> {
+fn as_they_are_now(recorded: Vec<Net>, value: &Value, names: &Names) -> Result<Whom> {
     let mut whom = Whom { blocks: recorded, ..Whom::default() };
     let named = value.get("to_nodes").and_then(Value::as_object).into_iter().flatten();
     for (name, addresses) in named {
         let addresses = addresses.as_array().into_iter().flatten();
-        let before: Vec<Prefix> =
-            addresses.filter_map(|address| Prefix::parse(address.as_str()?)).collect();
+        let before: Vec<Net> =
+            addresses.filter_map(|address| Net::parse(address.as_str()?)).collect();
         match names.nodes(std::slice::from_ref(name)) {
             Ok(nodes) => {
                 whom.blocks.retain(|block| !before.contains(block));

@@ -1,5 +1,6 @@
 //! Runs `slownet` as its command line says.
 
+use breakit::escape::cited;
 use breakit::exit::{Error, Result, Status};
 use breakit::hold::{hold, together};
 use breakit::jsonl::Lines;
@@ -18,7 +19,7 @@ use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
 use crate::traffic;
-use crate::{asked, list, replay, sweep};
+use crate::{asked, list, networks, replay, sweep};
 
 /// Runs the tool.
 ///
@@ -81,14 +82,16 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     let parts = asked::parts(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
     let to = traffic::whom(&args.traffic.to, &nodes)?;
-    Ok(vec![Link::new(nodes, to, parts, &args.traffic)])
+    let known = [&nodes[..], &to.nodes].concat();
+    Ok(vec![Link::new(nodes, to, parts, &args.traffic, &known)?])
 }
 
 fn lines_of(file: &str) -> Result<Lines> {
     match file.strip_prefix('@') {
         Some(path) => Lines::open(path.as_ref()),
         None => Err(Error::usage(format!(
-            "{file:?} names no file with links; write @links.jsonl, or @- for stdin (nodes are named with -n)"
+            "{} names no file with links; write @links.jsonl, or @- for stdin (nodes are named with -n)",
+            cited(file)
         ))),
     }
 }
@@ -181,11 +184,20 @@ fn somewhere(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
     Ok(sudo.of(nodes))
 }
 
-/// The nodes that were named, else this host itself and all of the fleet, if it is up.
-fn wherever(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
-    if !args.nodes.is_empty() {
-        return somewhere(args, sudo);
+/// The nodes that were named, else this host itself and all of the fleet, if it is up; with `all` every other network
+/// of this host, too.
+fn wherever(args: &NodesArg, sudo: SudoArg, all: bool) -> Result<Vec<Node>> {
+    let mut nodes = match args.nodes.is_empty() {
+        true => host_and_fleet(sudo)?,
+        false => somewhere(args, sudo)?,
+    };
+    if all {
+        nodes.extend(networks::others(&nodes));
     }
+    Ok(nodes)
+}
+
+fn host_and_fleet(sudo: SudoArg) -> Result<Vec<Node>> {
     let mut nodes = node::resolve(&["localhost=local".to_string()])?;
     match Fleet::of_environment()?.nodes() {
         Ok(fleet) => nodes.extend(sudo.of(fleet)),
@@ -196,7 +208,7 @@ fn wherever(args: &NodesArg, sudo: SudoArg) -> Result<Vec<Node>> {
 }
 
 fn clear(args: &ClearArgs) -> Result<Status> {
-    let nodes = wherever(&args.nodes, args.sudo)?;
+    let nodes = wherever(&args.nodes, args.sudo, args.all)?;
     if args.dry_run {
         show_those(&nodes, |line| {
             args.id.is_empty() || args.id.iter().any(|id| line["id"] == id.to_string())
@@ -221,6 +233,9 @@ fn clear(args: &ClearArgs) -> Result<Status> {
         }
     }
     errors.extend(Error::unless_reader_gone(tell_cleared(&cleared)).err());
+    if cleared.is_empty() && errors.is_empty() {
+        talk::say("there was no fault");
+    }
     Error::all(errors).map(|()| Status::Done)
 }
 
@@ -239,7 +254,7 @@ fn tell_cleared(cleared: &[(&str, crate::fault_id::FaultId)]) -> Result<()> {
 }
 
 fn list(args: &ListArgs) -> Result<Status> {
-    let shown = show_those(&wherever(&args.nodes, args.sudo)?, |_| true)?;
+    let shown = show_those(&wherever(&args.nodes, args.sudo, args.all)?, |_| true)?;
     Ok(if args.exit_code && shown > 0 { Status::Invalid } else { Status::Done })
 }
 

@@ -1,17 +1,17 @@
 //! One link: parts put in force on nodes, renewed, and taken back.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::nat;
 use breakit::node::{self, Node};
-use breakit::reach::Network;
+use breakit::reach::{Identity, Network};
 use breakit::talk;
 use serde_json::{Value, json};
 
+use crate::advice;
 use crate::arrival;
 use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
@@ -25,11 +25,9 @@ use crate::qdisc::{self, Tree, WithRoot};
 use crate::seat;
 use crate::step::Step;
 use crate::sweep;
-use crate::traffic::{Prefix, Traffic, Way};
+use crate::traffic::{Traffic, Way};
 use crate::turn::Turn;
-
-/// Which network namespace a node had; another number is another network.
-type Inode = Option<u64>;
+use breakit::net::Net;
 
 /// What a link is struck with.
 #[derive(Clone, Copy, Debug)]
@@ -50,9 +48,9 @@ pub struct Slow {
     link: Link,
     draw: Draw,
     backends: BTreeMap<String, Backend>,
-    struck: Mutex<BTreeMap<String, Inode>>,
-    /// The interfaces that have its queues, of each node.
-    queued: Mutex<BTreeMap<String, Vec<String>>>,
+    struck: Mutex<BTreeMap<String, Option<Identity>>>,
+    /// What it has at each node.
+    there: Mutex<BTreeMap<String, There>>,
     lines: Mutex<BTreeMap<String, Vec<Line>>>,
 }
 
@@ -61,10 +59,20 @@ pub struct Slow {
 struct Steps {
     /// The interfaces that struck packets leave by.
     leaving: Vec<String>,
-    /// The interfaces on which queues must be then.
-    queued: Vec<String>,
+    there: There,
     queues: Vec<Step>,
     feed: Vec<Step>,
+}
+
+/// What a fault has at a node.
+#[derive(Clone, Debug)]
+struct There {
+    /// The interfaces that have its queues.
+    queued: Vec<String>,
+    /// All interfaces by which its packets leave or come in.
+    interfaces: Vec<u32>,
+    /// The addresses of the node's interfaces at that time.
+    addresses: BTreeSet<(u32, String)>,
 }
 
 /// What a renewal found on all nodes.
@@ -119,7 +127,7 @@ impl Slow {
             draw,
             backends,
             struck: Mutex::default(),
-            queued: Mutex::default(),
+            there: Mutex::default(),
             lines: Mutex::default(),
         })
     }
@@ -171,8 +179,11 @@ impl Slow {
     }
 
     fn steps(&self, node: &Node, network: &Network, lease: Lease) -> Result<Steps> {
-        let (interfaces, seat) =
-            (self.interfaces(network, &self.link.traffic)?, self.seat(network));
+        // First: what changes meanwhile is seen by the next renewal.
+        let addresses = interface::addresses_up(network)?;
+        let translated = self.is_translated(network)?;
+        let interfaces = self.interfaces(network, translated)?;
+        let (seat, enter) = (self.seat(network), advice::enter(node));
         let (backend, traffic) = (self.backend(node)?, &self.link.traffic);
         let share = backend.share(&self.link.parts);
         let order = Order {
@@ -180,6 +191,8 @@ impl Slow {
             target: backend.target(),
             traffic,
             share,
+            translated,
+            enter: &enter,
             interfaces: &interfaces,
             seat: &seat,
             lease,
@@ -196,18 +209,41 @@ impl Slow {
         let queues = backend.queues(order, &arrivals, &self.link.parts, &trees)?;
         let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
-        Ok(Steps { leaving, queued, queues, feed })
+        let interfaces = interfaces.iter().chain(&arrivals).map(|at| at.index).collect();
+        let there = There { queued, interfaces, addresses };
+        Ok(Steps { leaving, there, queues, feed })
     }
 
-    fn interfaces(&self, network: &Network, traffic: &Traffic) -> Result<Vec<Interface>> {
-        interface::find(network, traffic, &self.link.named)
+    /// Whether the network may give packets other addresses or ports than those that the traffic names.
+    fn is_translated(&self, network: &Network) -> Result<bool> {
+        let traffic = &self.link.traffic;
+        let names = !traffic.named().is_empty()
+            || !traffic.ports.is_empty()
+            || !traffic.except.is_nothing();
+        Ok(names && nat::translates(network)?)
+    }
+
+    /// The interfaces that packets of the link leave by. What is translated takes the route of another address.
+    fn interfaces(&self, network: &Network, translated: bool) -> Result<Vec<Interface>> {
+        let traffic = &self.link.traffic;
+        let mut found = interface::find(network, traffic, &self.link.named)?;
+        if translated && traffic.interfaces.is_empty() {
+            // Where there are no others the packets go by those of the route, or not at all.
+            let all = interface::find(network, &Traffic::default(), &self.link.named);
+            found.extend(all.unwrap_or_default());
+            found.sort_by(|a, b| a.name.cmp(&b.name));
+            found.dedup();
+        }
+        Ok(found)
     }
 
     /// The interfaces whose arrivals go into a class: all, for routes back need not be routes there.
     fn arrivals(&self, backend: &Backend, network: &Network) -> Result<Vec<Interface>> {
         let arriving = self.link.traffic.direction.ways().contains(&Way::In);
         match backend.target() {
-            Target::Class if arriving => self.interfaces(network, &Traffic::default()),
+            Target::Class if arriving => {
+                interface::find(network, &Traffic::default(), &self.link.named)
+            }
             _ => Ok(Vec::new()),
         }
     }
@@ -227,15 +263,15 @@ impl Slow {
             step.run(&network).map(drop)
         };
         steps.queues.iter().try_for_each(run)?;
-        self.verify_queues(node, &network, &steps.queued)?;
+        self.verify_queues(node, &network, &steps.there.queued)?;
         self.open_lines(node, &steps.leaving)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
-        if let Ok(mut queued) = self.queued.lock() {
-            queued.insert(node.name.to_string(), steps.queued);
+        if let Ok(mut there) = self.there.lock() {
+            there.insert(node.name.to_string(), steps.there);
         }
         if let Ok(mut struck) = self.struck.lock() {
-            struck.insert(node.name.to_string(), inode(&network));
+            struck.insert(node.name.to_string(), network.identity());
         }
         Ok(())
     }
@@ -312,6 +348,31 @@ impl Slow {
         }
     }
 
+    fn there(&self, node: &Node) -> Option<There> {
+        self.there.lock().ok()?.get(node.name.as_str()).cloned()
+    }
+
+    /// Whether packets of the link go by an interface of the node that was not there when it was struck. That is asked
+    /// only if the node has new addresses.
+    fn has_new_interfaces(&self, node: &Node, network: &Network) -> Result<bool> {
+        let Some(before) = self.there(node) else { return Ok(false) };
+        let addresses = interface::addresses_up(network)?;
+        if addresses.is_subset(&before.addresses) {
+            return Ok(false);
+        }
+        let translated = self.is_translated(network)?;
+        let arrivals = self.arrivals(self.backend(node)?, network);
+        // Where it finds no interface there is none that is new.
+        let now = [self.interfaces(network, translated), arrivals].into_iter().flatten().flatten();
+        let is_new = now.map(|at| at.index).any(|index| !before.interfaces.contains(&index));
+        if let Ok(mut there) = self.there.lock()
+            && let Some(there) = there.get_mut(node.name.as_str()).filter(|_| !is_new)
+        {
+            there.addresses.extend(addresses);
+        }
+        Ok(is_new)
+    }
+
     fn renew_at(&self, node: &Node, lease: Lease) -> Result<Found> {
         let network = match Network::of(node) {
             Ok(network) => network,
@@ -319,7 +380,8 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        if !self.is_struck(node, &network) || self.line_is_dead(node, &network) {
+        let is_another = !self.is_struck(node, &network) || self.line_is_dead(node, &network);
+        if is_another || self.has_new_interfaces(node, &network)? && self.is_fed(node, &network)? {
             return self.strike(node, lease).map(|()| Found::Again);
         }
         match self.queues_left(node, &network)? {
@@ -348,7 +410,9 @@ impl Slow {
     pub fn stands(&self) -> Result<bool> {
         let stands = node::at_once(&self.link.nodes, |node| match Network::of(node) {
             Ok(network) => Ok(!self.is_struck(node, &network)
-                || self.is_fed(node, &network)? && self.queues_left(node, &network)? != Left::None),
+                || self.is_fed(node, &network)?
+                    && (self.queues_left(node, &network)? != Left::None
+                        || self.has_new_interfaces(node, &network)?)),
             Err(error) if error.status() == Status::NoInput => Ok(true),
             Err(error) => Err(error),
         });
@@ -357,13 +421,19 @@ impl Slow {
 
     /// Which of the queues that the fault has at `node` are left. What went with its interface is not missed.
     fn queues_left(&self, node: &Node, network: &Network) -> Result<Left> {
-        let queued = self.queued.lock().ok().and_then(|q| q.get(node.name.as_str()).cloned());
-        let queued = queued.unwrap_or_default();
+        let Some(There { queued, interfaces, .. }) = self.there(node) else {
+            return Ok(Left::All);
+        };
         if queued.is_empty() || self.backend(node)?.kind().is_none() {
             return Ok(Left::All);
         }
         let trees = qdisc::trees(network)?;
-        let there = trees.iter().filter(|tree| queued.contains(&tree.interface));
+        // One of the same name that was made anew never had one.
+        let is_same = |tree: &&Tree| {
+            tree.interface == arrival::DEVICE
+                || tree.index.is_none_or(|at| interfaces.contains(&at))
+        };
+        let there = trees.iter().filter(|tree| queued.contains(&tree.interface)).filter(is_same);
         let (with, without): (Vec<&Tree>, Vec<&Tree>) =
             there.partition(|tree| tree.leaves.iter().any(|leaf| leaf.id == self.id));
         Ok(match (with.is_empty(), without.is_empty()) {
@@ -376,8 +446,8 @@ impl Slow {
     /// Whether this network of the node is the one where it was put in force.
     fn is_struck(&self, node: &Node, network: &Network) -> bool {
         let before =
-            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).copied());
-        before == Some(inode(network))
+            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).cloned());
+        before.is_some_and(|before| before == network.identity())
     }
 
     fn is_fed(&self, node: &Node, network: &Network) -> Result<bool> {
@@ -439,7 +509,7 @@ impl Slow {
         }
         join(&mut value, self.link.traffic.json());
         if !self.link.named.is_empty() {
-            let words = |blocks: &Vec<Prefix>| blocks.iter().map(Prefix::to_string).collect();
+            let words = |blocks: &Vec<Net>| blocks.iter().map(Net::to_string).collect();
             let named = self.link.named.iter().map(|(name, blocks)| (name.clone(), words(blocks)));
             value["to_nodes"] = Value::Object(named.collect());
         }
@@ -483,16 +553,6 @@ impl Slow {
         }
         Error::all(errors)?;
         Ok(Renewed { again, cleared: cleared > 0 && cleared == self.link.nodes.len() })
-    }
-}
-
-fn inode(network: &Network) -> Inode {
-    match network {
-        Network::Namespace(fd) => {
-            let file = File::from(fd.try_clone().ok()?);
-            file.metadata().ok().map(|metadata| metadata.ino())
-        }
-        Network::Here | Network::Ssh(_) => None,
     }
 }
 

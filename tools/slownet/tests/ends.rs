@@ -73,7 +73,7 @@ fn a_packet_is_never_of_two_faults_and_the_second_is_told_of_the_first() {
             &["--delay", "5ms", "--port", "7000", "--dry-run"],
         ] {
             let refused = run(&mut set(&bed, &one, flags)).expect(71);
-            for says in [&id, "10.77.0.12 over tcp on port 7000-7003", "slownet clear --id"] {
+            for says in [&id, "10.77.0.12 over tcp on port 7000-7003", "slownet clear --all --id"] {
                 assert!(refused.stderr.contains(says), "{flags:?}: {}", refused.stderr);
             }
             assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);

@@ -982,6 +982,97 @@ fn a_node_that_comes_back_with_a_new_network_is_struck_again() {
     assert!(list(&bed).is_empty());
 }
 
+/// Holds that the next line puts the fault in force again on n1, soon after `since`, and says so.
+#[track_caller]
+fn struck_again(held: &mut Running, since: u64) {
+    let again = held.line(SOON);
+    assert_eq!(
+        (&again["f"], &again["value"]["nodes"]),
+        (&"renew-slow".into(), &serde_json::json!(["n1"])),
+        "{again}"
+    );
+    let time = |value: &serde_json::Value| value.as_u64().unwrap();
+    assert!(time(&again["value"]["since"]) <= time(&again["time"]), "{again}");
+    // A second, and another on a busy machine; a renewal comes after ten.
+    let took = Duration::from_nanos(time(&again["time"]).saturating_sub(since));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn an_interface_that_comes_up_during_a_fault_is_struck_within_a_second() {
+    for flags in [
+        &["--delay", "40ms"][..],
+        &["--delay", "40ms", "--to", "10.78.0.12"],
+        &["--delay", "40ms", "--direction", "both", "--to", "10.78.0.0/24"],
+        &["--loss", "100%"],
+        &["--loss", "100%", "--to", "10.78.0.12"],
+    ] {
+        let bed = bed!(2, "all");
+        let mut held = Running::start(&mut set(&bed, &node(&bed, 0), flags));
+        held.line(SOON);
+        second_link(&bed);
+        struck_again(&mut held, breakit::clock::now());
+        match flags[0] {
+            "--delay" => {
+                let each = if flags.contains(&"both") { 80.0 } else { 40.0 };
+                delayed_by(&rtts(&bed, 0, "10.78.0.12", 20), 20, each);
+            }
+            _ => assert!(!bed.reaches(0, "10.78.0.12"), "{flags:?}"),
+        }
+        // One that has nothing to do with the fault: nothing happens.
+        let more = "ip link add x0 type veth peer name x1; ip addr add 10.79.0.1/24 dev x0; ip link set x0 up";
+        if flags.contains(&"--to") {
+            run(bed.at(0, "sh").args(["-c", more])).expect(0);
+        }
+        held.signal(Signal::SIGINT);
+        let ended = held.end(SOON).expect(130);
+        assert_eq!(ended.lines().len(), 3, "{flags:?}: {}", ended.stdout);
+        assert_eq!(list(&bed), [] as [serde_json::Value; 0]);
+    }
+}
+
+#[test]
+fn an_interface_that_is_made_anew_has_its_queue_again_and_no_fault_ends_for_it() {
+    let bed = bed!(2, "loss");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "100%"]));
+    held.line(SOON);
+    let (host, a) = (bed.host(), bed.name(0));
+    let script = format!(
+        "set -e; ip -n {a} link del eth0
+         ip -n {host} link add v0 type veth peer name eth0 netns {a}
+         ip -n {host} link set v0 master br0 up; ip -n {a} link set eth0 up
+         ip -n {a} addr add 10.77.0.11/24 dev eth0"
+    );
+    for _ in 0..5 {
+        run(Command::new("sh").args(["-c", &script])).expect(0);
+        struck_again(&mut held, breakit::clock::now());
+        assert!(!bed.reaches(0, &bed.v4(1)));
+    }
+    end(held);
+}
+
+#[test]
+fn a_node_that_restarts_a_hundred_times_is_struck_again_each_time() {
+    let bed = bed!(2, "loss");
+    let mut held = Running::start(&mut set(&bed, &node(&bed, 0), &["--loss", "100%"]));
+    held.line(SOON);
+    let (name, host) = (bed.name(0), bed.host());
+    for round in 0..100 {
+        // At once, or when it was seen to be gone: then the kernel may give the number of its namespace anew.
+        let pause = if round % 4 == 0 { "sleep 0.5" } else { "true" };
+        let script = format!(
+            "set -e; ip netns del {name}; {pause}; ip netns add {name}
+             ip -n {host} link add v{round}r type veth peer name eth0 netns {name}
+             ip -n {host} link set v{round}r master br0 up
+             ip -n {name} link set eth0 up; ip -n {name} addr add 10.77.0.11/24 dev eth0"
+        );
+        run(Command::new("sh").args(["-c", &script])).expect(0);
+        struck_again(&mut held, breakit::clock::now());
+        assert_eq!(answered(&bed, 0, &bed.v4(1), 3), 0, "after {round} restarts");
+    }
+    end(held);
+}
+
 #[test]
 fn a_node_that_is_gone_does_not_keep_the_fault_from_ending_well() {
     let bed = bed!(2, "all");

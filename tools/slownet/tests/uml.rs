@@ -4,6 +4,8 @@
 
 #[path = "bed/pings.rs"]
 mod pings;
+#[path = "bed/which.rs"]
+mod which;
 #[path = "bed/whole.rs"]
 mod whole;
 
@@ -218,6 +220,88 @@ $S set -n a=netns:a --rate 1mbit --for 1s; echo "set $?"
         assert_eq!(values(&run, word), [value], "{word}\n{}\n{}", run.stdout, run.stderr);
     }
     assert_eq!(values(&run, "set"), [69.0], "{}\n{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn netem_strikes_and_leaves_alone_the_same_packets_as_the_delay_line() {
+    let uml = uml!();
+    which::put_into(uml.folder());
+    let world = "modprobe xt_multiport; modprobe xt_tcpudp; modprobe ip6table_mangle || true
+ip -n a addr add fd00::1/64 dev va nodad; ip -n b addr add fd00::2/64 dev vb nodad
+ip -n b addr add 10.0.0.99/24 dev vb
+ip netns exec a ping -q -c 1 -W 5 10.0.0.2 >/dev/null; ip netns exec a ping -q -c 1 -W 5 fd00::2 >/dev/null\n";
+    let sctp = [&which::SCTP_PORTS];
+    let cases = [&which::EXCEPTED, &which::PORTS].into_iter().chain(&which::PROTOCOLS);
+    // Filters of tc(8) do not see the ports of SCTP.
+    let arriving = cases.clone().map(|case| (case, "b", "in"));
+    let leaving = cases.chain(sctp).map(|case| (case, "a", "out"));
+    let all: Vec<_> = leaving.chain(arriving).collect();
+    let script = |of: &[(usize, &(&which::Case, &str, &str))]| {
+        let each = of.iter().map(|(number, (case, node, direction))| {
+            let (flags, asks) = (case.flags("10.0.0.99").join(" "), case.asks("10.0.0.2", "fd00::2", "10.0.0.99"));
+            format!(
+                "$S set -n n=netns:{node} {flags} --delay 60ms --direction {direction} --backend netem --lease 120s --keep >/dev/null
+                 python3 ./which.py a b <<'END' | sed 's/^/{number} /'\n{asks}END
+                 $S clear -n n=netns:{node} >/dev/null\n"
+            )
+        });
+        world.to_string() + &each.collect::<String>() + "state | cmp - before && echo swept 1\n"
+    };
+    let mut left: Vec<(usize, _)> = all.iter().enumerate().collect();
+    let mut wrong = Vec::new();
+    // It has half a busy processor: what is left alone may be late.
+    for _ in 0..3 {
+        let run = run(&uml, &script(&left));
+        assert_eq!(values(&run, "swept"), [1.0], "{}\n{}", run.stdout, run.stderr);
+        wrong.clear();
+        left.retain(|(number, (case, _, direction))| {
+            let prefix = format!("{number} ");
+            let said: Vec<&str> =
+                run.stdout.lines().filter_map(|l| l.strip_prefix(&prefix)).collect();
+            let judged = case.judge(&said.join("\n")).map_err(|why| format!("{direction}: {why}"));
+            wrong.extend(judged.clone().err());
+            judged.is_err()
+        });
+        if left.is_empty() {
+            return;
+        }
+    }
+    panic!("{}", wrong.join("\n"));
+}
+
+#[test]
+fn netem_strikes_what_the_node_translates_on_its_way_out_and_says_that_it_cannot_on_its_way_in() {
+    let uml = uml!();
+    which::put_into(uml.folder());
+    let run = run(
+        &uml,
+        r#"
+for m in iptable_nat ip6table_mangle xt_conntrack xt_tcpudp; do modprobe $m || true; done
+ip -n a route add default via 10.0.0.2
+for p in tcp udp; do
+    ip netns exec a iptables-legacy -w -t nat -A OUTPUT -d 10.96.0.10 -p $p --dport 443 -j DNAT --to-destination 10.0.0.2:6443
+done
+lateness() { echo "$1 $2 $3 $4 9" | python3 ./which.py a b; }
+lateness before tcp 10.96.0.10 443:6443
+for flags in "--to 10.96.0.10" "--to 10.96.0.10 --port 443" "--port 443/tcp"; do
+    $S set -n n=netns:a $flags --delay 60ms --backend netem --lease 120s --keep >/dev/null
+    lateness struck tcp 10.96.0.10 443:6443
+    lateness alone tcp 10.0.0.2 6443
+    $S clear -n n=netns:a >/dev/null
+done
+$S set -n n=netns:a --to 10.96.0.10 --except port:443 --delay 60ms --backend netem --lease 120s --keep >/dev/null
+lateness alone tcp 10.96.0.10 443:6443
+$S clear -n n=netns:a >/dev/null
+set +e
+$S set -n n=netns:a --to 10.96.0.10 --direction in --delay 60ms --backend netem --for 1s; echo "in $?"
+"#,
+    );
+    let (struck, alone) = (values(&run, "struck"), values(&run, "alone"));
+    let said = format!("{}\n{}", run.stdout, run.stderr);
+    assert!(struck.len() == 3 && struck.iter().all(|late| *late >= which::DELAY), "{said}");
+    assert!(alone.len() == 4 && alone.iter().all(|late| *late < which::DELAY), "{said}");
+    assert_eq!(values(&run, "in"), [69.0], "{said}");
+    assert!(said.contains("translates (NAT) an address of --to"), "{said}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Feeding by ipset and iptables, where nftables has no `inet` family: one timed set for each family, and a
 //! chain of its own that CLASSIFYs.
 
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
+use breakit::net::Net;
+use breakit::ports::Ports;
+use breakit::protocol::Protocol;
 use breakit::reach::Network;
 
 use super::{Fed, Order, Target, fed_traffic};
@@ -13,7 +17,7 @@ use crate::kernel;
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Prefix, Traffic, Way};
+use crate::traffic::{Clause, Traffic, Way};
 
 /// The flavours of iptables, in the order in which they are tried: the system's own choice first.
 pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
@@ -139,7 +143,14 @@ pub fn has_sets(network: &Network, id: FaultId) -> Result<bool> {
 
 /// What empties the sets; that of a family that is not struck is not there.
 pub fn starve(id: FaultId) -> Vec<Step> {
-    [true, false].map(|v4| Step::new(format!("ipset flush {}", set(id, v4)))).to_vec()
+    let of = |v4| [set(id, v4), everybody(id, v4)];
+    let sets = [true, false].into_iter().flat_map(of);
+    sets.map(|set| Step::new(format!("ipset flush {set}"))).collect()
+}
+
+/// The set of all addresses of an IP version, for as long as the lease: for rules that name addresses themselves.
+fn everybody(id: FaultId, v4: bool) -> String {
+    format!("{}-all-{}", chain_name(id), if v4 { 4 } else { 6 })
 }
 
 fn set(id: FaultId, v4: bool) -> String {
@@ -157,13 +168,19 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: Option<&str>) -> S
     let timeout = lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0);
     let mut script = create.unwrap_or_default().to_string();
     let note = note::write(traffic);
+    let all = Traffic::default();
     for (v4, family) in [(true, "inet"), (false, "inet6")] {
-        let (set, elements) = (set(id, v4), traffic.elements(v4));
-        if create.is_some() && !elements.is_empty() {
-            script += &format!("create {set} hash:net family {family} timeout {timeout} comment\n");
-        }
-        for prefix in elements {
-            script += &format!("add {set} {prefix} timeout {timeout} comment \"{note}\"\n");
+        let elements = traffic.elements(v4);
+        let lease = (!traffic.named().is_empty() && !elements.is_empty())
+            .then(|| (everybody(id, v4), all.elements(v4)));
+        for (set, elements) in [(set(id, v4), elements)].into_iter().chain(lease) {
+            if create.is_some() && !elements.is_empty() {
+                script +=
+                    &format!("create {set} hash:net family {family} timeout {timeout} comment\n");
+            }
+            for net in elements {
+                script += &format!("add {set} {net} timeout {timeout} comment \"{note}\"\n");
+            }
         }
     }
     Step::new("ipset restore -exist").fed(script)
@@ -212,19 +229,63 @@ fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
     for port in order.seat {
         script += &format!("-A {chain} -p tcp {near} {port} -j RETURN\n");
     }
-    let share = share(order.share);
+    if order.translated {
+        script += &excepted_untranslated(&chain, &order.traffic.except, v4);
+    }
+    script += &excepted(&chain, &order.traffic.except, v4);
+    script += &share(&chain, order.share);
     let target = match order.target.is_queue(way) {
         false => format!("CLASSIFY --set-class 77:{}", order.id),
         true => format!("NFQUEUE --queue-num {} --queue-bypass", order.id.queue()),
     };
+    let mut matches: Vec<String> = which(order.traffic, v4);
+    matches.iter_mut().for_each(|which| *which += &format!("-m set --match-set {set} {far} "));
+    if order.translated {
+        matches.extend(untranslated(order, v4, way, far));
+    }
     for interface in interfaces(order, way) {
-        for which in which(order.traffic) {
-            script += &format!(
-                "-A {chain} {interface} {which}-m set --match-set {set} {far} {share}-j {target}\n"
-            );
+        for which in &matches {
+            script += &format!("-A {chain} {interface} {which}-j {target}\n");
         }
     }
     script
+}
+
+/// The matches by what a connection was opened with before it was translated. No set knows that, so that addresses are
+/// matched one by one, and a set of everybody is the lease.
+fn untranslated(order: Order<'_>, v4: bool, way: Way, far: &str) -> Vec<String> {
+    let direction = if way == Way::Out { "ORIGINAL" } else { "REPLY" };
+    let (opened, traffic) = (opened_with(order.traffic, v4), order.traffic);
+    let (set, lease) = (set(order.id, v4), everybody(order.id, v4));
+    let mut found = Vec::new();
+    for net in traffic.named().iter().filter(|net| net.is_ipv4() == v4) {
+        let to = format!("-m conntrack --ctdir {direction} --ctorigdst {net}");
+        let to = format!("{to} -m set --match-set {lease} {far} ");
+        found.extend(opened.iter().map(|which| format!("{which}{to}")));
+    }
+    if !traffic.ports.is_empty() {
+        let to = format!("-m set --match-set {set} {far} ");
+        found.extend(opened.iter().map(|which| format!("{which}{to}")));
+    }
+    found
+}
+
+/// The match on protocol and on the ports that a connection was opened with.
+fn opened_with(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+    let by_port = |ports: &Ports| {
+        let numbers = ports.numbers(":");
+        ["dst", "src"].map(|end| format!("-m conntrack --ctorig{end}port {numbers} "))
+    };
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let mut each: Vec<String> = ports.iter().flat_map(by_port).collect();
+        each.extend(ports.is_empty().then(String::new));
+        let of = |protocol: &Protocol| format!("-p {} ", word(*protocol, ipv4));
+        let mut all: Vec<String> = protocols.iter().map(of).collect();
+        all.extend(protocols.is_empty().then(String::new));
+        found.extend(all.iter().flat_map(|p| each.iter().map(move |ports| format!("{p}{ports}"))));
+    }
+    found
 }
 
 /// The match on each interface. Packets come in by any: routes back need not be routes there.
@@ -236,25 +297,80 @@ fn interfaces(order: Order<'_>, way: Way) -> Vec<String> {
     }
 }
 
-/// Only so many of the packets, drawn anew for each.
-fn share(percent: Option<Percent>) -> String {
+/// What lets all but so many of the packets pass, drawn once for each.
+fn share(chain: &str, percent: Option<Percent>) -> String {
     percent.map_or_else(String::new, |percent| {
-        format!("-m statistic --mode random --probability {:.6} ", percent.fraction())
+        let pass = 1.0 - percent.fraction();
+        format!("-A {chain} -m statistic --mode random --probability {pass:.6} -j RETURN\n")
     })
 }
 
-fn which(traffic: &Traffic) -> Vec<String> {
-    let protocols = match (traffic.protocol, traffic.ports.is_empty()) {
-        (Some(protocol), _) => vec![protocol.word()],
-        (None, false) => vec!["tcp", "udp"],
-        (None, true) => return vec![String::new()],
-    };
-    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show(":")).collect();
-    let ports = match ports.is_empty() {
-        true => String::new(),
-        false => format!("-m multiport --ports {} ", ports.join(",")),
-    };
-    protocols.iter().map(|protocol| format!("-p {protocol} {ports}")).collect()
+fn which(traffic: &Traffic, ipv4: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let numbers: Vec<String> = ports.iter().map(|ports| ports.numbers(":")).collect();
+        let ports = match ports.is_empty() {
+            true => String::new(),
+            false => format!("-m multiport --ports {} ", numbers.join(",")),
+        };
+        let of = |protocol: &Protocol| format!("-p {} {ports}", word(*protocol, ipv4));
+        found.extend(protocols.iter().map(of));
+        found.extend(protocols.is_empty().then(String::new));
+    }
+    found
+}
+
+/// The word for a protocol of that IP version.
+fn word(protocol: Protocol, ipv4: bool) -> &'static str {
+    match protocol {
+        Protocol::Icmp if !ipv4 => "icmpv6",
+        other => other.word(),
+    }
+}
+
+/// What lets packets pass that are left alone.
+fn excepted(chain: &str, except: &Except, ipv4: bool) -> String {
+    let mut rules = String::new();
+    for net in except.nets_of(ipv4) {
+        for side in ["-s", "-d"] {
+            rules += &format!("-A {chain} {side} {net} -j RETURN\n");
+        }
+    }
+    for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
+        let of = |ports: &&Ports| ports.transport.is_none_or(|of| Protocol::from(of) == protocol);
+        let ports: Vec<Ports> = except.ports.iter().filter(of).copied().collect();
+        for some in ports.chunks(MOST_PORTS / 2) {
+            let numbers: Vec<String> = some.iter().map(|ports| ports.numbers(":")).collect();
+            let (word, numbers) = (protocol.word(), numbers.join(","));
+            rules += &format!("-A {chain} -p {word} -m multiport --ports {numbers} -j RETURN\n");
+        }
+    }
+    // Later fragments have no ports, and are of no use where the first one is late or lost. Of IPv6 iptables does not
+    // tell them.
+    if ipv4 && !except.ports.is_empty() {
+        rules += &format!("-A {chain} -f -j RETURN\n");
+    }
+    rules
+}
+
+/// As [`excepted`], by what a connection was opened with before it was translated.
+fn excepted_untranslated(chain: &str, except: &Except, ipv4: bool) -> String {
+    let mut rules = String::new();
+    for net in except.nets_of(ipv4) {
+        rules += &format!("-A {chain} -m conntrack --ctorigdst {net} -j RETURN\n");
+    }
+    for ports in &except.ports {
+        let numbers = ports.numbers(":");
+        for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Sctp] {
+            if ports.transport.is_none_or(|of| Protocol::from(of) == protocol) {
+                let word = protocol.word();
+                rules += &format!(
+                    "-A {chain} -p {word} -m conntrack --ctorigdstport {numbers} -j RETURN\n"
+                );
+            }
+        }
+    }
+    rules
 }
 
 /// Our sets and what is in them.
@@ -265,6 +381,11 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     let mut members: Vec<(FaultId, Members)> = Vec::new();
     for name in names(network)? {
         let Some(id) = FaultId::of_object(&name).filter(|id| wanted(*id)) else { continue };
+        // Others hold ports, and what is left alone.
+        let is_of_peers = [true, false].iter().any(|v4| name == set(id, *v4));
+        if !is_of_peers {
+            continue;
+        }
         let output = Step::new(format!("ipset list {name}")).output(network)?;
         let found = Members::read(&String::from_utf8_lossy(&output.stdout));
         match members.iter_mut().find(|(other, _)| *other == id) {
@@ -274,7 +395,8 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     }
     let fed = members.into_iter().map(|(id, Members { to, left, noted })| {
         let traffic = fed_traffic(&to, &noted);
-        Fed { id, how: "ipset", traffic, left, share: None, has_rules: true }
+        let more_excepted = note::is_cut(&noted);
+        Fed { id, how: "ipset", traffic, left, share: None, more_excepted, has_rules: true }
     });
     Ok(fed.collect())
 }
@@ -282,7 +404,7 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
 /// What is in the sets of a fault.
 #[derive(Debug, Default, PartialEq)]
 struct Members {
-    to: Vec<Prefix>,
+    to: Vec<Net>,
     left: u64,
     noted: String,
 }
@@ -294,7 +416,7 @@ impl Members {
         let mut members = Members::default();
         for line in lines {
             let mut words = line.split_whitespace();
-            members.to.extend(words.next().and_then(Prefix::parse));
+            members.to.extend(words.next().and_then(Net::parse));
             let left = words.nth(1).and_then(|word| word.parse().ok());
             members.left = members.left.max(left.unwrap_or(0));
             if let Some(noted) = line.split('"').nth(1) {
@@ -379,12 +501,14 @@ mod tests {
 
     #[test]
     fn v6_packets_are_never_let_through_silently() {
-        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
+        let interfaces = [Interface { index: 2, name: "eth0".into(), v6: true, mtu: 1500 }];
         let order = Order {
             id: FaultId::draw(),
             target: Target::Class,
             traffic: &Traffic::default(),
             share: None,
+            translated: false,
+            enter: "",
             interfaces: &interfaces,
             seat: &[],
             lease: Lease { length: Duration::from_secs(30) },
@@ -405,7 +529,7 @@ mod tests {
     fn members_are_read_with_the_longest_time_left() {
         let listing =
             "Name: x\nMembers:\n0.0.0.0/1 timeout 12 comment \"in tcp\"\n10.0.0.0/8 timeout 13\n";
-        let to = ["0.0.0.0/1", "10.0.0.0/8"].map(|block| Prefix::parse(block).unwrap()).to_vec();
+        let to = ["0.0.0.0/1", "10.0.0.0/8"].map(|block| Net::parse(block).unwrap()).to_vec();
         let members = Members::read(listing);
         assert_eq!(members, Members { to, left: 13, noted: "in tcp".into() });
         assert_eq!(Members::read("Type: bitmap:port\nMembers:\n22\n"), Members::default());

@@ -1,8 +1,12 @@
 //! Feeding by nftables: a table of its own for each fault, with one timed set for each family.
 
 use breakit::clock;
+use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
+use breakit::net::Net;
+use breakit::ports::{Ports, Transport};
+use breakit::protocol::Protocol;
 use breakit::reach::Network;
 use serde_json::Value;
 
@@ -13,10 +17,13 @@ use crate::kernel::{self, Family};
 use crate::note;
 use crate::quantity::Percent;
 use crate::step::{self, Step};
-use crate::traffic::{Ports, Prefix, Traffic, Way};
+use crate::traffic::{Clause, Traffic, Way};
 
 /// Neighbour discovery: a node whose neighbours forget it is cut off, not slow.
 const NEIGHBOURS: &str = "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, nd-router-advert } return";
+
+/// All fragments but the first, which have no ports: they are of no use where the first one is late or lost.
+const FRAGMENTS: &str = "    ip frag-off & 0x1fff != 0 return\n    frag frag-off != 0 return\n";
 
 /// One transaction that makes the whole table, in place of an older one of that name.
 pub fn start(order: Order<'_>) -> Step {
@@ -69,8 +76,8 @@ fn table(id: FaultId) -> String {
 
 fn chain(order: Order<'_>, way: Way) -> String {
     let (name, hook, near, far) = match way {
-        Way::Out => ("feed", "postrouting", "sport", ["ip daddr @to4", "ip6 daddr @to6"]),
-        Way::In => ("feed_in", "prerouting", "dport", ["ip saddr @to4", "ip6 saddr @to6"]),
+        Way::Out => ("feed", "postrouting", "sport", "daddr"),
+        Way::In => ("feed_in", "prerouting", "dport", "saddr"),
     };
     let mut chain = format!(
         "  chain {name} {{\n    type filter hook {hook} priority -150; policy accept;\n    {}\n    {NEIGHBOURS}\n",
@@ -79,14 +86,23 @@ fn chain(order: Order<'_>, way: Way) -> String {
     for port in order.seat {
         chain += &format!("    tcp {near} {port} return\n");
     }
-    let share = share(order.share);
+    if order.translated {
+        chain += &excepted_untranslated(&order.traffic.except);
+    }
+    chain += &excepted(&order.traffic.except);
+    chain += &share(order.share);
     let target = match order.target.is_queue(way) {
         false => format!("meta priority set {}", order.id.priority()),
         true => format!("queue flags bypass to {}", order.id.queue()),
     };
-    for whom in far {
-        for which in which(order.traffic) {
-            chain += &format!("    {whom} {which}{share}{target}\n");
+    for (ip, set, ipv4) in [("ip", "to4", true), ("ip6", "to6", false)] {
+        for which in which(order.traffic, ipv4, "th ", ["sport", "dport"]) {
+            chain += &format!("    {ip} {far} @{set} {which}{target}\n");
+        }
+        if order.translated {
+            for rule in untranslated(order.traffic, way, (ip, far, set), ipv4) {
+                chain += &format!("    {rule}{target}\n");
+            }
         }
     }
     chain + "  }\n"
@@ -104,26 +120,102 @@ fn elsewhere(order: Order<'_>, way: Way) -> String {
     format!("{side} != {{ {} }} return", names.join(", "))
 }
 
-/// Only so many of the packets, drawn anew for each.
+/// What lets all but so many of the packets pass, drawn once for each.
 fn share(percent: Option<Percent>) -> String {
     let of_a_million = |percent: Percent| (percent.fraction() * 1e6).round();
     percent.map_or_else(String::new, |percent| {
-        format!("numgen random mod 1000000 < {} ", of_a_million(percent))
+        format!("    numgen random mod 1000000 >= {} return\n", of_a_million(percent))
     })
 }
 
-/// The match on protocol and ports; one for each end where there are ports.
-fn which(traffic: &Traffic) -> Vec<String> {
-    let protocol = match (traffic.protocol, traffic.ports.is_empty()) {
-        (Some(protocol), _) => format!("meta l4proto {} ", protocol.word()),
-        (None, true) => String::new(),
-        (None, false) => "meta l4proto { tcp, udp } ".into(),
-    };
-    if traffic.ports.is_empty() {
-        return vec![protocol];
+/// What lets packets pass that are left alone.
+fn excepted(except: &Except) -> String {
+    let mut rules = String::new();
+    for (ip, ipv4) in [("ip", true), ("ip6", false)] {
+        let nets = except.nets_of(ipv4).join(", ");
+        for side in ["saddr", "daddr"].into_iter().filter(|_| !nets.is_empty()) {
+            rules += &format!("    {ip} {side} {{ {nets} }} return\n");
+        }
     }
-    let ports: Vec<String> = traffic.ports.iter().map(|ports: &Ports| ports.show("-")).collect();
-    ["sport", "dport"].map(|end| format!("{protocol}th {end} {{ {} }} ", ports.join(", "))).to_vec()
+    for ports in &except.ports {
+        let of = transports(*ports);
+        for side in ["sport", "dport"] {
+            let numbers = ports.numbers("-");
+            rules += &format!("    meta l4proto {{ {of} }} th {side} {numbers} return\n");
+        }
+    }
+    if !except.ports.is_empty() {
+        rules += FRAGMENTS;
+    }
+    rules
+}
+
+/// As [`excepted`], by what a connection was opened with before it was translated.
+fn excepted_untranslated(except: &Except) -> String {
+    let mut rules = String::new();
+    for (ip, ipv4) in [("ip", true), ("ip6", false)] {
+        let nets = except.nets_of(ipv4).join(", ");
+        if !nets.is_empty() {
+            rules += &format!("    ct original {ip} daddr {{ {nets} }} return\n");
+        }
+    }
+    for ports in &except.ports {
+        let (of, numbers) = (transports(*ports), ports.numbers("-"));
+        rules += &format!("    meta l4proto {{ {of} }} ct original proto-dst {numbers} return\n");
+    }
+    rules
+}
+
+/// nft's words for the protocols that a port may be of.
+fn transports(ports: Ports) -> &'static str {
+    ports.transport.map_or("tcp, udp, sctp", Transport::word)
+}
+
+/// The matches by what a connection was opened with before it was translated: an address of those that packets are
+/// struck with, or a port.
+fn untranslated(
+    traffic: &Traffic,
+    way: Way,
+    (ip, far, set): (&str, &str, &str),
+    ipv4: bool,
+) -> Vec<String> {
+    let ports = || which(traffic, ipv4, "ct original proto-", ["src", "dst"]);
+    let mut rules = Vec::new();
+    if !traffic.named().is_empty() {
+        let direction = if way == Way::Out { "original" } else { "reply" };
+        let opened = format!("ct direction {direction} ct original {ip} daddr @{set} ");
+        rules.extend(ports().iter().map(|which| format!("{opened}{which}")));
+    }
+    if !traffic.ports.is_empty() {
+        rules.extend(ports().iter().map(|which| format!("{ip} {far} @{set} {which}")));
+    }
+    rules
+}
+
+/// The match on protocol and ports; one for each of the `ends` where there are ports. What comes before them says
+/// whether the packet's own ports are meant or those that its connection was opened with.
+fn which(traffic: &Traffic, ipv4: bool, before: &str, ends: [&str; 2]) -> Vec<String> {
+    let mut found = Vec::new();
+    for Clause { protocols, ports } in traffic.clauses() {
+        let word = |protocol: &Protocol| match protocol {
+            Protocol::Icmp if !ipv4 => "ipv6-icmp",
+            other => other.word(),
+        };
+        let words: Vec<&str> = protocols.iter().map(word).collect();
+        let protocol = match words[..] {
+            [] => String::new(),
+            [word] => format!("meta l4proto {word} "),
+            _ => format!("meta l4proto {{ {} }} ", words.join(", ")),
+        };
+        if ports.is_empty() {
+            found.push(protocol);
+            continue;
+        }
+        let ports: Vec<String> = ports.iter().map(|ports| ports.numbers("-")).collect();
+        let ports = ports.join(", ");
+        found.extend(ends.map(|end| format!("{protocol}{before}{end} {{ {ports} }} ")));
+    }
+    found
 }
 
 fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
@@ -173,14 +265,15 @@ fn read(id: FaultId, listing: &Value) -> Fed {
     }
     let has_rules = objects().any(|object| object["rule"].to_string().contains("\"@to"));
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    Fed { id, how: "nft", traffic: fed_traffic(&to, noted), left, share, has_rules }
+    let (traffic, more_excepted) = (fed_traffic(&to, noted), note::is_cut(noted));
+    Fed { id, how: "nft", traffic, left, share, more_excepted, has_rules }
 }
 
-fn block(value: &Value) -> Option<Prefix> {
+fn block(value: &Value) -> Option<Net> {
     let prefix = &value["prefix"];
     match (value.as_str(), prefix["addr"].as_str(), prefix["len"].as_u64()) {
-        (Some(address), _, _) => Prefix::parse(address),
-        (None, Some(address), Some(length)) => Prefix::parse(&format!("{address}/{length}")),
+        (Some(address), _, _) => Net::parse(address),
+        (None, Some(address), Some(length)) => Net::parse(&format!("{address}/{length}")),
         _ => None,
     }
 }
@@ -251,21 +344,32 @@ mod tests {
     use super::super::Target;
     use super::*;
     use crate::interface::Interface;
-    use crate::traffic::{Prefix, Protocol};
+    use breakit::net::Net;
+    use breakit::protocol::Protocol;
     use std::time::Duration;
 
     fn script(share: Option<Percent>, traffic: &Traffic) -> String {
-        let interfaces = [Interface { name: "eth0".into(), v6: true, mtu: 1500 }];
+        let interfaces = [Interface { index: 2, name: "eth0".into(), v6: true, mtu: 1500 }];
         let id = FaultId::parse("3f2a").unwrap();
         let lease = Lease { length: Duration::from_secs(30) };
         let target = Target::Class;
-        start(Order { id, target, traffic, share, interfaces: &interfaces, seat: &[22], lease })
-            .show()
+        start(Order {
+            id,
+            target,
+            traffic,
+            share,
+            translated: false,
+            enter: "",
+            interfaces: &interfaces,
+            seat: &[22],
+            lease,
+        })
+        .show()
     }
 
     #[test]
     fn the_table_sends_only_what_is_asked_for_into_the_class() {
-        let to = vec![Prefix::parse("10.0.0.0/8").unwrap()];
+        let to = vec![Net::parse("10.0.0.0/8").unwrap()];
         let ports = vec![Ports::parse("5432").unwrap(), Ports::parse("7000-7003").unwrap()];
         let traffic = Traffic::new(to, Some(Protocol::Tcp), ports);
         let script = script(None, &traffic);
@@ -300,10 +404,10 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_drawn_for_each_packet() {
+    fn a_share_is_drawn_once_for_each_packet() {
         let script = script(Percent::parse("20%").ok(), &Traffic::default());
-        let rule =
-            "    ip daddr @to4 numgen random mod 1000000 < 200000 meta priority set 0x00773f2a";
-        assert!(script.lines().any(|line| line == rule), "{script}");
+        let share = script.find("    numgen random mod 1000000 >= 200000 return\n");
+        let rule = script.find("    ip daddr @to4 meta priority set 0x00773f2a\n");
+        assert!(share.is_some() && share < rule, "{script}");
     }
 }

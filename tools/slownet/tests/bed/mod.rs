@@ -3,6 +3,7 @@
 #![allow(dead_code)] // Each test file uses what it needs.
 
 pub mod pings;
+pub mod which;
 pub mod whole;
 
 use std::io::{Read, Write};

@@ -1,9 +1,10 @@
-//! What passes although a cut would drop it: ports, and addresses at either end.
+//! What passes although a fault would strike it: ports, and addresses at either end.
 
-use breakit::exit::{Error, Result};
-use breakit::ports::Ports;
-
-use crate::peer::{self, Net, Peer};
+use crate::exit::{Error, Result};
+use crate::net::Net;
+use crate::node::Node;
+use crate::peer::{self, Peer};
+use crate::ports::Ports;
 
 /// Packets that pass all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,19 +25,20 @@ impl Except {
     /// What stands before a port.
     const PORT: &str = "port:";
 
-    /// What `said` means: `port:22`, an address, a network, or a name, which is looked up.
+    /// What `said` means: `port:22`, an address, a network, or a name, which is looked up, first among `known` nodes.
     ///
     /// # Errors
     /// As [`Peer::find`]; 64 for what is no port.
-    pub fn find(said: &[String]) -> Result<Except> {
+    pub fn find(said: &[String], known: &[Node]) -> Result<Except> {
         let (mut ports, mut peers) = (Vec::new(), Vec::new());
         for word in said {
             match word.strip_prefix(Except::PORT) {
-                Some(port) => ports.push(
-                    Ports::parse(port)
-                        .map_err(|why| Error::usage(format!("--except {word}: {why}")))?,
-                ),
-                None => peers.push(Peer::find("--except", word)?),
+                Some(port) => ports.push(Ports::parse(port).map_err(|why| {
+                    // What is long is cited behind it.
+                    let word = if word.len() > 40 { "" } else { word };
+                    Error::usage(format!("{}: {why}", format!("--except {word}").trim_end()))
+                })?),
+                None => peers.push(Peer::find("--except", word, known)?),
             }
         }
         let nets = peer::outermost(&peers).into_iter().map(|(net, _)| net).collect();
@@ -53,10 +55,15 @@ impl Except {
         self.nets.iter().filter(|net| net.is_ipv4() == ipv4).map(Net::to_string).collect()
     }
 
+    /// Each of them: `port:22`, `10.0.0.9`.
+    pub fn each(&self) -> Vec<String> {
+        let ports = self.ports.iter().map(|ports| format!("{}{ports}", Except::PORT));
+        ports.chain(self.nets.iter().map(Net::to_string)).collect()
+    }
+
     /// `except port:22,10.0.0.9`; empty for nothing.
     pub fn words(&self) -> String {
-        let ports = self.ports.iter().map(|ports| format!("{}{ports}", Except::PORT));
-        let all: Vec<String> = ports.chain(self.nets.iter().map(Net::to_string)).collect();
+        let all = self.each();
         if all.is_empty() { String::new() } else { format!("{}{}", Except::WORD, all.join(",")) }
     }
 
