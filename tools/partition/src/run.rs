@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser};
 use crate::backend;
 use crate::check::{self, Question};
 use crate::cli::{self, Cli, Command};
-use crate::cut::{Cut, Wanted, Whom};
+use crate::cut::{Cut, Wanted};
 use crate::guard;
 use crate::installed::{self, Place};
 use crate::kernel_rules::KernelRules;
