@@ -117,14 +117,9 @@ impl Check for Linear {
         let question = self.question(asked);
         let initial = history.values.intern(&question.initial);
         Some(match question.model.register() {
-            Some(has_cas) if !question.fail_observes => Box::new(Registers::new(
-                question,
-                has_cas,
-                &history.values,
-                initial,
-                stall,
-                memory,
-            )),
+            Some(has_cas) if !question.fail_observes => {
+                Box::new(Registers::new(question, has_cas, &history.values, initial, stall, memory))
+            }
             _ => Box::new(Whole::new(question, initial, memory)),
         })
     }

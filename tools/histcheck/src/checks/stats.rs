@@ -111,7 +111,10 @@ struct Tally {
 
 /// # Errors
 /// How many operations were counted before which limit was reached.
-fn tallies(history: &History, budget: &Budget) -> std::result::Result<Vec<Tally>, (usize, Exhausted)> {
+fn tallies(
+    history: &History,
+    budget: &Budget,
+) -> std::result::Result<Vec<Tally>, (usize, Exhausted)> {
     let budget = budget.taking(history.bytes()).map_err(|limit| (0, limit))?;
     let mut watch = budget.watch();
 

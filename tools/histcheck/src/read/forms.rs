@@ -8,8 +8,8 @@ use breakit::exit::Result;
 use breakit::op::Op;
 use serde_json::Value;
 
-use super::format::{self, Events, Head, Likeness, Written};
 use super::edn::{self, Fields, Reader, Wrong};
+use super::format::{self, Events, Head, Likeness, Written};
 use super::notation::{Edn, Notation};
 use super::site::Form;
 use super::spans::{self, Span, Times};

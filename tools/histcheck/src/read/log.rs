@@ -8,8 +8,8 @@ use breakit::exit::Result;
 use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
-use super::format::{self, Events, Head, Likeness};
 use super::edn::{self, Reader};
+use super::format::{self, Events, Head, Likeness};
 use super::site::{Form, Site};
 use super::text::{Item, Quick, Take, Text};
 

@@ -5,8 +5,8 @@ use breakit::exit::Result;
 use breakit::json::{self, Json};
 use serde_json::Value;
 
-use super::format::{self, Events, Likeness};
 use super::array::next_byte;
+use super::format::{self, Events, Likeness};
 use super::site::Form;
 use super::spans::{self, NAMES, Span};
 use super::text::{Quick, Take, Text};

@@ -19,9 +19,7 @@ pub const PLUME: format::Kind = format::Kind {
     unit: "line",
     has_real_time: false,
     is_process_optional: false,
-    looks: |head| {
-        Likeness::Surely.only_if(matches!(head.text, [b'r' | b'w', b'(', ..]))
-    },
+    looks: |head| Likeness::Surely.only_if(matches!(head.text, [b'r' | b'w', b'(', ..])),
     events: Events::InText(each_of_plume),
     written: None,
 };

@@ -13,8 +13,8 @@ use std::collections::BinaryHeap;
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::values::NULL;
 
 /// The counter.

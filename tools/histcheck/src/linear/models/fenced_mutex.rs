@@ -8,8 +8,8 @@ use super::lock::{Turn, units};
 use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+use crate::linear::specification::{Decided, Operation, Specification};
 
 /// The lock with tokens.
 pub const MODELS: &[Specification] = &[Specification {

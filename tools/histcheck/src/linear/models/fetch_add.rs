@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
 

@@ -11,8 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::budget::Budget;
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::zones;
 use crate::values::{Id, NULL};
 
@@ -58,7 +58,9 @@ impl Object for KvAppend {
             Some(NULL) => Some(Arc::default()),
             Some(value) => match call.values.json(value) {
                 serde_json::Value::String(text) => Some(text.into()),
-                other => return Err(format!("the model kv-append has strings only, not {other}").into()),
+                other => {
+                    return Err(format!("the model kv-append has strings only, not {other}").into());
+                }
             },
         };
         match (call.word, text, call.fate) {
@@ -289,7 +291,9 @@ impl<'o> Pieces<'o> {
             }
         }
         match ways[text.len()].0 {
-            0 => return Err(Fast::without_cause("{} got a string that nobody can have made", [who])),
+            0 => {
+                return Err(Fast::without_cause("{} got a string that nobody can have made", [who]));
+            }
             1 => {}
             _ => return Err(Fast::Unsuited("a string can have been made in two ways")),
         }

@@ -11,8 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::values::{Id, NULL};
 
 /// The list.

@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, NumberOf, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+use crate::linear::specification::{Decided, NumberOf, Operation, Specification};
 
 /// The locks without tokens.
 pub const MODELS: &[Specification] = &[
@@ -32,10 +32,7 @@ pub const MODELS: &[Specification] = &[
         doc: "A lock with N permits: acquire, release",
         operations: OPERATIONS,
         ..Specification::decided(Decided::AsObjectOf(
-            NumberOf {
-                what: "permits it has",
-                example: "semaphore:3 for one of three permits",
-            },
+            NumberOf { what: "permits it has", example: "semaphore:3 for one of three permits" },
             |key, permits| key.empty(Lock::Semaphore(permits)),
         ))
     },

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::linear::object::{Call, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::Fate;
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::read::edn;
 
 /// The registers.
@@ -109,12 +109,14 @@ impl Object for MultiRegister {
                 return Err(format!(
                     "the value of a {} must be an object of names and values, not {other}",
                     call.word
-                ).into());
+                )
+                .into());
             }
             ("txn", other) => {
                 return Err(format!(
                     "the value of a txn must be a list of operations, not {other}"
-                ).into());
+                )
+                .into());
             }
             _ => return Err(Misread::name("multi-register", call)),
         };

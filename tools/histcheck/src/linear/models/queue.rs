@@ -20,8 +20,8 @@ use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
 use crate::linear::cover::{Cover, Timeline};
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::op::{Fate, Op};
+use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::values::{Id, NULL};
 
 /// The queues.
@@ -84,7 +84,8 @@ pub(super) fn act_of(call: &Call<'_>, words: Words) -> Read<Act> {
         (word, Some(NULL), _) if word == put => Err(format!(
             "null cannot be the value of {put:?}, as a {take} of null found nothing; write another \
              value, as \"null\""
-        ).into()),
+        )
+        .into()),
         (word, Some(value), _) if word == put => Ok(Some(Act::Put(value))),
         (word, None, Fate::Fail) if word == put => Ok(None),
         (word, None, _) if word == put => Err(format!("the operation {put:?} has no value").into()),

@@ -9,10 +9,10 @@ use crate::budget::{Budget, Watch};
 use crate::history::Pos;
 use crate::linear::blocks;
 use crate::linear::general::{self, Search};
-use crate::linear::register::Register;
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
-use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::op::{self, Fate, Op};
+use crate::linear::register::Register;
+use crate::linear::specification::{Decided, Operation, Specification};
 use crate::linear::zones::{self, Zones};
 use crate::values::{Id, NULL};
 
@@ -56,7 +56,9 @@ impl Object for Set {
             ("add", Some(element)) => Ok(Some(Act::Add(element))),
             ("remove", Some(element)) => Ok(Some(Act::Remove(element))),
             ("add" | "remove", None) if call.fate == Fate::Fail => Ok(None),
-            ("add" | "remove", None) => Err(format!("the operation {:?} has no value", call.word).into()),
+            ("add" | "remove", None) => {
+                Err(format!("the operation {:?} has no value", call.word).into())
+            }
             ("contains" | "read", _) if call.fate != Fate::Ok => Ok(None),
             ("contains", _) => match list {
                 Some(&[element, there]) if call.values.show(there) == "true" => {

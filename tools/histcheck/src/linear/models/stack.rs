@@ -19,8 +19,8 @@ use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, use
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::linear::cover::Timeline;
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
-use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::op::Op;
+use crate::linear::specification::{Decided, Drain, Operation, Specification};
 use crate::linear::uncover::{Coverage, Waiting};
 use crate::values::Id;
 
