@@ -266,6 +266,12 @@ impl Slow {
         self.open_lines(node, &steps.leaving, lease)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
+        // On hosts that take long to reach its lease may have ended meanwhile, or counts from now on.
+        if self.line_is_dead(node, &network, lease) {
+            return Err(Error::system(
+                "the delay line ended before packets were sent to it; take a longer --lease",
+            ));
+        }
         if let Ok(mut queued) = self.queued.lock() {
             queued.insert(node.name.to_string(), steps.queued);
         }

@@ -11,18 +11,18 @@ for program in uname mktemp chmod rm head timeout sha256sum tail; do
     command -v "$program" >/dev/null || no program "$program"
 done
 place() {
-    file=$(mktemp "$1/breakit-agent-XXXXXX" 2>/dev/null) || { why="$why$1 takes no file, "; return 1; }
+    file=$(mktemp "$1/breakit-agent-XXXXXX" 2>/dev/null) || { why="$why$1: takes no file, "; return 1; }
     printf '#!/bin/sh\n' >"$file" 2>/dev/null
     chmod 700 "$file"
     runs=yes; "$file" 2>/dev/null || runs=
     exec 3<"$file" 4>"$file" 5>"$file"
     rm -f "$file"
     if [ -z "$runs" ]; then
-        why="${why}no program runs from $1, "
+        why="$why$1: noexec, "
     elif head -c "$size" /dev/zero >&4 2>/dev/null; then
         return 0
     else
-        why="$why$1 is full, "
+        why="$why$1: full, "
     fi
     exec 3<&- 4>&- 5>&-
     return 1

@@ -2,6 +2,7 @@
 //!
 //! Nothing that comes from there is trusted: an answer has a limit in time and in length, and is one of a few.
 
+use std::env::consts::ARCH;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -147,7 +148,7 @@ impl Pipes {
         };
         if machine != copy.machine {
             return Err(Error::missing(format!(
-                "{host} is a machine of another kind ({}), and slownet runs here on {}; run it on a host of the same kind",
+                "{host} is another kind of machine ({}); slownet can copy itself only to {}",
                 shortened(machine),
                 copy.machine
             )));
@@ -297,6 +298,12 @@ fn keep_last(mut stderr: impl Read, kept: &Mutex<Vec<u8>>) {
 fn refusal(host: &Host, said: &str) -> Error {
     let mut words = said.splitn(3, ' ');
     let (no, kind, why) = (words.next(), words.next(), words.next().unwrap_or_default());
+    // The loader of programs begins with the name of the file, which says nothing here.
+    let why = if why.starts_with("/proc/") {
+        why.split_once(": ").map_or(why, |(_, why)| why)
+    } else {
+        why
+    };
     let why = shortened(why);
     match (no, kind) {
         (Some("no"), Some("program")) => {
@@ -306,10 +313,10 @@ fn refusal(host: &Host, said: &str) -> Error {
             Error::system(format!("slownet cannot be copied to {host}: {why}"))
         }
         (Some("no"), Some("copy")) => Error::system(format!(
-            "what came to {host} is not the slownet that was sent; try again, and check its disk and memory"
+            "what came to {host} is not what was sent; try again, and check its disk and memory"
         )),
         (Some("no"), Some("run")) => Error::missing(format!(
-            "slownet was copied to {host} and does not run there: {why}; build it statically (--target x86_64-unknown-linux-musl)"
+            "slownet does not run on {host}: {why}; build it with --target {ARCH}-unknown-linux-musl"
         )),
         _ => nonsense(host),
     }
