@@ -315,6 +315,31 @@ fn logins_that_are_not_root_hold_lines_through_sudo() {
     assert!((0..2).all(|i| copies(&bed, i).is_empty()));
 }
 
+#[test]
+fn links_of_one_host_share_a_copy_and_are_made_again_from_the_history() {
+    let (bed, sshd) = hosts!();
+    let link = |to, delay| format!(r#"{{"from":"n1","to":"{to}","delay":"{delay}"}}"#);
+    let links = [link(bed.v4(1), "40ms"), link(bed.v4(2), "80ms")].join("\n");
+    let file = Temporary::with("agent-links.jsonl", &links);
+    let args = LINE.replace("set", &format!("set {}", file.spec()));
+    let measure = |mut held: Running| {
+        let start = held.line(SOON);
+        let links = start["value"]["links"].as_array().unwrap();
+        assert!(links.iter().all(|link| link["agent"] == true), "{start}");
+        delayed_by(&rtts(&bed, 0, &bed.v4(1), 20), 20, 40.0);
+        delayed_by(&rtts(&bed, 0, &bed.v4(2), 20), 20, 80.0);
+        assert_eq!((copies(&bed, 0).len(), copies(&bed, 1).len()), (1, 0));
+        held.signal(Signal::SIGINT);
+        let history = held.end(SOON).stdout;
+        assert!((0..2).all(|i| copies(&bed, i).is_empty()));
+        history
+    };
+    let history = measure(Running::start(&mut sshd.tool(&bed, "slownet", &args)));
+    let file = Temporary::with("agent-history.jsonl", &history);
+    let args = LINE.replace("set", &format!("replay {}", file.0.display()));
+    measure(Running::start(&mut sshd.tool(&bed, "slownet", &args)));
+}
+
 /// What receives a copy, waiting for it.
 struct Receiver {
     child: Child,
