@@ -167,4 +167,4 @@ fn shortened(text: &str) -> String {
 }
 
 /// How many characters of it a message has.
-const SHORT: usize = 90;
+const SHORT: usize = 80;

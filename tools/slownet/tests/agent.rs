@@ -257,7 +257,7 @@ fn a_host_where_a_copy_cannot_run_says_why_and_keeps_nothing_of_it() {
         (
             "f=$(mktemp); mount --bind $f $(ldconfig -p | sed -n 's/.*libgcc_s.so.1 .*=> //p' | head -n 1); rm -f $f",
             69,
-            &["slownet does not run on h", "libgcc_s.so.1: ", "build it with --target"],
+            &["slownet does not run on h", "libgcc_s.so.1: ", "+crt-static"],
         ),
         (
             "mount --bind /dev/null /usr/bin/sha256sum",

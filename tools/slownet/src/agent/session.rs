@@ -2,7 +2,6 @@
 //!
 //! Nothing that comes from there is trusted: an answer has a limit in time and in length, and is one of a few.
 
-use std::env::consts::ARCH;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
@@ -316,7 +315,7 @@ fn refusal(host: &Host, said: &str) -> Error {
             "what came to {host} is not what was sent; try again, and check its disk and memory"
         )),
         (Some("no"), Some("run")) => Error::missing(format!(
-            "slownet does not run on {host}: {why}; build it with --target {ARCH}-unknown-linux-musl"
+            "slownet does not run on {host}: {why}; build it with RUSTFLAGS='-C target-feature=+crt-static'"
         )),
         _ => nonsense(host),
     }
