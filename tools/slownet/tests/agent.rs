@@ -474,9 +474,9 @@ fn a_copy_that_hangs_where_nobody_reaches_it_is_cleared_by_a_watchdog_of_its_own
     let (bed, sshd) = hosts!();
     let before = state(&bed, 0);
     let held = hold(&bed, &sshd, "--direction in --lease 15s");
-    let stopped = copies(&bed, 0)[0];
+    let stopped = Stopped(copies(&bed, 0)[0]);
     way_to_hosts(&bed, "del");
-    kill(stopped, Signal::SIGSTOP).unwrap();
+    kill(stopped.0, Signal::SIGSTOP).unwrap();
     // The kernel queues to it what comes in until the lease ends.
     assert_eq!(answered(&bed, 2, &bed.v4(0), 3), 0);
     assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
@@ -484,8 +484,20 @@ fn a_copy_that_hangs_where_nobody_reaches_it_is_cleared_by_a_watchdog_of_its_own
     held.signal(Signal::SIGKILL);
     held.end(SOON);
     way_to_hosts(&bed, "add");
-    kill(stopped, Signal::SIGCONT).unwrap();
+    kill(stopped.0, Signal::SIGCONT).unwrap();
     assert!(within(SOON, || copies(&bed, 0).is_empty()), "its lease is over");
+}
+
+/// A copy that must not stay if its test fails.
+struct Stopped(Pid);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let words = std::fs::read(format!("/proc/{}/cmdline", self.0)).unwrap_or_default();
+        if words.ends_with(b"/fd/3\0agent\0") {
+            let _ = kill(self.0, Signal::SIGKILL);
+        }
+    }
 }
 
 /// Makes or cuts the way from the run to its hosts; they reach one another all the same.
