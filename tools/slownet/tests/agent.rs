@@ -20,6 +20,9 @@ use bed::*;
 /// The line, also where the kernel has netem.
 const LINE: &str = "set --agent --backend nfqueue";
 
+/// Dozens of commands run over ssh before a fault is in force: on a busy machine each takes a second.
+const START: Duration = Duration::from_secs(180);
+
 /// Two hosts on which a line works, and their sshd.
 macro_rules! hosts {
     () => {{
@@ -77,7 +80,7 @@ fn is_slow(bed: &Namespaces) -> bool {
 fn hold(bed: &Namespaces, sshd: &Sshd, flags: &str) -> Running {
     let args = format!("{LINE} --delay 40ms {flags}");
     let mut held = Running::start(&mut sshd.tool(bed, "slownet", args.trim()));
-    let start = held.line(SOON);
+    let start = held.line(START);
     assert_eq!(start["f"], "start-slow");
     assert_eq!(
         (&start["value"]["backend"], &start["value"]["agent"]),
@@ -91,7 +94,7 @@ fn hosts_without_netem_are_delayed_by_a_copy_that_ends_with_the_fault() {
     let (bed, sshd) = hosts!();
     let before: Vec<String> = (0..2).map(|i| state(&bed, i)).collect();
     let is_before = || (0..2).all(|i| state(&bed, i) == before[i] && copies(&bed, i).is_empty());
-    let held = hold(&bed, &sshd, "--lease 20s");
+    let held = hold(&bed, &sshd, "--lease 30s");
     for i in 0..2 {
         assert_eq!(copies(&bed, i).len(), 1);
         let exe = std::fs::read_link(format!("/proc/{}/exe", copies(&bed, i)[0])).unwrap();
@@ -106,7 +109,7 @@ fn hosts_without_netem_are_delayed_by_a_copy_that_ends_with_the_fault() {
     }
     // Renewed beyond its lease, by the same copies.
     let copied: Vec<_> = (0..2).map(|i| copies(&bed, i)).collect();
-    std::thread::sleep(Duration::from_secs(22));
+    std::thread::sleep(Duration::from_secs(32));
     delayed(&bed, 40.0);
     assert_eq!((0..2).map(|i| copies(&bed, i)).collect::<Vec<_>>(), copied);
     end(held);
@@ -473,7 +476,7 @@ fn whatever_a_host_answers_is_one_short_sentence_without_a_byte_that_acts_on_a_t
 fn a_copy_that_hangs_where_nobody_reaches_it_is_cleared_by_a_watchdog_of_its_own() {
     let (bed, sshd) = hosts!();
     let before = state(&bed, 0);
-    let held = hold(&bed, &sshd, "--direction in --lease 15s");
+    let held = hold(&bed, &sshd, "--direction in --lease 40s");
     let stopped = Stopped(copies(&bed, 0)[0]);
     way_to_hosts(&bed, "del");
     kill(stopped.0, Signal::SIGSTOP).unwrap();
