@@ -47,6 +47,9 @@ pub enum Command {
     List(ListArgs),
     /// Say what works here, and why not what does not
     Probe(ProbeArgs),
+    /// Hold delay lines for a run on another host, which copied this program here
+    #[command(hide = true)]
+    Agent,
 }
 
 /// `slownet set`.
@@ -79,6 +82,9 @@ pub struct SetArgs {
     /// By what means
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
+    /// Where netem is missing on a host over ssh, copy slownet there for the fault, to delay packets itself
+    #[arg(long)]
+    pub agent: bool,
     /// Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -202,6 +208,9 @@ pub struct ReplayArgs {
     /// By what means
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
+    /// Where netem is missing on a host over ssh, copy slownet there for the faults, to delay packets itself
+    #[arg(long)]
+    pub agent: bool,
     /// Make even what an sshd of a node sends slow
     #[arg(long)]
     pub force: bool,
@@ -250,6 +259,9 @@ pub struct ListArgs {
 /// `slownet probe`.
 #[derive(Args, Debug)]
 pub struct ProbeArgs {
+    /// Copy slownet to hosts over ssh for the trial
+    #[arg(long)]
+    pub agent: bool,
     /// Whose kernels [default: this host's]
     #[command(flatten)]
     pub nodes: NodesArg,

@@ -14,7 +14,8 @@ use crate::line;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Where programs of administration lie on other hosts, whose ssh gives a short PATH.
-const REMOTE_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const REMOTE_PATH: &str =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A command, and what is fed to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
