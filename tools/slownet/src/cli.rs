@@ -165,7 +165,7 @@ pub struct PartsArgs {
 #[derive(Args, Debug)]
 pub struct TrafficArgs {
     /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: everybody]
-    #[arg(long, value_name = "NODES|CIDR")]
+    #[arg(long, value_name = "PEER")]
     pub to: Vec<String>,
     /// Strike what the nodes send (the default), what they receive (from those that --to names), or both
     #[arg(
