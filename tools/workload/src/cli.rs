@@ -91,10 +91,10 @@ pub struct CommonArgs {
     /// Where the database runs
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// Operations a second that fall due, whether or not earlier ones were answered
+    /// Operations to start a second, whether or not earlier ones were answered
     #[arg(long, value_name = "PER-SECOND", default_value_t = 200.0, value_parser = rate)]
     pub rate: f64,
-    /// The most operations that are open at the same time
+    /// The maximum number of operations that are open at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// End the load after TIME [default: 30s, with mem 1.5s, with --ops none]
@@ -109,10 +109,10 @@ pub struct CommonArgs {
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Wait at most TIME until a program of exec: reads its first request
+    /// Wait at most TIME until a program of --client exec: reads its first request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub start_timeout: Duration,
-    /// Give up a final read after TIME, all its tries included
+    /// Give up a final read after TIME, with all its attempts
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub final_timeout: Duration,
     /// Wait at most TIME for a database that is still starting
