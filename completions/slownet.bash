@@ -16,6 +16,9 @@ _slownet() {
             ",$1")
                 cmd="slownet"
                 ;;
+            slownet,agent)
+                cmd="slownet__subcmd__agent"
+                ;;
             slownet,clear)
                 cmd="slownet__subcmd__clear"
                 ;;
@@ -33,6 +36,9 @@ _slownet() {
                 ;;
             slownet,set)
                 cmd="slownet__subcmd__set"
+                ;;
+            slownet__subcmd__help,agent)
+                cmd="slownet__subcmd__help__subcmd__agent"
                 ;;
             slownet__subcmd__help,clear)
                 cmd="slownet__subcmd__help__subcmd__clear"
@@ -59,8 +65,26 @@ _slownet() {
 
     case "${cmd}" in
         slownet)
-            opts="-q -v -h -V --quiet --verbose --path --help --version set replay clear list probe help"
+            opts="-q -v -h -V --quiet --verbose --path --help --version set replay clear list probe agent help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        slownet__subcmd__agent)
+            opts="-q -v -h --quiet --verbose --path --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -107,8 +131,22 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__help)
-            opts="set replay clear list probe help"
+            opts="set replay clear list probe agent help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        slownet__subcmd__help__subcmd__agent)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -231,7 +269,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__probe)
-            opts="-n -q -v -h --nodes --sudo --quiet --verbose --path --help"
+            opts="-n -q -v -h --agent --nodes --sudo --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -257,7 +295,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__replay)
-            opts="-n -q -v -h --nodes --sudo --lease --backend --force --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --lease --backend --agent --force --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

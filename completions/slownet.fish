@@ -34,6 +34,7 @@ complete -c slownet -n "__fish_slownet_needs_command" -f -a "replay" -d 'Make th
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_needs_command" -f -a "agent" -d 'Hold delay lines for a run on another host, which copied this program here'
 complete -c slownet -n "__fish_slownet_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l preset -d 'Begin with the parts of a network that has a name' -r -f -a "slow\t'50 ms ± 10 ms (normal): Jepsen\'s slow network'
@@ -80,13 +81,14 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'By w
 netem\t'The kernel\'s network emulator: all parts'
 htb\t'A class of htb: a rate and nothing else'
 blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
-nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+nfqueue\t'A delay line of our own: all parts, on this host\'s nodes, and with --agent on hosts over ssh'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep-order -d 'Let no packet overtake another, however the delay strays'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l until-eof -d 'End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l agent -d 'Where netem is missing on a host over ssh, copy slownet there for the fault, to delay packets itself'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Make even what an sshd of a node sends slow'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Print what would be done, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
@@ -98,9 +100,10 @@ complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'B
 netem\t'The kernel\'s network emulator: all parts'
 htb\t'A class of htb: a rate and nothing else'
 blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
-nfqueue\t'A delay line of our own behind the kernel\'s packet queue: all parts, on this host\'s nodes'"
+nfqueue\t'A delay line of our own: all parts, on this host\'s nodes, and with --agent on hosts over ssh'"
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l agent -d 'Where netem is missing on a host over ssh, copy slownet there for the faults, to delay packets itself'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l force -d 'Make even what an sshd of a node sends slow'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l dry-run -d 'Print what would be done, and when, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s q -l quiet -d 'Say nothing but errors'
@@ -125,13 +128,19 @@ complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s h -l help -d 'Print help'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
+complete -c slownet -n "__fish_slownet_using_subcommand probe" -l agent -d 'Copy slownet to hosts over ssh for the trial'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -l sudo -d 'On hosts over ssh run what needs root through sudo -n: for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s q -l quiet -d 'Say nothing but errors'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s v -l verbose -d 'Say what is done, step by step'
 complete -c slownet -n "__fish_slownet_using_subcommand probe" -s h -l help -d 'Print help'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "probe" -d 'Say what works here, and why not what does not'
-complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c slownet -n "__fish_slownet_using_subcommand agent" -l path -d 'Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system\'s; $PATH does not count' -r
+complete -c slownet -n "__fish_slownet_using_subcommand agent" -s q -l quiet -d 'Say nothing but errors'
+complete -c slownet -n "__fish_slownet_using_subcommand agent" -s v -l verbose -d 'Say what is done, step by step'
+complete -c slownet -n "__fish_slownet_using_subcommand agent" -s h -l help -d 'Print help'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "set" -d 'Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "replay" -d 'Make the faults of a recorded run again: the same parts, the same nodes, the same offsets'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "clear" -d 'Take faults off, whoever put them there and whether or not that one still lives'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "list" -d 'Show the faults in force, as the kernels of the nodes have them'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "probe" -d 'Say what works here, and why not what does not'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "agent" -d 'Hold delay lines for a run on another host, which copied this program here'
+complete -c slownet -n "__fish_slownet_using_subcommand help; and not __fish_seen_subcommand_from set replay clear list probe agent help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -123,8 +123,12 @@ impl Running {
         Running::start_with(command, Stdio::piped())
     }
 
+    /// As [`Running::start`], with another stdin.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
     #[track_caller]
-    fn start_with(command: &mut Command, stdin: Stdio) -> Running {
+    pub fn start_with(command: &mut Command, stdin: Stdio) -> Running {
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let stdin = child.stdin.take();

@@ -79,6 +79,15 @@ impl Sshd {
         Sshd::start_for("root", bed, nodes, |_| String::new())
     }
 
+    /// One at each of the first `nodes`, for root; a shell does `prepare` before in the mounts of each, which are its own.
+    ///
+    /// # Panics
+    /// Where none answers.
+    #[track_caller]
+    pub fn prepared(bed: &Namespaces, nodes: usize, prepare: &str) -> Sshd {
+        Sshd::start_for("root", bed, nodes, |_| format!("set -e\n{prepare}"))
+    }
+
     /// One at each of the first `nodes`, for `user`; `prepare` is what a shell does before in each one's mounts.
     fn start_for(
         user: &str,

@@ -4,7 +4,7 @@
 //! The argument is what was sent, so it counts; but a client may also have learnt only from the reply what it wrote.
 //! The history does not say which of the two it means. So a verdict is invalid only if it is invalid by both.
 
-use crate::history::{History, Operations};
+use crate::history::{History, Operations, Pos};
 use crate::plural::many;
 use crate::values::{Id, NULL, Renamed};
 
@@ -56,6 +56,11 @@ impl Answers {
         self.list.push((index as u32, result));
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Whether there is none, as in nearly all histories.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -75,6 +80,11 @@ impl Answers {
     pub(crate) fn append(&mut self, part: Answers, rows: usize, values: &Renamed) {
         let theirs = part.list.into_iter();
         self.list.extend(theirs.map(|(index, id)| (index + rows as u32, values.id(id))));
+    }
+
+    /// Puts those from the one at `from` on in the order of their completions; `completed` says where each is.
+    pub(crate) fn sort_from(&mut self, from: usize, completed: impl Fn(usize) -> Pos) {
+        self.list[from..].sort_by_key(|&(index, _)| completed(index as usize));
     }
 
     /// Follows operations to other places: `places` has that of each.

@@ -160,21 +160,22 @@ impl Operations {
     /// and words are given in ours.
     pub(crate) fn append(&mut self, part: Operations, after: Pos, values: &Renamed, words: &[u16]) {
         let rows = self.len();
-        let renamed = |raw| if raw == NONE { NONE } else { values.id(Id(raw)).0 };
+        let renamed = |raw| values.raw(raw);
         let processes: Vec<u32> =
             part.processes.iter().map(|number| self.processes.place(number)).collect();
-        for (index, row) in part.rows.iter().enumerate() {
+        let (more_processes, more_nodes) = (&mut self.more_processes, &mut self.more_nodes);
+        self.rows.extend(part.rows.iter().enumerate().map(|(index, row)| {
             let process = processes[part.more_processes.number(index, row.process) as usize];
             let node = renamed(part.more_nodes.number(index, row.node));
-            self.rows.push(Row {
+            Row {
                 value: renamed(row.value),
                 inv: row.inv + after,
                 res: if row.res == OPEN { OPEN } else { row.res + after },
                 f: words[usize::from(row.f >> MARKS)] << MARKS | row.f & ((1 << MARKS) - 1),
-                process: self.more_processes.byte(rows + index, process),
-                node: self.more_nodes.byte(rows + index, node),
-            });
-        }
+                process: more_processes.byte(rows + index, process),
+                node: more_nodes.byte(rows + index, node),
+            }
+        }));
         // Each goes as soon as it is copied.
         drop(part.rows);
         self.key.append(rows, part.key, renamed);

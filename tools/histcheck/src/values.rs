@@ -245,8 +245,14 @@ pub struct Renamed {
 impl Renamed {
     /// The id there of what has `id` here.
     pub fn id(&self, id: Id) -> Id {
-        match id.0 & DIRECT {
-            0 => self.ids[id.0 as usize],
+        Id(self.raw(id.0))
+    }
+
+    /// The same as numbers; that of no id stays as it is.
+    #[inline]
+    pub fn raw(&self, id: u32) -> u32 {
+        match id & DIRECT {
+            0 => self.ids[id as usize].0,
             _ => id,
         }
     }

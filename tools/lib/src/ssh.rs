@@ -19,8 +19,9 @@ use crate::exit::{Error, Result};
 use crate::node::Host;
 use crate::{helper, lifeline, program};
 
-/// Never asks for anything, and gives up soon: the host that does not answer may be one that we cut off.
-const OPTIONS: [&str; 4] = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
+/// Never asks for anything, and gives up soon: the host that does not answer may be one that we cut off. Whatever the
+/// user's configuration says, that host gets neither our keys nor our screen.
+const OPTIONS: [&str; 6] = ["-a", "-x", "-o", "BatchMode=yes", "-o", "ConnectTimeout=5"];
 
 /// How long we wait for the shared connection before we go on without.
 const LIMIT: Duration = Duration::from_secs(6);

@@ -37,7 +37,7 @@ pub enum Wanted {
     Htb,
     /// A queue that swallows what is sent into it: random loss and nothing else
     Blackhole,
-    /// A delay line of our own behind the kernel's packet queue: all parts, on this host's nodes
+    /// A delay line of our own: all parts, on this host's nodes, and with --agent on hosts over ssh
     Nfqueue,
 }
 
@@ -74,13 +74,15 @@ struct Question {
 #[derive(Debug)]
 pub struct Choices {
     wanted: Wanted,
+    /// Whether copies of this program may work on other hosts.
+    agent: bool,
     made: Vec<(Question, Backend)>,
 }
 
 impl Choices {
     /// None yet.
-    pub fn of(wanted: Wanted) -> Choices {
-        Choices { wanted, made: Vec::new() }
+    pub fn of(wanted: Wanted, agent: bool) -> Choices {
+        Choices { wanted, agent, made: Vec::new() }
     }
 
     /// The backend for `parts` on the kernel under `network`.
@@ -112,7 +114,8 @@ impl Choices {
         if let Some((_, backend)) = self.made.iter().find(|(asked, _)| *asked == question) {
             return Ok(backend.clone());
         }
-        let backend = Backend::choose(self.wanted, parts, traffic, network, unseen)?;
+        let kernel = Kernel::of(network).with_agent(self.agent);
+        let backend = Backend::choose(self.wanted, parts, traffic, kernel, unseen)?;
         self.made.push((question, backend.clone()));
         Ok(backend)
     }
@@ -123,10 +126,10 @@ impl Backend {
         wanted: Wanted,
         parts: &Parts,
         traffic: &Traffic,
-        network: &Network,
+        kernel: Kernel<'_>,
         unseen: Option<&'static str>,
     ) -> Result<Backend> {
-        let (kernel, direction) = (Kernel::of(network), traffic.direction);
+        let direction = traffic.direction;
         if direction != Direction::Out {
             return Backend::incoming(wanted, parts, traffic, kernel, unseen);
         }

@@ -47,6 +47,9 @@ pub enum Command {
     List(ListArgs),
     /// Print which backends work here, and why the others do not
     Probe(ProbeArgs),
+    /// Hold delay lines for a run on another host, which copied this program here
+    #[command(hide = true)]
+    Agent,
 }
 
 /// `slownet set`.
@@ -79,6 +82,9 @@ pub struct SetArgs {
     /// The backend
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
+    /// Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem
+    #[arg(long)]
+    pub agent: bool,
     /// The seed of every random choice; only the backend nfqueue uses it [default: $BREAKIT_SEED, else random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -202,6 +208,9 @@ pub struct ReplayArgs {
     /// The backend
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
+    /// Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem
+    #[arg(long)]
+    pub agent: bool,
     /// Impair even what a node's sshd sends
     #[arg(long)]
     pub force: bool,
@@ -250,6 +259,9 @@ pub struct ListArgs {
 /// `slownet probe`.
 #[derive(Args, Debug)]
 pub struct ProbeArgs {
+    /// Copy slownet to hosts over ssh for the trial
+    #[arg(long)]
+    pub agent: bool,
     /// Whose kernels [default: this host's]
     #[command(flatten)]
     pub nodes: NodesArg,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use breakit::escape::{cited, named};
 use breakit::input;
+use serde::{Deserialize, Serialize};
 
 /// How many in a table are one jitter.
 const ONE: f64 = 8192.0;
@@ -14,7 +15,8 @@ const ONE: f64 = 8192.0;
 const LONGEST: usize = 16 * 1024;
 
 /// How delays spread.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Received")]
 pub enum Distribution {
     /// Evenly between delay - jitter and delay + jitter.
     Uniform,
@@ -29,11 +31,33 @@ pub enum Distribution {
 }
 
 /// A table from a file.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     path: String,
     /// How many jitters a delay strays, each as likely as the other, in order.
     strays: Vec<f64>,
+}
+
+/// A distribution that comes from another process of ours.
+#[derive(Deserialize)]
+enum Received {
+    Uniform,
+    Normal,
+    Pareto,
+    Paretonormal,
+    Table(Table),
+}
+
+impl From<Received> for Distribution {
+    fn from(received: Received) -> Distribution {
+        match received {
+            Received::Uniform => Distribution::Uniform,
+            Received::Normal => Distribution::Normal,
+            Received::Pareto => Distribution::Pareto,
+            Received::Paretonormal => Distribution::Paretonormal,
+            Received::Table(table) => Distribution::Table(Box::leak(Box::new(table))),
+        }
+    }
 }
 
 impl Distribution {

@@ -14,6 +14,7 @@ use breakit::op::Op;
 use breakit::{jsonl, parallel};
 use serde_json::{Value, json};
 
+use crate::agent::Agents;
 use crate::backend::{Choices, Wanted};
 use crate::fault_id::FaultId;
 use crate::line::watchdog::Watchdog;
@@ -35,11 +36,14 @@ pub struct Means {
     pub force: bool,
     /// Where chance comes from.
     pub seed: u64,
+    /// With copies of this program on other hosts, where they are needed.
+    pub agent: bool,
 }
 
 /// The links, the guardian that clears them all when we die, and the watchdog that does when we hang.
 pub struct Faults {
     links: Vec<Slow>,
+    agents: Option<Arc<Agents>>,
     guardian: Option<Guardian>,
     watchdog: Option<Watchdog>,
 }
@@ -50,14 +54,28 @@ impl Faults {
     /// # Errors
     /// As [`Slow::plan`].
     pub fn plan(links: Vec<Link>, means: Means) -> Result<Faults> {
-        let (mut choices, mut networks) = (Choices::of(means.backend), Networks::default());
-        let Means { force, seed, .. } = means;
+        let Means { backend, force, seed, agent } = means;
+        let (mut choices, mut networks) = (Choices::of(backend, agent), Networks::default());
+        let agents = agent.then(Arc::<Agents>::default);
         let ids: Arc<[FaultId]> = FaultId::draw_all(links.len()).into();
         let links = links.into_iter().enumerate().map(|(number, link)| {
             let draw = Draw { force, seed, number };
-            Slow::plan(link, Arc::clone(&ids), draw, &mut choices, &mut networks)
+            let ids = Arc::clone(&ids);
+            Slow::plan(link, ids, draw, agents.clone(), &mut choices, &mut networks)
         });
-        Ok(Faults { links: links.collect::<Result<_>>()?, guardian: None, watchdog: None })
+        let links = links.collect::<Result<_>>()?;
+        Ok(Faults { links, agents, guardian: None, watchdog: None })
+    }
+
+    /// Finds out on other hosts whether the lines that were planned work there.
+    ///
+    /// # Errors
+    /// As [`Slow::try_lines`].
+    pub fn try_lines(&self) -> Result<()> {
+        match self.agents {
+            Some(_) => all(self.each(Slow::try_lines)).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// The links, each as it is struck.
@@ -222,7 +240,11 @@ impl Fault for Faults {
     fn start(&mut self, lease: Lease) -> Result<Value> {
         self.post_guardian()?;
         self.post_watchdog(lease)?;
-        match all(self.each(|link| link.start(lease))) {
+        let started = all(self.each(|link| link.start(lease)));
+        if let Some(agents) = &self.agents {
+            agents.dismiss();
+        }
+        match started {
             Ok(_) => self.say_before(self.value(Slow::value)),
             // All nodes or none: what was struck is taken back.
             Err(error) => match self.leave() {

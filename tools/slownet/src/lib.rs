@@ -12,6 +12,8 @@
 //! | [`backend`] | the ways to do it, and which a node can go |
 //! | [`qdisc`], [`netem`] | the tree of queues, and the words for netem |
 //! | [`line`](mod@line) | the delay line, for kernels without netem |
+//! | [`agent`] | copies of this program on other hosts, for delay lines there |
+//! | [`lines`] | delay lines at one node, wherever they are at work |
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
@@ -30,6 +32,7 @@
 //! | [`sweep`], [`list`], [`probe`] | clearing, showing, trying |
 
 pub mod advice;
+pub mod agent;
 pub mod arrival;
 pub mod asked;
 pub mod backend;
@@ -42,6 +45,7 @@ pub mod interface;
 pub mod kept;
 pub mod kernel;
 pub mod line;
+pub mod lines;
 pub mod link;
 pub mod list;
 pub mod long_line;

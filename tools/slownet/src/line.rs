@@ -36,6 +36,7 @@ use breakit::talk;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
+use serde::{Deserialize, Serialize};
 
 use crate::fault_id::FaultId;
 use crate::parts::Parts;
@@ -50,7 +51,7 @@ const DRAIN: u64 = 500_000_000;
 const AT_ONCE: u64 = 20_000;
 
 /// Where a line stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Place {
     /// Where packets come in, by whatever interface.
     Arriving,

@@ -9,7 +9,7 @@ use crate::fault_id::FaultId;
 use crate::feed::{self, Fed, Target};
 use crate::line::{stuck, tap};
 use crate::qdisc::{self, Leaf, Tree};
-use crate::step::Step;
+use crate::step;
 
 /// A line for each fault on each interface of `node`; a queue that nothing feeds any more says so.
 ///
@@ -64,8 +64,7 @@ fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
 /// The faults whose delay line is at work: a process has bound its packet queue, or has its device open.
 fn lines_at_work(network: &Network) -> Result<Vec<FaultId>> {
     let queues = stuck::queues(network)?;
-    let output = Step::new("cat /proc/net/dev").output(network)?;
-    let devices = String::from_utf8_lossy(&output.stdout);
+    let devices = step::proc_net(network, "dev")?;
     let bound = queues.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
     let open = devices.lines().filter_map(|line| tap::fault(line.trim_start().split(':').next()?));
     Ok(bound.filter_map(FaultId::of_queue).chain(open).collect())

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::distribution::Distribution;
 use crate::quantity::{Chance, Percent, Rate};
 
 /// How long packets are held.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delay {
     /// The mean.
     pub time: Duration,
@@ -19,7 +20,7 @@ pub struct Delay {
 }
 
 /// How delays vary.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Jitter {
     /// Half the width, or the standard deviation, as the distribution has it.
     pub time: Duration,
@@ -30,7 +31,7 @@ pub struct Jitter {
 }
 
 /// Which packets are lost.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Loss {
     /// Each with a probability.
     Random(Chance),
@@ -41,7 +42,7 @@ pub enum Loss {
 }
 
 /// Packets that overtake those held by the delay.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reorder {
     /// How many.
     pub chance: Chance,
@@ -50,7 +51,7 @@ pub struct Reorder {
 }
 
 /// Packets leave in batches, at moments that chance sets: what a modem or a radio does that waits for its slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
     /// The shortest time from slot to slot.
     pub least: Duration,
@@ -63,7 +64,7 @@ pub struct Slot {
 }
 
 /// All that is done to packets. At least one part is there.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Parts {
     /// Held for a while.
     pub delay: Option<Delay>,

@@ -1,10 +1,12 @@
 //! What works on a node's kernel: tried in a throw-away network namespace, never judged by version.
 
 use breakit::exit::{Error, Result, Status};
+use breakit::node::Host;
 use breakit::program;
 use breakit::reach::Network;
 use serde_json::{Map, Value, json};
 
+use crate::agent::{self, Agents};
 use crate::fault_id::FaultId;
 use crate::feed::{Feeder, Target, ipset};
 use crate::line::leaving::Leaving;
@@ -106,15 +108,26 @@ impl Need {
 
 /// A kernel: ours, or another host's.
 #[derive(Clone, Copy, Debug)]
-pub struct Kernel<'a>(&'a Network);
+pub struct Kernel<'a> {
+    network: &'a Network,
+    /// Whether a copy of this program may work there, if it is another host's.
+    agent: bool,
+}
 
 impl<'a> Kernel<'a> {
     /// The kernel under `network`. All namespaces of this host share one.
     pub fn of(network: &'a Network) -> Kernel<'a> {
-        match network {
-            Network::Namespace(_) => Kernel(&Network::Here),
-            other => Kernel(other),
-        }
+        let network = match network {
+            Network::Namespace(_) => &Network::Here,
+            other => other,
+        };
+        Kernel { network, agent: false }
+    }
+
+    /// The same, where a copy of this program may work if it is another host's.
+    #[must_use]
+    pub fn with_agent(self, agent: bool) -> Kernel<'a> {
+        Kernel { agent, ..self }
     }
 
     /// Whether `need` is met; the inner error is the reason why not.
@@ -169,24 +182,26 @@ impl<'a> Kernel<'a> {
         }))
     }
 
-    /// Whether a process of ours can receive packets from this kernel, which must be our own.
+    /// Whether a process of ours can receive packets from this kernel. Of another host that is taken for granted
+    /// until a copy of ours tries it out.
     ///
     /// # Errors
     /// As [`Kernel::meets`].
     pub fn queue(self) -> Result<std::result::Result<(), String>> {
-        if let Network::Ssh(host) = self.0 {
-            return Ok(Err(format!("{host} is another host, where no process of ours runs")));
+        if let Network::Ssh(host) = self.network {
+            return Ok(self.lets_us_work(host));
         }
         tried_here(|| Queue::bind(1, Shows::Lengths, 0).map(drop))
     }
 
-    /// Whether a process of ours can be led packets that leave an interface of this kernel, which must be our own.
+    /// Whether a process of ours can be led packets that leave an interface of this kernel. Of another host as
+    /// [`Kernel::queue`].
     ///
     /// # Errors
     /// As [`Kernel::meets`].
     pub fn tap(self) -> Result<std::result::Result<(), String>> {
-        if let Network::Ssh(host) = self.0 {
-            return Ok(Err(format!("{host} is another host, where no process of ours runs")));
+        if let Network::Ssh(host) = self.network {
+            return Ok(self.lets_us_work(host));
         }
         let interfaces = ["lo".to_string()];
         tried_here(move || {
@@ -195,8 +210,13 @@ impl<'a> Kernel<'a> {
         })
     }
 
+    fn lets_us_work(self, host: &Host) -> std::result::Result<(), String> {
+        if self.agent { Ok(()) } else { Err(agent::not_allowed(host)) }
+    }
+
     fn tries(self, script: &str) -> Result<std::result::Result<(), String>> {
-        let output = Step::new("unshare -n sh -s").fed(format!("{script}\n")).output(self.0)?;
+        let output =
+            Step::new("unshare -n sh -s").fed(format!("{script}\n")).output(self.network)?;
         if output.status.success() {
             return Ok(Ok(()));
         }
@@ -261,11 +281,12 @@ fn plain(said: &str) -> String {
     said.trim_start_matches("Error: ").to_string()
 }
 
-/// What `probe` prints of one kernel: what works, why not what does not, and what would be chosen.
+/// What `probe` prints of one kernel: what works, why not what does not, and what would be chosen. What needs a process
+/// of ours is tried out on another host by one of `agents`, if it may be copied there.
 ///
 /// # Errors
 /// As [`Kernel::meets`].
-pub fn report(kernel: Kernel<'_>) -> Result<Value> {
+pub fn report(kernel: Kernel<'_>, agents: Option<&Agents>) -> Result<Value> {
     let mut works = Map::new();
     for need in Need::ALL {
         let met = match kernel.meets(need) {
@@ -277,8 +298,19 @@ pub fn report(kernel: Kernel<'_>) -> Result<Value> {
     for (word, target) in [("ipset", Target::Class), ("ipset-queue", Target::Line)] {
         works.insert(word.into(), ipset_verdict(kernel.ipset(target)?));
     }
-    works.insert("queue".into(), verdict(kernel.queue()?));
-    works.insert("tap".into(), verdict(kernel.tap()?));
+    for (word, tap) in [("queue", false), ("tap", true)] {
+        let met = match (kernel.network, agents) {
+            (Network::Ssh(host), Some(agents)) => {
+                agents.try_out(host, tap, !tap).map_err(|error| error.to_string())
+            }
+            _ if tap => kernel.tap()?,
+            _ => kernel.queue()?,
+        };
+        works.insert(word.into(), verdict(met));
+    }
+    if let Some(agents) = agents {
+        agents.dismiss();
+    }
     Ok(Value::Object(works))
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::escape::{cited, named};
+use serde::{Deserialize, Serialize};
 
 /// A probability above 0 % and up to 100 %.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Percent(f64);
 
 impl Percent {
@@ -45,7 +46,7 @@ impl fmt::Display for Percent {
 }
 
 /// A probability, and how much each draw resembles the one before.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Chance {
     /// How often.
     pub percent: Percent,
@@ -77,7 +78,7 @@ impl fmt::Display for Chance {
 }
 
 /// A rate in bits a second.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rate(u64);
 
 impl Rate {

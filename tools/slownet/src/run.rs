@@ -13,6 +13,7 @@ use breakit::signal::Watch;
 use breakit::{clock, jsonl, stdout, talk};
 use serde_json::{Value, json};
 
+use crate::agent::{Agents, serve};
 use crate::cli::{ClearArgs, Cli, Command, ListArgs, ProbeArgs, ReplayArgs, SetArgs};
 use crate::faults::{Faults, Means};
 use crate::link::{self, Link};
@@ -38,6 +39,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Clear(args) => clear(&args),
         Command::List(args) => list(&args),
         Command::Probe(args) => report(&args),
+        Command::Agent => serve::run(),
     }
 }
 
@@ -46,7 +48,7 @@ fn set(args: SetArgs) -> Result<Status> {
     let seed = breakit::rng::seed(args.seed)?;
     let (schedule, lease) = (args.schedule.checked_with(seed)?, args.lease.checked()?);
     let kept = lease::kept(args.keep, &schedule, lease)?;
-    let means = Means { backend: args.backend, force: args.force, seed };
+    let means = Means { backend: args.backend, force: args.force, seed, agent: args.agent };
     let mut faults = Faults::plan(links, means)?;
     refuse_what_the_backend_cannot(&args.seed, args.keep, &faults)?;
     if args.dry_run {
@@ -55,6 +57,7 @@ fn set(args: SetArgs) -> Result<Status> {
             &asked.chain(faults.rehearse(kept.unwrap_or(lease))?).collect::<Vec<Value>>(),
         );
     }
+    faults.try_lines()?;
     let mut watch = Watch::start("the fault is being taken back; that goes on")?;
     let stdin = reads_stdin(&args).then_some("nodes or links");
     args.schedule.watch_input(&mut watch, stdin)?;
@@ -122,15 +125,17 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
     if record.others > 0 {
         talk::say(format!("{} faults of other kinds are left out", record.others));
     }
-    let (drawn, backend, force) = (breakit::rng::seed(None)?, args.backend, args.force);
+    let drawn = breakit::rng::seed(None)?;
+    let ReplayArgs { backend, force, agent, .. } = *args;
     let mut parts = Vec::new();
     for part in record.parts {
-        let means = Means { backend, force, seed: part.seed.unwrap_or(drawn) };
+        let means = Means { backend, force, seed: part.seed.unwrap_or(drawn), agent };
         parts.push((Faults::plan(part.links, means)?, Schedule::of(part.windows)));
     }
     if args.dry_run {
         return rehearse(&parts, lease);
     }
+    parts.iter().try_for_each(|(faults, _)| faults.try_lines())?;
     let watch = Watch::start("the faults are being taken back; that goes on")?;
     together(hold_all(parts, lease, &watch))
 }
@@ -277,20 +282,21 @@ fn show_those(nodes: &[Node], wanted: impl Fn(&serde_json::Value) -> bool) -> Re
 
 fn report(args: &ProbeArgs) -> Result<Status> {
     if args.nodes.nodes.is_empty() {
-        return tell(None, &Network::Here);
+        return tell(None, &Network::Here, None);
     }
+    let agents = args.agent.then(Agents::default);
     for node in args.sudo.of(args.nodes.resolve()?) {
-        tell(Some(&node), &Network::of(&node)?)?;
+        tell(Some(&node), &Network::of(&node)?, agents.as_ref())?;
     }
     Ok(Status::Done)
 }
 
-fn tell(node: Option<&Node>, network: &Network) -> Result<Status> {
+fn tell(node: Option<&Node>, network: &Network, agents: Option<&Agents>) -> Result<Status> {
     let mut line = json!({});
     if let Some(node) = node {
         line["node"] = node.name.as_str().into();
     }
-    let works = probe::report(Kernel::of(network))?;
+    let works = probe::report(Kernel::of(network), agents)?;
     line["chosen"] = probe::chosen(&works);
     line["works"] = works;
     jsonl::print(&line.to_string())?;

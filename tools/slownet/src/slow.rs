@@ -6,18 +6,20 @@ use std::sync::{Arc, Mutex};
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
 use breakit::nat;
-use breakit::node::{self, Node};
+use breakit::node::{self, Host, Node, Via};
 use breakit::reach::{Identity, Network};
 use breakit::talk;
 use serde_json::{Value, json};
 
 use crate::advice;
+use crate::agent::Agents;
 use crate::arrival;
 use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
-use crate::line::{Line, Place};
+use crate::line::Place;
+use crate::lines::{self, Lines};
 use crate::link::Link;
 use crate::networks::Networks;
 use crate::overlap;
@@ -51,7 +53,9 @@ pub struct Slow {
     struck: Mutex<BTreeMap<String, Option<Identity>>>,
     /// What it has at each node.
     there: Mutex<BTreeMap<String, There>>,
-    lines: Mutex<BTreeMap<String, Vec<Line>>>,
+    lines: Mutex<BTreeMap<String, Lines>>,
+    /// Copies of this program on other hosts, if there may be some.
+    agents: Option<Arc<Agents>>,
 }
 
 /// What puts the fault in force on one node: the queues, and then what feeds them, so that it begins at one
@@ -109,6 +113,7 @@ impl Slow {
         link: Link,
         ids: Arc<[FaultId]>,
         draw: Draw,
+        agents: Option<Arc<Agents>>,
         choices: &mut Choices,
         networks: &mut Networks,
     ) -> Result<Slow> {
@@ -129,6 +134,7 @@ impl Slow {
             struck: Mutex::default(),
             there: Mutex::default(),
             lines: Mutex::default(),
+            agents,
         })
     }
 
@@ -152,6 +158,29 @@ impl Slow {
         self.backends.values().any(|backend| backend.target() == Target::Line)
     }
 
+    /// Finds out on other hosts whether lines work there, with a copy of this program on each.
+    ///
+    /// # Errors
+    /// As [`Agents::try_out`].
+    pub fn try_lines(&self) -> Result<()> {
+        let ways = self.link.traffic.direction.ways();
+        let (tap, queue) = (ways.contains(&Way::Out), ways.contains(&Way::In));
+        let tried = node::at_once(&self.link.nodes, |node| match self.host_of_line(node) {
+            Some((host, agents)) => agents.try_out(host, tap, queue),
+            None => Ok(()),
+        });
+        Error::all(tried.into_iter().filter_map(Result::err).collect())
+    }
+
+    /// The other host on which the node's lines are, and what copies this program there.
+    fn host_of_line<'a>(&'a self, node: &'a Node) -> Option<(&'a Host, &'a Agents)> {
+        let is_line = self.backend(node).is_ok_and(|backend| backend.target() == Target::Line);
+        match (&node.via, &self.agents) {
+            (Via::Ssh(host), Some(agents)) if is_line => Some((host, agents)),
+            _ => None,
+        }
+    }
+
     /// What would be done, a line for each node.
     ///
     /// # Errors
@@ -162,12 +191,18 @@ impl Slow {
             let network = Network::of(node)?;
             overlap::refuse(&network, &self.ids, &self.link, node)?;
             let Steps { queues, feed, .. } = self.steps(node, &network, lease)?;
-            let run: Vec<String> = queues.iter().chain(&feed).map(Step::show).collect();
             let backend = self.backend(node)?;
             let (backend, limit) = (backend.word(), backend.limit(&self.link.parts));
-            Ok(
-                json!({ "node": node.name.as_str(), "backend": backend, "limit": limit, "run": run }),
-            )
+            let mut line =
+                json!({ "node": node.name.as_str(), "backend": backend, "limit": limit });
+            let mut run = Vec::new();
+            if let Some((_, agents)) = self.host_of_line(node) {
+                line["agent"] = true.into();
+                run.push(agents.show()?);
+            }
+            run.extend(queues.iter().chain(&feed).map(Step::show));
+            line["run"] = run.into();
+            Ok(line)
         });
         plans.into_iter().collect()
     }
@@ -264,9 +299,15 @@ impl Slow {
         };
         steps.queues.iter().try_for_each(run)?;
         self.verify_queues(node, &network, &steps.there.queued)?;
-        self.open_lines(node, &steps.leaving)?;
+        self.open_lines(node, &steps.leaving, lease)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
+        // On hosts that take long to reach its lease may have ended meanwhile, or counts from now on.
+        if self.line_is_dead(node, &network, lease) {
+            return Err(Error::system(
+                "the delay line ended before packets were sent to it; take a longer --lease",
+            ));
+        }
         if let Ok(mut there) = self.there.lock() {
             there.insert(node.name.to_string(), steps.there);
         }
@@ -277,23 +318,25 @@ impl Slow {
     }
 
     /// Opens the node's delay lines, where its backend is one; those of an earlier network end.
-    fn open_lines(&self, node: &Node, leaving: &[String]) -> Result<()> {
+    fn open_lines(&self, node: &Node, leaving: &[String], lease: Lease) -> Result<()> {
         if self.backend(node)?.target() != Target::Line {
             return Ok(());
         }
         // One that is left of an earlier try has what the new one needs.
         let before = self.lines.lock().ok().and_then(|mut l| l.remove(node.name.as_str()));
         drop(before);
-        let mut opened = Vec::new();
-        for way in self.link.traffic.direction.ways() {
-            let rng = breakit::rng::generator(self.draw.seed, &self.purpose(node, *way));
-            let parts = self.link.parts.clone();
-            let place = match way {
-                Way::Out => Place::Leaving(leaving.to_vec()),
-                Way::In => Place::Arriving,
-            };
-            opened.push(Line::open(Network::of(node)?, self.id, place, parts, rng)?);
-        }
+        let place = |way: &Way| match way {
+            Way::Out => (Place::Leaving(leaving.to_vec()), self.purpose(node, *way)),
+            Way::In => (Place::Arriving, self.purpose(node, *way)),
+        };
+        let order = lines::Order {
+            id: self.id,
+            parts: &self.link.parts,
+            seed: self.draw.seed,
+            places: self.link.traffic.direction.ways().iter().map(place).collect(),
+            lease,
+        };
+        let opened = Lines::open(node, self.agents.as_deref(), &order)?;
         if let Ok(mut lines) = self.lines.lock() {
             lines.insert(node.name.to_string(), opened);
         }
@@ -312,14 +355,16 @@ impl Slow {
         }
     }
 
-    /// Whether the node has a delay line that is not at work any more.
-    fn line_is_dead(&self, node: &Node, network: &Network) -> bool {
-        let lines = self.lines.lock();
-        lines.is_ok_and(|lines| {
-            lines
-                .get(node.name.as_str())
-                .is_some_and(|lines| lines.iter().any(|line| !line.works(network)))
-        })
+    /// Whether the node has a delay line that is not at work any more; all others go on for another lease.
+    fn line_is_dead(&self, node: &Node, network: &Network, lease: Lease) -> bool {
+        // Only while it is asked they are no other's: a host far away keeps nobody else waiting.
+        let lines = self.lines.lock().ok().and_then(|mut l| l.remove(node.name.as_str()));
+        let Some(lines) = lines else { return false };
+        let work = lines.work(network, lease);
+        if let Ok(mut all) = self.lines.lock() {
+            all.insert(node.name.to_string(), lines);
+        }
+        !work
     }
 
     /// Reads back from the kernel that every queue is there.
@@ -380,7 +425,8 @@ impl Slow {
             Err(error) if error.status() == Status::NoInput => return Ok(Found::Down),
             Err(error) => return Err(error),
         };
-        let is_another = !self.is_struck(node, &network) || self.line_is_dead(node, &network);
+        let is_another =
+            !self.is_struck(node, &network) || self.line_is_dead(node, &network, lease);
         if is_another || self.has_new_interfaces(node, &network)? && self.is_fed(node, &network)? {
             return self.strike(node, lease).map(|()| Found::Again);
         }
@@ -464,7 +510,7 @@ impl Slow {
             }
             // What could not be starved is swept all the same, and says then what stood in the way.
             drop(node::at_once(&self.link.nodes, |node| self.starve(node)));
-            let ended: Vec<Vec<Line>> = std::mem::take(&mut *lines).into_values().collect();
+            let ended: Vec<Lines> = std::mem::take(&mut *lines).into_values().collect();
             std::thread::scope(|scope| {
                 for lines in ended {
                     scope.spawn(|| drop(lines));
@@ -514,6 +560,9 @@ impl Slow {
             value["to_nodes"] = Value::Object(named.collect());
         }
         value["parts"] = self.link.parts.json();
+        if self.link.nodes.iter().any(|node| self.host_of_line(node).is_some()) {
+            value["agent"] = true.into();
+        }
         if self.needs_its_holder() {
             value["seed"] = self.draw.seed.into();
         }

@@ -8,13 +8,15 @@ use breakit::exit::{Error, Result};
 use breakit::program;
 use breakit::reach::Network;
 
+use crate::kernel;
 use crate::line;
 
 /// None of them takes long; a lock held by another program is what we wait for.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// Where programs of administration lie on other hosts, whose ssh gives a short PATH.
-const REMOTE_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const REMOTE_PATH: &str =
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A command, and what is fed to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +146,18 @@ pub fn has(network: &Network, program: &str) -> bool {
             .is_ok_and(|output| output.status.success()),
         _ => program::find(program, package(program)).is_ok(),
     }
+}
+
+/// The text of a file below /proc/net of the network; empty if there is no such file.
+///
+/// # Errors
+/// As [`Step::output`].
+pub fn proc_net(network: &Network, file: &str) -> Result<String> {
+    if !matches!(network, Network::Ssh(_)) {
+        return Ok(kernel::proc_net(network, file).unwrap_or_default());
+    }
+    let output = Step::new(format!("cat /proc/net/{file}")).output(network)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 #[cfg(test)]

@@ -37,8 +37,7 @@ pub fn is_of(named: &[Net], network: &Network) -> Result<bool> {
 
 fn is_loaded(network: &Network, program: &str) -> Result<bool> {
     let file = if program.starts_with("ip6") { "ip6_tables_names" } else { "ip_tables_names" };
-    let names = Step::new(format!("cat /proc/net/{file}")).output(network)?;
-    Ok(String::from_utf8_lossy(&names.stdout).lines().any(|name| name == "nat"))
+    Ok(step::proc_net(network, file)?.lines().any(|name| name == "nat"))
 }
 
 /// The addresses that rules match as where packets are sent, alone or in sets and maps; senders in sets are among them.

@@ -993,9 +993,9 @@ fn struck_again(held: &mut Running, since: u64) {
     );
     let time = |value: &serde_json::Value| value.as_u64().unwrap();
     assert!(time(&again["value"]["since"]) <= time(&again["time"]), "{again}");
-    // A second, and another on a busy machine; a renewal comes after ten.
+    // A second, and more on a busy machine; a renewal comes after ten.
     let took = Duration::from_nanos(time(&again["time"]).saturating_sub(since));
-    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
 
 #[test]

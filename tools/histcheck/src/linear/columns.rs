@@ -90,18 +90,17 @@ impl<'h> Columns<'h> {
             match self.step(index)? {
                 Step::Nothing => {}
                 Step::Refused => observations += 1,
-                Step::Read(value) => {
-                    observations += 1;
-                    chains.read(value, ends);
+                Step::Of(value, is_write) => {
+                    observations += usize::from(!is_write);
+                    chains.take(value, ends, is_write)?;
                 }
-                Step::Write(value) => chains.write(value, ends)?,
                 Step::Cas(from, to) if ops.outcome(index) == Outcome::Ok => {
                     observations += 1;
-                    chains.write(to, ends)?;
+                    chains.take(to, ends, true)?;
                     chains.replace(from, to)?;
                 }
                 Step::Cas(from, to) => {
-                    chains.write(to, ends)?;
+                    chains.take(to, ends, true)?;
                     chains.perhaps_replace(from, to);
                 }
             }
@@ -116,7 +115,7 @@ impl<'h> Columns<'h> {
         for index in rows.iter() {
             match self.step(index)? {
                 Step::Nothing | Step::Refused => {}
-                Step::Read(value) | Step::Write(value) => spread.see(value),
+                Step::Of(value, _) => spread.see(value),
                 Step::Cas(from, to) => {
                     spread.see(from);
                     spread.see(to);
@@ -127,31 +126,37 @@ impl<'h> Columns<'h> {
     }
 
     /// What an operation does here, as [`Register`] reads it.
-    #[inline]
+    #[inline(always)]
     fn step(&self, index: usize) -> Result<Step, Open> {
         let ops = &self.history.ops;
         let (outcome, value) = (ops.outcome(index), ops.value(index));
-        match (self.meanings[usize::from(ops.f(index))], outcome, value) {
-            (Meaning::Read, Outcome::Ok, Some(value)) => Ok(Step::Read(value)),
+        let meaning = self.meanings[usize::from(ops.f(index))];
+        let is_write = meaning == Meaning::Write;
+        // Whether a read comes or a write is not to be foreseen, so that here is no fork.
+        if outcome == Outcome::Ok && is_write | (meaning == Meaning::Read) {
+            return value.map(|value| Step::Of(value, is_write)).ok_or(Open::Other);
+        }
+        match (meaning, outcome, value) {
             (Meaning::Read, Outcome::Info | Outcome::Fail, _) => Ok(Step::Nothing),
             (Meaning::Write, Outcome::Fail, _) => Ok(Step::Nothing),
-            (Meaning::Write, _, Some(value)) => Ok(Step::Write(value)),
-            (Meaning::Cas, _, _) => self.cas(outcome, value),
+            (Meaning::Write, Outcome::Info, Some(value)) => Ok(Step::Of(value, true)),
+            (Meaning::Cas, _, _) => self.cas(outcome, value).ok_or(Open::Other),
             _ => Err(Open::Other),
         }
     }
 
-    fn cas(&self, outcome: Outcome, value: Option<Id>) -> Result<Step, Open> {
+    #[inline(never)]
+    fn cas(&self, outcome: Outcome, value: Option<Id>) -> Option<Step> {
         let Some(value) = value else {
-            return if outcome == Outcome::Fail { Ok(Step::Refused) } else { Err(Open::Other) };
+            return (outcome == Outcome::Fail).then_some(Step::Refused);
         };
-        let Some(&[from, to]) = self.history.values.list(value) else { return Err(Open::Other) };
+        let &[from, to] = self.history.values.list(value)? else { return None };
         match outcome {
-            Outcome::Fail if self.register.fail_observes => Err(Open::Other),
-            Outcome::Fail => Ok(Step::Refused),
-            Outcome::Ok if from == to => Ok(Step::Read(from)),
-            Outcome::Info if from == to => Ok(Step::Nothing),
-            Outcome::Ok | Outcome::Info => Ok(Step::Cas(from, to)),
+            Outcome::Fail if self.register.fail_observes => None,
+            Outcome::Fail => Some(Step::Refused),
+            Outcome::Ok if from == to => Some(Step::Of(from, false)),
+            Outcome::Info if from == to => Some(Step::Nothing),
+            Outcome::Ok | Outcome::Info => Some(Step::Cas(from, to)),
         }
     }
 }
@@ -184,9 +189,8 @@ enum Step {
     Nothing,
     /// A cas that found another value; which one is not weighed.
     Refused,
-    Read(Id),
-    /// Perhaps, where its outcome is info.
-    Write(Id),
+    /// A read of a value, or a write; of the latter perhaps, where its outcome is info.
+    Of(Id, bool),
     /// Perhaps, where its outcome is info.
     Cas(Id, Id),
 }

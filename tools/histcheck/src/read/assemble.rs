@@ -142,7 +142,7 @@ impl Assembly {
     }
 
     /// Makes room for the operations in `expected` bytes, as many in each as in the first `taken`, and a few more.
-    fn make_room(&mut self, taken: u64, expected: u64) {
+    pub fn make_room(&mut self, taken: u64, expected: u64) {
         let so_far = self.history.ops.len() as u64 + 1;
         let rows = u128::from(so_far) * u128::from(expected) / u128::from(taken.max(1));
         let rows = rows + rows / 64;

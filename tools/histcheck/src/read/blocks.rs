@@ -69,6 +69,13 @@ impl<R: Read> Blocks<R> {
         Blocks { budget, ..self }
     }
 
+    /// Goes on with another source; whether that is the beginning of a text, where a byte order mark may be.
+    pub fn begin_again(&mut self, source: R, is_beginning: bool) {
+        self.source = source;
+        (self.start, self.end) = (0, 0);
+        (self.began, self.ended) = (!is_beginning, false);
+    }
+
     /// The next line; `None` at the end.
     ///
     /// # Errors

@@ -28,12 +28,18 @@ const MOST_IN_VAIN: u32 = 1 << 12;
 #[derive(Debug, Default)]
 pub struct Layouts {
     layouts: Vec<Layout>,
+    known: Known,
+    /// How many events there were to learn from that taught nothing new.
+    in_vain: u32,
+}
+
+/// What is known of the fields of events, whatever their layouts.
+#[derive(Debug, Default)]
+struct Known {
     words: Words<u16>,
     nodes: Words<Id>,
     /// Whether times are passed over.
     skip_times: bool,
-    /// How many events there were to learn from that taught nothing new.
-    in_vain: u32,
 }
 
 /// Ends with what stands between an event and the next.
@@ -110,25 +116,45 @@ pub const NOTHING: Event = Event {
 impl Layouts {
     /// None yet; `skip_times`: no event has a time.
     pub fn new(skip_times: bool) -> Layouts {
-        Layouts { skip_times, ..Layouts::default() }
+        Layouts { known: Known { skip_times, ..Known::default() }, ..Layouts::default() }
     }
 
     /// Puts the event that begins at `at` into `event`; says where the next begins. `None` where it is of no
     /// layout, or so near the end of `text` that it cannot be compared in blocks: then `event` holds anything.
     #[inline]
     pub fn event<N: Notation>(
-        &self,
+        &mut self,
         text: &[u8],
         at: usize,
         values: &mut Values,
         event: &mut Event,
     ) -> Option<usize> {
-        self.layouts.iter().find_map(|layout| self.event_of::<N>(layout, text, at, values, event))
+        let Layouts { layouts, known, .. } = self;
+        layouts.iter().find_map(|layout| known.event_of::<N>(layout, text, at, values, event))
     }
 
+    /// Learns from an event that the scanner took, with what stands between it and the next.
+    pub fn learn<N: Notation>(&mut self, text: &[u8], between: &[u8], event: &Event) {
+        if self.layouts.len() == LAYOUTS || self.in_vain == MOST_IN_VAIN {
+            return;
+        }
+        let Some((layout, holes)) = Layout::of::<N>(text, between) else { return };
+        for (field, hole) in holes {
+            if field == Field::F {
+                self.known.words.add(hole, event.f);
+            }
+        }
+        match self.layouts.contains(&layout) {
+            true => self.in_vain += 1,
+            false => self.layouts.push(layout),
+        }
+    }
+}
+
+impl Known {
     #[inline(always)]
     fn event_of<N: Notation>(
-        &self,
+        &mut self,
         layout: &Layout,
         text: &[u8],
         mut at: usize,
@@ -158,7 +184,7 @@ impl Layouts {
                 Field::Node => {
                     (event.node, at) = match self.nodes.find(text, at, *end) {
                         Some((node, end)) => (Some(node), end),
-                        None => other_node::<N>(text, at, values)?,
+                        None => self.other_node::<N>(text, at, values)?,
                     };
                 }
                 Field::Index => (event.index, at) = natural_or_null::<N>(text, at)?,
@@ -169,23 +195,20 @@ impl Layouts {
         Some(at)
     }
 
-    /// Learns from an event that the scanner took, with what stands between it and the next.
-    pub fn learn<N: Notation>(&mut self, text: &[u8], between: &[u8], event: &Event) {
-        if self.layouts.len() == LAYOUTS || self.in_vain == MOST_IN_VAIN {
-            return;
+    #[inline(never)]
+    fn other_node<N: Notation>(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        values: &mut Values,
+    ) -> Option<(Option<Id>, usize)> {
+        if let Some(end) = null::<N>(text, at) {
+            return Some((None, end));
         }
-        let Some((layout, holes)) = Layout::of::<N>(text, between) else { return };
-        for (field, hole) in holes {
-            match field {
-                Field::F => self.words.add(hole, event.f),
-                Field::Node => event.node.into_iter().for_each(|node| self.nodes.add(hole, node)),
-                _ => {}
-            }
-        }
-        match self.layouts.contains(&layout) {
-            true => self.in_vain += 1,
-            false => self.layouts.push(layout),
-        }
+        let mut scan = Scan { text, at };
+        let id = N::node(&mut scan, values)?;
+        self.nodes.add(&text[at..scan.at], id);
+        Some((Some(id), scan.at))
     }
 }
 
@@ -316,20 +339,6 @@ fn pair(text: &[u8], at: usize, values: &mut Values) -> Option<(Id, usize)> {
 }
 
 #[inline(never)]
-fn other_node<N: Notation>(
-    text: &[u8],
-    at: usize,
-    values: &mut Values,
-) -> Option<(Option<Id>, usize)> {
-    if let Some(end) = null::<N>(text, at) {
-        return Some((None, end));
-    }
-    let mut scan = Scan { text, at };
-    let id = N::node(&mut scan, values)?;
-    Some((Some(id), scan.at))
-}
-
-#[inline(never)]
 fn truth<N: Notation>(text: &[u8], at: usize) -> Option<(bool, usize)> {
     let mut scan = Scan { text, at };
     let constant = scan.constant::<N>()?;
@@ -404,7 +413,7 @@ mod tests {
 
     /// Whether the layout takes `event`, with more behind it; its event must then be the scanner's.
     fn agrees<N: Notation>(
-        layouts: &Layouts,
+        layouts: &mut Layouts,
         history: &mut History,
         text: &[u8],
         between: &[u8],
@@ -443,19 +452,20 @@ mod tests {
         for text in texts {
             let bytes = text.as_bytes();
             let (mut layouts, mut history) = learned();
-            assert!(!agrees::<N>(&layouts, &mut history, bytes, between));
+            assert!(!agrees::<N>(&mut layouts, &mut history, bytes, between));
             learn::<N>(&mut layouts, &mut history, bytes, between);
-            assert!(agrees::<N>(&layouts, &mut history, bytes, between), "{text}");
+            assert!(agrees::<N>(&mut layouts, &mut history, bytes, between), "{text}");
             for at in 0..bytes.len() {
                 for byte in 0..=255 {
                     let mut changed = bytes.to_vec();
                     changed[at] = byte;
-                    taken += usize::from(agrees::<N>(&layouts, &mut history, &changed, between));
+                    taken +=
+                        usize::from(agrees::<N>(&mut layouts, &mut history, &changed, between));
                 }
                 let left_out = [&bytes[..at], &bytes[at + 1..]].concat();
                 let doubled = [&bytes[..=at], &bytes[at..]].concat();
                 for changed in [&left_out[..], &doubled, &bytes[..at]] {
-                    taken += usize::from(agrees::<N>(&layouts, &mut history, changed, between));
+                    taken += usize::from(agrees::<N>(&mut layouts, &mut history, changed, between));
                 }
             }
         }
@@ -482,12 +492,12 @@ mod tests {
         for length in 1..=20 {
             for digit in ["1", "9", "0"] {
                 let text = line(&digit.repeat(length));
-                let taken = agrees::<Json>(&layouts, &mut history, text.as_bytes(), b"\n");
+                let taken = agrees::<Json>(&mut layouts, &mut history, text.as_bytes(), b"\n");
                 let plain = digit != "0" || length == 1;
                 assert_eq!(taken, plain && length <= 16, "{digit} {length} times");
             }
         }
-        layouts.skip_times = true;
+        layouts.known.skip_times = true;
         let text = [line("1234567890123").as_bytes(), b"\n", first.as_bytes()].concat();
         let mut event = NOTHING;
         layouts.event::<Json>(&text, 0, &mut history.values, &mut event).unwrap();

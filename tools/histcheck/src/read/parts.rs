@@ -1,31 +1,35 @@
-//! A file of JSON lines read by several threads, each its own part of it.
+//! A file of JSON lines read by several threads, in pieces.
 //!
-//! Each thread begins with a part of the same size. No two cores are equally busy, so a thread that is done takes half of
-//! what another has left. A part is read as if it were a history, but for two things: a process may complete at its
-//! beginning what it invoked in an earlier part, and the lines of `nemesis` and `workload` are kept until the parts are put
-//! together, in order. Whatever is wrong in any part ends this way of reading: the file is then read again from
-//! its beginning by one thread, which says what is wrong and where, as if there had never been another.
+//! Each thread takes the next piece in the order of the file, and reads it as if it were a history, with a small table of
+//! values of its own, but for two things: a process may complete in it what it invoked in an earlier piece, and the lines
+//! of `nemesis` and `workload` are kept until the pieces are joined. Whoever has read a piece joins those that come next
+//! while the others read on: no thread waits, and what is read and not joined is little. Values, processes and words
+//! are numbered in the order of the file, as one thread numbers them. Whatever is wrong in any piece ends this way of
+//! reading: the file is then read again from its beginning by one thread, which says what is wrong and where, as if there
+//! had never been another.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use breakit::exit::Result;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::assemble::Assembly;
 use super::blocks::Blocks;
 use super::format::Format;
 use super::progress::Progress;
 use super::{Options, read_lines};
-use crate::budget::Budget;
 use crate::history::History;
 
-/// A part that is smaller is not worth a thread.
+/// A file with less than so much for each of two threads is read by one.
 const SMALLEST: u64 = 4 << 20;
-/// Half of so much takes another thread longer than to begin and to be joined.
-const WORTH_HALVING: u64 = 8 << 20;
+/// Of the bytes of a piece: its operations fit into the cache of a core until they are joined.
+const PIECE: u64 = 2 << 20;
+/// A line that is longer is for one thread.
+const LONGEST_LINE: u64 = 1 << 16;
+/// With more pieces than so many for each thread that wait to be joined, a thread joins them before it reads on.
+const WAITING: usize = 4;
 
 /// Reads a file of JSON lines by as many threads as are worth it; `None` where one thread must read it.
 pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> Option<History> {
@@ -35,181 +39,201 @@ pub fn read(name: &str, file: &File, options: Options, progress: &Progress) -> O
     if threads < 2 {
         return None;
     }
-    let share = Share::new(file, size, threads)?;
-    let whole_budget = options.budget;
-    let budget = whole_budget.map(|budget| budget.shared_by(threads - 1));
-    let options = Options { budget, ..options };
-    let part = |range: &Arc<Range>| {
-        // The first part takes the others in.
-        let expected = if range.from == 0 { size } else { range.left() };
-        let assembly = Assembly::part(name, options, range.from > 0).expecting(Some(expected));
-        let read = assemble(name, Part { range, share: &share }, assembly, budget, progress);
-        if read.is_none() {
-            share.stop.store(true, Ordering::Relaxed);
-        }
-        read.map(|read| (range.from, read))
-    };
-    // Whoever is done takes half of what another one has left.
-    let parts = &|first: Arc<Range>| -> Option<Vec<(u64, Assembly)>> {
-        let mut read = vec![part(&first)?];
-        while let Some(range) = share.half_of_what_is_left() {
-            read.push(part(&range)?);
-        }
-        Some(read)
-    };
-    let begun = share.ranges();
-    let mut parts = std::thread::scope(|scope| {
-        let spawn = |range: &Arc<Range>| {
-            let range = Arc::clone(range);
-            std::thread::Builder::new().spawn_scoped(scope, move || parts(range))
-        };
-        let later: io::Result<Vec<_>> = begun.iter().skip(1).map(spawn).collect();
+    let share = Share::new(name, file, size, options, progress, threads);
+    let is_read = std::thread::scope(|scope| {
+        let spawn = |_| std::thread::Builder::new().spawn_scoped(scope, || share.work());
+        let others: io::Result<Vec<_>> = (1..threads).map(spawn).collect();
         // A system that gives no threads has one reader, and those that were made are of no use.
-        let Ok(later) = later else {
+        let Ok(others) = others else {
             share.stop.store(true, Ordering::Relaxed);
             return None;
         };
-        let first = begun.first().and_then(|first| parts(Arc::clone(first)));
-        let joined = later.into_iter().map(|thread| thread.join().ok().flatten());
-        std::iter::once(first).chain(joined).collect::<Option<Vec<_>>>()
-    })?
-    .into_iter()
-    .flatten()
-    .collect::<Vec<_>>();
-    parts.sort_by_key(|&(from, _)| from);
-    let mut parts = parts.into_iter().map(|(_, part)| part);
-    let mut whole = parts.next()?;
-    for part in parts {
-        // It stands twice while it is copied behind the others.
-        if let Some(budget) = whole_budget {
-            budget.spend(whole.bytes() + 2 * part.bytes()).ok()?;
-        }
-        whole.join(part).ok()?;
-    }
-    whole.finish().ok()
+        let mine = share.work();
+        others.into_iter().map(|thread| thread.join().ok().flatten()).fold(mine, Option::and)
+    });
+    is_read?;
+    share.join_next(share.locked_whole())?;
+    let pieces = share.pieces();
+    let Whole { history, next } = share.whole.into_inner().ok()?;
+    (next == pieces).then(|| history.finish().ok())?
 }
 
-fn assemble(
-    name: &str,
-    part: Part<'_>,
-    assembly: Assembly,
-    budget: Option<Budget>,
-    progress: &Progress,
-) -> Option<Assembly> {
-    let read = |assembly| -> Result<Assembly> {
-        read_lines(name, &mut Blocks::new(part).within(budget), assembly, progress)
-    };
-    read(assembly).ok()
+/// The history so far: its first pieces, joined.
+struct Whole {
+    history: Assembly,
+    /// The number of the piece that comes next.
+    next: u64,
 }
 
-/// A file that several threads share.
+/// What the threads share.
 struct Share<'a> {
+    name: &'a str,
     file: &'a File,
-    ranges: Mutex<Vec<Arc<Range>>>,
-    /// Set when a part is of no use.
+    size: u64,
+    options: Options,
+    progress: &'a Progress,
+    most_waiting: usize,
+    /// How many pieces were taken.
+    taken: AtomicU64,
+    /// Set when a piece is of no use.
     stop: AtomicBool,
-}
-
-/// A part of a file, which ends earlier once another thread takes half of what is left.
-#[derive(Debug)]
-struct Range {
-    from: u64,
-    /// What is still to be read.
-    rest: Mutex<std::ops::Range<u64>>,
-}
-
-impl Range {
-    fn new(from: u64, to: u64) -> Arc<Range> {
-        Arc::new(Range { from, rest: Mutex::new(from..to) })
-    }
-
-    fn rest(&self) -> MutexGuard<'_, std::ops::Range<u64>> {
-        // Numbers are whole even where a thread broke off.
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn left(&self) -> u64 {
-        let rest = self.rest();
-        rest.end - rest.start
-    }
+    /// Pieces that wait to be joined, by their numbers.
+    read: Mutex<BTreeMap<u64, Assembly>>,
+    whole: Mutex<Whole>,
 }
 
 impl<'a> Share<'a> {
-    /// One part for each thread, each behind a newline.
-    fn new(file: &'a File, size: u64, threads: usize) -> Option<Share<'a>> {
-        let share = Share { file, ranges: Mutex::default(), stop: AtomicBool::new(false) };
-        let mut cuts = vec![0];
-        for part in 1..threads as u64 {
-            cuts.push(share.line_behind(size / threads as u64 * part)?);
+    /// Nothing is read yet.
+    fn new(
+        name: &'a str,
+        file: &'a File,
+        size: u64,
+        options: Options,
+        progress: &'a Progress,
+        threads: usize,
+    ) -> Share<'a> {
+        let whole = Whole { history: Assembly::part(name, options, false), next: 0 };
+        Share {
+            name,
+            file,
+            size,
+            options,
+            progress,
+            most_waiting: WAITING * threads,
+            taken: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            read: Mutex::default(),
+            whole: Mutex::new(whole),
         }
-        cuts.push(size);
-        let ranges = cuts.windows(2).map(|cut| Range::new(cut[0], cut[1])).collect();
-        Some(Share { ranges: Mutex::new(ranges), ..share })
     }
 
-    fn ranges(&self) -> Vec<Arc<Range>> {
-        self.locked().clone()
+    /// Reads pieces and joins them until there are no more; `None` where any of them is of no use.
+    fn work(&self) -> Option<()> {
+        let worked = self.each_piece();
+        if worked.is_none() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        worked
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<Arc<Range>>> {
-        self.ranges.lock().unwrap_or_else(PoisonError::into_inner)
+    fn each_piece(&self) -> Option<()> {
+        let mut blocks = Blocks::new(Piece { share: self, rest: 0..0 }).within(self.options.budget);
+        loop {
+            let number = self.taken.fetch_add(1, Ordering::Relaxed);
+            if number >= self.pieces() {
+                return Some(());
+            }
+            let piece = self.piece(number)?;
+            let bytes = piece.rest.end - piece.rest.start;
+            let assembly = Assembly::part(self.name, self.options, true).expecting(Some(bytes));
+            blocks.begin_again(piece, number == 0);
+            let read = read_lines(self.name, &mut blocks, assembly, self.progress).ok()?;
+            let waiting = {
+                let mut all = self.locked_read();
+                all.insert(number, read);
+                all.len()
+            };
+            // Whoever joins just now does it for all.
+            let whole = match self.whole.try_lock() {
+                Ok(whole) => whole,
+                Err(TryLockError::WouldBlock) if waiting < self.most_waiting => continue,
+                Err(_) => self.locked_whole(),
+            };
+            self.join_next(whole)?;
+        }
     }
 
-    /// Where the first line begins behind a place.
+    /// Joins the pieces that come next, as far as they were read.
+    fn join_next(&self, mut whole: MutexGuard<'_, Whole>) -> Option<()> {
+        loop {
+            let Some(piece) = self.locked_read().remove(&whole.next) else { return Some(()) };
+            if let Some(budget) = self.options.budget {
+                // It is there twice while it is copied behind the others.
+                budget.spend(whole.history.bytes() + 2 * piece.bytes()).ok()?;
+            }
+            whole.history.join(piece).ok()?;
+            if whole.next == 0 {
+                whole.history.make_room(PIECE, self.size);
+            }
+            whole.next += 1;
+        }
+    }
+
+    fn locked_read(&self) -> MutexGuard<'_, BTreeMap<u64, Assembly>> {
+        // Where a thread broke off, another one says so.
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked_whole(&self) -> MutexGuard<'_, Whole> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pieces(&self) -> u64 {
+        self.size.div_ceil(PIECE)
+    }
+
+    /// The piece with a number; `None` where it has no end in sight.
+    fn piece(&self, number: u64) -> Option<Piece<'_>> {
+        let rest = self.cut(number)?..self.cut(number + 1)?;
+        Some(Piece { share: self, rest })
+    }
+
+    /// Where a piece begins: with the first line that begins at its place or behind it.
+    fn cut(&self, number: u64) -> Option<u64> {
+        let place = number * PIECE;
+        match place {
+            0 => Some(0),
+            _ if place >= self.size => Some(self.size),
+            // It may have grown since.
+            _ => self.line_behind(place - 1).map(|cut| cut.min(self.size)),
+        }
+    }
+
+    /// Where the first line begins behind a place; `None` where a line is too long.
     fn line_behind(&self, place: u64) -> Option<u64> {
-        let mut buffer = vec![0; 1 << 16];
-        let read = self.file.read_at(&mut buffer, place).ok()?;
-        let newline = memchr::memchr(b'\n', &buffer[..read])?;
-        Some(place + newline as u64 + 1)
-    }
-
-    /// The later half of the part of which most is left, where that is worth it; its reader ends before it.
-    fn half_of_what_is_left(&self) -> Option<Arc<Range>> {
-        let mut ranges = self.locked();
-        let longest = ranges.iter().max_by_key(|range| range.left())?;
-        let mut rest = longest.rest();
-        let left = rest.end - rest.start;
-        if left < WORTH_HALVING || self.stop.load(Ordering::Relaxed) {
-            return None;
+        let mut buffer = [0; 1 << 10];
+        let mut at = place;
+        while at < place + LONGEST_LINE {
+            let read = match self.file.read_at(&mut buffer, at) {
+                Ok(0) => return (at == self.size).then_some(at),
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return None,
+            };
+            if let Some(newline) = memchr::memchr(b'\n', &buffer[..read]) {
+                return Some(at + newline as u64 + 1);
+            }
+            at += read as u64;
         }
-        let cut = self.line_behind(rest.start + left / 2).filter(|&cut| cut < rest.end)?;
-        let half = Range::new(cut, std::mem::replace(&mut rest.end, cut));
-        drop(rest);
-        ranges.push(Arc::clone(&half));
-        Some(half)
+        None
     }
 }
 
-/// A part of a file, read.
-struct Part<'a> {
-    range: &'a Range,
+/// A piece of the file: whole lines, or at its end a last one.
+struct Piece<'a> {
     share: &'a Share<'a>,
+    /// What is still to be read.
+    rest: std::ops::Range<u64>,
 }
 
-impl Read for Part<'_> {
+impl Read for Piece<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.share.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::other("another part is of no use"));
+            return Err(io::Error::other("another piece is of no use"));
         }
-        // What is to be read is nobody else's from now on.
-        let (at, most) = {
-            let mut rest = self.range.rest();
-            let left = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX);
-            let most = buffer.len().min(left);
-            let at = rest.start;
-            rest.start += most as u64;
-            (at, most)
-        };
-        let mut filled = 0;
-        while filled < most {
-            match self.share.file.read_at(&mut buffer[filled..most], at + filled as u64) {
-                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let left = usize::try_from(self.rest.end - self.rest.start).unwrap_or(usize::MAX);
+        let most = buffer.len().min(left);
+        if most == 0 {
+            return Ok(0);
+        }
+        match self.share.file.read_at(&mut buffer[..most], self.rest.start)? {
+            // It was cut while it was read.
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.rest.start += read as u64;
+                Ok(read)
             }
         }
-        Ok(filled)
     }
 }
 
@@ -232,34 +256,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_that_are_halved_while_they_are_read_are_whole_lines_and_hold_each_byte_once() {
-        let text: Vec<u8> =
-            (0..2_000_000).flat_map(|n| format!("line {n}\n").into_bytes()).collect();
-        let path = std::env::temp_dir().join(format!("parts-{}.jsonl", std::process::id()));
+    fn pieces_are_whole_lines_and_hold_each_byte_once() {
+        let line = |n: usize| "x".repeat(n * n % 3_001) + "\n";
+        let mut text: String = (0..5_000).map(line).collect();
+        // One line begins where a piece does.
+        let at = text[..PIECE as usize - 1].rfind('\n').unwrap() + 1;
+        text.insert_str(at, &("y".repeat(PIECE as usize - 1 - at) + "\n"));
+        text += "the last";
+        let path = std::env::temp_dir().join(format!("pieces-{}.jsonl", std::process::id()));
         std::fs::write(&path, &text).unwrap();
         let file = File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        let share = Share::new(&file, text.len() as u64, 2).unwrap();
-        let mut begun = share.ranges();
-        let mut read: Vec<Vec<u8>> = vec![Vec::new(); begun.len()];
-        let mut buffer = vec![0; 300_000];
-        // One reads on, now and then, while the others are taken from it.
-        while begun.iter().any(|range| range.left() > 0) {
-            for (range, read) in begun.iter().zip(&mut read) {
-                let count = Part { range, share: &share }.read(&mut buffer).unwrap();
-                read.extend_from_slice(&buffer[..count]);
-            }
-            if let Some(half) = share.half_of_what_is_left() {
-                begun.push(half);
-                read.push(Vec::new());
-            }
+        let progress = Progress::none();
+        let share = Share::new("h", &file, text.len() as u64, Options::default(), &progress, 2);
+        let mut joined = String::new();
+        for number in 0..share.pieces() {
+            let mut piece = String::new();
+            share.piece(number).unwrap().read_to_string(&mut piece).unwrap();
+            assert!(piece.ends_with('\n') || number + 1 == share.pieces(), "{number}");
+            joined += &piece;
         }
-        assert!(begun.len() > 3, "{}", begun.len());
-        let mut parts: Vec<(u64, Vec<u8>)> =
-            begun.iter().map(|range| range.from).zip(read).collect();
-        parts.sort();
-        assert!(parts.iter().all(|(_, part)| part.starts_with(b"line ") && part.ends_with(b"\n")));
-        let joined: Vec<u8> = parts.into_iter().flat_map(|(_, part)| part).collect();
-        assert!(joined == text);
+        assert!(share.pieces() > 2 && joined == text);
+        let one_line =
+            [b"z".repeat(LONGEST_LINE as usize + 1 + PIECE as usize), text.into()].concat();
+        std::fs::write(&path, &one_line).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let share = Share::new("h", &file, one_line.len() as u64, Options::default(), &progress, 2);
+        assert!(share.piece(0).is_none(), "a line is too long");
     }
 }

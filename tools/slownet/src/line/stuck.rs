@@ -12,8 +12,7 @@ use nix::libc;
 
 use super::nfqueue;
 use crate::fault_id::FaultId;
-use crate::kernel;
-use crate::step::Step;
+use crate::step::{self, Step};
 
 /// How long a process that does not hang may take to let them go.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -66,13 +65,8 @@ fn of_ours(network: &Network, ours: &[FaultId]) -> Result<Vec<Queued>> {
 /// # Errors
 /// As [`Step::output`].
 pub fn queues(network: &Network) -> Result<String> {
-    const FILE: &str = "netfilter/nfnetlink_queue";
-    if !matches!(network, Network::Ssh(_)) {
-        // A kernel without the queue has no such file.
-        return Ok(kernel::proc_net(network, FILE).unwrap_or_default());
-    }
-    let output = Step::new(format!("cat /proc/net/{FILE}")).output(network)?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    // A kernel without the queue has no such file.
+    step::proc_net(network, "netfilter/nfnetlink_queue")
 }
 
 fn queued(line: &str) -> Option<Queued> {

@@ -54,10 +54,10 @@ impl<'o> Beginnings<'o> {
             }
             let ends = (op.inv, if known(op) { op.res } else { OPEN });
             match op.act {
-                Act::Read(value) => self.chains.read(value, ends),
-                Act::Write(value) => self.chains.write(value, ends)?,
+                Act::Read(value) => self.chains.take(value, ends, false)?,
+                Act::Write(value) => self.chains.take(value, ends, true)?,
                 Act::Cas(from, to) => {
-                    self.chains.write(to, ends)?;
+                    self.chains.take(to, ends, true)?;
                     match known(op) {
                         // Whether the value has another writer is still to be seen.
                         true => is_replaced_once &= self.chains.replace(from, to).is_ok(),

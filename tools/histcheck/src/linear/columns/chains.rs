@@ -11,6 +11,8 @@
 //! one that ends before `reach` lies inside of one; and if neither happens, no two forward zones overlap and no
 //! backward one lies inside a forward one, since of such a pair the outer, or the earlier, comes first.
 
+use std::hint::select_unpredictable;
+
 use rustc_hash::FxHashMap;
 
 use super::Open;
@@ -203,24 +205,26 @@ impl Chains {
         }
     }
 
-    #[inline]
-    pub(super) fn read(&mut self, id: Id, (inv, res): (Pos, Pos)) {
-        let value = self.number(id) as usize;
-        self.values[value].take(inv, res);
-        self.values[value].s |= OBSERVED;
-    }
-
+    /// Takes a read that happened, or a write. Which of the two comes next is not to be foreseen, so that nothing forks
+    /// on it.
+    ///
     /// # Errors
-    /// Where it is not the only writer.
+    /// Where a write is not the only writer.
     #[inline]
-    pub(super) fn write(&mut self, id: Id, (inv, res): (Pos, Pos)) -> Result<(), Open> {
+    pub(super) fn take(
+        &mut self,
+        id: Id,
+        (inv, res): (Pos, Pos),
+        is_write: bool,
+    ) -> Result<(), Open> {
         let value = self.number(id) as usize;
         let value = &mut self.values[value];
-        if value.begun != NOBODY {
+        if is_write & (value.begun != NOBODY) {
             return Err(Open::Other);
         }
-        value.begun = inv;
+        value.begun = select_unpredictable(is_write, inv, value.begun);
         value.take(inv, res);
+        value.s |= select_unpredictable(is_write, 0, OBSERVED);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use rustc_hash::FxHashSet;
 
 use super::Assembly;
 use super::order::{Growing, Order};
+use crate::history::History;
 use crate::read::Options;
 use crate::read::format::Format;
 use crate::read::line::{self, Event};
@@ -31,6 +32,7 @@ impl Assembly {
     }
 
     /// Whether nothing of the event's process came before it in this part; it is seen from now on.
+    #[inline]
     pub(super) fn is_of_an_earlier_part(&mut self, event: &Event) -> bool {
         let process = self.history.ops.processes.place(event.process);
         let unseen = self.pairing.is_unseen(process);
@@ -69,6 +71,7 @@ impl Assembly {
             .map(|word| line::word(word, &mut self.history.words))
             .collect::<std::result::Result<_, _>>()
             .map_err(|clause| self.error(Place::of_line(0), &clause.text))?;
+        let answered = self.history.answers.len();
         let renamed = |id: Option<Id>| id.map(|id| values.id(id));
         let completing: FxHashSet<u64> =
             seam.completions.iter().map(|(_, event)| event.process).collect();
@@ -91,7 +94,9 @@ impl Assembly {
             self.pairing.set(ours, pairing.open(place).map(|index| index + rows));
         }
         self.history.ops.append(theirs.ops, after, &values, &words);
-        self.history.answers.append(theirs.answers, rows, &values);
+        let History { answers, ops, .. } = &mut self.history;
+        answers.append(theirs.answers, rows, &values);
+        answers.sort_from(answered, |index| ops.res(index));
         self.history.counts.add(&theirs.counts);
         for (number, op) in seam.others {
             let number = number + after;
