@@ -29,10 +29,10 @@ complete -c partition -n "__fish_partition_needs_command" -s q -l quiet -d 'Prin
 complete -c partition -n "__fish_partition_needs_command" -s v -l verbose -d 'Print each step'
 complete -c partition -n "__fish_partition_needs_command" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_needs_command" -s V -l version -d 'Print version'
-complete -c partition -n "__fish_partition_needs_command" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
+complete -c partition -n "__fish_partition_needs_command" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; changes nothing'
 complete -c partition -n "__fish_partition_needs_command" -f -a "cut" -d 'Cut nodes off from one another until a time or a signal'
-complete -c partition -n "__fish_partition_needs_command" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
-complete -c partition -n "__fish_partition_needs_command" -f -a "heal" -d 'End every cut, whoever made it'
+complete -c partition -n "__fish_partition_needs_command" -f -a "replay" -d 'Repeat the cuts of a recorded run, at the same offsets'
+complete -c partition -n "__fish_partition_needs_command" -f -a "heal" -d 'End every cut, whichever process made it'
 complete -c partition -n "__fish_partition_needs_command" -f -a "list" -d 'Print the cuts in force, one JSON line each, as the kernel lists them'
 complete -c partition -n "__fish_partition_needs_command" -f -a "check" -d 'Measure which nodes reach which; exit status 1 if a node does not reach another'
 complete -c partition -n "__fish_partition_needs_command" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'
@@ -59,11 +59,11 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l except -d 'N
 complete -c partition -n "__fish_partition_using_subcommand cut" -l primaries -d 'For the shape primaries: a command that prints their names or addresses, run before each cut' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l every -d 'Start a fault every TIME, counted from start to start' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one gap between faults]' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l time-limit -d 'End after TIME, and heal the fault in force' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
+complete -c partition -n "__fish_partition_using_subcommand cut" -l stagger -d 'With --every: start each fault up to TIME later, by a random delay' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l lease -d 'How long the fault stays in force after its holder died' -r
-complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
+complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that are attached to them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
 ipset-nft\t'ipset and iptables-nft in each node\'s own network'
 ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
@@ -85,7 +85,7 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -s v -l verbose
 complete -c partition -n "__fish_partition_using_subcommand cut" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c partition -n "__fish_partition_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
-complete -c partition -n "__fish_partition_using_subcommand replay" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that all hang on them'
+complete -c partition -n "__fish_partition_using_subcommand replay" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that are attached to them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
 ipset-nft\t'ipset and iptables-nft in each node\'s own network'
 ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
@@ -102,7 +102,7 @@ complete -c partition -n "__fish_partition_using_subcommand heal" -s n -l nodes 
 complete -c partition -n "__fish_partition_using_subcommand heal" -l id -d 'Only the cuts of these tables, as list names them [default: all]' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c partition -n "__fish_partition_using_subcommand heal" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
-complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand heal" -l all -d 'Examine every network of this host'
 complete -c partition -n "__fish_partition_using_subcommand heal" -l dry-run -d 'Print the scripts that would remove the cuts, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s q -l quiet -d 'Print only errors'
 complete -c partition -n "__fish_partition_using_subcommand heal" -s v -l verbose -d 'Print each step'
@@ -110,18 +110,18 @@ complete -c partition -n "__fish_partition_using_subcommand heal" -s h -l help -
 complete -c partition -n "__fish_partition_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand list" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c partition -n "__fish_partition_using_subcommand list" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
-complete -c partition -n "__fish_partition_using_subcommand list" -l all -d 'In every network of this host'
+complete -c partition -n "__fish_partition_using_subcommand list" -l all -d 'Examine every network of this host'
 complete -c partition -n "__fish_partition_using_subcommand list" -l exit-code -d 'Exit with status 1 if any cut is listed'
 complete -c partition -n "__fish_partition_using_subcommand list" -s q -l quiet -d 'Print only errors'
 complete -c partition -n "__fish_partition_using_subcommand list" -s v -l verbose -d 'Print each step'
 complete -c partition -n "__fish_partition_using_subcommand list" -s h -l help -d 'Print help'
 complete -c partition -n "__fish_partition_using_subcommand check" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l timeout -d 'How long to wait for a packet before it counts as lost' -r
-complete -c partition -n "__fish_partition_using_subcommand check" -l protocol -d 'By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]' -r -f -a "tcp\t'TCP'
+complete -c partition -n "__fish_partition_using_subcommand check" -l protocol -d 'Measure with this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]' -r -f -a "tcp\t'TCP'
 udp\t'UDP'
 icmp\t'ICMP, and ICMPv6 except neighbour discovery'
 sctp\t'SCTP'"
-complete -c partition -n "__fish_partition_using_subcommand check" -l port -d 'At these ports, to see cuts of them' -r
+complete -c partition -n "__fish_partition_using_subcommand check" -l port -d 'Measure at these ports, to detect cuts of single ports' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c partition -n "__fish_partition_using_subcommand check" -l table -d 'Print a table instead of JSON'
 complete -c partition -n "__fish_partition_using_subcommand check" -s q -l quiet -d 'Print only errors'
@@ -138,10 +138,10 @@ complete -c partition -n "__fish_partition_using_subcommand guard" -l path -d 'S
 complete -c partition -n "__fish_partition_using_subcommand guard" -s q -l quiet -d 'Print only errors'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s v -l verbose -d 'Print each step'
 complete -c partition -n "__fish_partition_using_subcommand guard" -s h -l help -d 'Print help'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; touches nothing'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "plan" -d 'Print the grudge that a shape makes, as JSON; changes nothing'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "cut" -d 'Cut nodes off from one another until a time or a signal'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "replay" -d 'Make the cuts of a recorded run again, at the same offsets'
-complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "heal" -d 'End every cut, whoever made it'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "replay" -d 'Repeat the cuts of a recorded run, at the same offsets'
+complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "heal" -d 'End every cut, whichever process made it'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "list" -d 'Print the cuts in force, one JSON line each, as the kernel lists them'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "check" -d 'Measure which nodes reach which; exit status 1 if a node does not reach another'
 complete -c partition -n "__fish_partition_using_subcommand help; and not __fish_seen_subcommand_from plan cut replay heal list check probe guard help" -f -a "probe" -d 'Print which backends work here, and why the others do not, as JSON'

@@ -55,8 +55,8 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l reorder -d 'Let 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l gap -d 'Let only each Nth packet overtake' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l corrupt -d 'Flip one bit of a packet: 0.1%, or 0.1%,25% with correlation' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l rate -d 'Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l burst -d 'With a rate: let N bytes pass at once before it is felt [default: what accrues in 2 ms, or a packet]' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l burst -d 'With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot -d 'Release packets in batches: every 20ms, or at random intervals of 10ms,40ms' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-packets -d 'Let at most N packets out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l slot-bytes -d 'Let at most N bytes out in one batch' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l limit -d 'Hold at most N packets at once [default: computed from delay and rate]' -r
@@ -64,7 +64,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l to -d 'Only pack
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l direction -d 'Impair what the nodes send (the default), what they receive (from the peers in --to), or both' -r -f -a "out\t'What the node sends'
 in\t'What the node receives'
 both\t'What it sends, and what it receives'"
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'Only packets that leave, or come in, by these interfaces of the nodes' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l interface -d 'Only packets through these interfaces of the nodes' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l protocol -d 'Only packets of this protocol' -r -f -a "tcp\t'TCP'
 udp\t'UDP'
 icmp\t'ICMP, and ICMPv6 except neighbour discovery'
@@ -73,21 +73,21 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -l port -d 'Only pa
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l except -d 'Never impair these packets: port:22, port:ssh, port:53/udp, an address, a block or a host\'s name' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l for -d 'How long each fault stays in force [default: until a signal]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l every -d 'Start a fault every TIME, counted from start to start' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one quiet gap]' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l first -d 'Start the first fault after TIME [default: at once, or with --every after one gap between faults]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l time-limit -d 'End after TIME, and heal the fault in force' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l stagger -d 'With --every: start each fault up to TIME later, by chance' -r
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l stagger -d 'With --every: start each fault up to TIME later, by a random delay' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l lease -d 'How long the fault stays in force after its holder died' -r
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'The backend' -r -f -a "auto\t'The first that works and can do all parts'
-netem\t'The kernel\'s network emulator: all parts'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l backend -d 'The backend' -r -f -a "auto\t'The first that works and supports all the impairments'
+netem\t'The kernel\'s network emulator: all impairments'
 htb\t'A class of htb: a rate and nothing else'
-blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
-nfqueue\t'A delay line of our own: all parts, on this host\'s nodes, and with --agent on hosts over ssh'"
+blackhole\t'A queue that drops packets: random loss and nothing else'
+nfqueue\t'slownet\'s own delay line: all impairments, on this host\'s nodes, and with --agent on hosts over ssh'"
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l seed -d 'The seed of every random choice; only the backend nfqueue uses it [default: $BREAKIT_SEED, else random]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep-order -d 'Keep packets in order, however the delay varies'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l until-eof -d 'End at the end of stdin too, which must be a pipe, a socket or a terminal; else stdin is not read'
-complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and end at once; it ends with its lease (--for, else --lease)'
+complete -c slownet -n "__fish_slownet_using_subcommand set" -l keep -d 'Leave the fault in force and exit; it ends with its lease (--for, else --lease)'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l agent -d 'Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l force -d 'Impair even what a node\'s sshd sends'
 complete -c slownet -n "__fish_slownet_using_subcommand set" -l dry-run -d 'Print what would be done, and do nothing'
@@ -96,11 +96,11 @@ complete -c slownet -n "__fish_slownet_using_subcommand set" -s v -l verbose -d 
 complete -c slownet -n "__fish_slownet_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l lease -d 'How long the fault stays in force after its holder died' -r
-complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'The backend' -r -f -a "auto\t'The first that works and can do all parts'
-netem\t'The kernel\'s network emulator: all parts'
+complete -c slownet -n "__fish_slownet_using_subcommand replay" -l backend -d 'The backend' -r -f -a "auto\t'The first that works and supports all the impairments'
+netem\t'The kernel\'s network emulator: all impairments'
 htb\t'A class of htb: a rate and nothing else'
-blackhole\t'A queue that swallows what is sent into it: random loss and nothing else'
-nfqueue\t'A delay line of our own: all parts, on this host\'s nodes, and with --agent on hosts over ssh'"
+blackhole\t'A queue that drops packets: random loss and nothing else'
+nfqueue\t'slownet\'s own delay line: all impairments, on this host\'s nodes, and with --agent on hosts over ssh'"
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
 complete -c slownet -n "__fish_slownet_using_subcommand replay" -l agent -d 'Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem'
@@ -113,7 +113,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s n -l nodes -d 
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l id -d 'Only the faults with these numbers [default: all of slownet\'s]' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
-complete -c slownet -n "__fish_slownet_using_subcommand clear" -l all -d 'In every network of this host'
+complete -c slownet -n "__fish_slownet_using_subcommand clear" -l all -d 'Examine every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -l dry-run -d 'Print what would be cleared, and do nothing'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s q -l quiet -d 'Print only errors'
 complete -c slownet -n "__fish_slownet_using_subcommand clear" -s v -l verbose -d 'Print each step'
@@ -121,7 +121,7 @@ complete -c slownet -n "__fish_slownet_using_subcommand clear" -s h -l help -d '
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s n -l nodes -d 'Nodes: n1..n5, a list n1,n2, @FILE or - with node lines or hosts, or [NAME=]WAY (ssh:DEST, ssh+sudo:DEST, netns:NAME, pid:N, addr:A, local)' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
-complete -c slownet -n "__fish_slownet_using_subcommand list" -l all -d 'In every network of this host'
+complete -c slownet -n "__fish_slownet_using_subcommand list" -l all -d 'Examine every network of this host'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -l exit-code -d 'Exit with status 1 if any fault is listed'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s q -l quiet -d 'Print only errors'
 complete -c slownet -n "__fish_slownet_using_subcommand list" -s v -l verbose -d 'Print each step'

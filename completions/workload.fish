@@ -39,16 +39,16 @@ complete -c workload -n "__fish_workload_using_subcommand register" -l rate -d '
 complete -c workload -n "__fish_workload_using_subcommand register" -l concurrency -d 'The maximum number of operations that are open at the same time' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l ops -d 'End the load after N operations' -r
-complete -c workload -n "__fish_workload_using_subcommand register" -l seed -d 'Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l start-timeout -d 'Wait at most TIME until a program of --client exec: reads its first request' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l final-timeout -d 'Give up a final read after TIME, with all its attempts' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l ready -d 'Wait at most TIME for a database that is still starting' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l recovery -d 'Wait at most TIME until the nodes agree again after the last fault [default: 15s, with mem 1s]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l nemesis -d 'Run CMD during the load, and put the fault lines that it prints into the history (repeatable)' -r
-complete -c workload -n "__fish_workload_using_subcommand register" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout leaves or hangs' -r -F
-complete -c workload -n "__fish_workload_using_subcommand register" -l process-base -d 'Number the processes beginning with N' -r
-complete -c workload -n "__fish_workload_using_subcommand register" -l prefix -d 'Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout exits or hangs' -r -F
+complete -c workload -n "__fish_workload_using_subcommand register" -l process-base -d 'The number of the first process' -r
+complete -c workload -n "__fish_workload_using_subcommand register" -l prefix -d 'The prefix of all names that the run creates in the database [default: breakit- and a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l keys -d 'Use N registers at the same time' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l ops-per-key -d 'Replace a register by a new one after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand register" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
@@ -65,16 +65,16 @@ complete -c workload -n "__fish_workload_using_subcommand cas-register" -l rate 
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l concurrency -d 'The maximum number of operations that are open at the same time' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops -d 'End the load after N operations' -r
-complete -c workload -n "__fish_workload_using_subcommand cas-register" -l seed -d 'Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l start-timeout -d 'Wait at most TIME until a program of --client exec: reads its first request' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l final-timeout -d 'Give up a final read after TIME, with all its attempts' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ready -d 'Wait at most TIME for a database that is still starting' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l recovery -d 'Wait at most TIME until the nodes agree again after the last fault [default: 15s, with mem 1s]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l nemesis -d 'Run CMD during the load, and put the fault lines that it prints into the history (repeatable)' -r
-complete -c workload -n "__fish_workload_using_subcommand cas-register" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout leaves or hangs' -r -F
-complete -c workload -n "__fish_workload_using_subcommand cas-register" -l process-base -d 'Number the processes beginning with N' -r
-complete -c workload -n "__fish_workload_using_subcommand cas-register" -l prefix -d 'Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout exits or hangs' -r -F
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l process-base -d 'The number of the first process' -r
+complete -c workload -n "__fish_workload_using_subcommand cas-register" -l prefix -d 'The prefix of all names that the run creates in the database [default: breakit- and a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l keys -d 'Use N registers at the same time' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l ops-per-key -d 'Replace a register by a new one after N operations' -r
 complete -c workload -n "__fish_workload_using_subcommand cas-register" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
@@ -91,16 +91,16 @@ complete -c workload -n "__fish_workload_using_subcommand set" -l rate -d 'Opera
 complete -c workload -n "__fish_workload_using_subcommand set" -l concurrency -d 'The maximum number of operations that are open at the same time' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l time-limit -d 'End the load after TIME [default: 30s, with mem 1.5s, with --ops none]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l ops -d 'End the load after N operations' -r
-complete -c workload -n "__fish_workload_using_subcommand set" -l seed -d 'Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -l seed -d 'The seed of every random choice [default: $BREAKIT_SEED, else a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l timeout -d 'Give up waiting for the answer to an operation after TIME' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l start-timeout -d 'Wait at most TIME until a program of --client exec: reads its first request' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final-timeout -d 'Give up a final read after TIME, with all its attempts' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l ready -d 'Wait at most TIME for a database that is still starting' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l recovery -d 'Wait at most TIME until the nodes agree again after the last fault [default: 15s, with mem 1s]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l nemesis -d 'Run CMD during the load, and put the fault lines that it prints into the history (repeatable)' -r
-complete -c workload -n "__fish_workload_using_subcommand set" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout leaves or hangs' -r -F
-complete -c workload -n "__fish_workload_using_subcommand set" -l process-base -d 'Number the processes beginning with N' -r
-complete -c workload -n "__fish_workload_using_subcommand set" -l prefix -d 'Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -s o -l output -d 'Write the history to FILE as well, even if the reader of stdout exits or hangs' -r -F
+complete -c workload -n "__fish_workload_using_subcommand set" -l process-base -d 'The number of the first process' -r
+complete -c workload -n "__fish_workload_using_subcommand set" -l prefix -d 'The prefix of all names that the run creates in the database [default: breakit- and a new number]' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c workload -n "__fish_workload_using_subcommand set" -l final -d 'Read everything from every node at the end [default]'
 complete -c workload -n "__fish_workload_using_subcommand set" -l no-final -d 'Skip recovery and final reads'

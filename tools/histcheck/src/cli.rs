@@ -41,7 +41,7 @@ pub struct Cli {
 /// Flags that every check has.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Common {
-    /// One JSON object a verdict, on one line
+    /// Print each verdict as a JSON object on one line
     #[arg(long, global = true)]
     pub json: bool,
     /// Ignore an incomplete last line, as a killed writer leaves it, with a warning
@@ -59,7 +59,7 @@ pub struct Common {
     /// The memory that a history and its check may take before the verdict is unknown [default: half of what is free]
     #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
-    /// Decide linear while the history grows, and exit 1 at the first violation
+    /// Check linear while the history grows, and exit 1 at the first violation
     #[arg(long, global = true)]
     pub follow: bool,
     /// With --follow: treat an operation without a completion as info after TIME
@@ -86,7 +86,7 @@ pub enum Command {
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
-    /// Split a history into shards that can be checked apart; prints their names
+    /// Split a history into shards that can be checked separately, and print their names
     Split {
         /// The operations that stay in one shard
         #[arg(long, value_enum, default_value = "key")]
@@ -94,7 +94,7 @@ pub enum Command {
         /// The number of shards
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
         shards: u32,
-        /// The folder in which they are made
+        /// The folder for the shards
         #[arg(long, value_name = "DIR")]
         into: PathBuf,
         /// The history; - is stdin

@@ -17,7 +17,7 @@ use crate::node::limits::Limits;
 use crate::node::seccomp::Allow;
 use crate::store::store_size::StoreArgs;
 
-/// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
+/// Starts, lists, harms and removes fleets of nodes (LXC containers)
 ///
 /// The fleet is that of $BREAKIT_FLEET (default: default). Without NODES, a command takes all nodes of the fleet.
 #[derive(Parser, Debug)]
@@ -62,7 +62,7 @@ pub enum Command {
     Harm(HarmCommand),
     /// Resume paused nodes
     Resume(Selection),
-    /// Print what LXC and the nodes' first processes said
+    /// Print LXC's logs and the output of the nodes' first processes
     Logs(Selection),
     /// Mount a machine's root where it alone sees it, and start it (started by up and start)
     #[command(hide = true)]
@@ -89,7 +89,7 @@ pub struct ImageArgs {
     /// The image's name
     #[arg(value_name = "NAME", required = true)]
     pub name: Option<String>,
-    /// The packages in it, by the names that this host's package manager knows
+    /// The packages, with the names of this host's package manager
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
     /// The store to make
@@ -132,7 +132,7 @@ pub struct UpArgs {
     /// The same as NODES, as a flag like that of the other tools
     #[arg(short = 'n', long = "nodes", value_name = "NODES")]
     pub named: Vec<String>,
-    /// What new nodes are made of: host, busybox, or a name given to image [default: host]
+    /// The image of new nodes: host, busybox, or a name given to image [default: host]
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
     /// Show this path of the host to new nodes, whatever its mode (repeatable)
@@ -162,7 +162,7 @@ pub struct UpArgs {
     /// How much of the host each new node may use
     #[command(flatten)]
     pub limits: Limits,
-    /// The most memory of all nodes of the fleet together [default: half of the host's]
+    /// The maximum memory of all nodes of the fleet together [default: half of the host's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_size)]
     pub fleet_memory: Option<u64>,
 }

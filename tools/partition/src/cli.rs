@@ -33,15 +33,15 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Print the grudge that a shape makes, as JSON; touches nothing
+    /// Print the grudge that a shape makes, as JSON; changes nothing
     #[command(after_help = shapes::table())]
     Plan(Plan),
     /// Cut nodes off from one another until a time or a signal
     #[command(after_help = shapes::table())]
     Cut(Box<Cut>),
-    /// Make the cuts of a recorded run again, at the same offsets
+    /// Repeat the cuts of a recorded run, at the same offsets
     Replay(Replay),
-    /// End every cut, whoever made it
+    /// End every cut, whichever process made it
     Heal(Heal),
     /// Print the cuts in force, one JSON line each, as the kernel lists them
     List(List),
@@ -213,7 +213,7 @@ pub struct Where {
     /// The user on hosts over ssh
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
 }
@@ -227,10 +227,10 @@ pub struct Check {
     /// How long to wait for a packet before it counts as lost
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
+    /// Measure with this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
     #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
-    /// At these ports, to see cuts of them
+    /// Measure at these ports, to detect cuts of single ports
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
     pub ports: Vec<Ports>,
     /// Print a table instead of JSON

@@ -76,7 +76,7 @@ pub struct SetArgs {
     /// How long it outlives its holder
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// Leave the fault in force and end at once; it ends with its lease (--for, else --lease)
+    /// Leave the fault in force and exit; it ends with its lease (--for, else --lease)
     #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// The backend
@@ -144,10 +144,10 @@ pub struct PartsArgs {
     /// Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
     #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
-    /// With a rate: let N bytes pass at once before it is felt [default: what accrues in 2 ms, or a packet]
+    /// With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1600..))]
     pub burst: Option<u32>,
-    /// Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms
+    /// Release packets in batches: every 20ms, or at random intervals of 10ms,40ms
     #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
     pub slot: Option<(Duration, Duration)>,
     /// Let at most N packets out in one batch
@@ -176,7 +176,7 @@ pub struct TrafficArgs {
         hide_default_value = true
     )]
     pub direction: Direction,
-    /// Only packets that leave, or come in, by these interfaces of the nodes
+    /// Only packets through these interfaces of the nodes
     #[arg(long, value_name = "NAME", value_parser = interface::checked_name, value_delimiter = ',')]
     pub interface: Vec<String>,
     /// Only packets of this protocol
@@ -228,7 +228,7 @@ pub struct ClearArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
     /// Only the faults with these numbers [default: all of slownet's]
@@ -248,7 +248,7 @@ pub struct ListArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
     /// Exit with status 1 if any fault is listed

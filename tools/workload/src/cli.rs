@@ -103,7 +103,7 @@ pub struct CommonArgs {
     /// End the load after N operations
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: Option<u64>,
-    /// Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]
+    /// The seed of every random choice [default: $BREAKIT_SEED, else a new number]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Give up waiting for the answer to an operation after TIME
@@ -133,16 +133,16 @@ pub struct CommonArgs {
     /// Record every word of the commands of --client and --nemesis, including secrets
     #[arg(long)]
     pub record_commands: bool,
-    /// Write the history to FILE as well, even if the reader of stdout leaves or hangs
+    /// Write the history to FILE as well, even if the reader of stdout exits or hangs
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Number the processes beginning with N
+    /// The number of the first process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,
-    /// Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]
+    /// The prefix of all names that the run creates in the database [default: breakit- and a new number]
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
 }
