@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
@@ -114,6 +114,38 @@ fn every_model_and_every_check_has_its_section_in_the_manual_page() {
         let folder = root().join("tests/histories").join(check.name);
         let has_histories = folder.is_dir() || ["stats", "verify"].contains(&check.name);
         assert!(has_histories, "no histories for the check {}: {}", check.name, folder.display());
+    }
+}
+
+/// What a flag takes: the name of its value, whether it may be given several times, and its short form.
+fn takes(arg: &clap::Arg) -> String {
+    let values: Vec<&str> =
+        arg.get_value_names().unwrap_or_default().iter().map(|name| name.as_str()).collect();
+    let values = if arg.get_action().takes_values() { values.join(" ") } else { "nothing".into() };
+    let short = arg.get_short().map_or(String::new(), |short| format!(", -{short}"));
+    format!("{values}{short}")
+}
+
+/// Flags whose values are of different kinds: operations a second and bits a second; the format that a history is
+/// converted to and the peers that packets go to; the prefix of keys and whether names have one.
+const DIFFERENT: [&str; 3] = ["rate", "to", "prefix"];
+
+#[test]
+fn a_flag_of_one_name_takes_the_same_in_every_tool() {
+    let mut known: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
+    for tool in parsers() {
+        for (_, command) in all_commands(&tool) {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let Some(name) = arg.get_long() else { continue };
+                let tools = known.entry(name.into()).or_default().entry(takes(arg)).or_default();
+                tools.insert(tool.get_name().into());
+            }
+        }
+    }
+    for (name, meanings) in known {
+        let tools: BTreeSet<&String> = meanings.values().flatten().collect();
+        let is_alike = tools.len() < 2 || meanings.len() == 1;
+        assert!(is_alike || DIFFERENT.contains(&name.as_str()), "--{name}: {meanings:?}");
     }
 }
 

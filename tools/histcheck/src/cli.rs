@@ -57,7 +57,7 @@ pub struct Common {
     #[arg(long, global = true, value_name = "TIME", value_parser = breakit::clock::parse_duration)]
     pub timeout: Option<Duration>,
     /// The memory that a history and its check may take before the verdict is unknown [default: half of what is free]
-    #[arg(long, global = true, value_name = "BYTES", value_parser = crate::budget::parse_bytes)]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
     /// Check linear while the history grows, and exit 1 at the first violation
     #[arg(long, global = true)]

@@ -25,6 +25,22 @@ impl Id {
     }
 }
 
+/// An id or none, in four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdOrNone(u32);
+
+impl From<Option<Id>> for IdOrNone {
+    fn from(id: Option<Id>) -> IdOrNone {
+        IdOrNone(id.map_or(u32::MAX, |id| id.0))
+    }
+}
+
+impl From<IdOrNone> for Option<Id> {
+    fn from(IdOrNone(id): IdOrNone) -> Option<Id> {
+        (id != u32::MAX).then_some(Id(id))
+    }
+}
+
 /// JSON's null, in every [`Values`].
 pub const NULL: Id = Id(0);
 

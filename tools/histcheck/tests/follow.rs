@@ -992,3 +992,34 @@ fn a_key_of_few_operations_takes_some_hundred_bytes() {
     let decided = run(histcheck(&REGISTER).args(["--memory", "40M", path]));
     assert_eq!(decided.status, 0, "{decided:?}");
 }
+
+/// What a report says of an invalid key: the sentence and its picture.
+fn evidence(report: &str) -> String {
+    let lines = report.lines().skip_while(|line| !line.starts_with("    key "));
+    lines.take_while(|line| !line.contains("lines read:")).collect::<Vec<_>>().join("\n")
+}
+
+/// What is kept is copied when most of what lies between is in vain; the cold keys then lie elsewhere than before.
+#[test]
+fn keys_that_rest_for_long_are_judged_with_what_they_did_before() {
+    let of =
+        |key: u32, text: String| text.replace("\"value\"", &format!("\"key\":{key},\"value\""));
+    let mut text: String = (0..100).map(|key| of(key, registers(1, 40))).collect();
+    for round in 0..4 {
+        // Far more than is kept of all keys together, so that it is copied between.
+        text += &of(1_000, registers(1 + round * 30_000, (round + 1) * 30_000));
+        text += &of(round, done(3, "read", "39") + &done(3, "write", "77"));
+    }
+    // Key 2 saw 77 replace 39; key 50 has done nothing since the beginning.
+    for (cold, read) in [(2, "39"), (50, "7")] {
+        let folder = Folder::new("cold-keys");
+        let all = text.clone() + &of(cold, done(4, "read", read));
+        let name = &folder.write("history.jsonl", all);
+        let followed = run(histcheck(&REGISTER).arg(name)).expect(1).stdout;
+        let whole = run(histcheck(&["linear", "--model", "register"]).arg(name)).expect(1).stdout;
+        assert!(followed.contains(&format!("read {read} ")), "{followed}");
+        let followed = evidence(&followed);
+        let followed = followed.split("\n    found when").next().unwrap();
+        assert_eq!(followed, evidence(&whole), "key {cold}");
+    }
+}

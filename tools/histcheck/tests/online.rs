@@ -141,7 +141,7 @@ fn is_valid(ops: &[Op], initial: &[Id]) -> bool {
 
 fn known(op: Op) -> Known {
     let Op { act, fate, inv, res, .. } = op;
-    Known { act, inv, res, process: 0, node: None, f: 0, fate }
+    Known { act, inv, res, process: 0, node: None.into(), f: 0, fate }
 }
 
 /// What engines and reports rely on: only what happened has returned, and each operation names its place.

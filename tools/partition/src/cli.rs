@@ -70,7 +70,7 @@ pub struct Drawn {
     #[command(flatten)]
     pub nodes: NodesArg,
     /// The seed of every random choice [default: $BREAKIT_SEED, else random]
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 }
 
@@ -185,7 +185,7 @@ pub struct Heal {
     #[command(flatten)]
     pub place: Where,
     /// Only the cuts of these tables, as list names them [default: all]
-    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub id: Vec<String>,
     /// Print the scripts that would remove the cuts, and do nothing
     #[arg(long)]

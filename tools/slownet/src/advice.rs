@@ -12,7 +12,9 @@ pub fn enter(node: &Node) -> String {
     match &node.via {
         Via::Netns(name) => format!("ip netns exec {} ", quote(name)),
         Via::Pid(pid) => of_process(*pid),
-        Via::Lxc(container) => reach::init_of(container).ok().flatten().map(of_process).unwrap_or_default(),
+        Via::Lxc(container) => {
+            reach::init_of(container).ok().flatten().map(of_process).unwrap_or_default()
+        }
         Via::Ssh(host) => {
             let sudo = if host.sudo { "sudo " } else { "" };
             format!("ssh {} {sudo}", quote(&host.destination))

@@ -165,7 +165,7 @@ pub struct PartsArgs {
 #[derive(Args, Debug)]
 pub struct TrafficArgs {
     /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: all]
-    #[arg(long, value_name = "NODES|CIDR")]
+    #[arg(long, value_name = "PEER")]
     pub to: Vec<String>,
     /// Impair what the nodes send (the default), what they receive (from the peers in --to), or both
     #[arg(

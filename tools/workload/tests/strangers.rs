@@ -477,7 +477,8 @@ fn a_rate_beyond_what_is_possible_takes_no_memory_and_ends_in_time() {
     assert!(peak > 0 && peak < 24_000, "{peak} kB");
     let unsent = end(&lines)["unsent"].as_u64().unwrap();
     let sent = of(&lines, "add").iter().filter(|line| line["type"] == "invoke").count() as u64;
-    assert!((3_980_000..=4_020_000).contains(&(unsent + sent)), "{unsent} and {sent}");
+    // On a busy machine the end of the time is noticed late, never early.
+    assert!((3_980_000..=4_400_000).contains(&(unsent + sent)), "{unsent} and {sent}");
 }
 
 #[test]

@@ -46,6 +46,8 @@ pub struct Registers {
     open: Vec<Open>,
     /// The room for the events that come.
     order: Vec<Event>,
+    /// What each word means, by its place.
+    words: Vec<Option<Plain>>,
     /// The place up to which all events were taken.
     seen: Pos,
     /// When the lines that are being taken came.
@@ -70,11 +72,18 @@ pub struct Registers {
     given_up: Option<usize>,
 }
 
-/// An open operation.
+/// What does nearly all there is to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Plain {
+    Read,
+    Write,
+}
+
+/// An open operation, in one line of a cache.
 struct Open {
-    /// Its place in the history.
-    index: usize,
-    key: usize,
+    /// Its place in the history, and that of its key. There are fewer than lines, which are counted in 31 bits.
+    index: u32,
+    key: u32,
     inv: Pos,
     /// What began, as far as it is known.
     known: Option<Known>,
@@ -85,7 +94,17 @@ struct Open {
     is_stalled: bool,
 }
 
+const _: () = assert!(size_of::<Open>() == 64);
+
 impl Open {
+    fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    fn key(&self) -> usize {
+        self.key as usize
+    }
+
     /// What it would put, as far as that is known.
     fn pending(&self) -> Option<Known> {
         self.known.filter(|known| known.act.puts().is_some()).map(Known::pending)
@@ -93,7 +112,7 @@ impl Open {
 
     /// Whether its key is decided closely until it ends.
     fn is_waited_for(&self) -> bool {
-        self.is_stalled || self.pending().is_some()
+        self.is_stalled || self.known.is_some_and(|known| known.act.puts().is_some())
     }
 }
 
@@ -117,6 +136,7 @@ impl Registers {
             journal: Journal::default(),
             open: Vec::new(),
             order: Vec::new(),
+            words: Vec::new(),
             seen: 0,
             now: Instant::now(),
             watermark: 0,
@@ -164,13 +184,70 @@ impl Registers {
 
     /// Forgets lists that came since nothing of them was held: most are the two values of a cas.
     fn forget_lists(&self, history: &mut History) {
+        if history.values.count() <= self.held {
+            return;
+        }
         let values = (0..history.ops.len()).filter_map(|index| history.ops.value(index));
         let held = values.map(|value| history.values.count_with(value)).max();
         history.values.forget_lists(self.held.max(held.unwrap_or(0)));
     }
 
+    /// Learns what the words mean that came.
+    fn learn(&mut self, history: &History) {
+        let new = history.words[self.words.len()..].iter().map(|word| match word.as_str() {
+            "read" => Some(Plain::Read),
+            "write" => Some(Plain::Write),
+            _ => None,
+        });
+        self.words.extend(new);
+    }
+
+    /// What a word means, if that is plain.
+    #[inline(always)]
+    fn plain(&self, f: u16) -> Option<Plain> {
+        self.words.get(usize::from(f)).copied().flatten()
+    }
+
+    /// What a read or a write does that returned: the same as of all others, found sooner.
+    #[inline]
+    fn plainly(&mut self, history: &History, index: usize) -> Option<Known> {
+        let ops = &history.ops;
+        let value = ops.value(index).filter(|&value| value != NULL)?;
+        let f = ops.f(index);
+        let plain = self.plain(f)?;
+        if ops.outcome(index) != Outcome::Ok {
+            return None;
+        }
+        self.held = self.held.max(history.values.count_with(value));
+        Some(Known {
+            act: if plain == Plain::Read { Act::Read(value) } else { Act::Write(value) },
+            inv: ops.inv(index),
+            res: ops.res(index),
+            process: ops.process_place(index),
+            node: ops.node(index).into(),
+            f,
+            fate: Fate::Ok,
+        })
+    }
+
+    /// What a read does that returned.
+    #[inline]
+    fn read(&mut self, history: &History, index: usize) -> Option<Known> {
+        let is_read = self.plain(history.ops.f(index)) == Some(Plain::Read);
+        if is_read { self.plainly(history, index) } else { None }
+    }
+
     /// What an operation does, as it is known now.
+    #[inline]
     fn known(&mut self, history: &History, index: usize) -> Result<Option<Known>> {
+        match self.plainly(history, index) {
+            Some(known) => Ok(Some(known)),
+            None => self.known_of_any(history, index),
+        }
+    }
+
+    #[inline(never)]
+    fn known_of_any(&mut self, history: &History, index: usize) -> Result<Option<Known>> {
         // Field by field: a whole operation would be written out and read again.
         let ops = &history.ops;
         let f = ops.f(index);
@@ -193,49 +270,61 @@ impl Registers {
         for value in [act.observes(), act.puts()].into_iter().flatten() {
             self.held = self.held.max(history.values.count_with(value));
         }
-        let (process, node) = (ops.process_place(index), ops.node(index));
+        let (process, node) = (ops.process_place(index), ops.node(index).into());
         Ok(Some(Known { act, inv, res, process, node, f, fate }))
     }
 
     /// Takes all events that came, in their order; whether a key is invalid now.
     fn events(&mut self, history: &History, open: &[usize]) -> Result<bool> {
+        self.learn(history);
         let ops = &history.ops;
         let mut is_open = vec![false; ops.len()];
         open.iter().for_each(|&index| is_open[index] = true);
         // What will not return is not waited for.
-        let mut is_done: Vec<bool> =
-            (0..ops.len()).map(|index| ops.res(index) == OPEN && !is_open[index]).collect();
+        let is_lost = |index: usize| ops.res(index) == OPEN && !is_open[index];
+        let mut is_done: Vec<bool> = (0..ops.len()).map(is_lost).collect();
+        // Where each open operation is among those that are; of a read that is whole, where its key is.
+        let mut slots = vec![0_u32; ops.len()];
         for (index, open) in self.open.iter_mut().enumerate() {
-            open.index = index;
+            (open.index, slots[index]) = (index as u32, index as u32);
             is_done[index] |= open.is_stalled;
         }
-        // Where each open operation is among those that are.
-        let mut slots = vec![0_u32; ops.len()];
-        (0..self.open.len()).for_each(|at| slots[at] = at as u32);
+        let first_new = self.open.len();
         let order = self.in_order(history);
         let (mut is_invalid, mut oldest) = (false, 0);
         for (pos, &event) in (self.seen + 1..).zip(&order) {
-            let (index, is_end) = match event {
-                Event::None => continue,
-                Event::Begins(index) => (index as usize, false),
-                Event::Ends(index) => (index as usize, true),
+            let index = match event {
+                Event::NONE => continue,
+                event => event.index(),
             };
-            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
-                oldest += 1;
-            }
-            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
-            self.watermark = self.watermark.max(waited_for);
-            if !is_end {
+            // Nobody waits for a read, and of one that began and ended here nothing is new at its end.
+            let read = if index >= first_new { self.read(history, index) } else { None };
+            if !event.is_end() {
+                if read.is_some() {
+                    slots[index] = self.key(history, ops.key(index)) as u32;
+                    self.keys[slots[index] as usize].operations += 1;
+                    continue;
+                }
                 slots[index] = self.open.len() as u32;
                 let begun = self.begins(history, index, is_open[index])?;
                 self.open.push(begun);
                 continue;
             }
+            while is_done.get(oldest).is_some_and(|&is_done| is_done) {
+                oldest += 1;
+            }
+            let waited_for = if oldest < ops.len() { ops.inv(oldest).min(pos) } else { pos };
+            self.watermark = self.watermark.max(waited_for);
             let slot = slots[index] as usize;
+            if let Some(known) = read {
+                is_done[index] = true;
+                is_invalid |= self.weigh(history, index, slot, (known, false), pos);
+                continue;
+            }
             let ended = self.open.swap_remove(slot);
-            self.keys[ended.key].waited_for -= u32::from(ended.is_waited_for());
+            self.keys[ended.key()].waited_for -= u32::from(ended.is_waited_for());
             if let Some(moved) = self.open.get(slot) {
-                slots[moved.index] = slot as u32;
+                slots[moved.index()] = slot as u32;
             }
             is_done[index] = true;
             is_invalid |= match ended.known {
@@ -247,10 +336,10 @@ impl Registers {
         self.open.sort_unstable_by_key(|open| open.index);
         // What ended without anybody knowing how is open no longer.
         let (open, ended) =
-            std::mem::take(&mut self.open).into_iter().partition(|open| is_open[open.index]);
+            std::mem::take(&mut self.open).into_iter().partition(|open| is_open[open.index()]);
         self.open = open;
         for open in ended {
-            self.keys[open.key].waited_for -= u32::from(open.is_waited_for());
+            self.keys[open.key()].waited_for -= u32::from(open.is_waited_for());
             self.ends_unknown(history, open)?;
         }
         // Lines are counted in 31 bits.
@@ -266,14 +355,14 @@ impl Registers {
         let at = |pos: Pos| pos.checked_sub(first).map(|at| at as usize);
         let mut order = std::mem::take(&mut self.order);
         order.clear();
-        order.resize(events, Event::None);
+        order.resize(events, Event::NONE);
         for index in 0..ops.len() {
             // There are fewer operations than lines, which are counted in 31 bits.
             if let Some(at) = at(ops.inv(index)) {
-                order[at] = Event::Begins(index as u32);
+                order[at] = Event::begins(index as u32);
             }
             if let Some(at) = at(ops.res(index)).filter(|_| ops.res(index) != OPEN) {
-                order[at] = Event::Ends(index as u32);
+                order[at] = Event::ends(index as u32);
             }
         }
         order
@@ -301,27 +390,28 @@ impl Registers {
         }
         let (inv, since, is_stalled) = (ops.inv(index), self.now, false);
         let is_whole = !is_open && ops.res(index) != OPEN;
-        Ok(Open { index, key: place, inv, known, is_whole, is_unknown, since, is_stalled })
+        let (index, key) = (index as u32, place as u32);
+        Ok(Open { index, key, inv, known, is_whole, is_unknown, since, is_stalled })
     }
 
     /// An operation ended that began in the same piece, so that nothing is new of it; whether its key is invalid now.
     #[inline]
     fn ends_whole(&mut self, history: &History, open: &Open, known: Known, pos: Pos) -> bool {
-        let has_failed = history.ops.outcome(open.index) == Outcome::Fail;
-        self.weigh(history, open.index, open.key, (known, has_failed), pos)
+        let has_failed = history.ops.outcome(open.index()) == Outcome::Fail;
+        self.weigh(history, open.index(), open.key(), (known, has_failed), pos)
     }
 
     /// An operation ended, ok or not; whether its key is invalid now.
     fn ends(&mut self, history: &History, open: Open, pos: Pos) -> Result<bool> {
-        let index = open.index;
+        let index = open.index();
         let known = self.known(history, index)?;
-        let mut key = open.key;
+        let mut key = open.key();
         // Where the end says more than the beginning, it is the end that counts.
         let puts = known.filter(|known| known.act.puts().is_some());
         let begun = open.pending();
         let is_other = puts.map(|known| known.act) != begun.map(|known| known.act);
         let place = match history.ops.key(index) {
-            id if id == self.keys[key].id => key,
+            id if id == self.keys[key].id.into() => key,
             id => self.key(history, id),
         };
         let has_failed = history.ops.outcome(index) == Outcome::Fail;
@@ -338,9 +428,9 @@ impl Registers {
             }
         }
         // What was let go counted with the other end: it was of unknown outcome, and began with these values.
-        let is_taken_back = is_other || place != open.key || has_failed && puts.is_some();
+        let is_taken_back = is_other || place != open.key() || has_failed && puts.is_some();
         let has_let_go = |place: usize| self.keys[place].has_let_go(open.inv);
-        let has_let_go = has_let_go(open.key) || has_let_go(place);
+        let has_let_go = has_let_go(open.key()) || has_let_go(place);
         let is_late = open.is_stalled && is_taken_back && has_let_go;
         self.late += u64::from(is_late);
         let Some(known) = known else {
@@ -406,14 +496,14 @@ impl Registers {
     fn ends_unknown(&mut self, history: &History, open: Open) -> Result<()> {
         let mut known = open.known;
         if open.is_unknown {
-            known = self.known(history, open.index)?;
+            known = self.known(history, open.index())?;
             self.takes_back(&open, open.inv);
             if let Some(known) = known {
-                self.keys[open.key].begin(known);
+                self.keys[open.key()].begin(known);
             }
         }
         if let Some(known) = known.filter(|known| known.act.puts().is_some()) {
-            self.keys[open.key].never_ends(known, &mut self.journal);
+            self.keys[open.key()].never_ends(known, &mut self.journal);
         }
         Ok(())
     }
@@ -425,14 +515,14 @@ impl Registers {
         }
         // They stand in the history in the same order, and nothing else does.
         for (index, open) in std::mem::take(&mut self.open).into_iter().enumerate() {
-            self.ends_unknown(history, Open { index, ..open })?;
+            self.ends_unknown(history, Open { index: index as u32, ..open })?;
         }
         Ok(())
     }
 
     /// As if it had not begun; whether that makes its key invalid.
     fn takes_back(&mut self, open: &Open, at: Pos) -> bool {
-        let key = &mut self.keys[open.key];
+        let key = &mut self.keys[open.key()];
         key.unknown -= u32::from(open.is_unknown);
         open.pending().is_some_and(|known| key.failed(known, at, &mut self.journal))
     }
@@ -443,10 +533,10 @@ impl Registers {
         let mut places = Vec::new();
         for open in self.open.iter_mut().filter(|open| !open.is_stalled) {
             if open.since.elapsed() >= stall {
-                self.keys[open.key].waited_for += u32::from(!open.is_waited_for());
+                self.keys[open.key()].waited_for += u32::from(!open.is_waited_for());
                 open.is_stalled = true;
                 self.stalled += 1;
-                places.push(open.key);
+                places.push(open.key());
             }
         }
         let watermark = self.watermark;
@@ -530,10 +620,30 @@ impl Registers {
 
     /// Forgets what is only to be shown.
     fn forget(&mut self) {
-        let mut fresh = Journal::default();
         let watermark = self.open.iter().map(|open| open.inv).fold(self.watermark, Pos::min);
         for key in &mut self.keys {
             key.forget(watermark, &mut self.journal);
+        }
+        self.copy_journal();
+    }
+
+    /// Takes no more memory for what the keys keep than three times as much as that needs, and a little.
+    fn tidy(&mut self) {
+        if !self.journal.is_to_be_asked() {
+            return;
+        }
+        if let Some(oldest) = self.keys.iter().map(Key::oldest).min() {
+            self.journal.begins(oldest);
+        }
+        if self.journal.is_sparse() && self.budget.room_for(self.journal.kept_bytes()).is_ok() {
+            self.copy_journal();
+        }
+    }
+
+    /// Copies what the keys keep, and nothing else.
+    fn copy_journal(&mut self) {
+        let mut fresh = Journal::default();
+        for key in &mut self.keys {
             key.copy(&self.journal, &mut fresh);
         }
         self.journal = fresh;
@@ -558,12 +668,28 @@ impl Registers {
     }
 }
 
-/// An event at a place in the order, of the operation at an index.
-#[derive(Clone, Copy)]
-enum Event {
-    None,
-    Begins(u32),
-    Ends(u32),
+/// An event at a place in the order, of the operation at an index: twice that, and one more for its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Event(u32);
+
+impl Event {
+    const NONE: Event = Event(u32::MAX);
+
+    fn begins(index: u32) -> Event {
+        Event(index << 1)
+    }
+
+    fn ends(index: u32) -> Event {
+        Event(index << 1 | 1)
+    }
+
+    fn index(self) -> usize {
+        (self.0 >> 1) as usize
+    }
+
+    fn is_end(self) -> bool {
+        self.0 & 1 != 0
+    }
 }
 
 impl Registers {
@@ -593,6 +719,7 @@ impl Decider for Registers {
             is_invalid = self.events(assembly.history(), &open)?;
             assembly.forget_all_but(&open);
             self.forget_lists(assembly.history());
+            self.tidy();
         }
         let is_invalid = is_invalid | self.search_again();
         if !is_invalid {
@@ -654,7 +781,7 @@ impl Decider for Registers {
                 }
             };
             verdicts.push(KeyVerdict {
-                key: key.id,
+                key: key.id.into(),
                 operations: key.operations as usize,
                 observations: key.observations as usize,
                 engine,
@@ -699,7 +826,7 @@ fn put(history: &mut History, ops: &[Known]) -> usize {
             f: known.f,
             key: None,
             value: Some(value),
-            node: known.node,
+            node: known.node.into(),
             is_final: false,
             outcome,
             inv: known.inv,

@@ -43,13 +43,13 @@ use slab::Slab;
 
 use super::op::{Act, Fate, Op};
 use crate::history::{OPEN, Pos};
-use crate::values::Id;
-use chain::{Block, Layer};
+use crate::values::{Id, IdOrNone};
+use chain::{At, Block, Layer, Standing};
 pub use kept::Kept;
 use retired::Retired;
-use sources::{Of, Source, Sources};
+use sources::{Of, Sources};
 
-/// An operation with what a report says of it, in few bytes: each key holds some.
+/// An operation with what a report says of it, in 32 bytes: there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// What it does.
@@ -61,12 +61,14 @@ pub struct Known {
     /// Who called it, by its place among the history's processes.
     pub process: u32,
     /// The node that the client talked to.
-    pub node: Option<Id>,
+    pub node: IdOrNone,
     /// Its name, by its place among the history's words.
     pub f: u16,
     /// Whether it happened.
     pub fate: Fate,
 }
+
+const _: () = assert!(size_of::<Known>() == 32 && size_of::<Option<Known>>() == 32);
 
 impl Known {
     /// The operation as engines take it, with the number by which it is known.
@@ -125,11 +127,14 @@ const MOST_LEFT: usize = 32;
 /// One register, online.
 #[derive(Debug)]
 pub struct Online {
-    sources: Sources,
+    /// The layers, and the pending operations that may become some.
     layers: Slab<Layer>,
+    sources: Sources,
+    /// How many of the layers are pending.
+    pending: usize,
     blocks: Slab<Block>,
     /// All blocks by their `f`.
-    order: Vec<(Pos, usize)>,
+    order: Vec<(Pos, At)>,
     watermark: Pos,
     now: Pos,
     retired: Retired,
@@ -146,6 +151,7 @@ impl Online {
             sources: Sources::default(),
             // Of most keys no more is there at once, and there may be a million of them.
             layers: Slab::with_capacity(2),
+            pending: 0,
             blocks: Slab::with_capacity(2),
             order: Vec::with_capacity(2),
             watermark: 0,
@@ -154,11 +160,10 @@ impl Online {
             failed: VecDeque::new(),
             room: 0,
         };
-        let layer = online.begin_block(initial, None, 0);
-        let block = online.layers[layer].block;
-        online.blocks[block].f = 0;
+        let layer = online.may_come(initial, None);
+        let block = online.begin_block(layer, 0);
+        online.blocks[block.index()].f = 0;
         online.order.push((0, block));
-        online.sources.add(initial, Source::Layer(layer));
         online
     }
 
@@ -176,10 +181,17 @@ impl Online {
 
     /// A write or cas began.
     pub fn begin(&mut self, known: Known) {
-        let pending = known.pending();
         if let Some(value) = known.act.puts() {
-            self.sources.add(value, Source::Pending(pending));
+            self.may_come(value, Some(known.pending()));
         }
+    }
+
+    /// A value that may come to be there.
+    fn may_come(&mut self, value: Id, writer: Option<Known>) -> At {
+        let layer = At::of(self.layers.insert(Layer::new(value, writer)));
+        self.sources.add(layer, &mut self.layers);
+        self.pending += 1;
+        layer
     }
 
     /// An operation returned; a write or cas began before.
@@ -195,20 +207,20 @@ impl Online {
         }
         match known.act {
             Act::Read(value) => {
-                let layer = self.layer_of(value)?;
+                let layer = self.only_source(value)?;
+                self.happens(layer)?;
                 self.read(layer, known)
             }
             Act::Write(value) | Act::Cas(_, value) => {
-                match self.layer_written(value, known.inv)? {
-                    Some(layer) => {
-                        self.layers[layer].writer = Some(known);
-                        self.ended(layer, known);
-                        self.shorten(layer);
-                        Ok(())
-                    }
-                    // It counted as one that never ends, and its value was replaced since.
-                    None => Ok(()),
-                }
+                // If it is not there it counted as one that never ends, and its value was replaced since.
+                let Some(layer) = self.sources.find(value, known.inv, &self.layers) else {
+                    return Ok(());
+                };
+                self.happens(layer)?;
+                self.layers[layer.index()].writer = Some(known);
+                self.ended(layer, known);
+                self.shorten(layer);
+                Ok(())
             }
             Act::Differs(_) => Err(Stop::Ambiguous),
         }
@@ -221,19 +233,27 @@ impl Online {
     pub fn failed(&mut self, known: Known) -> Result<(), Stop> {
         let known = Known { fate: Fate::Fail, res: OPEN, ..known };
         let Some(value) = known.act.puts() else { return Ok(()) };
-        match self.source(value, known.inv) {
-            Some(Source::Layer(layer)) => {
-                self.layers[layer].writer = Some(known);
+        if let Some(source) = self.sources.find(value, known.inv, &self.layers) {
+            let layer = &mut self.layers[source.index()];
+            if layer.standing == Standing::Layer {
+                layer.writer = Some(known);
                 return Err(Stop::Violation);
             }
-            Some(pending) => self.sources.remove(value, &pending),
-            None => {}
+            self.remove(source);
+            self.pending -= 1;
         }
         if self.failed.len() == MOST_FAILED {
             self.failed.pop_front();
         }
         self.failed.push_back(known);
         Ok(())
+    }
+
+    /// A layer, or what was pending, is no longer there.
+    #[inline]
+    fn remove(&mut self, layer: At) {
+        self.sources.remove(layer, &mut self.layers);
+        self.layers.remove(layer.index());
     }
 
     /// Whether something was let go that an operation which began at `inv` may have belonged to, as it did not count as
@@ -249,7 +269,7 @@ impl Online {
 
     /// Whether so little is left that it may be certain what the register holds, and worth knowing it.
     pub(crate) fn may_be_settled(&self) -> bool {
-        self.order.len() <= FEW_LEFT && self.held() <= MOST_LEFT
+        self.order.len() <= FEW_LEFT && self.layers.len() <= MOST_LEFT
     }
 
     /// What the register surely holds once all that was taken has happened, where no write or cas is open: the rest of
@@ -263,19 +283,16 @@ impl Online {
             self.retire();
         }
         let &[(f, block)] = self.order.as_slice() else { return None };
-        let has_pending = self.sources.len() > 1;
-        if self.layers.len() > 1 || has_pending && f >= self.watermark {
+        if self.layers.len() - self.pending > 1 || self.pending > 0 && f >= self.watermark {
             return None;
         }
-        Some(self.layers[self.blocks[block].top].value)
+        Some(self.layers[self.blocks[block.index()].top.index()].value)
     }
 
     /// The writes and cas that may happen yet.
     pub(crate) fn pending(&self) -> impl Iterator<Item = Known> {
-        self.sources.iter().filter_map(|source| match source {
-            Source::Pending(known) => Some(*known),
-            Source::Layer(_) => None,
-        })
+        let pending = self.layers.iter().filter(|(_, layer)| layer.standing != Standing::Layer);
+        pending.filter_map(|(_, layer)| layer.writer)
     }
 
     /// Forgets what is remembered to be shown, and remembers nothing more.
@@ -283,123 +300,116 @@ impl Online {
         self.retired.forget();
     }
 
-    /// How many values and pending operations are held.
-    pub fn held(&self) -> usize {
-        self.layers.len() + self.sources.len()
-    }
-
-    /// The layer of the one source of a value that was observed.
-    fn layer_of(&mut self, value: Id) -> Result<usize, Stop> {
-        match self.only_source(value)? {
-            Source::Layer(layer) => Ok(layer),
-            Source::Pending(writer) => self.happens(writer),
-        }
-    }
-
-    fn only_source(&mut self, value: Id) -> Result<Source, Stop> {
-        if let Of::Several = self.sources.of(value) {
+    fn only_source(&mut self, value: Id) -> Result<At, Stop> {
+        if let Of::Several = self.sources.of(value, &self.layers) {
             self.retire();
         }
-        match self.sources.of(value) {
+        match self.sources.of(value, &self.layers) {
             Of::Nobody => Err(Stop::Violation),
             Of::One(source) => Ok(source),
             Of::Several => Err(Stop::Ambiguous),
         }
     }
 
-    /// The layer that the operation invoked at `inv` put there.
-    fn layer_written(&mut self, value: Id, inv: Pos) -> Result<Option<usize>, Stop> {
-        match self.source(value, inv) {
-            Some(Source::Layer(layer)) => Ok(Some(layer)),
-            Some(Source::Pending(writer)) => self.happens(writer).map(Some),
-            None => Ok(None),
+    /// The writer of a layer surely happened, if that was not known, and with it what it rests on.
+    #[inline]
+    fn happens(&mut self, layer: At) -> Result<(), Stop> {
+        let Layer { standing, writer, .. } = self.layers[layer.index()];
+        match (standing, writer) {
+            (Standing::Layer, _) => Ok(()),
+            (_, Some(Known { act: Act::Cas(..), .. })) => self.happens_on_others(layer),
+            (_, writer) => {
+                self.begin_block(layer, writer.map_or(0, |writer| writer.inv));
+                Ok(())
+            }
         }
     }
 
-    /// A pending operation surely happened, and with it what it rests on: the layer of its value.
-    fn happens(&mut self, writer: Known) -> Result<usize, Stop> {
-        let mut path = vec![writer];
+    fn happens_on_others(&mut self, layer: At) -> Result<(), Stop> {
+        let mut path = vec![layer];
         let found = self.foundation(&mut path);
         let attached = found.and_then(|below| self.attach(&mut path, below));
-        if attached.is_err() {
-            for writer in path {
-                let value = writer.act.puts();
-                value
-                    .into_iter()
-                    .for_each(|value| self.sources.add(value, Source::Pending(writer)));
-            }
+        for layer in path {
+            self.layers[layer.index()].standing = Standing::Pending;
         }
         attached
     }
 
     /// The layer on which the last of `path` rests, which grows downwards until one rests on a layer, or on nothing.
     /// What is on the path is no source meanwhile: cas operations that rest on one another in a circle find none.
-    fn foundation(&mut self, path: &mut Vec<Known>) -> Result<Option<usize>, Stop> {
+    fn foundation(&mut self, path: &mut Vec<At>) -> Result<Option<At>, Stop> {
         loop {
             let Some(&lowest) = path.last() else { return Ok(None) };
-            let Some(value) = lowest.act.puts() else { return Ok(None) };
-            self.sources.remove(value, &Source::Pending(lowest));
-            let Some(expected) = lowest.act.observes() else { return Ok(None) };
-            match self.only_source(expected)? {
-                Source::Layer(layer) if self.layers[layer].next.is_none() => {
-                    return Ok(Some(layer));
-                }
+            let lowest = &mut self.layers[lowest.index()];
+            lowest.standing = Standing::LookedAt;
+            let observed = lowest.writer.and_then(|writer| writer.act.observes());
+            let Some(expected) = observed else { return Ok(None) };
+            let source = self.only_source(expected)?;
+            let Layer { standing, next, .. } = self.layers[source.index()];
+            match (standing, next) {
+                (Standing::Layer, None) => return Ok(Some(source)),
                 // Two cas operations replaced one value.
-                Source::Layer(_) => return Err(Stop::Violation),
-                Source::Pending(writer) => path.push(writer),
+                (Standing::Layer, Some(_)) => return Err(Stop::Violation),
+                (Standing::Pending | Standing::LookedAt, _) => path.push(source),
             }
         }
     }
 
     /// Puts the layers of `path`, the lowest last, on the layer `below`.
-    fn attach(&mut self, path: &mut Vec<Known>, below: Option<usize>) -> Result<usize, Stop> {
+    fn attach(&mut self, path: &mut Vec<At>, below: Option<At>) -> Result<(), Stop> {
         let mut below = below;
-        while let Some(&writer) = path.last() {
-            // Only what puts a value is ever pending.
-            let value = writer.act.puts().unwrap_or(Id(0));
-            let layer = match below {
-                None => self.begin_block(value, Some(writer), writer.inv),
-                Some(below) => {
-                    let block = self.layers[below].block;
-                    self.grow(block, writer.inv)?;
-                    let mut above = Layer::new(value, block, Some(writer));
-                    above.below = Some(below);
-                    let layer = self.layers.insert(above);
-                    self.layers[below].next = Some(layer);
-                    self.blocks[block].top = layer;
-                    self.blocks[block].layers += 1;
-                    layer
+        while let Some(&layer) = path.last() {
+            let inv = self.layers[layer.index()].writer.map_or(0, |writer| writer.inv);
+            match below {
+                None => {
+                    self.begin_block(layer, inv);
                 }
-            };
-            self.sources.add(value, Source::Layer(layer));
+                Some(below) => {
+                    let block = self.layers[below.index()].block;
+                    self.grow(block, inv)?;
+                    let above = &mut self.layers[layer.index()];
+                    above.below = Some(below);
+                    self.layers[below.index()].next = Some(layer);
+                    self.blocks[block.index()].top = layer;
+                    self.blocks[block.index()].layers += 1;
+                    self.joins(layer, block);
+                }
+            }
             path.pop();
             below = Some(layer);
         }
-        below.ok_or(Stop::Violation)
+        Ok(())
     }
 
-    fn begin_block(&mut self, value: Id, writer: Option<Known>, s: Pos) -> usize {
-        let layer = self.layers.insert(Layer::new(value, 0, writer));
-        let block = self.blocks.insert(Block::new(layer, s));
-        self.layers[layer].block = block;
-        layer
+    fn begin_block(&mut self, layer: At, s: Pos) -> At {
+        let block = At::of(self.blocks.insert(Block::new(layer, s)));
+        self.joins(layer, block);
+        block
+    }
+
+    /// What was pending is a layer of a block.
+    fn joins(&mut self, layer: At, block: At) {
+        let layer = &mut self.layers[layer.index()];
+        (layer.standing, layer.block) = (Standing::Layer, block);
+        self.pending -= 1;
     }
 
     /// A read of the value of a layer returned.
-    fn read(&mut self, layer: usize, known: Known) -> Result<(), Stop> {
-        let Layer { block, after, .. } = self.layers[layer];
+    fn read(&mut self, layer: At, known: Known) -> Result<(), Stop> {
+        let Layer { block, after, .. } = self.layers[layer.index()];
         if after < known.inv {
             return Err(Stop::Violation);
         }
         self.grow(block, known.inv)?;
-        self.layers[layer].read_by(known);
+        self.layers[layer.index()].read_by(known);
         self.ended(layer, known);
         Ok(())
     }
 
     /// An operation of the block began at `inv`.
-    fn grow(&mut self, block: usize, inv: Pos) -> Result<(), Stop> {
-        let Block { f, s, .. } = self.blocks[block];
+    #[inline]
+    fn grow(&mut self, block: At, inv: Pos) -> Result<(), Stop> {
+        let Block { f, s, .. } = self.blocks[block.index()];
         if inv <= s {
             return Ok(());
         }
@@ -407,37 +417,30 @@ impl Online {
             let from = self.order.partition_point(|&(f, _)| f < s);
             let newly_before = self.order[from..].iter().take_while(|&&(f, _)| f < inv);
             for &(_, other) in newly_before {
-                if other != block && self.blocks[other].s > f {
+                if other != block && self.blocks[other.index()].s > f {
                     return Err(Stop::Violation);
                 }
             }
         }
-        self.blocks[block].s = inv;
+        self.blocks[block.index()].s = inv;
         Ok(())
     }
 
     /// An operation of a layer returned just now.
-    fn ended(&mut self, layer: usize, known: Known) {
-        let Layer { block, mut below, .. } = self.layers[layer];
-        let block_of = &mut self.blocks[block];
-        if block_of.f == OPEN {
-            (block_of.f, block_of.first) = (known.res, Some(known));
+    #[inline]
+    fn ended(&mut self, layer: At, known: Known) {
+        let Layer { block, mut below, .. } = self.layers[layer.index()];
+        let f = &mut self.blocks[block.index()].f;
+        if *f == OPEN {
+            *f = known.res;
             self.order.push((known.res, block));
         }
         while let Some(lower) = below {
-            let lower = &mut self.layers[lower];
+            let lower = &mut self.layers[lower.index()];
             if lower.after != OPEN {
                 break;
             }
             (lower.after, below) = (known.res, lower.below);
         }
-    }
-
-    /// The source of `value` that was invoked at `inv`.
-    fn source(&self, value: Id, inv: Pos) -> Option<Source> {
-        self.sources.find(value, |source| match source {
-            Source::Pending(writer) => writer.inv == inv,
-            Source::Layer(layer) => self.layers[*layer].writer.is_some_and(|w| w.inv == inv),
-        })
     }
 }

@@ -312,16 +312,16 @@ impl Assembly {
     }
 
     /// Which operations have no completion yet.
-    pub fn open(&mut self) -> Vec<usize> {
+    pub fn open(&self) -> Vec<usize> {
         let count = self.history.ops.len();
         (0..count).filter(|&index| self.is_open(index)).collect()
     }
 
-    fn is_open(&mut self, index: usize) -> bool {
-        let ops = &mut self.history.ops;
-        let op = ops.get(index);
-        op.outcome == Outcome::Info
-            && self.pairing.open(ops.processes.place(op.process)) == Some(index)
+    #[inline]
+    fn is_open(&self, index: usize) -> bool {
+        let ops = &self.history.ops;
+        ops.outcome(index) == Outcome::Info
+            && self.pairing.open(ops.process_place(index)) == Some(index)
     }
 
     /// Forgets all operations but those at `open`, which are all that are open.

@@ -27,7 +27,7 @@ const MANY: usize = 256;
 /// Stands behind all that ended up to `now`, where the register surely held `value`. No operation of a register that is
 /// followed does such a thing.
 fn mark(value: Id, now: Pos) -> Known {
-    let (process, node, f) = (0, None, 0);
+    let (process, node, f) = (0, None.into(), 0);
     Known { act: Act::Differs(value), inv: now, res: now, process, node, f, fate: Fate::Ok }
 }
 
@@ -43,8 +43,13 @@ pub(super) struct ByReturn {
     /// The operation that ended last, and how many are kept. Those that failed are kept with the place of their end.
     last: u32,
     count: u32,
+    /// One of them that settles all before it, so that these can go, and how many those are with itself; 0 for none.
+    settling: u32,
+    before: u32,
     /// The write or cas of unknown outcome that came last.
     unknown: u32,
+    /// No place of any of these is before it.
+    oldest: u32,
     /// All that returned up to there is settled, and the register then held this.
     settled: Pos,
     held: Id,
@@ -60,7 +65,10 @@ impl ByReturn {
             value: initial,
             last: NOWHERE,
             count: 0,
+            settling: NOWHERE,
+            before: 0,
             unknown: NOWHERE,
+            oldest: NOWHERE,
             settled: 0,
             held: initial,
             initial,
@@ -87,19 +95,31 @@ impl ByReturn {
     #[inline]
     fn push(&mut self, known: Known, journal: &mut Journal) {
         self.last = journal.push(known, self.last);
+        self.oldest = self.oldest.min(self.last);
         self.count += 1;
     }
 
     /// Keeps a write or cas that will never end.
     pub fn never_ends(&mut self, known: Known, journal: &mut Journal) {
         self.unknown = journal.push(known, self.unknown);
+        self.oldest = self.oldest.min(self.unknown);
     }
 
-    /// Whether it is time to forget some, where the last `most` are to be kept: seldom if nothing can go.
+    /// No place of an operation that is kept is before it.
+    pub fn oldest(&self) -> u32 {
+        self.oldest
+    }
+
+    /// Whether it is time to forget some, where the last `most` are to be kept. If nothing can go yet, that is asked twice
+    /// for as many, and seldom where there are more than enough.
     #[inline]
     pub fn is_full(&self, most: usize) -> bool {
         let count = self.count as usize;
-        count.is_multiple_of(most) && (count / most).is_power_of_two()
+        if self.before > 0 {
+            return count >= self.before as usize + most;
+        }
+        count.is_multiple_of((most / 2).max(1))
+            && (count < 4 * most || (count / most).is_power_of_two())
     }
 
     /// Whether so many are kept that too little of them is settled, where the last `most` are to be kept.
@@ -127,9 +147,23 @@ impl ByReturn {
         (self.held, self.settled)
     }
 
+    /// All that is kept of what ended, the last one first, with its place.
+    fn back<'a>(&self, journal: &'a Journal) -> impl Iterator<Item = (u32, Known)> + use<'a> {
+        journal.back(self.last).take(self.count as usize)
+    }
+
+    /// The same, but for what is settled.
+    fn back_to_settled<'a>(
+        &self,
+        journal: &'a Journal,
+    ) -> impl Iterator<Item = (u32, Known)> + use<'a> {
+        let settled = self.settled;
+        self.back(journal).take_while(move |(_, known)| known.res > settled)
+    }
+
     /// All operations that ended, the first one first.
     pub fn ended(&self, journal: &Journal) -> Vec<Known> {
-        let back = journal.back(self.last).map(|(_, known)| known);
+        let back = self.back(journal).map(|(_, known)| known);
         let mut ended: Vec<Known> = back.filter(|known| !is_mark(known)).collect();
         ended.reverse();
         ended
@@ -137,8 +171,7 @@ impl ByReturn {
 
     /// Those that are not settled.
     pub fn unsettled(&self, journal: &Journal) -> Vec<Known> {
-        let back = journal.back(self.last).map(|(_, known)| known);
-        let mut ended: Vec<Known> = back.take_while(|known| known.res > self.settled).collect();
+        let mut ended: Vec<Known> = self.back_to_settled(journal).map(|(_, known)| known).collect();
         ended.reverse();
         ended
     }
@@ -150,64 +183,70 @@ impl ByReturn {
 
     /// Keeps only what is settled.
     pub fn leave_settled(&mut self, journal: &mut Journal) {
-        let back = journal.back(self.last).take_while(|(_, known)| known.res > self.settled);
-        let count = back.count() as u32;
+        let count = self.back_to_settled(journal).count() as u32;
+        let settled = self.back(journal).nth(count as usize).map_or(NOWHERE, |(at, _)| at);
+        journal.give_back(count);
         self.count -= count;
-        self.last = journal.give_back_last(self.last, count);
+        self.last = settled;
     }
 
     /// Hands those over that will never end.
     pub fn take_unknown(&mut self, journal: &mut Journal) -> Vec<Known> {
         let unknown = self.unknown(journal);
-        journal.give_back(std::mem::replace(&mut self.unknown, NOWHERE));
+        journal.give_back(unknown.len() as u32);
+        self.unknown = NOWHERE;
         unknown
     }
 
-    /// Settles what it can, where whatever returns from now on began at `watermark` or later.
-    pub fn settle(&mut self, watermark: Pos, journal: &mut Journal) {
-        let back = journal.back(self.last).take_while(|(_, known)| known.res > self.settled);
+    /// Settles what it can, where whatever returns from now on began at `watermark` or later. Says by which operation, and
+    /// how many are kept up to that.
+    pub fn settle(&mut self, watermark: Pos, journal: &Journal) -> Option<(u32, u32)> {
         // Whatever returned after the one that is looked at began there or later.
         let mut later = watermark;
         // The put that is looked at, if it returned before all that returned later began.
-        let mut candidate: Option<(u32, Known)> = None;
+        let mut candidate: Option<(u32, u32, Known)> = None;
         let mut found = None;
-        for (at, known) in back.filter(|(_, known)| known.fate == Fate::Ok) {
+        let back = (0..self.count).zip(self.back_to_settled(journal));
+        for (newer, (at, known)) in back.filter(|(_, (_, known))| known.fate == Fate::Ok) {
             if known.act.puts().is_some() {
-                if candidate.is_some_and(|(_, put)| put.inv > known.res) {
+                if candidate.is_some_and(|(_, _, put)| put.inv > known.res) {
                     found = candidate;
                     break;
                 }
-                candidate = (known.res < later).then_some((at, known));
+                candidate = (known.res < later).then_some((newer, at, known));
             }
             later = later.min(known.inv);
         }
-        let found = found.or(candidate.filter(|(_, put)| put.inv > self.settled));
-        let found = found.and_then(|(at, put)| Some((at, put.res, put.act.puts()?)));
-        if let Some((at, res, value)) = found {
-            journal.settle(at);
-            (self.settled, self.held) = (res, value);
-        }
+        let found = found.or(candidate.filter(|(_, _, put)| put.inv > self.settled));
+        let (newer, at, put) = found?;
+        (self.settled, self.held) = (put.res, put.act.puts()?);
+        Some((at, self.count - newer))
     }
 
     /// Forgets what is only kept to be shown, but for the last `most` and a few more.
     pub fn shorten(&mut self, most: usize, watermark: Pos, journal: &mut Journal) {
-        let has_marks = self.settled > self.after;
-        self.settle(watermark, journal);
-        if !has_marks && most > 1 {
-            return;
+        let last = self.settle(watermark, journal);
+        let known = (self.before > 0).then_some((self.settling, self.before));
+        let leaves_enough = |&(_, before): &(u32, u32)| (self.count - before) as usize >= most;
+        let cut = last.into_iter().chain(known).find(leaves_enough);
+        if let Some((at, before)) = cut {
+            let settling = journal.known(at);
+            let value = match settling.act {
+                Act::Differs(value) => value,
+                act => act.puts().unwrap_or(self.initial),
+            };
+            journal.give_back(before);
+            if self.unknown == NOWHERE {
+                self.oldest = at + 1;
+            }
+            self.count -= before;
+            (self.initial, self.after) = (value, settling.res);
+            let next = last.filter(|&(last, _)| last != at);
+            (self.settling, self.before) =
+                next.map_or((NOWHERE, 0), |(next, up_to)| (next, up_to - before));
+        } else if self.before == 0 {
+            (self.settling, self.before) = last.unwrap_or((NOWHERE, 0));
         }
-        // Each with the one that ended after it: at least one is kept.
-        let newer = journal.back(self.last).map(|(at, _)| at);
-        let pairs = newer.zip(journal.back(self.last).skip(1)).enumerate().skip(most - 1);
-        let cut = { pairs }.find(|&(_, (_, (at, _)))| journal.settles(at));
-        let Some((newer, (first, (_, settling)))) = cut else { return };
-        let value = match settling.act {
-            Act::Differs(value) => value,
-            act => act.puts().unwrap_or(self.initial),
-        };
-        journal.cut_before(first);
-        (self.initial, self.after) = (value, settling.res);
-        self.count = newer as u32 + 1;
     }
 
     /// Goes on from what was decided otherwise: at `now` the register surely holds `value`, and what was before matters
@@ -232,7 +271,9 @@ impl ByReturn {
         (self.value, self.settled, self.held) = (value, now, value);
         if self.count > 0 {
             self.push(mark(value, now), journal);
-            journal.settle(self.last);
+            if self.before == 0 {
+                (self.settling, self.before) = (self.last, self.count);
+            }
         }
         full(self.count) > before
     }
@@ -245,14 +286,22 @@ impl ByReturn {
 
     /// Forgets all that is kept.
     pub fn clear(&mut self, journal: &mut Journal) {
-        journal.give_back(std::mem::replace(&mut self.last, NOWHERE));
-        journal.give_back(std::mem::replace(&mut self.unknown, NOWHERE));
-        self.count = 0;
+        self.take_unknown(journal);
+        journal.give_back(self.count);
+        (self.last, self.count) = (NOWHERE, 0);
+        (self.settling, self.before) = (NOWHERE, 0);
+        self.oldest = NOWHERE;
     }
 
     /// Goes over to another journal.
     pub fn copy(&mut self, from: &Journal, to: &mut Journal) {
-        self.last = from.copy_to(to, self.last);
-        self.unknown = from.copy_to(to, self.unknown);
+        let ended = from.copy_to(to, self.last, self.count as usize);
+        let unknown = from.copy_to(to, self.unknown, usize::MAX);
+        let at = |count: u32| count.checked_sub(1).and_then(|last| ended.get(last as usize));
+        let place = |count: u32| at(count).copied().unwrap_or(NOWHERE);
+        (self.last, self.settling) = (place(self.count), place(self.before));
+        self.unknown = unknown.last().copied().unwrap_or(NOWHERE);
+        self.oldest =
+            ended.first().into_iter().chain(unknown.first()).copied().min().unwrap_or(NOWHERE);
     }
 }

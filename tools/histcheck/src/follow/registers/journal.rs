@@ -1,173 +1,245 @@
-//! The operations of all keys in few large pieces of memory, each with the place of the one of its key before it.
+//! The operations of all keys one behind the other, as they came, each with the place of the one of its key before it.
 //! A million keys of two operations then take no piece of memory each, and what comes next is written where the last
-//! was, whatever its key is.
+//! was, whatever its key is: no cache holds what each of a thousand keys did long ago.
+//!
+//! What was given back is not looked at. The pieces of memory before the oldest operation of all keys go together; if that
+//! of some key is too old, what is there is copied to another journal.
 
+use std::collections::VecDeque;
+
+use crate::history::Pos;
 use crate::linear::online::Known;
+use crate::linear::op::{Act, Fate};
+use crate::values::{Id, IdOrNone};
 
 /// No place.
-pub(super) const NOWHERE: u32 = SETTLES - 1;
-/// The mark of an operation after which nothing that came before it matters any more.
-const SETTLES: u32 = 1 << 31;
+pub(super) const NOWHERE: u32 = u32::MAX;
 /// How many operations are in one piece of memory.
 const PIECE: usize = 1 << 10;
 
-#[derive(Debug)]
+/// An operation with the place of the one before it. No two lines of a cache are read for one.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 struct Entry {
-    known: Known,
-    /// The place of the one before it, with the mark.
+    /// The values of what it does.
+    first: Id,
+    second: Id,
+    inv: Pos,
+    res: Pos,
+    process: u32,
+    node: IdOrNone,
     before: u32,
+    f: u16,
+    kind: Kind,
+    fate: Fate,
 }
+
+const _: () = assert!(size_of::<Entry>() == 32);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Read,
+    Write,
+    Cas,
+    Differs,
+}
+
+impl Entry {
+    fn new(known: Known, before: u32) -> Entry {
+        let Known { act, inv, res, process, node, f, fate } = known;
+        let (kind, first, second) = match act {
+            Act::Read(value) => (Kind::Read, value, value),
+            Act::Write(value) => (Kind::Write, value, value),
+            Act::Cas(from, to) => (Kind::Cas, from, to),
+            Act::Differs(value) => (Kind::Differs, value, value),
+        };
+        Entry { first, second, inv, res, process, node, before, f, kind, fate }
+    }
+
+    fn known(&self) -> Known {
+        let &Entry { first, second, inv, res, process, node, f, fate, .. } = self;
+        let act = match self.kind {
+            Kind::Read => Act::Read(first),
+            Kind::Write => Act::Write(first),
+            Kind::Cas => Act::Cas(first, second),
+            Kind::Differs => Act::Differs(first),
+        };
+        Known { act, inv, res, process, node, f, fate }
+    }
+}
+
+/// So many places may always be in vain.
+const FEW: usize = 16 * PIECE;
+/// So many pieces of memory are kept to be taken again.
+const SPARE: usize = 32;
 
 /// Operations by their places.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Journal {
-    pieces: Vec<Vec<Entry>>,
-    /// The first of the places that were given back; each of them names the next.
-    free: u32,
-}
-
-impl Default for Journal {
-    fn default() -> Journal {
-        Journal { pieces: Vec::new(), free: NOWHERE }
-    }
+    pieces: VecDeque<Vec<Entry>>,
+    /// How many pieces there were before these.
+    gone: usize,
+    spare: Vec<Vec<Entry>>,
+    /// How many operations were not given back.
+    kept: usize,
+    /// The place at which it was last asked what is the oldest.
+    asked: u32,
 }
 
 impl Journal {
     /// How many bytes it takes.
     pub fn bytes(&self) -> usize {
-        self.pieces.len() * PIECE * size_of::<Entry>()
+        (self.pieces.len() + self.spare.len()) * PIECE * size_of::<Entry>()
+    }
+
+    /// How many bytes it would take if it were copied.
+    pub fn kept_bytes(&self) -> usize {
+        (self.kept + PIECE) * size_of::<Entry>()
     }
 
     /// Puts an operation behind the one at `before`; says where it is.
+    #[inline]
     pub fn push(&mut self, known: Known, before: u32) -> u32 {
-        let entry = Entry { known, before };
-        if self.free != NOWHERE {
-            let at = self.free;
-            let place = self.entry_mut(at);
-            let next = place.before;
-            *place = entry;
-            self.free = next;
-            return at;
+        if self.pieces.back().is_none_or(|piece| piece.len() == PIECE) {
+            let piece = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(PIECE));
+            self.pieces.push_back(piece);
         }
-        if self.pieces.last().is_none_or(|piece| piece.len() == PIECE) {
-            self.pieces.push(Vec::with_capacity(PIECE));
-        }
-        // Fewer operations than lines, which are counted in 31 bits.
-        let at = (self.pieces.len() - 1) * PIECE;
-        let Some(piece) = self.pieces.last_mut() else { return NOWHERE };
-        piece.push(entry);
+        let at = (self.gone + self.pieces.len() - 1) * PIECE;
+        let Some(piece) = self.pieces.back_mut() else { return NOWHERE };
+        piece.push(Entry::new(known, before));
+        self.kept += 1;
+        // It is copied before there are too many.
         (at + piece.len() - 1) as u32
     }
 
     fn entry(&self, at: u32) -> &Entry {
-        &self.pieces[at as usize / PIECE][at as usize % PIECE]
+        &self.pieces[at as usize / PIECE - self.gone][at as usize % PIECE]
     }
 
-    fn entry_mut(&mut self, at: u32) -> &mut Entry {
-        &mut self.pieces[at as usize / PIECE][at as usize % PIECE]
+    /// The operation at a place.
+    pub fn known(&self, at: u32) -> Known {
+        self.entry(at).known()
     }
 
-    /// Marks the operation at a place.
-    pub fn settle(&mut self, at: u32) {
-        self.entry_mut(at).before |= SETTLES;
-    }
-
-    /// The operations from the one at `last` back, with their places.
+    /// The operations from the one at `last` back, with their places. What stands before those that are kept may be gone.
     pub fn back(&self, last: u32) -> impl Iterator<Item = (u32, Known)> {
         let mut at = last;
         std::iter::from_fn(move || {
             let here = at;
             let entry = (here != NOWHERE).then(|| self.entry(here))?;
-            at = entry.before & !SETTLES;
-            Some((here, entry.known))
+            at = entry.before;
+            Some((here, entry.known()))
         })
     }
 
-    /// Whether the operation at a place is marked.
-    pub fn settles(&self, at: u32) -> bool {
-        self.entry(at).before & SETTLES != 0
+    /// Gives back so many operations.
+    pub fn give_back(&mut self, count: u32) {
+        self.kept -= count as usize;
     }
 
-    /// Gives back the operation at a place and all before it.
-    pub fn give_back(&mut self, last: u32) {
-        self.give_back_last(last, u32::MAX);
+    fn in_vain(&self) -> usize {
+        self.pieces.len() * PIECE - self.kept
     }
 
-    /// Gives back so many operations at most, from the one at a place back; says where the one before them is.
-    pub fn give_back_last(&mut self, last: u32, count: u32) -> u32 {
-        let mut at = last;
-        for _ in 0..count {
-            if at == NOWHERE {
-                break;
+    fn next(&self) -> usize {
+        (self.gone + self.pieces.len()) * PIECE
+    }
+
+    /// Whether to ask for the oldest operation that any key keeps: if there may be much before it, and not all the time.
+    pub fn is_to_be_asked(&self) -> bool {
+        self.in_vain() >= FEW.max(self.kept / 4) && self.next() - self.asked as usize >= FEW
+    }
+
+    /// Lets go of what is before a place.
+    pub fn begins(&mut self, oldest: u32) {
+        while self.gone < oldest as usize / PIECE && self.pieces.len() > 1 {
+            let Some(mut piece) = self.pieces.pop_front() else { break };
+            self.gone += 1;
+            if self.spare.len() < SPARE {
+                piece.clear();
+                self.spare.push(piece);
             }
-            let free = std::mem::replace(&mut self.free, at);
-            at = std::mem::replace(&mut self.entry_mut(at).before, free) & !SETTLES;
         }
-        at
+        self.asked = self.next() as u32;
     }
 
-    /// Leaves nothing before the operation at a place.
-    pub fn cut_before(&mut self, at: u32) {
-        let entry = self.entry_mut(at);
-        let before = entry.before & !SETTLES;
-        entry.before = entry.before & SETTLES | NOWHERE;
-        self.give_back(before);
+    /// Whether it is to be copied: if two thirds of it are in vain, which is more than where all keys have as much to do,
+    /// or if there are hardly any places left.
+    pub fn is_sparse(&self) -> bool {
+        self.in_vain() > 2 * self.kept + FEW || self.next() > NOWHERE as usize / 2
     }
 
-    /// Copies the operations from the one at `last` back into another journal; says where the last is there.
-    pub fn copy_to(&self, other: &mut Journal, last: u32) -> u32 {
-        let places: Vec<u32> = self.back(last).map(|(at, _)| at).collect();
-        let copy = |before, &at: &u32| {
-            let entry = self.entry(at);
-            other.push(entry.known, before | entry.before & SETTLES)
+    /// Copies so many operations from the one at `last` back into another journal; says where each is there, the first
+    /// one first.
+    pub fn copy_to(&self, other: &mut Journal, last: u32, count: usize) -> Vec<u32> {
+        let known: Vec<Known> = self.back(last).take(count).map(|(_, known)| known).collect();
+        let mut before = NOWHERE;
+        let copy = |&known: &Known| {
+            before = other.push(known, before);
+            before
         };
-        places.iter().rev().fold(NOWHERE, copy)
+        known.iter().rev().map(copy).collect()
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::linear::op::{Act, Fate};
-    use crate::values::Id;
 
     fn known(inv: u32) -> Known {
-        let act = Act::Write(Id(inv));
-        Known { act, inv, res: inv + 1, process: 0, node: None, f: 0, fate: Fate::Ok }
+        let value = Id(inv);
+        let act = match inv % 3 {
+            0 => Act::Read(value),
+            1 => Act::Write(value),
+            _ => Act::Cas(value, Id(inv + 7)),
+        };
+        let node = (!inv.is_multiple_of(2)).then_some(value).into();
+        Known { act, inv, res: inv + 1, process: inv, node, f: 3, fate: Fate::Ok }
     }
 
-    fn invs(journal: &Journal, last: u32) -> Vec<u32> {
-        journal.back(last).map(|(_, known)| known.inv).collect()
+    fn back(journal: &Journal, last: u32, count: usize) -> Vec<Known> {
+        journal.back(last).take(count).map(|(_, known)| known).collect()
     }
 
     #[test]
-    fn each_key_has_its_operations_back_and_places_are_taken_again() {
+    fn each_key_has_its_operations_back_and_what_is_before_all_of_them_goes() {
         let mut journal = Journal::default();
         let mut last = [NOWHERE; 3];
-        for round in 0..2_000 {
+        for round in 0..20_000 {
             for (key, last) in last.iter_mut().enumerate() {
                 *last = journal.push(known(10 * round + key as u32), *last);
             }
         }
-        let pieces = journal.pieces.len();
-        let back = |key: u32| (0..2_000).rev().map(|round| 10 * round + key).collect::<Vec<_>>();
-        assert_eq!(invs(&journal, last[1]), back(1));
-        journal.settle(last[2]);
-        assert!(journal.settles(last[2]) && !journal.settles(last[0]));
-        assert_eq!(invs(&journal, last[2]), back(2));
-        journal.give_back(last[1]);
-        journal.cut_before(last[2]);
-        assert_eq!((invs(&journal, last[2]), journal.settles(last[2])), (vec![19_992], true));
+        let all = |key: u32| (0..20_000).rev().map(move |round| known(10 * round + key));
+        assert_eq!(back(&journal, last[1], 20_000), all(1).collect::<Vec<_>>());
+        assert!(!journal.is_to_be_asked() && !journal.is_sparse());
+        for _ in last {
+            journal.give_back(16_000);
+        }
+        assert!(journal.is_to_be_asked() && journal.is_sparse());
+        let oldest = journal.back(last[0]).nth(3_999).unwrap().0;
+        let before = journal.bytes();
+        journal.begins(oldest);
+        assert!(!journal.is_to_be_asked() && !journal.is_sparse());
+        assert!(journal.bytes() < before, "{} of {before}", journal.bytes());
+        for (key, last) in (0..).zip(last) {
+            assert_eq!(back(&journal, last, 4_000), all(key).take(4_000).collect::<Vec<_>>());
+        }
+        let bytes = journal.bytes();
         let mut again = NOWHERE;
-        for inv in 0..3_999 {
+        for inv in 0..30_000 {
             again = journal.push(known(inv), again);
         }
-        assert_eq!((journal.pieces.len(), invs(&journal, again).len()), (pieces, 3_999));
-        assert_eq!(invs(&journal, last[0]), back(0));
+        assert_eq!(journal.bytes(), bytes);
+        assert_eq!(
+            back(&journal, again, usize::MAX),
+            (0..30_000).rev().map(known).collect::<Vec<_>>()
+        );
         let mut other = Journal::default();
-        let copied = journal.copy_to(&mut other, last[0]);
-        assert_eq!(invs(&other, copied), back(0));
-        let copied = journal.copy_to(&mut other, last[2]);
-        assert!(other.settles(copied));
+        let copied = journal.copy_to(&mut other, last[2], 700);
+        let places: Vec<u32> = other.back(copied[699]).map(|(at, _)| at).collect();
+        assert_eq!(back(&other, copied[699], 701), all(2).take(700).collect::<Vec<_>>());
+        assert!(places.iter().rev().eq(&copied));
     }
 }

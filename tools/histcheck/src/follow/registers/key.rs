@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use super::Open;
 use super::by_return::ByReturn;
-use super::journal::Journal;
+use super::journal::{Journal, NOWHERE};
 use crate::budget::Budget;
 use crate::history::{OPEN, Pos};
 use crate::linear::online::{Kept, Known, Online, Stop, Window};
 use crate::linear::op::{Fate, Op};
 use crate::linear::{self, Decision, Engine, Proof};
-use crate::values::{Id, NULL};
+use crate::values::{Id, IdOrNone, NULL};
 
 /// What decides event by event.
 pub(super) const ONLINE: Engine = Engine::Direct("online zones");
 
 /// A key.
 pub(super) struct Key {
-    pub id: Option<Id>,
+    pub id: IdOrNone,
     pub state: State,
     pub operations: u32,
     pub observations: u32,
@@ -31,6 +31,8 @@ pub(super) struct Key {
     /// Whether something came since the last decision, where it takes some.
     pub is_new: bool,
 }
+
+const _: () = assert!(size_of::<Key>() == 72);
 
 /// How it is decided, and whether it is.
 pub(super) enum State {
@@ -79,14 +81,14 @@ impl Around<'_> {
 
 /// The writes and cas of the key at `place` that are open, as far as they are known.
 pub(super) fn pending(open: &[Open], place: usize) -> impl Iterator<Item = Known> {
-    open.iter().filter(move |open| open.key == place).filter_map(Open::pending)
+    open.iter().filter(move |open| open.key() == place).filter_map(Open::pending)
 }
 
 impl Key {
     /// Nothing of it yet. The register holds `initial`.
     pub fn new(id: Option<Id>, initial: Id) -> Key {
         Key {
-            id,
+            id: id.into(),
             state: State::ByReturn(ByReturn::new(initial)),
             operations: 0,
             observations: 0,
@@ -107,6 +109,15 @@ impl Key {
                 closely.online.forget();
             }
             _ => {}
+        }
+    }
+
+    /// No place of an operation that the journal keeps of it is before this.
+    pub fn oldest(&self) -> u32 {
+        match &self.state {
+            State::ByReturn(ops) => ops.oldest(),
+            State::Online(closely) => closely.before.oldest(),
+            State::Kept(_) | State::Invalid(_) | State::Exhausted { .. } => NOWHERE,
         }
     }
 

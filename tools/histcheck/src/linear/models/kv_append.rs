@@ -292,7 +292,10 @@ impl<'o> Pieces<'o> {
         }
         match ways[text.len()].0 {
             0 => {
-                return Err(Fast::without_cause("{} got a string that nobody can have made", [who]));
+                return Err(Fast::without_cause(
+                    "{} got a string that nobody can have made",
+                    [who],
+                ));
             }
             1 => {}
             _ => return Err(Fast::Unsuited("a string can have been made in two ways")),

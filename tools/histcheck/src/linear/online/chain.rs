@@ -1,31 +1,74 @@
 //! Layers and blocks.
 
+use std::num::NonZeroU32;
+
 use super::Known;
 use crate::history::{OPEN, Pos};
 use crate::linear::op::{Act, Fate};
 use crate::values::Id;
 
+/// The place of a layer or of a block. There are fewer than lines, which are counted in 31 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At(NonZeroU32);
+
+impl At {
+    pub fn of(index: usize) -> At {
+        At(NonZeroU32::MIN.saturating_add(index as u32))
+    }
+
+    #[inline]
+    pub fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Whether a layer is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Its writer may not have happened.
+    Pending,
+    /// The same, while it is found out on what it rests.
+    LookedAt,
+    /// Its writer surely happened: it is in a block.
+    Layer,
+}
+
 /// A value with its writer and its reads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layer {
     pub value: Id,
-    pub block: usize,
+    pub standing: Standing,
+    /// The block that it is in; without a meaning as long as it is pending.
+    pub block: At,
     /// `None` for the initial value.
     pub writer: Option<Known>,
     /// The read that returned first.
     first: Option<Known>,
     /// The read that began last.
     last: Option<Known>,
-    pub below: Option<usize>,
-    pub next: Option<usize>,
+    pub below: Option<At>,
+    pub next: Option<At>,
+    /// The next source of the same value.
+    pub same: Option<At>,
     /// The first return of a layer above.
     pub after: Pos,
 }
 
 impl Layer {
-    pub fn new(value: Id, block: usize, writer: Option<Known>) -> Layer {
-        let (first, last, below, next) = (None, None, None, None);
-        Layer { value, block, writer, first, last, below, next, after: OPEN }
+    /// What is in no block yet.
+    pub fn new(value: Id, writer: Option<Known>) -> Layer {
+        Layer {
+            value,
+            standing: Standing::Pending,
+            block: At::of(0),
+            writer,
+            first: None,
+            last: None,
+            below: None,
+            next: None,
+            same: None,
+            after: OPEN,
+        }
     }
 
     /// Reads come in the order of their returns. The first to return and the last to begin stand for all: another
@@ -37,57 +80,60 @@ impl Layer {
         }
     }
 
-    /// Its operations.
-    pub fn ops(&self) -> impl Iterator<Item = Known> {
-        self.writer.into_iter().chain(self.reads())
+    /// Takes its operations.
+    #[inline]
+    pub fn each(&self, mut take: impl FnMut(&Known)) {
+        self.writer.iter().for_each(&mut take);
+        self.each_read(take);
     }
 
-    /// Those of them that are reads.
-    pub fn reads(&self) -> impl Iterator<Item = Known> {
-        let last = self.last.filter(|last| self.first.is_some_and(|f| f.inv != last.inv));
-        self.first.into_iter().chain(last)
+    /// Takes those of them that are reads.
+    #[inline]
+    pub fn each_read(&self, mut take: impl FnMut(&Known)) {
+        let (Some(first), Some(last)) = (&self.first, &self.last) else { return };
+        take(first);
+        if last.inv != first.inv {
+            take(last);
+        }
     }
 }
 
 /// A chain of layers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Block {
     /// The first return; `OPEN` only within the event that makes the block.
     pub f: Pos,
-    /// The operation that returned first; `None` for the initial value's pseudo-write.
-    pub first: Option<Known>,
     /// The last invocation.
     pub s: Pos,
     /// The lowest layer that is there.
-    pub bottom: usize,
+    pub bottom: At,
     /// The highest layer.
-    pub top: usize,
+    pub top: At,
     /// How many layers are there.
-    pub layers: usize,
+    pub layers: u32,
     /// How many there may be before it is worth looking for some that can go.
-    pub room: usize,
-    /// Whether layers below are gone.
-    pub is_cut: bool,
-    /// Of those the operation that began last.
+    pub room: u32,
+    /// What is known of layers below that are gone, where some are.
+    pub cut: Option<Box<Cut>>,
+}
+
+/// What is known of layers that are gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// The operation of the block that returned first; `None` for the initial value's pseudo-write.
+    pub first: Option<Known>,
+    /// The operation of those that are gone that began last.
     pub gone: Option<Known>,
 }
 
 impl Block {
-    pub fn new(layer: usize, s: Pos) -> Block {
+    pub fn new(layer: At, s: Pos) -> Block {
         let (bottom, top) = (layer, layer);
-        Block {
-            f: OPEN,
-            first: None,
-            s,
-            bottom,
-            top,
-            layers: 1,
-            room: 0,
-            is_cut: false,
-            gone: None,
-        }
+        Block { f: OPEN, s, bottom, top, layers: 1, room: 0, cut: None }
     }
+}
 
+impl Cut {
     /// What stands for the layers that are gone, in a chain that now begins with `bottom`: its first return writes
     /// that value, and what began last, and the cas that put the value, read it. `f` and `s` of the block,
     /// and the order within it, stay as they were.
