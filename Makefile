@@ -31,32 +31,32 @@ seams: ## show that a new thing is one file and one line: tests/seams/*.patch on
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)
 
-mutants: ## what no test notices when it is changed (cargo-mutants; hours): PARTS="zones linear/models"
+mutants: ## changes to the code that no test notices (cargo-mutants; hours): PARTS="zones linear/models"
 	tests/mutants/run $(PARTS)
 
-fuzz: ## fuzz what reads histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
+fuzz: ## fuzz the readers of histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
 	tools/histcheck/fuzz/run $(SECONDS_EACH)
 
-deps: ## install what the tools call (lxc, nftables, ...)
+deps: ## install the programs that the tools call (lxc, nftables, ...)
 	scripts/deps tools
 
 deps-test: ## install what only the tests call
 	scripts/deps tests
 
-completions: ## write completions/ anew from the parsers
+completions: ## generate completions/ from the parsers
 	BLESS=1 cargo test -q -p breakit-tests --test interfaces completions
 
 install: all ## install into PREFIX (/usr/local), below DESTDIR
 	scripts/install $(BUILT) "$(DESTDIR)$(PREFIX)"
 
-uninstall: ## remove what install installed
+uninstall: ## remove what make install installed
 	scripts/uninstall "$(DESTDIR)$(PREFIX)"
 
-dist: ## a source archive of what is committed
+dist: ## a source archive of the last commit
 	git archive --format=tar.gz --prefix=breakit/ -o breakit.tar.gz HEAD
 
-clean: ## remove what was built
+clean: ## remove all build results
 	cargo clean
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14

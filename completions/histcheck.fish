@@ -24,71 +24,71 @@ function __fish_histcheck_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c histcheck -n "__fish_histcheck_needs_command" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_needs_command" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_needs_command" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_needs_command" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_needs_command" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_needs_command" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_needs_command" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_needs_command" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_needs_command" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c histcheck -n "__fish_histcheck_needs_command" -s V -l version -d 'Print version'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "verify" -d 'An order that linear wrote is one that the object could have followed'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "stats" -d 'Count operations by name and outcome, with latencies and faults; decides nothing'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "set" -d 'Check that no acknowledged element is lost, and that every element read was added'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "linear" -d 'Check linearizability against a sequential model'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "verify" -d 'Check an order that linear --witness wrote, without a search'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "convert" -d 'Write a history in another format'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "split" -d 'Split a history into shards that can be checked apart; prints their names'
-complete -c histcheck -n "__fish_histcheck_needs_command" -a "merge" -d 'Make one verdict of those on the shards, which --json printed'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "split" -d 'Split a history into shards that can be checked separately, and print their names'
+complete -c histcheck -n "__fish_histcheck_needs_command" -a "merge" -d 'Merge the shards\' verdicts, as --json printed them, into one'
 complete -c histcheck -n "__fish_histcheck_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l model -d 'The object: a model, semaphore:N, or @FILE for a table' -r -f -a "register\t'One value: read, write'
 cas-register\t'One value: read, write, cas with [expected, new]'
@@ -105,29 +105,29 @@ fetch-add\t'A number: fetch-add, which returns [added, before], and read'
 list-append\t'A list: append, read of the whole list'
 kv-append\t'A string: put, append, get'
 multi-register\t'Several named values: read, write, txn'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l initial -d 'The value before the first operation, as JSON [default: null]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l witness -d 'Write a legal order of each valid key to a file, for verify' -r -F
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l svg -d 'Draw the evidence of the first invalid key as SVG' -r -F
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l ignore-null-reads -d 'An ok read of null says that its client saw nothing, and not that it saw null'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'A cas that failed says that the register held another value'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l ignore-null-reads -d 'Treat an ok read of null as a read of an unknown value'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l fail-observes -d 'Treat a failed cas as proof that the register held another value'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand linear" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l model -d 'The object: a model, semaphore:N, or @FILE for a table' -r -f -a "register\t'One value: read, write'
 cas-register\t'One value: read, write, cas with [expected, new]'
@@ -144,97 +144,97 @@ fetch-add\t'A number: fetch-add, which returns [added, before], and read'
 list-append\t'A list: append, read of the whole list'
 kv-append\t'A string: put, append, get'
 multi-register\t'Several named values: read, write, txn'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l initial -d 'What it holds before the first operation, as JSON [default: null]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l initial -d 'The value before the first operation, as JSON [default: null]' -r
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l witness -d 'The order, as linear --witness wrote it' -r -F
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l ignore-null-reads -d 'An ok read of null says that its client saw nothing, and not that it saw null'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'A cas that failed says that the register held another value'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l ignore-null-reads -d 'Treat an ok read of null as a read of an unknown value'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l fail-observes -d 'Treat a failed cas as proof that the register held another value'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'Which' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l to -d 'The format' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
-csv\t'A table; its header names the columns'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+csv\t'A table whose header names the columns'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand convert" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l by -d 'What stays together' -r -f -a "key\t'Operations of one key stay together'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l shards -d 'How many' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'The folder in which they are made' -r -F
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l by -d 'The operations that stay in one shard' -r -f -a "key\t'Operations of one key stay together'"
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l shards -d 'The number of shards' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l into -d 'The folder for the shards' -r -F
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand split" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l not-a-client -d 'A process that is no client, although it invokes; may be given more than once' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'How the histories are written down [default: as their first bytes say]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
-json\t'One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l not-a-client -d 'A process that is not a client, although it has invocations (repeatable)' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l format -d 'The format of the histories [default: detected from their first bytes]' -r -f -a "jsonl\t'One JSON object a line, as `workload` writes them'
+json\t'One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them'
 operations\t'One JSON object an operation, with the times at which it began and ended'
 edn\t'EDN, as Jepsen, Knossos and Porcupine keep it: maps one after the other, or in one vector or list'
 log\t'Jepsen\'s history.txt, and the lines of jepsen.util in its log'
-csv\t'A table; its header names the columns'
+csv\t'A table whose header names the columns'
 plume\t'Plume\'s text of transactions, as AWDIT takes it: r(key,value,session,transaction)'
 sessions\t'AWDIT\'s test text: r KEY VALUE, --- between transactions, === between sessions'"
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'How long one check of one history may take, its reading included, before it is unknown [default: 60s]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'How much memory a history and its check may take before it is unknown [default: half of what is free]' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l stall -d 'With --follow: how long an operation may be silent before its outcome counts as unknown' -r
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'One JSON object a verdict, on one line'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l lenient -d 'Drop a last line that was cut short, as a killed writer leaves it, and say so'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l keyed -d 'Take every value for [KEY, VALUE], as jepsen.independent writes them'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l follow -d 'Decide linear while the history grows, and exit 1 at the first violation'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s q -l quiet -d 'Say nothing but errors'
-complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s v -l verbose -d 'Say what is done, step by step'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l timeout -d 'The time that reading and checking one history may take before the verdict is unknown [default: 60s]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l memory -d 'The memory that a history and its check may take before the verdict is unknown [default: half of what is free]' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l stall -d 'With --follow: treat an operation without a completion as info after TIME' -r
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l json -d 'Print each verdict as a JSON object on one line'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l lenient -d 'Ignore an incomplete last line, as a killed writer leaves it, with a warning'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l keyed -d 'Read every value as [KEY, VALUE], as jepsen.independent writes them'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -l follow -d 'Check linear while the history grows, and exit 1 at the first violation'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s q -l quiet -d 'Print only errors'
+complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s v -l verbose -d 'Print each step'
 complete -c histcheck -n "__fish_histcheck_using_subcommand merge" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "stats" -d 'Count operations by name and outcome, with latencies and faults; judges nothing'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "set" -d 'No acknowledged element is lost, and nothing is read that was not added'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "linear" -d 'Some order of the operations is one that a single copy could have followed'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "verify" -d 'An order that linear wrote is one that the object could have followed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "stats" -d 'Count operations by name and outcome, with latencies and faults; decides nothing'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "set" -d 'Check that no acknowledged element is lost, and that every element read was added'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "linear" -d 'Check linearizability against a sequential model'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "verify" -d 'Check an order that linear --witness wrote, without a search'
 complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "convert" -d 'Write a history in another format'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "split" -d 'Split a history into shards that can be checked apart; prints their names'
-complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "merge" -d 'Make one verdict of those on the shards, which --json printed'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "split" -d 'Split a history into shards that can be checked separately, and print their names'
+complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "merge" -d 'Merge the shards\' verdicts, as --json printed them, into one'
 complete -c histcheck -n "__fish_histcheck_using_subcommand help; and not __fish_seen_subcommand_from stats set linear verify convert split merge help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

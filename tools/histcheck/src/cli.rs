@@ -14,9 +14,9 @@ use crate::linear::{Model, Question, models};
 use crate::read::format::{Format, Written};
 use crate::read::{FORMATS, lines};
 
-/// Decides from a history whether a database kept its promise, and shows why not
+/// Decides from a history whether a database kept its promise, and shows why if it did not
 ///
-/// Without a check, does those that the history's first line names. Reads stdin where no file is named.
+/// Without a check, runs those that the history's first line names. Without a file, reads stdin.
 /// Exits 0 for valid, 1 for invalid, 2 for unknown.
 #[derive(Parser, Debug)]
 #[command(name = "histcheck", version)]
@@ -27,10 +27,10 @@ pub struct Cli {
     /// Histories; - is stdin
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// A process that is no client, although it invokes; may be given more than once
+    /// A process that is not a client, although it has invocations (repeatable)
     #[arg(long, global = true, value_name = "WORD")]
     pub not_a_client: Vec<String>,
-    /// How verdicts are told and what may be spent on them
+    /// How verdicts are printed, and the limits of time and memory
     #[command(flatten)]
     pub common: Common,
     /// How much is said on stderr
@@ -41,28 +41,28 @@ pub struct Cli {
 /// Flags that every check has.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct Common {
-    /// One JSON object a verdict, on one line
+    /// Print each verdict as a JSON object on one line
     #[arg(long, global = true)]
     pub json: bool,
-    /// Drop a last line that was cut short, as a killed writer leaves it, and say so
+    /// Ignore an incomplete last line, as a killed writer leaves it, with a warning
     #[arg(long, global = true)]
     pub lenient: bool,
-    /// How the histories are written down [default: as their first bytes say]
+    /// The format of the histories [default: detected from their first bytes]
     #[arg(long, global = true, value_enum)]
     pub format: Option<Format>,
-    /// Take every value for [KEY, VALUE], as jepsen.independent writes them
+    /// Read every value as [KEY, VALUE], as jepsen.independent writes them
     #[arg(long, global = true)]
     pub keyed: bool,
-    /// How long one check of one history may take, its reading included, before it is unknown [default: 60s]
+    /// The time that reading and checking one history may take before the verdict is unknown [default: 60s]
     #[arg(long, global = true, value_name = "TIME", value_parser = breakit::clock::parse_duration)]
     pub timeout: Option<Duration>,
-    /// How much memory a history and its check may take before it is unknown [default: half of what is free]
+    /// The memory that a history and its check may take before the verdict is unknown [default: half of what is free]
     #[arg(long, global = true, value_name = "SIZE", value_parser = crate::budget::parse_bytes)]
     pub memory: Option<usize>,
-    /// Decide linear while the history grows, and exit 1 at the first violation
+    /// Check linear while the history grows, and exit 1 at the first violation
     #[arg(long, global = true)]
     pub follow: bool,
-    /// With --follow: how long an operation may be silent before its outcome counts as unknown
+    /// With --follow: treat an operation without a completion as info after TIME
     #[arg(long, global = true, value_name = "TIME", requires = "follow", value_parser = breakit::clock::parse_duration)]
     pub stall: Option<Duration>,
 }
@@ -79,29 +79,29 @@ impl Common {
 pub enum Command {
     /// Write a history in another format
     Convert {
-        /// Which
+        /// The format
         #[arg(long, value_name = "TO", value_parser = written())]
         to: Written,
         /// The history; - is stdin
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
-    /// Split a history into shards that can be checked apart; prints their names
+    /// Split a history into shards that can be checked separately, and print their names
     Split {
-        /// What stays together
+        /// The operations that stay in one shard
         #[arg(long, value_enum, default_value = "key")]
         by: SplitBy,
-        /// How many
+        /// The number of shards
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
         shards: u32,
-        /// The folder in which they are made
+        /// The folder for the shards
         #[arg(long, value_name = "DIR")]
         into: PathBuf,
         /// The history; - is stdin
         #[arg(value_name = "FILE", default_value = "-")]
         file: PathBuf,
     },
-    /// Make one verdict of those on the shards, which --json printed
+    /// Merge the shards' verdicts, as --json printed them, into one
     Merge(Files),
 }
 
@@ -150,10 +150,10 @@ pub struct Object {
     /// The object: a model, semaphore:N, or @FILE for a table
     #[arg(long, value_parser = ModelName)]
     pub model: String,
-    /// What it holds before the first operation, as JSON [default: null]
+    /// The value before the first operation, as JSON [default: null]
     #[arg(long, value_name = "VALUE", value_parser = value, allow_hyphen_values = true)]
     pub initial: Option<Value>,
-    /// An ok read of null says that its client saw nothing, and not that it saw null
+    /// Treat an ok read of null as a read of an unknown value
     #[arg(long)]
     pub ignore_null_reads: bool,
 }

@@ -16,7 +16,7 @@ use crate::verdict::{Answer, Verdict};
 pub enum Form {
     /// A sentence and indented details.
     Text,
-    /// One JSON object a verdict, on one line.
+    /// Print each verdict as a JSON object on one line.
     Json,
 }
 

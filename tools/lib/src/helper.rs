@@ -46,7 +46,7 @@ static ELSEWHERE: OnceLock<Vec<PathBuf>> = OnceLock::new();
 /// The flag of every tool that runs helpers.
 #[derive(Args, Clone, Debug, Default)]
 pub struct PathArg {
-    /// Look for the programs that are run (ip, nft, ssh, ...) in these folders first, then in the system's; $PATH does not count
+    /// Search these folders for helper programs (ip, nft, ssh, ...) before the system's folders; $PATH is not used
     #[arg(long = "path", global = true, value_name = "DIR[:DIR]")]
     pub folders: Option<OsString>,
 }

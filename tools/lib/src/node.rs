@@ -244,7 +244,7 @@ impl NodesArg {
 /// The flag of a tool that acts on other hosts.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct SudoArg {
-    /// On hosts over ssh run what needs root through sudo -n: for logins that are not root
+    /// Use sudo -n on hosts over ssh, for logins that are not root
     #[arg(long)]
     pub sudo: bool,
 }

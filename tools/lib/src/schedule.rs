@@ -18,16 +18,16 @@ pub struct ScheduleArgs {
     /// Start a fault every TIME, counted from start to start
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "length")]
     pub every: Option<Duration>,
-    /// Start the first fault after TIME [default: at once, or with --every after one quiet gap]
+    /// Start the first fault after TIME [default: at once, or with --every after one gap between faults]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub first: Option<Duration>,
-    /// End after TIME, whatever is in force then is healed
+    /// End after TIME, and heal the fault in force
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub time_limit: Option<Duration>,
-    /// With --every: start each fault up to TIME later, by chance
+    /// With --every: start each fault up to TIME later, by a random delay
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "every")]
     pub stagger: Option<Duration>,
-    /// End at the end of stdin, too, which must be a pipe or a terminal; without this stdin is not touched
+    /// End at the end of stdin too, which must be a pipe, a socket or a terminal; else stdin is not read
     #[arg(long)]
     pub until_eof: bool,
 }

@@ -18,10 +18,10 @@ const VERBOSE: u8 = 2;
 /// The two flags that every tool has.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Loudness {
-    /// Say nothing but errors
+    /// Print only errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say what is done, step by step
+    /// Print each step
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }

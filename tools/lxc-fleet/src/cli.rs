@@ -17,9 +17,9 @@ use crate::node::limits::Limits;
 use crate::node::seccomp::Allow;
 use crate::store::store_size::StoreArgs;
 
-/// Makes, lists, copies, runs and harms fleets of machines (LXC containers)
+/// Starts, lists, harms and removes fleets of nodes (LXC containers)
 ///
-/// The fleet is that of $BREAKIT_FLEET (default: default). Where NODES are left out, all nodes of the fleet are meant.
+/// The fleet is that of $BREAKIT_FLEET (default: default). Without NODES, a command takes all nodes of the fleet.
 #[derive(Parser, Debug)]
 #[command(name = "lxc-fleet", version)]
 pub struct Cli {
@@ -39,7 +39,7 @@ pub struct Cli {
 pub enum Command {
     /// Make, list or remove images: layers of packages over this host's own root
     Image(ImageArgs),
-    /// Make the nodes and start them; what is there already stays, what died is started again
+    /// Make and start nodes; nodes that exist stay as they are, and those that died are started again
     Up(UpArgs),
     /// Stop the nodes and remove all that was made for them
     Down(DownArgs),
@@ -60,9 +60,9 @@ pub enum Command {
     /// Harm nodes
     #[command(flatten)]
     Harm(HarmCommand),
-    /// Let paused nodes go on
+    /// Resume paused nodes
     Resume(Selection),
-    /// Print what LXC and the nodes' first processes said
+    /// Print LXC's logs and the output of the nodes' first processes
     Logs(Selection),
     /// Mount a machine's root where it alone sees it, and start it (started by up and start)
     #[command(hide = true)]
@@ -89,7 +89,7 @@ pub struct ImageArgs {
     /// The image's name
     #[arg(value_name = "NAME", required = true)]
     pub name: Option<String>,
-    /// The packages in it, by the names that this host's package manager knows
+    /// The packages, with the names of this host's package manager
     #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
     pub packages: Vec<String>,
     /// The store to make
@@ -129,13 +129,13 @@ pub struct UpArgs {
     /// The nodes to make: n1..n5 or n1,n2
     #[arg(value_name = "NODES", required_unless_present = "named")]
     pub nodes: Vec<String>,
-    /// The same, as the other tools take it
+    /// The same as NODES, as a flag like that of the other tools
     #[arg(short = 'n', long = "nodes", value_name = "NODES")]
     pub named: Vec<String>,
-    /// What new nodes are made of: host, busybox, or a name given to image [default: host]
+    /// The image of new nodes: host, busybox, or a name given to image [default: host]
     #[arg(long, value_name = "NAME")]
     pub image: Option<String>,
-    /// Let new nodes see this path of the host although it would be hidden (repeatable)
+    /// Show this path of the host to new nodes, whatever its mode (repeatable)
     #[arg(long, value_name = "PATH")]
     pub show: Vec<PathBuf>,
     /// Let the nodes of a new fleet share the user ids of the host: root in a node is then the host's root
@@ -156,13 +156,13 @@ pub struct UpArgs {
     /// Print what would be done, a command or step a line, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Open what new nodes may not do otherwise: io_uring, userns (namespaces of their own), vsock
+    /// Allow system calls that nodes may not make otherwise: io_uring, userns (namespaces of their own), vsock
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub allow: Vec<Allow>,
     /// How much of the host each new node may use
     #[command(flatten)]
     pub limits: Limits,
-    /// The most memory of all nodes of the fleet together [default: half of the host's]
+    /// The maximum memory of all nodes of the fleet together [default: half of the host's]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_size)]
     pub fleet_memory: Option<u64>,
 }
@@ -201,13 +201,13 @@ pub struct ExecArgs {
     /// Which nodes
     #[command(flatten)]
     pub which: Selection,
-    /// Hand our stdin to the program (one node only), at a terminal a terminal; without it the program reads nothing
+    /// Give the program this command's stdin, or a terminal if stdin and stdout are one; for one node only
     #[arg(short, long)]
     pub interactive: bool,
     /// Put the node's name before each line even for one node
     #[arg(long)]
     pub prefix: bool,
-    /// Kill the program where it has not ended after TIME
+    /// End the program if it still runs after TIME
     #[arg(long, alias = "limit", value_name = "TIME", value_parser = parse_duration)]
     pub timeout: Option<Duration>,
     /// The program and its arguments
@@ -221,7 +221,7 @@ pub struct PushArgs {
     /// A file or folder here
     #[arg(value_name = "LOCAL")]
     pub local: PathBuf,
-    /// Where it goes: n1:/etc/app.conf, n1..n5:/opt/app, or :/path for all nodes
+    /// The target: n1:/etc/app.conf, n1..n5:/opt/app, or :/path for all nodes
     #[arg(value_name = "NODES:PATH")]
     pub remote: String,
 }
@@ -229,10 +229,10 @@ pub struct PushArgs {
 /// `pull`.
 #[derive(Args, Debug)]
 pub struct PullArgs {
-    /// What is fetched: n1:/var/log/app.log, n1..n5:/var/lib/app, or :/path for all nodes
+    /// The file or folder to copy: n1:/var/log/app.log, n1..n5:/var/lib/app, or :/path for all nodes
     #[arg(value_name = "NODES:PATH")]
     pub remote: String,
-    /// Where it goes; with several nodes a folder that gets LOCAL/NODE/NAME
+    /// The target; with several nodes a folder, which receives LOCAL/NODE/NAME
     #[arg(value_name = "LOCAL")]
     pub local: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Makes, lists, copies, runs and harms fleets of machines (LXC containers).
+//! Starts, lists, harms and removes fleets of nodes (LXC containers).
 //!
 //! | module | what it holds |
 //! |---|---|

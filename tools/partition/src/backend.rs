@@ -21,7 +21,7 @@ use crate::rules::{Drop, Ends, Exempt, Family, Table};
 /// A way to make a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Backend {
-    /// One nftables table on this host's bridges, for nodes that all hang on them
+    /// One nftables table on this host's bridges, for nodes that are attached to them
     NftBridge,
     /// nftables tables in each node's own network: the node drops what it receives
     Nft,

@@ -33,26 +33,26 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Print the grudge that a shape makes, as JSON; touches nothing
+    /// Print the grudge that a shape makes, as JSON; changes nothing
     #[command(after_help = shapes::table())]
     Plan(Plan),
     /// Cut nodes off from one another until a time or a signal
     #[command(after_help = shapes::table())]
     Cut(Box<Cut>),
-    /// Make the cuts of a recorded run again, at the same offsets
+    /// Repeat the cuts of a recorded run, at the same offsets
     Replay(Replay),
-    /// End every cut, whoever made it
+    /// End every cut, whichever process made it
     Heal(Heal),
-    /// Print the cuts that stand, one JSON line each, as the kernel has them
+    /// Print the cuts in force, one JSON line each, as the kernel lists them
     List(List),
-    /// Measure who can reach whom; exit status 1 where not everybody reaches everybody
+    /// Measure which nodes reach which; exit status 1 if a node does not reach another
     Check(Check),
     /// Print which backends work here, and why the others do not, as JSON
     Probe(Probe),
     /// Heal when the holder of a cut is gone (run by cut itself)
     #[command(hide = true)]
     Guard(Guard),
-    /// What is no command: often a shape without one
+    /// Any other word: often a shape without its command
     #[command(external_subcommand)]
     Unknown(Vec<String>),
 }
@@ -66,7 +66,7 @@ pub struct Drawn {
     /// Drop what the shape lets pass, and let pass what it drops
     #[arg(long)]
     pub invert: bool,
-    /// Among whom
+    /// The nodes
     #[command(flatten)]
     pub nodes: NodesArg,
     /// The seed of every random choice [default: $BREAKIT_SEED, else random]
@@ -77,7 +77,7 @@ pub struct Drawn {
 /// `partition plan`.
 #[derive(Args, Debug)]
 pub struct Plan {
-    /// Whom to cut off from whom
+    /// Which nodes to cut off from which
     #[command(flatten)]
     pub drawn: Drawn,
 }
@@ -85,7 +85,7 @@ pub struct Plan {
 /// `partition cut`.
 #[derive(Args, Debug)]
 pub struct Cut {
-    /// Whom to cut off from whom
+    /// Which nodes to cut off from which
     #[command(flatten)]
     pub drawn: Drawn,
     /// Instead of a shape: drop what comes from PEER, an address, a network 10.0.0.0/8 or a host's name
@@ -100,7 +100,7 @@ pub struct Cut {
     /// For the shape primaries: a command that prints their names or addresses, run before each cut
     #[arg(long, value_name = "CMD")]
     pub primaries: Option<String>,
-    /// As whom
+    /// The user on hosts over ssh
     #[command(flatten)]
     pub sudo: SudoArg,
     /// When
@@ -109,10 +109,10 @@ pub struct Cut {
     /// How long it outlives us
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// Allow a backend whose cuts nothing ends when we and our guard are both killed
+    /// Allow a backend whose cuts stay if the tool and its guard are both killed
     #[arg(long, conflicts_with = "keep")]
     pub no_lease: bool,
-    /// Leave the cut in place, to end with its lease (--for, else --lease)
+    /// Leave the cut in force and exit; it ends with its lease (--for, else --lease)
     #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// Print the nft script of the first cut, and do nothing
@@ -124,7 +124,7 @@ pub struct Cut {
     /// Measure after each cut that exactly the chosen packets are dropped
     #[arg(long)]
     pub verify: bool,
-    /// Cut ssh logins too, even the one that we sit on
+    /// Cut ssh logins too, even the one that runs this command
     #[arg(long)]
     pub force: bool,
 }
@@ -138,7 +138,7 @@ pub struct Replay {
     /// The nodes [default: the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// As whom
+    /// The user on hosts over ssh
     #[command(flatten)]
     pub sudo: SudoArg,
     /// How long each cut outlives us
@@ -150,7 +150,7 @@ pub struct Replay {
     /// Print the script of each cut with its offsets, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Cut ssh logins too, even the one that we sit on
+    /// Cut ssh logins too, even the one that runs this command
     #[arg(long)]
     pub force: bool,
 }
@@ -164,13 +164,13 @@ pub struct PacketsArgs {
     /// Only packets with this port at either end: 5432, postgresql, 8000-8010, 5432/tcp [of TCP and UDP]
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
     pub ports: Vec<Ports>,
-    /// Only packets that open a TCP connection: what is established stays
+    /// Only packets that open a TCP connection; established connections stay
     #[arg(long)]
     pub new_only: bool,
     /// Only this share of the packets, by chance
     #[arg(long, value_name = "PERCENT", value_parser = Share::parse)]
     pub loss: Option<Share>,
-    /// Let these pass all the same: port:22, port:ssh, port:53/udp, an address, a network or a host's name
+    /// Never drop these packets: port:22, port:ssh, port:53/udp, an address, a network or a host's name
     #[arg(long, value_name = "PORT or PEER", value_delimiter = ',')]
     pub except: Vec<String>,
     /// Answer with a TCP reset, or that the port is unreachable, instead of silence
@@ -187,7 +187,7 @@ pub struct Heal {
     /// Only the cuts of these tables, as list names them [default: all]
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub id: Vec<String>,
-    /// Print the scripts that would remove what stands, and do nothing
+    /// Print the scripts that would remove the cuts, and do nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -206,14 +206,14 @@ pub struct List {
 /// Where `heal` and `list` look.
 #[derive(Args, Debug)]
 pub struct Where {
-    /// Whose cuts: those in their networks, and those of our own that they are part of [default: all of our own
-    /// network, and the fleet's]
+    /// End or list only the cuts that these nodes are part of [default: all cuts in this host's own network and in
+    /// the fleet's]
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// As whom
+    /// The user on hosts over ssh
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
 }
@@ -221,16 +221,16 @@ pub struct Where {
 /// `partition check`.
 #[derive(Args, Debug)]
 pub struct Check {
-    /// Among whom
+    /// The nodes
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// How long to wait for what does not arrive
+    /// How long to wait for a packet before it counts as lost
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// By this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
+    /// Measure with this protocol: tcp opens connections, icmp pings [default: udp, and with --port tcp too]
     #[arg(long, alias = "proto", value_name = "PROTOCOL", value_enum)]
     pub protocol: Option<Protocol>,
-    /// At these ports, to see cuts of them
+    /// Measure at these ports, to detect cuts of single ports
     #[arg(long = "port", value_name = "PORT", value_delimiter = ',', value_parser = Ports::parse)]
     pub ports: Vec<Ports>,
     /// Print a table instead of JSON
@@ -244,7 +244,7 @@ pub struct Probe {
     /// The nodes that are to be cut [default: the fleet's, if it is up]
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// As whom
+    /// The user on hosts over ssh
     #[command(flatten)]
     pub sudo: SudoArg,
 }

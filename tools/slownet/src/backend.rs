@@ -29,15 +29,15 @@ const LINE_DOUBLES: &str =
 /// What `--backend` may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Wanted {
-    /// The first that works and can do all parts
+    /// The first that works and supports all the impairments
     Auto,
-    /// The kernel's network emulator: all parts
+    /// The kernel's network emulator: all impairments
     Netem,
     /// A class of htb: a rate and nothing else
     Htb,
-    /// A queue that swallows what is sent into it: random loss and nothing else
+    /// A queue that drops packets: random loss and nothing else
     Blackhole,
-    /// A delay line of our own: all parts, on this host's nodes, and with --agent on hosts over ssh
+    /// slownet's own delay line: all impairments, on this host's nodes, and with --agent on hosts over ssh
     Nfqueue,
 }
 

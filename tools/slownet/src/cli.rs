@@ -19,7 +19,7 @@ use crate::traffic::Direction;
 use breakit::ports::Ports;
 use breakit::protocol::Protocol;
 
-/// Makes the network between nodes bad without cutting it, with a lease
+/// Makes the network between nodes slow or unreliable, with a lease that ends every fault
 #[derive(Parser, Debug)]
 #[command(name = "slownet", version)]
 pub struct Cli {
@@ -37,15 +37,15 @@ pub struct Cli {
 /// The subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Make what nodes send slow, lossy or otherwise bad, and hold it so until told to stop
+    /// Delay, lose or otherwise impair what nodes send, until a time or a signal
     Set(Box<SetArgs>),
-    /// Make the faults of a recorded run again: the same parts, the same nodes, the same offsets
+    /// Repeat the faults of a recorded run: the same impairments, nodes and offsets
     Replay(ReplayArgs),
-    /// Take faults off, whoever put them there and whether or not that one still lives
+    /// End every fault, whichever process made it
     Clear(ClearArgs),
-    /// Show the faults in force, as the kernels of the nodes have them
+    /// Print the faults in force, as the nodes' kernels list them
     List(ListArgs),
-    /// Say what works here, and why not what does not
+    /// Print which backends work here, and why the others do not
     Probe(ProbeArgs),
     /// Hold delay lines for a run on another host, which copied this program here
     #[command(hide = true)]
@@ -76,19 +76,19 @@ pub struct SetArgs {
     /// How long it outlives its holder
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// Leave the fault in force and end at once; it ends with its lease (--for, else --lease)
+    /// Leave the fault in force and exit; it ends with its lease (--for, else --lease)
     #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
-    /// By what means
+    /// The backend
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
-    /// Where netem is missing on a host over ssh, copy slownet there for the fault, to delay packets itself
+    /// Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem
     #[arg(long)]
     pub agent: bool,
-    /// Let chance repeat itself; only the backend nfqueue draws its own [default: BREAKIT_SEED, else drawn]
+    /// The seed of every random choice; only the backend nfqueue uses it [default: $BREAKIT_SEED, else random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Make even what an sshd of a node sends slow
+    /// Impair even what a node's sshd sends
     #[arg(long)]
     pub force: bool,
     /// Print what would be done, and do nothing
@@ -99,22 +99,22 @@ pub struct SetArgs {
 /// What happens to packets. Single flags replace the parts of a preset.
 #[derive(Args, Debug)]
 pub struct PartsArgs {
-    /// Begin with the parts of a network that has a name
+    /// Start from a preset: the impairments of a named network
     #[arg(long, value_name = "NAME", value_enum)]
     pub preset: Option<Preset>,
     /// Hold each packet for TIME
     #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
     pub delay: Option<Duration>,
-    /// Let the delay stray by TIME
+    /// Vary the delay by up to TIME
     #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
     pub jitter: Option<Duration>,
-    /// How the delay strays: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
+    /// How the delay varies: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
     #[arg(long, value_name = "NAME", value_parser = Distribution::parse)]
     pub distribution: Option<Distribution>,
     /// How much a packet's delay resembles the one before
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
     pub correlation: Option<Percent>,
-    /// Let no packet overtake another, however the delay strays
+    /// Keep packets in order, however the delay varies
     #[arg(long)]
     pub keep_order: bool,
     /// Lose packets at random: 20%, or 20%,75% with correlation
@@ -138,16 +138,16 @@ pub struct PartsArgs {
     /// Let only each Nth packet overtake
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "reorder")]
     pub gap: Option<u32>,
-    /// Turn one bit of a packet over: 0.1%, or 0.1%,25% with correlation
+    /// Flip one bit of a packet: 0.1%, or 0.1%,25% with correlation
     #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
     pub corrupt: Option<Chance>,
-    /// Let pass no more than RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
+    /// Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
     #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
     pub rate: Option<Rate>,
-    /// With a rate: let N bytes pass at once before it is felt [default: what accrues in 2 ms, or a packet]
+    /// With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1600..))]
     pub burst: Option<u32>,
-    /// Let packets out in batches, TIME apart by chance: 20ms, or 10ms,40ms
+    /// Release packets in batches: every 20ms, or at random intervals of 10ms,40ms
     #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
     pub slot: Option<(Duration, Duration)>,
     /// Let at most N packets out in one batch
@@ -164,10 +164,10 @@ pub struct PartsArgs {
 /// Which packets.
 #[derive(Args, Debug)]
 pub struct TrafficArgs {
-    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: everybody]
+    /// Only packets to these: nodes as for -n, addresses, blocks such as 10.0.0.0/8, hosts' names [default: all]
     #[arg(long, value_name = "PEER")]
     pub to: Vec<String>,
-    /// Strike what the nodes send (the default), what they receive (from those that --to names), or both
+    /// Impair what the nodes send (the default), what they receive (from the peers in --to), or both
     #[arg(
         long,
         value_name = "DIRECTION",
@@ -176,7 +176,7 @@ pub struct TrafficArgs {
         hide_default_value = true
     )]
     pub direction: Direction,
-    /// Only packets that leave, or come in, by these interfaces of the nodes
+    /// Only packets through these interfaces of the nodes
     #[arg(long, value_name = "NAME", value_parser = interface::checked_name, value_delimiter = ',')]
     pub interface: Vec<String>,
     /// Only packets of this protocol
@@ -185,7 +185,7 @@ pub struct TrafficArgs {
     /// Only packets with this port at either end: 5432, postgresql, 7000-7003, 5432/tcp [of TCP and UDP]
     #[arg(long, value_name = "PORT", value_parser = Ports::parse, value_delimiter = ',')]
     pub port: Vec<Ports>,
-    /// Leave these alone all the same: port:22, port:ssh, port:53/udp, an address, a block or a host's name
+    /// Never impair these packets: port:22, port:ssh, port:53/udp, an address, a block or a host's name
     #[arg(long, value_name = "PORT or PEER", value_delimiter = ',')]
     pub except: Vec<String>,
 }
@@ -202,16 +202,16 @@ pub struct ReplayArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// How long each fault outlives us
+    /// How long each fault outlives its holder
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// By what means
+    /// The backend
     #[arg(long, value_name = "BACKEND", value_enum, default_value = "auto")]
     pub backend: Wanted,
-    /// Where netem is missing on a host over ssh, copy slownet there for the faults, to delay packets itself
+    /// Copy slownet to hosts over ssh whose kernel has no netem, and delay packets there without netem
     #[arg(long)]
     pub agent: bool,
-    /// Make even what an sshd of a node sends slow
+    /// Impair even what a node's sshd sends
     #[arg(long)]
     pub force: bool,
     /// Print what would be done, and when, and do nothing
@@ -228,10 +228,10 @@ pub struct ClearArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
-    /// Only the faults of these numbers [default: all of slownet's]
+    /// Only the faults with these numbers [default: all of slownet's]
     #[arg(long, value_name = "ID", value_parser = FaultId::parse, value_delimiter = ',')]
     pub id: Vec<FaultId>,
     /// Print what would be cleared, and do nothing
@@ -248,7 +248,7 @@ pub struct ListArgs {
     /// As whom
     #[command(flatten)]
     pub sudo: SudoArg,
-    /// In every network of this host
+    /// Examine every network of this host
     #[arg(long)]
     pub all: bool,
     /// Exit with status 1 if any fault is listed

@@ -91,10 +91,10 @@ pub struct CommonArgs {
     /// Where the database runs
     #[command(flatten)]
     pub nodes: NodesArg,
-    /// Operations a second that fall due, whether or not earlier ones were answered
+    /// Operations to start a second, whether or not earlier ones were answered
     #[arg(long, value_name = "PER-SECOND", default_value_t = 200.0, value_parser = rate)]
     pub rate: f64,
-    /// The most operations that are open at the same time
+    /// The maximum number of operations that are open at the same time
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub concurrency: u32,
     /// End the load after TIME [default: 30s, with mem 1.5s, with --ops none]
@@ -103,16 +103,16 @@ pub struct CommonArgs {
     /// End the load after N operations
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub ops: Option<u64>,
-    /// Make every random choice repeatable [default: $BREAKIT_SEED, else a new number]
+    /// The seed of every random choice [default: $BREAKIT_SEED, else a new number]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Give up waiting for the answer to an operation after TIME
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub timeout: Duration,
-    /// Wait at most TIME until a program of exec: reads its first request
+    /// Wait at most TIME until a program of --client exec: reads its first request
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub start_timeout: Duration,
-    /// Give up a final read after TIME, all its tries included
+    /// Give up a final read after TIME, with all its attempts
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub final_timeout: Duration,
     /// Wait at most TIME for a database that is still starting
@@ -133,16 +133,16 @@ pub struct CommonArgs {
     /// Record every word of the commands of --client and --nemesis, including secrets
     #[arg(long)]
     pub record_commands: bool,
-    /// Write the history to FILE as well, even if the reader of stdout leaves or hangs
+    /// Write the history to FILE as well, even if the reader of stdout exits or hangs
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Print what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Number the processes beginning with N
+    /// The number of the first process
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1 << 53))]
     pub process_base: u64,
-    /// Begin the name of everything that the run creates in the database with P [default: breakit- and a new number]
+    /// The prefix of all names that the run creates in the database [default: breakit- and a new number]
     #[arg(long, value_name = "P")]
     pub prefix: Option<String>,
 }

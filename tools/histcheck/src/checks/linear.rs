@@ -18,7 +18,7 @@ use crate::verdict::Verdict;
 /// The check.
 pub const KIND: Kind = Kind {
     name: "linear",
-    doc: "Some order of the operations is one that a single copy could have followed",
+    doc: "Check linearizability against a sequential model",
     promised: Some(&[
         Promised::Word("model"),
         Promised::Json("initial"),
@@ -36,7 +36,7 @@ pub struct LinearArgs {
     /// The object and its first value
     #[command(flatten)]
     object: Object,
-    /// A cas that failed says that the register held another value
+    /// Treat a failed cas as proof that the register held another value
     #[arg(long)]
     fail_observes: bool,
     /// Write a legal order of each valid key to a file, for verify

@@ -37,7 +37,7 @@ use findings::Findings;
 /// The check.
 pub const KIND: Kind = Kind {
     name: "set",
-    doc: "No acknowledged element is lost, and nothing is read that was not added",
+    doc: "Check that no acknowledged element is lost, and that every element read was added",
     promised: Some(&[]),
     ..Kind::of::<SetArgs>()
 };

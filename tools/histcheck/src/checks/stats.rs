@@ -17,7 +17,7 @@ use crate::verdict::{Answer, Verdict};
 /// The check.
 pub const KIND: Kind = Kind {
     name: "stats",
-    doc: "Count operations by name and outcome, with latencies and faults; judges nothing",
+    doc: "Count operations by name and outcome, with latencies and faults; decides nothing",
     promised: Some(&[]),
     judges: false,
     ..Kind::of::<StatsArgs>()

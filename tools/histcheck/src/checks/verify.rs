@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 /// The check. No first line asks for it, as it needs a file.
 pub const KIND: Kind = Kind {
     name: "verify",
-    doc: "An order that linear wrote is one that the object could have followed",
+    doc: "Check an order that linear --witness wrote, without a search",
     judges: false,
     needs_times: false,
     ..Kind::of::<VerifyArgs>()
@@ -30,7 +30,7 @@ pub struct VerifyArgs {
     /// The order, as linear --witness wrote it
     #[arg(long, value_name = "FILE")]
     witness: PathBuf,
-    /// A cas that failed says that the register held another value
+    /// Treat a failed cas as proof that the register held another value
     #[arg(long)]
     fail_observes: bool,
     /// Which history

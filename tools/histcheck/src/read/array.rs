@@ -11,7 +11,7 @@ use super::text::{Item, Quick, Take, Text};
 /// The format.
 pub const JSON: format::Kind = format::Kind {
     name: "json",
-    doc: "One JSON array of objects, as elle-cli takes them, or objects of several lines, as jq prints them",
+    doc: "One JSON array of objects, as elle-cli reads it, or objects over several lines, as jq prints them",
     unit: "object",
     has_real_time: true,
     is_process_optional: false,

@@ -24,7 +24,7 @@ use super::text::{Item, Quick, Take, Text};
 /// The format.
 pub const CSV: format::Kind = format::Kind {
     name: "csv",
-    doc: "A table; its header names the columns",
+    doc: "A table whose header names the columns",
     unit: "row",
     has_real_time: true,
     is_process_optional: false,

@@ -15,7 +15,7 @@ pub struct Selection {
     /// Nodes of the fleet: n1..n5 or n1,n2 [default: all]
     #[arg(value_name = "NODES")]
     pub nodes: Vec<String>,
-    /// The same, as the other tools take it; also @FILE or - with node lines
+    /// The same as NODES, as a flag like that of the other tools; also @FILE or - with node lines
     #[arg(short = 'n', long = "nodes", value_name = "NODES")]
     pub named: Vec<String>,
 }

@@ -30,7 +30,7 @@ pub struct HarmArgs {
     /// Hold the fault until a signal
     #[arg(long, conflicts_with = "length")]
     pub hold: bool,
-    /// Leave the fault in force and end at once; it is undone when its lease (or --for) is over
+    /// Leave the fault in force and exit; it is undone after --for, else when its lease ends
     #[arg(long, conflicts_with_all = ["hold", "every", "first", "time_limit", "until_eof"])]
     pub keep: bool,
     /// The seed of --stagger [default: $BREAKIT_SEED, else random]

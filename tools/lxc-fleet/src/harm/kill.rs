@@ -17,7 +17,7 @@ pub struct Kill {}
 impl Harm for Kill {
     const WORD: &'static str = "kill";
     const ABOUT: &'static str =
-        "Kill nodes: all their programs get KILL at once; with --for they are started again";
+        "Kill nodes: all their programs get KILL at once; with --for the nodes are started again";
     const BACKEND: &'static str = "lxc-stop";
 
     type Undo = ();

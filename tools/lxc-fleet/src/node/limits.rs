@@ -22,13 +22,13 @@ const HARD_NOFILE: u64 = 1_048_576;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Limits {
-    /// The most memory of each new node, such as 512M [default: what the fleet has]
+    /// The maximum memory of each new node, such as 512M [default: the fleet's memory]
     #[arg(long, value_name = "SIZE", value_parser = size::parse_size)]
     pub memory: Option<u64>,
-    /// The most processes and threads of each new node [default: 4096]
+    /// The maximum number of processes and threads of each new node [default: 4096]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=4_194_304))]
     pub processes: Option<u32>,
-    /// The most open files of a program in a new node [default: 65536, up to 1048576 on request]
+    /// The maximum number of open files of a program in a new node [default: 65536, up to 1048576 on request]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(64..=1_073_741_816))]
     pub nofile: Option<u64>,
 }

@@ -9,10 +9,10 @@ use crate::places::BASE;
 /// The store that the first `up` or `image` makes.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct StoreArgs {
-    /// How large the store becomes where it is made: 4G, 500M [default: 4G, or a tenth of what is free]
+    /// The size of a store that does not exist yet: 4G, 500M [default: 4G, or a tenth of what is free]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub store_size: Option<u64>,
-    /// Let the store take room on the disk as it is filled; a full disk then stops the nodes [default: reserve it]
+    /// Let the store grow as it is filled; a full disk of the host then stops the nodes [default: reserve its size]
     #[arg(long)]
     pub sparse: bool,
 }

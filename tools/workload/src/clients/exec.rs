@@ -61,7 +61,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The client.
 pub const KIND: ClientKind = ClientKind {
     name: "exec",
-    about: "A program in any language, which is given one request a line",
+    about: "A program in any language, which reads one request a line",
     takes: Takes::Command("CMD"),
     supports: Capability::ALL,
     database,
