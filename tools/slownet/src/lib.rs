@@ -2,9 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`parts`] | what is done to packets: delay, loss, rate, ... |
+//! | [`impairments`] | what is done to packets: delay, loss, rate, ...; one a file |
 //! | [`distribution`] | how delays spread |
-//! | [`asked`] | from flags to parts |
 //! | [`preset`] | networks that have a name |
 //! | [`quantity`] | percents, rates and times, as they are written |
 //! | [`traffic`] | which packets are struck |
@@ -34,13 +33,13 @@
 pub mod advice;
 pub mod agent;
 pub mod arrival;
-pub mod asked;
 pub mod backend;
 pub mod cli;
 pub mod distribution;
 pub mod fault_id;
 pub mod faults;
 pub mod feed;
+pub mod impairments;
 pub mod interface;
 pub mod kept;
 pub mod kernel;
@@ -53,7 +52,6 @@ pub mod netem;
 pub mod networks;
 pub mod note;
 pub mod overlap;
-pub mod parts;
 pub mod preset;
 pub mod probe;
 pub mod qdisc;

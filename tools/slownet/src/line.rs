@@ -39,7 +39,7 @@ use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::fault_id::FaultId;
-use crate::parts::Parts;
+use crate::impairments::Parts;
 use arriving::Arriving;
 use leaving::Leaving;
 use tap::At;

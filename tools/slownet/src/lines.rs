@@ -8,8 +8,8 @@ use breakit::rng;
 
 use crate::agent::{self, Agents};
 use crate::fault_id::FaultId;
+use crate::impairments::Parts;
 use crate::line::{Line, Place};
-use crate::parts::Parts;
 
 /// Lines to open.
 #[derive(Clone, Debug)]

@@ -9,9 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::agent::{self, Agents};
 use crate::fault_id::FaultId;
 use crate::feed::{Feeder, Target, ipset};
+use crate::impairments::Parts;
+use crate::impairments::entry::Shows;
 use crate::line::leaving::Leaving;
-use crate::line::nfqueue::{Queue, Shows};
-use crate::parts::Parts;
+use crate::line::nfqueue::Queue;
 use crate::step::{self, Step};
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
