@@ -16,6 +16,7 @@
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`gate`] | what stands where packets come in |
 //! | [`translation`] | addresses that a network translates |
 //! | [`advice`] | commands that messages advise |
 //! | [`overlap`] | no packet is struck by two faults |
@@ -39,6 +40,7 @@ pub mod distribution;
 pub mod fault_id;
 pub mod faults;
 pub mod feed;
+pub mod gate;
 pub mod impairments;
 pub mod interface;
 pub mod kept;

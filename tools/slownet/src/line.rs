@@ -13,6 +13,7 @@ pub mod hold;
 pub mod leaving;
 pub mod memory;
 pub mod nfqueue;
+pub mod order;
 pub mod redirect;
 pub mod station;
 pub mod stuck;

@@ -11,8 +11,8 @@ use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 use serde_json::Value;
 
-use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
+use crate::gate::{self, Gate};
 use crate::impairments::tc::{Bucket, Netem, Unable};
 use crate::impairments::{Bottleneck, Parts};
 use crate::interface::parse;
@@ -208,7 +208,7 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             Root::Ours => of_here.filter_map(leaf).collect(),
             _ => Vec::new(),
         };
-        let gate = arrival::gate(qdiscs, &qdisc["dev"]);
+        let gate = gate::of(qdiscs, &qdisc["dev"]);
         let index = qdisc["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok());
         trees.push(Tree { interface, index, root, leaves, kept: None, gate });
     }
