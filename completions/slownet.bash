@@ -329,7 +329,7 @@ _slownet() {
             return 0
             ;;
         slownet__subcmd__set)
-            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --keep-order --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --interface --protocol --port --except --for --every --first --time-limit --stagger --until-eof --lease --keep --backend --seed --force --dry-run --quiet --verbose --path --help"
+            opts="-n -q -v -h --nodes --sudo --preset --delay --jitter --distribution --correlation --keep-order --loss --loss-state --loss-gemodel --duplicate --reorder --gap --corrupt --rate --burst --slot --slot-packets --slot-bytes --limit --to --direction --interface --protocol --port --except --for --every --first --time-limit --stagger --until-eof --lease --keep --backend --agent --seed --force --dry-run --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
