@@ -24,7 +24,7 @@ use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
 use breakit::node::Host;
 
-use crate::lines::Order;
+use crate::line::order::Order;
 use ask::Ask;
 use copy::Copy;
 use session::Session;

@@ -10,10 +10,10 @@ use breakit::net::Net;
 use breakit::ports::{Ports, Transport};
 use breakit::protocol::Protocol;
 use breakit::reach::Network;
-use serde_json::Value;
 
 use crate::fault_id::FaultId;
 use crate::feed::Order;
+use crate::gate::{BLOCK, Gate};
 use crate::interface::Interface;
 use crate::kernel;
 use crate::qdisc::{self, Queue, Tree, WithRoot};
@@ -22,9 +22,6 @@ use crate::traffic::Traffic;
 
 /// The device.
 pub const DEVICE: &str = "breakit-in";
-
-/// The block of filters.
-const BLOCK: u64 = 77;
 
 /// The filters' preferences, for IPv4 and IPv6: behind those of most others.
 const PREFERENCES: [(bool, u32, &str); 2] = [(true, 7701, "ip"), (false, 7702, "ipv6")];
@@ -36,27 +33,6 @@ const NEIGHBOURS: &str = "not (cmp(u8 at 6 layer network eq 58) and cmp(u8 at 40
 const FRAGMENTS: &str = "not cmp(u16 at 6 layer network mask 0x1fff gt 0)";
 const FRAGMENTS6: &str =
     "not (cmp(u8 at 6 layer network eq 44) and cmp(u16 at 42 layer network mask 0xfff8 gt 0))";
-
-/// What stands where packets come in by an interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Gate {
-    /// Nothing.
-    Open,
-    /// Our filters.
-    Ours,
-    /// Somebody else's, as tc shows it.
-    Foreign(String),
-}
-
-/// The gate of the interface `dev`, among all that `tc -j qdisc show` tells.
-pub fn gate(qdiscs: &[Value], dev: &Value) -> Gate {
-    let is_gate = |qdisc: &&Value| qdisc["dev"] == *dev && qdisc["parent"] == "ffff:fff1";
-    match qdiscs.iter().find(is_gate) {
-        None => Gate::Open,
-        Some(qdisc) if qdisc["ingress_block"] == BLOCK => Gate::Ours,
-        Some(qdisc) => Gate::Foreign(qdisc["kind"].as_str().unwrap_or("ingress").to_string()),
-    }
-}
 
 /// What makes the device, the fault's queue on it and the gates of `interfaces`. No packet takes that way yet.
 ///
@@ -290,7 +266,7 @@ mod tests {
     use breakit::net::Net;
     use breakit::ports::Ports;
     use breakit::protocol::Protocol;
-    use serde_json::json;
+    use serde_json::{Value, json};
     use std::time::Duration;
 
     fn trees(gate: &Value) -> Vec<Tree> {

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use crate::arrival;
 use crate::feed::{Feeder, Order, Target};
+use crate::impairments::Parts;
+use crate::impairments::tc::Unable;
 use crate::interface::Interface;
 use crate::netem;
-use crate::parts::Parts;
 use crate::probe::{Kernel, Need};
 use crate::qdisc::{self, Queue, Tree};
 use crate::quantity::Percent;
@@ -22,9 +23,6 @@ const HTB_LIMITS: &str = "the backend htb limits the rate and does nothing else;
 const BY_ALL: &str = "netem and htb strike what comes in by whatever interface; leave --interface out or take --backend nfqueue";
 
 const TRANSLATED: &str = "the node translates (NAT) an address of --to, and netem and htb see what comes in before that; name the address behind it, or take --backend nfqueue";
-
-const LINE_DOUBLES: &str =
-    "nfqueue doubles only what a node sends; leave --direction out and name the senders with -n";
 
 /// What `--backend` may ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -60,10 +58,10 @@ pub enum Backend {
 /// All that a choice depends on, beside the kernel of a host.
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
-    netem_cannot: Option<&'static str>,
+    netem_cannot: Option<Unable>,
     rate_alone: bool,
     loss_alone: bool,
-    doubles: bool,
+    line_cannot: Option<&'static str>,
     direction: Direction,
     by_name: bool,
     unseen: Option<&'static str>,
@@ -101,10 +99,10 @@ impl Choices {
             Network::Here | Network::Namespace(_) => None,
         };
         let question = Question {
-            netem_cannot: netem::cannot(parts),
+            netem_cannot: netem::all(parts).err(),
             rate_alone: parts.only_rate().is_some(),
             loss_alone: parts.only_loss().is_some(),
-            doubles: parts.duplicate.is_some(),
+            line_cannot: parts.line_cannot(traffic.direction),
             direction: traffic.direction,
             by_name: !traffic.interfaces.is_empty(),
             unseen: unseen(traffic, network)?,
@@ -135,7 +133,7 @@ impl Backend {
         }
         match wanted {
             Wanted::Netem => {
-                netem_can(parts).map_err(refused)?;
+                netem::all(parts).map_err(refused)?;
                 Backend::netem(kernel)?.map_err(Error::missing)
             }
             Wanted::Htb => {
@@ -148,7 +146,7 @@ impl Backend {
                 })?;
                 Backend::blackhole(kernel)?.map_err(Error::missing)
             }
-            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::wanted_line(kernel, parts, direction),
             Wanted::Auto => Backend::first(kernel, parts),
         }
     }
@@ -163,7 +161,6 @@ impl Backend {
         unseen: Option<&'static str>,
     ) -> Result<Backend> {
         let direction = traffic.direction;
-        let doubles = parts.duplicate.is_some();
         let by_all = traffic.interfaces.is_empty();
         let limits = parts.only_rate().is_some() && by_all && unseen.is_none();
         match wanted {
@@ -172,7 +169,7 @@ impl Backend {
                 Err(Error::missing(unseen.unwrap_or_default()))
             }
             Wanted::Netem => {
-                netem_can(parts).map_err(refused)?;
+                netem::all(parts).map_err(refused)?;
                 Backend::arriving(kernel, Need::Netem)?.map_err(Error::missing)
             }
             Wanted::Htb if limits => Backend::arriving(kernel, Need::Htb)?.map_err(Error::missing),
@@ -180,14 +177,13 @@ impl Backend {
             Wanted::Blackhole => Err(Error::usage(
                 "the backend blackhole strikes only what a node sends; leave --backend out, or --direction, and name the senders with -n",
             )),
-            Wanted::Nfqueue if doubles => Err(Error::usage(LINE_DOUBLES)),
-            Wanted::Nfqueue => Backend::line(kernel, direction)?.map_err(Error::missing),
+            Wanted::Nfqueue => Backend::wanted_line(kernel, parts, direction),
             Wanted::Auto => {
-                let netem = match netem_can(parts) {
+                let netem = match netem::all(parts) {
                     _ if !by_all => Err(BY_ALL.into()),
-                    Ok(()) if unseen.is_some() => Err(unseen.unwrap_or_default().into()),
-                    Ok(()) => Backend::arriving(kernel, Need::Netem)?,
-                    Err(why) => Err(why),
+                    Ok(_) if unseen.is_some() => Err(unseen.unwrap_or_default().into()),
+                    Ok(_) => Backend::arriving(kernel, Need::Netem)?,
+                    Err(unable) => Err(unable.why.into()),
                 };
                 let mut reasons = match netem {
                     Ok(backend) => return Ok(backend),
@@ -199,11 +195,8 @@ impl Backend {
                         Err(why) => reasons.push(why),
                     }
                 }
-                let line = match doubles {
-                    true => Err(LINE_DOUBLES.into()),
-                    false => Backend::line(kernel, direction)?,
-                };
-                line.map_err(|why| Error::missing(reasons.join("; ") + "; " + &why))
+                Backend::line(kernel, parts, direction)?
+                    .map_err(|why| Error::missing(reasons.join("; ") + "; " + &why))
             }
         }
     }
@@ -224,9 +217,9 @@ impl Backend {
     }
 
     fn first(kernel: Kernel<'_>, parts: &Parts) -> Result<Backend> {
-        let netem = match netem_can(parts) {
-            Ok(()) => Backend::netem(kernel)?,
-            Err(why) => Err(why),
+        let netem = match netem::all(parts) {
+            Ok(_) => Backend::netem(kernel)?,
+            Err(unable) => Err(unable.why.into()),
         };
         let mut reasons = match netem {
             Ok(backend) => return Ok(backend),
@@ -243,7 +236,7 @@ impl Backend {
                 Err(why) => reasons.push(why),
             }
         }
-        match Backend::line(kernel, Direction::Out)? {
+        match Backend::line(kernel, parts, Direction::Out)? {
             Ok(backend) => return Ok(backend),
             Err(why) => reasons.push(why),
         }
@@ -278,10 +271,21 @@ impl Backend {
         Ok(kernel.feeder(Target::Class)?.map(Backend::Blackhole))
     }
 
+    fn wanted_line(kernel: Kernel<'_>, parts: &Parts, direction: Direction) -> Result<Backend> {
+        if let Some(why) = parts.line_cannot(direction) {
+            return Err(Error::usage(why));
+        }
+        Backend::line(kernel, parts, direction)?.map_err(Error::missing)
+    }
+
     fn line(
         kernel: Kernel<'_>,
+        parts: &Parts,
         direction: Direction,
     ) -> Result<std::result::Result<Backend, String>> {
+        if let Some(why) = parts.line_cannot(direction) {
+            return Ok(Err(why.into()));
+        }
         for way in direction.ways() {
             let met = match way {
                 Way::Out => kernel.tap()?,
@@ -329,14 +333,17 @@ impl Backend {
     }
 
     /// The class and the queue below it that do what `parts` say, where the kernel does it.
-    fn queue(&self, parts: &Parts, interfaces: &[Interface]) -> Option<Queue> {
+    ///
+    /// # Errors
+    /// 64 where netem cannot.
+    fn queue(&self, parts: &Parts, interfaces: &[Interface]) -> Result<Option<Queue>> {
         let mtu = interfaces.iter().map(|interface| interface.mtu).max().unwrap_or(1500);
-        match self {
-            Backend::Netem(_) => Some(Queue::netem(parts)),
-            Backend::Htb(_) => parts.rate.map(|rate| Queue::limited(parts, rate, mtu)),
+        Ok(match self {
+            Backend::Netem(_) => Some(Queue::netem(parts).map_err(refused)?),
+            Backend::Htb(_) => parts.rate.map(|link| Queue::limited(parts, link, mtu)),
             Backend::Blackhole(_) => Some(Queue::blackhole()),
             Backend::Nfqueue(_) => None,
-        }
+        })
     }
 
     /// What tc calls its queue, where it has one there.
@@ -377,7 +384,7 @@ impl Backend {
         trees: &[Tree],
     ) -> Result<Vec<Step>> {
         let all = [order.interfaces, arrivals].concat();
-        let Some(queue) = self.queue(parts, &all) else { return Ok(Vec::new()) };
+        let Some(queue) = self.queue(parts, &all)? else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         for tree in trees.iter().filter(|tree| concerns(order, tree)) {
             steps.extend(qdisc::add(tree, order.id, &queue, order.enter)?);
@@ -398,12 +405,8 @@ fn unseen(traffic: &Traffic, network: &Network) -> Result<Option<&'static str>> 
     }
 }
 
-fn netem_can(parts: &Parts) -> std::result::Result<(), String> {
-    netem::cannot(parts).map_or(Ok(()), |why| Err(why.into()))
-}
-
-fn refused(why: String) -> Error {
-    Error::usage(format!("{why}; leave the correlation out or take --backend nfqueue"))
+fn refused(Unable { why, leave_out }: Unable) -> Error {
+    Error::usage(format!("{why}; leave {leave_out} out or take --backend nfqueue"))
 }
 
 /// Whether packets that leave there are struck.

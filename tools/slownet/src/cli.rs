@@ -1,20 +1,16 @@
 //! The command line of `slownet`: arguments and their help, nothing else.
 
-use std::time::Duration;
-
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
 use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
 use breakit::talk::Loudness;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Id, Parser, Subcommand};
 
 use crate::backend::Wanted;
-use crate::distribution::Distribution;
 use crate::fault_id::FaultId;
+use crate::impairments::PartsArgs;
 use crate::interface;
-use crate::preset::Preset;
-use crate::quantity::{Chance, Percent, Rate, parse_hold, parse_holds};
 use crate::traffic::Direction;
 use breakit::ports::Ports;
 use breakit::protocol::Protocol;
@@ -56,7 +52,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 pub struct SetArgs {
     /// Take links from a file: a JSON line for each, {"from":"n1","to":"n2","delay":"40ms"}, all in force at once
-    #[arg(value_name = "@FILE", conflicts_with_all = ["PartsArgs", "TrafficArgs"])]
+    #[arg(value_name = "@FILE", conflicts_with_all = flags_of_a_link())]
     pub links: Option<String>,
     /// Whose packets
     #[command(flatten)]
@@ -96,69 +92,10 @@ pub struct SetArgs {
     pub dry_run: bool,
 }
 
-/// What happens to packets. Single flags replace the parts of a preset.
-#[derive(Args, Debug)]
-pub struct PartsArgs {
-    /// Start from a preset: the impairments of a named network
-    #[arg(long, value_name = "NAME", value_enum)]
-    pub preset: Option<Preset>,
-    /// Hold each packet for TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
-    pub delay: Option<Duration>,
-    /// Vary the delay by up to TIME
-    #[arg(long, value_name = "TIME", value_parser = parse_hold, allow_hyphen_values = true)]
-    pub jitter: Option<Duration>,
-    /// How the delay varies: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
-    #[arg(long, value_name = "NAME", value_parser = Distribution::parse)]
-    pub distribution: Option<Distribution>,
-    /// How much a packet's delay resembles the one before
-    #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, allow_hyphen_values = true)]
-    pub correlation: Option<Percent>,
-    /// Keep packets in order, however the delay varies
-    #[arg(long)]
-    pub keep_order: bool,
-    /// Lose packets at random: 20%, or 20%,75% with correlation
-    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true,
-          conflicts_with_all = ["loss_state", "loss_gemodel"])]
-    pub loss: Option<Chance>,
-    /// Lose packets by a Markov chain of four states: P13[,P31[,P32[,P23[,P14]]]]
-    #[arg(long, value_name = "PERCENTS", value_parser = Percent::parse, value_delimiter = ',',
-          num_args = 1, action = clap::ArgAction::Append, allow_hyphen_values = true, conflicts_with = "loss_gemodel")]
-    pub loss_state: Vec<Percent>,
-    /// Lose packets by the Gilbert-Elliott model: P[,R[,1-H[,1-K]]]
-    #[arg(long, value_name = "PERCENTS", value_parser = Percent::parse, value_delimiter = ',',
-          num_args = 1, action = clap::ArgAction::Append, allow_hyphen_values = true)]
-    pub loss_gemodel: Vec<Percent>,
-    /// Send packets twice: 1%, or 1%,25% with correlation
-    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
-    pub duplicate: Option<Chance>,
-    /// Let packets overtake those that are held: 25%, or 25%,50% with correlation
-    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
-    pub reorder: Option<Chance>,
-    /// Let only each Nth packet overtake
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "reorder")]
-    pub gap: Option<u32>,
-    /// Flip one bit of a packet: 0.1%, or 0.1%,25% with correlation
-    #[arg(long, value_name = "PERCENT", value_parser = Chance::parse, allow_hyphen_values = true)]
-    pub corrupt: Option<Chance>,
-    /// Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
-    #[arg(long, value_name = "RATE", value_parser = Rate::parse, allow_hyphen_values = true)]
-    pub rate: Option<Rate>,
-    /// With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1600..))]
-    pub burst: Option<u32>,
-    /// Release packets in batches: every 20ms, or at random intervals of 10ms,40ms
-    #[arg(long, value_name = "TIMES", value_parser = parse_holds, allow_hyphen_values = true)]
-    pub slot: Option<(Duration, Duration)>,
-    /// Let at most N packets out in one batch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
-    pub slot_packets: Option<u32>,
-    /// Let at most N bytes out in one batch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), requires = "slot")]
-    pub slot_bytes: Option<u32>,
-    /// Hold at most N packets at once [default: computed from delay and rate]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: Option<u32>,
+/// The flags that a line of the file has as fields.
+fn flags_of_a_link() -> Vec<Id> {
+    let command = TrafficArgs::augment_args(PartsArgs::augment_args(clap::Command::new("")));
+    command.get_arguments().map(|flag| flag.get_id().clone()).collect()
 }
 
 /// Which packets.

@@ -2,9 +2,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`parts`] | what is done to packets: delay, loss, rate, ... |
+//! | [`impairments`] | what is done to packets: delay, loss, rate, ...; one a file |
 //! | [`distribution`] | how delays spread |
-//! | [`asked`] | from flags to parts |
 //! | [`preset`] | networks that have a name |
 //! | [`quantity`] | percents, rates and times, as they are written |
 //! | [`traffic`] | which packets are struck |
@@ -17,6 +16,7 @@
 //! | [`feed`] | timed sets that send packets into a queue: the lease |
 //! | [`note`] | which traffic that is, written down in the kernel |
 //! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`gate`] | what stands where packets come in |
 //! | [`translation`] | addresses that a network translates |
 //! | [`advice`] | commands that messages advise |
 //! | [`overlap`] | no packet is struck by two faults |
@@ -34,13 +34,14 @@
 pub mod advice;
 pub mod agent;
 pub mod arrival;
-pub mod asked;
 pub mod backend;
 pub mod cli;
 pub mod distribution;
 pub mod fault_id;
 pub mod faults;
 pub mod feed;
+pub mod gate;
+pub mod impairments;
 pub mod interface;
 pub mod kept;
 pub mod kernel;
@@ -53,7 +54,6 @@ pub mod netem;
 pub mod networks;
 pub mod note;
 pub mod overlap;
-pub mod parts;
 pub mod preset;
 pub mod probe;
 pub mod qdisc;

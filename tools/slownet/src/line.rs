@@ -13,6 +13,7 @@ pub mod hold;
 pub mod leaving;
 pub mod memory;
 pub mod nfqueue;
+pub mod order;
 pub mod redirect;
 pub mod station;
 pub mod stuck;
@@ -39,7 +40,7 @@ use nix::sys::time::TimeSpec;
 use serde::{Deserialize, Serialize};
 
 use crate::fault_id::FaultId;
-use crate::parts::Parts;
+use crate::impairments::Parts;
 use arriving::Arriving;
 use leaving::Leaving;
 use tap::At;

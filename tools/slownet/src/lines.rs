@@ -7,24 +7,8 @@ use breakit::reach::Network;
 use breakit::rng;
 
 use crate::agent::{self, Agents};
-use crate::fault_id::FaultId;
+use crate::line::order::Order;
 use crate::line::{Line, Place};
-use crate::parts::Parts;
-
-/// Lines to open.
-#[derive(Clone, Debug)]
-pub struct Order<'a> {
-    /// Of which fault.
-    pub id: FaultId,
-    /// What they do.
-    pub parts: &'a Parts,
-    /// Where chance comes from.
-    pub seed: u64,
-    /// Where each stands, and what chance is drawn for there.
-    pub places: Vec<(Place, String)>,
-    /// How long those on another host go on without a word from us.
-    pub lease: Lease,
-}
 
 /// Lines at work. They end when this is dropped.
 #[derive(Debug)]

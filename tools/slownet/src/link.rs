@@ -14,9 +14,8 @@ use breakit::reach;
 use clap::Parser;
 use serde_json::{Map, Value};
 
-use crate::asked;
-use crate::cli::{PartsArgs, TrafficArgs};
-use crate::parts::Parts;
+use crate::cli::TrafficArgs;
+use crate::impairments::{Parts, PartsArgs};
 use crate::traffic::{Traffic, Whom};
 use breakit::net::Net;
 
@@ -130,7 +129,7 @@ impl Link {
         let flags = said.map(|(name, value)| flag(name, value));
         let flags: Vec<String> = flags.collect::<Result<_>>()?;
         let fields = Fields::try_parse_from(flags).map_err(|error| first_line(&error))?;
-        Link::new(nodes, to, asked::parts(&fields.parts)?, &fields.traffic, &names.nodes)
+        Link::new(nodes, to, Parts::of(&fields.parts)?, &fields.traffic, &names.nodes)
     }
 
     /// Its traffic and its parts as the fields of a line.

@@ -1,12 +1,6 @@
 //! Networks that have a name: each is a set of parts, and `--dry-run` prints which.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
-
-use crate::distribution::Distribution;
-use crate::parts::{Delay, Jitter, Loss, Parts};
-use crate::quantity::{Chance, Rate};
 
 /// A named bad network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,50 +21,35 @@ pub enum Preset {
 }
 
 impl Preset {
-    /// What the name stands for.
-    pub fn parts(self) -> Parts {
-        let text = match self {
-            Preset::Slow => ["50ms", "10ms", "", "", "", ""],
-            Preset::Flaky => ["", "", "20%,75%", "", "", ""],
-            Preset::Lossy => ["", "", "5%", "1%", "0.1%", ""],
-            Preset::Satellite => ["300ms", "5ms", "0.5%", "", "", "20mbit"],
-            Preset::ThreeG => ["100ms", "30ms", "1%", "", "", "1600kbit"],
-            Preset::Dialup => ["90ms", "10ms", "", "", "", "56kbit"],
-        };
-        let [delay, jitter, loss, duplicate, corrupt, rate] = text;
-        let time = |text: &str| crate::quantity::parse_hold(text).ok();
-        let chance = |text: &str| Chance::parse(text).ok();
-        Parts {
-            delay: time(delay).map(|mean| Delay { time: mean, jitter: time(jitter).map(normal) }),
-            loss: chance(loss).map(Loss::Random),
-            duplicate: chance(duplicate),
-            corrupt: chance(corrupt),
-            rate: Rate::parse(rate).ok(),
-            ..Parts::default()
+    /// The flags that the name stands for. Where others give a correlation of delays, too, it is netem's, which does
+    /// nothing.
+    pub fn flags(self) -> &'static str {
+        match self {
+            Preset::Slow => "--delay=50ms --jitter=10ms --distribution=normal",
+            Preset::Flaky => "--loss=20%,75%",
+            Preset::Lossy => "--loss=5% --duplicate=1% --corrupt=0.1%",
+            Preset::Satellite => {
+                "--delay=300ms --jitter=5ms --distribution=normal --loss=0.5% --rate=20mbit"
+            }
+            Preset::ThreeG => {
+                "--delay=100ms --jitter=30ms --distribution=normal --loss=1% --rate=1600kbit"
+            }
+            Preset::Dialup => "--delay=90ms --jitter=10ms --distribution=normal --rate=56kbit",
         }
     }
-}
-
-/// A normal spread. Where others give a correlation, too, it is netem's, which does nothing.
-fn normal(time: Duration) -> Jitter {
-    Jitter { time, distribution: Distribution::Normal, correlation: None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::impairments::Parts;
 
     #[test]
-    fn every_preset_has_all_the_parts_that_its_table_names() {
-        let flags = |preset: Preset| {
-            preset.parts().checked().unwrap().flags().into_iter().map(|f| f.0).collect::<Vec<_>>()
-        };
-        let delay = ["delay", "jitter", "distribution"];
-        assert_eq!(flags(Preset::Slow), delay);
-        assert_eq!(flags(Preset::Flaky), ["loss"]);
-        assert_eq!(flags(Preset::Lossy), ["loss", "duplicate", "corrupt"]);
-        assert_eq!(flags(Preset::Satellite), [&delay[..], &["loss", "rate"]].concat());
-        assert_eq!(flags(Preset::ThreeG), [&delay[..], &["loss", "rate"]].concat());
-        assert_eq!(flags(Preset::Dialup), [&delay[..], &["rate"]].concat());
+    fn every_preset_has_all_the_parts_that_its_flags_name_and_is_shown_as_them() {
+        for preset in Preset::value_variants() {
+            let flags = Parts::of_flags(preset.flags()).unwrap().shown().into_iter();
+            let shown = flags.map(|(name, value)| format!("--{name}={}", value.as_str().unwrap()));
+            assert_eq!(shown.collect::<Vec<_>>().join(" "), preset.flags());
+        }
     }
 }

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 
 use crate::agent::{self, Agents};
 use crate::fault_id::FaultId;
-use crate::feed::{Feeder, Target, ipset};
+use crate::feed::{Feeder, Target, chains, ipset};
+use crate::impairments::Parts;
+use crate::impairments::entry::Shows;
 use crate::line::leaving::Leaving;
-use crate::line::nfqueue::{Queue, Shows};
-use crate::parts::Parts;
+use crate::line::nfqueue::Queue;
 use crate::step::{self, Step};
 
 /// Something that a backend needs, and how it is tried in a fresh namespace.
@@ -151,7 +152,7 @@ impl<'a> Kernel<'a> {
     /// As [`Kernel::meets`].
     pub fn ipset(self, target: Target) -> Result<std::result::Result<ipset::Tables, String>> {
         let mut reasons = Vec::new();
-        for flavour in ipset::FLAVOURS {
+        for flavour in chains::FLAVOURS {
             match self.tries(&ipset_script("iptables", "inet", flavour, target))? {
                 Ok(()) => {
                     let v6 = ipset_script("ip6tables", "inet6", flavour, target);

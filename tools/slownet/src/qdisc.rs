@@ -11,14 +11,14 @@ use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 use serde_json::Value;
 
-use crate::arrival::{self, Gate};
 use crate::fault_id::FaultId;
+use crate::gate::{self, Gate};
+use crate::impairments::tc::{Bucket, Netem, Unable};
+use crate::impairments::{Bottleneck, Parts};
 use crate::interface::parse;
 use crate::kept::{self, Kept};
 use crate::kernel;
 use crate::netem;
-use crate::parts::Parts;
-use crate::quantity::Rate;
 use crate::step::Step;
 
 /// What a class must not slow down by itself: tc's largest round rate.
@@ -50,32 +50,26 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// netem with `parts`, below a class that does not slow down by itself; but netem knows no bursts, so that a
-    /// rate with one is the class's.
-    pub fn netem(parts: &Parts) -> Queue {
-        let leaf = match parts.burst {
-            None => parts.clone(),
-            Some(_) => {
-                Parts { rate: None, burst: None, limit: Some(netem::limit(parts)), ..parts.clone() }
-            }
-        };
-        let leaf = format!("netem {}", netem::words(&leaf).join(" "));
-        let jitter = parts.delay.and_then(|delay| delay.jitter);
-        let tables = jitter.and_then(|jitter| jitter.distribution.folder());
-        let class = class_for(parts, parts.burst.and(parts.rate));
-        Queue { class, leaf, below: None, tables }
+    /// netem with `parts`, below a class that does by itself only what netem cannot.
+    ///
+    /// # Errors
+    /// What netem cannot do, nor the class.
+    pub fn netem(parts: &Parts) -> std::result::Result<Queue, Unable> {
+        let Netem { words, tables, class } = netem::all(parts)?;
+        let class = class.map_or_else(|| UNLIMITED.into(), class_for);
+        Ok(Queue { class, leaf: format!("netem {}", words.join(" ")), below: None, tables })
     }
 
     /// A bucket of tokens (tbf) that lets no more pass than `rate`, of packets of `mtu` bytes at the most.
     ///
     /// A class of htb with that rate would let bursts of TCP pass whole, up to 64 KiB: at 300 kbit/s nothing for two
     /// seconds, and then twice the rate. tbf cuts them into packets.
-    pub fn limited(parts: &Parts, rate: Rate, mtu: u32) -> Queue {
+    pub fn limited(parts: &Parts, link: Bottleneck, mtu: u32) -> Queue {
         let limit = limit_behind_tbf(parts);
         // What it could not let pass at once it would drop.
-        let burst = burst(parts, rate).max(u64::from(mtu) + LINK_HEADER);
+        let burst = burst(link).max(u64::from(mtu) + LINK_HEADER);
         let bytes = u64::from(limit).saturating_mul(burst).min(u64::from(u32::MAX));
-        let leaf = format!("tbf rate {}bit burst {burst}b limit {bytes}b", rate.bits());
+        let leaf = format!("tbf rate {}bit burst {burst}b limit {bytes}b", link.rate.bits());
         let below = Some(format!("pfifo limit {limit}"));
         Queue { class: UNLIMITED.into(), leaf, below, tables: None }
     }
@@ -86,19 +80,17 @@ impl Queue {
     }
 }
 
-/// A class that lets no more than `rate` pass, where there is one.
-fn class_for(parts: &Parts, rate: Option<Rate>) -> String {
-    let Some(rate) = rate else { return UNLIMITED.into() };
-    let burst = burst(parts, rate);
+/// A class that lets no more pass than the bucket.
+fn class_for(Bucket { rate, burst }: Bucket) -> String {
     let bits = rate.bits();
     format!("rate {bits}bit ceil {bits}bit burst {burst}b cburst {burst}b")
 }
 
 /// What may pass at once before the rate is felt.
-fn burst(parts: &Parts, rate: Rate) -> u64 {
+fn burst(link: Bottleneck) -> u64 {
     // What accrues in 2 ms, and at least a full packet: less cannot be handed out evenly by a timer.
-    let burst = rate.bytes_in(Duration::from_millis(2)).max(1600);
-    parts.burst.map_or(burst, u64::from)
+    let burst = link.rate.bytes_in(Duration::from_millis(2)).max(1600);
+    link.burst.map_or(burst, u64::from)
 }
 
 /// The header of Ethernet with two tags of VLANs.
@@ -216,7 +208,7 @@ pub fn read(qdiscs: &[Value]) -> Vec<Tree> {
             Root::Ours => of_here.filter_map(leaf).collect(),
             _ => Vec::new(),
         };
-        let gate = arrival::gate(qdiscs, &qdisc["dev"]);
+        let gate = gate::of(qdiscs, &qdisc["dev"]);
         let index = qdisc["ifindex"].as_u64().and_then(|index| u32::try_from(index).ok());
         trees.push(Tree { interface, index, root, leaves, kept: None, gate });
     }
@@ -364,20 +356,24 @@ mod tests {
 
     #[test]
     fn a_rate_with_a_burst_is_the_class_s_and_the_rest_netem_s() {
-        let parts = crate::preset::Preset::Dialup.parts();
-        let queue = Queue::netem(&Parts { burst: Some(5000), ..parts.clone() });
+        let parts = |flags| Parts::of_flags(flags).unwrap();
+        let netem = |flags| Queue::netem(&parts(flags)).unwrap();
+        let queue = netem("--preset=dialup --burst=5000");
         assert_eq!(queue.class, "rate 56000bit ceil 56000bit burst 5000b cburst 5000b");
         assert!(queue.leaf.starts_with("netem limit 50 delay") && !queue.leaf.contains("rate"));
-        let queue = Queue::netem(&parts);
+        let queue = netem("--preset=dialup");
         assert!(queue.leaf.ends_with("rate 56000bit") && queue.class == UNLIMITED);
-        let rate = parts.rate.unwrap();
-        let limited = |burst, mtu| {
-            let parts = Parts { burst, rate: parts.rate, ..Parts::default() };
-            Queue::limited(&parts, rate, mtu)
+        let queue = netem("--preset=dialup --burst=5000 --keep-order");
+        assert!(queue.leaf.ends_with("rate 100000000000bit") && queue.class != UNLIMITED);
+        let limited = |flags, mtu| {
+            let parts = parts(flags);
+            Queue::limited(&parts, parts.rate.unwrap(), mtu)
         };
-        assert_eq!(limited(Some(5000), 1500).leaf, "tbf rate 56000bit burst 5000b limit 1280000b");
-        assert_eq!(limited(Some(100), 9000).leaf, limited(None, 9000).leaf, "a whole packet");
-        assert!(limited(None, 9000).leaf.contains("burst 9022b"));
+        let leaf = limited("--rate=56kbit --burst=5000", 1500).leaf;
+        assert_eq!(leaf, "tbf rate 56000bit burst 5000b limit 1280000b");
+        let whole = limited("--rate=56kbit", 9000).leaf;
+        assert_eq!(limited("--rate=56kbit --burst=1600", 9000).leaf, whole, "a whole packet");
+        assert!(whole.contains("burst 9022b"));
     }
 
     #[test]
@@ -390,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_foreign_root_is_refused_with_the_remedy() {
-        let queue = Queue::netem(&crate::preset::Preset::Slow.parts());
+        let queue = Queue::netem(&Parts::of_flags("--preset=slow").unwrap()).unwrap();
         let error =
             add(&read(&ours())[2], FaultId::draw(), &queue, "ip netns exec a ").unwrap_err();
         assert!(
@@ -401,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_fault_that_is_there_is_changed_in_place() {
-        let queue = Queue::netem(&crate::preset::Preset::Flaky.parts());
+        let queue = Queue::netem(&Parts::of_flags("--preset=flaky").unwrap()).unwrap();
         let id = FaultId::parse("3f2a").unwrap();
         let steps = add(&read(&ours())[1], id, &queue, "").unwrap();
         assert!(shown(&steps).iter().all(|line| line.contains(" change ")), "{steps:?}");

@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 use crate::agent::{Agents, serve};
 use crate::cli::{ClearArgs, Cli, Command, ListArgs, ProbeArgs, ReplayArgs, SetArgs};
 use crate::faults::{Faults, Means};
+use crate::impairments::Parts;
 use crate::link::{self, Link};
 use crate::probe::{self, Kernel};
 use crate::qdisc::WithRoot;
 use crate::traffic;
-use crate::{asked, list, networks, replay, sweep};
+use crate::{list, networks, replay, sweep};
 
 /// Runs the tool.
 ///
@@ -82,7 +83,7 @@ fn links(args: &SetArgs) -> Result<Vec<Link>> {
     if let Some(file) = &args.links {
         return link::read(lines_of(file)?, args.sudo.of(args.nodes.resolve()?));
     }
-    let parts = asked::parts(&args.parts)?;
+    let parts = Parts::of(&args.parts)?;
     let nodes = somewhere(&args.nodes, args.sudo)?;
     let to = traffic::whom(&args.traffic.to, &nodes)?;
     let known = [&nodes[..], &to.nodes].concat();

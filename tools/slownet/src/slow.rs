@@ -18,8 +18,8 @@ use crate::backend::{Backend, Choices};
 use crate::fault_id::FaultId;
 use crate::feed::{Order, Target};
 use crate::interface::{self, Interface};
-use crate::line::Place;
-use crate::lines::{self, Lines};
+use crate::line::{Place, order};
+use crate::lines::Lines;
 use crate::link::Link;
 use crate::networks::Networks;
 use crate::overlap;
@@ -329,7 +329,7 @@ impl Slow {
             Way::Out => (Place::Leaving(leaving.to_vec()), self.purpose(node, *way)),
             Way::In => (Place::Arriving, self.purpose(node, *way)),
         };
-        let order = lines::Order {
+        let order = order::Order {
             id: self.id,
             parts: &self.link.parts,
             seed: self.draw.seed,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::impairments::Parts;
 use crate::line::Place;
-use crate::parts::Parts;
 
 /// No request is longer: the longest has a table of 16,384 numbers.
 pub const LONGEST_REQUEST: usize = 1 << 20;
@@ -76,38 +76,20 @@ pub enum Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::distribution::Distribution;
-    use crate::parts::{Delay, Jitter, Loss, Reorder, Slot};
-    use crate::quantity::{Chance, Percent, Rate};
-
     #[test]
     fn a_request_comes_as_it_was_sent_with_all_parts() {
         let file = std::env::temp_dir().join(format!("slownet-ask-{}.dist", std::process::id()));
         std::fs::write(&file, "-8192 0 8191 12345\n").unwrap();
-        let table = Distribution::parse(file.to_str().unwrap()).unwrap();
+        let others = "--loss-gemodel=1%,33.3% --duplicate=1%,25% --corrupt=0.001% --rate=1.5mbit --burst=1600 --slot=10ms,40ms --slot-packets=3 --limit=1000";
+        let delay = "--delay=40ms --jitter=1.5ms --correlation=25%";
+        let parts = [
+            format!("{others} {delay} --distribution={} --keep-order", file.display()),
+            format!("{others} {delay} --reorder=0.1% --gap=5"),
+            format!("{others} {delay} --distribution=paretonormal"),
+        ]
+        .map(|flags| Parts::of_flags(&flags).unwrap());
         std::fs::remove_file(&file).unwrap();
-        let chance = |text| Chance::parse(text).ok();
-        let percent = |text| Percent::parse(text).unwrap();
-        for distribution in [table, Distribution::Uniform, Distribution::Paretonormal] {
-            let correlation = Some(percent("25%"));
-            let jitter = Jitter { time: Duration::from_micros(1500), distribution, correlation };
-            let parts = Parts {
-                delay: Some(Delay { time: Duration::from_millis(40), jitter: Some(jitter) }),
-                keep_order: true,
-                loss: Some(Loss::Gemodel(vec![percent("1%"), percent("33.3%")])),
-                duplicate: chance("1%,25%"),
-                reorder: chance("0.1%").map(|chance| Reorder { chance, gap: Some(5) }),
-                corrupt: chance("0.001%"),
-                rate: Rate::parse("1.5mbit").ok(),
-                burst: Some(1600),
-                slot: Some(Slot {
-                    least: Duration::from_millis(10),
-                    most: Duration::from_millis(40),
-                    packets: Some(3),
-                    bytes: None,
-                }),
-                limit: Some(1000),
-            };
+        for parts in parts {
             let ask = Ask::Open {
                 line: 7,
                 id: "3f2a".into(),

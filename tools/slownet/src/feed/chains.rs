@@ -6,12 +6,27 @@ use std::sync::{Mutex, PoisonError};
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 
-use super::ipset::{FLAVOURS, hung};
 use super::mangle;
 use crate::fault_id::FaultId;
 use crate::kernel;
 use crate::step::{self, Step};
 use crate::traffic::Way;
+
+/// The flavours of iptables, in the order in which they are tried: the system's own choice first.
+pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
+
+/// The chain of a fault for what goes out; the names of its other chains and of its sets begin with it.
+pub fn name(id: FaultId) -> String {
+    format!("breakit-slow-{id}")
+}
+
+/// The chain of a fault for a way, and the one from which it hangs.
+pub fn hung(id: FaultId, way: Way) -> (String, &'static str) {
+    match way {
+        Way::Out => (name(id), "POSTROUTING"),
+        Way::In => (format!("{}-in", name(id)), "PREROUTING"),
+    }
+}
 
 /// Whether packets are sent into the fault's chain of that way and family, by whichever flavour: somebody who
 /// flushes the table takes the rules away and leaves the sets. What cannot be told is believed.

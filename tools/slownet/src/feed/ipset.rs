@@ -19,9 +19,6 @@ use crate::quantity::Percent;
 use crate::step::{self, Step};
 use crate::traffic::{Clause, Traffic, Way};
 
-/// The flavours of iptables, in the order in which they are tried: the system's own choice first.
-pub const FLAVOURS: [&str; 3] = ["", "-legacy", "-nft"];
-
 /// Which programs of iptables work here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables {
@@ -150,15 +147,11 @@ pub fn starve(id: FaultId) -> Vec<Step> {
 
 /// The set of all addresses of an IP version, for as long as the lease: for rules that name addresses themselves.
 fn everybody(id: FaultId, v4: bool) -> String {
-    format!("{}-all-{}", chain_name(id), if v4 { 4 } else { 6 })
+    format!("{}-all-{}", chains::name(id), if v4 { 4 } else { 6 })
 }
 
 fn set(id: FaultId, v4: bool) -> String {
-    format!("{}-{}", chain_name(id), if v4 { 4 } else { 6 })
-}
-
-fn chain_name(id: FaultId) -> String {
-    format!("breakit-slow-{id}")
+    format!("{}-{}", chains::name(id), if v4 { 4 } else { 6 })
 }
 
 /// `-exist` makes adding renew the timeout, and creating twice no error. With `create` the sets are made, and
@@ -192,22 +185,14 @@ fn script(order: Order<'_>, v4: bool, ways: &[Way], makes_table: bool) -> String
         script += &chain(order, v4, *way, makes_table);
     }
     for way in ways {
-        let (chain, hook) = hung(order.id, *way);
+        let (chain, hook) = chains::hung(order.id, *way);
         script += &format!("-A {hook} -j {chain}\n");
     }
     script + "COMMIT\n"
 }
 
-/// The chain of a fault for a way, and the one from which it hangs.
-pub fn hung(id: FaultId, way: Way) -> (String, &'static str) {
-    match way {
-        Way::Out => (chain_name(id), "POSTROUTING"),
-        Way::In => (format!("{}-in", chain_name(id)), "PREROUTING"),
-    }
-}
-
 fn chain(order: Order<'_>, v4: bool, way: Way, makes_table: bool) -> String {
-    let ((chain, _), set) = (hung(order.id, way), set(order.id, v4));
+    let ((chain, _), set) = (chains::hung(order.id, way), set(order.id, v4));
     let (near, far) = match way {
         Way::Out => ("--sport", "dst"),
         Way::In => ("--dport", "src"),

@@ -10,28 +10,19 @@ use breakit::rng::Pcg64;
 
 use super::fate::{Fate, Fates};
 use super::hold::Hold;
-use super::nfqueue::{Bell, Came, Packet, Queue, Shows};
+use super::nfqueue::{Bell, Came, Packet, Queue};
 use super::station::Station;
 use super::verdicts::Verdict;
 use super::{AT_ONCE, DRAIN, be_punctual, damaged, holds, wait};
 use crate::fault_id::FaultId;
+use crate::impairments::Parts;
 use crate::netem;
-use crate::parts::Parts;
 
 /// A packet in the queue, with other bytes if it was damaged.
 #[derive(Debug, PartialEq, Eq)]
 struct Queued {
     id: u32,
     bytes: Option<Vec<u8>>,
-}
-
-/// How much must be seen of packets to do `parts` to them.
-fn shows(parts: &Parts) -> Shows {
-    match () {
-        () if parts.corrupt.is_some() => Shows::Bytes,
-        () if parts.strike_all_alike() => Shows::Bursts,
-        () => Shows::Lengths,
-    }
 }
 
 /// What the thread of such a line has.
@@ -54,8 +45,8 @@ impl Arriving {
             be_punctual();
         }
         Ok(Arriving {
-            queue: Queue::bind(id.queue(), shows(&parts), netem::limit(&parts))?,
-            fates: Fates::new(parts, rng),
+            queue: Queue::bind(id.queue(), parts.needs(), netem::limit(&parts))?,
+            fates: Fates::new(&parts, rng),
             hold: Hold::default(),
             station: (!holds).then(Station::default),
         })
@@ -126,27 +117,6 @@ fn judge(fates: &mut Fates, hold: &mut Hold<Queued>, packet: &Packet<'_>) -> Opt
             let bytes = corrupt.map(|bit| damaged(packet.bytes, 0, bit));
             hold.take(leaves, 1, Queued { id: packet.id, bytes });
             None
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parts::{Delay, Loss};
-    use std::time::Duration;
-
-    #[test]
-    fn no_more_is_seen_of_packets_than_what_is_done_to_them_needs() {
-        let chance = |text: &str| crate::quantity::Chance::parse(text).ok();
-        let delay = |ms| Some(Delay { time: Duration::from_millis(ms), jitter: None });
-        let late = Parts { delay: delay(5), ..Parts::default() };
-        let lossy = Parts { loss: chance("1%").map(Loss::Random), ..Parts::default() };
-        let damaging = Parts { corrupt: chance("1%"), ..Parts::default() };
-        for (parts, shown) in
-            [(late, Shows::Bursts), (lossy, Shows::Lengths), (damaging, Shows::Bytes)]
-        {
-            assert_eq!(shows(&parts), shown, "{parts:?}");
         }
     }
 }

@@ -17,7 +17,8 @@ use super::station::Station;
 use super::tap::{At, Tap};
 use super::{AT_ONCE, DRAIN, be_punctual, damaged, holds, wait};
 use crate::fault_id::FaultId;
-use crate::parts::Parts;
+use crate::impairments::Parts;
+use crate::impairments::entry::Shows;
 
 /// How many frames are taken from a device before those that are due leave.
 const ROUND: usize = 64;
@@ -57,7 +58,7 @@ impl Leaving {
             be_punctual();
         }
         // What is done to one segment only needs it as it is on the wire, with its checksum where it is damaged.
-        let whole = !parts.strike_all_alike();
+        let whole = parts.needs() != Shows::Bursts;
         let made = interfaces.iter().enumerate().map(|(n, name)| Tap::make(id, n, name, whole));
         let taps: Vec<Tap> = made.collect::<Result<_>>()?;
         let leads: Vec<Lead<'_>> = taps
@@ -74,7 +75,7 @@ impl Leaving {
             redirect: Some(redirect),
             heard,
             bell: Some(bell),
-            fates: Fates::new(parts, rng),
+            fates: Fates::new(&parts, rng),
             hold: Hold::default(),
             pool: Pool::default(),
             rest: Vec::new(),

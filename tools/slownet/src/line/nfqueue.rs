@@ -14,6 +14,7 @@ use nix::sys::socket::{
 
 use super::memory::{Bytes, PIECE, Pool};
 use super::verdicts::{Told, Verdict, Verdicts};
+use crate::impairments::entry::Shows;
 
 // linux/netfilter/nfnetlink.h and nfnetlink_queue.h.
 const SUBSYSTEM: u16 = 3 << 8;
@@ -57,18 +58,6 @@ const ROUND: usize = 64;
 
 /// How many are made ready for where few come.
 const FEW: usize = 8;
-
-/// How much of each packet the kernel shows us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shows {
-    /// Next to nothing but its length, of as many segments as the kernel has put into one: what is done to
-    /// one of them is done to all.
-    Bursts,
-    /// Next to nothing but its length, of each packet as it is on the wire.
-    Lengths,
-    /// All of it, as it is on the wire, checksums filled in.
-    Bytes,
-}
 
 /// How many packets were there to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
