@@ -21,7 +21,7 @@ use crate::quantity::{Percent, Rate, parse_hold};
 pub struct Delay {
     /// The mean.
     pub time: Duration,
-    /// Vary the delay by up to TIME
+    /// By how much the delay of single packets varies, and how.
     pub jitter: Option<Jitter>,
 }
 
@@ -30,11 +30,11 @@ pub struct Delay {
 pub struct Jitter {
     /// Half the width, or the standard deviation, as the distribution has it.
     pub time: Duration,
-    /// How the delay varies: uniform, normal, pareto, paretonormal, or the table in a file NAME.dist [default: uniform]
+    /// The distribution.
     pub distribution: Distribution,
-    /// How much a packet's delay resembles the one before
+    /// How much a packet's delay resembles the one before.
     pub correlation: Option<Percent>,
-    /// Keep packets in order, however the delay varies
+    /// Whether packets keep their order, however the delay varies.
     pub keep_order: bool,
 }
 

@@ -14,9 +14,9 @@ use crate::quantity::Rate;
 /// A link that is slower than those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bottleneck {
-    /// Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
+    /// How many bits a second it lets pass.
     pub rate: Rate,
-    /// With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]
+    /// How many bytes may pass at once before the rate applies.
     pub burst: Option<u32>,
 }
 

@@ -34,7 +34,7 @@ pub struct Passing {
     pub came: u64,
     /// How many copies of it there are.
     pub copies: usize,
-    /// Flip one bit of a packet: 0.1%, or 0.1%,25% with correlation
+    /// Which bit of it is turned over.
     pub corrupt: Option<usize>,
     /// Whether it is not held.
     pub overtakes: bool,

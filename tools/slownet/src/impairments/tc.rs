@@ -19,9 +19,9 @@ pub struct Netem {
 /// A rate with a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// Limit the rate to RATE: 56kbit, 1mbit, 1.5gbit (bits a second)
+    /// How fast it is filled.
     pub rate: Rate,
-    /// With a rate: let N bytes pass at once before the rate applies [default: what accrues in 2 ms, or a packet]
+    /// How many bytes it holds.
     pub burst: u64,
 }
 
