@@ -84,10 +84,10 @@ fn other(command: Command, common: Common, reading: Options) -> Result<Status> {
             split::run(&file, shards, &into, unjudged(common, reading))
         }
         Command::Merge(args) => {
-            let (json, time) = (common.json, common.time());
+            let (form, time) = (form(&common), common.time());
             let _bound = memory::bound(memory(common));
-            last_words::prepare(1, |_, end| merge::last_words(end, json));
-            merge::run(&files_or_stdin(args.files)?, json, time, memory(common))
+            last_words::prepare(1, |_, end| merge::last_words(end, form));
+            merge::run(&files_or_stdin(args.files)?, form, time, memory(common))
         }
     }
 }
@@ -179,6 +179,10 @@ fn read_on_at_first_interrupt() -> Result<()> {
     Ok(())
 }
 
+fn form(common: &Common) -> Form {
+    if common.json { Form::Json } else { Form::Text }
+}
+
 /// What is to be done with each history.
 struct Job {
     check: Option<Arc<dyn Check>>,
@@ -189,7 +193,7 @@ struct Job {
 
 impl Job {
     fn new(check: Option<Arc<dyn Check>>, common: Common, reading: Options) -> Job {
-        let form = if common.json { Form::Json } else { Form::Text };
+        let form = form(&common);
         let skip_times = check.as_ref().is_some_and(|check| !check.kind().needs_times);
         let reading = Options { skip_times, ..reading };
         Job { check, form, reading, common }

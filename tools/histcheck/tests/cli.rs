@@ -112,6 +112,10 @@ fn json_is_one_object_a_verdict_also_for_what_could_not_be_read() {
         witness,
         [(Some(2), Some("write")), (Some(4), Some("write")), (Some(6), Some("read"))]
     );
+    let finding = &lines[0]["findings"][0];
+    assert_eq!((&finding["kind"], &finding["key"]), (&"not-linearizable".into(), &Value::Null));
+    assert_eq!(finding["lines"], serde_json::json!([2, 4, 6]));
+    assert_eq!(finding["explanation"], lines[0]["keys"][0]["because"]);
     assert_eq!(lines[0]["counts"]["lines"], 8);
     assert_eq!((&lines[1]["valid"], &lines[1]["status"]), (&"unknown".into(), &65.into()));
     assert!(lines[1]["error"].as_str().unwrap().contains("broken.jsonl, line 1: column 2"));
