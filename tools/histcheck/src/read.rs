@@ -16,6 +16,7 @@
 pub mod assemble;
 pub mod bare;
 pub mod blocks;
+pub mod clause;
 pub mod digits;
 pub mod doubtful;
 pub mod edn;

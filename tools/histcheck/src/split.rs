@@ -44,7 +44,8 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
             }
             match parsed {
                 Parsed::Other(op) => {
-                    can_be_split(site.place, op).map_err(|clause| site.error(&name, &clause))?;
+                    can_be_split(site.place, op)
+                        .map_err(|clause| site.place.error(&name, &clause))?;
                     files.iter_mut().try_for_each(|file| line(file, text))
                 }
                 Parsed::Client(event) => {

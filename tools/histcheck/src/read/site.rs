@@ -4,6 +4,7 @@
 
 use breakit::exit::Error;
 
+use super::clause::{At, Clause};
 use super::place::Place;
 use super::{edn, log, object, table};
 
@@ -86,10 +87,15 @@ impl<'a> Site<'a> {
         matches!(self.form, Form::Map) && self.find(field).is_none()
     }
 
-    /// An error 65 at the field with which the clause begins, in quotes, or else at the event.
-    pub fn error(&self, name: &str, clause: &str) -> Error {
-        let field = clause.strip_prefix('"').and_then(|rest| rest.split('"').next());
-        field.map_or(self.place, |field| self.of(field)).error(name, clause)
+    /// An error 65 where the clause says that it is.
+    pub fn error(&self, name: &str, clause: impl Into<Clause>) -> Error {
+        let Clause { text, at, .. } = clause.into();
+        let place = match at {
+            At::Beginning => self.place,
+            At::Field(field) => self.of(&field),
+            At::Column(column) => Place { column, ..self.place },
+        };
+        place.error(name, &text)
     }
 
     /// An error 65 at a field.

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use breakit::exit::{Error, Result};
 use breakit::json::Json;
-use breakit::op::Op;
+use breakit::op::{Op, Wrong};
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
@@ -228,7 +228,7 @@ pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()>
                     return Err(wrong_length(text, &header, row.len()));
                 }
                 let site = text.site(length, Form::Row(&header));
-                let wrong = |clause: String| site.error(text.name(), &clause);
+                let wrong = |wrong: Wrong| site.error(text.name(), wrong);
                 match header.span {
                     None => {
                         let op = event(&header.names, &row).map_err(wrong)?;
@@ -385,14 +385,14 @@ fn newline_behind(text: &mut Text<'_>, at: usize) -> Result<usize> {
     Ok(usize::from(text.rest()[at - 1] == b'\r' && text.rest().get(at) == Some(&b'\n')))
 }
 
-fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
+fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, Wrong> {
     Op::of_fields(fields(names, row)?)
 }
 
 fn fields<'a>(
     names: &'a [String],
     row: &[&str],
-) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, String> {
+) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, Wrong> {
     let mut fields: Vec<(Cow<'_, str>, Value)> = Vec::with_capacity(names.len());
     let mut further = Map::new();
     for (name, &cell) in names.iter().zip(row) {
@@ -403,7 +403,9 @@ fn fields<'a>(
                     further = object;
                     continue;
                 }
-                _ => return Err(format!("\"extra\" must hold a JSON object, not {cell}")),
+                _ => {
+                    return Err(Wrong::of("extra", format!("must hold a JSON object, not {cell}")));
+                }
             },
             "type" | "f" | "node" => cell.into(),
             _ => json(name, cell)?,
@@ -411,21 +413,24 @@ fn fields<'a>(
         fields.push((name.as_str().into(), value));
     }
     if let Some((name, _)) = fields.iter().find(|(name, _)| further.contains_key(name.as_ref())) {
-        return Err(format!("\"extra\" has a field {name:?}, and so has its own column"));
+        let has = format!("has a field {name:?}, and so has its own column");
+        return Err(Wrong::of("extra", has));
     }
     fields.extend(further.into_iter().map(|(name, value)| (name.into(), value)));
     Ok(fields)
 }
 
 /// A cell as JSON, or as a string where it is none.
-fn json(name: &str, cell: &str) -> std::result::Result<Value, String> {
+fn json(name: &str, cell: &str) -> std::result::Result<Value, Wrong> {
     if let ([b'1'..=b'9', ..], Ok(number)) = (cell.as_bytes(), cell.parse::<u64>()) {
         // Most cells: whole numbers.
         return Ok(number.into());
     }
     match serde_json::from_str(cell) {
         Ok(Json(value)) => Ok(value),
-        Err(error) if error.is_data() => Err(format!("{name:?} holds an object in which {error}")),
+        Err(error) if error.is_data() => {
+            Err(Wrong::of(name.to_string(), format!("holds an object in which {error}")))
+        }
         Err(_) => Ok(cell.into()),
     }
 }
