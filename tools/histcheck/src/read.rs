@@ -333,7 +333,7 @@ fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
 /// The error 2 for a limit that was reached while something was read or written.
 pub fn out_of(limit: Exhausted, message: &str) -> Error {
     let what = if matches!(limit, Exhausted::Time(_)) { "more time" } else { "more memory" };
-    Error::Sentence { status: Status::Unknown, message: format!("{message}; give it {what}") }
+    Error::sentence(Status::Unknown, format!("{message}; give it {what}"))
 }
 
 /// Lines read, in words, nothing left out.

@@ -208,10 +208,9 @@ impl Job {
     fn last_words(&self, path: &Path, end: End) -> String {
         let error = match end {
             End::Refused => Error::system("the system gives no more memory"),
-            End::Budget => Error::Sentence {
-                status: Status::Unknown,
-                message: "--memory ran out while a history was read".into(),
-            },
+            End::Budget => {
+                Error::sentence(Status::Unknown, "--memory ran out while a history was read")
+            }
         };
         let named = self.name();
         self.form.no_verdict_line(&input::name(path), named, &error)
@@ -279,13 +278,13 @@ impl Job {
 
     /// A verdict is in the exit status too: it is the same whether somebody reads it here or not.
     fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<Status> {
-        verdict.unwritten.iter().for_each(|error| talk::error(error.to_string()));
+        verdict.unwritten.iter().for_each(Error::say);
         Error::unless_reader_gone(self.form.verdict(history, check, verdict))?;
         Ok(verdict.status())
     }
 
     fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {
-        talk::error(error.to_string());
+        error.say();
         Error::unless_reader_gone(self.form.no_verdict(name, check, error))?;
         Ok(error.status())
     }
@@ -294,11 +293,12 @@ impl Job {
     fn hint(&self, path: &Path, error: Error) -> Error {
         let bare = path.components().count() == 1 && path.extension().is_none();
         match error {
-            Error::Sentence { status: Status::NoInput, message }
+            Error::Sentence { status: status @ Status::NoInput, message, cause }
                 if bare && self.check.is_none() =>
             {
                 let names = checks::names();
-                Error::no_input(format!("{message}; nor is that a check ({names})"))
+                let message = format!("{message}; nor is that a check ({names})");
+                Error::Sentence { status, message, cause }
             }
             other => other,
         }

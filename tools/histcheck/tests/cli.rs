@@ -76,6 +76,15 @@ fn verbose_says_what_took_how_long_on_stderr() {
 }
 
 #[test]
+fn verbose_says_the_errors_behind_an_error() {
+    let absent = Folder::new("behind").file("absent.jsonl").display().to_string();
+    let behind = "histcheck: because: No such file or directory (os error 2)\n";
+    let verbose = run(histcheck().args(["set", "-v", &absent])).expect(66);
+    assert!(verbose.stderr.ends_with(behind), "{}", verbose.stderr);
+    assert_eq!(run(histcheck().args(["set", &absent])).expect(66).stderr.lines().count(), 1);
+}
+
+#[test]
 fn several_files_have_a_verdict_line_each_and_the_worst_status() {
     let folder = Folder::new("several");
     let files = [
