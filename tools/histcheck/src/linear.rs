@@ -59,8 +59,8 @@ use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use crate::budget::{Budget, Exhausted};
+use crate::history::keys::{Keys, Rows};
 use crate::history::{History, Outcome};
-use crate::keys::{Keys, Rows};
 use crate::plural::many;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};

@@ -20,6 +20,7 @@ pub mod clause;
 pub mod digits;
 pub mod doubtful;
 pub mod edn;
+pub mod event;
 pub mod events;
 pub mod foreign;
 pub mod format;
@@ -64,7 +65,7 @@ formats! {
     transactions: PLUME SESSIONS,
 }
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -85,6 +86,7 @@ use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
+use rows::Columns;
 use site::Form;
 use text::{Quick, Take, Text};
 
@@ -228,12 +230,17 @@ fn read_telling(
     let mut taken = 0_u32;
     // Each has it for itself while it takes something.
     let shared = RefCell::new(&mut assembly);
+    let columns = OnceCell::new();
     let mut quick = |text: &[u8], place: Place, form: Form<'_>| {
         let mut assembly = shared.borrow_mut();
         let bytes = match form {
             Form::Object => assembly.quick::<Json>(text, place, form),
             Form::Map => assembly.quick::<Edn>(text, place, form),
-            Form::Row(header) => assembly.quick_rows(text, place, header),
+            // A text has one header.
+            Form::Row(header) => match columns.get_or_init(|| Columns::of(header)) {
+                Some(columns) => assembly.quick_rows(text, place, form, columns),
+                None => Ok(0),
+            },
             Form::Log | Form::Other => Ok(0),
         }?;
         if bytes > 0 {

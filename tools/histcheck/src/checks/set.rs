@@ -29,7 +29,7 @@ use super::{Arguments, Asked, Check, Chosen, Kind};
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::cli::Files;
 use crate::history::{Ending, History, Operation, Outcome};
-use crate::keys::Rows;
+use crate::history::keys::Rows;
 use crate::plural::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};

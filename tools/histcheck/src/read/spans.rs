@@ -14,7 +14,7 @@ use breakit::op::{Op, Process, Type, Wrong};
 use serde_json::Value;
 
 use super::edn::Fields;
-use super::lanes;
+use super::lanes::{self, Interval};
 use super::place::Place;
 use super::site::{Form, Site};
 use super::text::{Item, Take};
@@ -49,6 +49,12 @@ pub struct Span {
     pub op: Op,
 }
 
+impl Span {
+    fn interval(&self) -> Interval<'_> {
+        Interval { process: &self.op.process, begin: self.begin, end: self.end }
+    }
+}
+
 /// A moment at which a span begins or ends.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
@@ -64,7 +70,8 @@ struct Edge {
 pub fn each(name: &str, form: Form<'_>, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
     // Among spans of one process at one time the one that ends first comes first, then the upper row.
     spans.sort_by_key(|span| (span.begin, span.end.unwrap_or(u64::MAX)));
-    let lanes = lanes::of(&spans);
+    let intervals: Vec<Interval<'_>> = spans.iter().map(Span::interval).collect();
+    let lanes = lanes::of(&intervals);
     let mut edges: Vec<Edge> = Vec::with_capacity(2 * spans.len());
     for (at, span) in spans.iter().enumerate() {
         edges.push(Edge { time: span.begin, is_end: false, span: at });

@@ -16,7 +16,6 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::format::{self, Events, Head, Likeness, Written};
-use super::rows::Columns;
 use super::site::{Form, Site};
 use super::spans::{self, NAMES, Span};
 use super::text::{Item, Quick, Take, Text};
@@ -52,8 +51,6 @@ pub struct Header {
     delimiter: u8,
     /// The columns of the times at which operations began and ended, where a row is an operation.
     span: Option<(usize, usize)>,
-    /// What the columns are, where rows can be read by hand.
-    columns: Option<Columns>,
 }
 
 /// What stands between cells, where it is not a comma: what other tables than those of programs have there.
@@ -126,16 +123,13 @@ impl Header {
                 );
                 Err((other, clause))
             }
-            _ => {
-                let columns = if span.is_none() { Columns::of(&names, delimiter) } else { None };
-                Ok(Header { names, delimiter, span, columns })
-            }
+            _ => Ok(Header { names, delimiter, span }),
         }
     }
 
-    /// What the columns are, where rows can be read by hand.
-    pub fn columns(&self) -> Option<&Columns> {
-        self.columns.as_ref()
+    /// The names of the columns and what separates them, unless a row is a whole operation.
+    pub fn of_events(&self) -> Option<(&[String], u8)> {
+        self.span.is_none().then_some((&self.names, self.delimiter))
     }
 
     /// The byte of a row at which the cell of a column begins; where there is no such column, that of further

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::Assembly;
 use crate::clients::Clients;
 use crate::history::{End, Start};
-use crate::read::line::{self, Event, Parsed};
+use crate::read::event::Event;
+use crate::read::line::{self, Parsed};
 use crate::read::place::Place;
 use crate::read::site::Site;
 
