@@ -40,6 +40,7 @@ pub mod progress;
 pub mod rows;
 pub mod scan;
 pub mod site;
+pub mod span_names;
 pub mod spans;
 pub mod text;
 pub mod times;
@@ -64,6 +65,9 @@ formats! {
     table: CSV,
     transactions: PLUME SESSIONS,
 }
+
+/// JSON lines: a text is taken for them that is of none of the other formats.
+pub const JSON_LINES: Format = Format(&lines::JSONL);
 
 use std::cell::{OnceCell, RefCell};
 use std::fs::{File, Metadata};

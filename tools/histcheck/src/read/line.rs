@@ -60,7 +60,7 @@ pub fn of(op: Op, history: &mut History) -> Result<Parsed, Wrong> {
 /// event to this one.
 pub fn is_meant(name: &[u8]) -> bool {
     let is_time = |(begin, end): &(&str, &str)| name == begin.as_bytes() || name == end.as_bytes();
-    matches!(name, b"index" | b"final" | b"final?") || super::spans::NAMES.iter().any(is_time)
+    matches!(name, b"index" | b"final" | b"final?") || super::span_names::NAMES.iter().any(is_time)
 }
 
 fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Wrong> {

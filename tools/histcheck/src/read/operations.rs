@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::array::next_byte;
 use super::format::{self, Events, Likeness};
 use super::site::Form;
-use super::spans::{self, NAMES, Span};
+use super::span_names::NAMES;
+use super::spans::{self, Span};
 use super::text::{Quick, Take, Text};
 
 /// The format.

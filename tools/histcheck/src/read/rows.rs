@@ -9,7 +9,7 @@ use super::digits::natural;
 use super::event::Event;
 use super::layout::{Field, NOTHING};
 use super::line;
-use super::table::Header;
+use super::table::header::Header;
 use crate::history::History;
 use crate::values::{Id, NULL, Values};
 

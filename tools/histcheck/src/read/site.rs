@@ -5,8 +5,10 @@
 use breakit::exit::Error;
 
 use super::clause::{At, Clause};
+use super::log::fields;
 use super::place::Place;
-use super::{edn, log, object, table};
+use super::table::header::Header;
+use super::{edn, object};
 
 /// An event in its text.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +32,7 @@ pub enum Form<'a> {
     /// A map of EDN.
     Map,
     /// A row of the table that has this header.
-    Row(&'a table::Header),
+    Row(&'a Header),
     /// A line of a log.
     Log,
     /// Anything else: its beginning is the place of all that it has.
@@ -76,7 +78,7 @@ impl<'a> Site<'a> {
             Form::Object => object::field(self.text, field),
             Form::Map => edn::field(self.text, field),
             Form::Row(header) => header.cell(self.text, field),
-            Form::Log => log::field(self.text, field),
+            Form::Log => fields::field(self.text, field),
             Form::Other => None,
         };
         at.map(|at| self.place.behind(&self.text[..at.min(self.text.len())]))

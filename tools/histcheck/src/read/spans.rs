@@ -17,17 +17,8 @@ use super::edn::Fields;
 use super::lanes::{self, Interval};
 use super::place::Place;
 use super::site::{Form, Site};
+use super::span_names::NAMES;
 use super::text::{Item, Take};
-
-/// What the times between which an operation lies are called.
-pub const NAMES: [(&str, &str); 6] = [
-    ("start", "end"),
-    ("start_time", "end_time"),
-    ("invoke", "complete"),
-    ("invoke_time", "complete_time"),
-    ("call", "return"),
-    ("call_time", "return_time"),
-];
 
 /// When an operation began, when it ended where that is known, and what became of it.
 pub type Times = (u64, Option<u64>, Op);
