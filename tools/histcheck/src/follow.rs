@@ -126,7 +126,7 @@ pub fn follow(
     verdict.fact("followed", true);
     match ended {
         Ended::ByViolation => {
-            verdict.details.push(format!(
+            verdict.say(format!(
                 "found when line {} had come, with {} open",
                 history.counts.lines,
                 many(open, "operation")

@@ -1,18 +1,22 @@
 //! A history in memory: operations in columns, the faults around them, the run's first and last line, and
 //! how many lines of each kind there were.
 
+pub mod answers;
+pub mod keys;
+
 use breakit::exit::Error;
 use breakit::op::{Op, Type};
 use serde_json::Value;
 
-use crate::answers::Answers;
+use answers::Answers;
+use keys::Keys;
+
 use crate::clients::Clients;
 use crate::column::{Overflow, Sparse};
 use crate::faults::Faults;
-use crate::keys::Keys;
 use crate::processes::Processes;
+use crate::read::event::Event;
 use crate::read::format::Format;
-use crate::read::line::Event;
 use crate::read::origin::{Origin, Sought};
 use crate::read::place::Place;
 use crate::values::{Id, Renamed, Values};

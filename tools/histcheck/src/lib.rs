@@ -14,7 +14,6 @@
 //!
 //! The engines are a library with the binary beside it, so that benchmarks and other programs call them.
 
-pub mod answers;
 pub mod budget;
 pub mod checks;
 pub mod cli;
@@ -26,7 +25,6 @@ pub mod faults;
 pub mod follow;
 pub mod free;
 pub mod history;
-pub mod keys;
 pub mod last_words;
 pub mod linear;
 pub mod memory;

@@ -59,8 +59,8 @@ use breakit::exit::{Error, Result};
 use serde_json::Value;
 
 use crate::budget::{Budget, Exhausted};
+use crate::history::keys::{Keys, Rows};
 use crate::history::{History, Outcome};
-use crate::keys::{Keys, Rows};
 use crate::plural::many;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
@@ -158,8 +158,8 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
 
 /// The verdict on all keys, in words and as far as it goes into files.
 pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verdict {
-    let mut verdict = tell::verdict(history, &question.model, keys);
-    verdict.details.extend(hints::lines(history, question, keys));
+    let mut verdict = tell::verdict(history, question, keys);
+    hints::lines(history, question, keys).into_iter().for_each(|line| verdict.say(line));
     if question.each_key {
         verdict.keys = Some(tell::rows(history, keys));
     }
@@ -167,9 +167,9 @@ pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verd
     let picture = question.svg.iter().map(|path| kept::svg(history, keys, path));
     for written in order.chain(picture) {
         match written {
-            Ok(what) => verdict.details.push(what),
+            Ok(what) => verdict.say(what),
             Err(error) => {
-                verdict.details.push(error.to_string());
+                verdict.say(error.to_string());
                 verdict.unwritten.push(error);
             }
         }

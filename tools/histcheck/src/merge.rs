@@ -15,10 +15,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::jsonl::{self, Lines};
-use breakit::{escape, input};
+use breakit::input;
+use breakit::jsonl::Lines;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::budget::{Budget, Exhausted};
 use crate::checks::keys_are_independent;
@@ -26,6 +26,7 @@ use crate::last_words::End;
 use crate::plural::many;
 use crate::read::place::Place;
 use crate::read::{foreign, waits};
+use crate::report::Form;
 use crate::verdict::{Answer, Verdict};
 
 /// Merges the verdicts in `files`, JSON lines as `--json` prints them; one verdict for each check. Each file may take
@@ -33,7 +34,7 @@ use crate::verdict::{Answer, Verdict};
 ///
 /// # Errors
 /// 65 for what is no verdict; where a file cannot be read, or stdout takes nothing more.
-pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> Result<Status> {
+pub fn run(files: &[PathBuf], form: Form, time: Duration, memory: usize) -> Result<Status> {
     let mut checks: BTreeMap<String, Vec<Told>> = BTreeMap::new();
     let mut unread = None;
     for (number, file) in files.iter().enumerate() {
@@ -54,25 +55,19 @@ pub fn run(files: &[PathBuf], as_json: bool, time: Duration, memory: usize) -> R
     for (check, told) in checks {
         let verdict = merge(&told, unread.as_deref());
         status = status.worst(verdict.answer.status());
-        Error::unless_reader_gone(match as_json {
-            true => jsonl::print(&as_object(&check, &verdict)),
-            false => jsonl::print_for_people(&as_text(&check, &verdict)),
-        })?;
+        Error::unless_reader_gone(form.merged(&check, &verdict))?;
     }
     Ok(status)
 }
 
 /// The line that is told if the memory ends before the verdict.
-pub fn last_words(end: End, as_json: bool) -> String {
+pub fn last_words(end: End, form: Form) -> String {
     let because = match end {
         End::Refused => "the system gives no more memory",
         End::Budget => "--memory ran out while the verdicts were read; give it more",
     };
     let verdict = Verdict::new(Answer::Unknown, because);
-    match as_json {
-        true => as_object("none", &verdict) + "\n",
-        false => as_text("none", &verdict),
-    }
+    form.merged_lines("none", &verdict)
 }
 
 /// Reads the verdicts in a file. The limit that was reached before its end, if one was.
@@ -227,10 +222,10 @@ fn merge(told: &[Told], unread: Option<&str>) -> Verdict {
         verdict = verdict.resting_on_little(thin(told).into_iter().collect());
     }
     for one in told.iter().filter(|one| one.answer == Answer::Invalid) {
-        verdict.details.push(format!("{}: invalid: {}", one.file, one.because));
+        verdict.say(format!("{}: invalid: {}", one.file, one.because));
     }
     for one in told.iter().filter(|one| one.answer.status() == Status::Unknown) {
-        verdict.details.push(format!("{}: unknown: {}", one.file, one.because));
+        verdict.say(format!("{}: unknown: {}", one.file, one.because));
     }
     verdict.fact("verdicts", told.len());
     verdict.fact("counts", counts(told));
@@ -309,29 +304,4 @@ fn counts(told: &[Told]) -> Value {
         sum.insert(name.clone(), new.into());
     }
     Value::Object(sum)
-}
-
-fn as_text(check: &str, verdict: &Verdict) -> String {
-    let (check, because) = (escape::line(check), escape::line(&verdict.because));
-    let mut text = format!("merged: {check}: {}: {because}\n", verdict.answer.word());
-    for line in &verdict.details {
-        text += &format!("    {}\n", escape::line(line));
-    }
-    text
-}
-
-fn as_object(check: &str, verdict: &Verdict) -> String {
-    let mut object = json!({
-        "file": "merged",
-        "check": check,
-        "valid": verdict.answer.json(),
-        "because": verdict.because,
-    });
-    if verdict.answer == Answer::Unchecked {
-        object["nothing_checked"] = true.into();
-    }
-    if let Value::Object(fields) = &mut object {
-        fields.extend(verdict.facts.clone());
-    }
-    object.to_string()
 }

@@ -16,9 +16,11 @@
 pub mod assemble;
 pub mod bare;
 pub mod blocks;
+pub mod clause;
 pub mod digits;
 pub mod doubtful;
 pub mod edn;
+pub mod event;
 pub mod events;
 pub mod foreign;
 pub mod format;
@@ -38,6 +40,7 @@ pub mod progress;
 pub mod rows;
 pub mod scan;
 pub mod site;
+pub mod span_names;
 pub mod spans;
 pub mod text;
 pub mod times;
@@ -63,7 +66,10 @@ formats! {
     transactions: PLUME SESSIONS,
 }
 
-use std::cell::RefCell;
+/// JSON lines: a text is taken for them that is of none of the other formats.
+pub const JSON_LINES: Format = Format(&lines::JSONL);
+
+use std::cell::{OnceCell, RefCell};
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::os::fd::AsFd;
@@ -84,6 +90,7 @@ use origin::Origin;
 use packed::{Broken, Source};
 use place::Place;
 use progress::Progress;
+use rows::Columns;
 use site::Form;
 use text::{Quick, Take, Text};
 
@@ -227,12 +234,17 @@ fn read_telling(
     let mut taken = 0_u32;
     // Each has it for itself while it takes something.
     let shared = RefCell::new(&mut assembly);
+    let columns = OnceCell::new();
     let mut quick = |text: &[u8], place: Place, form: Form<'_>| {
         let mut assembly = shared.borrow_mut();
         let bytes = match form {
             Form::Object => assembly.quick::<Json>(text, place, form),
             Form::Map => assembly.quick::<Edn>(text, place, form),
-            Form::Row(header) => assembly.quick_rows(text, place, header),
+            // A text has one header.
+            Form::Row(header) => match columns.get_or_init(|| Columns::of(header)) {
+                Some(columns) => assembly.quick_rows(text, place, form, columns),
+                None => Ok(0),
+            },
             Form::Log | Form::Other => Ok(0),
         }?;
         if bytes > 0 {
@@ -332,7 +344,7 @@ fn unreadable(name: &str, place: Place, error: &std::io::Error) -> Error {
 /// The error 2 for a limit that was reached while something was read or written.
 pub fn out_of(limit: Exhausted, message: &str) -> Error {
     let what = if matches!(limit, Exhausted::Time(_)) { "more time" } else { "more memory" };
-    Error::Sentence { status: Status::Unknown, message: format!("{message}; give it {what}") }
+    Error::sentence(Status::Unknown, format!("{message}; give it {what}"))
 }
 
 /// Lines read, in words, nothing left out.

@@ -84,10 +84,10 @@ fn other(command: Command, common: Common, reading: Options) -> Result<Status> {
             split::run(&file, shards, &into, unjudged(common, reading))
         }
         Command::Merge(args) => {
-            let (json, time) = (common.json, common.time());
+            let (form, time) = (form(&common), common.time());
             let _bound = memory::bound(memory(common));
-            last_words::prepare(1, |_, end| merge::last_words(end, json));
-            merge::run(&files_or_stdin(args.files)?, json, time, memory(common))
+            last_words::prepare(1, |_, end| merge::last_words(end, form));
+            merge::run(&files_or_stdin(args.files)?, form, time, memory(common))
         }
     }
 }
@@ -179,6 +179,10 @@ fn read_on_at_first_interrupt() -> Result<()> {
     Ok(())
 }
 
+fn form(common: &Common) -> Form {
+    if common.json { Form::Json } else { Form::Text }
+}
+
 /// What is to be done with each history.
 struct Job {
     check: Option<Arc<dyn Check>>,
@@ -189,7 +193,7 @@ struct Job {
 
 impl Job {
     fn new(check: Option<Arc<dyn Check>>, common: Common, reading: Options) -> Job {
-        let form = if common.json { Form::Json } else { Form::Text };
+        let form = form(&common);
         let skip_times = check.as_ref().is_some_and(|check| !check.kind().needs_times);
         let reading = Options { skip_times, ..reading };
         Job { check, form, reading, common }
@@ -204,10 +208,9 @@ impl Job {
     fn last_words(&self, path: &Path, end: End) -> String {
         let error = match end {
             End::Refused => Error::system("the system gives no more memory"),
-            End::Budget => Error::Sentence {
-                status: Status::Unknown,
-                message: "--memory ran out while a history was read".into(),
-            },
+            End::Budget => {
+                Error::sentence(Status::Unknown, "--memory ran out while a history was read")
+            }
         };
         let named = self.name();
         self.form.no_verdict_line(&input::name(path), named, &error)
@@ -275,13 +278,13 @@ impl Job {
 
     /// A verdict is in the exit status too: it is the same whether somebody reads it here or not.
     fn tell(&self, history: &History, check: &str, verdict: &Verdict) -> Result<Status> {
-        verdict.unwritten.iter().for_each(|error| talk::error(error.to_string()));
+        verdict.unwritten.iter().for_each(Error::say);
         Error::unless_reader_gone(self.form.verdict(history, check, verdict))?;
         Ok(verdict.status())
     }
 
     fn failed(&self, name: &str, check: Option<&str>, error: &Error) -> Result<Status> {
-        talk::error(error.to_string());
+        error.say();
         Error::unless_reader_gone(self.form.no_verdict(name, check, error))?;
         Ok(error.status())
     }
@@ -290,11 +293,12 @@ impl Job {
     fn hint(&self, path: &Path, error: Error) -> Error {
         let bare = path.components().count() == 1 && path.extension().is_none();
         match error {
-            Error::Sentence { status: Status::NoInput, message }
+            Error::Sentence { status: status @ Status::NoInput, message, cause }
                 if bare && self.check.is_none() =>
             {
                 let names = checks::names();
-                Error::no_input(format!("{message}; nor is that a check ({names})"))
+                let message = format!("{message}; nor is that a check ({names})");
+                Error::Sentence { status, message, cause }
             }
             other => other,
         }

@@ -16,7 +16,8 @@ use serde_json::json;
 use crate::checks::keys_are_independent;
 use crate::convert;
 use crate::history::{History, Start};
-use crate::read::line::{Event, Parsed};
+use crate::read::event::Event;
+use crate::read::line::Parsed;
 use crate::read::place::Place;
 use crate::read::{self, Options};
 use crate::values::Id;
@@ -44,7 +45,8 @@ pub fn run(path: &Path, shards: u32, into: &Path, options: Options) -> Result<St
             }
             match parsed {
                 Parsed::Other(op) => {
-                    can_be_split(site.place, op).map_err(|clause| site.error(&name, &clause))?;
+                    can_be_split(site.place, op)
+                        .map_err(|clause| site.place.error(&name, &clause))?;
                     files.iter_mut().try_for_each(|file| line(file, text))
                 }
                 Parsed::Client(event) => {

@@ -1,8 +1,9 @@
-//! What a check found: the answer, one sentence, and the details that text and JSON both show.
+//! What a check found: the answer, one sentence, findings and figures. [`crate::report`] makes text and JSON of it.
 
 use breakit::exit::{Error, Status};
 use serde_json::{Map, Value};
 
+use crate::report::finding::{Detail, Finding};
 use crate::values::Id;
 
 /// Whether the promise was kept.
@@ -57,8 +58,8 @@ pub struct Verdict {
     pub answer: Answer,
     /// Why, in one sentence without a full stop.
     pub because: String,
-    /// What a reader would ask next, a line each; a line may be indented.
-    pub details: Vec<String>,
+    /// Findings and remarks, in the order in which text has them.
+    pub details: Vec<Detail>,
     /// The same for programs: fields beside `file`, `check` and `valid`.
     pub facts: Map<String, Value>,
     /// A list of what was found about each key, as JSON, where programs want it; there may be millions.
@@ -67,6 +68,8 @@ pub struct Verdict {
     pub unwritten: Vec<Error>,
     /// Which keys are invalid.
     pub invalid: Vec<Option<Id>>,
+    /// Whether its findings are in doubt, so that they are for people alone.
+    is_doubted: bool,
 }
 
 impl Verdict {
@@ -81,6 +84,7 @@ impl Verdict {
             keys: None,
             unwritten: Vec::new(),
             invalid: Vec::new(),
+            is_doubted: false,
         }
     }
 
@@ -92,6 +96,28 @@ impl Verdict {
     /// Adds a field for programs.
     pub fn fact(&mut self, name: &str, value: impl Into<Value>) {
         self.facts.insert(name.into(), value.into());
+    }
+
+    /// Adds a line for people; it may be indented.
+    pub fn say(&mut self, line: impl Into<String>) {
+        self.details.push(Detail::Said(line.into()));
+    }
+
+    /// Adds a finding.
+    pub fn found(&mut self, finding: Finding) {
+        self.details.push(Detail::Found(finding));
+    }
+
+    /// The findings that programs may rely on.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.details.iter().filter(|_| !self.is_doubted).filter_map(|detail| match detail {
+            Detail::Found(finding) => Some(finding),
+            Detail::Said(_) => None,
+        })
+    }
+
+    fn say_first(&mut self, line: String) {
+        self.details.insert(0, Detail::Said(line));
     }
 
     /// Says in its sentence, and to programs, why it rests on little; nothing where there is no reason.
@@ -107,20 +133,20 @@ impl Verdict {
     /// Adds a remark before all other lines.
     #[must_use]
     pub fn noted(mut self, note: Option<String>) -> Verdict {
-        self.details.splice(0..0, note);
+        self.details.splice(0..0, note.map(Detail::Said));
         self
     }
 
     /// Takes an `invalid` back that rests on values of invocations of which the completions say something else.
     #[must_use]
     pub fn only_by_arguments(mut self) -> Verdict {
-        self.details.insert(0, format!("by the arguments: invalid: {}", self.because));
+        self.say_first(format!("by the arguments: invalid: {}", self.because));
         self.answer = Answer::Unknown;
         self.because = "it is invalid only if operations did what they were invoked with, and \
                         completions say other values; write the argument, or null, there"
             .into();
         // What was found about each key is by the arguments alone.
-        self.keys = None;
+        (self.keys, self.is_doubted) = (None, true);
         self
     }
 
@@ -128,7 +154,7 @@ impl Verdict {
     #[must_use]
     pub fn doubted(mut self, why: Option<String>) -> Verdict {
         if let (Answer::Valid, Some(why)) = (self.answer, why) {
-            self.details.insert(0, format!("without that: valid: {}", self.because));
+            self.say_first(format!("without that: valid: {}", self.because));
             self.answer = Answer::Unknown;
             self.because = why;
         }

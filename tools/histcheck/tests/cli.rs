@@ -76,6 +76,15 @@ fn verbose_says_what_took_how_long_on_stderr() {
 }
 
 #[test]
+fn verbose_says_the_errors_behind_an_error() {
+    let absent = Folder::new("behind").file("absent.jsonl").display().to_string();
+    let behind = "histcheck: because: No such file or directory (os error 2)\n";
+    let verbose = run(histcheck().args(["set", "-v", &absent])).expect(66);
+    assert!(verbose.stderr.ends_with(behind), "{}", verbose.stderr);
+    assert_eq!(run(histcheck().args(["set", &absent])).expect(66).stderr.lines().count(), 1);
+}
+
+#[test]
 fn several_files_have_a_verdict_line_each_and_the_worst_status() {
     let folder = Folder::new("several");
     let files = [
@@ -112,6 +121,10 @@ fn json_is_one_object_a_verdict_also_for_what_could_not_be_read() {
         witness,
         [(Some(2), Some("write")), (Some(4), Some("write")), (Some(6), Some("read"))]
     );
+    let finding = &lines[0]["findings"][0];
+    assert_eq!((&finding["kind"], &finding["key"]), (&"not-linearizable".into(), &Value::Null));
+    assert_eq!(finding["lines"], serde_json::json!([2, 4, 6]));
+    assert_eq!(finding["explanation"], lines[0]["keys"][0]["because"]);
     assert_eq!(lines[0]["counts"]["lines"], 8);
     assert_eq!((&lines[1]["valid"], &lines[1]["status"]), (&"unknown".into(), &65.into()));
     assert!(lines[1]["error"].as_str().unwrap().contains("broken.jsonl, line 1: column 2"));

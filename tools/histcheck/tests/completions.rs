@@ -61,6 +61,8 @@ fn what_only_the_completion_says_was_written_makes_a_verdict_unknown_and_not_inv
     let lines = op(0, "write", "3", "4") + &op(1, "read", "null", "4");
     let said = histcheck("linear --model register", &lines).expect(2).stdout;
     assert!(said.contains("by the arguments: invalid: not linearizable: read 4"), "{said}");
+    let withdrawn = histcheck("linear --model register --json", &lines).expect(2).lines().remove(0);
+    assert_eq!(withdrawn["findings"], serde_json::json!([]));
     let lines = op(0, "add", "3", "4") + &op(1, "read", "null", "[4]");
     histcheck("set", &lines).expect(2);
     let nonsense = op(0, "write", "3", "4") + &op(1, "read", "null", "5");

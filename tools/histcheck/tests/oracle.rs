@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use breakit_tests::Random;
 use histcheck::budget::Budget;
+use histcheck::history::keys::Rows;
 use histcheck::history::{History, OPEN};
-use histcheck::keys::Rows;
 use histcheck::linear::blocks;
 use histcheck::linear::columns::{Beginnings, Columns};
 use histcheck::linear::general::{self, Search};

@@ -358,3 +358,33 @@ fn a_valid_verdict_says_where_it_rests_on_little() {
         .collect();
     assert_eq!(few(&late), ["only 1 of 9 acknowledged elements were known before the final reads"]);
 }
+
+#[test]
+fn json_lists_each_finding_with_its_kind_key_lines_and_explanation() {
+    let on = |node: &str| json!({"node": node, "final": true});
+    let lines = [
+        add("ok", 1, &none()),
+        add("ok", 2, &none()),
+        add("ok", 3, &none()),
+        read(&[1, 1, 9], &on("n1")),
+        read(&[1, 3], &on("n2")),
+    ];
+    let facts = facts(1, &lines);
+    let finding = |kind: &str, lines: &[u32], explanation: &str| json!({"kind": kind, "key": null, "lines": lines, "explanation": explanation});
+    assert_eq!(
+        facts["findings"],
+        json!([
+            finding("lost", &[4], "1 of 3 acknowledged writes were lost"),
+            finding("unexpected", &[8], "1 element never added and yet read"),
+            finding("duplicated", &[8], "1 element twice in one read"),
+            finding("missing", &[8], "n1 lacks 1 element that other nodes have"),
+        ])
+    );
+    let of_keys =
+        [add("ok", 1, &of("a")), read(&[1], &of("a")), add("ok", 2, &of("b")), read(&[], &of("b"))];
+    let findings = &self::facts(1, &of_keys)["findings"];
+    assert_eq!(findings.as_array().unwrap().len(), 1);
+    assert_eq!((&findings[0]["kind"], &findings[0]["key"]), (&json!("lost"), &json!("b")));
+    let kept = [add("ok", 1, &none()), read(&[1], &none())];
+    assert_eq!(self::facts(0, &kept)["findings"], json!([]));
+}

@@ -85,6 +85,8 @@ pub enum Error {
         status: Status,
         /// The sentence, without the tool's name and without a full stop of its own.
         message: String,
+        /// The error behind it, in the words of whoever reported it, which `-v` shows.
+        cause: Option<Cause>,
     },
     /// What is wrong with a thing that the caller knows by name and adds by [`Error::of`]: "is paused".
     Predicate {
@@ -104,6 +106,20 @@ pub enum Error {
     Many(Vec<Error>),
 }
 
+/// An error behind another one, with the one behind that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    text: String,
+    source: Option<Box<Cause>>,
+}
+
+impl Cause {
+    fn of(error: &dyn std::error::Error) -> Cause {
+        let source = error.source().map(|source| Box::new(Cause::of(source)));
+        Cause { text: error.to_string(), source }
+    }
+}
+
 /// What a tool's `run` and nearly everything below it returns.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -111,7 +127,7 @@ macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $status:ident;)*) => {
         $($(#[$doc])*
         pub fn $name(message: impl Into<String>) -> Error {
-            Error::Sentence { status: Status::$status, message: message.into() }
+            Error::sentence(Status::$status, message)
         })*
     };
 }
@@ -134,6 +150,22 @@ impl Error {
         not_permitted => NotPermitted;
     }
 
+    /// An error for people with any status.
+    pub fn sentence(status: Status, message: impl Into<String>) -> Error {
+        Error::Sentence { status, message: message.into(), cause: None }
+    }
+
+    /// The same error with the one behind it.
+    #[must_use]
+    pub fn because(self, source: &dyn std::error::Error) -> Error {
+        match self {
+            Error::Sentence { status, message, .. } => {
+                Error::Sentence { status, message, cause: Some(Cause::of(source)) }
+            }
+            other => other,
+        }
+    }
+
     /// What is wrong with a thing that the caller names by [`Error::of`]: "is paused", "did not start".
     pub fn predicate(status: Status, predicate: impl Into<String>) -> Error {
         Error::Predicate { status, predicate: predicate.into() }
@@ -144,11 +176,12 @@ impl Error {
     /// `place` continues "cannot": `"open /run/breakit/default/nodes.jsonl"`.
     pub fn io(place: impl fmt::Display, error: &io::Error) -> Error {
         let message = format!("cannot {place}: {}", reason(error));
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => Error::not_permitted(message),
-            io::ErrorKind::NotFound => Error::no_input(message),
-            _ => Error::system(message),
-        }
+        let status = match error.kind() {
+            io::ErrorKind::PermissionDenied => Status::NotPermitted,
+            io::ErrorKind::NotFound => Status::NoInput,
+            _ => Status::System,
+        };
+        Error::sentence(status, message).because(error)
     }
 
     /// An error from writing our own output: a broken pipe is the end of the work, not an error.
@@ -156,7 +189,10 @@ impl Error {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Error::ReaderGone,
             _ if error.raw_os_error() == Some(nix::libc::EBADF) => Error::closed_stdout(),
-            _ => Error::system(format!("cannot write to stdout: {}", reason(error))),
+            _ => {
+                let message = format!("cannot write to stdout: {}", reason(error));
+                Error::system(message).because(error)
+            }
         }
     }
 
@@ -218,7 +254,7 @@ impl Error {
     fn about(self, subject: &str) -> Error {
         match self {
             Error::Predicate { status, predicate } => {
-                Error::Sentence { status, message: format!("{subject} {predicate}") }
+                Error::sentence(status, format!("{subject} {predicate}"))
             }
             Error::Many(errors) => {
                 Error::Many(errors.into_iter().map(|error| error.about(subject)).collect())
@@ -230,10 +266,10 @@ impl Error {
     fn behind(self, context: &str) -> Error {
         match self {
             Error::Predicate { status, predicate } => {
-                Error::Sentence { status, message: format!("{context}: {predicate}") }
+                Error::sentence(status, format!("{context}: {predicate}"))
             }
-            Error::Sentence { status, message } => {
-                Error::Sentence { status, message: format!("{context}: {message}") }
+            Error::Sentence { status, message, cause } => {
+                Error::Sentence { status, message: format!("{context}: {message}"), cause }
             }
             Error::Many(errors) => {
                 Error::Many(errors.into_iter().map(|e| e.behind(context)).collect())
@@ -242,10 +278,16 @@ impl Error {
         }
     }
 
-    pub(crate) fn say(&self) {
+    /// Says it on stderr, and with `-v` the errors behind it.
+    pub fn say(&self) {
         match self {
             Error::Sentence { message, .. } | Error::Predicate { predicate: message, .. } => {
                 talk::error(message);
+                let mut behind = std::error::Error::source(self);
+                while let Some(error) = behind {
+                    talk::detail(format!("because: {error}"));
+                    behind = error.source();
+                }
             }
             Error::Many(errors) => errors.iter().for_each(Error::say),
             Error::ReaderGone | Error::Signal(_) | Error::Passed(_) => {}
@@ -272,7 +314,27 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Error::Sentence { cause: Some(cause), .. } => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
 
 /// The system's words for an I/O error, without Rust's "(os error 13)".
 pub fn reason(error: &io::Error) -> String {
@@ -302,6 +364,18 @@ mod tests {
         let error = Error::io("open /nowhere", &io::Error::from_raw_os_error(2));
         assert_eq!(error.to_string(), "cannot open /nowhere: no such file or directory");
         assert_eq!(error.status(), Status::NoInput);
+    }
+
+    #[test]
+    fn an_error_keeps_the_errors_behind_it_under_every_context() {
+        use std::error::Error as _;
+        let inner = Error::io("open /nowhere", &io::Error::from_raw_os_error(2));
+        let outer = Error::system("cannot start").because(&inner).at("n1").of("fleet f");
+        let behind = outer.source().unwrap();
+        assert_eq!(behind.to_string(), "cannot open /nowhere: no such file or directory");
+        let first = behind.source().unwrap();
+        assert_eq!(first.to_string(), "No such file or directory (os error 2)");
+        assert!(first.source().is_none());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One line of a history: an invocation, its completion, or a fault (`history(5)`).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value};
@@ -78,6 +79,34 @@ impl Type {
             "info" => Some(Type::Info),
             _ => None,
         }
+    }
+}
+
+/// What is wrong with a line, and in which of its fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// The field; `None` if it is the line as a whole.
+    pub field: Option<Cow<'static, str>>,
+    /// In words; the reader puts file and line before it.
+    pub clause: String,
+}
+
+impl Wrong {
+    /// What is wrong with a field: `"time" must be whole nanoseconds`.
+    pub fn of(field: impl Into<Cow<'static, str>>, predicate: impl fmt::Display) -> Wrong {
+        let field = field.into();
+        Wrong { clause: format!("{field:?} {predicate}"), field: Some(field) }
+    }
+
+    /// What is wrong with the line as a whole.
+    pub fn whole(clause: impl Into<String>) -> Wrong {
+        Wrong { field: None, clause: clause.into() }
+    }
+}
+
+impl From<Wrong> for String {
+    fn from(wrong: Wrong) -> String {
+        wrong.clause
     }
 }
 
@@ -190,11 +219,11 @@ impl Op {
     /// Reads a JSON object as a line.
     ///
     /// # Errors
-    /// A clause that says what is wrong with it; the reader puts file and line before it.
-    pub fn of(value: Value) -> Result<Op, String> {
+    /// What is wrong with it.
+    pub fn of(value: Value) -> Result<Op, Wrong> {
         match value {
             Value::Object(fields) => Op::of_fields(fields),
-            _ => Err("a line must be one JSON object".into()),
+            _ => Err(Wrong::whole("a line must be one JSON object")),
         }
     }
 
@@ -204,7 +233,7 @@ impl Op {
     /// As [`Op::of`].
     pub fn of_fields<N: AsRef<str> + Into<String>>(
         fields: impl IntoIterator<Item = (N, Value)>,
-    ) -> Result<Op, String> {
+    ) -> Result<Op, Wrong> {
         let [mut time, mut process, mut kind, mut f, mut key, mut value, mut node, mut error] =
             [const { None }; 8];
         let mut extra = Map::new();
@@ -228,32 +257,32 @@ impl Op {
         let time = match time {
             None | Some(Value::Null) => None,
             Some(value) if is_minus_one(&value) => None,
-            Some(value) => Some(
-                natural(&value)
-                    .ok_or_else(|| format!("\"time\" must be whole nanoseconds, not {value}"))?,
-            ),
+            Some(value) => Some(natural(&value).ok_or_else(|| {
+                Wrong::of("time", format!("must be whole nanoseconds, not {value}"))
+            })?),
         };
         let process = self::process(process)?;
+        let no_type = |other: &dyn fmt::Display| {
+            Wrong::of("type", format!("must be invoke, ok, fail or info, not {other}"))
+        };
         let kind = match kind {
-            Some(Value::String(word)) => Type::of(&word).ok_or_else(|| {
-                format!("\"type\" must be invoke, ok, fail or info, not {word:?}")
-            })?,
-            Some(other) => {
-                return Err(format!("\"type\" must be invoke, ok, fail or info, not {other}"));
+            Some(Value::String(word)) => {
+                Type::of(&word).ok_or_else(|| no_type(&format!("{word:?}")))?
             }
-            None => return Err("\"type\" is missing".into()),
+            Some(other) => return Err(no_type(&other)),
+            None => return Err(Wrong::of("type", "is missing")),
         };
         let f = match f {
             Some(Value::String(word)) => word,
             // Elle's transactions have no name.
             None | Some(Value::Null) if value.as_ref().is_some_and(Value::is_array) => "txn".into(),
-            Some(other) => return Err(format!("\"f\" must be a word, not {other}")),
-            None => return Err("\"f\" is missing".into()),
+            Some(other) => return Err(Wrong::of("f", format!("must be a word, not {other}"))),
+            None => return Err(Wrong::of("f", "is missing")),
         };
         let node = match node {
             Some(Value::String(name)) => Some(name),
             Some(Value::Null) | None => None,
-            Some(other) => return Err(format!("\"node\" must be a name, not {other}")),
+            Some(other) => return Err(Wrong::of("node", format!("must be a name, not {other}"))),
         };
         Ok(Op { time, process, kind, f, key, value, node, error, extra })
     }
@@ -261,24 +290,26 @@ impl Op {
     /// Reads a line.
     ///
     /// # Errors
-    /// As [`Op::of`]; text that is no JSON says at which column.
+    /// A clause that says what is wrong with it; the reader puts file and line before it. Text that is no JSON says at
+    /// which column.
     pub fn parse(line: &str) -> Result<Op, String> {
         let Json(value) = serde_json::from_str(line).map_err(|error| json_clause(&error))?;
-        Op::of(value)
+        Ok(Op::of(value)?)
     }
 }
 
-fn process(value: Option<Value>) -> Result<Process, String> {
+fn process(value: Option<Value>) -> Result<Process, Wrong> {
+    let wrong = |predicate: String| Wrong::of("process", predicate);
     match value {
         Some(Value::String(word)) => Ok(match quoted(&word) {
             Some(number) => Process::Client(number),
             None => Process::Other(word),
         }),
         Some(number @ Value::Number(_)) => natural(&number).map(Process::Client).ok_or_else(|| {
-            format!("\"process\" must be a whole number below 2^64 or a word, not {number}")
+            wrong(format!("must be a whole number below 2^64 or a word, not {number}"))
         }),
-        Some(other) => Err(format!("\"process\" must be a number or a word, not {other}")),
-        None => Err("\"process\" is missing".into()),
+        Some(other) => Err(wrong(format!("must be a number or a word, not {other}"))),
+        None => Err(wrong("is missing".into())),
     }
 }
 

@@ -17,6 +17,7 @@
 
 mod element;
 mod findings;
+mod kind;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use super::{Arguments, Asked, Check, Chosen, Kind};
 use crate::budget::{Budget, Exhausted, Watch};
 use crate::cli::Files;
 use crate::history::{Ending, History, Operation, Outcome};
-use crate::keys::Rows;
+use crate::history::keys::Rows;
 use crate::plural::many;
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
@@ -212,12 +213,11 @@ fn verdict(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)]) -> Ver
     if answer == Answer::Valid {
         verdict = verdict.resting_on_little(thin(run, all));
     }
-    let is_wrong = |found: &Findings| found.is_wrong_at_any_time() || found.is_wrong_at_the_end();
     verdict.invalid =
-        all.iter().filter(|(_, found)| is_wrong(found)).map(|(key, _)| *key).collect();
+        all.iter().filter(|(_, found)| found.is_invalid()).map(|(key, _)| *key).collect();
     total.facts(history, &mut verdict);
     if let [(None, findings)] = all {
-        findings.tell(history, &run.nodes, "", &mut verdict.details);
+        findings.tell(history, &run.nodes, (None, ""), &mut verdict);
     } else {
         keyed(run, each_key, all, &mut verdict);
     }
@@ -228,7 +228,7 @@ fn verdict(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)]) -> Ver
 fn judge(run: &Run<'_>, all: &[(Option<Id>, Findings)], total: &Findings) -> (Answer, String) {
     let &Run { history, ends, .. } = run;
     let cut_off = history.ending() == Ending::CutOff;
-    if total.is_wrong_at_any_time() || total.is_wrong_at_the_end() {
+    if total.is_invalid() {
         return (Answer::Invalid, total.sentence());
     }
     if cut_off {
@@ -284,8 +284,8 @@ fn keyed(run: &Run<'_>, each_key: bool, all: &[(Option<Id>, Findings)], verdict:
         let (answer, because) = judge(run, std::slice::from_ref(one), findings);
         let name = key.map_or("no key".into(), |key| format!("key {}", history.values.show(key)));
         if answer != Answer::Valid && !(cut_off && answer == Answer::Unknown) {
-            verdict.details.push(format!("{name}: {}: {because}", answer.word()));
-            findings.tell(history, &run.nodes, "  ", &mut verdict.details);
+            verdict.say(format!("{name}: {}: {because}", answer.word()));
+            findings.tell(history, &run.nodes, (*key, "  "), verdict);
         }
         if each_key {
             let row = serde_json::json!({

@@ -69,20 +69,20 @@ pub fn report(history: &History, budget: &Budget) -> Verdict {
     let mut verdict = Verdict::new(Answer::Counted, because);
     let mut by_f = serde_json::Map::new();
     for tally in tallies {
-        verdict.details.push(tally.line());
+        verdict.say(tally.line());
         by_f.insert(tally.word.clone(), tally.json());
     }
     verdict.fact("by_f", Value::Object(by_f));
     if let Some(seconds) = duration(history) {
         let rate = history.ops.len() as f64 / seconds;
-        verdict.details.push(format!("over {seconds:.3} s: {rate:.1} operations a second"));
+        verdict.say(format!("over {seconds:.3} s: {rate:.1} operations a second"));
         verdict.fact("seconds", json!(seconds));
     }
     for fault in history.faults.list() {
-        verdict.details.push(fault_line(fault, origin));
+        verdict.say(fault_line(fault, origin));
     }
     for (word, line) in history.faults.strays() {
-        verdict.details.push(format!("line {line}: {word} ends nothing that began here"));
+        verdict.say(format!("line {line}: {word} ends nothing that began here"));
     }
     verdict.fact("faults", history.faults.list().iter().map(fault_json).collect::<Value>());
     verdict

@@ -792,7 +792,7 @@ impl Decider for Registers {
         let mut verdict = linear::tell(history, &self.question, &verdicts);
         if self.stalled > 0 {
             let what = many(self.stalled, "operation");
-            verdict.details.push(format!(
+            verdict.say(format!(
                 "counted as of unknown outcome: {what}, silent for longer than --stall"
             ));
         }

@@ -18,8 +18,8 @@ use super::replay::{self, Fault};
 use super::zones::{self, Zones};
 use super::{Question, fate, wrong};
 use crate::budget::{Budget, Exhausted};
+use crate::history::keys::Rows;
 use crate::history::{History, Outcome, Pos};
-use crate::keys::Rows;
 use crate::plural::many;
 use crate::values::{Id, NULL};
 

@@ -10,8 +10,8 @@ mod chains;
 
 use super::register::Register;
 use crate::budget::{Budget, Exhausted};
+use crate::history::keys::Rows;
 use crate::history::{History, Outcome};
-use crate::keys::Rows;
 use crate::values::Id;
 pub use beginning::Beginnings;
 use chains::{Chains, Numbering, Spread, VALUE_BYTES};

@@ -40,7 +40,7 @@ pub fn as_takes(history: &mut History, model: &Model) -> Result<()> {
         return Ok(());
     }
     let f = word(take, &mut history.words)
-        .map_err(|clause| Error::data(format!("{}: {}", history.name, clause.text)))?;
+        .map_err(|wrong| Error::data(format!("{}: {}", history.name, wrong.clause)))?;
     let mut others = is_ordered.then(|| Others::of(history));
     let mut spans: Vec<Span> = Vec::with_capacity(history.ops.len());
     for (index, op) in history.ops.iter().enumerate() {

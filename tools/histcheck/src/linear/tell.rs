@@ -10,53 +10,114 @@ use super::refutation::Refutation;
 use super::replay::Fault;
 use super::thin;
 use super::zones::{INITIAL, Reason};
-use super::{Decision, KeyVerdict, Model, Proof};
+use super::{Decision, KeyVerdict, Model, Proof, Question};
 use crate::checks::stats::fault_json;
 use crate::history::{Ending, History, OPEN, Outcome};
 use crate::plural::many;
+use crate::report::finding::{Evidence as Shown, Finding};
 use crate::values::Id;
 use crate::verdict::{Answer, Verdict};
 
 /// How many invalid keys text shows with their evidence; JSON has them all.
 const SHOWN_KEYS: usize = 5;
+/// How many JSON has among its findings; its list of keys has all.
+const JSON_KEYS: usize = 1000;
 /// How many operations of one piece of evidence text shows.
 const SHOWN_OPS: usize = 24;
 /// How many JSON shows; minimal evidence has never so many.
 const JSON_OPS: usize = 1000;
 
-pub(super) fn verdict(history: &History, model: &Model, keys: &[KeyVerdict]) -> Verdict {
-    let (answer, because) = judge(history, model, keys);
+pub(super) fn verdict(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verdict {
+    let (answer, because) = judge(history, &question.model, keys);
     let mut verdict = Verdict::new(answer, because);
-    verdict.fact("model", model.name());
+    verdict.fact("model", question.model.name());
     if answer == Answer::Valid {
         verdict = verdict.resting_on_little(thin::clauses(history, keys));
     }
-    let bad = |key: &&KeyVerdict| matches!(key.decision, Decision::Invalid(_));
-    verdict.invalid = keys.iter().filter(bad).map(|key| key.key).collect();
-    for key in keys.iter().filter(bad).take(SHOWN_KEYS) {
-        if keys.len() > 1 {
-            let why = explanation(history, key);
-            verdict.details.push(format!("{}invalid: {why}", prefix(history, key)));
-        }
-        tell_evidence(history, key, &mut verdict.details);
+    verdict.invalid = invalid(keys).map(|(key, _)| key.key).collect();
+    let most = if question.each_key { JSON_KEYS } else { SHOWN_KEYS };
+    for (key, proof) in invalid(keys).take(most) {
+        verdict.found(refutation(history, question, keys, (key, proof)));
     }
-    let hidden = keys.iter().filter(bad).count().saturating_sub(SHOWN_KEYS);
+    let hidden = verdict.invalid.len().saturating_sub(SHOWN_KEYS);
     if hidden > 0 {
-        verdict.details.push(format!("and {hidden} more invalid keys (--json shows all)"));
+        verdict.say(format!("and {hidden} more invalid keys (--json shows all)"));
     }
-    let mut open = keys.iter().filter_map(|key| Some((key, open_question(history, key)?)));
-    for (key, why) in open.by_ref().take(SHOWN_KEYS) {
-        verdict.details.push(format!("{}unknown: {why}", prefix(history, key)));
+    let is_open = |key: &&KeyVerdict| matches!(key.decision, Decision::Unknown { .. });
+    for key in keys.iter().filter(is_open).take(most) {
+        verdict.found(open_finding(history, key));
     }
-    let hidden = open.count();
+    let hidden = keys.iter().filter(is_open).count().saturating_sub(SHOWN_KEYS);
     if hidden > 0 {
-        verdict.details.push(format!("and {hidden} more undecided keys (--json shows all)"));
+        verdict.say(format!("and {hidden} more undecided keys (--json shows all)"));
     }
-    verdict.details.extend(searched(keys));
+    searched(keys).into_iter().for_each(|line| verdict.say(line));
     if history.ending() == Ending::CutOff {
-        verdict.details.push("the history is cut off: this is of the part that is there".into());
+        verdict.say("the history is cut off: this is of the part that is there");
     }
     verdict
+}
+
+fn invalid(keys: &[KeyVerdict]) -> impl Iterator<Item = (&KeyVerdict, &Proof)> {
+    keys.iter().filter_map(|key| match &key.decision {
+        Decision::Invalid(proof) => Some((key, proof)),
+        _ => None,
+    })
+}
+
+/// The finding that a key is not linearizable.
+fn refutation(
+    history: &History,
+    question: &Question,
+    keys: &[KeyVerdict],
+    (key, proof): (&KeyVerdict, &Proof),
+) -> Finding {
+    let explanation = because(history, proof);
+    let title = match keys {
+        // The sentence of the verdict says it.
+        [_] => String::new(),
+        _ => format!("{}invalid: {explanation}", prefix(history, key)),
+    };
+    // JSON has the operations themselves.
+    let rows = if question.each_key { Vec::new() } else { evidence(history, proof) };
+    Finding {
+        kind: "not-linearizable",
+        key: key.key,
+        lines: lines(history, proof),
+        explanation,
+        title,
+        evidence: Shown::Rows(rows),
+    }
+}
+
+/// The lines of the operations of a proof: of each its invocation.
+fn lines(history: &History, proof: &Proof) -> Vec<u32> {
+    let line = |source: usize| history.line(history.ops.get(source).inv);
+    match proof {
+        Proof::Register(proof) => {
+            last(&proof.ops, JSON_OPS).1.iter().map(|op| line(op.source)).collect()
+        }
+        Proof::Other(proof) => {
+            last(&proof.ops, JSON_OPS).1.iter().map(|op| line(op.source)).collect()
+        }
+    }
+}
+
+/// The finding that a key is undecided.
+fn open_finding(history: &History, key: &KeyVerdict) -> Finding {
+    let at = match key.decision {
+        Decision::Unknown { at, .. } => at,
+        _ => None,
+    };
+    let explanation = open_question(history, key).unwrap_or_default();
+    Finding {
+        kind: "undecided",
+        key: key.key,
+        lines: at.map(|at| history.line(history.ops.get(at).inv)).into_iter().collect(),
+        title: format!("{}unknown: {explanation}", prefix(history, key)),
+        explanation,
+        evidence: Shown::Nothing,
+    }
 }
 
 /// How many keys took a search, for each reason.
@@ -286,9 +347,8 @@ fn explain(history: &History, evidence: &Evidence) -> String {
     }
 }
 
-/// The evidence as a picture.
-fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>) {
-    let Decision::Invalid(proof) = &key.decision else { return };
+/// The evidence as a picture, row by row.
+fn evidence(history: &History, proof: &Proof) -> Vec<String> {
     let (minimal, checked) = match proof {
         Proof::Register(evidence) => (evidence.minimal, evidence.checked),
         Proof::Other(refutation) => (refutation.minimal, refutation.checked),
@@ -299,7 +359,7 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
         (false, false) => "operations that show it (too many to be checked once more in time)",
     };
     let rows = picture(history, proof);
-    details.push(match proof {
+    let mut details = vec![match proof {
         Proof::Register(evidence) => {
             let from = match evidence.after {
                 Some(pos) => format!("from line {} on, when it held", history.line(pos)),
@@ -308,7 +368,7 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
             format!("{few}, {from} {}:", values(history, &evidence.initial))
         }
         Proof::Other(_) => format!("{few}:"),
-    });
+    }];
     let (left_out, shown) = last(&rows, SHOWN_OPS);
     if left_out > 0 {
         details.push(format!("  the last {SHOWN_OPS}, after {left_out} others:"));
@@ -320,6 +380,7 @@ fn tell_evidence(history: &History, key: &KeyVerdict, details: &mut Vec<String>)
     if more > 0 {
         details.push(format!("  and {} (stats lists them)", many(more as u64, "more fault")));
     }
+    details
 }
 
 /// What is wrong with an order, in words.

@@ -86,7 +86,7 @@ fn event(text: &mut Text<'_>, take: Take<'_>) -> Result<bool> {
             Some(Ok(Json(value))) if text.is_all() || values.byte_offset() < rest.len() => {
                 let end = values.byte_offset();
                 let site = text.site(end, Form::Object);
-                let op = Op::of(value).map_err(|clause| site.error(text.name(), &clause))?;
+                let op = Op::of(value).map_err(|wrong| site.error(text.name(), wrong))?;
                 take(site, Item::Op(Box::new(op)))?;
                 text.pass(end);
                 return Ok(true);

@@ -6,14 +6,16 @@ mod quick;
 mod seams;
 
 use breakit::exit::{Error, Result};
-use breakit::op::Type;
+use breakit::op::{Type, Wrong};
 
 use super::bare::Bare;
 use super::blocks::{self, Piece, RawLine};
+use super::clause::Clause;
 use super::doubtful::Doubtful;
+use super::event::Event;
 use super::format::Format;
 use super::layout::{self, Layouts};
-use super::line::{self, Clause, Event, Parsed};
+use super::line::{self, Parsed};
 use super::notation::Json;
 use super::one_line::Numbers;
 use super::origin::Sought;
@@ -176,23 +178,23 @@ impl Assembly {
                 let taken = self.client(number, number, &mut event);
                 taken.map_err(|wrong| self.misfit(site, &wrong))
             }
-            Ok(Parsed::Other(op)) if self.is_part && self.is_in_doubt(&op) => {
-                Err(site.error(&self.history.name, "whether this is a client shows elsewhere"))
-            }
+            Ok(Parsed::Other(op)) if self.is_part && self.is_in_doubt(&op) => Err(site
+                .place
+                .error(&self.history.name, "whether this is a client shows elsewhere")),
             Ok(Parsed::Other(op)) if self.seam.is_some() => {
                 self.seam.get_or_insert_default().others.push((number, *op));
                 Ok(())
             }
             Ok(Parsed::Other(op)) => {
                 let other = self.other(site.of("value"), (number, number), &op);
-                other.map_err(|clause| site.error(&self.history.name, &clause))
+                other.map_err(|wrong| site.error(&self.history.name, wrong))
             }
             Err(mut clause) => {
                 if raw.number == 1 && !matches!(raw.text.trim_ascii_start(), [b'{' | b'[', ..]) {
                     clause.text += "; the text is in none of the formats that are read: JSON lines, a JSON array, \
                                     EDN, CSV, Jepsen's log, Plume's and AWDIT's text";
                 }
-                cut(&self.history.name, raw, &clause, self.options.tolerance)?;
+                cut(&self.history.name, raw, clause, self.options.tolerance)?;
                 self.history.counts.dropped += 1;
                 Ok(())
             }
@@ -219,14 +221,14 @@ impl Assembly {
             item @ (Item::Op(_) | Item::InLane(..)) => {
                 let nth = site.nth.unwrap_or(self.history.counts.lines as u32);
                 let parsed = self.event(item);
-                match parsed.map_err(|clause| site.error(&self.history.name, &clause.text))? {
+                match parsed.map_err(|wrong| site.error(&self.history.name, wrong))? {
                     Parsed::Client(mut event) => {
                         self.is_alike(&event, site)?;
                         self.taken(number, nth, &mut event, || site)?;
                     }
                     Parsed::Other(op) => {
                         let other = self.other(site.of("value"), (number, nth), &op);
-                        other.map_err(|clause| site.error(&self.history.name, &clause))?;
+                        other.map_err(|wrong| site.error(&self.history.name, wrong))?;
                     }
                 }
             }
@@ -235,11 +237,11 @@ impl Assembly {
     }
 
     /// What an event is. One in a lane is of a process of its own until its operation is kept.
-    fn event(&mut self, item: Item) -> std::result::Result<Parsed, Clause> {
+    fn event(&mut self, item: Item) -> std::result::Result<Parsed, Wrong> {
         let (op, lane) = match item {
             Item::Op(op) => (op, 0),
             Item::InLane(op, lane) => (op, lane),
-            _ => return Err("it is no event".to_string().into()),
+            _ => return Err(Wrong::whole("it is no event")),
         };
         let process = op.process.clone();
         let parsed = line::of(*op, &mut self.history)?;
@@ -477,26 +479,14 @@ fn of_process_0(clause: &str) -> String {
 ///
 /// # Errors
 /// 65 where it is another line, or that is not allowed.
-pub fn cut(name: &str, raw: RawLine<'_>, clause: &Clause, tolerance: Tolerance) -> Result<Item> {
-    match (!raw.whole && clause.is_cut, tolerance) {
-        (true, Tolerance::CutLastLine) => Ok(Item::Cut),
+pub fn cut(name: &str, raw: RawLine<'_>, clause: Clause, tolerance: Tolerance) -> Result<Item> {
+    let is_cut = !raw.whole && clause.is_cut;
+    let text = match (is_cut, tolerance) {
+        (true, Tolerance::CutLastLine) => return Ok(Item::Cut),
         (true, Tolerance::Strict) => {
-            let clause = &clause.text;
-            Err(at(
-                name,
-                raw,
-                &format!("{clause}; the last line was cut short, and --lenient drops it"),
-            ))
+            format!("{}; the last line was cut short, and --lenient drops it", clause.text)
         }
-        (false, _) => Err(at(name, raw, &clause.text)),
-    }
-}
-
-/// The error of a line of JSON: its clause names a column, or else begins with a field in quotes.
-fn at(name: &str, raw: RawLine<'_>, clause: &str) -> Error {
-    let named = clause.strip_prefix("column ").and_then(|rest| rest.split_once(": "));
-    match named.and_then(|(at, rest)| Some((at.parse().ok()?, rest))) {
-        Some((column, rest)) => Place { line: raw.number, column }.error(name, rest),
-        None => Site::line(raw.number, raw.text).error(name, clause),
-    }
+        (false, _) => clause.text,
+    };
+    Err(Site::line(raw.number, raw.text).error(name, Clause { text, ..clause }))
 }

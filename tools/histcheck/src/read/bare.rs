@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::line::Event;
+use super::event::Event;
 use super::pair::Misfit;
 use breakit::op::Type;
 

@@ -5,7 +5,7 @@ use breakit::op::{Op, Process};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 
-use super::line::Event;
+use super::event::Event;
 use super::pair::Misfit;
 use crate::clients::Clients;
 

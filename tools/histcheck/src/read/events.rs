@@ -4,9 +4,10 @@ use breakit::exit::Result;
 use breakit::op::Op;
 
 use super::blocks::{self, Blocks, RawLine};
+use super::clause::Clause;
 use super::format::Format;
 use super::layout::{self, Layouts};
-use super::line::{self, Clause, Parsed};
+use super::line::{self, Parsed};
 use super::notation::Json;
 use super::packed::Source;
 use super::progress::Progress;
@@ -44,7 +45,7 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
         }
         let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
             Ok(op) => Item::Op(Box::new(op)),
-            Err(clause) => assemble::cut(name, raw, &clause, options.tolerance)?,
+            Err(clause) => assemble::cut(name, raw, clause, options.tolerance)?,
         };
         take(site, item)?;
     }
@@ -75,7 +76,7 @@ pub fn each_event(
     each_in_text(&mut text, format, &mut none_quickly, &mut |site, item| {
         let Some(op) = item.event() else { return Ok(()) };
         let text = op.line();
-        let mut parsed = line::of(*op, history).map_err(|clause| site.error(name, &clause.text))?;
+        let mut parsed = line::of(*op, history).map_err(|wrong| site.error(name, wrong))?;
         keyed(&mut parsed, options, site, name, history)?;
         take(site, text.as_bytes(), &parsed, history)
     })
@@ -119,7 +120,7 @@ fn each_event_in_lines(
                     match event_of(raw, &rest[..end], &mut layouts, history) {
                         Ok(parsed) => (parsed, line, next),
                         Err(clause) => {
-                            assemble::cut(name, raw, &clause, options.tolerance)?;
+                            assemble::cut(name, raw, clause, options.tolerance)?;
                             return Ok(());
                         }
                     }

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
 use super::text::{Quick, Take, Text};
-use super::{FORMATS, lines};
+use super::{FORMATS, JSON_LINES};
 
 /// How a history is written down: one of [`FORMATS`].
 #[derive(Clone, Copy)]
@@ -119,7 +119,7 @@ impl<'t> Head<'t> {
 
 impl Format {
     /// JSON lines, as `workload` writes them.
-    pub const JSONL: Format = Format(&lines::JSONL);
+    pub const JSONL: Format = JSON_LINES;
 
     /// The format of a name.
     pub fn named(name: &str) -> Option<Format> {

@@ -5,12 +5,13 @@
 //! [`operations`](super::operations).
 
 use breakit::exit::Result;
-use breakit::op::Op;
+use breakit::op::{self, Op};
 use serde_json::Value;
 
 use super::edn::{self, Fields, Reader, Wrong};
 use super::format::{self, Events, Head, Likeness, Written};
-use super::notation::{Edn, Notation};
+use super::notation::Edn;
+use super::plain::Notation;
 use super::site::Form;
 use super::spans::{self, Span, Times};
 use super::text::{Item, Quick, Take, Text};
@@ -54,7 +55,7 @@ pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()>
             Step::Open(byte) => state = State { close: Some(byte), reads: Reads::FirstWithin },
             Step::Event(read, length) => {
                 let site = text.site(length, Form::Map);
-                match read.map_err(|clause| site.error(text.name(), &clause))? {
+                match read.map_err(|wrong| site.error(text.name(), wrong))? {
                     Read::Event(op) => {
                         state.reads = Reads::Events;
                         take(site, Item::Op(op))?;
@@ -124,7 +125,7 @@ enum Step {
     /// The bracket of a vector or list, by what closes it; it is passed.
     Open(u8),
     /// What a form holds, or why that is no event, with its length in bytes; the window begins with it.
-    Event(std::result::Result<Read, String>, usize),
+    Event(std::result::Result<Read, op::Wrong>, usize),
     /// What closes it; it is passed.
     Close,
     /// Nothing.
@@ -193,15 +194,15 @@ fn nothing_follows(text: &mut Text<'_>) -> Result<()> {
 const WORDS: [&str; 4] = ["type", "f", "process", "node"];
 
 /// The fields of a map that is an event.
-fn fields_of(form: Value) -> std::result::Result<Fields<'static>, String> {
+fn fields_of(form: Value) -> std::result::Result<Fields<'static>, op::Wrong> {
     if let Some(clause) = no_event(&form) {
-        return Err(clause);
+        return Err(op::Wrong::whole(clause));
     }
     match form {
         Value::Object(fields) => {
             Ok(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
         }
-        other => Err(format!("an event must be a map, not {other}")),
+        other => Err(op::Wrong::whole(format!("an event must be a map, not {other}"))),
     }
 }
 
@@ -218,7 +219,7 @@ fn no_event(form: &Value) -> Option<String> {
 }
 
 /// What the fields of a map say.
-fn read(mut fields: Fields<'_>, reads: Reads) -> std::result::Result<Read, String> {
+fn read(mut fields: Fields<'_>, reads: Reads) -> std::result::Result<Read, op::Wrong> {
     for (name, value) in &mut fields {
         if WORDS.contains(&name.as_ref())
             && let Some(word) = edn::keyword(value).map(Value::from)
@@ -233,9 +234,10 @@ fn read(mut fields: Fields<'_>, reads: Reads) -> std::result::Result<Read, Strin
     }
     let has = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
     if has("valid?") && !has("type") {
-        return Err("this is a verdict, as Jepsen's results.edn has it, and no history; give the history.edn \
-                    beside it"
-            .into());
+        return Err(op::Wrong::whole(
+            "this is a verdict, as Jepsen's results.edn has it, and no history; give the history.edn \
+             beside it",
+        ));
     }
     let field =
         |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);

@@ -7,28 +7,37 @@ use std::collections::HashMap;
 
 use breakit::op::Process;
 
-use super::spans::Span;
+/// An operation of a process, and when it ran.
+#[derive(Clone, Copy, Debug)]
+pub struct Interval<'a> {
+    /// Whose.
+    pub process: &'a Process,
+    /// When it began.
+    pub begin: u64,
+    /// When it ended; `None` if nobody knows.
+    pub end: Option<u64>,
+}
 
-/// The lane of each span, from 0. The spans are in the order of their beginnings.
-pub fn of(spans: &[Span]) -> Vec<u32> {
+/// The lane of each interval, from 0. The intervals are in the order of their beginnings.
+pub fn of(intervals: &[Interval<'_>]) -> Vec<u32> {
     let mut of_process: HashMap<&Process, Vec<usize>> = HashMap::new();
-    for (at, span) in spans.iter().enumerate() {
-        of_process.entry(&span.op.process).or_default().push(at);
+    for (at, interval) in intervals.iter().enumerate() {
+        of_process.entry(interval.process).or_default().push(at);
     }
-    let mut lanes = vec![0; spans.len()];
+    let mut lanes = vec![0; intervals.len()];
     for own in of_process.values() {
-        deal(spans, own, &mut lanes);
+        deal(intervals, own, &mut lanes);
     }
     lanes
 }
 
-/// Deals out the spans of one process.
-fn deal(spans: &[Span], own: &[usize], lanes: &mut [u32]) {
-    let is_concurrent = overlap(spans, own);
-    // When the last span of each lane ended; `None`: nobody knows.
+/// Deals out the intervals of one process.
+fn deal(intervals: &[Interval<'_>], own: &[usize], lanes: &mut [u32]) {
+    let is_concurrent = overlap(intervals, own);
+    // When the last interval of each lane ended; `None`: nobody knows.
     let mut ends: Vec<Option<u64>> = Vec::new();
     for &at in own {
-        let Span { begin, end, .. } = spans[at];
+        let Interval { begin, end, .. } = intervals[at];
         // Where a process does one thing after the other, it begins the next at the time at which it ends one.
         // Of others that is not known.
         let is_free = |last: u64| if is_concurrent { last < begin } else { last <= begin };
@@ -42,10 +51,10 @@ fn deal(spans: &[Span], own: &[usize], lanes: &mut [u32]) {
 }
 
 /// Whether any of them begins before another has ended.
-fn overlap(spans: &[Span], own: &[usize]) -> bool {
+fn overlap(intervals: &[Interval<'_>], own: &[usize]) -> bool {
     let mut latest = 0;
     own.iter().any(|&at| {
-        let Span { begin, end, .. } = spans[at];
+        let Interval { begin, end, .. } = intervals[at];
         let is_within = begin < latest;
         latest = latest.max(end.unwrap_or(0));
         is_within

@@ -12,8 +12,8 @@ use std::hint::select_unpredictable;
 use breakit::op::Type;
 
 use super::digits::{digits, eight, end_of_plain, is_none, natural, number, skip_natural};
-use super::line::Event;
-use super::notation::Notation;
+use super::event::Event;
+use super::plain::Notation;
 use super::plain::Scan;
 use super::words::{self, End, Words};
 use crate::values::{self, Id, Values};

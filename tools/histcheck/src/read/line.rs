@@ -2,58 +2,12 @@
 
 use breakit::json::{self, Json};
 use breakit::natural::{is_minus_one, natural};
-use breakit::op::{Op, Type};
+use breakit::op::{Op, Wrong};
 use serde_json::Value;
 
+use super::clause::{At, Clause};
+use super::event::Event;
 use crate::history::History;
-use crate::values::{Id, Values};
-
-/// One line of a client.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Event {
-    /// The client.
-    pub process: u64,
-    /// What the line says of the operation.
-    pub kind: Type,
-    /// The operation's name, by its place in [`History::words`].
-    pub f: u16,
-    /// Which of many independent objects.
-    pub key: Option<Id>,
-    /// The argument or the result.
-    pub value: Option<Id>,
-    /// The node that the client talked to.
-    pub node: Option<Id>,
-    /// Whether it belongs to one of the reads that end a run.
-    pub is_final: bool,
-    /// Nanoseconds.
-    pub time: Option<u64>,
-    /// Its place in the order, where lines carry one.
-    pub index: Option<u64>,
-}
-
-impl Event {
-    /// `[key, value]` to key and value, as `--keyed` says. A completion without a value has those of its invocation.
-    ///
-    /// # Errors
-    /// In words, where the value is no such pair.
-    pub fn unwrap_key(&mut self, values: &Values) -> Result<(), String> {
-        if self.key.is_some() {
-            return Ok(());
-        }
-        match self.value.map(|value| (value, values.list(value))) {
-            Some((_, Some(&[key, value]))) => {
-                (self.key, self.value) = (Some(key), Some(value));
-                Ok(())
-            }
-            Some((value, _)) => Err(format!(
-                "with --keyed the value must be [key, value], not {}",
-                values.show(value)
-            )),
-            None if self.kind != Type::Invoke => Ok(()),
-            None => Err("with --keyed every operation has a value [key, value]".into()),
-        }
-    }
-}
 
 /// What a line is.
 #[derive(Debug)]
@@ -64,27 +18,12 @@ pub enum Parsed {
     Other(Box<Op>),
 }
 
-/// What is wrong with a line.
-#[derive(Debug)]
-pub struct Clause {
-    /// In words, after file and line.
-    pub text: String,
-    /// Whether more behind it could have made JSON of the line: it may have been cut short.
-    pub is_cut: bool,
-}
-
-impl From<String> for Clause {
-    fn from(text: String) -> Clause {
-        Clause { text, is_cut: false }
-    }
-}
-
 /// Reads a line; its values and words are interned in `history`.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &[u8], history: &mut History) -> Result<Parsed, Clause> {
-    of(Op::of(json(text)?)?, history)
+    Ok(of(Op::of(json(text)?)?, history)?)
 }
 
 /// A line as JSON.
@@ -95,9 +34,9 @@ pub fn json(text: &[u8]) -> Result<Value, Clause> {
     match serde_json::from_slice(text) {
         Ok(Json(value)) => Ok(value),
         Err(error) => {
-            let column = json::place(text, &error) + 1;
-            let clause = format!("column {column}: {}", json::clause(&error));
-            Err(Clause { text: clause, is_cut: error.is_eof() || ends_within_a_character(text) })
+            let at = At::Column(json::place(text, &error) + 1);
+            let is_cut = error.is_eof() || ends_within_a_character(text);
+            Err(Clause { text: json::clause(&error), at, is_cut })
         }
     }
 }
@@ -110,7 +49,7 @@ fn ends_within_a_character(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn of(op: Op, history: &mut History) -> Result<Parsed, Clause> {
+pub fn of(op: Op, history: &mut History) -> Result<Parsed, Wrong> {
     match history.clients.number(&op.process, op.kind) {
         None => Ok(Parsed::Other(Box::new(op))),
         Some(process) => client(process, &op, history).map(Parsed::Client),
@@ -121,18 +60,18 @@ pub fn of(op: Op, history: &mut History) -> Result<Parsed, Clause> {
 /// event to this one.
 pub fn is_meant(name: &[u8]) -> bool {
     let is_time = |(begin, end): &(&str, &str)| name == begin.as_bytes() || name == end.as_bytes();
-    matches!(name, b"index" | b"final" | b"final?") || super::spans::NAMES.iter().any(is_time)
+    matches!(name, b"index" | b"final" | b"final?") || super::span_names::NAMES.iter().any(is_time)
 }
 
-fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause> {
-    let index = match op.extra.get("index") {
-        None | Some(Value::Null) => None,
-        Some(value) if is_minus_one(value) => None,
-        Some(value) => Some(
-            natural(value)
-                .ok_or_else(|| format!("\"index\" must be a whole number, not {value}"))?,
-        ),
-    };
+fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Wrong> {
+    let index =
+        match op.extra.get("index") {
+            None | Some(Value::Null) => None,
+            Some(value) if is_minus_one(value) => None,
+            Some(value) => Some(natural(value).ok_or_else(|| {
+                Wrong::of("index", format!("must be a whole number, not {value}"))
+            })?),
+        };
     let is_final = is_final(op)?;
     let f = word(&op.f, &mut history.words)?;
     let values = &mut history.values;
@@ -150,13 +89,13 @@ fn client(process: u64, op: &Op, history: &mut History) -> Result<Event, Clause>
 }
 
 /// Whether the line is of a read that ends a run: `workload` writes `final`, Maelstrom `final?`.
-fn is_final(op: &Op) -> Result<bool, Clause> {
+fn is_final(op: &Op) -> Result<bool, Wrong> {
     for name in ["final", "final?"] {
         match op.extra.get(name) {
             None | Some(Value::Null | Value::Bool(false)) => {}
             Some(Value::Bool(true)) => return Ok(true),
             Some(value) => {
-                return Err(format!("{name:?} must be true or false, not {value}").into());
+                return Err(Wrong::of(name, format!("must be true or false, not {value}")));
             }
         }
     }
@@ -167,16 +106,14 @@ fn is_final(op: &Op) -> Result<bool, Clause> {
 ///
 /// # Errors
 /// Where it has too many.
-pub fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Clause> {
+pub fn word(word: &str, words: &mut Vec<String>) -> Result<u16, Wrong> {
     let at = words.iter().position(|known| known == word).unwrap_or_else(|| {
         words.push(word.to_string());
         words.len() - 1
     });
     // Looking a word up takes as long as there are words: an "f" that is different on every line is an error.
     if at > 1000 {
-        return Err("\"f\" has more than 1,000 different words; it names operations"
-            .to_string()
-            .into());
+        return Err(Wrong::of("f", "has more than 1,000 different words; it names operations"));
     }
     Ok(at as u16)
 }

@@ -4,14 +4,17 @@
 //! A log may end with a report that repeats a part of the history. So where events stand behind something, as
 //! `INFO  jepsen.util -`, a line that is nothing but an event is none.
 
+pub mod fields;
+
 use breakit::exit::Result;
-use breakit::op::{Op, Process, Type};
+use breakit::op::{Op, Process};
 use serde_json::{Map, Value};
 
 use super::edn::{self, Reader};
 use super::format::{self, Events, Head, Likeness};
 use super::site::{Form, Site};
 use super::text::{Item, Quick, Take, Text};
+use fields::Fields;
 
 /// The format.
 pub const LOG: format::Kind = format::Kind {
@@ -93,96 +96,9 @@ impl Kind {
     }
 }
 
-/// The byte of an event's line at which what it has of a field begins.
-pub fn field(line: &[u8], wanted: &str) -> Option<usize> {
-    let line = std::str::from_utf8(line).ok()?;
-    let fields = Fields::of(line)?;
-    let at = |word: &str| word.as_ptr() as usize - line.as_ptr() as usize;
-    match wanted {
-        "process" => Some(at(fields.process)),
-        "type" => Some(at(fields.kind_word)),
-        "f" => Some(at(fields.f)),
-        "value" => Some(at(fields.rest)),
-        _ => None,
-    }
-}
-
 /// Whether a line is an event.
 pub fn is_event(line: &[u8]) -> bool {
     Fields::of(&String::from_utf8_lossy(line)).is_some()
-}
-
-/// The fields of an event, as they stand.
-struct Fields<'a> {
-    process: &'a str,
-    kind: Type,
-    kind_word: &'a str,
-    f: &'a str,
-    /// Value and error.
-    rest: &'a str,
-}
-
-impl<'a> Fields<'a> {
-    /// The first type on the line that stands between a process and a name.
-    fn of(line: &'a str) -> Option<Fields<'a>> {
-        let mut before = "";
-        let mut words = Words { rest: line };
-        while let Some(word) = words.next() {
-            if let Some(kind) = word.strip_prefix(':').and_then(Type::of) {
-                let f = words.next()?;
-                let rest = words.rest.trim_start_matches(SPACES);
-                let is_event = is_process(before) && is_name(f);
-                return is_event.then_some(Fields {
-                    process: before,
-                    kind,
-                    kind_word: word,
-                    f,
-                    rest,
-                });
-            }
-            before = word;
-        }
-        None
-    }
-
-    /// Whether anything stands before the process.
-    fn is_prefixed(&self, line: &str) -> bool {
-        !line.trim_start_matches(SPACES).starts_with(self.process)
-    }
-}
-
-/// What stands between the columns.
-const SPACES: [char; 2] = [' ', '\t'];
-
-/// The words of a line.
-struct Words<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        let begun = self.rest.trim_start_matches(SPACES);
-        let end = begun.find(SPACES).unwrap_or(begun.len());
-        let (word, rest) = begun.split_at(end);
-        self.rest = rest;
-        (!word.is_empty()).then_some(word)
-    }
-}
-
-/// A number, or a name with or without its colon.
-fn is_process(word: &str) -> bool {
-    let name = word.strip_prefix(':').unwrap_or(word);
-    let is_inside = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/#@".contains(&byte);
-    name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
-        && name.bytes().all(is_inside)
-}
-
-fn is_name(f: &str) -> bool {
-    let name = f.strip_prefix(':').unwrap_or(f);
-    !name.is_empty()
-        && !name.starts_with(|first: char| first.is_ascii_digit() || "[{(\":".contains(first))
 }
 
 /// A line that looks like an event.

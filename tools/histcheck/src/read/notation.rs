@@ -3,69 +3,9 @@
 //! What is not plain is left to the readers that know everything, and so is whatever is wrong.
 
 use super::edn;
-use super::plain::Scan;
+use super::plain::{Notation, Scan, Token};
 use super::words::End;
 use crate::values::{Id, Values};
-
-/// How an object or a map is written.
-pub trait Notation {
-    /// What is nothing.
-    const NULL: Token;
-    /// The types, in the order invoke, ok, fail, info.
-    const TYPES: [Token; 4];
-
-    /// Whether a byte may stand behind a number or a word.
-    fn ends(byte: u8) -> bool;
-    /// Whether a byte is blank.
-    fn is_blank(byte: u8) -> bool;
-    /// Passes what opens an event.
-    fn open(scan: &mut Scan<'_>) -> Option<()>;
-    /// Passes the name of a field, up to its value.
-    fn name<'a>(scan: &mut Scan<'a>) -> Option<&'a [u8]>;
-    /// Passes what stands behind a value: whether another field comes.
-    fn more(scan: &mut Scan<'_>) -> Option<bool>;
-    /// Passes a word, as types and names of operations are; without its marks.
-    fn word<'a>(scan: &mut Scan<'a>) -> Option<&'a [u8]>;
-    /// Passes the name of a node.
-    fn node(scan: &mut Scan<'_>, values: &mut Values) -> Option<Id>;
-    /// Passes a value.
-    fn value(scan: &mut Scan<'_>, values: &mut Values) -> Option<Id>;
-    /// Passes what nobody asks for.
-    fn pass(scan: &mut Scan<'_>, depth: usize) -> Option<()>;
-    /// How the word ends that begins with `first` and that `next` stands behind.
-    fn end(first: u8, next: u8) -> End;
-    /// Behind the event that ends at a byte, the place at which the next begins; `None` where none does.
-    fn between(text: &[u8], at: usize) -> Option<usize>;
-}
-
-/// A word of at most eight bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct Token {
-    /// Its bytes.
-    pub bytes: u64,
-    /// Which of eight are its.
-    pub mask: u64,
-    /// How many.
-    pub length: usize,
-}
-
-impl Token {
-    const fn of(word: &[u8]) -> Token {
-        let (mut bytes, mut mask, mut at) = (0, 0, 0);
-        while at < word.len() {
-            bytes |= (word[at] as u64) << (8 * at);
-            mask |= 0xff << (8 * at);
-            at += 1;
-        }
-        Token { bytes, mask, length: word.len() }
-    }
-
-    /// Whether eight bytes begin with it.
-    #[inline(always)]
-    pub fn begins(&self, there: u64) -> bool {
-        there & self.mask == self.bytes
-    }
-}
 
 /// Objects of JSON.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! JSON in which an object is a whole operation, with the times at which it began and ended: one a line, or in an
 //! array. It is read as a table whose rows are operations.
 
+use breakit::op::Wrong;
 use breakit::exit::Result;
 use breakit::json::{self, Json};
 use serde_json::Value;
@@ -8,7 +9,8 @@ use serde_json::Value;
 use super::array::next_byte;
 use super::format::{self, Events, Likeness};
 use super::site::Form;
-use super::spans::{self, NAMES, Span};
+use super::span_names::NAMES;
+use super::spans::{self, Span};
 use super::text::{Quick, Take, Text};
 
 /// The format.
@@ -86,7 +88,7 @@ fn object(text: &mut Text<'_>, nth: u32) -> Result<Option<Span>> {
             Some(Ok(Json(value))) if text.is_all() || values.byte_offset() < rest.len() => {
                 let length = values.byte_offset();
                 let site = text.site(length, Form::Object);
-                let span = span(value).map_err(|clause| site.error(text.name(), &clause))?;
+                let span = span(value).map_err(|wrong| site.error(text.name(), wrong))?;
                 let (begin, end, op) = span;
                 let span =
                     Span { begin, end, place: site.place, nth, row: rest[..length].into(), op };
@@ -102,9 +104,9 @@ fn object(text: &mut Text<'_>, nth: u32) -> Result<Option<Span>> {
     }
 }
 
-fn span(value: Value) -> std::result::Result<spans::Times, String> {
+fn span(value: Value) -> std::result::Result<spans::Times, Wrong> {
     let Value::Object(fields) = value else {
-        return Err("an operation must be a JSON object".into());
+        return Err(Wrong::whole("an operation must be a JSON object"));
     };
     spans::of_fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }

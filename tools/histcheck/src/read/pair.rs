@@ -2,10 +2,10 @@
 
 use breakit::op::Type;
 
-use crate::answers::{self, Reply};
+use crate::history::answers::{self, Reply};
 use crate::history::{History, Outcome, Pos};
 use crate::linear::models;
-use crate::read::line::Event;
+use crate::read::event::Event;
 use crate::values::{Id, NULL};
 
 /// Which operation each process has open, by the place of the process.

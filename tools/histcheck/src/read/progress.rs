@@ -65,7 +65,7 @@ impl Progress {
         let message = format!(
             "{name}: {limit} when {so_far}{whole} were read; give it more, or split the history by key"
         );
-        Error::Sentence { status: Status::Unknown, message }
+        Error::sentence(Status::Unknown, message)
     }
 
     /// So many bytes more were read.

@@ -6,8 +6,10 @@
 use breakit::op::Type;
 
 use super::digits::natural;
+use super::event::Event;
 use super::layout::{Field, NOTHING};
-use super::line::{self, Event};
+use super::line;
+use super::table::header::Header;
 use crate::history::History;
 use crate::values::{Id, NULL, Values};
 
@@ -19,8 +21,9 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Those with these names; `None` where one of them has a meaning of its own.
-    pub fn of(names: &[String], delimiter: u8) -> Option<Columns> {
+    /// Those of a header; `None` if a row is a whole operation, or a column has a meaning of its own.
+    pub fn of(header: &Header) -> Option<Columns> {
+        let (names, delimiter) = header.of_events()?;
         let fields = names.iter().map(|name| match Field::of(name.as_bytes()) {
             Field::Other if name == "extra" => Some(Field::Nothing),
             Field::Other if line::is_meant(name.as_bytes()) => None,

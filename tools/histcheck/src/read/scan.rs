@@ -8,9 +8,10 @@
 
 use breakit::op::Type;
 
-use super::line::{self, Event};
-use super::notation::{Json, Notation};
-use super::plain::{Constant, Names, Scan};
+use super::event::Event;
+use super::line;
+use super::notation::Json;
+use super::plain::{Constant, Names, Notation, Scan};
 use crate::history::History;
 use crate::values::{Id, Values};
 

@@ -4,8 +4,11 @@
 
 use breakit::exit::Error;
 
+use super::clause::{At, Clause};
+use super::log::fields;
 use super::place::Place;
-use super::{edn, log, object, table};
+use super::table::header::Header;
+use super::{edn, object};
 
 /// An event in its text.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +32,7 @@ pub enum Form<'a> {
     /// A map of EDN.
     Map,
     /// A row of the table that has this header.
-    Row(&'a table::Header),
+    Row(&'a Header),
     /// A line of a log.
     Log,
     /// Anything else: its beginning is the place of all that it has.
@@ -75,7 +78,7 @@ impl<'a> Site<'a> {
             Form::Object => object::field(self.text, field),
             Form::Map => edn::field(self.text, field),
             Form::Row(header) => header.cell(self.text, field),
-            Form::Log => log::field(self.text, field),
+            Form::Log => fields::field(self.text, field),
             Form::Other => None,
         };
         at.map(|at| self.place.behind(&self.text[..at.min(self.text.len())]))
@@ -86,10 +89,15 @@ impl<'a> Site<'a> {
         matches!(self.form, Form::Map) && self.find(field).is_none()
     }
 
-    /// An error 65 at the field with which the clause begins, in quotes, or else at the event.
-    pub fn error(&self, name: &str, clause: &str) -> Error {
-        let field = clause.strip_prefix('"').and_then(|rest| rest.split('"').next());
-        field.map_or(self.place, |field| self.of(field)).error(name, clause)
+    /// An error 65 where the clause says that it is.
+    pub fn error(&self, name: &str, clause: impl Into<Clause>) -> Error {
+        let Clause { text, at, .. } = clause.into();
+        let place = match at {
+            At::Beginning => self.place,
+            At::Field(field) => self.of(&field),
+            At::Column(column) => Place { column, ..self.place },
+        };
+        place.error(name, &text)
     }
 
     /// An error 65 at a field.

@@ -10,24 +10,15 @@ use std::collections::HashMap;
 
 use breakit::exit::Result;
 use breakit::natural::{is_minus_one, natural};
-use breakit::op::{Op, Process, Type};
+use breakit::op::{Op, Process, Type, Wrong};
 use serde_json::Value;
 
 use super::edn::Fields;
-use super::lanes;
+use super::lanes::{self, Interval};
 use super::place::Place;
 use super::site::{Form, Site};
+use super::span_names::NAMES;
 use super::text::{Item, Take};
-
-/// What the times between which an operation lies are called.
-pub const NAMES: [(&str, &str); 6] = [
-    ("start", "end"),
-    ("start_time", "end_time"),
-    ("invoke", "complete"),
-    ("invoke_time", "complete_time"),
-    ("call", "return"),
-    ("call_time", "return_time"),
-];
 
 /// When an operation began, when it ended where that is known, and what became of it.
 pub type Times = (u64, Option<u64>, Op);
@@ -49,6 +40,12 @@ pub struct Span {
     pub op: Op,
 }
 
+impl Span {
+    fn interval(&self) -> Interval<'_> {
+        Interval { process: &self.op.process, begin: self.begin, end: self.end }
+    }
+}
+
 /// A moment at which a span begins or ends.
 #[derive(Clone, Copy, Debug)]
 struct Edge {
@@ -64,7 +61,8 @@ struct Edge {
 pub fn each(name: &str, form: Form<'_>, mut spans: Vec<Span>, take: Take<'_>) -> Result<()> {
     // Among spans of one process at one time the one that ends first comes first, then the upper row.
     spans.sort_by_key(|span| (span.begin, span.end.unwrap_or(u64::MAX)));
-    let lanes = lanes::of(&spans);
+    let intervals: Vec<Interval<'_>> = spans.iter().map(Span::interval).collect();
+    let lanes = lanes::of(&intervals);
     let mut edges: Vec<Edge> = Vec::with_capacity(2 * spans.len());
     for (at, span) in spans.iter().enumerate() {
         edges.push(Edge { time: span.begin, is_end: false, span: at });
@@ -162,17 +160,18 @@ pub fn is_whole<'v>(field: impl Fn(&str) -> Option<&'v Value>) -> bool {
 ///
 /// # Errors
 /// In words, where they are none.
-pub fn of_fields(fields: Fields<'_>) -> std::result::Result<Times, String> {
+pub fn of_fields(fields: Fields<'_>) -> std::result::Result<Times, Wrong> {
     let has = |wanted: &str| fields.iter().any(|(name, _)| name == wanted);
     let names = NAMES.iter().find(|(begin, end)| has(begin) && has(end));
     let Some(&(begin, end)) = names.or_else(|| NAMES.iter().find(|(begin, _)| has(begin))) else {
-        return Err(
-            "it does not say when the operation began, as \"start\" on the first line does".into(),
-        );
+        return Err(Wrong::whole(
+            "it does not say when the operation began, as \"start\" on the first line does",
+        ));
     };
     if let Some(other) = ["time", "index"].into_iter().find(|name| has(name)) {
-        return Err(format!(
-            "{other:?} cannot stand beside {begin:?} and {end:?}, which give the order"
+        return Err(Wrong::of(
+            other,
+            format!("cannot stand beside {begin:?} and {end:?}, which give the order"),
         ));
     }
     operation(fields, begin, end)
@@ -186,23 +185,27 @@ pub fn operation(
     mut fields: Fields<'_>,
     begin_name: &str,
     end_name: &str,
-) -> std::result::Result<Times, String> {
+) -> std::result::Result<Times, Wrong> {
+    let wrong = |field: &str, predicate: String| Wrong::of(field.to_string(), predicate);
     let mut time = |wanted: &str| {
         let at = fields.iter().position(|(name, _)| *name == *wanted);
         match at.map(|at| fields.swap_remove(at).1) {
             None | Some(Value::Null) => Ok(None),
             Some(value) if is_minus_one(&value) => Ok(None),
             Some(value) => natural(&value).map(Some).ok_or_else(|| {
-                format!("{wanted:?} must be a whole number of nanoseconds, not {value}")
+                wrong(wanted, format!("must be a whole number of nanoseconds, not {value}"))
             }),
         }
     };
     let (begin, end) = match (time(begin_name)?, time(end_name)?) {
         (Some(begin), Some(end)) if end < begin => {
-            return Err(format!("{end_name:?} is {end}, before the operation began at {begin}"));
+            return Err(wrong(
+                end_name,
+                format!("is {end}, before the operation began at {begin}"),
+            ));
         }
         (Some(begin), end) => (begin, end),
-        (None, _) => return Err(format!("{begin_name:?} is missing")),
+        (None, _) => return Err(wrong(begin_name, "is missing".into())),
     };
     if fields.iter().all(|(name, _)| name != "type") {
         fields.push(("type".into(), if end.is_some() { "ok" } else { "info" }.into()));
@@ -210,12 +213,11 @@ pub fn operation(
     let op = Op::of_fields(fields)?;
     match (op.kind, end) {
         (Type::Invoke, _) => {
-            Err("\"type\" is what became of an operation, as each is a whole one: \
-             ok, fail or info, not invoke"
-                .into())
+            let is = "is what became of an operation, as each is a whole one: ok, fail or info, not invoke";
+            Err(Wrong::of("type", is))
         }
         (Type::Ok | Type::Fail, None) => {
-            Err(format!("\"type\" is {}, and no time says when it ended", op.kind.word()))
+            Err(Wrong::of("type", format!("is {}, and no time says when it ended", op.kind.word())))
         }
         _ => Ok((begin, end, op)),
     }

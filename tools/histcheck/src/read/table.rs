@@ -4,22 +4,24 @@
 //! A cell of `type`, `f` and `node` is a word; any other is JSON, or, where it is none, a string. An empty cell
 //! is a field that is missing. The column `extra` holds an object with further fields.
 //!
-//! Where two columns name the times at which an operation began and ended ([`spans::NAMES`]), a row is a whole operation.
+//! Where two columns name the times at which an operation began and ended ([`super::span_names::NAMES`]), a row is a whole operation.
+
+pub mod header;
 
 use std::borrow::Cow;
 
 use breakit::exit::{Error, Result};
 use breakit::json::Json;
-use breakit::op::Op;
+use breakit::op::{Op, Wrong};
 use csv::WriterBuilder;
 use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::format::{self, Events, Head, Likeness, Written};
-use super::rows::Columns;
 use super::site::{Form, Site};
-use super::spans::{self, NAMES, Span};
+use super::spans::{self, Span};
 use super::text::{Item, Quick, Take, Text};
+use header::{COLUMNS, Header, cells, delimiter, is_foreign_header, is_header};
 
 /// The format.
 pub const CSV: format::Kind = format::Kind {
@@ -39,158 +41,6 @@ fn looks(head: &Head<'_>) -> Likeness {
         false if is_header(head.line) => Likeness::Likely,
         false => Likeness::Perhaps.only_if(is_foreign_header(head.line)),
     }
-}
-
-/// The columns that are written.
-pub const COLUMNS: [&str; 11] =
-    ["time", "process", "type", "f", "key", "value", "node", "error", "index", "final", "extra"];
-
-/// The header of a table.
-#[derive(Debug)]
-pub struct Header {
-    names: Vec<String>,
-    delimiter: u8,
-    /// The columns of the times at which operations began and ended, where a row is an operation.
-    span: Option<(usize, usize)>,
-    /// What the columns are, where rows can be read by hand.
-    columns: Option<Columns>,
-}
-
-/// What stands between cells, where it is not a comma: what other tables than those of programs have there.
-const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
-
-/// Whether a line is the header of such a table, or of one that lacks a column.
-pub fn is_header(line: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(line) else { return false };
-    let names: Vec<String> = text
-        .split(char::from(delimiter(line)))
-        .map(|name| known(name.trim().trim_matches('"')))
-        .collect();
-    let has = |wanted: &str| names.iter().any(|name| name == wanted);
-    names.len() > 1 && (has("process") || (has("type") && has("f")))
-}
-
-/// Whether a line is the header of a table that has other names for its columns.
-pub fn is_foreign_header(line: &[u8]) -> bool {
-    let is_word = |name: &[u8]| {
-        let name = name.strip_prefix(b"\"").and_then(|n| n.strip_suffix(b"\"")).unwrap_or(name);
-        name.first().is_some_and(u8::is_ascii_alphabetic)
-            && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(byte))
-    };
-    let mut names = line.split(|&byte| byte == delimiter(line));
-    names.clone().count() > 2 && names.all(is_word)
-}
-
-/// What stands between the cells of a table, by its header.
-fn delimiter(header: &[u8]) -> u8 {
-    let count = |delimiter: &u8| memchr::memchr_iter(*delimiter, header).count();
-    // Of two that are there as often it is the first.
-    DELIMITERS.into_iter().rev().max_by_key(count).unwrap_or(b',')
-}
-
-/// A column's name; those with a meaning have it in capitals too.
-fn known(name: &str) -> String {
-    let small = name.to_ascii_lowercase();
-    let spans = || NAMES.iter().any(|(begin, end)| small == *begin || small == *end);
-    match COLUMNS.contains(&small.as_str()) || spans() {
-        true => small,
-        false => name.to_string(),
-    }
-}
-
-impl Header {
-    /// The header with these cells.
-    ///
-    /// # Errors
-    /// At which cell and in which words, where it is none.
-    fn of(cells: &[&str], delimiter: u8) -> std::result::Result<Header, (usize, String)> {
-        let names: Vec<String> = cells.iter().map(|name| known(name.trim())).collect();
-        let place = |wanted: &str| names.iter().position(|name| name == wanted);
-        let span = NAMES.iter().find_map(|(begin, end)| Some((place(begin)?, place(end)?)));
-        let wanted: &[&str] =
-            if span.is_some() { &["process", "f"] } else { &["process", "type", "f"] };
-        let missing: Vec<&str> =
-            wanted.iter().copied().filter(|name| place(name).is_none()).collect();
-        if !missing.is_empty() {
-            return Err((0, lacks(&missing, &names)));
-        }
-        let twice = |at: &usize| names[..*at].contains(&names[*at]);
-        if let Some(at) = (0..names.len()).find(twice) {
-            return Err((at, format!("the header has two columns {:?}", names[at])));
-        }
-        match (span, place("index").or(place("time"))) {
-            (Some((begin, end)), Some(other)) => {
-                let clause = format!(
-                    "the columns {:?} and {:?} give the order; \"time\" and \"index\" cannot stand beside them",
-                    names[begin], names[end]
-                );
-                Err((other, clause))
-            }
-            _ => {
-                let columns = if span.is_none() { Columns::of(&names, delimiter) } else { None };
-                Ok(Header { names, delimiter, span, columns })
-            }
-        }
-    }
-
-    /// What the columns are, where rows can be read by hand.
-    pub fn columns(&self) -> Option<&Columns> {
-        self.columns.as_ref()
-    }
-
-    /// The byte of a row at which the cell of a column begins; where there is no such column, that of further
-    /// fields.
-    pub fn cell(&self, row: &[u8], wanted: &str) -> Option<usize> {
-        let place = |wanted: &str| self.names.iter().position(|name| name == wanted);
-        let column = place(wanted).or_else(|| place("extra"))?;
-        let cell = cells(row, self.delimiter).nth(column)?;
-        (cell.begin < cell.end).then_some(cell.begin)
-    }
-}
-
-/// That columns are missing, and what each would hold.
-fn lacks(missing: &[&str], names: &[String]) -> String {
-    let holds = |name: &&str| match *name {
-        "process" => "\"process\" (the client)",
-        "f" => "\"f\" (the operation, as read)",
-        _ => "\"type\" (invoke, ok, fail or info; not needed beside \"start\" and \"end\")",
-    };
-    let columns: Vec<&str> = missing.iter().map(holds).collect();
-    let word = if missing.len() == 1 { "column" } else { "columns" };
-    let (columns, names) = (columns.join(" and "), names.join(", "));
-    format!(
-        "the header has no {word} {columns}; rename those of its columns that are meant: {names}"
-    )
-}
-
-/// A cell as it stands in a row.
-struct Cell {
-    begin: usize,
-    end: usize,
-    /// Whether a quote opens it that none closes.
-    is_open: bool,
-}
-
-/// The cells of the row with which a text begins.
-fn cells(row: &[u8], delimiter: u8) -> impl Iterator<Item = Cell> {
-    let mut next = Some(0);
-    std::iter::from_fn(move || {
-        let begin = next?;
-        let (mut at, mut quoted) = (begin, row.get(begin) == Some(&b'"'));
-        at += usize::from(quoted);
-        let is_open = loop {
-            match row.get(at) {
-                None => break quoted,
-                Some(b'"') if quoted && row.get(at + 1) == Some(&b'"') => at += 2,
-                Some(b'"') if quoted => (quoted, at) = (false, at + 1),
-                Some(b'\r' | b'\n') if !quoted => break false,
-                Some(&byte) if byte == delimiter && !quoted => break false,
-                Some(_) => at += 1,
-            }
-        };
-        next = (row.get(at) == Some(&delimiter)).then_some(at + 1);
-        Some(Cell { begin, end: at, is_open })
-    })
 }
 
 /// Takes all events.
@@ -228,7 +78,7 @@ pub fn each(text: &mut Text<'_>, quick: Quick<'_>, take: Take<'_>) -> Result<()>
                     return Err(wrong_length(text, &header, row.len()));
                 }
                 let site = text.site(length, Form::Row(&header));
-                let wrong = |clause: String| site.error(text.name(), &clause);
+                let wrong = |wrong: Wrong| site.error(text.name(), wrong);
                 match header.span {
                     None => {
                         let op = event(&header.names, &row).map_err(wrong)?;
@@ -385,14 +235,14 @@ fn newline_behind(text: &mut Text<'_>, at: usize) -> Result<usize> {
     Ok(usize::from(text.rest()[at - 1] == b'\r' && text.rest().get(at) == Some(&b'\n')))
 }
 
-fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, String> {
+fn event(names: &[String], row: &[&str]) -> std::result::Result<Op, Wrong> {
     Op::of_fields(fields(names, row)?)
 }
 
 fn fields<'a>(
     names: &'a [String],
     row: &[&str],
-) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, String> {
+) -> std::result::Result<Vec<(Cow<'a, str>, Value)>, Wrong> {
     let mut fields: Vec<(Cow<'_, str>, Value)> = Vec::with_capacity(names.len());
     let mut further = Map::new();
     for (name, &cell) in names.iter().zip(row) {
@@ -403,7 +253,9 @@ fn fields<'a>(
                     further = object;
                     continue;
                 }
-                _ => return Err(format!("\"extra\" must hold a JSON object, not {cell}")),
+                _ => {
+                    return Err(Wrong::of("extra", format!("must hold a JSON object, not {cell}")));
+                }
             },
             "type" | "f" | "node" => cell.into(),
             _ => json(name, cell)?,
@@ -411,21 +263,24 @@ fn fields<'a>(
         fields.push((name.as_str().into(), value));
     }
     if let Some((name, _)) = fields.iter().find(|(name, _)| further.contains_key(name.as_ref())) {
-        return Err(format!("\"extra\" has a field {name:?}, and so has its own column"));
+        let has = format!("has a field {name:?}, and so has its own column");
+        return Err(Wrong::of("extra", has));
     }
     fields.extend(further.into_iter().map(|(name, value)| (name.into(), value)));
     Ok(fields)
 }
 
 /// A cell as JSON, or as a string where it is none.
-fn json(name: &str, cell: &str) -> std::result::Result<Value, String> {
+fn json(name: &str, cell: &str) -> std::result::Result<Value, Wrong> {
     if let ([b'1'..=b'9', ..], Ok(number)) = (cell.as_bytes(), cell.parse::<u64>()) {
         // Most cells: whole numbers.
         return Ok(number.into());
     }
     match serde_json::from_str(cell) {
         Ok(Json(value)) => Ok(value),
-        Err(error) if error.is_data() => Err(format!("{name:?} holds an object in which {error}")),
+        Err(error) if error.is_data() => {
+            Err(Wrong::of(name.to_string(), format!("holds an object in which {error}")))
+        }
         Err(_) => Ok(cell.into()),
     }
 }

@@ -85,6 +85,11 @@ impl Element {
         self.acknowledged_at.min(self.rightly_seen_at)
     }
 
+    /// The first return of an ok read that has it; [`OPEN`] if there is none.
+    pub fn seen_at(&self) -> Pos {
+        self.seen_at
+    }
+
     /// Whether a read had it that returned before its first add began.
     pub fn was_read_before_any_add(&self) -> bool {
         self.seen_at < self.tried_at

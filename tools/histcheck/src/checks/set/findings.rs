@@ -4,29 +4,20 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::{Value, json};
 
 use super::element::{Element, Sight};
+use super::kind::{Kind, Weight, elements};
 use super::{Ends, Ops};
 use crate::budget::{Exhausted, Watch};
-use crate::history::{History, Operation, Outcome};
+use crate::history::{History, Operation, Outcome, Pos};
 use crate::plural::many;
-use crate::ranges;
+use crate::report::finding::{Evidence, Finding};
 use crate::values::Id;
 use crate::verdict::Verdict;
 
-/// How many runs of elements a line of text shows; JSON has them all.
-const SHOWN: usize = 24;
+/// How many operations a finding names; JSON has all elements.
+const NAMED: usize = 24;
 
 /// Below one in so many, those of which something is known are few.
 const FEW: usize = 2;
-
-/// What a node's last final read lacks although another's has it.
-#[derive(Debug, Clone)]
-pub struct Missing {
-    /// Whose read.
-    node: Option<Id>,
-    /// The line of its result.
-    line: u32,
-    elements: Vec<Id>,
-}
 
 /// A final read that counts: the last of its node.
 #[derive(Debug, Clone)]
@@ -34,6 +25,17 @@ pub struct Final {
     node: Option<Id>,
     line: u32,
     size: usize,
+}
+
+/// What is wrong with some elements.
+#[derive(Debug, Clone)]
+struct Wrong {
+    kind: Kind,
+    elements: Vec<Id>,
+    /// Where operations that show it returned, the first [`NAMED`].
+    shown_at: Vec<Pos>,
+    /// Whose final read it is about, if it is about one.
+    node: Option<Id>,
 }
 
 /// All that was found. Counts are of elements.
@@ -47,14 +49,9 @@ pub struct Findings {
     pub judged: usize,
     /// The final reads that count.
     pub finals: Vec<Final>,
-    lost: Vec<Id>,
-    vanished: Vec<Id>,
-    missing: Vec<Missing>,
-    unexpected: Vec<Id>,
-    aborted: Vec<Id>,
-    early: Vec<Id>,
     recovered: usize,
-    duplicated: Vec<Id>,
+    /// Of one set one of each kind, but of [`Kind::Missing`] one for each final read that lacks something.
+    wrong: Vec<Wrong>,
     /// For each fault, by its index, how many lost elements were acknowledged during it; and how many during none.
     lost_during: Vec<usize>,
     lost_outside: usize,
@@ -123,7 +120,7 @@ fn seen(
         sorted.sort_unstable();
         for pair in sorted.windows(2).filter(|pair| pair[0] == pair[1]) {
             if twice.insert(pair[0]) {
-                found.duplicated.push(pair[0]);
+                found.add(Kind::Duplicated, pair[0], read.res);
             }
         }
     }
@@ -155,15 +152,17 @@ fn finals(ops: &Ops, ends: Ends) -> Vec<Operation> {
 
 /// What is wrong with an element's having been read at all.
 fn judge_seen(id: Id, element: &Element, found: &mut Findings) {
-    match element.fate() {
-        None => found.unexpected.push(id),
-        Some(_) if element.was_read_before_any_add() => found.early.push(id),
-        Some(_) if element.was_read_before_any_add_that_may_have_happened() => {
-            found.aborted.push(id);
+    let kind = match element.fate() {
+        None => Kind::Unexpected,
+        Some(_) if element.was_read_before_any_add() => Kind::Early,
+        Some(_) if element.was_read_before_any_add_that_may_have_happened() => Kind::Aborted,
+        Some(Outcome::Info) => {
+            found.recovered += 1;
+            return;
         }
-        Some(Outcome::Info) => found.recovered += 1,
-        Some(Outcome::Ok | Outcome::Fail) => {}
-    }
+        Some(Outcome::Ok | Outcome::Fail) => return,
+    };
+    found.add(kind, id, element.seen_at());
 }
 
 fn judge_finals(
@@ -199,18 +198,20 @@ fn judge_finals(
         match (anywhere, acknowledged) {
             (true, _) => lacking.iter().for_each(|&i| missing[i].push(id)),
             (false, true) => {
-                found.lost.push(id);
+                found.add(Kind::Lost, id, element.known_at());
                 found.blame(history, element);
             }
             // What nobody added, or only adds that failed, is wrong already by having been read.
-            (false, false) if element.fate() == Some(Outcome::Info) => found.vanished.push(id),
+            (false, false) if element.fate() == Some(Outcome::Info) => {
+                found.add(Kind::Vanished, id, element.seen_at());
+            }
             (false, false) => {}
         }
     }
     for (read, elements) in finals.iter().zip(missing) {
         if !elements.is_empty() {
-            let line = history.line(read.res);
-            found.missing.push(Missing { node: read.node, line, elements });
+            let (kind, shown_at, node) = (Kind::Missing, vec![read.res], read.node);
+            found.wrong.push(Wrong { kind, elements, shown_at, node });
         }
     }
     Ok(())
@@ -232,68 +233,58 @@ impl Findings {
         self.judged += other.judged;
         self.recovered += other.recovered;
         self.finals.extend(other.finals.iter().cloned());
-        self.missing.extend(other.missing.iter().cloned());
-        for (mine, theirs) in [
-            (&mut self.lost, &other.lost),
-            (&mut self.vanished, &other.vanished),
-            (&mut self.unexpected, &other.unexpected),
-            (&mut self.aborted, &other.aborted),
-            (&mut self.early, &other.early),
-            (&mut self.duplicated, &other.duplicated),
-        ] {
-            mine.extend(theirs);
+        self.wrong.extend(other.wrong.iter().cloned());
+    }
+
+    /// Adds an element to those of a kind. An operation that shows it returned at `pos`.
+    fn add(&mut self, kind: Kind, element: Id, pos: Pos) {
+        let at = self.wrong.iter().position(|wrong| wrong.kind == kind).unwrap_or_else(|| {
+            let (elements, shown_at) = (Vec::new(), Vec::new());
+            self.wrong.push(Wrong { kind, elements, shown_at, node: None });
+            self.wrong.len() - 1
+        });
+        let wrong = &mut self.wrong[at];
+        wrong.elements.push(element);
+        if wrong.shown_at.len() < NAMED && !wrong.shown_at.contains(&pos) {
+            wrong.shown_at.push(pos);
         }
     }
 
-    /// Whether some read has what it must not have: no later read can excuse it.
-    pub fn is_wrong_at_any_time(&self) -> bool {
-        [&self.unexpected, &self.aborted, &self.early].iter().any(|list| !list.is_empty())
+    fn of(&self, kind: Kind) -> impl Iterator<Item = &Wrong> {
+        self.wrong.iter().filter(move |wrong| wrong.kind == kind)
     }
 
-    /// Whether the final reads lack what they should have.
-    pub fn is_wrong_at_the_end(&self) -> bool {
-        !(self.lost.is_empty() && self.vanished.is_empty() && self.missing.is_empty())
+    fn count(&self, kind: Kind) -> usize {
+        self.of(kind).map(|wrong| wrong.elements.len()).sum()
+    }
+
+    /// Whether it has anything of that weight.
+    fn has(&self, weight: Weight) -> bool {
+        self.wrong.iter().any(|wrong| wrong.kind.weight() == weight)
+    }
+
+    /// Whether some read has what it must not have, or the final reads lack what they should have.
+    pub fn is_invalid(&self) -> bool {
+        self.has(Weight::AtAnyTime) || self.has(Weight::AtTheEnd)
     }
 
     /// Without what only the end of a run can tell: for a history that was cut off before it.
     #[must_use]
-    pub fn without_the_end(self) -> Findings {
-        Findings {
-            lost: Vec::new(),
-            vanished: Vec::new(),
-            missing: Vec::new(),
-            lost_during: Vec::new(),
-            lost_outside: 0,
-            judged: 0,
-            finals: Vec::new(),
-            ..self
-        }
+    pub fn without_the_end(mut self) -> Findings {
+        self.wrong.retain(|wrong| wrong.kind.weight() != Weight::AtTheEnd);
+        let (lost_during, finals) = (Vec::new(), Vec::new());
+        Findings { lost_during, lost_outside: 0, judged: 0, finals, ..self }
     }
 
     /// What is wrong, the worst first.
     pub fn sentence(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.lost.is_empty() {
-            let (lost, of) = (self.lost.len(), self.judged);
-            parts.push(format!("{lost} of {of} acknowledged writes were lost"));
-        }
-        if !self.vanished.is_empty() {
-            let number = elements(self.vanished.len());
-            parts.push(format!("{number} had been read and are gone"));
-        }
-        if !self.missing.is_empty() {
-            parts.push("nodes differ in their final reads".into());
-        }
-        for (list, what) in [
-            (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add of them failed until then"),
-            (&self.early, "read before their add began"),
-        ] {
-            if !list.is_empty() {
-                parts.push(format!("{} {what}", elements(list.len())));
-            }
-        }
-        parts.join("; ")
+        let kinds = [Weight::AtTheEnd, Weight::AtAnyTime].into_iter().flat_map(|weight| {
+            Kind::ALL.into_iter().filter(move |kind| kind.weight() == weight)
+        });
+        let counts = kinds.map(|kind| (kind, self.count(kind))).filter(|(_, count)| *count > 0);
+        let clauses: Vec<String> =
+            counts.map(|(kind, count)| kind.sentence(count, self.judged)).collect();
+        clauses.join("; ")
     }
 
     /// The sentence for a set that kept everything, with on whose word it rests.
@@ -341,44 +332,55 @@ impl Findings {
         nodes.iter().filter(|node| !read.contains(node)).cloned().collect()
     }
 
-    /// The details for people, each line after `indent`.
-    pub fn tell(&self, history: &History, nodes: &[String], indent: &str, lines: &mut Vec<String>) {
-        let mut say = |text: String| lines.push(format!("{indent}{text}"));
-        for (list, what) in [
-            (&self.lost, "lost"),
-            (&self.vanished, "read once and gone"),
-            (&self.unexpected, "never added and yet read"),
-            (&self.aborted, "read although every add failed until then"),
-            (&self.early, "read before their add began"),
-            (&self.duplicated, "twice in one read"),
-        ] {
-            if !list.is_empty() {
-                let shown = ranges::show(list, &history.values, SHOWN);
-                say(format!("{what} ({}): {shown}", list.len()));
-            }
+    /// Adds them to the verdict as those of the set at `key`, with their figures, each line after `indent`.
+    pub fn tell(
+        &self,
+        history: &History,
+        nodes: &[String],
+        (key, indent): (Option<Id>, &str),
+        verdict: &mut Verdict,
+    ) {
+        let of_kind = |kind| self.of(kind).map(move |wrong| (kind, wrong));
+        for (kind, wrong) in Kind::of_all_nodes().flat_map(of_kind) {
+            let title = format!("{indent}{} ({})", kind.label(), wrong.elements.len());
+            let explanation = kind.sentence(wrong.elements.len(), self.judged);
+            verdict.found(wrong.finding(history, key, title, explanation));
         }
-        for (index, count) in self.lost_during.iter().enumerate().filter(|(_, n)| **n > 0) {
-            let fault = &history.faults.list()[index];
-            say(format!(
-                "{count} of the lost were added during {} of line {}",
-                fault.kind, fault.line
-            ));
+        for line in self.blamed(history) {
+            verdict.say(format!("{indent}{line}"));
         }
+        for wrong in self.of(Kind::Missing) {
+            let explanation = wrong.lack(history);
+            let line = wrong.shown_at.first().map_or(0, |&pos| history.line(pos));
+            let title = format!("{indent}{explanation} (line {line})");
+            verdict.found(wrong.finding(history, key, title, explanation));
+        }
+        for line in self.figures(history, nodes) {
+            verdict.say(format!("{indent}{line}"));
+        }
+    }
+
+    /// During which faults the lost elements were added.
+    fn blamed(&self, history: &History) -> Vec<String> {
+        let during = self.lost_during.iter().enumerate().filter(|(_, count)| **count > 0);
+        let mut lines: Vec<String> = during
+            .map(|(index, count)| {
+                let fault = &history.faults.list()[index];
+                let (kind, line) = (&fault.kind, fault.line);
+                format!("{count} of the lost were added during {kind} of line {line}")
+            })
+            .collect();
         if self.lost_outside > 0 {
-            say(format!(
-                "{} of the lost were added while no fault was in force",
-                self.lost_outside
-            ));
+            let count = self.lost_outside;
+            lines.push(format!("{count} of the lost were added while no fault was in force"));
         }
-        for missing in &self.missing {
-            let who = missing.node.map_or("a node".into(), |id| history.node(id));
-            let shown = ranges::show(&missing.elements, &history.values, SHOWN);
-            say(format!(
-                "{who} lacks {} that other nodes have (line {}): {shown}",
-                elements(missing.elements.len()),
-                missing.line
-            ));
-        }
+        lines
+    }
+
+    /// How much was tried, and how much of it was read at the end.
+    fn figures(&self, history: &History, nodes: &[String]) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut say = |line: String| lines.push(line);
         say(format!(
             "{} tried: {} acknowledged, {} recovered of those that nobody knew about",
             elements(self.attempted),
@@ -404,6 +406,7 @@ impl Findings {
         if !unread.is_empty() && !self.finals.is_empty() {
             say(format!("no final read of {}", unread.join(", ")));
         }
+        lines
     }
 
     /// The same for programs.
@@ -416,31 +419,24 @@ impl Findings {
             ("acknowledged_count", self.acknowledged),
             ("judged_count", self.judged),
             ("recovered_count", self.recovered),
-            ("lost_count", self.lost.len()),
-            ("vanished_count", self.vanished.len()),
-            ("unexpected_count", self.unexpected.len()),
-            ("aborted_count", self.aborted.len()),
-            ("early_count", self.early.len()),
-            ("duplicated_count", self.duplicated.len()),
         ] {
             verdict.fact(name, count);
         }
-        for (name, list) in [
-            ("lost", &self.lost),
-            ("vanished", &self.vanished),
-            ("unexpected", &self.unexpected),
-            ("aborted", &self.aborted),
-            ("early", &self.early),
-            ("duplicated", &self.duplicated),
-        ] {
-            verdict.fact(name, json(list));
+        for kind in Kind::of_all_nodes() {
+            verdict.fact(&format!("{}_count", kind.name()), self.count(kind));
+        }
+        for kind in Kind::of_all_nodes() {
+            let ids = self.of(kind).flat_map(|wrong| &wrong.elements);
+            verdict.fact(kind.name(), ids.map(|&id| history.values.json(id)).collect::<Value>());
         }
         let missing: Value = self
-            .missing
-            .iter()
-            .map(|m| json!({"node": node(m.node), "line": m.line, "elements": json(&m.elements)}))
+            .of(Kind::Missing)
+            .map(|wrong| {
+                let line = wrong.shown_at.first().map(|&pos| history.line(pos));
+                json!({"node": node(wrong.node), "line": line, "elements": json(&wrong.elements)})
+            })
             .collect();
-        verdict.fact("missing", missing);
+        verdict.fact(Kind::Missing.name(), missing);
         let finals: Value = self
             .finals
             .iter()
@@ -450,6 +446,27 @@ impl Findings {
     }
 }
 
-fn elements(number: usize) -> String {
-    many(number as u64, "element")
+impl Wrong {
+    fn finding(
+        &self,
+        history: &History,
+        key: Option<Id>,
+        title: String,
+        explanation: String,
+    ) -> Finding {
+        Finding {
+            kind: self.kind.name(),
+            key,
+            lines: self.shown_at.iter().map(|&pos| history.line(pos)).collect(),
+            explanation,
+            title,
+            evidence: Evidence::Values(self.elements.clone()),
+        }
+    }
+
+    /// What a node's final read lacks.
+    fn lack(&self, history: &History) -> String {
+        let who = self.node.map_or("a node".into(), |id| history.node(id));
+        format!("{who} lacks {} that other nodes have", elements(self.elements.len()))
+    }
 }

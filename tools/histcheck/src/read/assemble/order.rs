@@ -7,10 +7,10 @@
 use breakit::op::Type;
 
 use super::Assembly;
-use crate::answers::Answers;
 use crate::history::Operations;
+use crate::history::answers::Answers;
 use crate::read::bare::Bare;
-use crate::read::line::Event;
+use crate::read::event::Event;
 use crate::read::pair::{Misfit, Pairing};
 use crate::values::Id;
 

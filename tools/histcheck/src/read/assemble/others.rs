@@ -2,13 +2,14 @@
 //! whether they are clients.
 
 use breakit::exit::Result;
-use breakit::op::{Op, Process};
+use breakit::op::{Op, Process, Wrong};
 use serde_json::Value;
 
 use super::Assembly;
 use crate::clients::Clients;
 use crate::history::{End, Start};
-use crate::read::line::{self, Event, Parsed};
+use crate::read::event::Event;
+use crate::read::line::{self, Parsed};
 use crate::read::place::Place;
 use crate::read::site::Site;
 
@@ -19,7 +20,7 @@ impl Assembly {
         place: Place,
         (line, nth): (u32, u32),
         op: &Op,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(), Wrong> {
         let Process::Other(word) = &op.process else { return Ok(()) };
         match word.as_str() {
             "nemesis" => {
@@ -54,7 +55,9 @@ impl Assembly {
     /// Looks at what came before of a client's name. A part of a file knows too little of names.
     pub(super) fn is_alike(&mut self, event: &Event, site: Site<'_>) -> Result<()> {
         if self.is_part && Clients::is_name(event.process) {
-            return Err(site.error(&self.history.name, "the numbers of names are given elsewhere"));
+            return Err(site
+                .place
+                .error(&self.history.name, "the numbers of names are given elsewhere"));
         }
         let settled = self.doubtful.settle(&self.history.clients, event);
         settled.map_err(|wrong| self.misfit(site, &wrong))
@@ -70,7 +73,7 @@ impl Assembly {
         for ((line, nth), op) in indexed {
             let wrong = |name: &str, clause: &str| Place::of_line(line.into()).error(name, clause);
             let parsed = line::of(*op, &mut self.history);
-            let parsed = parsed.map_err(|clause| wrong(&self.history.name, &clause.text))?;
+            let parsed = parsed.map_err(|other| wrong(&self.history.name, &other.clause))?;
             let Parsed::Client(mut event) = parsed else { continue };
             self.history.counts.others -= 1;
             let number = self.named(line, nth);
@@ -84,13 +87,16 @@ impl Assembly {
         Ok(())
     }
 
-    fn workload(&mut self, place: Place, op: &Op) -> std::result::Result<(), String> {
+    fn workload(&mut self, place: Place, op: &Op) -> std::result::Result<(), Wrong> {
         match op.f.as_str() {
-            "start" if self.history.start.is_some() => Err(
-                "\"f\" is start for the second time: these are two runs; give each as a file of its own"
-                    .into(),
-            ),
-            "start" => Start::of(place, op).map(|start| self.history.start = Some(start)),
+            "start" if self.history.start.is_some() => Err(Wrong::of(
+                "f",
+                "is start for the second time: these are two runs; give each as a file of its own",
+            )),
+            "start" => {
+                self.history.start = Some(Start::of(place, op).map_err(Wrong::whole)?);
+                Ok(())
+            }
             "end" => {
                 self.history.end = Some(end(op));
                 Ok(())

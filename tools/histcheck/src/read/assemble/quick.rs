@@ -3,13 +3,13 @@
 use breakit::exit::Result;
 
 use super::Assembly;
+use crate::read::event::Event;
 use crate::read::layout;
-use crate::read::line::Event;
-use crate::read::notation::Notation;
 use crate::read::place::Place;
+use crate::read::plain::Notation;
+use crate::read::rows::Columns;
 use crate::read::scan;
 use crate::read::site::{Form, Site};
-use crate::read::table::Header;
 
 impl Assembly {
     /// Takes events of a text that begins with one and stands at `place`, as far as they are plain and another follows;
@@ -32,13 +32,18 @@ impl Assembly {
         })
     }
 
-    /// The same for rows of a table.
+    /// The same for rows of a table that has these columns.
     ///
     /// # Errors
     /// As [`Assembly::quick`].
-    pub fn quick_rows(&mut self, text: &[u8], place: Place, header: &Header) -> Result<usize> {
-        let Some(columns) = header.columns() else { return Ok(0) };
-        self.quickly(text, place, Form::Row(header), |assembly, at, event| {
+    pub fn quick_rows(
+        &mut self,
+        text: &[u8],
+        place: Place,
+        form: Form<'_>,
+        columns: &Columns,
+    ) -> Result<usize> {
+        self.quickly(text, place, form, |assembly, at, event| {
             let (found, next) = columns.event(text, at, &mut assembly.history)?;
             *event = found;
             Some(next)

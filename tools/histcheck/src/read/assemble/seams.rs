@@ -8,8 +8,9 @@ use super::Assembly;
 use super::order::{Growing, Order};
 use crate::history::History;
 use crate::read::Options;
+use crate::read::event::Event;
 use crate::read::format::Format;
-use crate::read::line::{self, Event};
+use crate::read::line;
 use crate::read::place::Place;
 use crate::read::site::Site;
 use crate::values::Id;
@@ -70,7 +71,7 @@ impl Assembly {
             .iter()
             .map(|word| line::word(word, &mut self.history.words))
             .collect::<std::result::Result<_, _>>()
-            .map_err(|clause| self.error(Place::of_line(0), &clause.text))?;
+            .map_err(|clause| self.error(Place::of_line(0), &clause.clause))?;
         let answered = self.history.answers.len();
         let renamed = |id: Option<Id>| id.map(|id| values.id(id));
         let completing: FxHashSet<u64> =
@@ -102,7 +103,7 @@ impl Assembly {
             let number = number + after;
             let place = Place::of_line(number.into());
             self.other(place, (number, number), &op)
-                .map_err(|clause| self.error(place, &clause))?;
+                .map_err(|wrong| self.error(place, &wrong.clause))?;
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Events taken apart: what stands between their values, and what their values are.
 
 use super::{Field, Layout, Literal, Step};
-use crate::read::notation::Notation;
+use crate::read::plain::Notation;
 use crate::read::plain::Scan;
 use crate::read::words::End;
 
