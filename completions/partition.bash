@@ -133,7 +133,7 @@ _partition() {
             return 0
             ;;
         partition__subcmd__cut)
-            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --stagger --until-eof --lease --no-lease --keep --dry-run --backend --verify --force --quiet --verbose --path --help"
+            opts="-n -q -v -h --invert --nodes --seed --from --to --protocol --port --new-only --loss --except --reject --primaries --sudo --for --every --first --time-limit --stagger --until-eof --lease --keep --dry-run --backend --verify --force --quiet --verbose --path --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -204,7 +204,7 @@ _partition() {
                     return 0
                     ;;
                 --backend)
-                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy" -- "${cur}"))
                     return 0
                     ;;
                 --path)
@@ -512,7 +512,7 @@ _partition() {
                     return 0
                     ;;
                 --backend)
-                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy iptables-nft iptables-legacy" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "nft-bridge nft ipset-nft ipset-legacy" -- "${cur}"))
                     return 0
                     ;;
                 --path)

@@ -66,16 +66,13 @@ complete -c partition -n "__fish_partition_using_subcommand cut" -l lease -d 'Ho
 complete -c partition -n "__fish_partition_using_subcommand cut" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that are attached to them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
 ipset-nft\t'ipset and iptables-nft in each node\'s own network'
-ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
-iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
-iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
+ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'"
 complete -c partition -n "__fish_partition_using_subcommand cut" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c partition -n "__fish_partition_using_subcommand cut" -l invert -d 'Drop what the shape lets pass, and let pass what it drops'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l new-only -d 'Only packets that open a TCP connection; established connections stay'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l reject -d 'Answer with a TCP reset, or that the port is unreachable, instead of silence'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l until-eof -d 'End at the end of stdin too, which must be a pipe, a socket or a terminal; else stdin is not read'
-complete -c partition -n "__fish_partition_using_subcommand cut" -l no-lease -d 'Allow a backend whose cuts stay if the tool and its guard are both killed'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l keep -d 'Leave the cut in force and exit; it ends with its lease (--for, else --lease)'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l dry-run -d 'Print the nft script of the first cut, and do nothing'
 complete -c partition -n "__fish_partition_using_subcommand cut" -l verify -d 'Measure after each cut that exactly the chosen packets are dropped'
@@ -88,9 +85,7 @@ complete -c partition -n "__fish_partition_using_subcommand replay" -l lease -d 
 complete -c partition -n "__fish_partition_using_subcommand replay" -l backend -d 'How to cut [default: the first that works]' -r -f -a "nft-bridge\t'One nftables table on this host\'s bridges, for nodes that are attached to them'
 nft\t'nftables tables in each node\'s own network: the node drops what it receives'
 ipset-nft\t'ipset and iptables-nft in each node\'s own network'
-ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'
-iptables-nft\t'iptables-nft alone, with a rule for each address and no lease'
-iptables-legacy\t'iptables-legacy alone, with a rule for each address and no lease'"
+ipset-legacy\t'ipset and iptables-legacy in each node\'s own network'"
 complete -c partition -n "__fish_partition_using_subcommand replay" -l path -d 'Search these folders for helper programs (ip, nft, ssh, ...) before the system\'s folders; $PATH is not used' -r
 complete -c partition -n "__fish_partition_using_subcommand replay" -l sudo -d 'Use sudo -n on hosts over ssh, for logins that are not root'
 complete -c partition -n "__fish_partition_using_subcommand replay" -l dry-run -d 'Print the script of each cut with its offsets, and do nothing'

@@ -179,7 +179,7 @@ fn files(below: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.is_dir() {
-            true if ["histories", "mutants", "corpus"].contains(&name.as_str()) => {}
+            true if ["histories", "corpus"].contains(&name.as_str()) => {}
             true => files(&path, found),
             false => found.push(path),
         }

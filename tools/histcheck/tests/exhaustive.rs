@@ -190,7 +190,7 @@ impl<O: Object + Debug> Bench<O> {
         }
         let initial = [object.initial()];
         let depth = general::decide(object, &ops, &initial, &self.budget);
-        let breadth = general::decide_in_breadth(object, &ops, &initial, &self.budget, &mut |_| {});
+        let breadth = general::decide_with_patience(object, &ops, &initial, &self.budget, 0);
         for (name, found) in [("depth", depth), ("breadth", breadth)] {
             let is_valid = match found {
                 Search::Valid => true,

@@ -258,7 +258,7 @@ fn agree<O: Tested + Debug>(object: &O, ops: &[Op<O::Act>], evidence: bool) -> (
         other => panic!("the search gave up with {other:?}: {ops:?}"),
     }
     let initial = [object.initial()];
-    let breadth = general::decide_in_breadth(object, ops, &initial, &budget(), &mut |_| {});
+    let breadth = general::decide_with_patience(object, ops, &initial, &budget(), 0);
     assert_eq!(breadth == Search::Valid, expected, "in breadth, {object:?}: {ops:?}");
     if expected && evidence {
         less_is_legal_too(object, ops);

@@ -104,8 +104,7 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
     }
     columns_agree(ops, &zones);
     let depth = general::decide(&Register::default(), ops, &[NULL], &budget());
-    let breadth =
-        general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
+    let breadth = general::decide_with_patience(&Register::default(), ops, &[NULL], &budget(), 0);
     let in_blocks = blocks::decide(ops, &[NULL], &budget());
     for (name, found) in [("depth first", depth), ("breadth first", breadth), ("blocks", in_blocks)]
     {
@@ -117,7 +116,7 @@ fn agree(ops: &[Op], evidence: bool) -> (bool, bool) {
     }
     if let Search::Invalid(at) = general::decide(&Register::default(), ops, &[NULL], &budget()) {
         let breadth =
-            general::decide_in_breadth(&Register::default(), ops, &[NULL], &budget(), &mut |_| {});
+            general::decide_with_patience(&Register::default(), ops, &[NULL], &budget(), 0);
         let Search::Invalid(first) = breadth else { panic!("{breadth:?}: {ops:?}") };
         assert!(ops[first].res <= ops[at].res, "breadth comes farther: {ops:?}");
     }

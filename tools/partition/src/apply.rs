@@ -51,9 +51,7 @@ impl Rules {
     pub fn kind(&self) -> Kind {
         match self {
             Rules::Nft(table) => Kind::Nft(table.family),
-            Rules::Iptables(chains) => {
-                Kind::Iptables { flavour: chains.flavour, leased: chains.leased }
-            }
+            Rules::Iptables(chains) => Kind::Iptables(chains.flavour),
         }
     }
 
@@ -139,7 +137,7 @@ impl Rules {
             (Rules::Nft(new), Rules::Nft(old)) => {
                 (&new.interfaces, new.translated) == (&old.interfaces, old.translated)
             }
-            (Rules::Iptables(new), Rules::Iptables(old)) => new.leased || new.drops == old.drops,
+            (Rules::Iptables(_), Rules::Iptables(_)) => true,
             _ => false,
         }
     }
@@ -159,7 +157,7 @@ impl KernelRules {
     pub fn remove(&self) -> Script {
         match self.kind {
             Kind::Nft(family) => Script::Nft(rules::remove(family, &self.name)),
-            Kind::Iptables { .. } => Script::Shell(iptables::remove(&self.name)),
+            Kind::Iptables(_) => Script::Shell(iptables::remove(&self.name)),
         }
     }
 }

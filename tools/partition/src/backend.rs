@@ -29,10 +29,6 @@ pub enum Backend {
     IpsetNft,
     /// ipset and iptables-legacy in each node's own network
     IpsetLegacy,
-    /// iptables-nft alone, with a rule for each address and no lease
-    IptablesNft,
-    /// iptables-legacy alone, with a rule for each address and no lease
-    IptablesLegacy,
 }
 
 impl fmt::Display for Backend {
@@ -42,42 +38,27 @@ impl fmt::Display for Backend {
             Backend::Nft => "nft",
             Backend::IpsetNft => "ipset-nft",
             Backend::IpsetLegacy => "ipset-legacy",
-            Backend::IptablesNft => "iptables-nft",
-            Backend::IptablesLegacy => "iptables-legacy",
         })
     }
 }
 
 impl Backend {
     /// All, in the order in which they are tried.
-    pub const ALL: [Backend; 6] = [
-        Backend::NftBridge,
-        Backend::Nft,
-        Backend::IpsetNft,
-        Backend::IpsetLegacy,
-        Backend::IptablesNft,
-        Backend::IptablesLegacy,
-    ];
+    pub const ALL: [Backend; 4] =
+        [Backend::NftBridge, Backend::Nft, Backend::IpsetNft, Backend::IpsetLegacy];
 
-    /// The iptables(8) that it runs, if it runs one, and whether with ipset(8).
-    fn iptables(self) -> Option<(Flavour, bool)> {
+    /// The iptables(8) that it runs beside ipset(8), if it runs one.
+    fn iptables(self) -> Option<Flavour> {
         match self {
             Backend::NftBridge | Backend::Nft => None,
-            Backend::IpsetNft => Some((Flavour::Nft, true)),
-            Backend::IpsetLegacy => Some((Flavour::Legacy, true)),
-            Backend::IptablesNft => Some((Flavour::Nft, false)),
-            Backend::IptablesLegacy => Some((Flavour::Legacy, false)),
+            Backend::IpsetNft => Some(Flavour::Nft),
+            Backend::IpsetLegacy => Some(Flavour::Legacy),
         }
     }
 
     /// Whether it runs iptables(8).
     pub fn is_iptables(self) -> bool {
         self.iptables().is_some()
-    }
-
-    /// Whether the kernel ends its cuts by itself.
-    pub fn has_lease(self) -> bool {
-        self.iptables().is_none_or(|(_, leased)| leased)
     }
 
     /// Why its programs cannot be run on this host; `None` where they can, or where no node is here.
@@ -87,8 +68,7 @@ impl Backend {
         }
         let wanted: Vec<(&str, &str)> = match self.iptables() {
             None => vec![("nft", "nftables")],
-            Some((flavour, true)) => vec![(flavour.program(), "iptables"), ("ipset", "ipset")],
-            Some((flavour, false)) => vec![(flavour.program(), "iptables")],
+            Some(flavour) => vec![(flavour.program(), "iptables"), ("ipset", "ipset")],
         };
         let found = wanted.into_iter().map(|(name, package)| program::find(name, package));
         found.filter_map(|found| found.err().map(|error| error.to_string())).next()
@@ -99,10 +79,7 @@ impl Backend {
     /// # Errors
     /// 66 where a node does not run, 77 and 71 from the system.
     pub fn why_not(self, task: &Task<'_>) -> Result<Option<String>> {
-        let Task { nodes, addresses, peers, outward, unleased } = task;
-        if !unleased && !self.has_lease() {
-            return Ok(Some("its cuts have no lease; --no-lease allows that".into()));
-        }
+        let Task { nodes, addresses, peers, outward } = task;
         if let Some(why) = self.lacks(nodes) {
             return Ok(Some(why));
         }
@@ -166,9 +143,9 @@ impl Backend {
         };
         let rules = match self.iptables() {
             _ if drops.is_empty() => Vec::new(),
-            Some((flavour, leased)) => {
+            Some(flavour) => {
                 let drops = drops.iter().map(|(_, drop)| drop.clone()).collect();
-                vec![Rules::Iptables(common.chains(flavour, leased, node, drops))]
+                vec![Rules::Iptables(common.chains(flavour, node, drops))]
             }
             None => [Family::Inet, Family::Netdev]
                 .map(|family| common.table(family, Some(node), of(family)))
@@ -191,8 +168,6 @@ pub struct Task<'a> {
     pub peers: bool,
     /// Whether packets must vanish that go out.
     pub outward: bool,
-    /// Whether a cut that nothing ends by itself will do.
-    pub unleased: bool,
 }
 
 /// What all tables of a cut share, and what is known of each node.
@@ -239,10 +214,9 @@ impl Common<'_> {
         }
     }
 
-    fn chains(&self, flavour: Flavour, leased: bool, node: usize, drops: BTreeSet<Drop>) -> Chains {
+    fn chains(&self, flavour: Flavour, node: usize, drops: BTreeSet<Drop>) -> Chains {
         Chains {
             flavour,
-            leased,
             name: self.name.into(),
             drops,
             packets: self.packets.clone(),

@@ -109,9 +109,6 @@ pub struct Cut {
     /// How long it outlives us
     #[command(flatten)]
     pub lease: LeaseArgs,
-    /// Allow a backend whose cuts stay if the tool and its guard are both killed
-    #[arg(long, conflicts_with = "keep")]
-    pub no_lease: bool,
     /// Leave the cut in force and exit; it ends with its lease (--for, else --lease)
     #[arg(long, conflicts_with_all = ["every", "first", "time_limit", "until_eof"])]
     pub keep: bool,

@@ -61,8 +61,6 @@ pub struct Wanted {
     pub seed: u64,
     /// The backend that must be used.
     pub backend: Option<Backend>,
-    /// Whether a cut that nothing ends by itself will do.
-    pub unleased: bool,
     /// Whether the connection that one sits on may be cut.
     pub force: bool,
     /// Whether the cut is measured before it is told.
@@ -140,7 +138,6 @@ impl Cut {
             peers: matches!(wanted.target, Target::Peers(_)),
             outward: wanted.packets.answer == Answer::Silence
                 && wanted.target.is_outward(&wanted.nodes),
-            unleased: wanted.unleased,
         };
         let mut others = backend::choose(wanted.backend, &task)?;
         let backend = others.pop_front().unwrap_or(Backend::Nft);
@@ -408,17 +405,6 @@ impl Cut {
         Error::all(errors)
     }
 
-    /// The command that ends this cut and no other, whoever runs it on this host.
-    fn heal_command(&self) -> String {
-        let nodes = &self.wanted.nodes;
-        let far = nodes.iter().any(|node| matches!(node.via, Via::Ssh(_)));
-        let place = match far {
-            true => format!("-n {}", nodes.iter().map(spec).collect::<Vec<_>>().join(",")),
-            false => "--all".into(),
-        };
-        format!("partition heal {place} --id {}", self.table)
-    }
-
     /// Removes all tables, wherever they stand.
     fn remove(&mut self) -> Result<()> {
         Error::all(self.remove_each())
@@ -561,9 +547,6 @@ impl Cut {
         if !self.link_local_unknown.is_empty() {
             value["link_local_unknown"] = Value::Object(self.link_local_unknown.clone());
         }
-        if !self.backend.has_lease() {
-            value["leased"] = false.into();
-        }
         if let Target::Peers(peers) = &self.wanted.target {
             value["peers"] = peers.json();
         }
@@ -634,12 +617,6 @@ impl Fault for Cut {
                 }
                 _ => return Err(error),
             }
-        }
-        if !self.backend.has_lease() {
-            talk::error(format!(
-                "this cut has no lease: if we and our guard are both killed it stays until it is healed ({})",
-                self.heal_command()
-            ));
         }
         let checked = if self.wanted.verify { self.check() } else { Ok(()) };
         if let Err(error) = checked.and_then(|()| self.warn_of_translation()) {
@@ -776,14 +753,6 @@ fn identity(network: &Network) -> Option<(u64, u64)> {
     match network {
         Network::Namespace(namespace) => of(namespace),
         Network::Here | Network::Ssh(_) => Some((0, 0)),
-    }
-}
-
-/// A node as `-n` takes it. A container is known by its name in the fleet.
-fn spec(node: &Node) -> String {
-    match node.via {
-        Via::Lxc(_) => node.name.to_string(),
-        _ => format!("{}={}", node.name, node.via),
     }
 }
 

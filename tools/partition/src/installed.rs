@@ -229,7 +229,7 @@ impl Cut {
             "pairs": self.pairs.len(),
             "in_force": self.in_force,
             "backend": self.backend().to_string(),
-            "expires": self.expires(),
+            "expires": format!("{}s", self.expires),
             "holder": holder(&self.table),
             "held": is_held(&self.table),
             "table": self.table,
@@ -251,22 +251,12 @@ impl Cut {
         self.pairs.words()
     }
 
-    /// `null` for what nothing ends by itself.
-    fn expires(&self) -> Value {
-        match self.expires {
-            u64::MAX => Value::Null,
-            seconds => format!("{seconds}s").into(),
-        }
-    }
-
     fn backend(&self) -> Backend {
         match self.kind {
             Kind::Nft(Family::Bridge) => Backend::NftBridge,
             Kind::Nft(Family::Inet | Family::Netdev) => Backend::Nft,
-            Kind::Iptables { flavour: Flavour::Nft, leased: true } => Backend::IpsetNft,
-            Kind::Iptables { flavour: Flavour::Legacy, leased: true } => Backend::IpsetLegacy,
-            Kind::Iptables { flavour: Flavour::Nft, leased: false } => Backend::IptablesNft,
-            Kind::Iptables { flavour: Flavour::Legacy, leased: false } => Backend::IptablesLegacy,
+            Kind::Iptables(Flavour::Nft) => Backend::IpsetNft,
+            Kind::Iptables(Flavour::Legacy) => Backend::IpsetLegacy,
         }
     }
 }

@@ -1,8 +1,7 @@
 //! The rules of a cut as shell commands for iptables(8) and ipset(8): for kernels and hosts without nftables.
 //!
 //! As with nft, addresses lie in sets whose elements expire; the rules are in chains of our own, which one rule
-//! in a built-in chain jumps to. Pure text: what `--dry-run` prints is what is run. Without a lease there are no
-//! sets: one rule for each address, which nothing ends by itself.
+//! in a built-in chain jumps to. Pure text: what `--dry-run` prints is what is run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -50,8 +49,6 @@ impl Flavour {
 pub struct Chains {
     /// The program.
     pub flavour: Flavour,
-    /// Whether the kernel ends it by itself.
-    pub leased: bool,
     /// The name that all of the cut's tables share, with [`PREFIX`].
     pub name: String,
     /// What it drops.
@@ -104,7 +101,7 @@ impl Chains {
         let mut script = String::new();
         let family = if ipv4 { "inet" } else { "inet6" };
         let seconds = seconds(lease);
-        for (set, _, _) in self.sets().iter().filter(|set| self.leased && set.1 == ipv4) {
+        for (set, _, _) in self.sets().iter().filter(|set| set.1 == ipv4) {
             let _ = writeln!(
                 script,
                 "ipset create {set} hash:net family {family} timeout {seconds} comment"
@@ -122,18 +119,7 @@ impl Chains {
 
     /// The script that renews the lease; it fails where the sets are gone.
     pub fn renew(&self, lease: Lease) -> String {
-        if self.leased {
-            return format!("set -e\n{}", self.elements(lease));
-        }
-        let tables = self.spots().into_iter().map(|spot| {
-            format!(
-                "{} -w -t {} -n -L {} >/dev/null\n",
-                self.flavour.program(),
-                spot.table,
-                self.chain(spot)
-            )
-        });
-        format!("set -e\n{}", tables.collect::<String>())
+        format!("set -e\n{}", self.elements(lease))
     }
 
     /// The script that removes the cut, and is content where there is none.
@@ -266,28 +252,12 @@ impl Chains {
     }
 
     fn verdicts(&self, spot: &Spot, ipv4: bool) -> Vec<String> {
-        let whom: Vec<String> = if self.leased {
-            let (side, version) = (spot.way.side(), if ipv4 { 4 } else { 6 });
-            vec![format!("-m set --match-set {}{version} {side}", self.chain(spot))]
-        } else {
-            let of =
-                self.drops.iter().filter(|d| d.ends.way() == spot.way && d.ends.is_ipv4() == ipv4);
-            of.map(|drop| {
-                let side = &spot.way.side()[..1];
-                format!("-{side} {} -m comment --comment \"{}\"", drop.ends.key(), drop.who)
-            })
-            .collect()
-        };
-        let matches = matches(&self.packets, ipv4);
-        whom.iter()
-            .flat_map(|whom| matches.iter().map(move |what| format!("{whom}{what}")))
-            .collect()
+        let (side, version) = (spot.way.side(), if ipv4 { 4 } else { 6 });
+        let set = format!("-m set --match-set {}{version} {side}", self.chain(spot));
+        matches(&self.packets, ipv4).iter().map(|what| format!("{set}{what}")).collect()
     }
 
     fn elements(&self, lease: Lease) -> String {
-        if !self.leased {
-            return String::new();
-        }
         let mut script = String::from("ipset -exist restore <<'END'\n");
         for (set, ipv4, way) in self.sets() {
             let of = self.drops.iter().filter(|d| d.ends.way() == way && d.ends.is_ipv4() == ipv4);
@@ -453,11 +423,10 @@ mod tests {
 
     const LEASE: Lease = Lease { length: Duration::from_millis(2500) };
 
-    fn chains(leased: bool, packets: Packets) -> Chains {
+    fn chains(packets: Packets) -> Chains {
         let ends = ["10.0.0.1", "fd00::/64"].map(|net| Ends::From(Net::parse(net).unwrap()));
         Chains {
             flavour: Flavour::Legacy,
-            leased,
             name: format!("{PREFIX}7_9"),
             drops: ends.map(|ends| Drop { ends, who: "n1 n2".into() }).into(),
             packets,
@@ -468,8 +437,8 @@ mod tests {
     }
 
     #[test]
-    fn with_a_lease_addresses_lie_in_sets_that_are_filled_last() {
-        let script = chains(true, Packets::ALL).install(LEASE);
+    fn addresses_lie_in_sets_that_are_filled_last() {
+        let script = chains(Packets::ALL).install(LEASE);
         let at = |clause: &str| {
             script.find(clause).unwrap_or_else(|| panic!("{clause} is not in {script}"))
         };
@@ -489,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_kernel_is_asked_for_ipv6_only_where_no_address_of_it_is_cut_off() {
-        let both = chains(true, Packets::ALL);
+        let both = chains(Packets::ALL);
         assert!(!both.install(LEASE).contains("if_inet6"), "it must fail where that cannot be cut");
         let v4 = Chains {
             drops: both.drops.iter().filter(|drop| drop.ends.is_ipv4()).cloned().collect(),
@@ -506,13 +475,6 @@ mod tests {
     }
 
     #[test]
-    fn without_a_lease_there_is_a_rule_for_each_address_and_no_set() {
-        let script = chains(false, Packets::ALL).install(LEASE);
-        assert!(script.contains("-A bkp_7_9_i -s 10.0.0.1 -m comment --comment \"n1 n2\" -j DROP"));
-        assert!(!script.contains("ipset create") && !script.contains("restore <<'END'\nadd"));
-    }
-
-    #[test]
     fn ports_match_at_either_end_and_only_the_table_filter_answers() {
         let packets = Packets {
             ports: vec![Ports::parse("80-90").unwrap()],
@@ -520,7 +482,7 @@ mod tests {
             answer: Answer::Reset,
             ..Packets::ALL
         };
-        let script = chains(true, packets).install(LEASE);
+        let script = chains(packets).install(LEASE);
         for clause in [
             "*filter\n",
             "-I FORWARD 1 -j bkp_7_9_i",

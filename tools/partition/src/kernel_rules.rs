@@ -8,13 +8,8 @@ use crate::rules::Family;
 pub enum Kind {
     /// nft(8), and which packets its table sees.
     Nft(Family),
-    /// iptables(8).
-    Iptables {
-        /// Which.
-        flavour: Flavour,
-        /// Whether the addresses lie in sets that expire.
-        leased: bool,
-    },
+    /// ipset(8) and an iptables(8), and which.
+    Iptables(Flavour),
 }
 
 /// An element of a set of ours.

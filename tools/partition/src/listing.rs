@@ -22,9 +22,7 @@ pub fn read(listing: &str) -> Vec<KernelRules> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words.as_slice() {
             ["create", set, ..] => {
-                if let Some(standing) = of(&mut found, set, flavour) {
-                    standing.kind = Kind::Iptables { flavour, leased: true };
-                }
+                of(&mut found, set, flavour);
             }
             ["add", set, key, rest @ ..] => {
                 if let Some(standing) = of(&mut found, set, flavour) {
@@ -52,15 +50,14 @@ pub fn read(listing: &str) -> Vec<KernelRules> {
     found.into_values().collect()
 }
 
-/// By which rules packets come to sets and to addresses of ours. Those of one chain and IP version are called
-/// like a set: by the chain's name and 4 or 6.
+/// By which rules packets come to sets of ours, each of which is for one chain and IP version.
 #[derive(Default)]
 struct Leads {
-    /// What holds something, with its cut.
+    /// The sets that hold something, with their cuts.
     needed: BTreeSet<(String, String)>,
-    /// What a rule in a chain of ours is about.
+    /// The sets that a rule in a chain of ours is about.
     named: BTreeSet<String>,
-    /// The built-in chains that jump to a chain of ours.
+    /// The built-in chains that jump to a chain of ours, by the name of its set.
     hooks: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -75,10 +72,6 @@ impl Leads {
             }
             (Some(_), Some(set), Some(_)) => {
                 self.named.insert(set.to_string());
-            }
-            (Some(cut), None, Some(_)) if after("--comment").is_some() => {
-                self.named.insert(format!("{chain}{version}"));
-                self.needed.insert((cut, format!("{chain}{version}")));
             }
             _ => {}
         }
@@ -101,7 +94,7 @@ fn of<'a>(
 ) -> Option<&'a mut KernelRules> {
     let name = long(chain)?;
     let empty = || KernelRules {
-        kind: Kind::Iptables { flavour, leased: false },
+        kind: Kind::Iptables(flavour),
         name: name.clone(),
         elements: Vec::new(),
         packets: String::new(),
@@ -120,29 +113,15 @@ fn element(key: &str, rest: &[&str]) -> Element {
     }
 }
 
-/// A rule of ours: about a set, which says what it drops; about an address, where there is no lease; or one
-/// without a target, which says which packets.
+/// A rule of ours: about a set, which says what it drops; or one without a target, which says which packets.
 fn rule(found: &mut BTreeMap<String, KernelRules>, chain: &str, rest: &[&str], flavour: Flavour) {
     let after =
         |word: &str| rest.iter().position(|w| *w == word).and_then(|at| rest.get(at + 1)).copied();
     let Some(standing) = of(found, chain, flavour) else { return };
-    if let Kind::Iptables { flavour: of, .. } = &mut standing.kind {
-        *of = flavour;
-    }
-    match (after("--comment"), after("-j")) {
-        (Some(words), None) => standing.packets = words.into(),
-        (Some(who), Some(_)) => {
-            let key = after("-s").or(after("-d")).unwrap_or_default();
-            // Ports and protocols make several rules of one address.
-            if !standing.elements.iter().any(|element| element.key == key) {
-                standing.elements.push(Element {
-                    who: who.into(),
-                    key: key.into(),
-                    expires: u64::MAX,
-                });
-            }
-        }
-        _ => {}
+    // Its sets, which come first, do not say which program made the rules.
+    standing.kind = Kind::Iptables(flavour);
+    if let (Some(words), None) = (after("--comment"), after("-j")) {
+        standing.packets = words.into();
     }
 }
 
@@ -196,7 +175,7 @@ COMMIT
         let found = read(listing);
         assert_eq!(found.len(), 1);
         assert_eq!(short(&found[0].name), "bkp_7_9");
-        assert_eq!(found[0].kind, Kind::Iptables { flavour: Flavour::Legacy, leased: true });
+        assert_eq!(found[0].kind, Kind::Iptables(Flavour::Legacy));
         assert_eq!(found[0].packets, "tcp port 80, 20%");
         let element = &found[0].elements[0];
         assert_eq!((element.who.as_str(), element.expires), ("n1 n2", 2));
@@ -204,16 +183,5 @@ COMMIT
         for gone in ["-A PREROUTING -j bkp_7_9_i\n", "src -m multiport --ports 80 -j DROP\n"] {
             assert!(!read(&listing.replace(gone, "\n"))[0].in_force, "without {gone}");
         }
-    }
-
-    #[test]
-    fn a_cut_without_a_lease_is_known_by_its_rules() {
-        let listing = "# ip6tables-nft\n*raw\n:bkp_7_9_i - [0:0]\n-A PREROUTING -j bkp_7_9_i\n\
-            -A bkp_7_9_i -s fd00::1/128 -m comment --comment \"n1 n2\" -j DROP\n";
-        let found = read(listing);
-        assert_eq!(found[0].kind, Kind::Iptables { flavour: Flavour::Nft, leased: false });
-        assert_eq!(found[0].elements[0].who, "n1 n2");
-        assert!(found[0].in_force);
-        assert!(!read(&listing.replace("-A PREROUTING -j bkp_7_9_i\n", ""))[0].in_force);
     }
 }

@@ -24,7 +24,7 @@ use crate::privilege::needs_root;
 /// 66 where a node does not run.
 pub fn run(nodes: &[Node]) -> Result<Status> {
     let addresses = backend::addresses(nodes)?;
-    let task = Task { nodes, addresses: &addresses, peers: false, outward: false, unleased: true };
+    let task = Task { nodes, addresses: &addresses, peers: false, outward: false };
     let mut chosen = Value::Null;
     let mut rows = Vec::new();
     for backend in Backend::ALL {
@@ -33,7 +33,7 @@ pub fn run(nodes: &[Node]) -> Result<Status> {
             Ok(()) if nodes.is_empty() => None,
             Ok(()) => backend.why_not(&task)?,
         };
-        if why.is_none() && chosen.is_null() && backend.has_lease() {
+        if why.is_none() && chosen.is_null() {
             chosen = backend.to_string().into();
         }
         rows.push(match why {

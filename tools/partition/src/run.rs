@@ -127,7 +127,6 @@ fn cut(args: &cli::Cut) -> Result<Status> {
         rng: rng::generator(seed, PURPOSE),
         seed,
         backend: args.backend,
-        unleased: args.no_lease,
         force: args.force,
         verify: args.verify,
     };
@@ -240,7 +239,6 @@ fn replayed(args: &cli::Replay, named: Vec<String>, steps: VecDeque<Step>) -> Re
         rng: rng::generator(0, PURPOSE),
         seed: 0,
         backend: args.backend,
-        unleased: false,
         force: args.force,
         verify: false,
     })

@@ -41,7 +41,7 @@ mod supply;
 mod trail;
 
 use super::general::uses::Uses;
-use super::general::{self, Moment, Search};
+use super::general::{self, Search};
 use super::object::Object;
 use super::op::{Act, Fate, Op};
 use super::register::Register;
@@ -64,13 +64,22 @@ const WIDE: usize = 1024;
 /// How many states of moments are remembered at least, where there are so many; at most twice as many.
 const REMEMBERED: usize = 1 << 14;
 
+/// A moment after the return of an operation.
+#[derive(Debug)]
+pub struct Moment {
+    /// The place of the return.
+    pub pos: Pos,
+    /// What the register may hold then, in orders in which nothing took effect before it had to.
+    pub states: Vec<Id>,
+}
+
 /// What the search found.
 #[derive(Debug)]
 pub struct Found {
     /// The answer.
     pub search: Search,
     /// Where no order is legal: the last moments before that shows.
-    pub moments: Vec<Moment<Id>>,
+    pub moments: Vec<Moment>,
     /// Whether it was found here; the general search goes on where this one cannot tell.
     pub in_blocks: bool,
 }
@@ -381,14 +390,14 @@ impl Walk<'_> {
         }
     }
 
-    fn moments(&self) -> Vec<Moment<Id>> {
+    fn moments(&self) -> Vec<Moment> {
         let mut ids = vec![Id(0); self.blocks.values.len()];
         self.blocks.values.all().for_each(|(id, value)| ids[value as usize] = id);
         let of = |state: Value| match state {
             HOME => self.supply.home.values.as_slice(),
             _ => &[],
         };
-        let mut moments: Vec<Moment<Id>> = Vec::new();
+        let mut moments: Vec<Moment> = Vec::new();
         for &(pos, state) in &self.recent {
             if moments.last().is_none_or(|last| last.pos != pos) {
                 moments.push(Moment { pos, states: Vec::new() });

@@ -15,8 +15,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::blocks;
-use super::general::{Moment, Search};
+use super::blocks::{self, Moment};
+use super::general::Search;
 use super::op::{Act, Fate, Op};
 use super::recorded::Recorded;
 use super::zones::{self, Conflict, Reason, Zones};
@@ -68,7 +68,7 @@ pub fn of_conflict(
 pub fn of_search(
     ops: &[Op],
     at: usize,
-    moments: &[Moment<Id>],
+    moments: &[Moment],
     initial: Id,
     budget: &Budget,
 ) -> Option<Evidence> {

@@ -40,7 +40,6 @@ use rustc_hash::FxHashSet;
 use super::object::Object;
 use super::op::Op;
 use crate::budget::{Budget, Exhausted};
-pub use frontier::Moment;
 use machine::{Class, Machine, State};
 use path::{Pick, Trail};
 use plan::{Cursor, Event, Plan};
@@ -111,9 +110,20 @@ pub fn decide<O: Object>(
     initial: &[O::State],
     budget: &Budget,
 ) -> Search {
+    decide_with_patience(object, ops, initial, budget, PATIENCE)
+}
+
+/// The same; the search goes on breadth first after `patience` steps without progress, so with 0 from the start.
+pub fn decide_with_patience<O: Object>(
+    object: &O,
+    ops: &[Op<O::Act>],
+    initial: &[O::State],
+    budget: &Budget,
+    patience: u64,
+) -> Search {
     match Plan::new(object, ops) {
         Ok((plan, mut machine)) => {
-            by_supply(&plan, &mut machine, initial, budget, PATIENCE, true).0
+            by_supply(&plan, &mut machine, initial, budget, patience, true).0
         }
         Err(op) => Search::TooMany(op),
     }
@@ -132,23 +142,6 @@ pub fn order<O: Object>(
     let (plan, mut machine) = Plan::new(object, ops).map_err(Search::TooMany)?;
     let (search, order) = by_supply(&plan, &mut machine, initial, budget, u64::MAX, false);
     order.ok_or(search)
-}
-
-/// Decides breadth first alone, and tells what the object may hold after each return.
-pub fn decide_in_breadth<O: Object>(
-    object: &O,
-    ops: &[Op<O::Act>],
-    initial: &[O::State],
-    budget: &Budget,
-    moment: &mut dyn FnMut(Moment<O::State>),
-) -> Search {
-    match Plan::new(object, ops) {
-        Ok((plan, mut machine)) => {
-            let supply = Supply::all(&plan);
-            frontier::search(&plan, &mut machine, &supply, initial, budget, moment)
-        }
-        Err(op) => Search::TooMany(op),
-    }
 }
 
 /// Counts more and more classes of info operations, until the answer is exact. The order comes along where the
@@ -195,18 +188,17 @@ fn in_breadth<O: Object>(
     initial: &[O::State],
     budget: &Budget,
 ) -> Search {
-    let mut quiet = |_| {};
     for width in WIDTHS {
         let all = Supply::all(plan);
-        match frontier::in_width(plan, machine, &all, initial, budget, width, &mut quiet) {
+        match frontier::in_width(plan, machine, &all, initial, budget, width) {
             (Search::Invalid(_), true) => {}
             (answer, _) => return answer,
         }
     }
-    let found = frontier::search(plan, machine, supply, initial, budget, &mut quiet);
+    let found = frontier::search(plan, machine, supply, initial, budget);
     if found == Search::Valid && plan.has_pending {
         let all = Supply::all(plan);
-        return frontier::search(plan, machine, &all, initial, budget, &mut quiet);
+        return frontier::search(plan, machine, &all, initial, budget);
     }
     found
 }
@@ -253,7 +245,7 @@ fn depth_first<O: Object>(
                 memo.clear();
             }
         }
-        if steps - progress > patience {
+        if steps - progress >= patience {
             return None;
         }
         if machine.has_worked() || steps.is_multiple_of(1024) {
@@ -425,15 +417,8 @@ mod tests {
             for width in [1, 2, 8] {
                 let Ok((plan, mut machine)) = Plan::new(&register, &ops) else { continue };
                 let all = Supply::all(&plan);
-                let (found, is_narrowed) = frontier::in_width(
-                    &plan,
-                    &mut machine,
-                    &all,
-                    &[Id(0)],
-                    &budget,
-                    width,
-                    &mut |_| {},
-                );
+                let (found, is_narrowed) =
+                    frontier::in_width(&plan, &mut machine, &all, &[Id(0)], &budget, width);
                 let is_order = found == Search::Valid;
                 assert!(is_valid || !is_order, "{width}: {ops:?}");
                 assert!(is_order || is_narrowed || !is_valid, "{width}: {ops:?}");

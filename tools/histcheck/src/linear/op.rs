@@ -129,9 +129,4 @@ impl<A> Op<A> {
     pub fn doing<B>(&self, act: B) -> Op<B> {
         Op { act, fate: self.fate, inv: self.inv, res: self.res, source: self.source }
     }
-
-    /// Whether it returned before the other was invoked.
-    pub fn precedes<B>(&self, other: &Op<B>) -> bool {
-        self.res < other.inv
-    }
 }

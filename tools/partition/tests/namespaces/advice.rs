@@ -3,9 +3,8 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use breakit_tests::Namespaces;
 use breakit_tests::process::{Run, run, tool};
-use breakit_tests::{Namespaces, Running};
-use nix::sys::signal::{Signal, kill};
 
 use crate::bed::*;
 
@@ -52,32 +51,6 @@ fn commands_in_place_of_a_wrong_one_work_as_they_are_printed() {
             };
         }
     }
-    assert_eq!(rules(&bed, 2), "");
-}
-
-#[test]
-fn a_cut_without_a_lease_names_the_command_that_ends_it_and_no_other_cut() {
-    let bed = bed!(2);
-    if !breakit_tests::has("iptables-nft") {
-        breakit_tests::skip!("iptables-nft is missing");
-    }
-    let (other, line) = cut(&bed, "one-way n2 n1");
-    let args = "cut one-way n1 n2 --no-lease --backend iptables-nft";
-    let mut unleased = Running::start(&mut partition(&bed, args));
-    unleased.line(SOON);
-    kill(guard_of(unleased.pid()), Signal::SIGKILL).unwrap();
-    unleased.signal(Signal::SIGKILL);
-    let said = unleased.end(SOON).expect(137).stderr;
-    assert_eq!(listed(&bed).len(), 2);
-    let commands = commands(&said);
-    assert_eq!(commands.len(), 1, "{said}");
-    as_printed(&bed, &format!("{} --dry-run", commands[0])).expect(0);
-    assert_eq!(listed(&bed).len(), 2);
-    let healed_by_it = as_printed(&bed, &commands[0]).expect(0).lines();
-    assert_eq!(healed_by_it.len(), 1, "{healed_by_it:?}");
-    let left = listed(&bed);
-    assert_eq!((left.len(), &left[0]["table"]), (1, &line["value"]["table"]));
-    healed(other);
     assert_eq!(rules(&bed, 2), "");
 }
 

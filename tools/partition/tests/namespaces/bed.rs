@@ -30,8 +30,7 @@ pub const SOON: Duration = Duration::from_secs(40);
 
 pub const BACKENDS: [&str; 2] = ["nft-bridge", "nft"];
 
-pub const IPTABLES: [&str; 4] =
-    ["ipset-nft", "ipset-legacy", "iptables-nft --no-lease", "iptables-legacy --no-lease"];
+pub const IPTABLES: [&str; 2] = ["ipset-nft", "ipset-legacy"];
 
 pub fn partition(bed: &Namespaces, args: &str) -> Command {
     let mut command = bed.tool("partition");
@@ -196,11 +195,7 @@ pub fn backends() -> impl Iterator<Item = &'static str> {
 }
 
 fn is_here(backend: &str) -> bool {
-    let program = backend.split(' ').next().unwrap_or_default();
-    match program.strip_prefix("ipset-") {
-        Some(flavour) => {
-            breakit_tests::has("ipset") && breakit_tests::has(&format!("iptables-{flavour}"))
-        }
-        None => !program.starts_with("iptables") || breakit_tests::has(program),
-    }
+    backend.strip_prefix("ipset-").is_none_or(|flavour| {
+        breakit_tests::has("ipset") && breakit_tests::has(&format!("iptables-{flavour}"))
+    })
 }

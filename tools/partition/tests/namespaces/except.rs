@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use breakit_tests::{Namespaces, has, skip};
+use breakit_tests::{Namespaces, skip};
 
 use crate::bed::*;
 
@@ -39,11 +39,7 @@ fn excepted_ports_and_addresses_pass_a_cut_of_every_backend() {
         .collect();
     let file = std::env::temp_dir().join(format!("breakit-except-{}", std::process::id()));
     std::fs::write(&file, nodes).unwrap();
-    for backend in BACKENDS.iter().chain(&IPTABLES) {
-        let program = backend.split(' ').next().unwrap().replace("ipset-", "iptables-");
-        if program.starts_with("iptables") && !(has(&program) && has("ipset")) {
-            continue;
-        }
+    for backend in backends() {
         let (one, other) = (echo(&bed, &bed.v4(1)), echo(&bed, &bed.v4(1)));
         let (six, udp) = (echo(&bed, &bed.v6(1)), ear(&bed, &bed.v4(1), 0));
         let port = udp.local_addr().unwrap().port();
@@ -65,7 +61,7 @@ fn excepted_ports_and_addresses_pass_a_cut_of_every_backend() {
         assert!(connect(&bed, &bed.v4(1), other).is_err(), "{backend}: another port");
         assert!(passes(&bed, &udp, &bed.v4(0)), "{backend}: fragments");
         // iptables does not tell later fragments of IPv6 from others.
-        let sees = !program.starts_with("iptables");
+        let sees = !IPTABLES.contains(&backend);
         assert!(passes(&bed, &udp6, &bed.v6(0)) || !sees, "{backend}: fragments of IPv6");
         assert!(!passes(&bed, &else4, &bed.v4(0)), "{backend}: fragments to another port");
         assert!(bed.reaches(0, "10.77.0.99"), "{backend}: the address");
@@ -117,7 +113,7 @@ fn ports_are_named_as_the_system_names_them_and_each_may_have_its_protocol() {
         assert!(tcp(5432) && passes(&bed, &udp, &bed.v4(0)), "{backend}");
     }
     // Few kernels have SCTP itself; all know its packets.
-    for backend in BACKENDS.iter().chain(&IPTABLES[..2]) {
+    for backend in backends() {
         let (running, line) =
             cut(&bed, &format!("halves --port 38412/sctp,80 --backend {backend}"));
         assert_eq!(line["value"]["packets"], "port 38412/sctp,80");

@@ -9,31 +9,20 @@ use super::plan::{Cursor, Event, Plan};
 use super::uses::{Used, Uses};
 use super::{CONFIG_BYTES, Config, Search, Supply, opened, settled, successors};
 use crate::budget::{Budget, Exhausted};
-use crate::history::Pos;
 use crate::linear::object::Object;
 
 /// How many steps are taken at one return for each configuration that may be carried on.
 const STEPS_EACH: usize = 4;
 
-/// A moment after the return of an operation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moment<S> {
-    /// The place of the return.
-    pub pos: Pos,
-    /// What the object may hold then, in orders in which nothing took effect before it had to.
-    pub states: Vec<S>,
-}
-
-/// Searches; tells each moment.
+/// Searches along all configurations.
 pub(super) fn search<O: Object>(
     plan: &Plan,
     machine: &mut Machine<'_, O>,
     supply: &Supply,
     initial: &[O::State],
     budget: &Budget,
-    moment: &mut dyn FnMut(Moment<O::State>),
 ) -> Search {
-    in_width(plan, machine, supply, initial, budget, usize::MAX, moment).0
+    in_width(plan, machine, supply, initial, budget, usize::MAX).0
 }
 
 /// The same, where no more than about `width` configurations are carried on: those in which the fewest
@@ -46,7 +35,6 @@ pub(super) fn in_width<O: Object>(
     initial: &[O::State],
     budget: &Budget,
     width: usize,
-    moment: &mut dyn FnMut(Moment<O::State>),
 ) -> (Search, bool) {
     let mut is_narrowed = false;
     let mut cursor = Cursor::new(plan);
@@ -78,21 +66,12 @@ pub(super) fn in_width<O: Object>(
                 {
                     only.state = machine.keep_only(only.state);
                 }
-                let pos = plan.res[op as usize];
-                moment(Moment { pos, states: states(machine, &frontier) });
             }
         }
         cursor.step(machine);
     }
     let found = if frontier.is_empty() { Search::Invalid(plan.op_at(0)) } else { Search::Valid };
     (found, is_narrowed)
-}
-
-fn states<O: Object>(machine: &Machine<'_, O>, frontier: &[Config]) -> Vec<O::State> {
-    let mut states: Vec<State> = frontier.iter().map(|config| config.state).collect();
-    states.sort_unstable();
-    states.dedup();
-    states.into_iter().map(|state| machine.state(state).clone()).collect()
 }
 
 /// The return of the operation in `slot`.

@@ -78,10 +78,6 @@ impl<'o, O: Object> Machine<'o, O> {
         id
     }
 
-    pub fn state(&self, id: State) -> &O::State {
-        &self.states[id as usize]
-    }
-
     pub fn is_read(&self, class: Class) -> bool {
         self.is_read[class as usize]
     }
