@@ -31,7 +31,7 @@ seams: ## show that a new thing is one file and one line: tests/seams/*.patch on
 bench: all ## the benchmarks, side by side with what they are measured against
 	benches/run $(BUILT)
 
-mutants: ## changes to the code that no test notices (cargo-mutants; a minute each): PARTS="zones linear/models"
+mutants: ## changes to the code that no test notices (cargo-mutants; a build each): PARTS="zones linear/models"
 	cargo mutants --package histcheck $(foreach part,$(PARTS),--file '**/$(part).rs' --file '**/$(part)/**')
 
 fuzz: ## fuzz the readers of histories, SECONDS_EACH (60) a target; needs nightly and cargo-fuzz
