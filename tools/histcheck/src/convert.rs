@@ -4,8 +4,8 @@ use std::path::Path;
 
 use breakit::exit::{Result, Status};
 use breakit::jsonl;
+use breakit::messages;
 use breakit::op::{Op, Type};
-use breakit::talk;
 use serde_json::Value;
 
 use crate::budget::Budget;
@@ -58,14 +58,14 @@ pub fn run(path: &Path, to: Written, options: Options) -> Result<Status> {
         [(blank, "blank"), (remarks, "of a log that are no events"), (cut, "cut short")]
     {
         if number > 0 {
-            talk::say(format!("{name}: left out: {} {what}", many(number, "line")));
+            messages::say(format!("{name}: left out: {} {what}", many(number, "line")));
         }
     }
     if unclosed {
-        talk::say(format!("{name}: the bracket around its events is not closed"));
+        messages::say(format!("{name}: the bracket around its events is not closed"));
     }
     if !format.has_real_time {
-        talk::say(format!(
+        messages::say(format!(
             "{name}: it does not say which transaction ended before one of another session began; the \
              order of the lines written here says nothing of it either"
         ));

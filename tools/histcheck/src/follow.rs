@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::talk;
+use breakit::messages;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::{SIGINT, SIGIO, SIGTERM};
 
@@ -225,7 +225,7 @@ struct Progress {
 
 impl Progress {
     fn new(name: &str) -> Progress {
-        let is_shown = !talk::quiet() && std::io::stderr().is_terminal();
+        let is_shown = !messages::quiet() && std::io::stderr().is_terminal();
         let bar = is_shown.then(|| {
             let bar = ProgressBar::no_length();
             if let Ok(style) = ProgressStyle::with_template("{msg}") {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use breakit::exit::Status;
-use breakit::talk;
+use breakit::messages;
 use nix::libc;
 
 /// Why the memory ended.
@@ -63,7 +63,7 @@ pub fn end(why: End) -> ! {
             (Status::Unknown, b": --memory ran out while a history was read; give it more\n")
         }
     };
-    for words in [talk::tool().as_bytes(), words] {
+    for words in [messages::tool().as_bytes(), words] {
         write(io::stderr(), words);
     }
     if let Some(lines) = LINES.get() {

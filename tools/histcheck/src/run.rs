@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::tool::caught;
-use breakit::{input, output, stdout, talk};
+use breakit::{input, messages, output, stdout};
 use signal_hook::consts::SIGINT;
 
 use crate::budget::Budget;
@@ -231,7 +231,10 @@ impl Job {
         let took = began.elapsed();
         let mut history = match read {
             Ok(history) => {
-                talk::detail(format!("{name}: {} lines read in {took:.1?}", history.counts.lines));
+                messages::detail(format!(
+                    "{name}: {} lines read in {took:.1?}",
+                    history.counts.lines
+                ));
                 history
             }
             Err(error) => return self.failed(&name, named, &self.hint(path, error)),
@@ -269,7 +272,7 @@ impl Job {
         let asked = Asked { budget, each_key: self.form == Form::Json, writes: true };
         let decided = caught(|| checks::decide(check, history, asked));
         let took = began.elapsed();
-        talk::detail(format!("{}: {} decided in {took:.1?}", history.name, check.kind().name));
+        messages::detail(format!("{}: {} decided in {took:.1?}", history.name, check.kind().name));
         match decided {
             Ok(verdict) => self.tell(history, check.kind().name, &verdict),
             Err(error) => self.failed(&history.name, Some(check.kind().name), &error),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io;
 
-use crate::talk;
+use crate::messages;
 
 /// How a tool ended, when it did not die of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -282,10 +282,10 @@ impl Error {
     pub fn say(&self) {
         match self {
             Error::Sentence { message, .. } | Error::Predicate { predicate: message, .. } => {
-                talk::error(message);
+                messages::error(message);
                 let mut behind = std::error::Error::source(self);
                 while let Some(error) = behind {
-                    talk::detail(format!("because: {error}"));
+                    messages::detail(format!("because: {error}"));
                     behind = error.source();
                 }
             }

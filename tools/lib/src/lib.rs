@@ -12,7 +12,7 @@
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`changes`] | nodes that come back with a new network, new interfaces and addresses |
-//! | [`hold`] | a fault held in the foreground: apply, verify, renew, heal |
+//! | [`held_fault`] | a fault held in the foreground: apply, verify, renew, heal |
 //! | [`lease`] | how long a fault outlives its holder |
 //! | [`schedule`] | `--for`, `--every`, `--first`, `--time-limit` |
 //! | [`signal`] | waiting for time, signals, the end of input, a reader that left |
@@ -34,7 +34,7 @@
 //! | [`size`] | amounts of bytes as people write them |
 //! | [`stdout`](mod@stdout) | whether stdout takes data |
 //! | [`natural`](mod@natural) | whole numbers as programs write them |
-//! | [`talk`] | what is said on stderr |
+//! | [`messages`] | what is said on stderr |
 //! | [`watchdog`] | a process that ends a fault when its holder cannot |
 
 pub mod changes;
@@ -44,14 +44,15 @@ pub mod escape;
 pub mod except;
 pub mod exit;
 pub mod guardian;
+pub mod held_fault;
 pub mod helper;
-pub mod hold;
 mod inode;
 pub mod input;
 pub mod json;
 pub mod jsonl;
 pub mod lease;
 pub mod lifeline;
+pub mod messages;
 pub mod namespaces;
 pub mod nat;
 pub mod natural;
@@ -73,6 +74,5 @@ pub mod similar;
 pub mod size;
 pub mod ssh;
 pub mod stdout;
-pub mod talk;
 pub mod tool;
 pub mod watchdog;

@@ -172,5 +172,5 @@ fn open(path: &Path) -> io::Result<(File, Option<(PathBuf, PathBuf)>)> {
 fn fresh_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!(".{}-{}-{count}.unfinished", crate::talk::tool(), std::process::id())
+    format!(".{}-{}-{count}.unfinished", crate::messages::tool(), std::process::id())
 }

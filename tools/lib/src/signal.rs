@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::{Error, Result};
-use crate::talk;
+use crate::messages;
 
 /// Why a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Watch {
                     // The other end lives as long as the process.
                     let _ = hammer.write_all(b"!");
                 } else {
-                    talk::error(busy);
+                    messages::error(busy);
                 }
             }
         });

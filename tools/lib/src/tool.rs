@@ -11,13 +11,13 @@ use clap::{Command, Parser};
 
 use crate::exit::{Error, Result, Status};
 use crate::similar::closest;
-use crate::{jsonl, talk};
+use crate::{jsonl, messages};
 
 /// The whole `main` of a tool: reads the command line, runs it, says what went wrong, ends in order.
 ///
 /// `tool` is the name in front of every line on stderr.
 pub fn main<Cli: Parser>(tool: &'static str, run: impl FnOnce(Cli) -> Result<Status>) -> ExitCode {
-    talk::name(tool);
+    messages::name(tool);
     let outcome = caught(|| match Cli::try_parse() {
         Ok(cli) => run(cli),
         Err(error) => usage(tool, &Cli::command(), &error),
@@ -39,7 +39,7 @@ pub fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
             match std::thread::current().name() {
                 Some("main") => LAST_PANIC.set(Some(what)),
                 // Whoever waits for this thread knows only that it died.
-                _ => talk::error(format!("internal error, please report it: {what}")),
+                _ => messages::error(format!("internal error, please report it: {what}")),
             }
             // Whoever asks for it wants to see where we were.
             if std::env::var_os("RUST_BACKTRACE").is_some_and(|wanted| wanted != "0") {

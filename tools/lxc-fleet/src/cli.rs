@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
+use breakit::messages::Loudness;
 use breakit::size::{self, parse_size};
-use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::fleet::select::Selection;

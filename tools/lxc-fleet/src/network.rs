@@ -13,9 +13,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::node::Name;
 use breakit::program;
-use breakit::talk;
 use serde_json::Value;
 
 use crate::fleet::state;
@@ -190,7 +190,7 @@ pub fn making<'a>(fleet: &Name, subnet: [u8; 3], nat: bool) -> Vec<Step<'a>> {
     steps.push(ip_step(format!("route replace unreachable {a}.{b}.{c}.0/24 metric {LAST_RESORT}")));
     steps.push(Step::silent(move || {
         if new {
-            talk::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
+            messages::detail(format!("bridge {bridge} is made, for {a}.{b}.{c}.0/24"));
         }
         not_through_iptables(&bridge);
         Ok(())

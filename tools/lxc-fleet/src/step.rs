@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::{jsonl, program, talk};
+use breakit::{jsonl, messages, program};
 
 /// A step. It is looked over only when it is its turn.
 pub struct Step<'a> {
@@ -83,7 +83,7 @@ pub fn take_all(steps: Vec<Step>) -> Result<()> {
 /// If stdout does not take them.
 pub fn print(lines: &[String]) -> Result<Status> {
     if lines.is_empty() {
-        talk::say("nothing would be done");
+        messages::say("nothing would be done");
     }
     lines
         .iter()

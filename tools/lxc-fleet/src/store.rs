@@ -28,8 +28,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::program;
-use breakit::talk;
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount as mount2, umount2};
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -147,7 +147,7 @@ fn reserve_again() {
             || room::reserve(&opened, &places::store_file(), size).is_ok()
     });
     if !again {
-        talk::say(format!(
+        messages::say(format!(
             "not all of {} is reserved on the disk any more, and the disk is full: make room there",
             places::store_file().display()
         ));
@@ -262,7 +262,7 @@ fn heal(why: Errno) -> Result<()> {
         return Err(in_use());
     }
     mount()?;
-    talk::say(format!(
+    messages::say(format!(
         "the store {} could not be written to any more ({}); it was checked and mounted again",
         places::store_file().display(),
         why.desc()
@@ -305,7 +305,7 @@ pub fn release() -> Result<()> {
     if is_built_in() {
         // It may be built in another mount namespace, from where it does not keep our mount busy: the kernel would
         // take the builder's mount away as well when we remove the folder.
-        talk::detail("the store stays mounted: an image is being built in it");
+        messages::detail("the store stays mounted: an image is being built in it");
         return Ok(());
     }
     sweep::nodes()?;
@@ -317,7 +317,7 @@ pub fn release() -> Result<()> {
             Ok(())
         }
         Err(Errno::EBUSY) => {
-            talk::detail("the store stays mounted: somebody is at work in it");
+            messages::detail("the store stays mounted: somebody is at work in it");
             Ok(())
         }
         Err(errno) => Err(Error::io("unmount the store", &errno.into())),

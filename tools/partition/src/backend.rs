@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
 use breakit::node::{Name, Node, Via};
-use breakit::{program, talk};
+use breakit::{messages, program};
 use clap::ValueEnum;
 
 use crate::apply::Rules;
@@ -429,7 +429,7 @@ pub fn addresses(nodes: &[Node]) -> Result<Vec<Vec<IpAddr>>> {
         )));
     }
     if !shared.is_empty() {
-        talk::say(format!(
+        messages::say(format!(
             "left out, as several nodes have it: {}",
             words_of_shared(&shared, nodes)
         ));

@@ -12,10 +12,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::node::{Node, Via};
 use breakit::ports::Ports;
 use breakit::reach::Network;
-use breakit::talk;
 use nix::sys::socket::{Backlog, listen};
 
 use crate::datagrams::{Ear, Way, exchange};
@@ -90,7 +90,7 @@ pub fn measure(
     trips.extend(bed.connections(&question.ports(Protocol::Tcp))?);
     if neighbours::overflows() > before {
         trips.iter_mut().for_each(Trip::doubt);
-        talk::error(
+        messages::error(
             "the kernel's table of neighbours was full, so what did not arrive is unknown; raise net.ipv4.neigh.default.gc_thresh3 (and net.ipv6...)",
         );
     }

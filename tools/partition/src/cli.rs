@@ -5,10 +5,10 @@ use std::time::Duration;
 use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
+use breakit::messages::Loudness;
 use breakit::node::{NodesArg, SudoArg};
 use breakit::ports::Ports;
 use breakit::schedule::ScheduleArgs;
-use breakit::talk::Loudness;
 use clap::{Args, Parser, Subcommand};
 
 use crate::backend::Backend;

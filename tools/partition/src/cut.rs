@@ -6,15 +6,15 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::hold::{Fault, Renewal};
+use breakit::held_fault::{Fault, Renewal};
 use breakit::jsonl;
 use breakit::lease::Lease;
+use breakit::messages;
 use breakit::nat;
 use breakit::node::{self, Name, Node, Via};
 use breakit::op::Op;
 use breakit::reach::Network;
 use breakit::rng::Pcg64;
-use breakit::talk;
 use nix::sys::stat::fstat;
 use serde_json::{Map, Value, json};
 
@@ -187,7 +187,7 @@ impl Cut {
         }
         let translates = self.translates(&self.losses()?)?;
         for (node, _) in self.wanted.nodes.iter().zip(translates).filter(|(_, does)| *does) {
-            talk::error(format!(
+            messages::error(format!(
                 "{} does not match addresses that {} translates (NAT); take the backend nft",
                 self.backend, node.name
             ));
@@ -259,7 +259,8 @@ impl Cut {
     /// Looks addresses up again: a node may have come back with others. One that is down keeps its last.
     fn look_up(&mut self) {
         let found = backend::look_up(&self.wanted.nodes);
-        let detail = |error| talk::detail(format!("its last known addresses are used: {error}"));
+        let detail =
+            |error| messages::detail(format!("its last known addresses are used: {error}"));
         let known: Vec<Option<Vec<IpAddr>>> =
             found.into_iter().map(|found| found.map_err(detail).ok()).collect();
         let mut now: Vec<Vec<IpAddr>> = known
@@ -291,7 +292,7 @@ impl Cut {
                 Ok(Some(now)) => *last = now,
                 Ok(None) => {}
                 Err(error) => {
-                    talk::detail(format!("link-local addresses are not known: {error}"));
+                    messages::detail(format!("link-local addresses are not known: {error}"));
                     unknown.insert(node.name.to_string(), error.to_string().into());
                 }
             }
@@ -372,7 +373,7 @@ impl Cut {
         let (nft, nodes) = (&self.nft, &self.wanted.nodes);
         let done = all(tables, |(node, table)| {
             let Some(network) = network_of(node.map(|i| &nodes[i]))? else {
-                talk::say(format!(
+                messages::say(format!(
                     "{} does not run; it is cut off when it comes back",
                     name(nodes, node)
                 ));
@@ -464,7 +465,7 @@ impl Cut {
         let unknown: Vec<String> =
             matrix.unknown().map(|(src, dst)| format!("{} to {}", name(src), name(dst))).collect();
         if !unknown.is_empty() {
-            talk::error(shorten(format!(
+            messages::error(shorten(format!(
                 "--verify could not measure, where a node is down or not on this host: {}",
                 unknown.join(", ")
             )));
@@ -475,7 +476,7 @@ impl Cut {
             .map(|(src, dst)| format!("{} to {}", name(src), name(dst)))
             .collect();
         if !also.is_empty() {
-            talk::error(format!("more is cut than this cut says: {}", also.join(", ")));
+            messages::error(format!("more is cut than this cut says: {}", also.join(", ")));
         }
         Ok(())
     }
@@ -611,7 +612,7 @@ impl Fault for Cut {
         while let Err(error) = self.install(lease) {
             match self.others.pop_front() {
                 Some(other) if error.status() == Status::Missing => {
-                    talk::say(format!("{error}; trying the backend {other} instead"));
+                    messages::say(format!("{error}; trying the backend {other} instead"));
                     let refused = std::mem::replace(&mut self.backend, other);
                     self.refused.push((refused, error.to_string()));
                 }

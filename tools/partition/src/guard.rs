@@ -20,8 +20,8 @@ use breakit::exit::{Error, Result, Status};
 use breakit::helper;
 use breakit::lease::Lease;
 use breakit::lifeline::{self, Lifeline};
+use breakit::messages;
 use breakit::node::Node;
-use breakit::talk;
 
 use crate::apply;
 use crate::installed::{self, Place};
@@ -151,7 +151,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
             Some(DONE) => return Ok(Status::Done),
             Some(WATCH) => {
                 if let Err(error) = installed::sweep(&nft, installed::networks(&nodes), table) {
-                    talk::error(format!("what others left could not be swept: {error}"));
+                    messages::error(format!("what others left could not be swept: {error}"));
                 }
             }
             Some(HEALED) => due = None,
@@ -170,7 +170,7 @@ pub fn stand(table: &str, after: Option<Duration>) -> Result<Status> {
         }
     };
     for cut in healed.iter().filter(|_| after.is_none()) {
-        talk::error(format!("the holder of the cut {} is gone: healed", cut.words()));
+        messages::error(format!("the holder of the cut {} is gone: healed", cut.words()));
     }
     Error::all(errors)?;
     Ok(Status::Done)
@@ -203,7 +203,7 @@ fn sweep_ended(nft: &Nft, nodes: &[Node], table: &str) {
     let ended = |found: &KernelRules| found.name == table && found.elements.is_empty();
     let (_, errors) = installed::heal(nft, &installed::networks(nodes), ended);
     if let Err(error) = Error::all(errors) {
-        talk::error(format!("what the lease ended could not be swept: {error}"));
+        messages::error(format!("what the lease ended could not be swept: {error}"));
     }
 }
 

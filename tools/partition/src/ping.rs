@@ -6,10 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::node::Node;
 use breakit::program;
 use breakit::reach::Network;
-use breakit::talk;
 
 /// For all that ssh and some pings take besides waiting for answers.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ pub fn answered(node: &Node, addresses: &[IpAddr], limit: Duration) -> Option<BT
     match ping(node, addresses, limit) {
         Ok(said) => Some(said.lines().filter_map(|line| line.parse().ok()).collect()),
         Err(error) => {
-            talk::detail(format!("whom {} reaches cannot be measured: {error}", node.name));
+            messages::detail(format!("whom {} reaches cannot be measured: {error}", node.name));
             None
         }
     }

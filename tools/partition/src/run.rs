@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use breakit::exit::{Error, Result, Status};
-use breakit::hold::{hold, together};
+use breakit::held_fault::{hold, together};
 use breakit::lease::{Lease, LeaseArgs};
 use breakit::node::{self, Fleet, Name, Node, NodesArg};
 use breakit::op::Op;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, escape, jsonl, rng, similar, stdout, talk};
+use breakit::{clock, escape, jsonl, messages, rng, similar, stdout};
 use clap::{CommandFactory, Parser};
 
 use crate::backend;
@@ -102,7 +102,7 @@ fn plan(plan: &cli::Plan) -> Result<Status> {
     let (shape, seed) = (chosen(&plan.drawn)?, rng::seed(plan.drawn.seed)?);
     let nodes = names(&plan.drawn.nodes)?;
     let grudge = shape.draw(&nodes, &mut rng::generator(seed, PURPOSE))?;
-    talk::say(format!("{}, seed {seed}: {}", shape.words(), grudge.words()));
+    messages::say(format!("{}, seed {seed}: {}", shape.words(), grudge.words()));
     jsonl::print(&grudge.json().to_string())?;
     Ok(Status::Done)
 }
@@ -179,7 +179,7 @@ fn replay(args: &cli::Replay) -> Result<Status> {
     let lease = args.lease.checked()?;
     let record = replay::read(args.nodes.history(&args.history)?)?;
     if record.others > 0 {
-        talk::say(format!("{} faults of other kinds are left out", record.others));
+        messages::say(format!("{} faults of other kinds are left out", record.others));
     }
     let (nft, table) = (Nft::find(), table_name()?);
     let mut parts = Vec::new();
@@ -263,7 +263,7 @@ fn heal(args: &cli::Heal) -> Result<Status> {
     let told = healed.iter().try_for_each(|cut| jsonl::print(&line(cut)));
     errors.extend(Error::unless_reader_gone(told).err());
     if healed.is_empty() && errors.is_empty() {
-        talk::say("nothing was cut");
+        messages::say("nothing was cut");
     }
     Error::all(errors).map(|()| Status::Done)
 }
@@ -291,7 +291,7 @@ fn check(args: &cli::Check) -> Result<Status> {
     let addresses = backend::addresses(&nodes)?;
     let matrix = check::measure(&nodes, &addresses, &question, args.timeout)?;
     if let Some(left_out) = matrix.left_out() {
-        talk::say(format!(
+        messages::say(format!(
             "left out, as no other node reaches it or has a network with it: {left_out}"
         ));
     }

@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::node::{Node, Via};
 use breakit::reach::Network;
-use breakit::talk;
 
 use crate::check::network_here;
 use crate::packets::{Packets, Protocol};
@@ -101,13 +101,13 @@ pub fn compare(nodes: &[Node], peers: &Peers, before: &Answered, now: &Answered)
     if let [first, rest @ ..] = silent.as_slice() {
         let more =
             if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-        talk::error(format!(
+        messages::error(format!(
             "--verify could not measure {first}{more}: no answer to such packets came before the cut either"
         ));
     }
     let nets = peers.from.iter().chain(&peers.to).filter(|p| p.nets.iter().any(|n| !n.is_single()));
     if let Some(peer) = nets.into_iter().next() {
-        talk::error(format!(
+        messages::error(format!(
             "--verify could not measure the network {}: it asks single addresses; name some",
             peer.said
         ));

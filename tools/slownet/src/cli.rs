@@ -2,9 +2,9 @@
 
 use breakit::helper::PathArg;
 use breakit::lease::LeaseArgs;
+use breakit::messages::Loudness;
 use breakit::node::{NodesArg, SudoArg};
 use breakit::schedule::ScheduleArgs;
-use breakit::talk::Loudness;
 use clap::{Args, Id, Parser, Subcommand};
 
 use crate::backend::Wanted;

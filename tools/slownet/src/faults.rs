@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use breakit::exit::{Error, Result};
 use breakit::guardian::Guardian;
+use breakit::held_fault::{Fault, Renewal};
 use breakit::helper;
-use breakit::hold::{Fault, Renewal};
 use breakit::lease::Lease;
 use breakit::node::Node;
 use breakit::op::Op;

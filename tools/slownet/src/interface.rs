@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use breakit::escape::cited;
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::reach::Network;
-use breakit::talk;
 use serde_json::Value;
 
 use crate::kernel;
@@ -123,7 +123,7 @@ fn by_route(
                 "there is no route to {prefix} to make slow ({error}); check --to"
             )));
         }
-        talk::detail(format!("{prefix} is left out: there is no route to it"));
+        messages::detail(format!("{prefix} is left out: there is no route to it"));
     }
     Ok(found)
 }

@@ -31,9 +31,9 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::reach::Network;
 use breakit::rng::Pcg64;
-use breakit::talk;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::time::TimeSpec;
@@ -149,7 +149,7 @@ impl Line {
                 && let Err(unheard) = failed.send(Err(error))
                 && let Err(error) = unheard.0
             {
-                talk::error(format!("the delay line ended: {error}"));
+                messages::error(format!("the delay line ended: {error}"));
             }
         });
         match told.recv() {

@@ -7,10 +7,10 @@ use breakit::clock;
 use breakit::escape::cited;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
+use breakit::messages;
 use breakit::node::Node;
 use breakit::op::Op;
 use breakit::schedule::Window;
-use breakit::talk;
 use serde_json::{Map, Value};
 
 use crate::link::{Link, Names};
@@ -185,7 +185,7 @@ fn as_they_are_now(recorded: Vec<Net>, value: &Value, names: &Names) -> Result<W
                 whom.add(&nodes)?;
             }
             Err(_) => {
-                talk::say(format!("{name} is no node now: its recorded addresses are meant"));
+                messages::say(format!("{name} is no node now: its recorded addresses are meant"));
                 whom.named.insert(name.clone(), before);
             }
         }

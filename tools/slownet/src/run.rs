@@ -2,7 +2,7 @@
 
 use breakit::escape::cited;
 use breakit::exit::{Error, Result, Status};
-use breakit::hold::{hold, together};
+use breakit::held_fault::{hold, together};
 use breakit::jsonl::Lines;
 use breakit::lease::{self, Lease};
 use breakit::node::{self, Fleet, Node, NodesArg, SudoArg};
@@ -10,7 +10,7 @@ use breakit::op::Op;
 use breakit::reach::Network;
 use breakit::schedule::{Schedule, Window};
 use breakit::signal::Watch;
-use breakit::{clock, jsonl, stdout, talk};
+use breakit::{clock, jsonl, messages, stdout};
 use serde_json::{Value, json};
 
 use crate::agent::{Agents, serve};
@@ -124,7 +124,7 @@ fn replay(args: &ReplayArgs) -> Result<Status> {
     let lines = args.nodes.history(&args.history)?;
     let record = replay::read(lines, args.sudo.of(args.nodes.resolve()?))?;
     if record.others > 0 {
-        talk::say(format!("{} faults of other kinds are left out", record.others));
+        messages::say(format!("{} faults of other kinds are left out", record.others));
     }
     let drawn = breakit::rng::seed(None)?;
     let ReplayArgs { backend, force, agent, .. } = *args;
@@ -226,7 +226,7 @@ fn clear(args: &ClearArgs) -> Result<Status> {
         Ok(network) => sweep::sweep(&network, ours, WithRoot::Remove),
         // What does not run holds no fault.
         Err(error) if error.status() == Status::NoInput => {
-            talk::detail(error.to_string());
+            messages::detail(error.to_string());
             Ok(std::collections::BTreeSet::new())
         }
         Err(error) => Err(error),
@@ -240,7 +240,7 @@ fn clear(args: &ClearArgs) -> Result<Status> {
     }
     errors.extend(Error::unless_reader_gone(tell_cleared(&cleared)).err());
     if cleared.is_empty() && errors.is_empty() {
-        talk::say("there was no fault");
+        messages::say("there was no fault");
     }
     Error::all(errors).map(|()| Status::Done)
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::lease::Lease;
+use breakit::messages;
 use breakit::nat;
 use breakit::node::{self, Host, Node, Via};
 use breakit::reach::{Identity, Network};
-use breakit::talk;
 use serde_json::{Value, json};
 
 use crate::advice;
@@ -294,7 +294,7 @@ impl Slow {
         overlap::refuse(&network, &self.ids, &self.link, node)?;
         let steps = self.steps(node, &network, lease)?;
         let run = |step: &Step| {
-            talk::detail(format!("{}: {}", node.name, step.show()));
+            messages::detail(format!("{}: {}", node.name, step.show()));
             step.run(&network).map(drop)
         };
         steps.queues.iter().try_for_each(run)?;
@@ -594,7 +594,7 @@ impl Slow {
         for (node, found) in self.link.nodes.iter().zip(found) {
             match found {
                 Ok(Found::InForce) => {}
-                Ok(Found::Down) => talk::detail(format!("node {} is down", node.name)),
+                Ok(Found::Down) => messages::detail(format!("node {} is down", node.name)),
                 Ok(Found::Again) => again.push(node.name.to_string()),
                 Ok(Found::Cleared) => cleared += 1,
                 Err(error) => errors.push(error),

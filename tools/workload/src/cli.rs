@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use breakit::clock::parse_duration;
 use breakit::helper::PathArg;
+use breakit::messages::Loudness;
 use breakit::node::NodesArg;
-use breakit::talk::Loudness;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, FromArgMatches, Parser, Subcommand};
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use breakit::clock::show;
 use breakit::exit::{Error, Result, Status};
-use breakit::talk;
+use breakit::messages;
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tokio::process::{Child, ChildStdout};
@@ -106,7 +106,7 @@ impl Running {
             "did not end within {} of TERM and was killed; its fault ends with its lease",
             show(PATIENCE)
         );
-        talk::error(format!("the nemesis {:?} {why}", self.text));
+        messages::error(format!("the nemesis {:?} {why}", self.text));
         Err(why)
     }
 }
@@ -157,7 +157,7 @@ impl Watcher {
             Ok(Ended::Early) => ("nemesis-ended-early", ENDED_EARLY),
             Err(why) => ("nemesis-failed", why.as_str()),
         };
-        talk::error(format!("the nemesis {:?} {why}", self.text));
+        messages::error(format!("the nemesis {:?} {why}", self.text));
         let mut op = own_line(word, json!({ "command": self.text }));
         op.error = Some(why.into());
         // The run ends for that reason already.

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use breakit::talk;
+use breakit::messages;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -24,7 +24,7 @@ impl Progress {
     /// Begins drawing.
     pub fn begin(shared: &Arc<Shared>) -> Progress {
         let phase = Arc::new(Mutex::new("setup"));
-        let wanted = io::stderr().is_terminal() && !talk::quiet();
+        let wanted = io::stderr().is_terminal() && !messages::quiet();
         let drawing = wanted.then(|| tokio::spawn(draw(Arc::clone(shared), Arc::clone(&phase))));
         Progress { phase, drawing }
     }
@@ -32,7 +32,7 @@ impl Progress {
     /// Says that another phase has begun.
     pub fn phase(&self, name: &'static str) {
         *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = name;
-        talk::detail(name);
+        messages::detail(name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
-use breakit::{stdout, talk};
+use breakit::{messages, stdout};
 use serde_json::{Value, json};
 
 use crate::cli::Cli;
@@ -78,7 +78,7 @@ impl Run {
         self.shared.history.written().await;
         self.say(status, &reason);
         if let Some(reading) = &findings.reading {
-            talk::say(reading.sentence());
+            messages::say(reading.sentence());
         }
         phases?;
         self.status(findings)
@@ -195,7 +195,7 @@ impl Run {
     fn say(&self, status: &str, reason: &Value) {
         let tally = self.shared.history.tally();
         let why = reason.as_str().map(|why| format!(" ({why})")).unwrap_or_default();
-        talk::say(format!(
+        messages::say(format!(
             "{status}{why}: {} operations, {} ok, {} fail, {} info, {} faults; seed {}",
             tally.ops, tally.ok, tally.fail, tally.info, tally.faults, self.plan.seed
         ));

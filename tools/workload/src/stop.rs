@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::signal::{Wake, Watch};
-use breakit::talk;
 use tokio::sync::watch;
 
 /// Why a run ends before its time.
@@ -75,7 +75,7 @@ pub fn watch(stop: &Stop) -> Result<()> {
         // From now on poll(2) would answer at once for the reader that left; only a signal is news.
         loop {
             if let Some(number) = watch.signal() {
-                talk::say("interrupted: the run is already ending");
+                messages::say("interrupted: the run is already ending");
                 return stop.ring(Cause::Signal(number));
             }
             std::thread::sleep(Duration::from_millis(50));

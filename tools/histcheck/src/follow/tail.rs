@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
-use breakit::talk;
+use breakit::messages;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -198,7 +198,7 @@ impl Tail {
             Err(Errno::EAGAIN) => true,
             Err(error) => {
                 if !std::mem::replace(&mut self.is_told, true) {
-                    talk::say(format!(
+                    messages::say(format!(
                         "{}: whether anybody writes it cannot be seen ({}); following it to the last line of its \
                          run, or to ^C",
                         self.name,

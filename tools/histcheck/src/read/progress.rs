@@ -22,7 +22,7 @@ impl Progress {
     /// For a source of so many bytes, where that is known.
     pub fn new(name: &str, size: Option<u64>) -> Progress {
         let worth_it = size.is_none_or(|size| size >= WORTH_IT);
-        if !worth_it || breakit::talk::quiet() || !std::io::stderr().is_terminal() {
+        if !worth_it || breakit::messages::quiet() || !std::io::stderr().is_terminal() {
             return Progress { bar: ProgressBar::hidden(), size };
         }
         let bar = match size {

@@ -3,9 +3,9 @@
 use std::fs;
 
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
-use breakit::talk;
 
 use crate::cli::DownArgs;
 use crate::fleet::fleet_group;
@@ -60,7 +60,7 @@ fn whole(fleet: &Name) -> Result<()> {
             take_down_of(fleet, state, &containers)
         }
         None => {
-            talk::say(format!("fleet {fleet} is not up"));
+            messages::say(format!("fleet {fleet} is not up"));
             state::forget(fleet)?;
             state::forget_run_dir(fleet);
             give_back()
@@ -198,7 +198,7 @@ fn shown(args: &DownArgs) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for fleet in fleets {
         let Some(mut state) = salvage::load(&fleet)? else {
-            talk::say(format!("fleet {fleet} is not up"));
+            messages::say(format!("fleet {fleet} is not up"));
             continue;
         };
         let containers =

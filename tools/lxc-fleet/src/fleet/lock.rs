@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::node::RUN;
-use breakit::talk;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 
@@ -99,7 +99,7 @@ fn wait(file: File, folder: &Path) -> Result<Flock<File>> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(held) => Ok(held),
         Err((file, Errno::EWOULDBLOCK)) => {
-            talk::detail(format!("waiting for another lxc-fleet ({})", folder.display()));
+            messages::detail(format!("waiting for another lxc-fleet ({})", folder.display()));
             blocking(file, folder)
         }
         Err((_, errno)) => Err(refused(folder, errno)),

@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use breakit::exit::Result;
+use breakit::messages;
 use breakit::node::{LXCPATH, Name};
-use breakit::talk;
 
 use crate::files;
 use crate::fleet::state::{self, Member, State};
@@ -27,7 +27,7 @@ pub fn load(fleet: &Name) -> Result<Option<State>> {
     match state::load(fleet) {
         Ok(state) => Ok(state),
         Err(error) => {
-            talk::say(format!(
+            messages::say(format!(
                 "what fleet {fleet} has is looked for, as its memory is damaged: {error}"
             ));
             found(fleet).map(Some)

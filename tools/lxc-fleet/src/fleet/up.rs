@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::node::{Name, Node, Via, names};
 use breakit::program;
 use breakit::reach::Network;
 use breakit::size::show_size;
-use breakit::talk;
 
 use crate::cli::UpArgs;
 use crate::fleet::down;
@@ -59,7 +59,7 @@ pub fn up(args: &UpArgs) -> Result<Status> {
         return Err(undo(&fleet, &plan, error));
     }
     let count = wanted.len();
-    talk::say(format!(
+    messages::say(format!(
         "{count} {} up in fleet {fleet} after {}",
         if count == 1 { "node is" } else { "nodes are" },
         clock::show(Duration::from_millis(begun.elapsed().as_millis() as u64))

@@ -2,7 +2,7 @@
 
 use breakit::clock;
 use breakit::exit::{Result, Status};
-use breakit::hold::hold;
+use breakit::held_fault::hold;
 use breakit::lease::{self, Lease, LeaseArgs};
 use breakit::rng;
 use breakit::schedule::{Schedule, ScheduleArgs};

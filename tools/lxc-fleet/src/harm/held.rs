@@ -1,9 +1,9 @@
 //! Harm that is held as a fault.
 
 use breakit::exit::{Error, Result};
-use breakit::hold::{Fault, Renewal};
+use breakit::held_fault::{Fault, Renewal};
 use breakit::lease::Lease;
-use breakit::talk;
+use breakit::messages;
 use breakit::watchdog::Watchdog;
 use serde_json::{Value, json};
 
@@ -92,7 +92,7 @@ impl Fault for Held {
             return Ok(Renewal::Healed);
         }
         if !self.watchdog.as_mut().is_some_and(|watchdog| watchdog.in_force(lease)) {
-            talk::error("the watchdog of this fault is gone; another takes its place");
+            messages::error("the watchdog of this fault is gone; another takes its place");
             let another = self.post(lease)?;
             if let Some(before) = self.watchdog.replace(another) {
                 before.dismiss();

@@ -7,10 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::node::{LXCPATH, Name};
 use breakit::program;
 use breakit::signal::Watch;
-use breakit::talk;
 use serde_json::json;
 
 use crate::files;
@@ -103,7 +103,7 @@ impl Build {
     }
 
     fn say_is_there(&self) {
-        talk::say(format!(
+        messages::say(format!(
             "image {} is there already, with {}",
             self.name,
             self.packages.join(", ")
@@ -185,7 +185,7 @@ impl Build {
         let _all = state::lock_all()?;
         let Build { name, packages, site, ids, .. } = self;
         if label(name.as_str()).is_some_and(|label| label.packages == *packages) {
-            talk::say(format!(
+            messages::say(format!(
                 "image {name} was built by somebody else meanwhile, with the same packages"
             ));
             return Ok(());
@@ -202,7 +202,7 @@ impl Build {
             remove::remove_tree(&place)?;
         }
         fs::rename(site, &place).map_err(|e| Error::io(format!("make the image {name}"), &e))?;
-        talk::say(format!("image {name} is built"));
+        messages::say(format!("image {name} is built"));
         Ok(())
     }
 }
@@ -212,7 +212,9 @@ fn ids_of(scripts: Scripts) -> Ids {
     match (scripts, ids::possible()) {
         (Scripts::AsNode, Ok(())) => Ids::BUILD,
         (Scripts::AsNode, Err(why)) => {
-            talk::say(format!("the packages' scripts run with the user ids of the host: {why}"));
+            messages::say(format!(
+                "the packages' scripts run with the user ids of the host: {why}"
+            ));
             Ids::Host
         }
         (Scripts::AsHost, _) => Ids::Host,

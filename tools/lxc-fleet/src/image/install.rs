@@ -14,10 +14,10 @@ use std::time::Duration;
 use breakit::escape;
 use breakit::exit::{Error, Result, Status};
 use breakit::helper;
+use breakit::messages;
 use breakit::node::LXCPATH;
 use breakit::program;
 use breakit::signal::{Wake, Watch};
-use breakit::talk;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
@@ -354,7 +354,7 @@ fn complaint(log: &Path, packages: &[String], ended: Option<ExitStatus>) -> Erro
         Err(e) => return Error::io(format!("read {}", log.display()), &e),
     };
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    lines.iter().for_each(talk::detail);
+    lines.iter().for_each(messages::detail);
     let errors: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("E: ")).collect();
     let ended_with = ended.map(|status| format!(" and ended with {status}")).unwrap_or_default();
     let silent = format!("it said nothing{ended_with}");
@@ -385,10 +385,10 @@ struct Progress(indicatif::ProgressBar);
 impl Progress {
     fn start(text: String) -> Progress {
         let bar = indicatif::ProgressBar::new_spinner();
-        if talk::quiet() {
+        if messages::quiet() {
             bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
         } else if bar.is_hidden() {
-            talk::say(&text);
+            messages::say(&text);
         }
         bar.set_message(escape::line(&text).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));

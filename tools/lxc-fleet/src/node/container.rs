@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
 use breakit::helper;
+use breakit::messages;
 use breakit::node::{LXCPATH, Name};
 use breakit::parallel;
 use breakit::program;
-use breakit::talk;
 
 use crate::fleet::fleet_group;
 use crate::fleet::state::{self, Member, State};
@@ -170,11 +170,11 @@ impl Container {
             && let Some(init) = self.init()
         {
             self.is_filtered(init)?;
-            talk::detail(format!("node {}: runs", self.member.name));
+            messages::detail(format!("node {}: runs", self.member.name));
             return Ok(());
         }
         // The launcher is this program too.
-        let (own, words) = (format!("{}: ", talk::tool()), program::last_words(&output));
+        let (own, words) = (format!("{}: ", messages::tool()), program::last_words(&output));
         let words = words.strip_prefix(&own).unwrap_or(&words);
         let did_not = format!("did not start: {}", self.complaint(words));
         // The launcher ends with a status of ours; LXC has one for all.
@@ -447,7 +447,7 @@ impl Container {
         errors.extend(sweep::files(&self.files()).err());
         errors.extend(remove::remove_tree(&self.config_dir()).err());
         if errors.is_empty() {
-            talk::detail(format!("node {}: is removed", self.member.name));
+            messages::detail(format!("node {}: is removed", self.member.name));
         }
         Error::all(errors)
     }

@@ -8,8 +8,8 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::signal::{Wake, Watch};
-use breakit::talk;
 
 use crate::fleet::select::{are_names, of_specs};
 use crate::node::container::{Container, at_once};
@@ -82,10 +82,10 @@ impl Said {
     pub fn warn(&self, container: &Container) {
         let name = &container.member.name;
         for line in &self.lines {
-            talk::error(format!("node {name}: {line}"));
+            messages::error(format!("node {name}: {line}"));
         }
         if self.more > 0 {
-            talk::error(format!("node {name}: {} more lines of that kind", self.more));
+            messages::error(format!("node {name}: {} more lines of that kind", self.more));
         }
     }
 }
@@ -133,7 +133,7 @@ pub fn wait_inside(
     if let Some(End::Outside(_, killed) | End::Stopped(killed)) = ends.first()
         && *killed != Killed::Dead
     {
-        talk::error(format!("node {}: its tar is not dead yet", container.member.name));
+        messages::error(format!("node {}: its tar is not dead yet", container.member.name));
     }
     match ends.first() {
         Some(End::Itself(status)) => Ok(Some(*status)),

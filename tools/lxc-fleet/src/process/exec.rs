@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use breakit::clock;
 use breakit::exit::{Error, Result, Status};
+use breakit::messages;
 use breakit::signal::{Wake, Watch};
-use breakit::talk;
 
 use crate::cli::ExecArgs;
 use crate::node::container::{self, Container, at_once};
@@ -271,7 +271,7 @@ fn fate(killed: Killed) -> String {
 /// Says it where a program that we ended is not dead.
 fn warn(name: &str, killed: Killed) {
     if killed != Killed::Dead {
-        talk::error(format!("node {name}: the program {}", fate(killed)));
+        messages::error(format!("node {name}: the program {}", fate(killed)));
     }
 }
 

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use breakit::exit::Result;
+use breakit::messages;
 use breakit::node::Name;
-use breakit::talk;
 use nix::errno::Errno;
 
 use crate::files;
@@ -52,7 +52,7 @@ fn clear(folder: &Path) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let away = places::nodes().join(format!("{AWAY}{number}-{name}"));
     if name.starts_with(AWAY) || std::fs::rename(folder, &away).is_ok() {
-        talk::error(format!("files that no node needs any more stay: {error}"));
+        messages::error(format!("files that no node needs any more stay: {error}"));
         return Ok(());
     }
     Err(error)
@@ -79,7 +79,7 @@ fn unmount_below(folder: &Path) -> Result<()> {
 pub fn files(tree: &Path) -> Result<()> {
     match removed(tree) {
         Err(errno) if is_ill(errno) || errno == Errno::ENOSPC => {
-            talk::detail(format!("{} stays for now: {}", tree.display(), errno.desc()));
+            messages::detail(format!("{} stays for now: {}", tree.display(), errno.desc()));
             Ok(())
         }
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -90,7 +90,7 @@ pub fn files(tree: &Path) -> Result<()> {
 /// Says what became of files that could not be removed, if there are any.
 pub fn say_what_stays(fleet: &Name) {
     if places::fleet_dir(fleet).exists() {
-        talk::say(
+        messages::say(
             "the store cannot be written to any more; the nodes' files stay in it until an up or image repairs it, and go then",
         );
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use breakit::exit::{Error, Result};
 use breakit::node::Host;
-use breakit::{clock, lifeline, program, ssh, talk};
+use breakit::{clock, lifeline, messages, program, ssh};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -68,7 +68,7 @@ impl Session {
     pub fn start(host: &Host, copy: &Copy) -> Result<Session> {
         let mut pipes = Pipes::open(host, copy)?;
         pipes.copy(host, copy).inspect_err(|_| pipes.give_up())?;
-        talk::detail(format!("{host}: slownet was copied there and runs"));
+        messages::detail(format!("{host}: slownet was copied there and runs"));
         Ok(Session { host: host.clone(), pipes: Mutex::new(pipes), next: AtomicU32::new(0) })
     }
 

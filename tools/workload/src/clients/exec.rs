@@ -484,7 +484,7 @@ impl Drop for Program {
         // Before the child itself is reaped: until then no other process can have its number.
         self.group = None;
         let (lines, before) = self.stderr.end();
-        if !breakit::talk::verbose() {
+        if !breakit::messages::verbose() {
             self.run.notices.last_lines(self.node.name.as_str(), &lines, before);
         }
     }

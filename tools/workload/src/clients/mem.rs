@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use breakit::exit::{Error, Result};
+use breakit::messages;
 use breakit::node::{Name, Node, Via};
 use breakit::rng::{Pcg64, RngExt, generator};
-use breakit::talk;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -133,7 +133,7 @@ impl Database for Mem {
 
     fn set_up<'a>(&'a self, _nodes: &'a [Node], _prefix: &'a str) -> Answer<'a, Result<()>> {
         Box::pin(async {
-            talk::say("mem is a store inside workload itself, for first steps and tests");
+            messages::say("mem is a store inside workload itself, for first steps and tests");
             let mut store = lock(&self.store);
             store.began = Instant::now();
             store.elected = store.began;

@@ -3,9 +3,9 @@
 use std::io;
 
 use breakit::jsonl::LONGEST_LINE;
+use breakit::messages;
 use breakit::op::{Op, Process};
 use breakit::size::show_size;
-use breakit::talk;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
 
@@ -60,7 +60,7 @@ impl BadLines<'_> {
     fn report(&mut self, what: String) {
         self.number += 1;
         if self.number <= SHOWN {
-            talk::error(format!("the nemesis {:?} {what}", self.text));
+            messages::error(format!("the nemesis {:?} {what}", self.text));
         }
     }
 }
@@ -69,7 +69,7 @@ impl Drop for BadLines<'_> {
     fn drop(&mut self) {
         if self.number > SHOWN {
             let others = self.number - SHOWN;
-            talk::error(format!(
+            messages::error(format!(
                 "the nemesis {:?} printed {others} more lines that are no fault lines",
                 self.text
             ));

@@ -16,8 +16,8 @@ use std::time::Duration;
 use breakit::clock;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::write_line;
+use breakit::messages;
 use breakit::op::{Op, Process, Type};
-use breakit::talk;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -261,8 +261,8 @@ impl History {
         drop(sinks);
         let what = format!("the reader of stdout {why} and was given up");
         match (file, self.stop.cause()) {
-            (Some(file), _) => talk::error(format!("{what}; the whole history is in {file}")),
-            (None, Some(_)) => talk::error(format!("{what}; the history there is cut off")),
+            (Some(file), _) => messages::error(format!("{what}; the whole history is in {file}")),
+            (None, Some(_)) => messages::error(format!("{what}; the history there is cut off")),
             (None, None) => self.stop.ring(Cause::Broken(Error::system(format!(
                 "{what}; the history there is cut off (with -o FILE it is whole in FILE)"
             )))),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use breakit::talk;
+use breakit::messages;
 
 /// For how many programs of a node the last lines are shown; lines that differ only in numbers count once.
 const SHOWN: usize = 3;
@@ -29,7 +29,7 @@ impl Notices {
     /// Shows a sentence about a node, unless one of that kind was shown.
     pub fn once(&self, node: &str, kind: &'static str, sentence: impl FnOnce() -> String) {
         if self.lock().said.insert((node.to_string(), kind)) {
-            talk::error(sentence());
+            messages::error(sentence());
         }
     }
 
@@ -50,10 +50,10 @@ impl Notices {
         }
         of_node.shown.insert(gist);
         if before > 0 {
-            talk::error(format!("a client on {node}: ({before} lines before these)"));
+            messages::error(format!("a client on {node}: ({before} lines before these)"));
         }
         for line in lines {
-            talk::error(format!("a client on {node}: {line}"));
+            messages::error(format!("a client on {node}: {line}"));
         }
     }
 
@@ -67,7 +67,7 @@ impl Drop for Notices {
     fn drop(&mut self) {
         for (node, LastLines { others, .. }) in &self.lock().last_lines {
             if *others > 0 {
-                talk::error(format!(
+                messages::error(format!(
                     "{others} more clients on {node} said other things; -v shows all of them"
                 ));
             }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use breakit::{escape, talk};
+use breakit::{escape, messages};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::ChildStderr;
 use tokio::task::{JoinHandle, yield_now};
@@ -112,7 +112,7 @@ impl Pipe {
     }
 
     fn show(&self, tail: &mut Tail, bytes: &[u8]) {
-        tail.take(bytes, |line| talk::detail(format!("{}: {line}", self.who)));
+        tail.take(bytes, |line| messages::detail(format!("{}: {line}", self.who)));
     }
 
     /// Takes what `read` finds, as one step: two that read must not take in another order.

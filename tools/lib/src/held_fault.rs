@@ -13,11 +13,11 @@ use crate::clock;
 use crate::exit::{Error, Result, Status};
 use crate::jsonl;
 use crate::lease::Lease;
+use crate::messages;
 use crate::node::Node;
 use crate::op::{HEALED_BY_ANOTHER, Op};
 use crate::schedule::{Schedule, Window};
 use crate::signal::{Wake, Watch};
-use crate::talk;
 
 /// What a renewal found.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ impl Look {
             return true;
         }
         let stands = fault.stands().unwrap_or_else(|error| {
-            talk::detail(format!("whether the fault still stands cannot be seen: {error}"));
+            messages::detail(format!("whether the fault still stands cannot be seen: {error}"));
             true
         });
         self.took = begin.elapsed();
@@ -159,7 +159,10 @@ pub fn hold(
                 continue;
             }
             Turn::Late(by) => {
-                talk::say(format!("the next fault starts {} late and is shortened", in_millis(by)));
+                messages::say(format!(
+                    "the next fault starts {} late and is shortened",
+                    in_millis(by)
+                ));
             }
             Turn::InTime => {}
         }
@@ -209,7 +212,7 @@ impl Turn {
 
 fn say_skipped(count: u64) {
     if count > 0 {
-        talk::error(format!(
+        messages::error(format!(
             "{count} {} skipped, whose time was over before their turn came: this program was stopped, or a fault took too long",
             if count == 1 { "fault was" } else { "faults were" }
         ));
@@ -297,7 +300,7 @@ fn stay(
             }
             // The kernel still holds it for a while: try again soon rather than give the fault up.
             Err(error) => {
-                talk::error(format!("not renewed, trying again: {error}"));
+                messages::error(format!("not renewed, trying again: {error}"));
                 due = Instant::now() + (lease.renew_every() / 8).max(Duration::from_millis(50));
             }
         }
@@ -362,11 +365,11 @@ fn stop(fault: &mut dyn Fault, end: Option<&End>) -> Result<()> {
         Err(error) => (serde_json::json!({ "error": error.to_string() }), Err(error)),
     };
     if let Some(End::Lapsed(at)) = end {
-        talk::error("the lease ran out while we were stopped: the fault ended by itself");
+        messages::error("the lease ran out while we were stopped: the fault ended by itself");
         set(&mut value, "lapsed", (*at).into());
     }
     if let Some(End::Healed | End::Outside { healed: true, .. }) = end {
-        talk::say("somebody else healed the fault");
+        messages::say("somebody else healed the fault");
         set(&mut value, "healed", HEALED_BY_ANOTHER.into());
     }
     let at = if let Some(End::Lapsed(at)) = end { *at } else { clock::now() };
@@ -389,7 +392,7 @@ fn ended_by(wake: Wake, early: bool) -> Result<Status> {
     }
 }
 
-/// What several holders ended with together, of which each gives what [`hold`] gave. What ended all from outside is
+/// What several holders ended with together, of which each gives what [`held_fault`] gave. What ended all from outside is
 /// told once.
 ///
 /// # Errors
