@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`op`] | an operation as the engines see it |
 //! | [`object`], [`register`](mod@register), [`specification`], [`model`], [`models`] | what the objects are, and the ways to decide them without search |
-//! | [`zones`], [`cover`], [`uncover`] | what several of these ways rest on |
+//! | [`zones`], [`timeline`], [`coverage_tree`] | what several of these ways rest on |
 //! | [`columns`] | zones of a register without a copy of its operations |
 //! | [`blocks`] | registers whose values were written more than once: search over blocks |
 //! | [`general`] | the engine for all others: search |
@@ -19,15 +19,15 @@
 //! | [`replay`] | an order, checked against the history and the model |
 //! | [`diagram`], [`svg`] | evidence as a picture |
 
-pub mod bands;
 pub mod blocks;
 pub mod case;
 pub mod columns;
-pub mod cover;
+pub mod coverage_tree;
 pub mod diagram;
 pub mod drains;
 pub mod earliest;
 pub mod evidence;
+pub mod fault_bands;
 pub mod general;
 pub mod model;
 pub mod models;
@@ -41,15 +41,15 @@ pub mod replay;
 pub mod rounds;
 pub mod specification;
 pub mod svg;
-pub mod uncover;
+pub mod timeline;
 pub mod zones;
 
 #[cfg(test)]
 mod drawn;
+mod explanation;
 mod hints;
-mod kept;
-mod tell;
 mod thin;
+mod witness_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -158,13 +158,13 @@ pub fn check(history: &mut History, question: &Question, budget: &Budget) -> Res
 
 /// The verdict on all keys, in words and as far as it goes into files.
 pub fn tell(history: &History, question: &Question, keys: &[KeyVerdict]) -> Verdict {
-    let mut verdict = tell::verdict(history, question, keys);
+    let mut verdict = explanation::verdict(history, question, keys);
     hints::lines(history, question, keys).into_iter().for_each(|line| verdict.say(line));
     if question.each_key {
-        verdict.keys = Some(tell::rows(history, keys));
+        verdict.keys = Some(explanation::rows(history, keys));
     }
-    let order = question.witness.iter().map(|path| kept::witness(history, keys, path));
-    let picture = question.svg.iter().map(|path| kept::svg(history, keys, path));
+    let order = question.witness.iter().map(|path| witness_file::witness(history, keys, path));
+    let picture = question.svg.iter().map(|path| witness_file::svg(history, keys, path));
     for written in order.chain(picture) {
         match written {
             Ok(what) => verdict.say(what),
@@ -189,7 +189,7 @@ pub fn verify(
 ) -> Result<Verdict> {
     drains::as_takes(history, &question.model)?;
     let initial = history.values.intern(&question.initial);
-    let mut orders = match kept::orders(history, order, budget)? {
+    let mut orders = match witness_file::orders(history, order, budget)? {
         Ok(orders) => orders,
         Err(limit) => {
             let because = format!("{limit} before the whole order was read");
@@ -204,7 +204,7 @@ pub fn verify(
             (history.ops.outcome(index) == Outcome::Info).then(|| history.ops.inv(index))
         };
         if let Err(fault) = case.replay(&idle, &of_key, budget) {
-            let why = tell::fault(history, fault);
+            let why = explanation::fault(history, fault);
             let who =
                 key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
             let answer = match fault {

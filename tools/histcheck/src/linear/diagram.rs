@@ -1,6 +1,6 @@
 //! A few operations as a picture in text: time runs to the right, one row an operation.
 
-use super::bands::Band;
+use super::fault_bands::Band;
 use super::op::{Fate, Op};
 use crate::history::{OPEN, Pos};
 

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use breakit::escape;
 
-use super::bands::Band;
 use super::diagram::{Row, ranks};
+use super::fault_bands::Band;
 use super::op::{Fate, Op};
 use crate::history::OPEN;
 

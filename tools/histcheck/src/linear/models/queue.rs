@@ -18,10 +18,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::budget::{Budget, Watch};
 use crate::history::{OPEN, Pos};
-use crate::linear::cover::{Cover, Timeline};
 use crate::linear::object::{Call, Fast, Group, Misread, Object, Read, Rests};
 use crate::linear::op::{Fate, Op};
 use crate::linear::specification::{Decided, Drain, Operation, Specification};
+use crate::linear::timeline::{Cover, Timeline};
 use crate::values::{Id, NULL};
 
 /// The queues.

@@ -17,11 +17,11 @@ mod order;
 
 use super::queue::{Act, Item, Items, Words, act_of, groups, rests_on, spare, useful};
 use crate::budget::{Budget, Exhausted, Watch};
-use crate::linear::cover::Timeline;
+use crate::linear::coverage_tree::{Coverage, Waiting};
 use crate::linear::object::{Call, Fast, Group, Object, Read, Rests};
 use crate::linear::op::Op;
 use crate::linear::specification::{Decided, Drain, Operation, Specification};
-use crate::linear::uncover::{Coverage, Waiting};
+use crate::linear::timeline::Timeline;
 use crate::values::Id;
 
 /// The stack.

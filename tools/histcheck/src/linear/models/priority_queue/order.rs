@@ -12,8 +12,8 @@
 
 use super::{Items, Ranked};
 use crate::budget::Watch;
-use crate::linear::cover::Timeline;
 use crate::linear::op::Op;
+use crate::linear::timeline::Timeline;
 
 /// Where in its gap an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,8 +19,8 @@ use std::collections::BinaryHeap;
 
 use super::{Act, Item, Moments};
 use crate::budget::Watch;
-use crate::linear::cover::Timeline;
 use crate::linear::op::Op;
+use crate::linear::timeline::Timeline;
 
 /// The order; `None` where a limit was reached, or a pattern was passed over.
 pub(super) fn order(

@@ -12,7 +12,7 @@ use breakit::jsonl::Lines;
 use breakit::output::NewFile;
 use serde_json::{Value, json};
 
-use super::{Decision, KeyVerdict, bands, svg as drawing, tell};
+use super::{Decision, KeyVerdict, explanation, fault_bands, svg as drawing};
 use crate::budget::{Budget, Exhausted};
 use crate::history::History;
 use crate::plural::many;
@@ -116,10 +116,10 @@ pub(super) fn svg(history: &History, keys: &[KeyVerdict], path: &Path) -> Result
         return Ok("no picture was drawn, as no key is invalid".into());
     };
     let name = key.key.map_or(String::new(), |key| format!("key {}: ", history.values.show(key)));
-    let title = format!("{name}{}", tell::because(history, proof));
-    let rows = tell::picture(history, proof);
+    let title = format!("{name}{}", explanation::because(history, proof));
+    let rows = explanation::picture(history, proof);
     let ops: Vec<_> = rows.iter().map(|(op, _)| *op).collect();
-    let drawn = drawing::draw(&title, &rows, &bands::bands(history, &ops).0);
+    let drawn = drawing::draw(&title, &rows, &fault_bands::bands(history, &ops).0);
     let mut file = NewFile::create(path)?;
     file.write(drawn.as_bytes())?;
     file.finish()?;

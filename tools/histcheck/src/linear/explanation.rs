@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::bands;
 use super::diagram::{self, Row};
 use super::evidence::Evidence;
+use super::fault_bands;
 use super::op::{Act, Fate, Op};
 use super::refutation::Refutation;
 use super::replay::Fault;
@@ -374,7 +374,7 @@ fn evidence(history: &History, proof: &Proof) -> Vec<String> {
         details.push(format!("  the last {SHOWN_OPS}, after {left_out} others:"));
     }
     let (ops, rows): (Vec<Op<()>>, Vec<Row>) = shown.iter().cloned().unzip();
-    let (bands, more) = bands::bands(history, &ops);
+    let (bands, more) = fault_bands::bands(history, &ops);
     let lines = diagram::draw(&ops, &rows, &bands);
     details.extend(lines.into_iter().map(|line| format!("  {line}")));
     if more > 0 {
@@ -532,7 +532,7 @@ fn json_proof(history: &History, proof: &Proof) -> Value {
 
 /// The faults in force around the operations.
 fn json_faults<A>(history: &History, ops: &[Op<A>]) -> Value {
-    bands::around(history, ops).into_iter().map(fault_json).collect()
+    fault_bands::around(history, ops).into_iter().map(fault_json).collect()
 }
 
 fn json_evidence(history: &History, evidence: &Evidence) -> Value {
