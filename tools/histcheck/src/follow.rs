@@ -4,14 +4,14 @@
 //! come is final once it is invalid; and whoever writes into the pipe learns of it by our end.
 //!
 //! - Registers ([`registers`]) are decided event by event, and most of what is decided is forgotten.
-//! - All other objects ([`whole`]), and registers whose values come again too soon, are kept, and decided again
-//!   ([`again`]) and again.
+//! - All other objects ([`recheck`]), and registers whose values come again too soon, are kept, and decided again
+//!   ([`periodic`]) and again.
 
-pub mod again;
 pub mod decider;
+pub mod periodic;
+pub mod recheck;
 pub mod registers;
 pub mod tail;
-pub mod whole;
 
 use std::io::IsTerminal;
 use std::path::Path;

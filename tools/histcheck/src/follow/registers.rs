@@ -7,8 +7,8 @@ mod places;
 
 use std::time::{Duration, Instant};
 
-use super::again::{self, Again, Found, Work};
 use super::decider::{Decider, Ended};
+use super::periodic::{self, Again, Found, Work};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{History, OPEN, Operation, Outcome, Pos};
 use crate::linear::object::{Call, Object};
@@ -576,7 +576,7 @@ impl Registers {
             }
         }
         let work: Work = Box::new(move |budget| {
-            again::decide(work.len(), budget, |at, slice| {
+            periodic::decide(work.len(), budget, |at, slice| {
                 let (ops, initial, after) = &work[at];
                 decide(ops, initial, *after, slice, budget)
             })
@@ -596,7 +596,7 @@ impl Registers {
                 _ => None,
             })
             .collect();
-        again::decide(kept.len(), budget, |at, slice| {
+        periodic::decide(kept.len(), budget, |at, slice| {
             let kept = kept[at];
             decide(&kept.ops(), &kept.initial, kept.after, slice, budget)
         })

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use breakit::exit::Result;
 
-use super::again::{self, Again, Found, Work};
 use super::decider::{Decider, Ended};
+use super::periodic::{self, Again, Found, Work};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History, OPEN, Pos};
 use crate::linear::case::{Case, KeyOperations};
@@ -96,7 +96,7 @@ impl Whole {
 }
 
 fn decide(cases: &[Box<dyn Case>], budget: &Budget) -> Vec<Found> {
-    again::decide(cases.len(), budget, |at, slice| {
+    periodic::decide(cases.len(), budget, |at, slice| {
         let decided = cases[at].decide(slice, budget);
         (decided.engine, decided.decision)
     })
