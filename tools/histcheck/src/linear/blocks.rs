@@ -32,13 +32,13 @@
 //! register goes from each to each, and to them from everywhere, as often as anybody likes. So what only moves among
 //! them takes effect at once. Where both fail the general search goes on.
 
-mod board;
 mod config;
-mod moves;
 mod numbers;
 mod optional;
-mod supply;
-mod trail;
+mod path;
+mod pending;
+mod state;
+mod transitions;
 
 use super::general::uses::Uses;
 use super::general::{self, Search};
@@ -48,13 +48,13 @@ use super::register::Register;
 use crate::budget::{Budget, Exhausted};
 use crate::history::Pos;
 use crate::values::Id;
-use board::{Board, Deed, Value};
 use config::{Config, Frontier, HOME};
-use moves::{Return, Ways};
 use numbers::Numbers;
-use supply::{Count, Supply};
-use trail::Notes;
-pub use trail::order;
+use path::Notes;
+pub use path::order;
+use pending::{Count, Supply};
+use state::{Board, Deed, Value};
+use transitions::{Return, Ways};
 
 /// How many configurations are kept, where there are info operations to be counted; those that make the many are the
 /// ways to use them.
@@ -279,7 +279,7 @@ impl Walk<'_> {
         // Else it is only open.
         if matches!(deed, Deed::Read(_) | Deed::Differs(_)) || self.blocks.has_info {
             for config in &mut self.frontier.configs {
-                moves::opened(config, slot, &self.board);
+                transitions::opened(config, slot, &self.board);
             }
         }
         self.note_invoked(slot, at);

@@ -1,10 +1,10 @@
 //! What is known at one moment of a possible order, and which of two such is the better.
 
-use super::board::{Board, Slots, Value};
+use super::state::{Board, Slots, Value};
 use crate::history::{OPEN, Pos};
 use crate::linear::general::uses::Used;
 
-/// In place of a value: any of those at [`Home`](super::supply::Home), whichever is wanted.
+/// In place of a value: any of those at [`Home`](super::pending::Home), whichever is wanted.
 pub(super) const HOME: Value = Value::MAX;
 
 /// A configuration.

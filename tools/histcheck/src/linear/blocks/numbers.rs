@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::board::Value;
+use super::state::Value;
 use crate::values::Id;
 
 /// Values with a number each. Small integers, and the values that came first, are found without hashing.

@@ -23,9 +23,9 @@
 //! With info operations there is no need: there the ways to use those are the many. And an order is put together from
 //! what each return made done, so that a walk that writes down its way has none either.
 
-use super::board::{Slots, Value};
 use super::config::Config;
-use super::moves::Return;
+use super::state::{Slots, Value};
+use super::transitions::Return;
 
 impl Config {
     /// Operations that took effect and cannot be taken back.

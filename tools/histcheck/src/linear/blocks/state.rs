@@ -26,7 +26,7 @@ pub(super) struct Board {
     pub open: Slots,
     pub writes: Slots,
     pub cas: Slots,
-    /// Those that are [free](super::supply::Home::is_free).
+    /// Those that are [free](super::pending::Home::is_free).
     pub free: Slots,
     differs: Slots,
     reads_of: Vec<Slots>,

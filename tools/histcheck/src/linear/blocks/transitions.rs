@@ -2,9 +2,9 @@
 
 use rustc_hash::FxHashSet;
 
-use super::board::{Board, Deed, Slots, Value, each};
 use super::config::{Config, Frontier, HOME};
-use super::supply::{Count, Supply};
+use super::pending::{Count, Supply};
+use super::state::{Board, Deed, Slots, Value, each};
 use crate::budget::{Budget, Exhausted};
 use crate::history::{OPEN, Pos};
 use crate::linear::general::uses::Uses;

@@ -11,11 +11,11 @@
 
 use rustc_hash::FxHashSet;
 
-use super::board::{Board, Deed, Slots, Value, each};
 use super::config::{Config, Frontier};
 use super::general::Search;
-use super::moves::Return;
-use super::supply::{Count, Supply};
+use super::pending::{Count, Supply};
+use super::state::{Board, Deed, Slots, Value, each};
+use super::transitions::Return;
 use super::{Blocks, WIDE, WIDTHS, Walk};
 use crate::budget::{Budget, Exhausted};
 use crate::history::Pos;

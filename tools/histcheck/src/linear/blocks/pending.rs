@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::board::{Deed, Value};
+use super::state::{Deed, Value};
 use crate::history::{OPEN, Pos};
 
 /// How many info operations there are of a kind.
