@@ -9,7 +9,7 @@ use histcheck::budget::Budget;
 use histcheck::convert;
 use histcheck::history::History;
 use histcheck::linear::{self, Model, Question};
-use histcheck::read::assemble::Assembly;
+use histcheck::read::builder::Assembly;
 use histcheck::read::format::Format;
 use histcheck::read::text::Item;
 use histcheck::read::{self, Options, Tolerance};

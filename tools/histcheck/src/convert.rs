@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::clients::Clients;
 use crate::plural::many;
 use crate::read::format::Written;
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::read::text::Item;
 use crate::read::{self, Options};
 

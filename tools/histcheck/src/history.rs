@@ -18,7 +18,7 @@ use crate::processes::Processes;
 use crate::read::event::Event;
 use crate::read::format::Format;
 use crate::read::origin::{Origin, Sought};
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::values::{Id, Renamed, Values};
 
 /// A place in the order of the history's lines, from 1. No two lines share one.

@@ -24,7 +24,7 @@ use crate::budget::{Budget, Exhausted};
 use crate::checks::keys_are_independent;
 use crate::last_words::End;
 use crate::plural::many;
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::read::{foreign, waits};
 use crate::report::Form;
 use crate::verdict::{Answer, Verdict};

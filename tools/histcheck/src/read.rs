@@ -5,17 +5,17 @@
 //! | what form it has | [`format`](mod@format), [`packed`], [`foreign`] |
 //! | a large file by several threads | [`parts`] |
 //! | blocks of bytes to lines | [`blocks`] |
-//! | an event like those before it, in lines and in other forms, faster | [`layout`] with [`digits`] and [`words`] |
+//! | an event like those before it, in lines and in other forms, faster | [`line_template`] with [`digits`] and [`words`] |
 //! | a plain event, fast | [`scan`] with [`notation`] and [`plain`] |
 //! | any line to an event | [`line`] |
 //! | a row of plain cells to an event, fast | [`rows`] |
 //! | the other forms, through a window, to events | [`text`] with [`array`], [`forms`] and [`edn`], [`log`], [`table`] and [`operations`] with [`spans`] and [`lanes`], [`transactions`] |
 //! | the events alone | [`events`] |
-//! | invocations and completions to operations | [`pair`], [`assemble`], [`doubtful`], [`bare`], [`one_line`] |
+//! | invocations and completions to operations | [`pair`], [`builder`], [`doubtful`], [`bare`], [`one_line`] |
 
-pub mod assemble;
 pub mod bare;
 pub mod blocks;
+pub mod builder;
 pub mod clause;
 pub mod digits;
 pub mod doubtful;
@@ -25,8 +25,8 @@ pub mod events;
 pub mod foreign;
 pub mod format;
 pub mod lanes;
-pub mod layout;
 pub mod line;
+pub mod line_template;
 pub mod notation;
 pub mod object;
 pub mod one_line;
@@ -34,12 +34,12 @@ pub mod origin;
 pub mod packed;
 pub mod pair;
 pub mod parts;
-pub mod place;
 pub mod plain;
+pub mod position;
 pub mod progress;
 pub mod rows;
 pub mod scan;
-pub mod site;
+pub mod source_span;
 pub mod span_names;
 pub mod spans;
 pub mod text;
@@ -82,16 +82,16 @@ use nix::sys::stat::major;
 use crate::budget::{Budget, Exhausted};
 use crate::history::{Counts, History};
 use crate::plural::many;
-use assemble::Assembly;
 use blocks::Blocks;
+use builder::Assembly;
 use format::{Events, Format};
 use notation::{Edn, Json};
 use origin::Origin;
 use packed::{Broken, Source};
-use place::Place;
+use position::Place;
 use progress::Progress;
 use rows::Columns;
-use site::Form;
+use source_span::Form;
 use text::{Quick, Take, Text};
 
 /// What a reader puts up with.

@@ -18,7 +18,7 @@ use crate::convert;
 use crate::history::{History, Start};
 use crate::read::event::Event;
 use crate::read::line::Parsed;
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::read::{self, Options};
 use crate::values::Id;
 

@@ -6,7 +6,7 @@ use breakit::exit::Result;
 
 use crate::budget::Budget;
 use crate::history::{History, Pos};
-use crate::read::assemble::Assembly;
+use crate::read::builder::Assembly;
 use crate::verdict::Verdict;
 
 /// Why no more is read.

@@ -12,7 +12,7 @@ use crate::linear::case::{Case, KeyOperations};
 use crate::linear::{self, Decision, KeyVerdict, Question};
 use crate::linear::{drains, models};
 use crate::plural::many;
-use crate::read::assemble::Assembly;
+use crate::read::builder::Assembly;
 use crate::values::{Id, NULL};
 use crate::verdict::{Answer, Verdict};
 

@@ -17,7 +17,7 @@ use crate::linear::op::{Act, Fate, Op};
 use crate::linear::register::Register;
 use crate::linear::{self, Decision, KeyVerdict, Proof, Question};
 use crate::plural::many;
-use crate::read::assemble::Assembly;
+use crate::read::builder::Assembly;
 use crate::values::{Id, NULL, Values};
 use crate::verdict::{Answer, Verdict};
 use breakit::exit::Result;

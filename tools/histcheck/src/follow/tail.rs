@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::budget::Budget;
 use crate::read::blocks::{BOM, Piece};
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::read::{foreign, out_of, packed};
 
 /// What came is decided before more is read. A pipe holds a part of it; a file that is long already is read by so much

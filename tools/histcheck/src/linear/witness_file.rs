@@ -16,7 +16,7 @@ use super::{Decision, KeyVerdict, explanation, fault_bands, svg as drawing};
 use crate::budget::{Budget, Exhausted};
 use crate::history::History;
 use crate::plural::many;
-use crate::read::place::Place;
+use crate::read::position::Place;
 use crate::values::Id;
 
 /// Writes the orders; says what it wrote.

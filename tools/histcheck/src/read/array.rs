@@ -5,7 +5,7 @@ use breakit::json::{self, Json};
 use breakit::op::Op;
 
 use super::format::{self, Events, Head, Likeness};
-use super::site::Form;
+use super::source_span::Form;
 use super::text::{Item, Quick, Take, Text};
 
 /// The format.

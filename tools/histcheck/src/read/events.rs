@@ -6,14 +6,14 @@ use breakit::op::Op;
 use super::blocks::{self, Blocks, RawLine};
 use super::clause::Clause;
 use super::format::Format;
-use super::layout::{self, Layouts};
 use super::line::{self, Parsed};
+use super::line_template::{self, Layouts};
 use super::notation::Json;
 use super::packed::Source;
 use super::progress::Progress;
-use super::site::Site;
+use super::source_span::Site;
 use super::text::{Item, Take, Text};
-use super::{Options, assemble, each_in_text, none_quickly, recognise, scan, unreadable_behind};
+use super::{Options, builder, each_in_text, none_quickly, recognise, scan, unreadable_behind};
 use crate::clients::Clients;
 use crate::history::History;
 
@@ -45,7 +45,7 @@ pub fn each(name: &str, source: Source, options: Options, take: Take<'_>) -> Res
         }
         let item = match line::json(raw.text).and_then(|value| Ok(Op::of(value)?)) {
             Ok(op) => Item::Op(Box::new(op)),
-            Err(clause) => assemble::cut(name, raw, clause, options.tolerance)?,
+            Err(clause) => builder::cut(name, raw, clause, options.tolerance)?,
         };
         take(site, item)?;
     }
@@ -103,7 +103,7 @@ fn each_event_in_lines(
         while at < text.len() {
             number += 1;
             let rest = &text[at..];
-            let mut event = layout::NOTHING;
+            let mut event = line_template::NOTHING;
             let known = layouts.event::<Json>(text, at, &mut history.values, &mut event);
             let (mut parsed, line, next) = match known {
                 Some(next) => (Parsed::Client(event), blocks::bare(&text[at..next]), next),
@@ -120,7 +120,7 @@ fn each_event_in_lines(
                     match event_of(raw, &rest[..end], &mut layouts, history) {
                         Ok(parsed) => (parsed, line, next),
                         Err(clause) => {
-                            assemble::cut(name, raw, clause, options.tolerance)?;
+                            builder::cut(name, raw, clause, options.tolerance)?;
                             return Ok(());
                         }
                     }

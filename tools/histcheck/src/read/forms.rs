@@ -12,7 +12,7 @@ use super::edn::{self, Fields, Reader, Wrong};
 use super::format::{self, Events, Head, Likeness, Written};
 use super::notation::Edn;
 use super::plain::Notation;
-use super::site::Form;
+use super::source_span::Form;
 use super::spans::{self, Span, Times};
 use super::text::{Item, Quick, Take, Text};
 

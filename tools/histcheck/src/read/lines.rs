@@ -1,4 +1,4 @@
-//! JSON lines: one JSON object a line. They are no text: [`super::blocks`] and [`super::layout`] read them.
+//! JSON lines: one JSON object a line. They are no text: [`super::blocks`] and [`super::line_template`] read them.
 
 use breakit::op::Op;
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::edn::{self, Reader};
 use super::format::{self, Events, Head, Likeness};
-use super::site::{Form, Site};
+use super::source_span::{Form, Site};
 use super::text::{Item, Quick, Take, Text};
 use fields::Fields;
 

@@ -1,14 +1,14 @@
 //! JSON in which an object is a whole operation, with the times at which it began and ended: one a line, or in an
 //! array. It is read as a table whose rows are operations.
 
-use breakit::op::Wrong;
 use breakit::exit::Result;
 use breakit::json::{self, Json};
+use breakit::op::Wrong;
 use serde_json::Value;
 
 use super::array::next_byte;
 use super::format::{self, Events, Likeness};
-use super::site::Form;
+use super::source_span::Form;
 use super::span_names::NAMES;
 use super::spans::{self, Span};
 use super::text::{Quick, Take, Text};

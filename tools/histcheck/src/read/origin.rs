@@ -14,9 +14,9 @@ use breakit::op::{Process, Type};
 use super::blocks::Blocks;
 use super::format::Format;
 use super::packed::Source;
-use super::place::Place;
+use super::position::Place;
 use super::progress::Progress;
-use super::site::Site;
+use super::source_span::Site;
 use super::text::{Item, Text};
 use super::{Options, Tolerance};
 

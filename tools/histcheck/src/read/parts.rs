@@ -15,8 +15,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
-use super::assemble::Assembly;
 use super::blocks::Blocks;
+use super::builder::Assembly;
 use super::format::Format;
 use super::progress::Progress;
 use super::{Options, read_lines};

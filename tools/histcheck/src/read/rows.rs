@@ -7,8 +7,8 @@ use breakit::op::Type;
 
 use super::digits::natural;
 use super::event::Event;
-use super::layout::{Field, NOTHING};
 use super::line;
+use super::line_template::{Field, NOTHING};
 use super::table::header::Header;
 use crate::history::History;
 use crate::values::{Id, NULL, Values};

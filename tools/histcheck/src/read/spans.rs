@@ -15,8 +15,8 @@ use serde_json::Value;
 
 use super::edn::Fields;
 use super::lanes::{self, Interval};
-use super::place::Place;
-use super::site::{Form, Site};
+use super::position::Place;
+use super::source_span::{Form, Site};
 use super::span_names::NAMES;
 use super::text::{Item, Take};
 

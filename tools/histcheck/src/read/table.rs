@@ -18,7 +18,7 @@ use csv_core::ReadRecordResult;
 use serde_json::{Map, Value};
 
 use super::format::{self, Events, Head, Likeness, Written};
-use super::site::{Form, Site};
+use super::source_span::{Form, Site};
 use super::spans::{self, Span};
 use super::text::{Item, Quick, Take, Text};
 use header::{COLUMNS, Header, cells, delimiter, is_foreign_header, is_header};

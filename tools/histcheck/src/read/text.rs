@@ -7,9 +7,9 @@ use breakit::op::{Op, Process};
 use super::Tolerance;
 use super::blocks::{BOM, Blocks};
 use super::packed::Source;
-use super::place::Place;
+use super::position::Place;
 use super::progress::Progress;
-use super::site::{Form, Site};
+use super::source_span::{Form, Site};
 use crate::budget::Budget;
 use crate::clients::lane_name;
 

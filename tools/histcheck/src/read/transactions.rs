@@ -8,8 +8,8 @@ use breakit::op::{Op, Process, Type};
 use serde_json::{Map, Value};
 
 use super::format::{self, Events, Likeness};
-use super::place::Place;
-use super::site::Site;
+use super::position::Place;
+use super::source_span::Site;
 use super::text::{Item, Quick, Take, Text};
 
 /// The format.

@@ -4,12 +4,12 @@ use breakit::exit::Result;
 
 use super::Assembly;
 use crate::read::event::Event;
-use crate::read::layout;
-use crate::read::place::Place;
+use crate::read::line_template;
 use crate::read::plain::Notation;
+use crate::read::position::Place;
 use crate::read::rows::Columns;
 use crate::read::scan;
-use crate::read::site::{Form, Site};
+use crate::read::source_span::{Form, Site};
 
 impl Assembly {
     /// Takes events of a text that begins with one and stands at `place`, as far as they are plain and another follows;
@@ -59,7 +59,7 @@ impl Assembly {
         mut next: impl FnMut(&mut Assembly, usize, &mut Event) -> Option<usize>,
     ) -> Result<usize> {
         let (mut at, mut line) = (0, place.line);
-        let mut event = layout::NOTHING;
+        let mut event = line_template::NOTHING;
         while let Some(next) = next(self, at, &mut event) {
             self.history.counts.lines += 1;
             let nth = self.history.counts.lines as u32;

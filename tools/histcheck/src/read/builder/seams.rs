@@ -11,8 +11,8 @@ use crate::read::Options;
 use crate::read::event::Event;
 use crate::read::format::Format;
 use crate::read::line;
-use crate::read::place::Place;
-use crate::read::site::Site;
+use crate::read::position::Place;
+use crate::read::source_span::Site;
 use crate::values::Id;
 
 /// What a later part of a history cannot know.

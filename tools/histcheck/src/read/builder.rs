@@ -14,14 +14,14 @@ use super::clause::Clause;
 use super::doubtful::Doubtful;
 use super::event::Event;
 use super::format::Format;
-use super::layout::{self, Layouts};
 use super::line::{self, Parsed};
+use super::line_template::{self, Layouts};
 use super::notation::Json;
 use super::one_line::Numbers;
 use super::origin::Sought;
 use super::pair::{self, Misfit, Pairing};
-use super::place::Place;
-use super::site::Site;
+use super::position::Place;
+use super::source_span::Site;
 use super::text::Item;
 use super::times::Times;
 use super::{Options, Tolerance, scan};
@@ -108,7 +108,7 @@ impl Assembly {
     pub fn piece(&mut self, piece: Piece<'_>) -> Result<()> {
         let text = piece.text;
         let mut at = 0;
-        let mut event = layout::NOTHING;
+        let mut event = line_template::NOTHING;
         while at < text.len() {
             let values = &mut self.history.values;
             if let Some(next) = self.layouts.event::<Json>(text, at, values, &mut event) {

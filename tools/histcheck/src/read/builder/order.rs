@@ -325,7 +325,7 @@ mod tests {
                 process: index % 10,
                 value: Some(Id::of_small(100_000 + index as u32)),
                 node: Some(Id(3)),
-                ..crate::read::layout::NOTHING
+                ..crate::read::line_template::NOTHING
             };
             assert!(growing.take(index, index as u32 + 7, &event));
         }
@@ -336,7 +336,7 @@ mod tests {
     fn of_two_parts_the_second_goes_on_where_its_index_is_greater() {
         let part = |indexes: &[u64]| {
             let mut growing = Growing::default();
-            let event = crate::read::layout::NOTHING;
+            let event = crate::read::line_template::NOTHING;
             assert!(indexes.iter().all(|&index| growing.take(index, 1, &event)));
             growing
         };

@@ -10,8 +10,8 @@ use crate::clients::Clients;
 use crate::history::{End, Start};
 use crate::read::event::Event;
 use crate::read::line::{self, Parsed};
-use crate::read::place::Place;
-use crate::read::site::Site;
+use crate::read::position::Place;
+use crate::read::source_span::Site;
 
 impl Assembly {
     /// Takes an event of none of the clients, whose value is at `place`: on that line, and the `nth` of all.

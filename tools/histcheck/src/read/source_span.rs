@@ -6,7 +6,7 @@ use breakit::exit::Error;
 
 use super::clause::{At, Clause};
 use super::log::fields;
-use super::place::Place;
+use super::position::Place;
 use super::table::header::Header;
 use super::{edn, object};
 
