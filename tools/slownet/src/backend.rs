@@ -5,10 +5,10 @@ use breakit::reach::Network;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::arrival;
-use crate::feed::{Feeder, Order, Target};
+use crate::classify::{Feeder, Order, Target};
 use crate::impairments::Parts;
 use crate::impairments::tc::Unable;
+use crate::ingress;
 use crate::interface::Interface;
 use crate::netem;
 use crate::probe::{Kernel, Need};
@@ -152,7 +152,7 @@ impl Backend {
     }
 
     /// What comes in passes no queueing discipline: it is sent round by a device that has one (see
-    /// [`crate::arrival`]), or held by a delay line.
+    /// [`crate::ingress`]), or held by a delay line.
     fn incoming(
         wanted: Wanted,
         parts: &Parts,
@@ -390,7 +390,7 @@ impl Backend {
             steps.extend(qdisc::add(tree, order.id, &queue, order.enter)?);
         }
         if !arrivals.is_empty() {
-            steps.extend(arrival::make(trees, arrivals, order.id, &queue, order.enter)?);
+            steps.extend(ingress::make(trees, arrivals, order.id, &queue, order.enter)?);
         }
         Ok(steps)
     }
@@ -400,7 +400,7 @@ impl Backend {
 fn unseen(traffic: &Traffic, network: &Network) -> Result<Option<&'static str>> {
     match traffic.direction.ways().contains(&Way::In) {
         true if translation::is_of(traffic.named(), network)? => Ok(Some(TRANSLATED)),
-        true => Ok(arrival::cannot(traffic)),
+        true => Ok(ingress::cannot(traffic)),
         false => Ok(None),
     }
 }

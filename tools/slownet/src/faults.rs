@@ -19,10 +19,10 @@ use crate::backend::{Choices, Wanted};
 use crate::fault_id::FaultId;
 use crate::line::watchdog::Watchdog;
 use crate::link::Link;
+use crate::link_fault::{Draw, Slow};
 use crate::long_line;
 use crate::networks::Networks;
 use crate::qdisc::WithRoot;
-use crate::slow::{Draw, Slow};
 
 /// After the lease, before the sweep: the kernel's sets count in seconds.
 const MARGIN: Duration = Duration::from_secs(1);

@@ -13,19 +13,19 @@
 //! | [`line`](mod@line) | the delay line, for kernels without netem |
 //! | [`agent`] | copies of this program on other hosts, for delay lines there |
 //! | [`lines`] | delay lines at one node, wherever they are at work |
-//! | [`feed`] | timed sets that send packets into a queue: the lease |
-//! | [`note`] | which traffic that is, written down in the kernel |
-//! | [`arrival`] | what comes in is sent round by a device of ours, where queues can strike it |
+//! | [`classify`] | timed sets that send packets into a queue: the lease |
+//! | [`set_comment`] | which traffic that is, written down in the kernel |
+//! | [`ingress`] | what comes in is sent round by a device of ours, where queues can strike it |
 //! | [`gate`] | what stands where packets come in |
 //! | [`translation`] | addresses that a network translates |
 //! | [`advice`] | commands that messages advise |
 //! | [`overlap`] | no packet is struck by two faults |
-//! | [`turn`] | one slownet at a time changes queues |
-//! | [`seat`] | what an sshd sends stays quick |
+//! | [`netns_lock`] | one slownet at a time changes queues |
+//! | [`ssh_exempt`] | what an sshd sends stays quick |
 //! | [`networks`] | two names of one network are told apart from two networks |
 //! | [`link`](mod@link) | whose packets, which, and what happens to them; a file has many |
 //! | [`side`] | on which side of a link a delay line stands |
-//! | [`slow`], [`faults`] | one link and all of them: struck, renewed, taken back |
+//! | [`link_fault`], [`faults`] | one link and all of them: struck, renewed, taken back |
 //! | [`long_line`] | what is too long for one line, on several |
 //! | [`replay`] | the faults of a recorded run |
 //! | [`kernel`] | what the kernel of this host says, without a program for each question |
@@ -33,26 +33,27 @@
 
 pub mod advice;
 pub mod agent;
-pub mod arrival;
 pub mod backend;
+pub mod classify;
 pub mod cli;
 pub mod distribution;
 pub mod fault_id;
 pub mod faults;
-pub mod feed;
 pub mod gate;
 pub mod impairments;
+pub mod ingress;
 pub mod interface;
 pub mod kept;
 pub mod kernel;
 pub mod line;
 pub mod lines;
 pub mod link;
+pub mod link_fault;
 pub mod list;
 pub mod long_line;
 pub mod netem;
+pub mod netns_lock;
 pub mod networks;
-pub mod note;
 pub mod overlap;
 pub mod preset;
 pub mod probe;
@@ -60,10 +61,9 @@ pub mod qdisc;
 pub mod quantity;
 pub mod replay;
 pub mod run;
-pub mod seat;
-pub mod slow;
+pub mod set_comment;
+pub mod ssh_exempt;
 pub mod step;
 pub mod sweep;
 pub mod traffic;
 pub mod translation;
-pub mod turn;

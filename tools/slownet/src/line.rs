@@ -8,15 +8,15 @@
 //! Either way a packet goes on exactly as it would have without us.
 
 pub mod arriving;
-pub mod fate;
+pub mod cpu_affinity;
 pub mod hold;
 pub mod leaving;
 pub mod memory;
 pub mod nfqueue;
 pub mod order;
+pub mod packet_outcome;
 pub mod redirect;
-pub mod station;
-pub mod stuck;
+pub mod release_queue;
 pub mod tap;
 pub mod verdicts;
 pub mod watchdog;

@@ -5,9 +5,9 @@ use breakit::node::Node;
 use breakit::reach::Network;
 use serde_json::{Value, json};
 
+use crate::classify::{self, Fed, Target};
 use crate::fault_id::FaultId;
-use crate::feed::{self, Fed, Target};
-use crate::line::{stuck, tap};
+use crate::line::{release_queue, tap};
 use crate::qdisc::{self, Leaf, Tree};
 use crate::step;
 
@@ -22,7 +22,7 @@ pub fn lines(node: &Node) -> Result<Vec<Value>> {
         Err(error) if error.status() == Status::NoInput => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let fed = feed::all(&network, |_| true)?;
+    let fed = classify::all(&network, |_| true)?;
     let trees = qdisc::trees_with_options(&network)?;
     let name = node.name.as_str();
     let mut lines = Vec::new();
@@ -63,7 +63,7 @@ fn set(node: &str, network: &Network, fed: &Fed, listening: bool) -> Value {
 
 /// The faults whose delay line is at work: a process has bound its packet queue, or has its device open.
 fn lines_at_work(network: &Network) -> Result<Vec<FaultId>> {
-    let queues = stuck::queues(network)?;
+    let queues = release_queue::queues(network)?;
     let devices = step::proc_net(network, "dev")?;
     let bound = queues.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
     let open = devices.lines().filter_map(|line| tap::fault(line.trim_start().split(':').next()?));

@@ -9,8 +9,8 @@ use breakit::node::{self, Fleet, Node};
 use breakit::reach::Network;
 
 use crate::advice;
+use crate::classify::{self, Fed};
 use crate::fault_id::FaultId;
-use crate::feed::{self, Fed};
 use crate::link::Link;
 use crate::traffic::Traffic;
 
@@ -18,10 +18,10 @@ use crate::traffic::Traffic;
 /// link's own, or one at the other end of its packets.
 ///
 /// # Errors
-/// 71 with the other fault's number and what to do, and as [`feed::all`].
+/// 71 with the other fault's number and what to do, and as [`classify::all`].
 pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> Result<()> {
     let is_struck = link.nodes.iter().any(|struck| struck.name == node.name);
-    for Fed { id, traffic, .. } in feed::all(network, |id| !ours.contains(&id))? {
+    for Fed { id, traffic, .. } in classify::all(network, |id| !ours.contains(&id))? {
         let Some(other) = traffic else { continue };
         let (at, remedy) = match () {
             () if is_struck && other.meets(&link.traffic) => {

@@ -7,8 +7,8 @@ use breakit::reach::Network;
 use serde_json::{Map, Value, json};
 
 use crate::agent::{self, Agents};
+use crate::classify::{Feeder, Target, chains, ipset};
 use crate::fault_id::FaultId;
-use crate::feed::{Feeder, Target, chains, ipset};
 use crate::impairments::Parts;
 use crate::impairments::entry::Shows;
 use crate::line::leaving::Leaving;

@@ -6,13 +6,13 @@ use std::time::Duration;
 use breakit::exit::{Error, Result};
 use breakit::reach::Network;
 
-use crate::arrival;
+use crate::classify;
 use crate::fault_id::FaultId;
-use crate::feed;
-use crate::line::stuck;
+use crate::ingress;
+use crate::line::release_queue;
+use crate::netns_lock::Turn;
 use crate::qdisc::{self, Tree, WithRoot};
 use crate::step::{self, Step};
-use crate::turn::Turn;
 
 /// How long packets that a fault still holds may take to leave.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -27,9 +27,9 @@ pub fn sweep(
     ours: impl Fn(FaultId) -> bool,
     root: WithRoot,
 ) -> Result<BTreeSet<FaultId>> {
-    let (stopped, result) = feed::stop(network, &ours);
+    let (stopped, result) = classify::stop(network, &ours);
     let mut errors: Vec<Error> = result.err().into_iter().collect();
-    errors.extend(stuck::release(network, &stopped).err());
+    errors.extend(release_queue::release(network, &stopped).err());
     let mut swept: BTreeSet<FaultId> = stopped.into_iter().collect();
     match sweep_queues(network, &ours, root) {
         Ok(ids) => swept.extend(ids),
@@ -65,8 +65,8 @@ fn sweep_queues(
 }
 
 fn removal(trees: &[Tree], ours: impl Fn(FaultId) -> bool, root: WithRoot) -> Vec<Step> {
-    let leaving = trees.iter().filter(|tree| tree.interface != arrival::DEVICE);
+    let leaving = trees.iter().filter(|tree| tree.interface != ingress::DEVICE);
     let mut steps: Vec<Step> = leaving.flat_map(|tree| qdisc::remove(tree, &ours, root)).collect();
-    steps.extend(arrival::remove(trees, &ours, root));
+    steps.extend(ingress::remove(trees, &ours, root));
     steps
 }

@@ -8,10 +8,10 @@ use breakit::clock;
 use breakit::exit::{Error, Result};
 use breakit::rng::Pcg64;
 
-use super::fate::{Fate, Fates};
+use super::cpu_affinity::Station;
 use super::hold::Hold;
 use super::nfqueue::{Bell, Came, Packet, Queue};
-use super::station::Station;
+use super::packet_outcome::{Fate, Fates};
 use super::verdicts::Verdict;
 use super::{AT_ONCE, DRAIN, be_punctual, damaged, holds, wait};
 use crate::fault_id::FaultId;

@@ -9,11 +9,11 @@ use breakit::clock;
 use breakit::exit::{Error, Result};
 use breakit::rng::Pcg64;
 
-use super::fate::Fates;
+use super::cpu_affinity::Station;
 use super::hold::Hold;
 use super::memory::{Bytes, Pool};
+use super::packet_outcome::Fates;
 use super::redirect::{Lead, Redirect};
-use super::station::Station;
 use super::tap::{At, Tap};
 use super::{AT_ONCE, DRAIN, be_punctual, damaged, holds, wait};
 use crate::fault_id::FaultId;

@@ -14,8 +14,8 @@ use super::{Fed, Order, fed_traffic};
 use crate::fault_id::FaultId;
 use crate::interface::parse;
 use crate::kernel::{self, Family};
-use crate::note;
 use crate::quantity::Percent;
+use crate::set_comment;
 use crate::step::{self, Step};
 use crate::traffic::{Clause, Traffic, Way};
 
@@ -221,7 +221,7 @@ fn which(traffic: &Traffic, ipv4: bool, before: &str, ends: [&str; 2]) -> Vec<St
 fn elements(id: FaultId, traffic: &Traffic, lease: Lease) -> String {
     let table = table(id);
     let timeout = clock::nanos(lease.length) / 1_000_000;
-    let note = note::write(traffic);
+    let note = set_comment::write(traffic);
     let mut script = String::new();
     for (set, v4) in [("to4", true), ("to6", false)] {
         let elements: Vec<String> = traffic
@@ -265,7 +265,7 @@ fn read(id: FaultId, listing: &Value) -> Fed {
     }
     let has_rules = objects().any(|object| object["rule"].to_string().contains("\"@to"));
     let share = objects().find_map(|object| drawn(&object["rule"]["expr"]));
-    let (traffic, more_excepted) = (fed_traffic(&to, noted), note::is_cut(noted));
+    let (traffic, more_excepted) = (fed_traffic(&to, noted), set_comment::is_cut(noted));
     Fed { id, how: "nft", traffic, left, share, more_excepted, has_rules }
 }
 

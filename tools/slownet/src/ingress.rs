@@ -11,8 +11,8 @@ use breakit::ports::{Ports, Transport};
 use breakit::protocol::Protocol;
 use breakit::reach::Network;
 
+use crate::classify::Order;
 use crate::fault_id::FaultId;
-use crate::feed::Order;
 use crate::gate::{BLOCK, Gate};
 use crate::interface::Interface;
 use crate::kernel;
@@ -260,7 +260,7 @@ pub fn remove(trees: &[Tree], ours: impl Fn(FaultId) -> bool, root: WithRoot) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::feed::Target;
+    use crate::classify::Target;
     use crate::traffic::{Direction, Traffic};
     use breakit::lease::Lease;
     use breakit::net::Net;

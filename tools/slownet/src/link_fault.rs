@@ -13,22 +13,22 @@ use serde_json::{Value, json};
 
 use crate::advice;
 use crate::agent::Agents;
-use crate::arrival;
 use crate::backend::{Backend, Choices};
+use crate::classify::{Order, Target};
 use crate::fault_id::FaultId;
-use crate::feed::{Order, Target};
+use crate::ingress;
 use crate::interface::{self, Interface};
 use crate::line::{Place, order};
 use crate::lines::Lines;
 use crate::link::Link;
+use crate::netns_lock::Turn;
 use crate::networks::Networks;
 use crate::overlap;
 use crate::qdisc::{self, Tree, WithRoot};
-use crate::seat;
+use crate::ssh_exempt;
 use crate::step::Step;
 use crate::sweep;
 use crate::traffic::{Traffic, Way};
-use crate::turn::Turn;
 use breakit::net::Net;
 
 /// What a link is struck with.
@@ -243,7 +243,7 @@ impl Slow {
         }
         let queues = backend.queues(order, &arrivals, &self.link.parts, &trees)?;
         let mut queued = leaving.clone();
-        queued.extend((!arrivals.is_empty()).then(|| arrival::DEVICE.to_string()));
+        queued.extend((!arrivals.is_empty()).then(|| ingress::DEVICE.to_string()));
         let interfaces = interfaces.iter().chain(&arrivals).map(|at| at.index).collect();
         let there = There { queued, interfaces, addresses };
         Ok(Steps { leaving, there, queues, feed })
@@ -284,7 +284,7 @@ impl Slow {
     }
 
     fn seat(&self, network: &Network) -> Vec<u16> {
-        if self.draw.force { Vec::new() } else { seat::ports(network) }
+        if self.draw.force { Vec::new() } else { ssh_exempt::ports(network) }
     }
 
     fn strike(&self, node: &Node, lease: Lease) -> Result<()> {
@@ -476,7 +476,7 @@ impl Slow {
         let trees = qdisc::trees(network)?;
         // One of the same name that was made anew never had one.
         let is_same = |tree: &&Tree| {
-            tree.interface == arrival::DEVICE
+            tree.interface == ingress::DEVICE
                 || tree.index.is_none_or(|at| interfaces.contains(&at))
         };
         let there = trees.iter().filter(|tree| queued.contains(&tree.interface)).filter(is_same);

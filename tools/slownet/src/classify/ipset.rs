@@ -11,11 +11,11 @@ use breakit::reach::Network;
 
 use super::{Fed, Order, Target, fed_traffic};
 use super::{chains, mangle};
-use crate::arrival;
 use crate::fault_id::FaultId;
+use crate::ingress;
 use crate::kernel;
-use crate::note;
 use crate::quantity::Percent;
+use crate::set_comment;
 use crate::step::{self, Step};
 use crate::traffic::{Clause, Traffic, Way};
 
@@ -50,7 +50,7 @@ impl Tables {
             )));
         }
         let arrives = by_filters(order);
-        let more = if arrives { arrival::sets(order) } else { String::new() };
+        let more = if arrives { ingress::sets(order) } else { String::new() };
         let mut steps = vec![sets(order.id, order.traffic, order.lease, Some(&more))];
         for v4 in families(order.traffic, self.v6).into_iter().filter(|_| !ways.is_empty()) {
             let program = self.program(v4);
@@ -59,7 +59,7 @@ impl Tables {
             steps.push(Step::new(format!("{program}-restore --noflush -w")).fed(script));
         }
         if arrives {
-            steps.push(arrival::feed(order, |v4| set(order.id, v4)));
+            steps.push(ingress::feed(order, |v4| set(order.id, v4)));
         }
         Ok(steps)
     }
@@ -160,7 +160,7 @@ fn sets(id: FaultId, traffic: &Traffic, lease: Lease, create: Option<&str>) -> S
     // The sets count whole seconds: rounded up, a renewal each third still comes in time.
     let timeout = lease.length.as_secs() + u64::from(lease.length.subsec_nanos() > 0);
     let mut script = create.unwrap_or_default().to_string();
-    let note = note::write(traffic);
+    let note = set_comment::write(traffic);
     let all = Traffic::default();
     for (v4, family) in [(true, "inet"), (false, "inet6")] {
         let elements = traffic.elements(v4);
@@ -380,7 +380,7 @@ pub fn list(network: &Network, wanted: impl Fn(FaultId) -> bool) -> Result<Vec<F
     }
     let fed = members.into_iter().map(|(id, Members { to, left, noted })| {
         let traffic = fed_traffic(&to, &noted);
-        let more_excepted = note::is_cut(&noted);
+        let more_excepted = set_comment::is_cut(&noted);
         Fed { id, how: "ipset", traffic, left, share: None, more_excepted, has_rules: true }
     });
     Ok(fed.collect())
@@ -458,12 +458,12 @@ pub fn stop(network: &Network, ours: impl Fn(FaultId) -> bool) -> (Vec<FaultId>,
     let mut ids: Vec<FaultId> = sets.iter().filter_map(|name| FaultId::of_object(name)).collect();
     ids.sort_unstable();
     ids.dedup();
-    let has_filters = step::has(network, "tc") && arrival::may_have_filters(network);
+    let has_filters = step::has(network, "tc") && ingress::may_have_filters(network);
     let mut errors = Vec::new();
     for id in &ids {
         errors.extend(chains::stop(network, *id).err());
         if has_filters {
-            errors.extend(arrival::starve(network, *id).err());
+            errors.extend(ingress::starve(network, *id).err());
         }
     }
     for name in sets {

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::fault_id::FaultId;
 use crate::interface::Interface;
-use crate::note;
 use crate::quantity::Percent;
+use crate::set_comment;
 use crate::step::Step;
 use crate::traffic::{Traffic, Way};
 use breakit::net::Net;
@@ -176,7 +176,7 @@ impl Fed {
 
 /// The traffic of elements that are still there.
 fn fed_traffic(elements: &[Net], noted: &str) -> Option<Traffic> {
-    (!elements.is_empty()).then(|| note::read(elements, noted))
+    (!elements.is_empty()).then(|| set_comment::read(elements, noted))
 }
 
 /// All that feeds the faults `wanted` in a network, by whatever means.
