@@ -13,6 +13,7 @@ pub mod pty;
 pub mod random;
 pub mod sshd;
 pub mod uml;
+pub mod wait;
 
 pub use fakes::Fakes;
 pub use fleet::Fleet;

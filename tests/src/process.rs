@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::wait::within;
+
 /// What a finished run left: its status and all that it said.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -168,12 +170,25 @@ impl Running {
     /// Where it has none in time.
     #[track_caller]
     pub fn wait_until_it_catches(&self, signal: Signal) {
-        let deadline = Instant::now() + Duration::from_secs(60);
         let bit = 1_u64 << (signal as i32 - 1);
-        while caught(self.pid()) & bit == 0 {
-            assert!(Instant::now() < deadline, "no handler for {signal}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        let is_caught = || signals(self.pid(), "SigCgt:") & bit != 0;
+        within(Duration::from_secs(60), &format!("a handler for {signal}"), is_caught);
+    }
+
+    /// Waits until a signal that was sent is not pending any more: another one is not merged with it.
+    ///
+    /// # Panics
+    /// Where it is pending for too long.
+    #[track_caller]
+    pub fn wait_until_it_has_taken(&self, signal: Signal) {
+        let bit = 1_u64 << (signal as i32 - 1);
+        let is_taken = || signals(self.pid(), "ShdPnd:") & bit == 0;
+        within(Duration::from_secs(60), &format!("{signal} is taken"), is_taken);
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
     }
 
     /// The next line of its stdout, as JSON.
@@ -230,10 +245,10 @@ impl Running {
     }
 }
 
-/// The signals that a process has handlers for, as bits.
-fn caught(pid: Pid) -> u64 {
+/// The signals in a field of a process's status, as bits: those that it has handlers for, or that are pending.
+fn signals(pid: Pid, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = status.lines().find_map(|line| line.strip_prefix(field));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 

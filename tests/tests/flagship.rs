@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Running, built, json_lines};
 use breakit_tests::pty::Terminal;
+use breakit_tests::wait::within;
 use breakit_tests::{Fleet, Folder, has, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -44,6 +45,15 @@ fn below(ancestor: Pid, name: &str) -> Option<Pid> {
     })
 }
 
+/// Whether a client has begun and ended an operation since the cut began.
+fn is_under_load(history: &std::path::Path) -> bool {
+    let lines = json_lines_but_one(history);
+    let mut since = lines.iter().skip_while(|line| line["f"] != "start-partition");
+    let begins = |line: &&serde_json::Value| line["process"].is_u64() && line["type"] == "invoke";
+    let Some(begun) = since.find(begins) else { return false };
+    since.any(|line| line["process"] == begun["process"] && line["type"] != "invoke")
+}
+
 /// Waits until a cut is in force among the fleet's nodes, and gives its holder.
 #[track_caller]
 fn wait_for_cut(fleet: &Fleet) -> Pid {
@@ -69,7 +79,7 @@ fn the_interrupt_key_in_the_middle_heals_reads_and_still_brings_a_verdict() {
     let line = pipeline(&file.display().to_string(), "histcheck");
     let mut terminal = Terminal::start(&format!("export BREAKIT_FLEET={}; {line}", fleet.name));
     let holder = wait_for_cut(&fleet);
-    std::thread::sleep(Duration::from_secs(2));
+    within(MINUTE, "an operation that begins and ends under the cut", || is_under_load(&file));
     terminal.press("\x03");
     let (_, screen) = terminal.end(MINUTE);
     assert!(screen.contains("valid") || screen.contains("unknown"), "no verdict:\n{screen}");

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{Run, Running, run, run_with};
+use breakit_tests::wait::throughout;
 use breakit_tests::{Folder, hostile};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -345,6 +346,13 @@ fn a_budget_that_runs_out_is_unknown_in_time_and_says_which() {
     assert!(memory.stdout.contains(" of 41 operations, at the "), "{}", memory.stdout);
 }
 
+/// Two interrupts that come at once are one: waits until the first one was taken, and that it ends nothing.
+#[track_caller]
+fn passed_over(running: &mut Running) {
+    running.wait_until_it_has_taken(Signal::SIGINT);
+    throughout(Duration::from_millis(300), "the interrupt is passed over", || running.is_running());
+}
+
 #[test]
 fn the_first_interrupt_is_passed_over_on_a_pipe_and_the_second_ends() {
     let mut running = Running::start(histcheck().args(["--json"]));
@@ -354,8 +362,7 @@ fn the_first_interrupt_is_passed_over_on_a_pipe_and_the_second_ends() {
     stdin.write_all(first.as_bytes()).unwrap();
     running.wait_until_it_catches(Signal::SIGINT);
     running.signal(Signal::SIGINT);
-    // Two that come at once are one.
-    std::thread::sleep(Duration::from_secs(1));
+    passed_over(&mut running);
     stdin.write_all(rest.as_bytes()).unwrap();
     drop(stdin);
     let verdict = running.end(SOON).expect(1);
@@ -365,8 +372,7 @@ fn the_first_interrupt_is_passed_over_on_a_pipe_and_the_second_ends() {
     let _held = running.stdin.take().unwrap();
     running.wait_until_it_catches(Signal::SIGINT);
     running.signal(Signal::SIGINT);
-    // Two that come at once are one.
-    std::thread::sleep(Duration::from_secs(1));
+    passed_over(&mut running);
     running.signal(Signal::SIGINT);
     running.end(SOON).expect(130);
 }

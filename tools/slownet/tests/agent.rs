@@ -8,9 +8,10 @@ mod bed;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use breakit_tests::process::{built, run};
+use breakit_tests::wait::{more_than, short_lease, throughout};
 use breakit_tests::{Folder, Namespaces, Running, Sshd, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -94,7 +95,9 @@ fn hosts_without_netem_are_delayed_by_a_copy_that_ends_with_the_fault() {
     let (bed, sshd) = hosts!();
     let before: Vec<String> = (0..2).map(|i| state(&bed, i)).collect();
     let is_before = || (0..2).all(|i| state(&bed, i) == before[i] && copies(&bed, i).is_empty());
-    let held = hold(&bed, &sshd, "--lease 30s");
+    let begin = Instant::now();
+    let held = hold(&bed, &sshd, "--lease 10m");
+    let lease = short_lease(begin.elapsed());
     for i in 0..2 {
         assert_eq!(copies(&bed, i).len(), 1);
         let exe = std::fs::read_link(format!("/proc/{}/exe", copies(&bed, i)[0])).unwrap();
@@ -107,11 +110,16 @@ fn hosts_without_netem_are_delayed_by_a_copy_that_ends_with_the_fault() {
     for line in &listed {
         assert_eq!((&line["backend"], &line["in_force"]), (&"nfqueue".into(), &true.into()));
     }
+    end(held);
+    assert!(is_before() && is_quick(&bed));
+
     // Renewed beyond its lease, by the same copies.
+    let held = hold(&bed, &sshd, &format!("--lease {}ms", lease.as_millis()));
     let copied: Vec<_> = (0..2).map(|i| copies(&bed, i)).collect();
-    std::thread::sleep(Duration::from_secs(32));
+    throughout(more_than(lease), "renewed by the same copies", || {
+        is_slow(&bed) && (0..2).all(|i| copies(&bed, i) == copied[i])
+    });
     delayed(&bed, 40.0);
-    assert_eq!((0..2).map(|i| copies(&bed, i)).collect::<Vec<_>>(), copied);
     end(held);
     assert!(is_before() && is_quick(&bed));
 }

@@ -253,7 +253,7 @@ fn a_node_that_dies_between_plan_and_start_leaves_no_other_half_done() {
     let bed = bed!(2, "all");
     let before = state(&bed, 0);
     for backend in ["htb", "nfqueue"] {
-        let flags = ["--rate", "5mbit", "--first", "4s", "--backend", backend];
+        let flags = ["--rate", "5mbit", "--first", "2s", "--backend", backend];
         let gone = format!("gone{}", std::process::id());
         let ip = |line: &str| {
             let line = line.replace("NAME", &gone);
@@ -265,7 +265,8 @@ fn a_node_that_dies_between_plan_and_start_leaves_no_other_half_done() {
         ip("-n NAME addr add 192.0.2.1/24 dev eth0");
         let nodes = format!("{},gone=netns:{gone}", node(&bed, 0));
         let held = Running::start(&mut set(&bed, &nodes, &flags));
-        std::thread::sleep(Duration::from_secs(2));
+        // It listens for signals as soon as it has planned.
+        held.wait_until_it_catches(Signal::SIGTERM);
         ip("netns del NAME");
         let end = held.end(SOON).expect(66);
         assert!(end.stderr.contains(&format!("netns:{gone} is not running")), "{}", end.stderr);

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
+use breakit_tests::wait::throughout;
 use breakit_tests::{Running, skip};
 use nix::sys::signal::Signal;
 
@@ -195,10 +196,11 @@ fn kept_faults_outlive_their_command_until_their_lease_ends_and_leave_nothing() 
     let bed = bed!(2, "loss");
     let before = state(&bed, 0);
     let flags = ["--loss", "100%", "--keep", "--for", "1500ms"];
+    let begin = Instant::now();
     run(&mut set(&bed, &node(&bed, 0), &flags)).expect(0);
     assert!(!bed.reaches(0, &bed.v4(1)));
-    std::thread::sleep(Duration::from_secs(2));
-    assert!(bed.reaches(0, &bed.v4(1)));
+    assert!(within(Duration::from_secs(2), || bed.reaches(0, &bed.v4(1))), "ended with its lease");
+    assert!(begin.elapsed() > Duration::from_millis(1500), "{:?}", begin.elapsed());
     assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
 }
 
@@ -755,7 +757,9 @@ fn a_low_rate_is_the_same_from_second_to_second_whichever_backend_limits_it() {
         held.line(SOON);
         let rates: Vec<f64> = std::thread::scope(|scope| {
             let flow = scope.spawn(|| throughput(&bed, 0, 1, Duration::from_secs(9)));
-            std::thread::sleep(Duration::from_secs(2));
+            // The bucket is full at first, and what is in it comes at once.
+            let begin = received(&bed, 1);
+            assert!(within(SOON, || received(&bed, 1) - begin > 60_000), "{backend}");
             let (mut rates, mut before, mut at) = (Vec::new(), received(&bed, 1), Instant::now());
             for _ in 0..5 {
                 std::thread::sleep(Duration::from_secs(1));
@@ -1080,7 +1084,10 @@ fn a_node_that_is_gone_does_not_keep_the_fault_from_ending_well() {
         Running::start(&mut set(&bed, &bed.spec(), &["--delay", "5ms", "--lease", "1s"]));
     held.line(SOON);
     run(Command::new("ip").args(["netns", "del", &bed.name(0)])).expect(0);
-    std::thread::sleep(Duration::from_millis(1500));
+    // Past its lease: the other node's was renewed.
+    throughout(Duration::from_millis(1500), "the other node stays slow", || {
+        rtts(&bed, 1, "10.77.0.1", 1).first().is_some_and(|rtt| *rtt >= 5.0)
+    });
     held.signal(Signal::SIGINT);
     let end = held.end(SOON);
     assert_eq!(end.status, 130, "{}", end.stderr);

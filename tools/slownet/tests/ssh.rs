@@ -5,9 +5,11 @@
 #[macro_use]
 mod bed;
 
-use std::time::Duration;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
+use breakit_tests::wait::{more_than, short_lease, throughout};
 use breakit_tests::{Running, Sshd, skip};
 use nix::sys::signal::Signal;
 
@@ -22,24 +24,34 @@ fn hosts_behind_a_real_sshd_are_slow_over_one_connection_each_and_quick_when_tha
     let before: Vec<String> = (0..2).map(|i| state(&bed, i)).collect();
     let is_before = || (0..2).all(|i| state(&bed, i) == before[i]);
     let sshd = Sshd::start(&bed, 2);
-    let slow = |args: &str| {
-        let args = format!("set --rate 100kbit --limit 20 {args}");
+    let slow = |lease: Duration| {
+        let lease = lease.as_millis();
+        let args = format!("set --rate 100kbit --limit 20 --lease {lease}ms");
         let mut held = Running::start(&mut sshd.tool(&bed, "slownet", &args));
         assert_eq!(held.line(SOON)["f"], "start-slow");
         held
     };
     let second = Duration::from_secs(1);
 
+    // kill -9: the guardian clears over a connection of its own.
+    let begin = Instant::now();
+    let held = slow(Duration::from_secs(60));
+    let lease = short_lease(begin.elapsed());
+    held.signal(Signal::SIGKILL);
+    held.end(SOON).expect(137);
+    assert!(within(SOON, is_before), "cleared by the guardian");
+
     // Renewed over ssh, and taken back in order; the login stays quick.
-    let held = slow("--lease 25s");
+    let held = slow(lease);
     assert_eq!(sshd.sockets(held.pid()), 2, "one connection to each host");
-    std::thread::sleep(Duration::from_secs(27));
-    let rate = throughput(&bed, 0, 1, second);
-    let listed = run(&mut sshd.tool(&bed, "slownet", "list")).stdout;
-    if rate > 5.0 {
-        held.signal(Signal::SIGTERM);
-        panic!("not renewed: {rate} Mbit/s, {listed}, {:?}", held.end(SOON));
-    }
+    throughout(more_than(lease), "renewed", || {
+        let rate = throughput(&bed, 0, 1, second);
+        if rate > 5.0 {
+            let listed = run(&mut sshd.tool(&bed, "slownet", "list")).stdout;
+            writeln!(std::io::stderr(), "{rate} Mbit/s, {listed}").unwrap();
+        }
+        rate <= 5.0
+    });
     assert!(state(&bed, 0).contains("tcp sport 22 "), "{}", state(&bed, 0));
     assert_eq!(run(&mut sshd.tool(&bed, "slownet", "list")).expect(0).lines().len(), 2);
     let pid = held.pid();
@@ -47,14 +59,8 @@ fn hosts_behind_a_real_sshd_are_slow_over_one_connection_each_and_quick_when_tha
     assert!(is_before());
     assert!(within(SOON, || sshd.sockets(pid) == 0), "the connections end");
 
-    // kill -9: the guardian clears over a connection of its own.
-    let held = slow("--lease 60s");
-    held.signal(Signal::SIGKILL);
-    held.end(SOON).expect(137);
-    assert!(within(SOON, is_before), "cleared by the guardian");
-
     // The way to the hosts is lost, and nobody can clear: their kernels end it.
-    let held = slow("--lease 2s");
+    let held = slow(2 * second);
     let address = |verb: &str| {
         let host = bed.host();
         let args = ["netns", "exec", &host, "ip", "addr", verb, "10.77.0.1/24", "dev", "br0"];

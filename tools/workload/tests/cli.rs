@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use ::workload::clients::{CLIENTS, Takes};
 use breakit_tests::process::{Run, Running, json_lines, run};
+use breakit_tests::wait::{throughout, wait_until_full};
 use breakit_tests::{Fakes, Folder, hostile, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -276,8 +277,11 @@ fn a_reader_that_holds_us_up_is_recorded() {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     let mut stdout = child.stdout.take().unwrap();
-    // A pipe holds 64 KiB, some 700 lines: at this rate it is full well before we begin to read.
-    std::thread::sleep(Duration::from_secs(2));
+    // A pipe holds 64 KiB, some 700 lines: at this rate it is full long before the time limit.
+    wait_until_full(&stdout);
+    throughout(Duration::from_millis(300), "the run waits for its reader", || {
+        matches!(child.try_wait(), Ok(None))
+    });
     let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
     assert!(child.wait().unwrap().success());
@@ -342,7 +346,10 @@ fn a_reader_that_hangs_holds_up_no_healing() {
     let mut child = command.spawn().unwrap();
     wait_for(&folder, "ready", SOON);
     // Nobody reads: the pipe is full after some 700 lines, and every process of the load waits to write.
-    std::thread::sleep(Duration::from_millis(800));
+    wait_until_full(child.stdout.as_ref().unwrap());
+    throughout(Duration::from_millis(200), "the run waits for its reader", || {
+        matches!(child.try_wait(), Ok(None))
+    });
     kill(Pid::from_raw(child.id() as i32), Signal::SIGINT).unwrap();
     wait_for(&folder, "healed", SOON);
     let mut text = String::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use breakit_tests::Running;
 use breakit_tests::process::{run, run_with};
+use breakit_tests::wait::{throughout, wait_until_full};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -99,8 +100,10 @@ fn a_slow_reader_of_exec_loses_nothing_and_may_leave_or_be_interrupted() {
     let (reader, writer) = std::io::pipe().unwrap();
     let mut waiting = exec.stdin(Stdio::null()).stdout(writer).spawn().unwrap();
     drop(exec);
-    std::thread::sleep(Duration::from_millis(1500));
-    assert!(waiting.try_wait().unwrap().is_none(), "it threw away what nobody had read yet");
+    wait_until_full(&reader);
+    throughout(Duration::from_secs(1), "it keeps what nobody has read yet", || {
+        waiting.try_wait().unwrap().is_none()
+    });
     kill(Pid::from_raw(waiting.id() as i32), Signal::SIGTERM).unwrap();
     let mut left = None;
     until("the signal ends it", SOON, || {

@@ -4,8 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use breakit_tests::wait::{more_than, short_lease, throughout};
 use breakit_tests::{Running, skip};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -53,19 +54,24 @@ fn a_pause_that_is_held_ends_in_order() {
 fn a_pause_does_not_outlive_its_holder_whether_killed_or_stopped() {
     let fleet = fleet!();
     fleet.run(&["up", "n1"]).expect(0);
+    let begin = Instant::now();
     let mut killed =
         Running::start(&mut fleet.command(&["pause", "n1", "--hold", "--lease", "120s"]));
     killed.line(SOON);
+    let lease = short_lease(begin.elapsed());
     killed.signal(Signal::SIGKILL);
     until("n1 goes on after its holder's death", SOON, || fleet.state("n1") == "running");
 
+    let length = format!("{}ms", lease.as_millis());
     let mut stopped =
-        Running::start(&mut fleet.command(&["pause", "n1", "--hold", "--lease", "6s"]));
+        Running::start(&mut fleet.command(&["pause", "n1", "--hold", "--lease", &length]));
     stopped.line(SOON);
-    std::thread::sleep(Duration::from_millis(7500));
-    assert_eq!(fleet.state("n1"), "paused", "the lease is renewed");
+    throughout(more_than(lease), "the lease is renewed", || fleet.state("n1") == "paused");
     stopped.signal(Signal::SIGSTOP);
+    let begin = Instant::now();
     until("n1 goes on when the lease is over", SOON, || fleet.state("n1") == "running");
+    // It was renewed a third of itself before, or a little more.
+    assert!(begin.elapsed() > lease / 2, "{:?} of {lease:?}", begin.elapsed());
     std::thread::sleep(Duration::from_millis(200));
     stopped.signal(Signal::SIGCONT);
     let stop = stopped.line(SOON);
@@ -301,7 +307,8 @@ fn a_holder_that_was_stopped_skips_what_it_missed_instead_of_making_up_for_it() 
     next(&mut holder, "start-pause");
     let healed = next(&mut holder, "stop-pause");
     holder.signal(Signal::SIGSTOP);
-    std::thread::sleep(Duration::from_millis(6500));
+    let still = "nobody pauses the node while the holder is stopped";
+    throughout(Duration::from_millis(6500), still, || fleet.state("n1") == "running");
     holder.signal(Signal::SIGCONT);
     // It goes on in the beat: what comes after the first one comes two whole seconds later.
     let first = next(&mut holder, "start-pause");

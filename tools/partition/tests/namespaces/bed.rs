@@ -3,12 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use breakit::exit::Error;
 use breakit::node::{Node, resolve};
 use breakit::reach::Network;
 use breakit_tests::process::{Run, run, tool};
+pub use breakit_tests::wait::{more_than, short_lease, throughout, within};
 use breakit_tests::{Namespaces, Running};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -95,17 +96,6 @@ pub fn inside<T: Send>(
 ) -> T {
     let network = Network::of(&node(bed, i)).unwrap();
     network.inside(|| work().map_err(|e| Error::io("work in a node", &e))).unwrap()
-}
-
-/// Waits until `holds`, `limit` at the most; gives how long it took.
-#[track_caller]
-pub fn within(limit: Duration, what: &str, holds: impl Fn() -> bool) -> Duration {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < limit, "{what}: not within {limit:?}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    begin.elapsed()
 }
 
 pub fn guard_of(holder: Pid) -> Pid {

@@ -96,9 +96,12 @@ fn a_signal_that_waited_while_the_lease_ran_out_does_not_hide_that_it_did() {
 fn a_lease_is_renewed_as_long_as_the_cut_is_held() {
     let bed = bed!(2);
     for backend in BACKENDS {
-        let (running, _) = cut(&bed, &format!("halves --lease 4s --backend {backend}"));
-        std::thread::sleep(Duration::from_secs(6));
-        assert!(!is_whole(&bed), "{backend}");
+        let begin = Instant::now();
+        healed(cut(&bed, &format!("halves --backend {backend}")).0);
+        let lease = short_lease(begin.elapsed());
+        let args = format!("halves --lease {}ms --backend {backend}", lease.as_millis());
+        let (running, _) = cut(&bed, &args);
+        throughout(more_than(lease), backend, || !is_whole(&bed));
         running.signal(Signal::SIGINT);
         let ended = running.end(SOON).expect(130);
         assert_eq!(ended.stdout.lines().count(), 2, "{}", ended.stdout);

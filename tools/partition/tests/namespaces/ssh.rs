@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
 use breakit_tests::{Namespaces, Running, Sshd, has, skip};
@@ -88,9 +88,9 @@ fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_
     }
     let bed = bed!(2);
     let sshd = Sshd::start(&bed, 2);
-    let cut = |args: &str| {
-        let mut running =
-            Running::start(&mut partition_over(&sshd, &bed, &format!("cut halves {args}")));
+    let cut = |lease: Duration| {
+        let args = format!("cut halves --lease {}ms", lease.as_millis());
+        let mut running = Running::start(&mut partition_over(&sshd, &bed, &args));
         let line = running.line(SOON);
         assert_eq!(line["value"]["backend"], "nft", "{line}");
         running
@@ -100,29 +100,30 @@ fn hosts_behind_a_real_sshd_are_cut_over_one_connection_each_and_heal_when_that_
     let port = echo(&bed, &bed.v4(1));
     let mut old = connect(&bed, &bed.v4(1), port).unwrap();
     assert!(echoes(&mut old));
-    let running = cut("--lease 15s");
+    let (begin, long) = (Instant::now(), Duration::from_secs(600));
+    let running = cut(long);
+    let lease = short_lease(begin.elapsed());
     assert!(!is_whole(&bed) && !echoes(&mut old));
     assert_eq!(sshd.sockets(running.pid()), 2, "one connection to each host");
     let listed = run(&mut partition_over(&sshd, &bed, "list")).expect(0).lines();
     assert_eq!((&listed[0]["cut"], &listed[0]["held"]), (&"n1 | n2".into(), &true.into()));
-    std::thread::sleep(Duration::from_secs(17));
-    assert!(!is_whole(&bed), "renewed over ssh");
-    let pid = running.pid();
-    healed(running);
-    assert!(is_whole(&bed));
-    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
-    assert_eq!(rules(&bed, 2), "");
-
     // kill -9: the guard heals over a connection of its own.
-    let running = cut("--lease 10m");
     running.signal(Signal::SIGKILL);
     within(SOON, "healed by the guard", || is_whole(&bed));
     let pid = running.pid();
     running.end(SOON);
     within(SOON, "the connections end", || sshd.sockets(pid) == 0);
 
+    let running = cut(lease);
+    throughout(more_than(lease), "renewed over ssh", || !is_whole(&bed));
+    let pid = running.pid();
+    healed(running);
+    assert!(is_whole(&bed));
+    within(SOON, "the connections end", || sshd.sockets(pid) == 0);
+    assert_eq!(rules(&bed, 2), "");
+
     // The way to the hosts is lost, and nobody can heal: their kernels do.
-    let running = cut("--lease 15s");
+    let running = cut(Duration::from_secs(15));
     text(host(&bed, "ip", &["addr", "del", "10.77.0.1/24", "dev", "br0"]));
     assert!(!is_whole(&bed));
     within(SOON, "healed by its lease", || is_whole(&bed));
@@ -192,20 +193,23 @@ fn logins_that_are_not_root_cut_through_sudo_or_are_told_what_stands_in_the_way(
     let with = |rule, without| Sshd::for_admins(&bed, 2, rule, without);
 
     let sshd = with("NOPASSWD: ALL", "");
-    let mut running = Running::start(&mut partition_over(
-        &sshd,
-        &bed,
-        "cut halves --sudo --lease 15s --backend nft",
-    ));
-    let line = running.line(SOON);
-    assert_eq!(line["value"]["backend"], "nft");
+    let cut = |lease: Duration| {
+        let args = format!("cut halves --sudo --backend nft --lease {}ms", lease.as_millis());
+        let mut running = Running::start(&mut partition_over(&sshd, &bed, &args));
+        assert_eq!(running.line(SOON)["value"]["backend"], "nft");
+        running
+    };
+    let begin = Instant::now();
+    let running = cut(Duration::from_secs(600));
+    let lease = short_lease(begin.elapsed());
     assert!(!is_whole(&bed));
     let standing = text(bed.at(0, "nft").args(["list", "ruleset"]).output().unwrap());
     assert!(standing.contains("ip saddr 10.77.0.1 tcp dport 22 accept"), "{standing}");
     let listed = run(&mut partition_over(&sshd, &bed, "list --sudo")).expect(0).lines();
     assert_eq!(listed[0]["cut"], "n1 | n2");
-    std::thread::sleep(Duration::from_secs(17));
-    assert!(!is_whole(&bed), "renewed");
+    healed(running);
+    let running = cut(lease);
+    throughout(more_than(lease), "renewed", || !is_whole(&bed));
     running.signal(Signal::SIGKILL);
     within(SOON, "healed by the guard", || is_whole(&bed) && rules(&bed, 2).is_empty());
     running.end(SOON);
