@@ -14,8 +14,7 @@ pub struct Pause {}
 
 impl Harm for Pause {
     const WORD: &'static str = "pause";
-    const ABOUT: &'static str =
-        "Pause nodes: all their programs stop; with --for they continue";
+    const ABOUT: &'static str = "Pause nodes: all their programs stop; with --for they continue";
     const BACKEND: &'static str = "freezer";
 
     type Undo = ();

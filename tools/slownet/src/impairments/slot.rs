@@ -98,7 +98,8 @@ impl Gather {
 impl Strike for Gather {
     fn strike(&mut self, packet: &mut Passing, rng: &mut Pcg64) {
         if packet.leaves > self.now.at || self.is_full() {
-            let (least, most) = (self.slot.least.as_nanos() as u64, self.slot.most.as_nanos() as u64);
+            let (least, most) =
+                (self.slot.least.as_nanos() as u64, self.slot.most.as_nanos() as u64);
             let at = packet.leaves.max(self.now.at) + rng.random_range(least..=most);
             self.now = Batch { at, ..Batch::default() };
         }

@@ -278,9 +278,9 @@ impl Findings {
 
     /// What is wrong, the worst first.
     pub fn sentence(&self) -> String {
-        let kinds = [Weight::AtTheEnd, Weight::AtAnyTime].into_iter().flat_map(|weight| {
-            Kind::ALL.into_iter().filter(move |kind| kind.weight() == weight)
-        });
+        let kinds = [Weight::AtTheEnd, Weight::AtAnyTime]
+            .into_iter()
+            .flat_map(|weight| Kind::ALL.into_iter().filter(move |kind| kind.weight() == weight));
         let counts = kinds.map(|kind| (kind, self.count(kind))).filter(|(_, count)| *count > 0);
         let clauses: Vec<String> =
             counts.map(|(kind, count)| kind.sentence(count, self.judged)).collect();
