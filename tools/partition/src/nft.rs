@@ -114,19 +114,25 @@ impl Nft {
 
     /// The objects that a listing names; `None` where what was asked for is not there.
     fn json(&self, network: &Network, args: &[&str]) -> Result<Option<Vec<Value>>> {
-        let output = self.run(network, args, None)?;
-        if !output.status.success() {
-            return match refusal(network, &output) {
-                Refusal::Gone | Refusal::NoTables => Ok(None),
-                Refusal::Error(error) => Err(error),
-            };
+        let mut wrong = String::new();
+        // On a busy machine nft was seen to succeed and to print an empty line, once in thousands of listings.
+        for _ in 0..3 {
+            let output = self.run(network, args, None)?;
+            if !output.status.success() {
+                return match refusal(network, &output) {
+                    Refusal::Gone | Refusal::NoTables => Ok(None),
+                    Refusal::Error(error) => Err(error),
+                };
+            }
+            match serde_json::from_slice::<Value>(&output.stdout) {
+                Ok(mut value) => match value["nftables"].take() {
+                    Value::Array(objects) => return Ok(Some(objects)),
+                    other => wrong = other.to_string(),
+                },
+                Err(error) => wrong = format!("no JSON: {error}"),
+            }
         }
-        let mut value: Value = serde_json::from_slice(&output.stdout)
-            .map_err(|e| Error::system(format!("nft {} says no JSON: {e}", args.join(" "))))?;
-        match value["nftables"].take() {
-            Value::Array(objects) => Ok(Some(objects)),
-            other => Err(Error::system(format!("nft {} says {other}", args.join(" ")))),
-        }
+        Err(Error::system(format!("nft {} says {wrong}", args.join(" "))))
     }
 
     /// In a process group of its own: ^C is for us, who must finish the transaction first.
