@@ -637,7 +637,7 @@ fn is_followed_however_odd(calls: &Calls, table: &str, rounds: usize) {
             // What an operation that is open would put is taken from its invocation; that its completion says
             // something else is refused.
             true => {
-                let is_refused = stream.contains("completion with another value");
+                let is_refused = stream.contains(" with another value than the invocation");
                 stream == whole || odd.changed && (stream == "invalid" || is_refused)
             }
             // A violation may come before what is wrong with a line.
