@@ -15,11 +15,20 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[track_caller]
 pub fn within(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let begin = Instant::now();
+    assert!(is_within(limit, &mut holds), "{what}: not within {limit:?}");
+    begin.elapsed()
+}
+
+/// Whether it comes to hold within `limit`.
+pub fn is_within(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < limit, "{what}: not within {limit:?}");
+        if begin.elapsed() >= limit {
+            return false;
+        }
         std::thread::sleep(PAUSE);
     }
-    begin.elapsed()
+    true
 }
 
 /// Watches that `holds` from now on for the whole of `length`: the last look begins when that is over.
@@ -50,7 +59,7 @@ pub fn more_than(lease: Duration) -> Duration {
     lease + Duration::from_secs(1)
 }
 
-/// Waits until a pipe that nobody reads takes nothing more.
+/// Waits until a pipe is full whose reader does not read.
 ///
 /// # Panics
 /// Where `reader` is no pipe, or there is still room after a minute.

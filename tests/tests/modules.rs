@@ -138,7 +138,7 @@ fn no_module_imports_itself_through_others() {
         let imports = imports(&tool.unwrap().path().join("src"));
         assert!(imports.len() > 5, "{imports:?}");
         for way in imports.keys().filter_map(|module| circle(module, &imports)) {
-            // Each circle is told once, from the first of its modules.
+            // A circle is reported once, from the first of its modules.
             if way.iter().min() == way.first() {
                 let names: Vec<String> = way.iter().map(|name| name.join("::")).collect();
                 circles.push(names.join(" -> "));

@@ -192,8 +192,7 @@ impl TypedValueParser for ModelName {
     }
 
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
-        let plain = models::all().filter(|model| model.number().is_none());
-        Some(Box::new(plain.map(|model| PossibleValue::new(model.name).help(model.doc))))
+        Some(Box::new(models::plain().map(|model| PossibleValue::new(model.name).help(model.doc))))
     }
 }
 

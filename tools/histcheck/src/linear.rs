@@ -113,7 +113,7 @@ impl Question {
         self.ignore_null_reads
             && call.fate == Fate::Ok
             && call.value == Some(NULL)
-            && models::only_asks(call.word)
+            && models::is_read(call.word)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::verdict::Verdict;
 pub enum Form {
     /// A sentence and indented details.
     Text,
-    /// Print each verdict as a JSON object on one line.
+    /// A JSON object for each verdict, on one line.
     Json,
 }
 

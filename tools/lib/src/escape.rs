@@ -32,6 +32,14 @@ pub fn bytes(line: &[u8]) -> String {
     shown
 }
 
+/// The first `most` characters of a text, with dots if there are more.
+pub fn beginning(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        None => Cow::Borrowed(text),
+        Some((end, _)) => Cow::Owned(format!("{}...", &text[..end])),
+    }
+}
+
 /// A word of the user's in quotes, for a message; of a long one the beginning.
 pub fn cited(text: &str) -> String {
     if text.chars().count() <= 80 {

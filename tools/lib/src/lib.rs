@@ -8,7 +8,7 @@
 //! | [`namespaces`] | the network namespaces of this host |
 //! | [`nat`] | whether a network translates addresses |
 //! | [`net`](mod@net) | networks of addresses |
-//! | [`netlink`] | questions to the kernel over netlink(7) |
+//! | [`netlink`], [`nf_tables`] | questions to the kernel over netlink(7), and the words of nf_tables |
 //! | [`node`] | node specs (`n1..n5`, `db1=ssh:root@host`) and the fleet's node file |
 //! | [`reach`] | running a program or opening a socket in a node's network |
 //! | [`changes`] | nodes that come back with a new network, new interfaces and addresses |
@@ -58,6 +58,7 @@ pub mod nat;
 pub mod natural;
 pub mod net;
 pub mod netlink;
+pub mod nf_tables;
 pub mod node;
 pub mod op;
 pub mod output;

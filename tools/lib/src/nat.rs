@@ -4,11 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::libc::{NFNL_SUBSYS_NFTABLES, NFT_MSG_GETCHAIN};
 use nix::sys::socket::SockProtocol;
 
 use crate::exit::{Error, Result};
 use crate::netlink::{Ask, ask, attributes, find};
+use crate::nf_tables::{CHAIN_TYPE, GET_CHAIN, HEADER};
 use crate::reach::Network;
 
 /// Lists of the tables of ip_tables. To ask for one that is not there would load it.
@@ -19,11 +19,6 @@ const LEGACY: [&str; 2] =
 const SCRIPT: &str = "PATH=\"$PATH:/usr/sbin:/sbin\"
     if grep -qsx nat /proc/net/ip_tables_names /proc/net/ip6_tables_names; then echo yes
     elif nft list chains 2>/dev/null | grep -q 'type nat '; then echo yes; fi";
-
-const NFTA_CHAIN_TYPE: u16 = 7;
-
-/// The size of struct nfgenmsg.
-const NFGEN: usize = 4;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
@@ -47,11 +42,12 @@ fn has_legacy_table() -> bool {
 }
 
 fn has_chain() -> Result<bool> {
-    let (kind, mut found) = (((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETCHAIN) as u16, false);
-    let asked = ask(SockProtocol::NetlinkNetFilter, kind, Ask::All, &[0; NFGEN], |_, body| {
-        let of = attributes(body.get(NFGEN..).unwrap_or_default());
-        found |= find(of, NFTA_CHAIN_TYPE) == Some(b"nat\0");
-    });
+    let mut found = false;
+    let asked =
+        ask(SockProtocol::NetlinkNetFilter, GET_CHAIN, Ask::All, &[0; HEADER], |_, body| {
+            let of = attributes(body.get(HEADER..).unwrap_or_default());
+            found |= find(of, CHAIN_TYPE) == Some(b"nat\0");
+        });
     match asked {
         Ok(()) => Ok(found),
         // Such a kernel has no nf_tables.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use breakit::escape::beginning;
 use breakit::exit::{Error, Result, Status};
 use breakit::held_fault::{Fault, Renewal};
 use breakit::jsonl;
@@ -465,10 +466,11 @@ impl Cut {
         let unknown: Vec<String> =
             matrix.unknown().map(|(src, dst)| format!("{} to {}", name(src), name(dst))).collect();
         if !unknown.is_empty() {
-            messages::error(shorten(format!(
+            let unknown = format!(
                 "--verify could not measure, where a node is down or not on this host: {}",
                 unknown.join(", ")
-            )));
+            );
+            messages::error(beginning(&unknown, LONGEST));
         }
         let also: Vec<String> = matrix
             .unreached()
@@ -483,10 +485,11 @@ impl Cut {
 
     /// Who is cut off from whom; a grudge names also those whom it leaves alone.
     fn words(&self) -> String {
-        shorten(match &self.wanted.target {
+        let words = match &self.wanted.target {
             Target::Among { .. } => self.grudge.words(),
             Target::Peers(_) => self.pairs().words(),
-        })
+        };
+        beginning(&words, LONGEST).into()
     }
 
     fn pairs(&self) -> Pairs {
@@ -529,7 +532,7 @@ impl Cut {
             }
         };
         let mut value = json!({
-            "shape": shorten(shape),
+            "shape": beginning(&shape, LONGEST),
             "cut": self.words(),
             "pairs": pairs,
             "backend": self.backend.to_string(),
@@ -757,6 +760,9 @@ fn identity(network: &Network) -> Option<(u64, u64)> {
     }
 }
 
+/// How many characters of a text that names nodes a line has.
+const LONGEST: usize = 600;
+
 fn name(nodes: &[Node], node: Option<usize>) -> String {
     node.map_or("the bridge".into(), |i| nodes[i].name.to_string())
 }
@@ -765,12 +771,5 @@ fn at(nodes: &[Node], node: Option<usize>, error: Error) -> Error {
     match node {
         Some(i) => error.at(format!("node {}", nodes[i].name)),
         None => error,
-    }
-}
-
-fn shorten(words: String) -> String {
-    match words.char_indices().nth(600) {
-        Some((end, _)) => format!("{}...", &words[..end]),
-        None => words,
     }
 }

@@ -8,21 +8,11 @@ use nix::sys::socket::SockProtocol;
 use crate::privilege::needs_root;
 use crate::rules::{Family, PREFIX};
 use breakit::netlink::{Ask, NLM_F_NONREC, Order, ask, attribute, attributes, find, order};
+use breakit::nf_tables::{
+    BATCH_BEGIN, BATCH_END, CHAIN_NAME, CHAIN_TABLE, DELETE_TABLE, GET_CHAIN, GET_ELEMENTS,
+    GET_RULE, GET_TABLE, HEADER, RULE_TABLE, SUBSYSTEM, TABLE_NAME,
+};
 
-const SUBSYSTEM: u16 = 10 << 8;
-const BATCH_BEGIN: u16 = 16;
-const BATCH_END: u16 = 17;
-const DELTABLE: u16 = SUBSYSTEM | 2;
-const GETTABLE: u16 = SUBSYSTEM | 1;
-const GETCHAIN: u16 = SUBSYSTEM | 4;
-const GETRULE: u16 = SUBSYSTEM | 7;
-const GETSETELEM: u16 = SUBSYSTEM | 13;
-/// The size of struct nfgenmsg.
-const NFGEN: usize = 4;
-const TABLE_NAME: u16 = 1;
-const CHAIN_TABLE: u16 = 1;
-const CHAIN_NAME: u16 = 3;
-const RULE_TABLE: u16 = 1;
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
@@ -45,11 +35,11 @@ pub struct Place {
 pub fn any_table_but(own: &str) -> Result<bool> {
     let mut found = false;
     let each = |_: u16, body: &[u8]| {
-        let name = find(attributes(body.get(NFGEN..).unwrap_or_default()), TABLE_NAME);
+        let name = find(attributes(body.get(HEADER..).unwrap_or_default()), TABLE_NAME);
         let name = name.map(|name| name.strip_suffix(&[0]).unwrap_or(name)).unwrap_or_default();
         found |= name.starts_with(PREFIX.as_bytes()) && name != own.as_bytes();
     };
-    match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::All, &[0; NFGEN], each) {
+    match ask(SockProtocol::NetlinkNetFilter, GET_TABLE, Ask::All, &[0; HEADER], each) {
         // Nobody who may use them here: no tables either.
         Ok(()) | Err(Errno::EPERM) => Ok(found),
         Err(errno) if has_no_tables(errno) => Ok(found),
@@ -96,11 +86,11 @@ fn refused(table: &str, errno: Errno) -> Error {
 }
 
 fn delete(family: u8, table: &str, flags: u16) -> nix::Result<()> {
-    let batch = [vec![0, 0], (SUBSYSTEM >> 8).to_be_bytes().to_vec()].concat();
+    let batch = [vec![0, 0], SUBSYSTEM.to_be_bytes().to_vec()].concat();
     let body = [vec![family, 0, 0, 0], attribute(TABLE_NAME, &text(table))].concat();
     let messages = [
         Order { kind: BATCH_BEGIN, flags: 0, body: batch.clone() },
-        Order { kind: DELTABLE, flags, body },
+        Order { kind: DELETE_TABLE, flags, body },
         Order { kind: BATCH_END, flags: 0, body: batch },
     ];
     order(SockProtocol::NetlinkNetFilter, &messages, 1)
@@ -114,7 +104,7 @@ pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
     let wrong = |errno: Errno| Error::io("ask the kernel for its chains", &errno.into());
     let head = vec![version(place), 0, 0, 0];
     let table = [head.clone(), attribute(TABLE_NAME, &text(place.table))].concat();
-    match ask(SockProtocol::NetlinkNetFilter, GETTABLE, Ask::One, &table, |_, _| {}) {
+    match ask(SockProtocol::NetlinkNetFilter, GET_TABLE, Ask::One, &table, |_, _| {}) {
         Ok(()) => {}
         Err(Errno::ENOENT) => return Ok(None),
         // Then iptables-nft will say so itself.
@@ -124,14 +114,14 @@ pub fn chains(place: Place) -> Result<Option<Vec<String>>> {
     let mut found = Vec::new();
     let each = |_: u16, body: &[u8]| {
         let word = |kind| {
-            let value = find(attributes(body.get(NFGEN..).unwrap_or_default()), kind)?;
+            let value = find(attributes(body.get(HEADER..).unwrap_or_default()), kind)?;
             Some(String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned())
         };
         if word(CHAIN_TABLE).is_some_and(|name| name == place.table) {
             found.extend(word(CHAIN_NAME));
         }
     };
-    ask(SockProtocol::NetlinkNetFilter, GETCHAIN, Ask::All, &head, each).map_err(wrong)?;
+    ask(SockProtocol::NetlinkNetFilter, GET_CHAIN, Ask::All, &head, each).map_err(wrong)?;
     Ok(Some(found))
 }
 
@@ -143,11 +133,11 @@ pub fn rules(family: Family, table: &str) -> Result<usize> {
     let mut count = 0;
     // A kernel that cannot choose the table gives the rules of all.
     let each = |_: u16, body: &[u8]| {
-        let of = find(attributes(body.get(NFGEN..).unwrap_or_default()), RULE_TABLE);
+        let of = find(attributes(body.get(HEADER..).unwrap_or_default()), RULE_TABLE);
         count += usize::from(of == Some(text(table).as_slice()));
     };
     let body = [vec![number(family), 0, 0, 0], attribute(RULE_TABLE, &text(table))].concat();
-    match ask(SockProtocol::NetlinkNetFilter, GETRULE, Ask::All, &body, each) {
+    match ask(SockProtocol::NetlinkNetFilter, GET_RULE, Ask::All, &body, each) {
         Ok(()) | Err(Errno::ENOENT) => Ok(count),
         Err(errno) => Err(Error::io("ask the kernel for the rules of a table", &errno.into())),
     }
@@ -167,11 +157,11 @@ pub fn elements(family: Family, table: &str, sets: &[&str]) -> Result<usize> {
         ]
         .concat();
         let each = |_: u16, body: &[u8]| {
-            let elements = find(attributes(body.get(NFGEN..).unwrap_or_default()), LIST_ELEMENTS);
+            let elements = find(attributes(body.get(HEADER..).unwrap_or_default()), LIST_ELEMENTS);
             let all = attributes(elements.unwrap_or_default());
             count += all.filter(|(_, element)| !is_end(element)).count();
         };
-        match ask(SockProtocol::NetlinkNetFilter, GETSETELEM, Ask::All, &body, each) {
+        match ask(SockProtocol::NetlinkNetFilter, GET_ELEMENTS, Ask::All, &body, each) {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => {
                 return Err(Error::io("ask the kernel for the elements of a set", &errno.into()));

@@ -17,9 +17,11 @@ pub mod copy;
 pub mod serve;
 pub mod session;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use breakit::escape::beginning;
 use breakit::exit::{Error, Result};
 use breakit::lease::Lease;
 use breakit::node::Host;
@@ -158,12 +160,8 @@ fn reported(host: &Host, status: u8, why: &str) -> Error {
 }
 
 /// The beginning of what another host said: enough for a sentence.
-fn shortened(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(SHORT) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text.to_string(),
-    }
+fn shortened(text: &str) -> Cow<'_, str> {
+    beginning(text.trim(), SHORT)
 }
 
 /// How many characters of it a message has.

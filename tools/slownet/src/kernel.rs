@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use breakit::exit::{Error, Result};
 use breakit::netlink::{Ask, ask, attribute, attributes, find};
+use breakit::nf_tables::{GET_RULE, GET_TABLE, HEADER, RULE_CHAIN, RULE_TABLE, TABLE_NAME};
 use breakit::reach::Network;
 use nix::errno::Errno;
 use nix::sys::socket::SockProtocol;
@@ -24,21 +25,14 @@ const TCA_KIND: u16 = 1;
 const TCA_STATS2: u16 = 7;
 const TCA_INGRESS_BLOCK: u16 = 13;
 const TCA_STATS_QUEUE: u16 = 3;
-/// The sizes of struct ifinfomsg, ifaddrmsg, tcmsg and nfgenmsg.
+/// The sizes of struct ifinfomsg, ifaddrmsg and tcmsg.
 const IFINFO: usize = 16;
 const IFADDR: usize = 8;
 const TCMSG: usize = 20;
-const NFGEN: usize = 4;
 const IFF_UP: u32 = 1;
 const ARPHRD_LOOPBACK: u16 = 772;
 const TC_H_ROOT: u32 = 0xffff_ffff;
 
-const NF_TABLES: u16 = 10 << 8;
-const NFT_GETTABLE: u16 = NF_TABLES | 1;
-const NFT_GETRULE: u16 = NF_TABLES | 7;
-const NFTA_TABLE_NAME: u16 = 1;
-const NFTA_RULE_TABLE: u16 = 1;
-const NFTA_RULE_CHAIN: u16 = 2;
 const NFPROTO_INET: u8 = 1;
 
 const IPSET_LIST: u16 = 6 << 8 | 7;
@@ -162,13 +156,12 @@ pub fn tables(network: &Network, family: Family) -> Option<Result<Option<Vec<Str
     asked(network, || {
         let mut found = Vec::new();
         let head = [family as u8, 0, 0, 0];
-        let asked =
-            ask(SockProtocol::NetlinkNetFilter, NFT_GETTABLE, Ask::All, &head, |_, body| {
-                let of = attributes(body.get(NFGEN..).unwrap_or_default());
-                if body.first() == Some(&(family as u8)) {
-                    found.push(text(find(of, NFTA_TABLE_NAME)));
-                }
-            });
+        let asked = ask(SockProtocol::NetlinkNetFilter, GET_TABLE, Ask::All, &head, |_, body| {
+            let of = attributes(body.get(HEADER..).unwrap_or_default());
+            if body.first() == Some(&(family as u8)) {
+                found.push(text(find(of, TABLE_NAME)));
+            }
+        });
         match asked {
             Ok(()) => Ok(Some(found)),
             Err(errno) if lacks(errno) => Ok(None),
@@ -199,12 +192,12 @@ pub fn rules(network: &Network, family: Family, table: &str) -> Option<Result<Ve
     asked(network, || {
         let mut found = Vec::new();
         let name = [table.as_bytes(), &[0]].concat();
-        let body = [vec![family as u8, 0, 0, 0], attribute(NFTA_RULE_TABLE, &name)].concat();
-        let asked = ask(SockProtocol::NetlinkNetFilter, NFT_GETRULE, Ask::All, &body, |_, body| {
-            let of = || attributes(body.get(NFGEN..).unwrap_or_default());
+        let body = [vec![family as u8, 0, 0, 0], attribute(RULE_TABLE, &name)].concat();
+        let asked = ask(SockProtocol::NetlinkNetFilter, GET_RULE, Ask::All, &body, |_, body| {
+            let of = || attributes(body.get(HEADER..).unwrap_or_default());
             // A kernel that cannot choose the table gives the rules of all.
-            if find(of(), NFTA_RULE_TABLE) == Some(&name) {
-                let chain = text(find(of(), NFTA_RULE_CHAIN));
+            if find(of(), RULE_TABLE) == Some(&name) {
+                let chain = text(find(of(), RULE_CHAIN));
                 found.push(Rule { chain, bytes: body.to_vec() });
             }
         });
@@ -240,9 +233,9 @@ pub fn sets(network: &Network) -> Option<Vec<String>> {
     let found = asked(network, || {
         let mut found = Vec::new();
         let flags = attribute(IPSET_FLAGS | NET_BYTE_ORDER, &LIST_SETNAME.to_be_bytes());
-        let body = [vec![0; NFGEN], attribute(IPSET_PROTOCOL, &[IPSET_VERSION]), flags].concat();
+        let body = [vec![0; HEADER], attribute(IPSET_PROTOCOL, &[IPSET_VERSION]), flags].concat();
         let asked = ask(SockProtocol::NetlinkNetFilter, IPSET_LIST, Ask::All, &body, |_, body| {
-            let of = attributes(body.get(NFGEN..).unwrap_or_default());
+            let of = attributes(body.get(HEADER..).unwrap_or_default());
             found.push(text(find(of, IPSET_SETNAME)));
         });
         match asked {

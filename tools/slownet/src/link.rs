@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use breakit::escape::named;
+use breakit::escape::{beginning, named};
 use breakit::except::Except;
 use breakit::exit::{Error, Result};
 use breakit::jsonl::Lines;
@@ -184,11 +184,8 @@ fn first_line(error: &clap::Error) -> Error {
     let text = error.render().to_string();
     let line = text.lines().next().unwrap_or_default();
     let line = line.trim_start_matches("error: ").replace("unexpected argument", "unknown field");
-    let line = line.trim_end_matches(" found").replace("'--", "'");
-    Error::usage(match line.char_indices().nth(LONGEST_CLAUSE) {
-        None => line,
-        Some((at, _)) => format!("{}...", &line[..at]),
-    })
+    let line = line.trim_end_matches(" found");
+    Error::usage(beginning(&line.replace("'--", "'"), LONGEST_CLAUSE))
 }
 
 /// A text, or a list of texts.

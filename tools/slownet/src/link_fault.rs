@@ -50,8 +50,7 @@ pub struct Slow {
     link: Link,
     draw: Draw,
     backends: BTreeMap<String, Backend>,
-    struck: Mutex<BTreeMap<String, Option<Identity>>>,
-    /// What it has at each node.
+    /// What it has at each node where it was put in force.
     there: Mutex<BTreeMap<String, There>>,
     lines: Mutex<BTreeMap<String, Lines>>,
     /// Copies of this program on other hosts, if there may be some.
@@ -63,7 +62,12 @@ pub struct Slow {
 struct Steps {
     /// The interfaces that struck packets leave by.
     leaving: Vec<String>,
-    there: There,
+    /// The interfaces that get its queues.
+    queued: Vec<String>,
+    /// All interfaces by which its packets leave or come in.
+    interfaces: Vec<u32>,
+    /// The addresses of the node's interfaces.
+    addresses: BTreeSet<(u32, String)>,
     queues: Vec<Step>,
     feed: Vec<Step>,
 }
@@ -71,6 +75,8 @@ struct Steps {
 /// What a fault has at a node.
 #[derive(Clone, Debug)]
 struct There {
+    /// The node's network at that time.
+    network: Option<Identity>,
     /// The interfaces that have its queues.
     queued: Vec<String>,
     /// All interfaces by which its packets leave or come in.
@@ -131,7 +137,6 @@ impl Slow {
             link,
             draw,
             backends,
-            struck: Mutex::default(),
             there: Mutex::default(),
             lines: Mutex::default(),
             agents,
@@ -245,8 +250,7 @@ impl Slow {
         let mut queued = leaving.clone();
         queued.extend((!arrivals.is_empty()).then(|| ingress::DEVICE.to_string()));
         let interfaces = interfaces.iter().chain(&arrivals).map(|at| at.index).collect();
-        let there = There { queued, interfaces, addresses };
-        Ok(Steps { leaving, there, queues, feed })
+        Ok(Steps { leaving, queued, interfaces, addresses, queues, feed })
     }
 
     /// Whether the network may give packets other addresses or ports than those that the traffic names.
@@ -298,7 +302,7 @@ impl Slow {
             step.run(&network).map(drop)
         };
         steps.queues.iter().try_for_each(run)?;
-        self.verify_queues(node, &network, &steps.there.queued)?;
+        self.verify_queues(node, &network, &steps.queued)?;
         self.open_lines(node, &steps.leaving, lease)?;
         steps.feed.iter().try_for_each(run)?;
         self.verify_fed(node, &network)?;
@@ -308,11 +312,10 @@ impl Slow {
                 "the delay line ended before packets were sent to it; take a longer --lease",
             ));
         }
+        let Steps { queued, interfaces, addresses, .. } = steps;
+        let now = There { network: network.identity(), queued, interfaces, addresses };
         if let Ok(mut there) = self.there.lock() {
-            there.insert(node.name.to_string(), steps.there);
-        }
-        if let Ok(mut struck) = self.struck.lock() {
-            struck.insert(node.name.to_string(), network.identity());
+            there.insert(node.name.to_string(), now);
         }
         Ok(())
     }
@@ -491,9 +494,7 @@ impl Slow {
 
     /// Whether this network of the node is the one where it was put in force.
     fn is_struck(&self, node: &Node, network: &Network) -> bool {
-        let before =
-            self.struck.lock().ok().and_then(|struck| struck.get(node.name.as_str()).cloned());
-        before.is_some_and(|before| before == network.identity())
+        self.there(node).is_some_and(|there| there.network == network.identity())
     }
 
     fn is_fed(&self, node: &Node, network: &Network) -> Result<bool> {

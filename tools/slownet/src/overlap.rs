@@ -4,6 +4,7 @@
 //! be no fault, or take the first away, and neither history would be true. One at its sender and one at its receiver
 //! do add up, and then either history says too little. Parts that are to be had together belong in one fault.
 
+use breakit::escape::beginning;
 use breakit::exit::{Error, Result};
 use breakit::node::{self, Fleet, Node};
 use breakit::reach::Network;
@@ -34,7 +35,7 @@ pub fn refuse(network: &Network, ours: &[FaultId], link: &Link, node: &Node) -> 
         };
         return Err(Error::system(format!(
             "the fault {id} already strikes packets {}{at}: end it ({}), {remedy}",
-            shortened(words(&other)),
+            beginning(&words(&other), GLANCE),
             advice::clear(node, id)
         )));
     }
@@ -62,14 +63,8 @@ pub fn refuse_at_other_ends(ours: &[FaultId], link: &Link) -> Result<()> {
     looked.into_iter().collect()
 }
 
-/// As much of it as one glance takes.
-fn shortened(words: String) -> String {
-    const LONGEST: usize = 45;
-    match words.char_indices().nth(LONGEST) {
-        None => words,
-        Some((at, _)) => format!("{}...", &words[..at]),
-    }
-}
+/// How many characters of the other fault a message shows.
+const GLANCE: usize = 45;
 
 /// Which packets, in words.
 fn words(traffic: &Traffic) -> String {

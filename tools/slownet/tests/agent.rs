@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::{built, run};
-use breakit_tests::wait::{more_than, short_lease, throughout};
+use breakit_tests::wait::{is_within, more_than, short_lease, throughout};
 use breakit_tests::{Folder, Namespaces, Running, Sshd, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -103,7 +103,7 @@ fn hosts_without_netem_are_delayed_by_a_copy_that_ends_with_the_fault() {
         let exe = std::fs::read_link(format!("/proc/{}/exe", copies(&bed, i)[0])).unwrap();
         assert!(exe.to_string_lossy().ends_with(" (deleted)"), "{exe:?}");
     }
-    assert!(within(SOON, || files().is_empty()), "{:?}", files());
+    assert!(is_within(SOON, || files().is_empty()), "{:?}", files());
     delayed(&bed, 40.0);
     let listed = run(&mut sshd.tool(&bed, "slownet", "list")).expect(0).lines();
     assert_eq!(listed.len(), 2);
@@ -135,18 +135,18 @@ fn a_copy_ends_whatever_ends_first_its_run_its_ssh_its_connection_or_its_lease()
     let held = hold(&bed, &sshd, "--lease 60s");
     held.signal(Signal::SIGKILL);
     held.end(SOON).expect(137);
-    assert!(within(SOON, is_before), "{:?}", copies(&bed, 0));
+    assert!(is_within(SOON, is_before), "{:?}", copies(&bed, 0));
     assert!(is_quick(&bed) && files().is_empty());
 
     // The run hangs: nobody hangs up, and the lease ends all.
     let held = hold(&bed, &sshd, "--lease 2s");
     held.signal(Signal::SIGSTOP);
-    assert!(within(SOON, gone), "{:?}", copies(&bed, 0));
+    assert!(is_within(SOON, gone), "{:?}", copies(&bed, 0));
     assert!(is_quick(&bed));
     held.signal(Signal::SIGCONT);
     // It finds that out, and says so.
     assert_eq!(held.end(SOON).expect(3).lines().pop().unwrap()["f"], "stop-slow");
-    assert!(within(SOON, is_before));
+    assert!(is_within(SOON, is_before));
 
     // One ssh of the run is killed: the copy at its other end goes, and the next renewal makes another.
     let mut held = hold(&bed, &sshd, "--lease 30s");
@@ -154,30 +154,30 @@ fn a_copy_ends_whatever_ends_first_its_run_its_ssh_its_connection_or_its_lease()
     let ssh = clients(&held);
     assert_eq!(ssh.len(), 2, "one for each copy");
     ssh.iter().for_each(|pid| kill(*pid, Signal::SIGKILL).unwrap());
-    assert!(within(SOON, || copies(&bed, 0) != first));
+    assert!(is_within(SOON, || copies(&bed, 0) != first));
     assert_eq!(held.line(SOON)["f"], "renew-slow");
     // One of the two may have been looked at before it was killed.
-    assert!(within(SOON, || is_slow(&bed)));
+    assert!(is_within(SOON, || is_slow(&bed)));
 
     // A copy is killed: packets pass it by, and the next renewal makes another.
     let first = copies(&bed, 0);
     kill(first[0], Signal::SIGKILL).unwrap();
-    assert!(within(SOON, || rtts(&bed, 0, &bed.v4(2), 1).first().is_some_and(|ms| *ms < 20.0)));
+    assert!(is_within(SOON, || rtts(&bed, 0, &bed.v4(2), 1).first().is_some_and(|ms| *ms < 20.0)));
     assert_eq!(held.line(SOON)["f"], "renew-slow");
-    assert!(within(SOON, || is_slow(&bed)));
+    assert!(is_within(SOON, || is_slow(&bed)));
     assert!(copies(&bed, 0) != first && copies(&bed, 0).len() == 1);
     end(held);
-    assert!(within(SOON, is_before));
+    assert!(is_within(SOON, is_before));
 
     // The way to the hosts is cut: neither end sees the other go.
     let held = hold(&bed, &sshd, "--lease 2s");
     way_to_hosts(&bed, "del");
-    assert!(within(SOON, gone), "{:?}", copies(&bed, 0));
+    assert!(is_within(SOON, gone), "{:?}", copies(&bed, 0));
     assert!(is_quick(&bed) && files().is_empty());
     way_to_hosts(&bed, "add");
     held.signal(Signal::SIGKILL);
     held.end(SOON);
-    assert!(within(SOON, || {
+    assert!(is_within(SOON, || {
         run(&mut sshd.tool(&bed, "slownet", "clear")).expect(0);
         is_before()
     }));
@@ -287,7 +287,7 @@ fn a_host_where_a_copy_cannot_run_says_why_and_keeps_nothing_of_it() {
             assert!(line.len() <= 200, "{line}");
         }
         assert!((0..2).all(|i| copies(&bed, i).is_empty() && state(&bed, i) == before[i]));
-        assert!(within(SOON, || files().is_empty()), "{:?}", files());
+        assert!(is_within(SOON, || files().is_empty()), "{:?}", files());
     }
 }
 
@@ -317,7 +317,7 @@ fn logins_that_are_not_root_hold_lines_through_sudo() {
     delayed(&bed, 40.0);
     held.signal(Signal::SIGKILL);
     held.end(SOON);
-    assert!(within(SOON, || (0..2).all(|i| copies(&bed, i).is_empty()) && is_quick(&bed)));
+    assert!(is_within(SOON, || (0..2).all(|i| copies(&bed, i).is_empty()) && is_quick(&bed)));
     drop(sshd);
     let sshd = Sshd::for_admins(&bed, 2, "ALL", "");
     let args = format!("{LINE} --sudo --delay 40ms");
@@ -419,7 +419,7 @@ fn a_copy_that_is_cut_off_or_damaged_on_its_way_is_not_run_and_leaves_nothing() 
     confused.hear();
     confused.send(b"{\"Open\":7}\n");
     assert_eq!(confused.end(), Some(71));
-    assert!(within(SOON, || files().is_empty()), "{:?}", files());
+    assert!(is_within(SOON, || files().is_empty()), "{:?}", files());
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -490,13 +490,13 @@ fn a_copy_that_hangs_where_nobody_reaches_it_is_cleared_by_a_watchdog_of_its_own
     kill(stopped.0, Signal::SIGSTOP).unwrap();
     // The kernel queues to it what comes in until the lease ends.
     assert_eq!(answered(&bed, 2, &bed.v4(0), 3), 0);
-    assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
+    assert!(is_within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
     assert!(is_quick(&bed));
     held.signal(Signal::SIGKILL);
     held.end(SOON);
     way_to_hosts(&bed, "add");
     kill(stopped.0, Signal::SIGCONT).unwrap();
-    assert!(within(SOON, || copies(&bed, 0).is_empty()), "its lease is over");
+    assert!(is_within(SOON, || copies(&bed, 0).is_empty()), "its lease is over");
 }
 
 /// A copy that must not stay if its test fails.

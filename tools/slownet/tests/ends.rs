@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use breakit::rng::{self, RngExt};
 use breakit_tests::process::run;
+use breakit_tests::wait::is_within;
 use breakit_tests::{Namespaces, Running, skip};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -99,7 +100,7 @@ fn a_fault_whose_lease_has_lapsed_stands_in_nobodys_way() {
     let bed = bed!(2, "loss");
     let one = node(&bed, 0);
     run(&mut set(&bed, &one, &["--loss", "100%", "--keep", "--for", "1s"])).expect(0);
-    assert!(within(SOON, || in_force(&bed) == 0));
+    assert!(is_within(SOON, || in_force(&bed) == 0));
     let mut held = Running::start(&mut set(&bed, &one, &["--loss", "100%"]));
     held.line(SOON);
     assert!(!bed.reaches(0, &bed.v4(1)));
@@ -121,14 +122,14 @@ fn a_guardian_that_is_killed_is_replaced_and_one_that_is_stopped_keeps_nobody_wa
     let held = start();
     let first = guardian(&bed).unwrap();
     kill(first, Signal::SIGKILL).unwrap();
-    assert!(within(SOON, || guardian(&bed).is_some_and(|pid| pid != first)), "another comes");
+    assert!(is_within(SOON, || guardian(&bed).is_some_and(|pid| pid != first)), "another comes");
     held.signal(Signal::SIGKILL);
     drop(held);
-    assert!(within(SOON, || state(&bed, 0) == before && processes(&bed).is_empty()));
+    assert!(is_within(SOON, || state(&bed, 0) == before && processes(&bed).is_empty()));
     let held = start();
     kill(guardian(&bed).unwrap(), Signal::SIGSTOP).unwrap();
     end(held);
-    assert!(within(SOON, || processes(&bed).is_empty()), "{:?}", processes(&bed));
+    assert!(is_within(SOON, || processes(&bed).is_empty()), "{:?}", processes(&bed));
     assert_eq!(state(&bed, 0), before);
 }
 
@@ -188,7 +189,7 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
     }
     if victim != Victim::Guardian && matches!(signal, Signal::SIGSTOP | Signal::SIGKILL) {
         // The lease alone, or a guardian that lives, ends what is left.
-        assert!(within(SOON, || in_force(bed) == 0 && is_quick(bed)), "{what}");
+        assert!(is_within(SOON, || in_force(bed) == 0 && is_quick(bed)), "{what}");
     }
     let pid = held.pid();
     // Whoever runs us in the background may have INT or HUP ignored, and so has the tool until it listens.
@@ -203,20 +204,20 @@ fn random_run(bed: &Namespaces, before: &[String], seed: u64) -> String {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.is_empty() || stat.contains(") Z ")
     };
-    assert!(within(SOON, ended), "{what}");
+    assert!(is_within(SOON, ended), "{what}");
     held.end(SOON);
     if let Some(guardian) = guardian(bed).filter(|_| victim == Victim::Both) {
         let _ = kill(guardian, Signal::SIGKILL);
     }
     // Where nobody is left to sweep, what remains strikes nobody.
     let alone = victim == Victim::Both || (victim == Victim::Guardian && when == " --keep");
-    assert!(within(SOON, || in_force(bed) == 0 && is_quick(bed)), "{what}");
-    assert!(within(SOON, || processes(bed).is_empty()), "{what}: {:?}", processes(bed));
+    assert!(is_within(SOON, || in_force(bed) == 0 && is_quick(bed)), "{what}");
+    assert!(is_within(SOON, || processes(bed).is_empty()), "{what}: {:?}", processes(bed));
     if alone {
         run(bed.tool("slownet").args(["clear", "-n", &bed.spec()])).expect(0);
     }
     let clean = || list(bed).is_empty() && (0..2).all(|i| state(bed, i) == before[i]);
-    assert!(within(SOON, clean), "{what}: {:?} {}", list(bed), state(bed, 0));
+    assert!(is_within(SOON, clean), "{what}: {:?} {}", list(bed), state(bed, 0));
     what
 }
 
@@ -271,7 +272,7 @@ fn a_node_that_dies_between_plan_and_start_leaves_no_other_half_done() {
         let end = held.end(SOON).expect(66);
         assert!(end.stderr.contains(&format!("netns:{gone} is not running")), "{}", end.stderr);
         assert_eq!((end.stdout.as_str(), end.stderr.lines().count()), ("", 1), "{}", end.stderr);
-        assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
+        assert!(is_within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
     }
 }
 

@@ -8,6 +8,7 @@ mod bed;
 use std::process::Command;
 
 use breakit_tests::process::{Run, built, run};
+use breakit_tests::wait::is_within;
 use breakit_tests::{Fakes, Namespaces, Running, skip};
 use nix::sys::signal::Signal;
 
@@ -67,9 +68,9 @@ fn no_program_of_somebodys_path_is_run_not_by_a_guardian_either() {
     done(&fakes, &bed, "list").expect(0);
     held.signal(Signal::SIGKILL);
     held.end(SOON).expect(137);
-    assert!(within(SOON, || state(&bed, 0) == before), "its guardian cleared it");
+    assert!(is_within(SOON, || state(&bed, 0) == before), "its guardian cleared it");
     done(&fakes, &bed, "set --rate 5mbit --keep --for 1s").expect(0);
-    assert!(within(SOON, || state(&bed, 0) == before), "its sweeper cleared it");
+    assert!(is_within(SOON, || state(&bed, 0) == before), "its sweeper cleared it");
     done(&fakes, &bed, "clear").expect(0);
     fakes.are_left_alone();
 }

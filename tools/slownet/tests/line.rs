@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
+use breakit_tests::wait::is_within;
 use breakit_tests::{Namespaces, Running, skip};
 use nix::sys::signal::Signal;
 
@@ -243,7 +244,7 @@ fn a_line_that_holds_nothing_stays_on_a_processor_while_many_packets_come_and_no
         }
         assert!(free(), "nobody is busy yet: {:?}", processors(&held));
         let flow = Flow::start(&bed, 0, 1);
-        assert!(within(SOON, stays), "{direction}: {:?}", processors(&held));
+        assert!(is_within(SOON, stays), "{direction}: {:?}", processors(&held));
         flow.end();
         // One by one, and from both sides: it looks where it runs when a packet comes.
         let ping = || drop(rtts(&bed, 1, &bed.v4(0), 3));
@@ -251,7 +252,7 @@ fn a_line_that_holds_nothing_stays_on_a_processor_while_many_packets_come_and_no
             ping();
             free()
         };
-        assert!(within(SOON, given_back), "{direction}: {:?}", processors(&held));
+        assert!(is_within(SOON, given_back), "{direction}: {:?}", processors(&held));
         end(held);
     }
 }

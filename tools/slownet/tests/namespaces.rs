@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
-use breakit_tests::wait::throughout;
+use breakit_tests::wait::{is_within, throughout};
 use breakit_tests::{Running, skip};
 use nix::sys::signal::Signal;
 
@@ -199,9 +199,12 @@ fn kept_faults_outlive_their_command_until_their_lease_ends_and_leave_nothing() 
     let begin = Instant::now();
     run(&mut set(&bed, &node(&bed, 0), &flags)).expect(0);
     assert!(!bed.reaches(0, &bed.v4(1)));
-    assert!(within(Duration::from_secs(2), || bed.reaches(0, &bed.v4(1))), "ended with its lease");
+    assert!(
+        is_within(Duration::from_secs(2), || bed.reaches(0, &bed.v4(1))),
+        "ended with its lease"
+    );
     assert!(begin.elapsed() > Duration::from_millis(1500), "{:?}", begin.elapsed());
-    assert!(within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
+    assert!(is_within(SOON, || state(&bed, 0) == before), "{}", state(&bed, 0));
 }
 
 /// Gives node `i` a root queue of its own, by words of tc.
@@ -283,7 +286,7 @@ fn a_root_queue_of_the_user_is_kept_during_the_fault_and_put_back_after_it_whate
         let held = start("60s");
         held.signal(Signal::SIGKILL);
         held.end(SOON).expect(137);
-        assert!(within(SOON, same), "its guardian: {}", state(&bed, 0));
+        assert!(is_within(SOON, same), "its guardian: {}", state(&bed, 0));
         // Holder and guardian dead: the next clear.
         let held = start("60s");
         let children = format!("/proc/{0}/task/{0}/children", held.pid());
@@ -759,7 +762,7 @@ fn a_low_rate_is_the_same_from_second_to_second_whichever_backend_limits_it() {
             let flow = scope.spawn(|| throughput(&bed, 0, 1, Duration::from_secs(9)));
             // The bucket is full at first, and what is in it comes at once.
             let begin = received(&bed, 1);
-            assert!(within(SOON, || received(&bed, 1) - begin > 60_000), "{backend}");
+            assert!(is_within(SOON, || received(&bed, 1) - begin > 60_000), "{backend}");
             let (mut rates, mut before, mut at) = (Vec::new(), received(&bed, 1), Instant::now());
             for _ in 0..5 {
                 std::thread::sleep(Duration::from_secs(1));

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use breakit_tests::process::run;
-use breakit_tests::wait::{more_than, short_lease, throughout};
+use breakit_tests::wait::{is_within, more_than, short_lease, throughout};
 use breakit_tests::{Running, Sshd, skip};
 use nix::sys::signal::Signal;
 
@@ -39,7 +39,7 @@ fn hosts_behind_a_real_sshd_are_slow_over_one_connection_each_and_quick_when_tha
     let lease = short_lease(begin.elapsed());
     held.signal(Signal::SIGKILL);
     held.end(SOON).expect(137);
-    assert!(within(SOON, is_before), "cleared by the guardian");
+    assert!(is_within(SOON, is_before), "cleared by the guardian");
 
     // Renewed over ssh, and taken back in order; the login stays quick.
     let held = slow(lease);
@@ -57,7 +57,7 @@ fn hosts_behind_a_real_sshd_are_slow_over_one_connection_each_and_quick_when_tha
     let pid = held.pid();
     end(held);
     assert!(is_before());
-    assert!(within(SOON, || sshd.sockets(pid) == 0), "the connections end");
+    assert!(is_within(SOON, || sshd.sockets(pid) == 0), "the connections end");
 
     // The way to the hosts is lost, and nobody can clear: their kernels end it.
     let held = slow(2 * second);
@@ -68,11 +68,11 @@ fn hosts_behind_a_real_sshd_are_slow_over_one_connection_each_and_quick_when_tha
     };
     address("del");
     let quick = || throughput(&bed, 0, 1, second) > 50.0;
-    assert!(within(SOON, quick), "ended with its lease");
+    assert!(is_within(SOON, quick), "ended with its lease");
     address("add");
     held.signal(Signal::SIGKILL);
     held.end(SOON);
-    assert!(within(SOON, || {
+    assert!(is_within(SOON, || {
         run(&mut sshd.tool(&bed, "slownet", "clear")).expect(0);
         is_before()
     }));
@@ -95,7 +95,7 @@ fn logins_that_are_not_root_slow_through_sudo_or_are_told_what_stands_in_the_way
     assert_eq!(run(&mut sshd.tool(&bed, "slownet", "list --sudo")).expect(0).lines().len(), 2);
     held.signal(Signal::SIGKILL);
     held.end(SOON);
-    assert!(within(SOON, is_before), "cleared by the guardian, through sudo as well");
+    assert!(is_within(SOON, is_before), "cleared by the guardian, through sudo as well");
     let refused = run(&mut sshd.tool(&bed, "slownet", "set --rate 100kbit")).expect(77);
     assert_eq!((refused.stdout.as_str(), refused.stderr.lines().count()), ("", 1));
     drop(sshd);

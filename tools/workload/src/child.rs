@@ -17,10 +17,7 @@ const CITED: usize = 200;
 
 /// The beginning of a line that may be endless.
 pub fn cited(line: &str) -> String {
-    match line.char_indices().nth(CITED) {
-        Some((end, _)) => format!("{}...", &line[..end]),
-        None => line.to_string(),
-    }
+    breakit::escape::beginning(line, CITED).into()
 }
 
 /// A command as the user wrote it, with its program found.

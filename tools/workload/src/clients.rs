@@ -128,6 +128,9 @@ pub fn named(spec: &str) -> Result<(&'static ClientKind, Option<&str>)> {
 /// A future that a client or a database returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A client that was opened, or in words why it could not be.
+pub type Opened<'a> = Answer<'a, std::result::Result<Box<dyn Client>, String>>;
+
 /// What the command line says about the run that a database may want to know.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -177,12 +180,7 @@ pub trait Database: Send + Sync {
     ///
     /// # Errors
     /// Why not: the operation that wanted the connection fails, as it was never sent.
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>>;
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, purpose: Purpose) -> Opened<'a>;
 }
 
 /// What a new client is for.

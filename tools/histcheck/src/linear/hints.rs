@@ -40,7 +40,7 @@ fn sources(proof: &Proof) -> Vec<usize> {
 fn null_read(history: &History, shown: &[usize]) -> Option<String> {
     let is_null = |&&index: &&usize| {
         let op = history.ops.get(index);
-        let is_read = models::only_asks(history.word(op.f));
+        let is_read = models::is_read(history.word(op.f));
         is_read && op.outcome == Outcome::Ok && op.value == Some(NULL)
     };
     let op = history.ops.get(*shown.iter().find(is_null)?);

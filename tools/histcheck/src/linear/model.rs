@@ -41,7 +41,7 @@ impl PartialEq for Model {
 impl Model {
     /// The names of the models that need no number and no file.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        models::all().filter(|model| model.number().is_none()).map(|model| model.name)
+        models::plain().map(|model| model.name)
     }
 
     /// The model of a name: a model's own, with its number if it takes one (`semaphore:3`), or `@FILE` for a table.

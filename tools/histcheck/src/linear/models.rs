@@ -36,6 +36,11 @@ pub fn all() -> impl Iterator<Item = &'static Specification> {
     MODELS.iter().copied().flatten()
 }
 
+/// All models whose name is whole without a number.
+pub fn plain() -> impl Iterator<Item = &'static Specification> {
+    all().filter(|model| model.number().is_none())
+}
+
 /// Whether an operation of this name changes an object of some model by its argument, and that may be null.
 pub fn changes_by_null(word: &str) -> bool {
     is_any(word, |operation| {
@@ -50,9 +55,9 @@ pub fn changes_by_argument(word: &str) -> bool {
     })
 }
 
-/// Whether an operation of this name only asks, in every model that has it.
-pub fn only_asks(word: &str) -> bool {
-    is_any(word, |operation| !operation.changes)
+/// Whether an operation of this name returns what an object of some model holds, and takes no argument.
+pub fn is_read(word: &str) -> bool {
+    is_any(word, |operation| !operation.changes && operation.argument == Argument::None)
 }
 
 fn is_any(word: &str, of: impl Fn(&Operation) -> bool) -> bool {

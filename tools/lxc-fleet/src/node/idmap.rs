@@ -18,6 +18,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid, pause};
 
+use crate::host::mount_attributes::{self, Change};
+
 /// How many ids a node has: all that programs and packages use.
 pub const COUNT: u32 = 65_536;
 
@@ -25,16 +27,6 @@ pub const COUNT: u32 = 65_536;
 const OPEN_TREE_CLONE: libc::c_uint = 1;
 const OPEN_TREE_CLOEXEC: libc::c_uint = libc::O_CLOEXEC as libc::c_uint;
 const MOVE_MOUNT_F_EMPTY_PATH: libc::c_uint = 4;
-const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
 
 /// A map of [`COUNT`] ids, held as the user namespace that the kernel takes it from.
 #[derive(Debug)]
@@ -115,24 +107,10 @@ pub fn clone(path: &Path, mapping: &Mapping) -> Result<OwnedFd, Errno> {
     let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
     let tree = unsafe { OwnedFd::from_raw_fd(fd) };
-    let attr = MountAttr {
-        attr_set: MOUNT_ATTR_IDMAP,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: mapping.0.as_raw_fd() as u64,
-    };
-    // SAFETY: the structure has the layout and the size that the kernel is told, and outlives the call.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            tree.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH,
-            &raw const attr,
-            size_of::<MountAttr>(),
-        )
-    };
-    Errno::result(done).map(|_| tree)
+    let user_namespace = mapping.0.as_raw_fd();
+    let owners = Change { set: mount_attributes::IDMAP, user_namespace, ..Change::default() };
+    mount_attributes::change(tree.as_raw_fd(), c"", libc::AT_EMPTY_PATH as libc::c_uint, owners)?;
+    Ok(tree)
 }
 
 /// Lets such a mount lie on `target`.

@@ -17,22 +17,7 @@ use nix::libc;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
-// From linux/mount.h.
-const MOUNT_ATTR_RDONLY: u64 = 0x1;
-const MOUNT_ATTR_NOSUID: u64 = 0x2;
-const MOUNT_ATTR_NODEV: u64 = 0x4;
-
-/// From linux/fcntl.h: all mounts below too.
-const AT_RECURSIVE: libc::c_uint = 0x8000;
-
-/// `struct mount_attr` of linux/mount.h.
-#[repr(C)]
-struct MountAttr {
-    attr_set: u64,
-    attr_clr: u64,
-    propagation: u64,
-    userns_fd: u64,
-}
+use crate::host::mount_attributes::{self, AT_RECURSIVE, Change};
 
 /// Lets `command` write below `folder` alone, whose path leads through no link.
 ///
@@ -54,28 +39,17 @@ fn confine(folder: &CStr) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(none, c"/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)?;
     mount(Some(folder), folder, none, MsFlags::MS_BIND, none)?;
-    let harmless = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    match set_attributes(c"/", AT_RECURSIVE, MOUNT_ATTR_RDONLY, 0) {
+    let harmless = mount_attributes::NOSUID | mount_attributes::NODEV;
+    match set_attributes(c"/", AT_RECURSIVE, mount_attributes::RDONLY, 0) {
         Err(Errno::ENOSYS) => return Ok(()),
         other => other?,
     }
-    Ok(set_attributes(folder, 0, harmless, MOUNT_ATTR_RDONLY)?)
+    Ok(set_attributes(folder, 0, harmless, mount_attributes::RDONLY)?)
 }
 
 fn set_attributes(path: &CStr, flags: libc::c_uint, set: u64, clear: u64) -> nix::Result<()> {
-    let wanted = MountAttr { attr_set: set, attr_clr: clear, propagation: 0, userns_fd: 0 };
-    // SAFETY: the call reads a string and a struct of the size that it is told; both live until it returns.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            flags,
-            &raw const wanted,
-            size_of::<MountAttr>(),
-        )
-    };
-    Errno::result(done).map(drop)
+    let wanted = Change { set, clear, ..Change::default() };
+    mount_attributes::change(libc::AT_FDCWD, path, flags, wanted)
 }
 
 #[cfg(test)]

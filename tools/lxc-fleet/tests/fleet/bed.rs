@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use breakit_tests::Running;
 use breakit_tests::process::{Run, run};
+use breakit_tests::wait::within;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -99,15 +100,12 @@ pub fn sh(script: &str) -> Run {
     run(Command::new("sh").args(["-c", script]))
 }
 
-pub fn until(what: &str, limit: Duration, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {limit:?}: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+#[track_caller]
+pub fn until(what: &str, limit: Duration, holds: impl FnMut() -> bool) {
+    within(limit, what, holds);
 }
 
-/// Starts a command and kills it so many milliseconds later.
+/// Starts a command and kills it `millis` milliseconds later.
 pub fn strike(command: &mut Command, millis: u64) {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child: Child = command.spawn().unwrap();

@@ -10,6 +10,7 @@
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use breakit::exit::{Error, Result};
+use breakit::nf_tables::{BATCH_BEGIN, BATCH_END, NEW_CHAIN, NEW_RULE, NEW_TABLE, SUBSYSTEM};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
@@ -19,13 +20,7 @@ use nix::sys::socket::{
 
 use crate::fault_id::FaultId;
 
-// linux/netfilter/nfnetlink.h and nf_tables.h.
-const BATCH_BEGIN: u16 = 16;
-const BATCH_END: u16 = 17;
-const SUBSYSTEM: u16 = 10;
-const NEW_TABLE: u16 = SUBSYSTEM << 8;
-const NEW_CHAIN: u16 = (SUBSYSTEM << 8) | 3;
-const NEW_RULE: u16 = (SUBSYSTEM << 8) | 6;
+// linux/netfilter/nf_tables.h.
 const NESTED: u16 = 1 << 15;
 const FAMILY_NETDEV: u8 = 5;
 const TABLE_OWNER: u32 = 2;

@@ -67,18 +67,6 @@ pub fn state(bed: &Namespaces, i: usize) -> String {
         .collect()
 }
 
-/// Whether `holds` does so within `limit`.
-pub fn within(limit: Duration, holds: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + limit;
-    while !holds() {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    true
-}
-
 /// How many of `count` pings from node `a` to `address` are answered.
 pub fn answered(bed: &Namespaces, a: usize, address: &str, count: usize) -> usize {
     let count = count.to_string();

@@ -32,7 +32,7 @@ use super::client_error::{ClientError, outcome};
 use super::encoding::{list, text, value};
 use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::options::{ClientOption, Options};
-use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use super::{Answer, Client, ClientKind, Database, Opened, Purpose, RunOptions, Takes};
 use crate::action::{Action, Capability, Outcome, RegisterAction, SetAction};
 
 /// The port on which etcd answers clients.
@@ -136,12 +136,7 @@ impl Database for Etcd {
         })
     }
 
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        _purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, _purpose: Purpose) -> Opened<'a> {
         Box::pin(async move {
             let address = self.endpoints.of(node).await.map_err(|error| error.to_string())?;
             let gateway = Gateway::open(address, self.access.login.as_ref()).await?;

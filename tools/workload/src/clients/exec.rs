@@ -41,7 +41,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::answer::Numbered;
 use self::notices::Notices;
 use self::stderr::Stderr;
-use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use super::{Answer, Client, ClientKind, Database, Opened, Purpose, RunOptions, Takes};
 use crate::action::{Action, Capability, Outcome};
 use crate::child::{CommandLine, Group, cited};
 
@@ -204,12 +204,7 @@ impl Database for Exec {
         })
     }
 
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, purpose: Purpose) -> Opened<'a> {
         Box::pin(async move {
             let program = self.start(node, prefix, purpose).map_err(|error| error.to_string())?;
             let client: Box<dyn Client> = Box::new(program);

@@ -14,7 +14,7 @@ use breakit::rng::{Pcg64, RngExt, generator};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use super::{Answer, Client, ClientKind, Database, Opened, Purpose, RunOptions, Takes};
 use crate::action::{Action, Capability, Outcome, RegisterAction, SetAction};
 
 /// The client.
@@ -141,12 +141,7 @@ impl Database for Mem {
         })
     }
 
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, purpose: Purpose) -> Opened<'a> {
         Box::pin(async move {
             let copy = self.nodes.iter().position(|own| own.name == node.name);
             let copy = copy.ok_or_else(|| format!("mem has no node {}", node.name))?;

@@ -20,7 +20,7 @@ use self::connection::{Connection, Login};
 use super::client_error::{ClientError, outcome};
 use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::options::{ClientOption, Options};
-use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use super::{Answer, Client, ClientKind, Database, Opened, Purpose, RunOptions, Takes};
 use crate::action::{Action, Outcome};
 
 /// The port on which Redis answers.
@@ -157,12 +157,7 @@ impl Database for Redis {
         })
     }
 
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        _purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, _purpose: Purpose) -> Opened<'a> {
         Box::pin(async move {
             let address = self.endpoints.of(node).await.map_err(|error| error.to_string())?;
             let connection = Connection::open(address, &self.login).await?;

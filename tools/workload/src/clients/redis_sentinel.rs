@@ -37,7 +37,7 @@ use super::endpoint::{Endpoints, Patience, within_a_look};
 use super::options::{ClientOption, Options};
 use super::redis::connection::{Connection, Login};
 use super::redis::{self as direct, Redis, info_line, operation};
-use super::{Answer, Client, ClientKind, Database, Purpose, RunOptions, Takes};
+use super::{Answer, Client, ClientKind, Database, Opened, Purpose, RunOptions, Takes};
 use crate::action::{Action, Outcome};
 
 /// The port on which a sentinel answers.
@@ -254,12 +254,7 @@ impl Database for Sentinel {
         })
     }
 
-    fn open<'a>(
-        &'a self,
-        node: &'a Node,
-        prefix: &'a str,
-        purpose: Purpose,
-    ) -> Answer<'a, std::result::Result<Box<dyn Client>, String>> {
+    fn open<'a>(&'a self, node: &'a Node, prefix: &'a str, purpose: Purpose) -> Opened<'a> {
         if purpose == Purpose::FinalRead {
             return self.redis.open(node, prefix, purpose);
         }

@@ -132,7 +132,7 @@ impl Journal {
         })
     }
 
-    /// Gives back so many operations.
+    /// Gives back `count` operations.
     pub fn give_back(&mut self, count: u32) {
         self.kept -= count as usize;
     }
@@ -169,8 +169,8 @@ impl Journal {
         self.in_vain() > 2 * self.kept + FEW || self.next() > NOWHERE as usize / 2
     }
 
-    /// Copies so many operations from the one at `last` back into another journal; says where each is there, the first
-    /// one first.
+    /// Copies `count` operations into another journal: the one at `last` and those of its key before it. Returns their
+    /// places there, the earliest first.
     pub fn copy_to(&self, other: &mut Journal, last: u32, count: usize) -> Vec<u32> {
         let known: Vec<Known> = self.back(last).take(count).map(|(_, known)| known).collect();
         let mut before = NOWHERE;
